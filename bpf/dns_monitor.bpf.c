@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * kerno's view of DNS inside the kernel.
+ *
+ * cgroup_skb on the cgroup v2 root sees each packet once per socket, whatever
+ * system call sent it, in every network namespace, over UDP and TCP; system
+ * call hooks would miss nearly all resolvers and slow every other call on the
+ * host. Two tracing programs add what no packet at a socket shows: the errors
+ * that sockets are told of, and the queries that arrive where nobody listens.
+ *
+ * Every program passes every packet; kerno never changes what it watches.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "dns_monitor.h"
+#include "maps.h"
+#include "packet.h"
+#include "owner.h"
+#include "match.h"
+#include "stream.h"
+#include "failure.h"
+
+#define PASS 1
+
+/* Puts the record into the BTF, and so into the skeleton's types. */
+const struct dns_record *unused_dns_record __attribute__((unused));
+
+static __always_inline int observe(struct __sk_buff *skb, __u8 egress)
+{
+	struct packet p = {};
+
+	p.egress = egress;
+	if (!parse_packet(skb, &p))
+		return PASS;
+	p.now = bpf_ktime_get_ns();
+	if (p.transport == IPPROTO_TCP) {
+		on_segment(skb, &p);
+		return PASS;
+	}
+	p.message = p.payload;
+	p.message_len = p.payload_len;
+	p.available = p.payload_len;
+	on_message(skb, &p);
+	return PASS;
+}
+
+SEC("cgroup_skb/egress")
+int dns_egress(struct __sk_buff *skb)
+{
+	return observe(skb, 1);
+}
+
+SEC("cgroup_skb/ingress")
+int dns_ingress(struct __sk_buff *skb)
+{
+	return observe(skb, 0);
+}
+
+/* Since 5.14. ctx: the socket. */
+SEC("tp_btf/inet_sk_error_report")
+int dns_socket_error(__u64 *ctx)
+{
+	report_socket_error((struct sock *)ctx[0]);
+	return 0;
+}
+
+/* ctx: the packet, the place in the code, since 5.17 the reason. */
+SEC("tp_btf/kfree_skb")
+int dns_no_socket(__u64 *ctx)
+{
+	if ((__u32)ctx[2] == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET))
+		report_no_socket((struct sk_buff *)ctx[0]);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

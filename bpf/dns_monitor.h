@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The wire contract between the kernel and user space.
+ *
+ * This header is the only place where a record's layout is written: the Rust
+ * types come out of the skeleton that libbpf-cargo makes from it. Fixed-width
+ * integers and hand padding only; the sizes are asserted here and again in
+ * src/kernel/wire.rs.
+ */
+#ifndef KERNO_DNS_MONITOR_H
+#define KERNO_DNS_MONITOR_H
+
+/* A name of 255 octets, type and class (RFC 1035 section 4.1.2), rounded up. */
+#define DNS_QUESTION_MAX 260
+/* Most questions fit here; a short record is half as long as a full one. */
+#define DNS_QUESTION_SHORT 64
+/* musl and glibc read at most three nameservers (MAXNS in resolv.h). */
+#define DNS_SERVERS_MAX 3
+/* Ports that can be watched at once. */
+#define DNS_PORTS_MAX 8
+
+#define DNS_ROLE_CLIENT 1
+#define DNS_ROLE_SERVER 2
+
+/* What a record in the ring buffer says. */
+enum dns_kind {
+	DNS_ANSWERED = 1,        /* an attempt and its answer */
+	DNS_RESENT = 2,          /* an attempt that was resent before an answer came */
+	DNS_SUPERSEDED = 3,      /* another server answered the same question first */
+	DNS_STRAY = 4,           /* an answer to nothing in flight: late, or not ours */
+	DNS_SOCKET_ERROR = 5,    /* a socket that asks DNS got an error (ICMP, RST) */
+	DNS_NO_SOCKET = 6,       /* a query arrived where nobody listens */
+	DNS_CONNECT_REFUSED = 7, /* a TCP connection for a query was refused */
+};
+
+/* Indices of dns_counters. */
+enum dns_counter {
+	DNS_COUNT_QUERIES = 0,       /* attempts seen, both roles */
+	DNS_COUNT_INFLIGHT_FULL = 1, /* attempts lost: dns_inflight had no room */
+	DNS_COUNT_RING_FULL = 2,     /* attempts lost: dns_events had no room */
+	DNS_COUNT_NOTICE_LOST = 3,   /* strays and errors lost: no room in dns_events */
+	DNS_COUNT_UNPARSED = 4,      /* messages on a DNS port that are not DNS */
+	DNS_COUNT_CONTRADICTORY = 5, /* QR bit against the ports; QR was believed */
+	DNS_COUNT_TCP_UNTRACKED = 6, /* TCP segments unread: dns_connections had no room */
+	DNS_COUNT_TCP_GAP = 7,       /* TCP bytes were missing; messages may be unseen */
+	DNS_COUNT_TCP_SPLIT = 8,     /* a DNS header cut in two by a segment; unseen */
+	DNS_COUNT_TCP_CROWDED = 9,   /* a segment with more messages than are read */
+	DNS_COUNT_MAX = 10,
+};
+
+/* One query message: a socket, a direction, an id. The server's address is no
+ * part of a client's key, because NAT lets the answer come from another address
+ * than the packet went to; a server tells its clients apart by the peer.
+ */
+struct dns_key {
+	__u64 cookie;
+	__u8 peer_ip[16]; /* server role only, else zero */
+	__u16 peer_port;  /* server role only, else zero */
+	__u16 local_port;
+	__u16 id;
+	__u8 role;
+	__u8 transport; /* IPPROTO_UDP or IPPROTO_TCP */
+};
+
+/* Whose a query is; taken in process context, when sending. */
+struct dns_owner {
+	__u64 cgroup_id;
+	__u32 tgid; /* 0: not known */
+	__u32 netns;
+	__u8 comm[16];
+};
+
+/* One server that was asked. */
+struct dns_send {
+	__u64 at_ns;
+	__u8 ip[16];
+	__u16 port;
+	__u16 attempt;
+	__u32 pad;
+};
+
+/* A query in flight, with up to three servers asked at once (musl). */
+struct dns_query {
+	__u64 first_ns;
+	struct dns_owner owner;
+	__u8 local_ip[16];
+	struct dns_send sends[DNS_SERVERS_MAX];
+	__u16 message_bytes;
+	__u16 question_len; /* bytes of question[] that are filled */
+	__u8 family;
+	__u8 nsends;
+	__u8 ready; /* 0 while the entry is being filled: not to be swept */
+	__u8 pad;
+	__u8 question[DNS_QUESTION_MAX]; /* the message from its 13th octet on */
+	__u32 pad2;
+};
+
+/* What the ring buffer carries, followed by DNS_QUESTION_SHORT or
+ * DNS_QUESTION_MAX bytes of question. Times are CLOCK_MONOTONIC nanoseconds.
+ */
+struct dns_record {
+	__u64 end_ns;
+	__u64 sent_ns;  /* last send of this attempt */
+	__u64 first_ns; /* first send with this key */
+	__u64 cookie;
+	struct dns_owner owner;
+	__u8 local_ip[16];
+	__u8 peer_ip[16];
+	__u16 local_port;
+	__u16 peer_port;
+	__u16 id;
+	__u16 attempt;
+	__u16 query_bytes;
+	__u16 answer_bytes;
+	__u16 flags; /* of the answer's header, host order */
+	__u16 answers;
+	__u16 question_len;
+	__u8 kind;
+	__u8 role;
+	__u8 transport;
+	__u8 family; /* 4 or 6 */
+	__u8 echoed; /* the question is the answer's echo, with what follows it */
+	__u8 additional; /* 1: only additional records follow the echo (EDNS) */
+	__s32 error;     /* errno of DNS_SOCKET_ERROR and DNS_CONNECT_REFUSED */
+	__u32 pad;
+};
+
+/* Where one direction of a TCP connection stands between two messages. */
+struct dns_stream {
+	__u32 next_seq;
+	__u32 skip;   /* bytes of the current message still to pass over */
+	__u16 prefix; /* the length prefix, or its first octet */
+	__u8 have;    /* octets of the prefix seen: 0, 1 or 2 */
+	__u8 synced;
+	__u32 junk; /* 1: not DNS, no more looked at */
+};
+
+/* A TCP connection that has a DNS port at one end. */
+struct dns_connection {
+	__u64 connect_ns; /* SYN sent and not yet accepted; else 0 */
+	__u64 last_ns;
+	struct dns_owner owner;
+	__u8 local_ip[16];
+	__u8 peer_ip[16];
+	__u16 local_port;
+	__u16 peer_port;
+	__u8 family;
+	__u8 fins; /* bit 0: ours, bit 1: the peer's */
+	__u16 pad;
+	struct dns_stream streams[2]; /* by direction: ingress, egress */
+};
+
+/* Read-only once loaded. */
+struct dns_config {
+	__u16 ports[DNS_PORTS_MAX];
+	__u32 nports;
+	__u32 live; /* 1: wake the reader for each record, else in batches */
+};
+
+_Static_assert(sizeof(struct dns_key) == 32, "dns_key");
+_Static_assert(sizeof(struct dns_owner) == 32, "dns_owner");
+_Static_assert(sizeof(struct dns_send) == 32, "dns_send");
+_Static_assert(sizeof(struct dns_query) == 424, "dns_query");
+_Static_assert(sizeof(struct dns_record) == 128, "dns_record");
+_Static_assert(sizeof(struct dns_stream) == 16, "dns_stream");
+_Static_assert(sizeof(struct dns_connection) == 120, "dns_connection");
+_Static_assert(sizeof(struct dns_config) == 24, "dns_config");
+_Static_assert(__builtin_offsetof(struct dns_query, question) == 160, "question");
+_Static_assert(__builtin_offsetof(struct dns_record, owner) == 32, "owner");
+_Static_assert(__builtin_offsetof(struct dns_record, kind) == 114, "kind");
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The maps, their sizes and the counters. At most 8 MiB by default, all of it
+ * allocated when loading, because a query's entry is made in softirq too.
+ */
+#ifndef KERNO_MAPS_H
+#define KERNO_MAPS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "dns_monitor.h"
+
+/* 552 bytes an entry: the room for 5 s of 1,600 unanswered queries a second. */
+#define INFLIGHT_MAX 8192
+#define CONNECTIONS_MAX 1024
+/* 10,000 exchanges as both roles see them; README.md has the measurement. */
+#define RING_BYTES (2 * 1024 * 1024)
+/* In batches: the reader is woken when an eighth of the ring is filled. */
+#define WAKE_BYTES (RING_BYTES / 8)
+
+const volatile struct dns_config config = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, INFLIGHT_MAX);
+	__type(key, struct dns_key);
+	__type(value, struct dns_query);
+} dns_inflight SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CONNECTIONS_MAX);
+	__type(key, __u64); /* socket cookie */
+	__type(value, struct dns_connection);
+} dns_connections SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, RING_BYTES);
+} dns_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DNS_COUNT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} dns_counters SEC(".maps");
+
+static __always_inline void count(__u32 index, __u64 by)
+{
+	__u64 *counter = bpf_map_lookup_elem(&dns_counters, &index);
+
+	/* Softirq can interrupt process context on this CPU: hence atomic. */
+	if (counter)
+		__sync_fetch_and_add(counter, by);
+}
+
+static __always_inline __u64 wake_flags(void)
+{
+	if (config.live)
+		return 0;
+	return bpf_ringbuf_query(&dns_events, BPF_RB_AVAIL_DATA) >= WAKE_BYTES ?
+		       BPF_RB_FORCE_WAKEUP :
+		       BPF_RB_NO_WAKEUP;
+}
+
+#endif

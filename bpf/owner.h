@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Whose a packet is. Only egress runs in the sender's context; ingress runs in
+ * softirq, where "current" is whoever was interrupted.
+ */
+#ifndef KERNO_OWNER_H
+#define KERNO_OWNER_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.h"
+#include "packet.h"
+
+static __always_inline __u32 netns_of(struct __sk_buff *skb)
+{
+	struct bpf_sock *held = skb->sk;
+	struct sock *sk = NULL;
+
+	/* The verifier forbids arithmetic on skb->sk; a copy that went through
+	 * bpf_probe_read_kernel is an ordinary kernel address.
+	 */
+	bpf_probe_read_kernel(&sk, sizeof(sk), &held);
+	return sk ? BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum) : 0;
+}
+
+static __always_inline void take_process(struct dns_owner *owner)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+	owner->tgid = BPF_CORE_READ(leader, tgid);
+	bpf_core_read(owner->comm, sizeof(owner->comm), &leader->comm);
+}
+
+static __always_inline void take_socket(struct dns_owner *owner, struct __sk_buff *skb)
+{
+	owner->cgroup_id = bpf_skb_cgroup_id(skb);
+	owner->netns = netns_of(skb);
+}
+
+/* A connected socket knows the server that it asked; the packet may already
+ * have been translated (the egress hook runs after NAT in OUTPUT).
+ */
+static __always_inline void prefer_connected_peer(struct __sk_buff *skb, struct packet *p)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || !sk->dst_port)
+		return;
+	p->peer_port = bpf_ntohs(sk->dst_port);
+	if (p->family == 4) {
+		map_ipv4(p->peer_ip, sk->dst_ip4);
+	} else {
+		__u32 *words = (__u32 *)p->peer_ip;
+
+		words[0] = sk->dst_ip6[0];
+		words[1] = sk->dst_ip6[1];
+		words[2] = sk->dst_ip6[2];
+		words[3] = sk->dst_ip6[3];
+	}
+}
+
+#endif

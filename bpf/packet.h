@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * From a packet to the bytes of its transport payload.
+ *
+ * Runs for every packet of every socket on the host, so a packet that is not
+ * DNS leaves at the port check, after two short loads.
+ */
+#ifndef KERNO_PACKET_H
+#define KERNO_PACKET_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "dns_monitor.h"
+
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86DD
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+
+/* IPv6 extension headers, RFC 8200 section 4 and RFC 4302. */
+#define NEXTHDR_HOP 0
+#define NEXTHDR_ROUTING 43
+#define NEXTHDR_FRAGMENT 44
+#define NEXTHDR_AUTH 51
+#define NEXTHDR_DEST 60
+/* RFC 8200 section 4.1 recommends an order in which there are at most six. */
+#define EXTENSIONS_MAX 6
+
+#define UDP_HEADER_LEN 8
+#define TCP_HEADER_LEN 20
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+extern const volatile struct dns_config config;
+
+struct ipv4_header {
+	__u8 version_ihl;
+	__u8 tos;
+	__be16 total_len;
+	__be16 id;
+	__be16 fragment;
+	__u8 ttl;
+	__u8 protocol;
+	__sum16 checksum;
+	__be32 source;
+	__be32 destination;
+};
+
+struct ipv6_header {
+	__be32 version_class_flow;
+	__be16 payload_len;
+	__u8 next_header;
+	__u8 hop_limit;
+	__u8 source[16];
+	__u8 destination[16];
+};
+
+struct tcp_header {
+	__be16 source;
+	__be16 destination;
+	__be32 seq;
+	__be32 ack;
+	__u8 data_offset;
+	__u8 flags;
+	__be16 window;
+	__be32 checksum_urgent;
+};
+
+/* A packet with a DNS port, and the message in it that is being looked at. */
+struct packet {
+	__u64 now;
+	__u8 local_ip[16];
+	__u8 peer_ip[16];
+	__u16 local_port;
+	__u16 peer_port;
+	__u32 payload; /* offset of the transport payload from the IP header */
+	__u32 payload_len;
+	__u32 seq;
+	__u32 message; /* offset of the DNS header */
+	__u16 message_len; /* as the transport says */
+	__u16 available; /* of it in this packet */
+	__u16 id;
+	__u16 flags;
+	__u16 answers;
+	__u8 only_additional; /* no answer and no authority records, but others */
+	__u8 tcp_flags;
+	__u8 family;
+	__u8 transport;
+	__u8 egress;
+	__u8 peer_is_dns; /* the peer's port is a DNS port */
+};
+
+static __always_inline int is_dns_port(__u16 port)
+{
+	for (int i = 0; i < DNS_PORTS_MAX; i++) {
+		if ((__u32)i < config.nports && config.ports[i] == port)
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline void map_ipv4(__u8 *ip, __be32 addr)
+{
+	__u32 *words = (__u32 *)ip;
+
+	/* An IPv4 address stands in the last four octets; `family` tells. */
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = 0;
+	words[3] = addr;
+}
+
+/* Offset of the transport header, or 0: a later fragment has no ports. */
+static __always_inline __u32 transport_of_ipv4(struct __sk_buff *skb, struct packet *p)
+{
+	struct ipv4_header ip;
+
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+		return 0;
+	if (ip.fragment & bpf_htons(0x1fff))
+		return 0;
+	p->family = 4;
+	p->transport = ip.protocol;
+	map_ipv4(p->egress ? p->local_ip : p->peer_ip, ip.source);
+	map_ipv4(p->egress ? p->peer_ip : p->local_ip, ip.destination);
+	return (ip.version_ihl & 0x0f) < 5 ? 0 : (ip.version_ihl & 0x0f) * 4;
+}
+
+/* Walks the extension headers; 0 for a later fragment or an endless chain. */
+static __always_inline __u32 transport_of_ipv6(struct __sk_buff *skb, struct packet *p)
+{
+	struct ipv6_header ip;
+	__u32 offset = sizeof(ip);
+	__u8 next;
+
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+		return 0;
+	p->family = 6;
+	__builtin_memcpy(p->egress ? p->local_ip : p->peer_ip, ip.source, 16);
+	__builtin_memcpy(p->egress ? p->peer_ip : p->local_ip, ip.destination, 16);
+	next = ip.next_header;
+	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
+		__u8 header[4];
+
+		if (next == IPPROTO_UDP || next == IPPROTO_TCP) {
+			p->transport = next;
+			return offset;
+		}
+		if (next != NEXTHDR_HOP && next != NEXTHDR_ROUTING && next != NEXTHDR_FRAGMENT &&
+		    next != NEXTHDR_AUTH && next != NEXTHDR_DEST)
+			return 0;
+		if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
+			return 0;
+		if (next == NEXTHDR_FRAGMENT) {
+			/* Offset in the upper 13 bits, RFC 8200 section 4.5. */
+			if (header[2] || (header[3] & 0xf8))
+				return 0;
+			offset += 8;
+		} else if (next == NEXTHDR_AUTH) {
+			offset += (header[1] + 2) * 4; /* RFC 4302 section 2.2 */
+		} else {
+			offset += (header[1] + 1) * 8;
+		}
+		next = header[0];
+	}
+	return 0;
+}
+
+static __always_inline int parse_udp(struct __sk_buff *skb, struct packet *p, __u32 offset)
+{
+	__be16 length;
+
+	if (bpf_skb_load_bytes(skb, offset + 4, &length, sizeof(length)))
+		return 0;
+	p->payload = offset + UDP_HEADER_LEN;
+	if (skb->len < p->payload)
+		return 0;
+	p->payload_len = skb->len - p->payload;
+	/* RFC 768: the length counts the header; what follows it is padding. */
+	length = bpf_ntohs(length);
+	if (length >= UDP_HEADER_LEN && (__u32)length - UDP_HEADER_LEN < p->payload_len)
+		p->payload_len = (__u32)length - UDP_HEADER_LEN;
+	return 1;
+}
+
+static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p, __u32 offset)
+{
+	struct tcp_header tcp;
+	__u32 header_len;
+
+	if (bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
+		return 0;
+	header_len = (tcp.data_offset >> 4) * 4;
+	if (header_len < TCP_HEADER_LEN)
+		return 0;
+	p->payload = offset + header_len;
+	if (skb->len < p->payload)
+		return 0;
+	p->payload_len = skb->len - p->payload;
+	p->seq = bpf_ntohl(tcp.seq);
+	p->tcp_flags = tcp.flags;
+	return 1;
+}
+
+/* 1 if the packet is UDP or TCP with a DNS port at either end. */
+static __always_inline int parse_packet(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 offset = 0;
+	__be16 ports[2];
+	int source_is_dns, destination_is_dns;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		offset = transport_of_ipv4(skb, p);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		offset = transport_of_ipv6(skb, p);
+	if (!offset || (p->transport != IPPROTO_UDP && p->transport != IPPROTO_TCP))
+		return 0;
+	if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)))
+		return 0;
+	ports[0] = bpf_ntohs(ports[0]);
+	ports[1] = bpf_ntohs(ports[1]);
+	source_is_dns = is_dns_port(ports[0]);
+	destination_is_dns = is_dns_port(ports[1]);
+	if (!source_is_dns && !destination_is_dns)
+		return 0;
+	p->local_port = p->egress ? ports[0] : ports[1];
+	p->peer_port = p->egress ? ports[1] : ports[0];
+	p->peer_is_dns = p->egress ? destination_is_dns : source_is_dns;
+	if (p->transport == IPPROTO_UDP)
+		return parse_udp(skb, p, offset);
+	return parse_tcp(skb, p, offset);
+}
+
+#endif

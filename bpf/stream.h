@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * DNS over TCP (RFC 7766): finds the messages in each direction's byte stream.
+ *
+ * The length prefix may be a segment of its own, a segment may hold several
+ * messages, and a retransmitted segment must not count as a resent query: so
+ * each direction remembers the sequence number that it expects and how much of
+ * the current message is still to come.
+ */
+#ifndef KERNO_STREAM_H
+#define KERNO_STREAM_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "match.h"
+
+/* Steps through one segment; a message takes two (prefix and body). A client
+ * that pipelines more into one segment has the rest counted, not read.
+ */
+#define STEPS_MAX 32
+
+#define ECONNREFUSED 111
+#define ECONNRESET 104
+
+static __always_inline void fill_connection(struct dns_connection *c, struct packet *p)
+{
+	__builtin_memcpy(c->local_ip, p->local_ip, 16);
+	__builtin_memcpy(c->peer_ip, p->peer_ip, 16);
+	c->local_port = p->local_port;
+	c->peer_port = p->peer_port;
+	c->family = p->family;
+}
+
+/* The owner of a TCP connection is whoever sends its first segment: connect()
+ * or the first write, both in process context. Later ones may leave in softirq,
+ * when an acknowledgement opens the window (or Nagle's algorithm lets go).
+ */
+static __always_inline struct dns_connection *connection_of(struct __sk_buff *skb,
+							    struct packet *p, __u64 *cookie)
+{
+	struct dns_connection blank = {};
+	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, cookie);
+
+	if (!c) {
+		fill_connection(&blank, p);
+		bpf_map_update_elem(&dns_connections, cookie, &blank, BPF_NOEXIST);
+		c = bpf_map_lookup_elem(&dns_connections, cookie);
+	}
+	if (!c) {
+		count(DNS_COUNT_TCP_UNTRACKED, 1);
+		return NULL;
+	}
+	if (p->egress && !c->owner.tgid) {
+		take_socket(&c->owner, skb);
+		take_process(&c->owner);
+	}
+	c->last_ns = p->now;
+	return c;
+}
+
+/* A reset: the connection for a query was refused, or the queries on it died. */
+static __noinline int report_reset(struct dns_connection *c, struct packet *p, __u64 *cookie)
+{
+	const __u32 size = sizeof(struct dns_record) + DNS_QUESTION_SHORT;
+	__u8 refused = c->connect_ns != 0;
+	struct dns_record *r;
+
+	if (refused)
+		count(DNS_COUNT_QUERIES, 1);
+	r = bpf_ringbuf_reserve(&dns_events, size, 0);
+	if (!r) {
+		count(refused ? DNS_COUNT_RING_FULL : DNS_COUNT_NOTICE_LOST, 1);
+		return 0;
+	}
+	__builtin_memset(r, 0, size);
+	r->end_ns = p->now;
+	r->sent_ns = c->connect_ns;
+	r->first_ns = c->connect_ns;
+	r->cookie = *cookie;
+	r->owner = c->owner;
+	__builtin_memcpy(r->local_ip, c->local_ip, 16);
+	__builtin_memcpy(r->peer_ip, c->peer_ip, 16);
+	r->local_port = c->local_port;
+	r->peer_port = c->peer_port;
+	r->attempt = 1;
+	r->kind = refused ? DNS_CONNECT_REFUSED : DNS_SOCKET_ERROR;
+	r->role = DNS_ROLE_CLIENT;
+	r->transport = IPPROTO_TCP;
+	r->family = c->family;
+	r->error = refused ? ECONNREFUSED : ECONNRESET;
+	bpf_ringbuf_submit(r, wake_flags());
+	return 0;
+}
+
+/* Passes over what was seen before, and finds the place again after a gap.
+ * Returns the offset in the payload from which the bytes are new.
+ */
+static __always_inline __u32 synchronise(struct dns_stream *s, struct packet *p)
+{
+	__s32 ahead = (__s32)(p->seq - s->next_seq);
+
+	if (!s->synced) {
+		s->synced = 1;
+	} else if (ahead < 0) {
+		return (__u32)-ahead < p->payload_len ? (__u32)-ahead : p->payload_len;
+	} else if (ahead > 0) {
+		if ((__u32)ahead <= s->skip) {
+			s->skip -= ahead; /* only the middle of a message is missing */
+		} else {
+			count(DNS_COUNT_TCP_GAP, 1);
+			s->skip = 0;
+			s->have = 0;
+		}
+	}
+	s->next_seq = p->seq + p->payload_len;
+	return 0;
+}
+
+/* One step: the prefix, or as much of it as there is. */
+static __always_inline __u32 read_prefix(struct __sk_buff *skb, struct packet *p,
+					 struct dns_stream *s, __u32 at)
+{
+	__u8 octet = 0;
+
+	if (bpf_skb_load_bytes(skb, p->payload + at, &octet, 1))
+		return p->payload_len;
+	s->prefix = s->have ? (s->prefix << 8) | octet : octet;
+	s->have++;
+	return at + 1;
+}
+
+static __noinline __u32 read_body(struct __sk_buff *skb, struct packet *p, struct dns_stream *s,
+				  __u32 at)
+{
+	__u32 rest = p->payload_len - at;
+
+	s->have = 0;
+	s->skip = s->prefix;
+	if (s->prefix < DNS_HEADER_LEN) {
+		s->junk = 1;
+		count(DNS_COUNT_UNPARSED, 1);
+		return p->payload_len;
+	}
+	if (rest < DNS_HEADER_LEN) {
+		count(DNS_COUNT_TCP_SPLIT, 1);
+		return at;
+	}
+	p->message = p->payload + at;
+	p->message_len = s->prefix;
+	p->available = rest < s->prefix ? rest : s->prefix;
+	on_message(skb, p);
+	return at;
+}
+
+static __always_inline void read_segment(struct __sk_buff *skb, struct packet *p,
+					 struct dns_stream *s)
+{
+	__u32 at = synchronise(s, p);
+
+	for (int step = 0; step < STEPS_MAX; step++) {
+		__u32 rest = p->payload_len - at;
+
+		if (at >= p->payload_len || s->junk)
+			return;
+		if (s->skip) {
+			rest = s->skip < rest ? s->skip : rest;
+			s->skip -= rest;
+			at += rest;
+		} else if (s->have < 2) {
+			at = read_prefix(skb, p, s, at);
+		} else {
+			at = read_body(skb, p, s, at);
+		}
+	}
+	if (at < p->payload_len) {
+		/* Where the next message begins is not known any more. */
+		count(DNS_COUNT_TCP_CROWDED, 1);
+		s->synced = 0;
+		s->skip = 0;
+		s->have = 0;
+	}
+}
+
+static __always_inline void on_handshake(struct __sk_buff *skb, struct packet *p, __u64 *cookie)
+{
+	struct dns_connection *c;
+
+	if (p->egress && p->peer_is_dns && !(p->tcp_flags & TCP_ACK)) {
+		prefer_connected_peer(skb, p);
+		c = connection_of(skb, p, cookie);
+		if (c && !c->connect_ns) {
+			c->connect_ns = p->now;
+			c->streams[1].next_seq = p->seq + 1;
+			c->streams[1].synced = 1;
+		}
+	} else if (!p->egress && (p->tcp_flags & TCP_ACK)) {
+		c = bpf_map_lookup_elem(&dns_connections, cookie);
+		if (c) {
+			c->connect_ns = 0; /* accepted */
+			c->streams[0].next_seq = p->seq + 1;
+			c->streams[0].synced = 1;
+		}
+	}
+}
+
+static __noinline int on_segment(struct __sk_buff *skb, struct packet *p)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct dns_connection *c;
+
+	if (p->tcp_flags & TCP_SYN) {
+		on_handshake(skb, p, &cookie);
+		return 0;
+	}
+	if (p->payload_len) {
+		c = connection_of(skb, p, &cookie);
+		if (c) {
+			c->connect_ns = 0;
+			read_segment(skb, p, &c->streams[p->egress ? 1 : 0]);
+		}
+	}
+	if (!(p->tcp_flags & (TCP_FIN | TCP_RST)))
+		return 0;
+	c = bpf_map_lookup_elem(&dns_connections, &cookie);
+	if (!c)
+		return 0;
+	if ((p->tcp_flags & TCP_RST) && !p->egress && p->peer_is_dns)
+		report_reset(c, p, &cookie);
+	c->fins |= p->egress ? 1 : 2;
+	if ((p->tcp_flags & TCP_RST) || c->fins == 3)
+		bpf_map_delete_elem(&dns_connections, &cookie);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,211 @@
+//! One query message, and what became of it: the unit that kerno counts.
+//!
+//! Nothing here touches the kernel or libbpf. An [`Attempt`] is what the
+//! decoding station hands on and what every later station works with.
+
+pub mod names;
+mod question;
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use question::Question;
+pub use question::RawQuestion;
+
+/// Which end of the exchange the observed socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The socket that asked.
+    Client,
+    /// The socket that was asked: a resolver on this host.
+    Server,
+}
+
+/// What carried the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// RFC 1035 section 4.2.1.
+    Udp,
+    /// RFC 7766.
+    Tcp,
+}
+
+/// How an attempt ended. The names are those of the `outcome` field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The answer came in time.
+    Answered,
+    /// No answer within the timeout, or resent before one came.
+    Unanswered,
+    /// The answer to an attempt that had been reported as unanswered.
+    Late,
+    /// ICMP or a socket error ended it.
+    Refused,
+    /// This kernel discarded the query or its answer.
+    Dropped,
+    /// Another server answered the same question first.
+    Superseded,
+}
+
+impl Outcome {
+    /// Whether the attempt counts as failed. NXDOMAIN is an answer, and a
+    /// superseded attempt did no harm.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Unanswered | Self::Late | Self::Refused | Self::Dropped => true,
+            Self::Answered | Self::Superseded => false,
+        }
+    }
+}
+
+/// A process name as the kernel keeps it: at most 15 bytes, any byte but NUL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Comm([u8; 16]);
+
+impl Comm {
+    /// Takes the bytes up to the first NUL, at most 15.
+    pub fn new(bytes: &[u8]) -> Self {
+        let mut comm = [0; 16];
+        let len = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+        let len = len.min(15);
+        comm[..len].copy_from_slice(&bytes[..len]);
+        Self(comm)
+    }
+
+    /// The bytes without the padding.
+    pub fn as_bytes(&self) -> &[u8] {
+        let len = self.0.iter().position(|&b| b == 0).unwrap_or(self.0.len());
+        &self.0[..len]
+    }
+}
+
+impl std::fmt::Display for Comm {
+    /// Printable UTF-8 as it is, everything else as `\xNN`: a process chooses
+    /// its own name, and a terminal must not obey it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        names::write_printable(f, self.as_bytes())
+    }
+}
+
+/// Whose the socket is, taken in the sender's context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// Thread-group id in the host's pid namespace; `None` if the socket has
+    /// not sent anything (a server that never answered).
+    pub pid: Option<u32>,
+    /// Name of the thread-group leader; empty exactly when `pid` is `None`.
+    pub comm: Comm,
+    /// cgroup v2 id (the inode number of the directory); 0 if unknown.
+    pub cgroup_id: u64,
+    /// Inode number of the network namespace; 0 if unknown.
+    pub netns: u32,
+}
+
+/// What the answer's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Response code with the upper bits of EDNS (RFC 6891 section 6.1.3).
+    pub rcode: u16,
+    /// The TC bit.
+    pub truncated: bool,
+    /// ANCOUNT.
+    pub answers: u16,
+    /// Size of the DNS message in bytes, without a TCP length prefix.
+    pub bytes: u16,
+}
+
+/// Why an attempt was refused or dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// An errno value, as `ECONNREFUSED`.
+    Errno(i32),
+    /// The running kernel's name of a drop reason, as `NETFILTER_DROP`.
+    Drop(String),
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Errno(errno) => names::write_errno(f, *errno),
+            Self::Drop(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One query message sent by one socket to one server, and how it ended.
+///
+/// Times are nanoseconds of `CLOCK_MONOTONIC`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which end this socket is.
+    pub role: Role,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What carried it.
+    pub transport: Transport,
+    /// When it ended: answered, failed or given up on.
+    pub end_ns: u64,
+    /// When this message was sent (client) or arrived (server).
+    pub sent_ns: u64,
+    /// When the first message with this id was sent by this socket.
+    pub first_ns: u64,
+    /// The kernel's cookie of the socket, unique until reboot.
+    pub cookie: u64,
+    /// Whose the socket is.
+    pub owner: Owner,
+    /// The socket's own address.
+    pub local: SocketAddr,
+    /// The address at the other end, as this socket sees it.
+    pub peer: SocketAddr,
+    /// DNS message id; `None` if a TCP connection failed before the message.
+    pub id: Option<u16>,
+    /// 1 for the first message of this socket with this id.
+    pub number: u16,
+    /// Size of the query message in bytes; 0 if there was none (see `id`).
+    pub query_bytes: u16,
+    /// The answer, for `Answered` and `Late`.
+    pub answer: Option<Answer>,
+    /// Why, for `Refused` and `Dropped`.
+    pub reason: Option<Reason>,
+    /// The question as it was sent.
+    pub question: RawQuestion,
+}
+
+impl Attempt {
+    /// The asking end's address.
+    pub fn client(&self) -> SocketAddr {
+        match self.role {
+            Role::Client => self.local,
+            Role::Server => self.peer,
+        }
+    }
+
+    /// The asked end's address.
+    pub fn server(&self) -> SocketAddr {
+        match self.role {
+            Role::Client => self.peer,
+            Role::Server => self.local,
+        }
+    }
+
+    /// From this message to the end of the attempt.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.end_ns.saturating_sub(self.sent_ns))
+    }
+
+    /// Query seen leaving to answer seen arriving; `None` without an answer.
+    pub fn latency(&self) -> Option<Duration> {
+        self.answer.map(|_| self.elapsed())
+    }
+}
+
+/// The last 16 bytes form an address of the family; IPv4 stands in the last
+/// four of them, and an IPv4-mapped address is shown as the IPv4 that it is.
+pub fn ip_of(family: u8, bytes: [u8; 16]) -> IpAddr {
+    if family == 4 {
+        IpAddr::from([bytes[12], bytes[13], bytes[14], bytes[15]])
+    } else {
+        IpAddr::from(bytes).to_canonical()
+    }
+}

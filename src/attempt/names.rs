@@ -1,0 +1,85 @@
+//! Names for numbers, and printable forms of bytes that strangers chose.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use domain::base::iana::Class;
+use domain::base::iana::OptRcode;
+use domain::base::iana::Rtype;
+
+/// Appends a label in presentation form (RFC 1035 section 5.1): `\X` before
+/// what is special in a master file, `\DDD` for what is not printable ASCII.
+pub fn push_label(to: &mut String, label: &[u8]) {
+    for &octet in label {
+        match octet {
+            b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                to.push('\\');
+                to.push(char::from(octet));
+            }
+            0x21..=0x7e => to.push(char::from(octet)),
+            _ => {
+                // Writing to a String cannot fail.
+                let _ = write!(to, "\\{octet:03}");
+            }
+        }
+    }
+}
+
+/// Writes bytes for a human: printable UTF-8 as it is, and control characters,
+/// invisible ones and broken UTF-8 as `\xNN`. A backslash becomes `\\`, so the
+/// form is reversible.
+pub fn write_printable(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '\\' {
+                f.write_str("\\\\")?;
+            } else if is_visible(c) {
+                f.write_char(c)?;
+            } else {
+                let mut utf8 = [0; 4];
+                for byte in c.encode_utf8(&mut utf8).bytes() {
+                    write!(f, "\\x{byte:02x}")?;
+                }
+            }
+        }
+        for byte in chunk.invalid() {
+            write!(f, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Not a control character, and none of the marks that reorder or hide text on
+/// a terminal (Unicode Bidi_Control, zero-width characters, the byte order mark).
+fn is_visible(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// IANA name of a response code, else the number.
+pub fn rcode(rcode: u16) -> String {
+    // The mnemonics of RFC 6895 section 2.3, with the extended ones.
+    match OptRcode::checked_from_int(rcode).and_then(OptRcode::to_mnemonic) {
+        Some(name) => String::from_utf8_lossy(name).into_owned(),
+        None => rcode.to_string(),
+    }
+}
+
+/// IANA name of a type, else `TYPE65280` (RFC 3597 section 5).
+pub fn rtype(rtype: Rtype) -> String {
+    rtype.to_string()
+}
+
+/// IANA name of a class, else `CLASS65280` (RFC 3597 section 5).
+pub fn class(class: Class) -> String {
+    class.to_string()
+}
+
+/// `ECONNREFUSED`, or `errno 1234` for a number that Linux does not define.
+pub fn write_errno(f: &mut fmt::Formatter<'_>, errno: i32) -> fmt::Result {
+    match nix::errno::Errno::from_raw(errno) {
+        nix::errno::Errno::UnknownErrno => write!(f, "errno {errno}"),
+        known => write!(f, "{known:?}"),
+    }
+}
