@@ -24,12 +24,15 @@
 
 #define PASS 1
 
-/* Puts the record into the BTF, and so into the skeleton's types. */
-const struct dns_record *unused_dns_record __attribute__((unused));
+/* They put these types into the BTF, and so into the skeleton. */
+const struct dns_short_record *unused_short_record __attribute__((unused));
+const struct dns_full_record *unused_full_record __attribute__((unused));
+const enum dns_kind *unused_kind __attribute__((unused));
+const enum dns_counter *unused_counter __attribute__((unused));
 
 static __always_inline int observe(struct __sk_buff *skb, __u8 egress)
 {
-	struct packet p = {};
+	struct dns_packet p = {};
 
 	p.egress = egress;
 	if (!parse_packet(skb, &p))

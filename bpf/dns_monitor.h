@@ -12,7 +12,7 @@
 
 /* A name of 255 octets, type and class (RFC 1035 section 4.1.2), rounded up. */
 #define DNS_QUESTION_MAX 260
-/* Most questions fit here; a short record is half as long as a full one. */
+/* Most questions fit here: a short record is less than half a full one. */
 #define DNS_QUESTION_SHORT 64
 /* musl and glibc read at most three nameservers (MAXNS in resolv.h). */
 #define DNS_SERVERS_MAX 3
@@ -24,13 +24,12 @@
 
 /* What a record in the ring buffer says. */
 enum dns_kind {
-	DNS_ANSWERED = 1,        /* an attempt and its answer */
-	DNS_RESENT = 2,          /* an attempt that was resent before an answer came */
-	DNS_SUPERSEDED = 3,      /* another server answered the same question first */
-	DNS_STRAY = 4,           /* an answer to nothing in flight: late, or not ours */
-	DNS_SOCKET_ERROR = 5,    /* a socket that asks DNS got an error (ICMP, RST) */
-	DNS_NO_SOCKET = 6,       /* a query arrived where nobody listens */
-	DNS_CONNECT_REFUSED = 7, /* a TCP connection for a query was refused */
+	DNS_ANSWERED = 1,        /* attempts and the answer to one of them */
+	DNS_RESENT = 2,          /* attempts that were resent before an answer came */
+	DNS_STRAY = 3,           /* an answer to nothing in flight: late, or not ours */
+	DNS_SOCKET_ERROR = 4,    /* a socket that asks DNS got an error (ICMP, RST) */
+	DNS_NO_SOCKET = 5,       /* a query arrived where nobody listens */
+	DNS_CONNECT_REFUSED = 6, /* a TCP connection for a query was refused */
 };
 
 /* Indices of dns_counters. */
@@ -90,39 +89,74 @@ struct dns_query {
 	__u8 family;
 	__u8 nsends;
 	__u8 ready; /* 0 while the entry is being filled: not to be swept */
-	__u8 pad;
+	__u8 ended; /* bit i: sends[i] ends with the record being written */
 	__u8 question[DNS_QUESTION_MAX]; /* the message from its 13th octet on */
 	__u32 pad2;
 };
 
-/* What the ring buffer carries, followed by DNS_QUESTION_SHORT or
- * DNS_QUESTION_MAX bytes of question. Times are CLOCK_MONOTONIC nanoseconds.
+/* What the ring buffer carries: one of two sizes, by the length of the question
+ * and the number of servers. Times are CLOCK_MONOTONIC nanoseconds.
  */
 struct dns_record {
 	__u64 end_ns;
-	__u64 sent_ns;  /* last send of this attempt */
 	__u64 first_ns; /* first send with this key */
 	__u64 cookie;
 	struct dns_owner owner;
+	struct dns_send send; /* the one that was answered, or the first */
 	__u8 local_ip[16];
-	__u8 peer_ip[16];
 	__u16 local_port;
-	__u16 peer_port;
 	__u16 id;
-	__u16 attempt;
 	__u16 query_bytes;
 	__u16 answer_bytes;
 	__u16 flags; /* of the answer's header, host order */
 	__u16 answers;
 	__u16 question_len;
-	__u8 kind;
+	__u8 kind; /* enum dns_kind */
 	__u8 role;
 	__u8 transport;
 	__u8 family; /* 4 or 6 */
 	__u8 echoed; /* the question is the answer's echo, with what follows it */
-	__u8 additional; /* 1: only additional records follow the echo (EDNS) */
-	__s32 error;     /* errno of DNS_SOCKET_ERROR and DNS_CONNECT_REFUSED */
-	__u32 pad;
+	__u8 ended;  /* bit i: sends[i] of the full record has ended */
+	__s32 error; /* errno of DNS_SOCKET_ERROR and DNS_CONNECT_REFUSED */
+};
+
+struct dns_short_record {
+	struct dns_record record;
+	__u8 question[DNS_QUESTION_SHORT];
+};
+
+struct dns_full_record {
+	struct dns_record record;
+	__u8 question[DNS_QUESTION_MAX];
+	__u8 nsends;
+	__u8 answered; /* index of the send that was answered */
+	__u16 pad;
+	struct dns_send sends[DNS_SERVERS_MAX];
+};
+
+/* A packet with a DNS port, and the message in it that is being looked at. */
+struct dns_packet {
+	__u64 now;
+	__u8 local_ip[16];
+	__u8 peer_ip[16];
+	__u16 local_port;
+	__u16 peer_port;
+	__u32 payload; /* offset of the transport payload from the IP header */
+	__u32 payload_len;
+	__u32 seq;
+	__u32 message; /* offset of the DNS header */
+	__u16 message_len; /* as the transport says */
+	__u16 available; /* of it in this packet */
+	__u16 id;
+	__u16 flags;
+	__u16 answers;
+	__u8 only_additional; /* no answer and no authority records, but others */
+	__u8 tcp_flags;
+	__u8 family;
+	__u8 transport;
+	__u8 egress;
+	__u8 peer_is_dns; /* the peer's port is a DNS port */
+	__u8 pad[4];
 };
 
 /* Where one direction of a TCP connection stands between two messages. */
@@ -133,6 +167,7 @@ struct dns_stream {
 	__u8 have;    /* octets of the prefix seen: 0, 1 or 2 */
 	__u8 synced;
 	__u32 junk; /* 1: not DNS, no more looked at */
+	struct dns_packet packet; /* the message that is just read */
 };
 
 /* A TCP connection that has a DNS port at one end. */
@@ -162,11 +197,15 @@ _Static_assert(sizeof(struct dns_owner) == 32, "dns_owner");
 _Static_assert(sizeof(struct dns_send) == 32, "dns_send");
 _Static_assert(sizeof(struct dns_query) == 424, "dns_query");
 _Static_assert(sizeof(struct dns_record) == 128, "dns_record");
-_Static_assert(sizeof(struct dns_stream) == 16, "dns_stream");
-_Static_assert(sizeof(struct dns_connection) == 120, "dns_connection");
+_Static_assert(sizeof(struct dns_short_record) == 192, "dns_short_record");
+_Static_assert(sizeof(struct dns_full_record) == 488, "dns_full_record");
+_Static_assert(sizeof(struct dns_packet) == 80, "dns_packet");
+_Static_assert(sizeof(struct dns_stream) == 96, "dns_stream");
+_Static_assert(sizeof(struct dns_connection) == 280, "dns_connection");
 _Static_assert(sizeof(struct dns_config) == 24, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 160, "question");
-_Static_assert(__builtin_offsetof(struct dns_record, owner) == 32, "owner");
-_Static_assert(__builtin_offsetof(struct dns_record, kind) == 114, "kind");
+_Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");
+_Static_assert(__builtin_offsetof(struct dns_record, kind) == 118, "kind");
+_Static_assert(__builtin_offsetof(struct dns_full_record, sends) == 392, "sends");
 
 #endif

@@ -18,40 +18,30 @@
 
 #define AF_INET 2
 
-static __always_inline struct dns_record *reserve_notice(const __u32 room)
-{
-	struct dns_record *r =
-		bpf_ringbuf_reserve(&dns_events, sizeof(struct dns_record) + room, 0);
-
-	if (!r) {
-		count(DNS_COUNT_NOTICE_LOST, 1);
-		return NULL;
-	}
-	__builtin_memset(r, 0, sizeof(*r));
-	r->end_ns = bpf_ktime_get_ns();
-	r->role = DNS_ROLE_CLIENT;
-	return r;
-}
-
 /* An error that a socket connected to a DNS port is told of. */
 static __always_inline void report_socket_error(struct sock *sk)
 {
 	__u16 port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	int error = BPF_CORE_READ(sk, sk_err);
+	struct dns_short_record *s;
 	struct dns_record *r;
 
 	if (!is_dns_port(port) || !error)
 		return;
-	r = reserve_notice(DNS_QUESTION_SHORT);
-	if (!r)
+	s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
+	if (!s) {
+		count(DNS_COUNT_NOTICE_LOST, 1);
 		return;
+	}
+	__builtin_memset(s, 0, sizeof(*s));
+	r = &s->record;
+	r->end_ns = bpf_ktime_get_ns();
 	r->kind = DNS_SOCKET_ERROR;
 	r->cookie = bpf_get_socket_cookie(sk);
 	r->transport = BPF_CORE_READ(sk, sk_protocol);
 	r->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	r->peer_port = port;
 	r->error = error;
-	bpf_ringbuf_submit(r, wake_flags());
+	bpf_ringbuf_submit(s, wake_flags());
 }
 
 /* A UDP query without a receiver. Its client is another socket, perhaps in
@@ -66,10 +56,11 @@ static __always_inline void report_no_socket(struct sk_buff *skb)
 	__u32 tail = BPF_CORE_READ(skb, tail);
 	__u32 question = transport + UDP_HEADER_LEN + DNS_HEADER_LEN;
 	struct dns_header h = {};
+	struct dns_full_record *f;
 	struct dns_record *r;
 	__be16 ports[2] = {};
 	__u8 version = 0, protocol = 0;
-	__u32 len;
+	__u64 len;
 
 	bpf_probe_read_kernel(ports, sizeof(ports), udp);
 	if (!is_dns_port(bpf_ntohs(ports[1])))
@@ -81,28 +72,27 @@ static __always_inline void report_no_socket(struct sk_buff *skb)
 	bpf_probe_read_kernel(&h, sizeof(h), udp + UDP_HEADER_LEN);
 	if (bpf_ntohs(h.flags) & DNS_FLAG_QR)
 		return;
-	r = reserve_notice(DNS_QUESTION_MAX);
-	if (!r)
+	f = bpf_ringbuf_reserve(&dns_events, sizeof(*f), 0);
+	if (!f) {
+		count(DNS_COUNT_NOTICE_LOST, 1);
 		return;
+	}
+	__builtin_memset(f, 0, sizeof(*f));
+	r = &f->record;
+	r->end_ns = bpf_ktime_get_ns();
 	r->kind = DNS_NO_SOCKET;
 	r->transport = IPPROTO_UDP;
 	r->family = version >> 4;
-	if (r->family == 4) {
-		bpf_probe_read_kernel(r->local_ip + 12, 4, ip + 12);
-		bpf_probe_read_kernel(r->peer_ip + 12, 4, ip + 16);
-	} else {
-		bpf_probe_read_kernel(r->local_ip, 16, ip + 8);
-		bpf_probe_read_kernel(r->peer_ip, 16, ip + 24);
-	}
 	r->local_port = bpf_ntohs(ports[0]);
-	r->peer_port = bpf_ntohs(ports[1]);
 	r->id = bpf_ntohs(h.id);
 	len = tail - question;
 	if (len > DNS_QUESTION_MAX)
 		len = DNS_QUESTION_MAX;
 	r->question_len = len;
-	bpf_probe_read_kernel(r + 1, len, head + question);
-	bpf_ringbuf_submit(r, wake_flags());
+	barrier_var(len); /* the bound is to be checked on what is passed on */
+	if (len <= DNS_QUESTION_MAX)
+		bpf_probe_read_kernel(f->question, len, head + question);
+	bpf_ringbuf_submit(f, wake_flags());
 }
 
 #endif

@@ -21,6 +21,11 @@
 
 const volatile struct dns_config config = {};
 
+/* Queries count only while this is set: from the moment when every hook is in
+ * place, so that no answer is missed that a counted query had.
+ */
+__u32 armed = 0;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, INFLIGHT_MAX);

@@ -28,6 +28,20 @@
  */
 #define FANOUT_NS 50000000ULL
 
+/* Divides DNS_QUESTION_MAX; the stack of all callers together is 512 bytes. */
+#define COMPARE_CHUNK 20
+
+/* For `which`: a resend, not an answer. */
+#define NOT_ANSWERED 255
+
+/* The sends of an entry that go on while one more is added (a fan-out). */
+struct staying {
+	struct dns_send sends[DNS_SERVERS_MAX - 1];
+	__u64 first_ns;
+	__u32 n;
+	__u32 same; /* the new query asks the same question */
+};
+
 struct dns_header {
 	__be16 id;
 	__be16 flags;
@@ -37,18 +51,10 @@ struct dns_header {
 	__be16 additionals;
 };
 
-/* How an entry ends. */
-struct conclusion {
-	struct dns_send sends[DNS_SERVERS_MAX]; /* as they stood before the claim */
-	__u8 kinds[DNS_SERVERS_MAX];            /* enum dns_kind, 0: not reported */
-	__u8 by_answer;                         /* the packet is the answer */
-	__u32 pad;
-};
-
 /* What an entry starts as; the fields are filled in place. */
 const struct dns_query blank_query = {};
 
-static __always_inline int parse_message(struct __sk_buff *skb, struct packet *p)
+static __always_inline int parse_message(struct __sk_buff *skb, struct dns_packet *p)
 {
 	struct dns_header h;
 	__u16 flags;
@@ -68,7 +74,7 @@ static __always_inline int parse_message(struct __sk_buff *skb, struct packet *p
 }
 
 static __always_inline void fill_key(struct dns_key *key, struct __sk_buff *skb,
-				     struct packet *p, __u8 role)
+				     struct dns_packet *p, __u8 role)
 {
 	__builtin_memset(key, 0, sizeof(*key));
 	key->cookie = bpf_get_socket_cookie(skb);
@@ -82,79 +88,59 @@ static __always_inline void fill_key(struct dns_key *key, struct __sk_buff *skb,
 	}
 }
 
-static __always_inline __u16 question_len(struct packet *p)
+static __always_inline __u32 question_len(struct dns_packet *p)
 {
-	__u16 len = p->available - DNS_HEADER_LEN;
+	__u32 len = (__u32)p->available - DNS_HEADER_LEN;
 
 	return len > DNS_QUESTION_MAX ? DNS_QUESTION_MAX : len;
 }
 
-/* Copies the question's octets; the verifier wants the bound beside the call. */
-static __always_inline int load_question(struct __sk_buff *skb, struct packet *p, __u8 *to,
+/* Copies the question's octets. The barrier makes the compiler keep the check
+ * behind it, from which the verifier learns that 1 to `room` are copied.
+ */
+static __always_inline int load_question(struct __sk_buff *skb, struct dns_packet *p, __u8 *to,
 					 const __u32 room)
 {
 	__u32 len = question_len(p);
+	__u64 last; /* 64 bits: a narrower check would be on a copy */
 
 	if (len > room)
 		len = room;
-	if (len == 0 || bpf_skb_load_bytes(skb, p->message + DNS_HEADER_LEN, to, len))
+	last = (__u64)len - 1;
+	barrier_var(last);
+	if (last >= room ||
+	    bpf_skb_load_bytes(skb, p->message + DNS_HEADER_LEN, to, last + 1))
 		return 0;
 	return len;
 }
 
 static __always_inline void fill_record(struct dns_record *r, struct dns_query *q,
-					struct dns_key *key, struct packet *p, __u8 by_answer)
+					struct dns_key *key, struct dns_packet *p, __u32 which)
 {
 	r->end_ns = p->now;
 	r->first_ns = q->first_ns;
 	r->cookie = key->cookie;
 	r->owner = q->owner;
+	r->send = q->sends[which < DNS_SERVERS_MAX ? which : 0];
 	__builtin_memcpy(r->local_ip, q->local_ip, 16);
 	r->local_port = key->local_port;
 	r->id = key->id;
 	r->query_bytes = q->message_bytes;
-	r->answer_bytes = by_answer ? p->message_len : 0;
-	r->flags = by_answer ? p->flags : 0;
-	r->answers = by_answer ? p->answers : 0;
+	r->answer_bytes = 0;
+	r->flags = 0;
+	r->answers = 0;
 	r->question_len = q->question_len;
+	r->kind = DNS_RESENT;
 	r->role = key->role;
 	r->transport = key->transport;
 	r->family = q->family;
 	r->echoed = 0;
+	r->ended = q->ended;
 	r->error = 0;
-	r->pad = 0;
-}
-
-static __always_inline void set_send(struct dns_record *r, struct dns_send *send, __u8 kind)
-{
-	r->sent_ns = send->at_ns;
-	__builtin_memcpy(r->peer_ip, send->ip, 16);
-	r->peer_port = send->port;
-	r->attempt = send->attempt;
-	r->kind = kind;
-}
-
-/* The question as it was sent; of an error answer that carries nothing but
- * EDNS, its echo with the OPT record behind it, which holds the upper bits of
- * the rcode (RFC 6891 section 6.1.3).
- */
-static __always_inline void fill_question(struct __sk_buff *skb, struct dns_record *r,
-					  struct dns_query *q, struct packet *p, __u8 echo,
-					  const __u32 room)
-{
-	__u8 *question = (__u8 *)(r + 1);
-
-	if (echo) {
-		r->question_len = load_question(skb, p, question, room);
-		r->echoed = 1;
-		return;
-	}
-	__builtin_memcpy(question, q->question, room);
 }
 
 /* The answering process is the owner of a server's record. */
-static __always_inline void fill_answerer(struct __sk_buff *skb, struct dns_record *r,
-					  struct packet *p)
+static __always_inline void fill_answerer(struct dns_record *r, struct dns_packet *p)
 {
 	struct dns_connection *connection;
 
@@ -167,84 +153,110 @@ static __always_inline void fill_answerer(struct __sk_buff *skb, struct dns_reco
 		r->owner = connection->owner;
 }
 
-/* Claims the entry and reports its sends. 0: somebody else has claimed it. */
-static __always_inline int conclude_in(struct __sk_buff *skb, struct dns_key *key,
-				       struct dns_query *q, struct packet *p,
-				       struct conclusion *end, __u8 echo, const __u32 room)
+/* Of an error answer that carries nothing but EDNS, the echo of the question is
+ * taken with the OPT record behind it, which holds the upper bits of the rcode
+ * (RFC 6891 section 6.1.3); else the question stays as it was sent.
+ */
+static __always_inline void fill_answer(struct __sk_buff *skb, struct dns_record *r,
+					struct dns_packet *p, __u8 *question, const __u32 room)
 {
-	const __u32 size = sizeof(struct dns_record) + room;
-	struct dns_record *r = bpf_ringbuf_reserve(&dns_events, size, 0);
-	int taken = 0;
-
-	if (!r) {
-		if (bpf_map_delete_elem(&dns_inflight, key))
-			return 0;
-		count(DNS_COUNT_RING_FULL, !!end->kinds[0] + !!end->kinds[1] + !!end->kinds[2]);
-		return 1;
+	r->kind = DNS_ANSWERED;
+	r->answer_bytes = p->message_len;
+	r->flags = p->flags;
+	r->answers = p->answers;
+	if (r->role == DNS_ROLE_SERVER)
+		fill_answerer(r, p);
+	if (p->only_additional && question_len(p) <= room) {
+		r->question_len = load_question(skb, p, question, room);
+		r->echoed = 1;
 	}
-	fill_record(r, q, key, p, end->by_answer);
-	fill_question(skb, r, q, p, echo, room);
-	if (end->by_answer && key->role == DNS_ROLE_SERVER)
-		fill_answerer(skb, r, p);
-	if (bpf_map_delete_elem(&dns_inflight, key)) {
-		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+}
+
+/* Claims the entry; whoever can't has come second and reports nothing. */
+static __always_inline int claim(struct dns_key *key)
+{
+	return !bpf_map_delete_elem(&dns_inflight, key);
+}
+
+static __always_inline int conclude_lost(struct dns_key *key, __u32 ended)
+{
+	if (!claim(key))
 		return 0;
-	}
-	for (int i = 0; i < DNS_SERVERS_MAX; i++) {
-		struct dns_record *more;
-
-		if (!end->kinds[i])
-			continue;
-		if (!taken) {
-			taken = 1;
-			set_send(r, &end->sends[i], end->kinds[i]);
-			continue;
-		}
-		more = bpf_ringbuf_reserve(&dns_events, size, 0);
-		if (!more) {
-			count(DNS_COUNT_RING_FULL, 1);
-			continue;
-		}
-		__builtin_memcpy(more, r, size);
-		set_send(more, &end->sends[i], end->kinds[i]);
-		/* Only one of the sends has the answer. */
-		more->answer_bytes = 0;
-		more->flags = 0;
-		more->answers = 0;
-		bpf_ringbuf_submit(more, BPF_RB_NO_WAKEUP);
-	}
-	bpf_ringbuf_submit(r, wake_flags());
+	count(DNS_COUNT_RING_FULL, (ended & 1) + (ended >> 1 & 1) + (ended >> 2 & 1));
 	return 1;
 }
 
-static __noinline int conclude(struct __sk_buff *skb, struct dns_key *key, struct dns_query *q,
-			       struct packet *p, struct conclusion *end)
+/* Reports the sends in q->ended. `which` is the one that the packet answers, or
+ * NOT_ANSWERED. Returns 0 if somebody else has claimed the entry.
+ */
+static __noinline int conclude_short(struct __sk_buff *skb, struct dns_key *key,
+				     struct dns_query *q, struct dns_packet *p, __u32 which)
 {
-	__u8 echo = end->by_answer && p->only_additional;
-	__u32 len = echo ? question_len(p) : q->question_len;
+	struct dns_short_record *s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
 
-	if (len <= DNS_QUESTION_SHORT)
-		return conclude_in(skb, key, q, p, end, echo, DNS_QUESTION_SHORT);
-	return conclude_in(skb, key, q, p, end, echo, DNS_QUESTION_MAX);
+	if (!s)
+		return conclude_lost(key, q->ended);
+	fill_record(&s->record, q, key, p, 0);
+	__builtin_memcpy(s->question, q->question, sizeof(s->question));
+	if (which != NOT_ANSWERED)
+		fill_answer(skb, &s->record, p, s->question, sizeof(s->question));
+	if (!claim(key)) {
+		bpf_ringbuf_discard(s, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	bpf_ringbuf_submit(s, wake_flags());
+	return 1;
+}
+
+static __noinline int conclude_full(struct __sk_buff *skb, struct dns_key *key,
+				    struct dns_query *q, struct dns_packet *p, __u32 which)
+{
+	struct dns_full_record *f = bpf_ringbuf_reserve(&dns_events, sizeof(*f), 0);
+
+	if (!f)
+		return conclude_lost(key, q->ended);
+	fill_record(&f->record, q, key, p, which);
+	__builtin_memcpy(f->question, q->question, sizeof(f->question));
+	f->nsends = q->nsends;
+	f->answered = which;
+	f->pad = 0;
+	__builtin_memcpy(f->sends, q->sends, sizeof(f->sends));
+	if (which != NOT_ANSWERED)
+		fill_answer(skb, &f->record, p, f->question, sizeof(f->question));
+	if (!claim(key)) {
+		bpf_ringbuf_discard(f, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	bpf_ringbuf_submit(f, wake_flags());
+	return 1;
+}
+
+static __always_inline int conclude(struct __sk_buff *skb, struct dns_key *key,
+				    struct dns_query *q, struct dns_packet *p, __u32 which)
+{
+	if (q->question_len <= DNS_QUESTION_SHORT && q->nsends <= 1)
+		return conclude_short(skb, key, q, p, which);
+	return conclude_full(skb, key, q, p, which);
 }
 
 /* An answer to nothing in flight. User space knows whether it is late. */
-static __noinline int report_stray(struct __sk_buff *skb, struct dns_key *key, struct packet *p)
+static __noinline int report_stray(struct __sk_buff *skb, struct dns_key *key, struct dns_packet *p)
 {
-	const __u32 size = sizeof(struct dns_record) + DNS_QUESTION_SHORT;
-	struct dns_record *r = bpf_ringbuf_reserve(&dns_events, size, 0);
+	struct dns_short_record *s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
+	struct dns_record *r;
 
-	if (!r) {
+	if (!s) {
 		count(DNS_COUNT_NOTICE_LOST, 1);
 		return 0;
 	}
-	__builtin_memset(r, 0, size);
+	__builtin_memset(s, 0, sizeof(*s));
+	r = &s->record;
 	r->end_ns = p->now;
 	r->cookie = key->cookie;
 	__builtin_memcpy(r->local_ip, p->local_ip, 16);
-	__builtin_memcpy(r->peer_ip, p->peer_ip, 16);
 	r->local_port = p->local_port;
-	r->peer_port = p->peer_port;
+	__builtin_memcpy(r->send.ip, p->peer_ip, 16);
+	r->send.port = p->peer_port;
 	r->id = p->id;
 	r->answer_bytes = p->message_len;
 	r->flags = p->flags;
@@ -254,12 +266,12 @@ static __noinline int report_stray(struct __sk_buff *skb, struct dns_key *key, s
 	r->transport = p->transport;
 	r->family = p->family;
 	r->echoed = 1;
-	r->question_len = load_question(skb, p, (__u8 *)(r + 1), DNS_QUESTION_SHORT);
-	bpf_ringbuf_submit(r, wake_flags());
+	r->question_len = load_question(skb, p, s->question, sizeof(s->question));
+	bpf_ringbuf_submit(s, wake_flags());
 	return 0;
 }
 
-static __always_inline int same_peer(struct dns_send *send, struct packet *p)
+static __always_inline int same_peer(struct dns_send *send, struct dns_packet *p)
 {
 	__u32 *a = (__u32 *)send->ip;
 	__u32 *b = (__u32 *)p->peer_ip;
@@ -268,98 +280,119 @@ static __always_inline int same_peer(struct dns_send *send, struct packet *p)
 	       a[3] == b[3];
 }
 
-static __noinline int on_answer(struct __sk_buff *skb, struct packet *p)
+static __noinline int on_answer(struct __sk_buff *skb, struct dns_packet *p)
 {
-	struct conclusion end = {};
 	struct dns_query *q;
 	struct dns_key key;
-	int answered = 0;
+	__u32 which = 0;
 
 	fill_key(&key, skb, p, p->egress ? DNS_ROLE_SERVER : DNS_ROLE_CLIENT);
 	q = bpf_map_lookup_elem(&dns_inflight, &key);
 	if (!q || !q->ready)
 		return report_stray(skb, &key, p);
-	end.by_answer = 1;
-	/* The send to this server has its answer, the others are superseded. An
-	 * address that nobody was asked at is NAT's: then the first send has it.
+	/* All of its sends end: the one to this server has the answer, the others
+	 * are superseded. An address that nobody was asked at is NAT's; then the
+	 * first send has the answer.
 	 */
-	for (int i = DNS_SERVERS_MAX - 1; i >= 0; i--) {
-		if (i >= q->nsends)
-			continue;
-		end.sends[i] = q->sends[i];
-		end.kinds[i] = DNS_SUPERSEDED;
-		if (!answered && (i == 0 || same_peer(&end.sends[i], p))) {
-			end.kinds[i] = DNS_ANSWERED;
-			answered = 1;
-		}
-	}
-	return conclude(skb, &key, q, p, &end);
+	if (q->nsends > 1 && same_peer(&q->sends[1], p))
+		which = 1;
+	if (q->nsends > 2 && same_peer(&q->sends[2], p))
+		which = 2;
+	q->ended = (1 << q->nsends) - 1;
+	return conclude(skb, &key, q, p, which);
 }
 
-/* The octets of the query against those of the entry, four at a time. */
-static __noinline int same_question(struct __sk_buff *skb, struct packet *p, struct dns_query *q)
+/* The octets of the query against those of the entry, which are zero behind the
+ * question, in chunks at fixed places.
+ */
+static __noinline int same_question(struct __sk_buff *skb, struct dns_packet *p, struct dns_query *q)
 {
 	__u32 len = question_len(p);
 
-	if (len != q->question_len || len < 4)
+	if (len != q->question_len)
 		return 0;
-	for (__u32 step = 0; step < DNS_QUESTION_MAX; step += 4) {
-		/* The last four overlap those before when len is no multiple. */
-		__u32 at = step + 4 > len ? len - 4 : step;
-		__u32 word = 0;
+	for (__u32 at = 0; at < DNS_QUESTION_MAX; at += COMPARE_CHUNK) {
+		__u32 chunk[COMPARE_CHUNK / 4] = {};
+		const __u32 *known = (const __u32 *)(q->question + at);
+		__u64 last = (__u64)len - at - 1;
 
-		if (step >= len)
+		if (len <= at)
 			break;
-		if (at > DNS_QUESTION_MAX - 4 ||
-		    bpf_skb_load_bytes(skb, p->message + DNS_HEADER_LEN + at, &word, 4))
+		if (last >= COMPARE_CHUNK)
+			last = COMPARE_CHUNK - 1;
+		barrier_var(last);
+		if (last >= COMPARE_CHUNK ||
+		    bpf_skb_load_bytes(skb, p->message + DNS_HEADER_LEN + at, chunk, last + 1))
 			return 0;
-		if (__builtin_memcmp(&word, q->question + at, 4))
-			return 0;
+		for (int i = 0; i < COMPARE_CHUNK / 4; i++) {
+			if (chunk[i] != known[i])
+				return 0;
+		}
 	}
 	return 1;
 }
 
-/* What a new send means for the sends that the entry already has: those to
- * other servers at the same moment stay, the others have been given up by the
- * client. Returns the number of this attempt; end->sends keeps those that stay.
+/* What a new send means for those before it: those to other servers at the same
+ * moment stay, the others have been given up by the client. Sets q->ended, and
+ * returns the highest attempt so far, or 0 if this is another question.
  */
-static __noinline int displace(struct __sk_buff *skb, struct dns_key *key, struct packet *p,
-			       struct dns_query *q, struct conclusion *end)
+static __always_inline int give_up_sends(struct dns_packet *p, struct dns_query *q, __u32 same)
 {
-	int same = same_question(skb, p, q);
-	int stay = 0, resent = 0, attempt = 1;
+	int attempt = 1;
 
+	q->ended = 0;
 	for (int i = 0; i < DNS_SERVERS_MAX; i++) {
+		struct dns_send *send = &q->sends[i];
+
 		if (i >= q->nsends)
-			continue;
-		end->sends[i] = q->sends[i];
-		if (same && attempt < end->sends[i].attempt)
-			attempt = end->sends[i].attempt;
-		if (same && p->now - end->sends[i].at_ns <= FANOUT_NS &&
-		    !same_peer(&end->sends[i], p)) {
-			stay++;
-			continue;
-		}
-		end->kinds[i] = DNS_RESENT;
-		resent++;
+			break;
+		if (attempt < send->attempt)
+			attempt = send->attempt;
+		if (!same || same_peer(send, p) || p->now - send->at_ns > FANOUT_NS)
+			q->ended |= 1 << i;
 	}
-	if (resent ? !conclude(skb, key, q, p, end) :
-		     !!bpf_map_delete_elem(&dns_inflight, key)) {
-		/* Claimed by the sweep, which has reported them all; user space
+	return same ? attempt : 0;
+}
+
+/* Copies the sends that did not end; a fourth server has no room and is lost. */
+static __always_inline void keep_sends(struct dns_query *q, struct staying *stay)
+{
+	for (int i = 0; i < DNS_SERVERS_MAX; i++) {
+		if (i >= q->nsends || q->ended >> i & 1)
+			continue;
+		/* No variable index: 5.10 does not allow one on the stack. */
+		if (stay->n == 0)
+			stay->sends[0] = q->sends[i];
+		else if (stay->n == 1)
+			stay->sends[1] = q->sends[i];
+		else
+			count(DNS_COUNT_INFLIGHT_FULL, 1);
+		if (stay->n < DNS_SERVERS_MAX - 1)
+			stay->n++;
+	}
+}
+
+/* Takes the entry out and keeps in `stay` the sends that go on. Returns the
+ * number of the new attempt.
+ */
+static __noinline int displace(struct __sk_buff *skb, struct dns_key *key,
+			       struct dns_packet *p, struct dns_query *q, struct staying *stay)
+{
+	int attempt = give_up_sends(p, q, stay->same);
+	__u32 ended = q->ended;
+
+	if (attempt)
+		stay->first_ns = q->first_ns;
+	keep_sends(q, stay);
+	if (!(ended ? conclude(skb, key, q, p, NOT_ANSWERED) : claim(key))) {
+		/* The sweep came first and has reported them all; user space
 		 * numbers the attempts on from there.
 		 */
-		__builtin_memset(end, 0, sizeof(*end));
+		stay->n = 0;
+		stay->first_ns = p->now;
 		return 1;
 	}
-	for (int i = 0; i < DNS_SERVERS_MAX; i++) {
-		if (end->kinds[i])
-			end->sends[i].at_ns = 0;
-	}
-	if (stay == DNS_SERVERS_MAX) {
-		end->sends[0].at_ns = 0;
-		count(DNS_COUNT_INFLIGHT_FULL, 1);
-	}
-	return same && resent ? attempt + 1 : attempt;
+	return attempt + !!ended;
 }
 
 static __always_inline void fill_query_owner(struct dns_query *q, struct __sk_buff *skb,
@@ -378,60 +411,53 @@ static __always_inline void fill_query_owner(struct dns_query *q, struct __sk_bu
 		take_process(&q->owner);
 }
 
-static __always_inline void fill_sends(struct dns_query *q, struct packet *p,
-				       struct conclusion *end, int attempt)
+static __always_inline void fill_sends(struct dns_query *q, struct dns_packet *p,
+				       struct staying *stay, int attempt)
 {
-	__u32 n = 0;
+	__u32 n = stay->n < DNS_SERVERS_MAX ? stay->n : DNS_SERVERS_MAX - 1;
 
-	for (int i = 0; i < DNS_SERVERS_MAX; i++) {
-		if (end->sends[i].at_ns && n < DNS_SERVERS_MAX - 1)
-			q->sends[n++] = end->sends[i];
-	}
-	if (n < DNS_SERVERS_MAX) {
-		q->sends[n].at_ns = p->now;
-		__builtin_memcpy(q->sends[n].ip, p->peer_ip, 16);
-		q->sends[n].port = p->peer_port;
-		q->sends[n].attempt = attempt;
-		n++;
-	}
-	q->nsends = n;
+	q->sends[0] = stay->sends[0];
+	q->sends[1] = stay->sends[1];
+	q->sends[n].at_ns = p->now;
+	__builtin_memcpy(q->sends[n].ip, p->peer_ip, 16);
+	q->sends[n].port = p->peer_port;
+	q->sends[n].attempt = attempt;
+	q->nsends = n + 1;
 }
 
-static __noinline int on_query(struct __sk_buff *skb, struct packet *p)
+static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 {
-	struct conclusion end = {};
+	struct staying stay = {};
 	struct dns_query *q;
 	struct dns_key key;
-	__u64 first_ns = p->now;
 	int attempt = 1;
 
+	if (!armed)
+		return 0;
 	if (p->egress)
 		prefer_connected_peer(skb, p);
 	fill_key(&key, skb, p, p->egress ? DNS_ROLE_CLIENT : DNS_ROLE_SERVER);
 	count(DNS_COUNT_QUERIES, 1);
+	stay.first_ns = p->now;
 	q = bpf_map_lookup_elem(&dns_inflight, &key);
 	if (q && q->ready) {
-		__u64 entry_first_ns = q->first_ns;
-
-		attempt = displace(skb, &key, p, q, &end);
-		if (attempt > 1 || end.sends[0].at_ns || end.sends[1].at_ns)
-			first_ns = entry_first_ns;
+		stay.same = same_question(skb, p, q);
+		attempt = displace(skb, &key, p, q, &stay);
 	}
 	q = NULL;
 	if (!bpf_map_update_elem(&dns_inflight, &key, &blank_query, BPF_NOEXIST))
 		q = bpf_map_lookup_elem(&dns_inflight, &key);
 	if (!q) {
-		count(DNS_COUNT_INFLIGHT_FULL, 1 + !!end.sends[0].at_ns + !!end.sends[1].at_ns +
-						       !!end.sends[2].at_ns);
+		count(DNS_COUNT_INFLIGHT_FULL, 1 + stay.n);
 		return 0;
 	}
-	q->first_ns = first_ns;
+	q->first_ns = stay.first_ns;
 	fill_query_owner(q, skb, &key);
 	__builtin_memcpy(q->local_ip, p->local_ip, 16);
-	fill_sends(q, p, &end, attempt);
 	q->message_bytes = p->message_len;
 	q->family = p->family;
 	q->question_len = load_question(skb, p, q->question, DNS_QUESTION_MAX);
+	fill_sends(q, p, &stay, attempt);
 	barrier();
 	q->ready = 1;
 	return 0;
@@ -440,7 +466,7 @@ static __noinline int on_query(struct __sk_buff *skb, struct packet *p)
 /* One DNS message, whatever carried it. The QR bit and the direction say who
  * talks: the port says the same, and where it does not, QR decides.
  */
-static __noinline int on_message(struct __sk_buff *skb, struct packet *p)
+static __noinline int on_message(struct __sk_buff *skb, struct dns_packet *p)
 {
 	__u8 is_answer;
 

@@ -43,7 +43,7 @@ static __always_inline void take_socket(struct dns_owner *owner, struct __sk_buf
 /* A connected socket knows the server that it asked; the packet may already
  * have been translated (the egress hook runs after NAT in OUTPUT).
  */
-static __always_inline void prefer_connected_peer(struct __sk_buff *skb, struct packet *p)
+static __always_inline void prefer_connected_peer(struct __sk_buff *skb, struct dns_packet *p)
 {
 	struct bpf_sock *sk = skb->sk;
 

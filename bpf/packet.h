@@ -71,30 +71,6 @@ struct tcp_header {
 	__be32 checksum_urgent;
 };
 
-/* A packet with a DNS port, and the message in it that is being looked at. */
-struct packet {
-	__u64 now;
-	__u8 local_ip[16];
-	__u8 peer_ip[16];
-	__u16 local_port;
-	__u16 peer_port;
-	__u32 payload; /* offset of the transport payload from the IP header */
-	__u32 payload_len;
-	__u32 seq;
-	__u32 message; /* offset of the DNS header */
-	__u16 message_len; /* as the transport says */
-	__u16 available; /* of it in this packet */
-	__u16 id;
-	__u16 flags;
-	__u16 answers;
-	__u8 only_additional; /* no answer and no authority records, but others */
-	__u8 tcp_flags;
-	__u8 family;
-	__u8 transport;
-	__u8 egress;
-	__u8 peer_is_dns; /* the peer's port is a DNS port */
-};
-
 static __always_inline int is_dns_port(__u16 port)
 {
 	for (int i = 0; i < DNS_PORTS_MAX; i++) {
@@ -116,7 +92,7 @@ static __always_inline void map_ipv4(__u8 *ip, __be32 addr)
 }
 
 /* Offset of the transport header, or 0: a later fragment has no ports. */
-static __always_inline __u32 transport_of_ipv4(struct __sk_buff *skb, struct packet *p)
+static __always_inline __u32 transport_of_ipv4(struct __sk_buff *skb, struct dns_packet *p)
 {
 	struct ipv4_header ip;
 
@@ -132,7 +108,7 @@ static __always_inline __u32 transport_of_ipv4(struct __sk_buff *skb, struct pac
 }
 
 /* Walks the extension headers; 0 for a later fragment or an endless chain. */
-static __always_inline __u32 transport_of_ipv6(struct __sk_buff *skb, struct packet *p)
+static __always_inline __u32 transport_of_ipv6(struct __sk_buff *skb, struct dns_packet *p)
 {
 	struct ipv6_header ip;
 	__u32 offset = sizeof(ip);
@@ -171,7 +147,7 @@ static __always_inline __u32 transport_of_ipv6(struct __sk_buff *skb, struct pac
 	return 0;
 }
 
-static __always_inline int parse_udp(struct __sk_buff *skb, struct packet *p, __u32 offset)
+static __always_inline int parse_udp(struct __sk_buff *skb, struct dns_packet *p, __u32 offset)
 {
 	__be16 length;
 
@@ -188,7 +164,7 @@ static __always_inline int parse_udp(struct __sk_buff *skb, struct packet *p, __
 	return 1;
 }
 
-static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p, __u32 offset)
+static __always_inline int parse_tcp(struct __sk_buff *skb, struct dns_packet *p, __u32 offset)
 {
 	struct tcp_header tcp;
 	__u32 header_len;
@@ -207,8 +183,11 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p, __
 	return 1;
 }
 
-/* 1 if the packet is UDP or TCP with a DNS port at either end. */
-static __always_inline int parse_packet(struct __sk_buff *skb, struct packet *p)
+/* 1 if the packet is UDP or TCP with a DNS port at either end. A function of its
+ * own, so that its headers leave the stack, of which all callers together have
+ * 512 bytes.
+ */
+static __noinline int parse_packet(struct __sk_buff *skb, struct dns_packet *p)
 {
 	__u32 offset = 0;
 	__be16 ports[2];

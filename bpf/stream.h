@@ -24,13 +24,17 @@
 #define ECONNREFUSED 111
 #define ECONNRESET 104
 
-static __always_inline void fill_connection(struct dns_connection *c, struct packet *p)
+/* What an entry starts as; the fields are filled in place. */
+const struct dns_connection blank_connection = {};
+
+static __always_inline void fill_connection(struct dns_connection *c, struct dns_packet *p)
 {
 	__builtin_memcpy(c->local_ip, p->local_ip, 16);
 	__builtin_memcpy(c->peer_ip, p->peer_ip, 16);
 	c->local_port = p->local_port;
 	c->peer_port = p->peer_port;
 	c->family = p->family;
+	c->last_ns = p->now;
 }
 
 /* The owner of a TCP connection is whoever sends its first segment: connect()
@@ -38,15 +42,15 @@ static __always_inline void fill_connection(struct dns_connection *c, struct pac
  * when an acknowledgement opens the window (or Nagle's algorithm lets go).
  */
 static __always_inline struct dns_connection *connection_of(struct __sk_buff *skb,
-							    struct packet *p, __u64 *cookie)
+							    struct dns_packet *p, __u64 *cookie)
 {
-	struct dns_connection blank = {};
 	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, cookie);
 
 	if (!c) {
-		fill_connection(&blank, p);
-		bpf_map_update_elem(&dns_connections, cookie, &blank, BPF_NOEXIST);
+		bpf_map_update_elem(&dns_connections, cookie, &blank_connection, BPF_NOEXIST);
 		c = bpf_map_lookup_elem(&dns_connections, cookie);
+		if (c)
+			fill_connection(c, p);
 	}
 	if (!c) {
 		count(DNS_COUNT_TCP_UNTRACKED, 1);
@@ -61,43 +65,46 @@ static __always_inline struct dns_connection *connection_of(struct __sk_buff *sk
 }
 
 /* A reset: the connection for a query was refused, or the queries on it died. */
-static __noinline int report_reset(struct dns_connection *c, struct packet *p, __u64 *cookie)
+static __noinline int report_reset(struct dns_connection *c, struct dns_packet *p, __u64 *cookie)
 {
-	const __u32 size = sizeof(struct dns_record) + DNS_QUESTION_SHORT;
 	__u8 refused = c->connect_ns != 0;
+	struct dns_short_record *s;
 	struct dns_record *r;
 
+	if (refused && !armed)
+		return 0;
 	if (refused)
 		count(DNS_COUNT_QUERIES, 1);
-	r = bpf_ringbuf_reserve(&dns_events, size, 0);
-	if (!r) {
+	s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
+	if (!s) {
 		count(refused ? DNS_COUNT_RING_FULL : DNS_COUNT_NOTICE_LOST, 1);
 		return 0;
 	}
-	__builtin_memset(r, 0, size);
+	__builtin_memset(s, 0, sizeof(*s));
+	r = &s->record;
 	r->end_ns = p->now;
-	r->sent_ns = c->connect_ns;
 	r->first_ns = c->connect_ns;
 	r->cookie = *cookie;
 	r->owner = c->owner;
 	__builtin_memcpy(r->local_ip, c->local_ip, 16);
-	__builtin_memcpy(r->peer_ip, c->peer_ip, 16);
 	r->local_port = c->local_port;
-	r->peer_port = c->peer_port;
-	r->attempt = 1;
+	r->send.at_ns = c->connect_ns;
+	__builtin_memcpy(r->send.ip, c->peer_ip, 16);
+	r->send.port = c->peer_port;
+	r->send.attempt = 1;
 	r->kind = refused ? DNS_CONNECT_REFUSED : DNS_SOCKET_ERROR;
 	r->role = DNS_ROLE_CLIENT;
 	r->transport = IPPROTO_TCP;
 	r->family = c->family;
 	r->error = refused ? ECONNREFUSED : ECONNRESET;
-	bpf_ringbuf_submit(r, wake_flags());
+	bpf_ringbuf_submit(s, wake_flags());
 	return 0;
 }
 
 /* Passes over what was seen before, and finds the place again after a gap.
  * Returns the offset in the payload from which the bytes are new.
  */
-static __always_inline __u32 synchronise(struct dns_stream *s, struct packet *p)
+static __always_inline __u32 synchronise(struct dns_stream *s, struct dns_packet *p)
 {
 	__s32 ahead = (__s32)(p->seq - s->next_seq);
 
@@ -119,7 +126,7 @@ static __always_inline __u32 synchronise(struct dns_stream *s, struct packet *p)
 }
 
 /* One step: the prefix, or as much of it as there is. */
-static __always_inline __u32 read_prefix(struct __sk_buff *skb, struct packet *p,
+static __always_inline __u32 read_prefix(struct __sk_buff *skb, struct dns_packet *p,
 					 struct dns_stream *s, __u32 at)
 {
 	__u8 octet = 0;
@@ -131,7 +138,37 @@ static __always_inline __u32 read_prefix(struct __sk_buff *skb, struct packet *p
 	return at + 1;
 }
 
-static __noinline __u32 read_body(struct __sk_buff *skb, struct packet *p, struct dns_stream *s,
+/* A global function: the verifier walks through it once, not once for each
+ * message that a segment may hold. Its arguments can only be the context and
+ * numbers (pointers to memory came after 5.10), so the addresses are taken from
+ * the connection.
+ */
+__noinline int dns_tcp_message(struct __sk_buff *skb, __u32 message, __u32 message_len,
+			       __u32 available, __u32 egress)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, &cookie);
+	struct dns_packet *p;
+
+	if (!c)
+		return 0;
+	p = &c->streams[egress ? 1 : 0].packet;
+	p->now = bpf_ktime_get_ns();
+	__builtin_memcpy(p->local_ip, c->local_ip, 16);
+	__builtin_memcpy(p->peer_ip, c->peer_ip, 16);
+	p->local_port = c->local_port;
+	p->peer_port = c->peer_port;
+	p->peer_is_dns = is_dns_port(c->peer_port);
+	p->family = c->family;
+	p->transport = IPPROTO_TCP;
+	p->egress = !!egress;
+	p->message = message;
+	p->message_len = message_len;
+	p->available = available;
+	return on_message(skb, p);
+}
+
+static __always_inline __u32 read_body(struct __sk_buff *skb, struct dns_packet *p, struct dns_stream *s,
 				  __u32 at)
 {
 	__u32 rest = p->payload_len - at;
@@ -147,14 +184,12 @@ static __noinline __u32 read_body(struct __sk_buff *skb, struct packet *p, struc
 		count(DNS_COUNT_TCP_SPLIT, 1);
 		return at;
 	}
-	p->message = p->payload + at;
-	p->message_len = s->prefix;
-	p->available = rest < s->prefix ? rest : s->prefix;
-	on_message(skb, p);
+	dns_tcp_message(skb, p->payload + at, s->prefix, rest < s->prefix ? rest : s->prefix,
+			p->egress);
 	return at;
 }
 
-static __always_inline void read_segment(struct __sk_buff *skb, struct packet *p,
+static __always_inline void read_segment(struct __sk_buff *skb, struct dns_packet *p,
 					 struct dns_stream *s)
 {
 	__u32 at = synchronise(s, p);
@@ -183,7 +218,7 @@ static __always_inline void read_segment(struct __sk_buff *skb, struct packet *p
 	}
 }
 
-static __always_inline void on_handshake(struct __sk_buff *skb, struct packet *p, __u64 *cookie)
+static __always_inline void on_handshake(struct __sk_buff *skb, struct dns_packet *p, __u64 *cookie)
 {
 	struct dns_connection *c;
 
@@ -205,7 +240,7 @@ static __always_inline void on_handshake(struct __sk_buff *skb, struct packet *p
 	}
 }
 
-static __noinline int on_segment(struct __sk_buff *skb, struct packet *p)
+static __noinline int on_segment(struct __sk_buff *skb, struct dns_packet *p)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct dns_connection *c;

@@ -7,4 +7,11 @@
 //! `host` probes what this machine offers, `chaos` makes real faults.
 
 pub mod attempt;
+pub mod cli;
+pub mod commands;
+pub mod filter;
 pub mod host;
+pub mod kernel;
+pub mod stop;
+pub mod track;
+pub mod watch;

@@ -1,2 +1,45 @@
-//! kerno
-fn main() {}
+//! The `kerno` binary: arguments, logs, exit codes.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use kerno::cli::Cli;
+use kerno::cli::Command;
+use kerno::commands;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    match commands::run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            if let Some(usage) = error.downcast_ref::<clap::Error>() {
+                usage.exit();
+            }
+            eprintln!("kerno: {error:#}");
+            ExitCode::from(could_not_run(&cli.command))
+        }
+    }
+}
+
+/// 1, or 3 by the convention of monitoring plugins, where 1 is a warning.
+fn could_not_run(command: &Command) -> u8 {
+    match command {
+        Command::Doctor(args) if args.exit_code => 3,
+        _ => 1,
+    }
+}
+
+/// `-v` and `-vv`, or `KERNO_LOG` as for env_logger; stderr only.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let environment = env_logger::Env::new().filter_or("KERNO_LOG", level);
+    env_logger::Builder::from_env(environment)
+        .format_target(false)
+        .init();
+    kerno::kernel::install_log();
+}

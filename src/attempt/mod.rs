@@ -10,11 +10,14 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::Serialize;
+
 pub use question::Question;
 pub use question::RawQuestion;
 
 /// Which end of the exchange the observed socket is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The socket that asked.
     Client,
@@ -23,7 +26,8 @@ pub enum Role {
 }
 
 /// What carried the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// RFC 1035 section 4.2.1.
     Udp,
@@ -32,7 +36,8 @@ pub enum Transport {
 }
 
 /// How an attempt ended. The names are those of the `outcome` field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The answer came in time.
     Answered,

@@ -1,5 +1,57 @@
 //! What this machine offers: rights, kernel features, cgroups, signals.
+//!
+//! Everything is probed, nothing is concluded from a version number. What is
+//! missing is said in one sentence, with what to do about it.
 
+mod capabilities;
+mod cgroup;
+mod clock;
+mod facts;
 mod signals;
 
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::os::fd::BorrowedFd;
+
+use anyhow::Result;
+use anyhow::bail;
+use nix::sys::resource::Resource;
+use nix::sys::resource::setrlimit;
+
+pub use clock::Clock;
+pub use facts::Facts;
 pub use signals::Signal;
+pub use signals::signals;
+
+/// A host on which kerno's programs can be loaded.
+#[derive(Debug)]
+pub struct Host {
+    cgroup: File,
+}
+
+impl Host {
+    /// Checks rights, BTF, ring buffers and cgroup v2, in the order in which a
+    /// user can do something about them.
+    pub fn probe() -> Result<Self> {
+        capabilities::check()?;
+        signals::check_btf()?;
+        // Kernels since 5.11 charge BPF memory to the cgroup and ignore this.
+        if let Err(error) = setrlimit(
+            Resource::RLIMIT_MEMLOCK,
+            nix::sys::resource::RLIM_INFINITY,
+            nix::sys::resource::RLIM_INFINITY,
+        ) {
+            log::debug!("RLIMIT_MEMLOCK stays as it is: {error}");
+        }
+        if !libbpf_rs::MapType::RingBuf.is_supported()? {
+            bail!("this kernel has no BPF ring buffers: kerno needs Linux 5.8 or later with BTF");
+        }
+        let cgroup = cgroup::open_root()?;
+        Ok(Self { cgroup })
+    }
+
+    /// The root of the cgroup v2 hierarchy, under which every socket is.
+    pub fn cgroup(&self) -> BorrowedFd<'_> {
+        self.cgroup.as_fd()
+    }
+}

@@ -1,5 +1,15 @@
 //! Which hooks this kernel gives, and why not where it does not.
 
+use anyhow::Result;
+use anyhow::bail;
+use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::BtfType;
+use libbpf_rs::btf::ReferencesType as _;
+use libbpf_rs::btf::types::Enum;
+use libbpf_rs::btf::types::FuncProto;
+use libbpf_rs::btf::types::Ptr;
+use libbpf_rs::btf::types::Typedef;
+
 /// One source of evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal {
@@ -10,4 +20,93 @@ pub struct Signal {
     /// `None` if it is active; else why it is not, in one plain sentence that
     /// also says what is therefore not visible.
     pub missing: Option<String>,
+}
+
+/// Where the kernel keeps its own type information.
+const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// The programs read kernel structures at offsets that only BTF tells.
+pub(super) fn check_btf() -> Result<()> {
+    if std::fs::metadata(BTF_PATH).is_err() {
+        bail!(
+            "this kernel has no BTF ({BTF_PATH} is missing): kerno needs a kernel that was \
+             built with CONFIG_DEBUG_INFO_BTF, as the distributions' own kernels are"
+        );
+    }
+    Ok(())
+}
+
+/// Every hook beyond a tracepoint's existence is known by its prototype in the
+/// running kernel's BTF, never by the kernel's version.
+pub fn signals() -> Vec<Signal> {
+    let btf = Btf::from_vmlinux();
+    let btf = btf.as_ref();
+    let arguments = |tracepoint| btf.ok().and_then(|btf| arguments(btf, tracepoint));
+    let error_report = match arguments("inet_sk_error_report") {
+        Some(_) => None,
+        None => Some(
+            "this kernel has no tracepoint inet_sk_error_report (it came with Linux 5.14): \
+             refused queries of connected sockets show as unanswered"
+                .to_owned(),
+        ),
+    };
+    let reasons = btf.is_ok_and(has_drop_reasons);
+    let kfree_skb = match arguments("kfree_skb") {
+        Some(3..) if reasons => None,
+        _ => Some(
+            "this kernel gives no drop reasons (they came with Linux 5.17): queries to a port \
+             where nobody listens show as unanswered when the client's socket is not connected"
+                .to_owned(),
+        ),
+    };
+    vec![
+        Signal {
+            name: "cgroup_skb",
+            shows: "every DNS query and answer at its socket",
+            missing: None,
+        },
+        Signal {
+            name: "inet_sk_error_report",
+            shows: "ICMP and socket errors",
+            missing: error_report,
+        },
+        Signal {
+            name: "kfree_skb",
+            shows: "queries that arrive where nobody listens",
+            missing: kfree_skb,
+        },
+    ]
+}
+
+/// Number of arguments of a tracepoint, without the hidden first one.
+fn arguments(btf: &Btf<'_>, tracepoint: &str) -> Option<usize> {
+    let typedef: Typedef<'_> = btf.type_by_name(&format!("btf_trace_{tracepoint}"))?;
+    let pointer: Ptr<'_> = typedef.referenced_type().try_into().ok()?;
+    let target: BtfType<'_> = pointer.referenced_type();
+    let proto: FuncProto<'_> = target.try_into().ok()?;
+    proto.len().checked_sub(1)
+}
+
+fn has_drop_reasons(btf: &Btf<'_>) -> bool {
+    let Some(reasons) = btf.type_by_name::<Enum<'_>>("skb_drop_reason") else {
+        return false;
+    };
+    reasons.iter().any(|reason| {
+        reason
+            .name
+            .is_some_and(|name| name == "SKB_DROP_REASON_NO_SOCKET")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prototypes_are_read_from_btf() {
+        let btf = Btf::from_vmlinux().expect("this kernel has BTF");
+        // inet_sk_error_report(const struct sock *sk)
+        assert_eq!(arguments(&btf, "inet_sk_error_report"), Some(1));
+        assert_eq!(arguments(&btf, "no_such_tracepoint"), None);
+    }
 }

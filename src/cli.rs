@@ -1,0 +1,248 @@
+//! The command line. Its help texts are the manual.
+
+use std::time::Duration;
+
+use clap::ArgAction;
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+use crate::attempt::Role;
+use crate::filter::NameGlob;
+use crate::kernel::PORTS_MAX;
+
+/// Version and commit, as `kerno --version` prints them.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KERNO_COMMIT"), ")");
+
+/// A DNS doctor for Linux hosts: says whether DNS hurts, whom, and why.
+#[derive(Debug, Parser)]
+#[command(name = "kerno", version = VERSION, max_term_width = 100)]
+pub struct Cli {
+    /// More log messages on stderr: -v what kerno does, -vv what libbpf does.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch this host's DNS for a while and say what is wrong.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Stream every finished DNS query as one JSON object per line.
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch(WatchArgs),
+    /// Make a real DNS fault on this host, and undo it.
+    #[command(after_help = CHAOS_EXAMPLES)]
+    Chaos(ChaosArgs),
+    /// Check every BPF program and every signal on this kernel.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+}
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sudo kerno doctor                          half a minute of this host's DNS
+  sudo kerno doctor --duration 5m --comm nginx
+  sudo kerno doctor --output json | jq '.findings[].title'
+  sudo kerno doctor --exit-code              for monitoring: 0 healthy, 1 warning, 2 critical,
+                                             3 could not run
+
+Ctrl-C ends the watching early and still prints the report.";
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  sudo kerno watch | jq -r '[.comm, .name, .type, .outcome, .rcode] | @tsv'
+  sudo kerno watch --failed
+  sudo kerno watch --slower-than 100ms --name '*.svc.cluster.local'
+  sudo kerno watch --role server --port 53 --port 5353
+
+Every field is described in docs/records.md.";
+
+const CHAOS_EXAMPLES: &str = "\
+Examples:
+  kerno chaos --list
+  sudo kerno chaos --induce dns-flood        against kerno's own slow DNS server on loopback
+  kerno chaos --induce dns-flood --server system --rate 50
+  sudo kerno chaos --induce dns-flood & sudo kerno doctor --duration 15s";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  sudo kerno verify
+  sudo kerno verify --output json | jq '.signals'";
+
+/// Options that `doctor` and `watch` share.
+#[derive(Args, Debug)]
+pub struct WatchedArgs {
+    /// DNS port to watch; repeat it for up to 8 ports [default: 53]
+    #[arg(long = "port", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    ports: Vec<u16>,
+    /// How long an unanswered query is waited for.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]
+    pub timeout: Duration,
+    /// Only queries of the process with this id.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// Only queries of processes with this name (15 bytes at most, as in ps).
+    #[arg(long, value_name = "NAME")]
+    pub comm: Option<String>,
+    /// Only queries for names that match: * is any text, ? one character; case
+    /// does not matter.
+    #[arg(long, value_name = "GLOB")]
+    pub name: Option<NameGlob>,
+    /// Which end: the sockets that ask, those that are asked, or both.
+    #[arg(long, value_enum, default_value_t = RoleArg::Both)]
+    pub role: RoleArg,
+}
+
+impl WatchedArgs {
+    /// The ports to watch, without repetitions; an error names the limit.
+    pub fn ports(&self) -> Result<Vec<u16>, clap::Error> {
+        let mut ports = self.ports.clone();
+        ports.sort_unstable();
+        ports.dedup();
+        if ports.is_empty() {
+            ports.push(53);
+        }
+        if ports.len() > PORTS_MAX {
+            return Err(clap::Error::raw(
+                clap::error::ErrorKind::TooManyValues,
+                format!(
+                    "at most {PORTS_MAX} ports can be watched, not {}\n",
+                    ports.len()
+                ),
+            ));
+        }
+        Ok(ports)
+    }
+}
+
+/// Which role's queries are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    /// Sockets that ask.
+    Client,
+    /// Sockets that are asked: resolvers on this host.
+    Server,
+    /// Both.
+    Both,
+}
+
+impl RoleArg {
+    /// Whether a role is wanted.
+    pub fn includes(self, role: Role) -> bool {
+        match self {
+            Self::Client => role == Role::Client,
+            Self::Server => role == Role::Server,
+            Self::Both => true,
+        }
+    }
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For a person.
+    Pretty,
+    /// For a program.
+    Json,
+}
+
+/// `kerno doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// How long to watch, as 250ms, 30s or 5m.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub duration: Duration,
+    /// How to print the report.
+    #[arg(long, value_enum, default_value_t = Output::Pretty)]
+    pub output: Output,
+    /// Tell the verdict by the exit code: 0 healthy or no traffic, 1 warning,
+    /// 2 critical, 3 could not run.
+    #[arg(long)]
+    pub exit_code: bool,
+    /// What to watch.
+    #[command(flatten)]
+    pub watched: WatchedArgs,
+}
+
+/// `kerno watch`.
+#[derive(Args, Debug)]
+pub struct WatchArgs {
+    /// End after this time [default: on Ctrl-C, or when the reader goes away]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Only what was not answered with NOERROR or NXDOMAIN.
+    #[arg(long)]
+    pub failed: bool,
+    /// Only what took longer, answered or not.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub slower_than: Option<Duration>,
+    /// What to watch.
+    #[command(flatten)]
+    pub watched: WatchedArgs,
+}
+
+/// `kerno chaos`.
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["induce", "list"])))]
+pub struct ChaosArgs {
+    /// The fault to make; --list names them.
+    #[arg(long, value_name = "SCENARIO")]
+    pub induce: Option<String>,
+    /// Print each scenario with the rule that it must trip.
+    #[arg(long, conflicts_with_all = ["duration", "rate", "concurrency", "server"])]
+    pub list: bool,
+    /// How long the fault lasts.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub duration: Duration,
+    /// Queries a second that are tried for.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: Option<u32>,
+    /// Lookups at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub concurrency: Option<u32>,
+    /// Ask this server instead of kerno's own: ADDR[:PORT], or `system` for the
+    /// one that this host uses.
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    pub server: Option<String>,
+    /// Allow a server that is neither on this host nor in a private network.
+    #[arg(long)]
+    pub yes_flood_it: bool,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t = Output::Pretty)]
+    pub output: Output,
+}
+
+/// `kerno verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t = Output::Pretty)]
+    pub output: Output,
+}
+
+/// A duration above zero and up to a day.
+fn duration(text: &str) -> Result<Duration, String> {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| "write a duration as 250ms, 30s or 5m".to_owned())?;
+    if duration.is_zero() || duration > DAY {
+        return Err("a duration must be above zero and at most 24h".to_owned());
+    }
+    Ok(duration)
+}
+
+/// A timeout within what resolvers use: shorter ones would report queries that
+/// are only slow, longer ones would fill the table of queries in flight.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let timeout = duration(text)?;
+    if !(Duration::from_millis(10)..=Duration::from_secs(60)).contains(&timeout) {
+        return Err("a timeout must be between 10ms and 60s".to_owned());
+    }
+    Ok(timeout)
+}

@@ -1,0 +1,31 @@
+//! The commands: each file reads like its own summary.
+
+mod verify;
+mod watch;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::Cli;
+use crate::cli::Command;
+use crate::host::Signal;
+use crate::stop::Stop;
+
+/// Runs the command; the result is its exit code.
+pub fn run(cli: &Cli) -> Result<ExitCode> {
+    let stop = Stop::on_signals()?;
+    match &cli.command {
+        Command::Doctor(_) => unimplemented!(),
+        Command::Watch(args) => watch::run(args, &stop),
+        Command::Chaos(_) => unimplemented!(),
+        Command::Verify(args) => verify::run(args),
+    }
+}
+
+/// What this kernel can't show is said, and the rest works.
+fn say_missing(signals: &[Signal]) {
+    for missing in signals.iter().filter_map(|signal| signal.missing.as_ref()) {
+        eprintln!("kerno: {missing}");
+    }
+}

@@ -1,0 +1,176 @@
+//! Which attempts a user wants to see.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::attempt::Attempt;
+use crate::attempt::Comm;
+use crate::attempt::Role;
+use crate::cli::RoleArg;
+use crate::cli::WatchedArgs;
+
+/// RFC 1035 section 4.1.1.
+const NOERROR: u16 = 0;
+const NXDOMAIN: u16 = 3;
+
+/// The filters of `doctor` and `watch`.
+#[derive(Debug)]
+pub struct Filter {
+    pid: Option<u32>,
+    comm: Option<Comm>,
+    name: Option<NameGlob>,
+    role: RoleArg,
+    failed: bool,
+    slower_than: Option<Duration>,
+}
+
+impl Filter {
+    /// What `doctor` and `watch` have in common.
+    pub fn new(watched: &WatchedArgs) -> Self {
+        Self {
+            pid: watched.pid,
+            comm: watched.comm.as_ref().map(|comm| Comm::new(comm.as_bytes())),
+            name: watched.name.clone(),
+            role: watched.role,
+            failed: false,
+            slower_than: None,
+        }
+    }
+
+    /// With what only `watch` has.
+    pub fn for_watch(watched: &WatchedArgs, failed: bool, slower_than: Option<Duration>) -> Self {
+        Self {
+            failed,
+            slower_than,
+            ..Self::new(watched)
+        }
+    }
+
+    /// Whether the attempt is wanted.
+    pub fn matches(&self, attempt: &Attempt) -> bool {
+        let role: Role = attempt.role;
+        self.role.includes(role)
+            && self.pid.is_none_or(|pid| attempt.owner.pid == Some(pid))
+            && self.comm.is_none_or(|comm| attempt.owner.comm == comm)
+            && (!self.failed || !is_fine(attempt))
+            && self
+                .slower_than
+                .is_none_or(|limit| attempt.elapsed() > limit)
+            && self.name.as_ref().is_none_or(|glob| {
+                let question = attempt.question.parse();
+                question.is_some_and(|question| glob.matches(&question.name))
+            })
+    }
+}
+
+/// Answered NOERROR or NXDOMAIN in time, or superseded, which is no failure.
+fn is_fine(attempt: &Attempt) -> bool {
+    match attempt.answer {
+        _ if attempt.outcome.is_failure() => false,
+        Some(answer) => matches!(answer.rcode, NOERROR | NXDOMAIN),
+        None => true,
+    }
+}
+
+/// A pattern for names in presentation form: `*` is any text, `?` one
+/// character. Letters match in either case (RFC 4343), a final dot is ignored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameGlob(Vec<u8>);
+
+impl FromStr for NameGlob {
+    type Err = String;
+
+    fn from_str(pattern: &str) -> Result<Self, String> {
+        // A name has at most 255 octets, each of four characters when escaped.
+        const PATTERN_MAX: usize = 1024;
+        if pattern.is_empty() || pattern.len() > PATTERN_MAX {
+            return Err(format!("write a pattern of 1 to {PATTERN_MAX} characters"));
+        }
+        if !pattern.is_ascii() || pattern.bytes().any(|b| b <= b' ' || b == 0x7f) {
+            return Err(
+                "write the name as DNS has it: ASCII letters, or \\DDD for other octets".to_owned(),
+            );
+        }
+        let lower = pattern.to_ascii_lowercase();
+        let trimmed = match lower.strip_suffix('.') {
+            Some(rest) if !rest.is_empty() && !rest.ends_with('\\') => rest,
+            _ => &lower,
+        };
+        Ok(Self(trimmed.as_bytes().to_vec()))
+    }
+}
+
+impl NameGlob {
+    /// Whether the whole name matches. Linear memory, at most quadratic time:
+    /// on a mismatch only the last `*` is tried again.
+    pub fn matches(&self, name: &str) -> bool {
+        let pattern = &self.0;
+        let name = name.as_bytes();
+        let (mut p, mut n) = (0, 0);
+        let mut star: Option<(usize, usize)> = None;
+        while n < name.len() {
+            match pattern.get(p) {
+                Some(b'*') => {
+                    star = Some((p, n));
+                    p += 1;
+                }
+                Some(&c) if c == b'?' || c == name[n].to_ascii_lowercase() => {
+                    p += 1;
+                    n += 1;
+                }
+                _ => match star {
+                    Some((at, from)) => {
+                        star = Some((at, from + 1));
+                        p = at + 1;
+                        n = from + 1;
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern[p..].iter().all(|&c| c == b'*')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glob(pattern: &str) -> NameGlob {
+        pattern.parse().expect("a good pattern")
+    }
+
+    #[test]
+    fn globs_match_whole_names_in_either_case() {
+        let cases = [
+            ("example.com", "example.com", true),
+            ("EXAMPLE.com.", "Example.COM", true),
+            ("example.com", "www.example.com", false),
+            ("*.example.com", "www.example.com", true),
+            ("*.example.com", "example.com", false),
+            ("*", ".", true),
+            (".", ".", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*a*b*", "xxaxxbxx", true),
+            ("*a*b", "xxaxxbxx", false),
+            ("x\\032y", "x\\032y", true),
+        ];
+        for (pattern, name, expected) in cases {
+            assert_eq!(glob(pattern).matches(name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn many_stars_do_not_explode() {
+        let pattern = glob(&"*a".repeat(500));
+        assert!(!pattern.matches(&"a".repeat(499)));
+    }
+
+    #[test]
+    fn bad_patterns_are_refused() {
+        for bad in ["", "münchen.de", "two words", "\x1b[31m"] {
+            assert!(bad.parse::<NameGlob>().is_err(), "{bad:?}");
+        }
+    }
+}

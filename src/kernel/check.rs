@@ -1,0 +1,120 @@
+//! `kerno verify`: each program through the verifier and onto its hook by itself.
+
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
+use std::os::fd::AsRawFd as _;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use libbpf_rs::Program;
+use libbpf_rs::ProgramMut;
+use libbpf_rs::query::ProgInfoIter;
+use libbpf_rs::skel::OpenSkel as _;
+use libbpf_rs::skel::Skel as _;
+
+use super::bpf::DnsMonitorSkel;
+use super::load::Config;
+use super::load::configure;
+use super::load::open;
+use super::log;
+use crate::host::Host;
+
+/// One program's way through the verifier, and its attachment.
+#[derive(Clone, Debug)]
+pub struct ProgramCheck {
+    /// Name in bpf/dns_monitor.bpf.c.
+    pub name: String,
+    /// Section, which says where it attaches.
+    pub section: String,
+    /// Instructions that the verifier walked through; `None` if it was not
+    /// loaded, or if the kernel (before 5.16) does not tell.
+    pub verified_insns: Option<u32>,
+    /// `None` if it loaded, else why not: the verifier's own last lines.
+    pub load_error: Option<String>,
+    /// `None` if it attached, else why not.
+    pub attach_error: Option<String>,
+}
+
+/// Takes each program through the verifier and onto its hook by itself, and
+/// back off again. Also returns the memory of all maps in bytes.
+pub fn check_programs(host: &Host, config: &Config) -> Result<(Vec<ProgramCheck>, u64)> {
+    let mut object = MaybeUninit::uninit();
+    let names: Vec<String> = open(&mut object)?
+        .open_object()
+        .progs()
+        .map(|prog| prog.name().to_string_lossy().into_owned())
+        .collect();
+    let mut map_bytes = 0;
+    let mut checks = Vec::new();
+    for name in names {
+        let (check, bytes) = check_program(&name, host, config)?;
+        map_bytes = map_bytes.max(bytes);
+        checks.push(check);
+    }
+    Ok((checks, map_bytes))
+}
+
+fn check_program(name: &str, host: &Host, config: &Config) -> Result<(ProgramCheck, u64)> {
+    let mut object = MaybeUninit::uninit();
+    let mut open = open(&mut object)?;
+    configure(&mut open, config);
+    let mut check = ProgramCheck {
+        name: name.to_owned(),
+        section: String::new(),
+        verified_insns: None,
+        load_error: None,
+        attach_error: None,
+    };
+    for mut prog in open.open_object_mut().progs_mut() {
+        let chosen = prog.name() == name;
+        prog.set_autoload(chosen);
+        if chosen {
+            check.section = prog.section().to_string_lossy().into_owned();
+        }
+    }
+    log::clear();
+    let skel = match open.load() {
+        Ok(skel) => skel,
+        Err(error) => {
+            check.load_error = Some(log::last_lines_or(&error));
+            return Ok((check, 0));
+        }
+    };
+    let bytes = map_bytes(&skel)?;
+    let prog = skel
+        .object()
+        .progs_mut()
+        .find(|prog| prog.name() == name)
+        .context("the loaded object lost a program")?;
+    check.verified_insns = verified_insns(&prog)?;
+    let attached = if check.section.starts_with("cgroup_skb") {
+        prog.attach_cgroup(host.cgroup().as_raw_fd())
+    } else {
+        prog.attach()
+    };
+    check.attach_error = attached.err().map(|error| format!("{error:#}"));
+    Ok((check, bytes))
+}
+
+fn verified_insns(prog: &ProgramMut<'_>) -> Result<Option<u32>> {
+    let id = Program::id_from_fd(prog.as_fd())?;
+    Ok(ProgInfoIter::default()
+        .find(|info| info.id == id)
+        .map(|info| info.verified_insns)
+        .filter(|&insns| insns > 0))
+}
+
+/// Kernel memory of the maps, as the kernel accounts for it.
+fn map_bytes(skel: &DnsMonitorSkel<'_>) -> Result<u64> {
+    let mut total = 0;
+    for map in skel.object().maps() {
+        let path = format!("/proc/self/fdinfo/{}", map.as_fd().as_raw_fd());
+        let info = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        total += info
+            .lines()
+            .find_map(|line| line.strip_prefix("memlock:"))
+            .and_then(|bytes| bytes.trim().parse::<u64>().ok())
+            .unwrap_or(0);
+    }
+    Ok(total)
+}

@@ -1,0 +1,66 @@
+//! The kernel's counters: what was seen, and each way of losing something.
+
+use anyhow::Context as _;
+use anyhow::Result;
+use libbpf_rs::MapCore;
+use libbpf_rs::MapFlags;
+
+use super::wire::dns_counter;
+
+/// Totals over all CPUs since the programs were armed. See
+/// `enum dns_counter` in bpf/dns_monitor.h.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Attempts seen, both roles.
+    pub queries: u64,
+    /// Attempts lost because `dns_inflight` had no room.
+    pub inflight_full: u64,
+    /// Attempts lost because `dns_events` had no room.
+    pub ring_full: u64,
+    /// Notices (strays, socket errors) lost because `dns_events` had no room.
+    pub notice_lost: u64,
+    /// Messages on a DNS port that are not DNS.
+    pub unparsed: u64,
+    /// Messages whose QR bit contradicts their ports.
+    pub contradictory: u64,
+    /// TCP segments unread because `dns_connections` had no room.
+    pub tcp_untracked: u64,
+    /// Gaps in a TCP stream; messages may be unseen.
+    pub tcp_gap: u64,
+    /// DNS headers cut in two by a segment boundary; unseen.
+    pub tcp_split: u64,
+    /// Segments that held more messages than are read; the rest is unseen.
+    pub tcp_crowded: u64,
+}
+
+impl Counters {
+    /// Attempts seen whose end is lost.
+    pub fn lost(&self) -> u64 {
+        self.inflight_full + self.ring_full
+    }
+
+    pub(super) fn read(map: &dyn MapCore) -> Result<Self> {
+        let total = |index: dns_counter| -> Result<u64> {
+            let per_cpu = map
+                .lookup_percpu(&index.0.to_ne_bytes(), MapFlags::ANY)?
+                .context("a counter is missing from dns_counters")?;
+            Ok(per_cpu
+                .iter()
+                .filter_map(|bytes| bytes.first_chunk::<8>())
+                .map(|bytes| u64::from_ne_bytes(*bytes))
+                .sum())
+        };
+        Ok(Self {
+            queries: total(dns_counter::DNS_COUNT_QUERIES)?,
+            inflight_full: total(dns_counter::DNS_COUNT_INFLIGHT_FULL)?,
+            ring_full: total(dns_counter::DNS_COUNT_RING_FULL)?,
+            notice_lost: total(dns_counter::DNS_COUNT_NOTICE_LOST)?,
+            unparsed: total(dns_counter::DNS_COUNT_UNPARSED)?,
+            contradictory: total(dns_counter::DNS_COUNT_CONTRADICTORY)?,
+            tcp_untracked: total(dns_counter::DNS_COUNT_TCP_UNTRACKED)?,
+            tcp_gap: total(dns_counter::DNS_COUNT_TCP_GAP)?,
+            tcp_split: total(dns_counter::DNS_COUNT_TCP_SPLIT)?,
+            tcp_crowded: total(dns_counter::DNS_COUNT_TCP_CROWDED)?,
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! From bytes in the ring buffer to events. Nothing here touches libbpf.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use super::wire;
+use super::wire::dns_full_record;
+use super::wire::dns_kind;
+use super::wire::dns_owner;
+use super::wire::dns_record;
+use super::wire::dns_send;
+use super::wire::dns_short_record;
+use crate::attempt::Answer;
+use crate::attempt::Attempt;
+use crate::attempt::Comm;
+use crate::attempt::Outcome;
+use crate::attempt::Owner;
+use crate::attempt::RawQuestion;
+use crate::attempt::Reason;
+use crate::attempt::Role;
+use crate::attempt::Transport;
+use crate::attempt::ip_of;
+
+/// TC bit of the header, RFC 1035 section 4.1.1.
+const FLAG_TC: u16 = 0x0200;
+/// Lower four bits of the response code.
+const RCODE_MASK: u16 = 0x000f;
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An attempt has ended.
+    Ended(Attempt),
+    /// An answer came to nothing in flight.
+    Stray(Stray),
+    /// The kernel tells of a failure without naming the query by its key.
+    Notice(Notice),
+}
+
+/// An answer to nothing in flight: late, a duplicate, or to a query from
+/// before kerno watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// When it came, `CLOCK_MONOTONIC` nanoseconds.
+    pub at_ns: u64,
+    /// Cookie of the socket.
+    pub cookie: u64,
+    /// Which end the socket is.
+    pub role: Role,
+    /// What carried it.
+    pub transport: Transport,
+    /// Port of the socket.
+    pub local_port: u16,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// DNS message id.
+    pub id: u16,
+    /// What its header says.
+    pub answer: Answer,
+    /// The question that it echoes, cut to the kernel's short form.
+    pub question: RawQuestion,
+}
+
+/// A failure that has to be joined with the query that it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// When, `CLOCK_MONOTONIC` nanoseconds.
+    pub at_ns: u64,
+    /// What happened.
+    pub kind: NoticeKind,
+}
+
+/// What a notice tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// A socket got an error; every query in flight on it has failed.
+    SocketError {
+        /// Cookie of the socket.
+        cookie: u64,
+        /// The errno value.
+        error: i32,
+    },
+    /// A query arrived where nobody listens.
+    NoSocket {
+        /// The client's port, as seen where the query arrived.
+        client_port: u16,
+        /// DNS message id.
+        id: u16,
+        /// The message from the question on.
+        question: RawQuestion,
+    },
+}
+
+/// A record of either size, with the parts that only the full one has.
+struct Sized<'a> {
+    record: &'a dns_record,
+    question: &'a [u8],
+    /// The attempts of the record, and which of them was answered.
+    sends: &'a [dns_send],
+    answered: usize,
+}
+
+/// The sizes of bpf/dns_monitor.h tell the records apart.
+fn sized(bytes: &[u8]) -> Option<Sized<'_>> {
+    let (record, question, sends, answered) = if bytes.len() < size_of::<dns_full_record>() {
+        let short: &dns_short_record = plain::from_bytes(bytes).ok()?;
+        let record = &short.record;
+        let sends = std::slice::from_ref(&record.send);
+        (record, &short.question[..], sends, 0)
+    } else {
+        let full: &dns_full_record = plain::from_bytes(bytes).ok()?;
+        let sends = full.sends.get(..usize::from(full.nsends))?;
+        let answered = usize::from(full.answered);
+        (&full.record, &full.question[..], sends, answered)
+    };
+    Some(Sized {
+        record,
+        question: question.get(..usize::from(record.question_len))?,
+        sends,
+        answered,
+    })
+}
+
+/// Decodes one record into `events`; `None` if it is malformed or of a kind
+/// that this version does not know.
+pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
+    let sized = sized(bytes)?;
+    let record = sized.record;
+    let event = match dns_kind(u32::from(record.kind)) {
+        dns_kind::DNS_ANSWERED | dns_kind::DNS_RESENT => {
+            events.extend(ended(&sized).map(Event::Ended));
+            return Some(());
+        }
+        dns_kind::DNS_CONNECT_REFUSED => Event::Ended(connect_refused(record)),
+        dns_kind::DNS_STRAY => Event::Stray(Stray {
+            at_ns: record.end_ns,
+            cookie: record.cookie,
+            role: role(record.role),
+            transport: transport(record.transport),
+            local_port: record.local_port,
+            peer: address(record.family, record.send.ip, record.send.port),
+            id: record.id,
+            answer: answer(record, sized.question),
+            question: RawQuestion::new(sized.question),
+        }),
+        dns_kind::DNS_SOCKET_ERROR => Event::Notice(Notice {
+            at_ns: record.end_ns,
+            kind: NoticeKind::SocketError {
+                cookie: record.cookie,
+                error: record.error,
+            },
+        }),
+        dns_kind::DNS_NO_SOCKET => Event::Notice(Notice {
+            at_ns: record.end_ns,
+            kind: NoticeKind::NoSocket {
+                client_port: record.local_port,
+                id: record.id,
+                question: RawQuestion::new(sized.question),
+            },
+        }),
+        _ => return None,
+    };
+    events.push(event);
+    Some(())
+}
+
+/// The attempts that end with this record: one for each server that was asked.
+fn ended<'a>(sized: &'a Sized<'_>) -> impl Iterator<Item = Attempt> + 'a {
+    let record = sized.record;
+    let has_answer = dns_kind(u32::from(record.kind)) == dns_kind::DNS_ANSWERED;
+    let ending = sized.sends.iter().enumerate();
+    ending
+        .filter(|(index, _)| record.ended >> index & 1 == 1)
+        .map(move |(index, send)| {
+            let outcome = match has_answer {
+                true if index == sized.answered => Outcome::Answered,
+                true => Outcome::Superseded,
+                false => Outcome::Unanswered,
+            };
+            Attempt {
+                outcome,
+                id: Some(record.id),
+                answer: (outcome == Outcome::Answered).then(|| answer(record, sized.question)),
+                question: RawQuestion::new(sized.question),
+                ..attempt(record, send)
+            }
+        })
+}
+
+/// A TCP connection for a query that never got its message out.
+fn connect_refused(record: &dns_record) -> Attempt {
+    Attempt {
+        outcome: Outcome::Refused,
+        id: None,
+        reason: Some(Reason::Errno(record.error)),
+        ..attempt(record, &record.send)
+    }
+}
+
+/// What all attempts of a record share.
+fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
+    Attempt {
+        role: role(record.role),
+        outcome: Outcome::Unanswered,
+        transport: transport(record.transport),
+        end_ns: record.end_ns,
+        sent_ns: send.at_ns,
+        first_ns: record.first_ns,
+        cookie: record.cookie,
+        owner: owner(&record.owner),
+        local: address(record.family, record.local_ip, record.local_port),
+        peer: address(record.family, send.ip, send.port),
+        id: None,
+        number: send.attempt,
+        query_bytes: record.query_bytes,
+        answer: None,
+        reason: None,
+        question: RawQuestion::default(),
+    }
+}
+
+fn answer(record: &dns_record, question: &[u8]) -> Answer {
+    let upper = if record.echoed != 0 {
+        extended_rcode(question)
+    } else {
+        0
+    };
+    Answer {
+        rcode: upper << 4 | record.flags & RCODE_MASK,
+        truncated: record.flags & FLAG_TC != 0,
+        answers: record.answers,
+        bytes: record.answer_bytes,
+    }
+}
+
+/// Upper eight bits of the response code from an OPT record right behind the
+/// echoed question: root name, type 41, size, then the bits (RFC 6891 section
+/// 6.1.3). 0 if there is none.
+fn extended_rcode(octets: &[u8]) -> u16 {
+    const ROOT_AND_OPT: [u8; 3] = [0, 0, 41];
+    let behind = RawQuestion::new(octets)
+        .parse()
+        .map_or(0, |question| question.wire_len);
+    match octets.get(behind..) {
+        Some(rest) if rest.starts_with(&ROOT_AND_OPT) => {
+            rest.get(5).map_or(0, |&bits| u16::from(bits))
+        }
+        _ => 0,
+    }
+}
+
+pub(super) fn role(role: u8) -> Role {
+    if role == wire::ROLE_SERVER {
+        Role::Server
+    } else {
+        Role::Client
+    }
+}
+
+pub(super) fn transport(protocol: u8) -> Transport {
+    if protocol == wire::IPPROTO_TCP {
+        Transport::Tcp
+    } else {
+        Transport::Udp
+    }
+}
+
+pub(super) fn address(family: u8, ip: [u8; 16], port: u16) -> SocketAddr {
+    let ip: IpAddr = ip_of(family, ip);
+    SocketAddr::new(ip, port)
+}
+
+pub(super) fn owner(owner: &dns_owner) -> Owner {
+    Owner {
+        pid: (owner.tgid != 0).then_some(owner.tgid),
+        comm: Comm::new(&owner.comm),
+        cgroup_id: owner.cgroup_id,
+        netns: owner.netns,
+    }
+}

@@ -1,0 +1,228 @@
+//! The queries in flight, as user space sees them: what is there, and the claim
+//! that makes an entry ours.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use libbpf_rs::MapCore;
+use libbpf_rs::MapFlags;
+
+use super::decode;
+use super::wire::dns_connection;
+use super::wire::dns_key;
+use super::wire::dns_query;
+use super::wire::dns_send;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::RawQuestion;
+use crate::attempt::Role;
+use crate::attempt::Transport;
+
+/// A connection without a segment for this long has lost its end unseen.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// A query in flight: copied from the kernel, which may have moved on since.
+#[derive(Clone, Copy)]
+pub struct InFlight {
+    key: dns_key,
+    query: dns_query,
+}
+
+impl InFlight {
+    /// Which end the socket is.
+    pub fn role(&self) -> Role {
+        decode::role(self.key.role)
+    }
+
+    /// What carries it.
+    pub fn transport(&self) -> Transport {
+        decode::transport(self.key.transport)
+    }
+
+    /// Cookie of the socket.
+    pub fn cookie(&self) -> u64 {
+        self.key.cookie
+    }
+
+    /// Port of the socket.
+    pub fn local_port(&self) -> u16 {
+        self.key.local_port
+    }
+
+    /// DNS message id.
+    pub fn id(&self) -> u16 {
+        self.key.id
+    }
+
+    /// The message from the question on.
+    pub fn question(&self) -> &[u8] {
+        let len = usize::from(self.query.question_len).min(self.query.question.len());
+        &self.query.question[..len]
+    }
+
+    /// When the last of its servers was asked, `CLOCK_MONOTONIC` nanoseconds.
+    pub fn newest_ns(&self) -> u64 {
+        self.sends()
+            .iter()
+            .map(|send| send.at_ns)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Attempts that the entry stands for.
+    pub(super) fn servers_asked(&self) -> u64 {
+        self.sends().len() as u64
+    }
+
+    fn sends(&self) -> &[dns_send] {
+        &self.query.sends[..usize::from(self.query.nsends).min(self.query.sends.len())]
+    }
+
+    /// One attempt for each server that was asked, ended as unanswered.
+    fn give_up(&self, now_ns: u64) -> Vec<Attempt> {
+        let key = &self.key;
+        let query = &self.query;
+        self.sends()
+            .iter()
+            .map(|send| Attempt {
+                role: self.role(),
+                outcome: Outcome::Unanswered,
+                transport: self.transport(),
+                end_ns: now_ns,
+                sent_ns: send.at_ns,
+                first_ns: query.first_ns,
+                cookie: key.cookie,
+                owner: decode::owner(&query.owner),
+                local: decode::address(query.family, query.local_ip, key.local_port),
+                peer: decode::address(query.family, send.ip, send.port),
+                id: Some(key.id),
+                number: send.attempt,
+                query_bytes: query.message_bytes,
+                answer: None,
+                reason: None,
+                question: RawQuestion::new(self.question()),
+            })
+            .collect()
+    }
+}
+
+/// Every entry of `dns_inflight` that is completely filled.
+pub(super) fn snapshot(map: &dyn MapCore) -> Result<Vec<InFlight>> {
+    let mut entries = Vec::new();
+    for_each(map, |key: &dns_key, query: &dns_query| {
+        if query.ready != 0 {
+            entries.push(InFlight {
+                key: *key,
+                query: *query,
+            });
+        }
+    })?;
+    Ok(entries)
+}
+
+/// Takes the entry out of the kernel's hands and gives up on it; `None` if the
+/// kernel was faster (an answer or a resend), which then reports it.
+pub(super) fn claim(
+    map: &dyn MapCore,
+    entry: &InFlight,
+    now_ns: u64,
+) -> Result<Option<Vec<Attempt>>> {
+    // SAFETY: dns_key has no padding bytes: its fields fill its 32 bytes.
+    let key = unsafe { plain::as_bytes(&entry.key) };
+    let Some(bytes) = take(map, key)? else {
+        return Ok(None);
+    };
+    let query: &dns_query =
+        plain::from_bytes(&bytes).map_err(|_| anyhow::anyhow!("dns_inflight: short value"))?;
+    let taken = InFlight {
+        key: entry.key,
+        query: *query,
+    };
+    if taken.newest_ns() > entry.newest_ns() || query.ready == 0 {
+        // Resent between our look and our claim: this is the new attempt.
+        map.update(key, &bytes, MapFlags::NO_EXIST)
+            .context("cannot put a resent query back")?;
+        return Ok(None);
+    }
+    Ok(Some(taken.give_up(now_ns)))
+}
+
+/// Removes an element and returns it. Hash maps can do both at once since 5.14;
+/// before that there is a moment between the two.
+fn take(map: &dyn MapCore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    match map.lookup_and_delete(key) {
+        Ok(value) => Ok(value),
+        Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(None),
+        Err(_) => {
+            let Some(value) = map.lookup(key, MapFlags::ANY)? else {
+                return Ok(None);
+            };
+            Ok(map.delete(key).is_ok().then_some(value))
+        }
+    }
+}
+
+/// Connections for a query that nobody accepted in time, ended as unanswered;
+/// connections whose end was never seen are forgotten.
+pub(super) fn sweep_connections(
+    map: &dyn MapCore,
+    now_ns: u64,
+    timeout: Duration,
+) -> Result<Vec<Attempt>> {
+    let mut stale = Vec::new();
+    let is_older =
+        |since: u64, than: Duration| u128::from(now_ns.saturating_sub(since)) >= than.as_nanos();
+    for_each(map, |cookie: &u64, c: &dns_connection| {
+        let pending = c.connect_ns != 0 && is_older(c.connect_ns, timeout);
+        if pending || is_older(c.last_ns, IDLE) {
+            stale.push((*cookie, *c));
+        }
+    })?;
+    let mut ended = Vec::new();
+    for (cookie, c) in stale {
+        let removed = take(map, &cookie.to_ne_bytes())?;
+        if removed.is_some() && c.connect_ns != 0 {
+            ended.push(never_accepted(cookie, &c, now_ns));
+        }
+    }
+    Ok(ended)
+}
+
+fn never_accepted(cookie: u64, c: &dns_connection, now_ns: u64) -> Attempt {
+    let peer: SocketAddr = decode::address(c.family, c.peer_ip, c.peer_port);
+    Attempt {
+        role: Role::Client,
+        outcome: Outcome::Unanswered,
+        transport: Transport::Tcp,
+        end_ns: now_ns,
+        sent_ns: c.connect_ns,
+        first_ns: c.connect_ns,
+        cookie,
+        owner: decode::owner(&c.owner),
+        local: decode::address(c.family, c.local_ip, c.local_port),
+        peer,
+        id: None,
+        number: 1,
+        query_bytes: 0,
+        answer: None,
+        reason: None,
+        question: RawQuestion::default(),
+    }
+}
+
+/// Reads a whole hash map in one system call. A batch smaller than the map may
+/// silently end early, at a full bucket.
+fn for_each<K: plain::Plain, V: plain::Plain>(
+    map: &dyn MapCore,
+    mut visit: impl FnMut(&K, &V),
+) -> Result<()> {
+    let batch = map.lookup_batch(map.max_entries(), MapFlags::ANY, MapFlags::ANY)?;
+    for (key, value) in batch {
+        if let (Ok(key), Ok(value)) = (plain::from_bytes(&key), plain::from_bytes(&value)) {
+            visit(key, value);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! libbpf's own messages: to the log, and the last ones kept for `verify`.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use libbpf_rs::PrintLevel;
+
+/// Lines of a rejected program that are shown; the verifier's verdict is last.
+const KEPT_LINES: usize = 12;
+
+static RECENT: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+
+/// Sends libbpf's messages to the log instead of to stderr. Its warnings are
+/// about programs that may be optional, so they are no warnings of ours.
+pub fn install() {
+    libbpf_rs::set_print(Some((PrintLevel::Debug, |level, message| {
+        let message = message.trim_end();
+        match level {
+            PrintLevel::Warn => {
+                remember(message);
+                log::debug!(target: "libbpf", "{message}");
+            }
+            PrintLevel::Info => log::trace!(target: "libbpf", "{message}"),
+            PrintLevel::Debug => log::trace!(target: "libbpf", "{message}"),
+        }
+    })));
+}
+
+pub(super) fn clear() {
+    if let Ok(mut recent) = RECENT.lock() {
+        recent.clear();
+    }
+}
+
+/// libbpf's last warnings, which hold the verifier's last lines; else `error`.
+pub(super) fn last_lines_or(error: &libbpf_rs::Error) -> String {
+    let recent = RECENT.lock().map(|recent| Vec::from(recent.clone()));
+    match recent {
+        Ok(lines) if !lines.is_empty() => lines.join("\n"),
+        _ => format!("{error:#}"),
+    }
+}
+
+fn remember(message: &str) {
+    let Ok(mut recent) = RECENT.lock() else {
+        return;
+    };
+    for line in message.lines() {
+        if recent.len() == KEPT_LINES {
+            recent.pop_front();
+        }
+        recent.push_back(line.to_owned());
+    }
+}

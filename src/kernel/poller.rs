@@ -1,0 +1,343 @@
+//! The thread that owns the programs: drains, sweeps, hands on.
+
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::anyhow;
+use crossbeam_channel::Receiver;
+use crossbeam_channel::SendTimeoutError;
+use crossbeam_channel::Sender;
+use crossbeam_channel::bounded;
+use libbpf_rs::RingBuffer;
+use libbpf_rs::RingBufferBuilder;
+use nix::poll::PollFd;
+use nix::poll::PollFlags;
+use nix::poll::PollTimeout;
+
+use super::counters::Counters;
+use super::decode;
+use super::decode::Event;
+use super::inflight;
+use super::load::Config;
+use super::load::Loaded;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::host::Clock;
+use crate::host::Host;
+use crate::host::Signal;
+use crate::track::Tracker;
+
+/// Records taken from the ring buffer at once; bounds what a flood can pile up.
+const DRAIN_MAX: usize = 2048;
+/// Batches that may wait for the receiver; with the ring buffer behind it, the
+/// memory that a stopped reader can cost.
+const CHANNEL_BATCHES: usize = 8;
+/// How long the poller sleeps when nothing wakes it.
+const NAP: Duration = Duration::from_millis(100);
+/// How often the queries in flight are looked through, at most.
+const SWEEP_EVERY: Duration = Duration::from_millis(200);
+/// The same when a failure waits to be joined with its query: soon enough to be
+/// live, seldom enough for a flood of failures.
+const JOIN_EVERY: Duration = Duration::from_millis(20);
+/// Programs that were running while they were detached end within an RCU grace
+/// period, a few milliseconds; a record of theirs is waited for no longer.
+const SETTLE_MAX: Duration = Duration::from_millis(250);
+
+/// What comes through the channel.
+#[derive(Debug)]
+pub enum Message {
+    /// Attempts that have ended, in the order in which they ended.
+    Ended(Vec<Attempt>),
+    /// The last message: the programs are detached.
+    Finished(Ending),
+}
+
+/// What the kernel side says at the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// Everything that the kernel saw and lost.
+    pub counters: Counters,
+    /// Attempts seen, both roles: those of the counters, and TCP connections
+    /// for a query that nobody accepted.
+    pub queries_seen: u64,
+    /// Attempts without an end when the watching stopped, both roles.
+    pub in_flight: u64,
+    /// Answers that belonged to no query that was seen.
+    pub stray_answers: u64,
+    /// Records that this version could not decode; a defect if not 0.
+    pub undecoded: u64,
+}
+
+/// The running monitor. Dropping it detaches everything and ends the thread.
+#[derive(Debug)]
+pub struct Monitor {
+    /// Which hooks are active.
+    pub signals: Vec<Signal>,
+    messages: Receiver<Message>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Monitor {
+    /// Loads and attaches the programs, and returns when they count. An attempt
+    /// is given up on after `timeout`.
+    pub fn start(host: Host, config: Config, timeout: Duration) -> Result<Self> {
+        let (ready_tx, ready_rx) = bounded(1);
+        let (tx, messages) = bounded(CHANNEL_BATCHES);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("kerno-poller".to_owned())
+            .spawn(move || run(&host, &config, timeout, &ready_tx, &tx, &stopped))
+            .context("cannot start the poller thread")?;
+        match ready_rx.recv() {
+            Ok(signals) => Ok(Self {
+                signals,
+                messages,
+                stop,
+                thread: Some(thread),
+            }),
+            // The thread ended before it was ready: its result says why.
+            Err(_) => Err(match thread.join() {
+                Ok(Err(error)) => error,
+                _ => anyhow!("the poller thread died while starting"),
+            }),
+        }
+    }
+
+    /// The attempts, and at last [`Message::Finished`].
+    pub fn messages(&self) -> &Receiver<Message> {
+        &self.messages
+    }
+
+    /// Asks the poller to detach; it then sends the rest and `Finished`.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for the poller's end and returns its error, if any.
+    pub fn join(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.stop();
+        // Nobody listens any more: a poller that waits for room must not wait.
+        self.messages = crossbeam_channel::never();
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(anyhow!("the poller thread died")),
+        }
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            log::error!("{error:#}");
+        }
+    }
+}
+
+/// The thread's main function: the programs live on its stack.
+fn run(
+    host: &Host,
+    config: &Config,
+    timeout: Duration,
+    ready: &Sender<Vec<Signal>>,
+    out: &Sender<Message>,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let mut object = MaybeUninit::uninit();
+    let mut loaded = Loaded::new(&mut object, host, config)?;
+    let events = RefCell::new(Vec::new());
+    let undecoded = RefCell::new(0);
+    let mut builder = RingBufferBuilder::new();
+    let ring_map = libbpf_rs::MapHandle::try_from(&loaded.skel.maps.dns_events)?;
+    builder.add(&ring_map, |bytes| {
+        if decode::decode(bytes, &mut events.borrow_mut()).is_none() {
+            *undecoded.borrow_mut() += 1;
+        }
+        0
+    })?;
+    let ring = builder.build().context("cannot map the ring buffer")?;
+    loaded.arm(true);
+    let signals = loaded.signals.clone();
+    let mut poller = Poller {
+        loaded,
+        ring,
+        events: &events,
+        undecoded: &undecoded,
+        tracker: Tracker::default(),
+        ended: Vec::new(),
+        timeout,
+        last_sweep: Instant::now(),
+        never_accepted: 0,
+        reported: 0,
+        out,
+    };
+    if ready.send(signals).is_err() {
+        return Ok(());
+    }
+    while !stop.load(Ordering::Relaxed) {
+        poller.turn()?;
+    }
+    poller.finish()
+}
+
+struct Poller<'a, 'obj, 'cb> {
+    loaded: Loaded<'obj>,
+    ring: RingBuffer<'cb>,
+    events: &'a RefCell<Vec<Event>>,
+    undecoded: &'a RefCell<u64>,
+    tracker: Tracker,
+    ended: Vec<Attempt>,
+    timeout: Duration,
+    last_sweep: Instant,
+    /// Attempts that the kernel's counter does not know.
+    never_accepted: u64,
+    /// Attempts handed on; a late answer is none of its own.
+    reported: u64,
+    out: &'a Sender<Message>,
+}
+
+impl Poller<'_, '_, '_> {
+    fn turn(&mut self) -> Result<()> {
+        if self.drain()? < DRAIN_MAX {
+            self.hand_on();
+            self.nap()?;
+        }
+        // A notice is joined at once, so that a refused query shows as live as
+        // an answered one.
+        let pause = match self.tracker.has_fresh_notices() {
+            true => JOIN_EVERY,
+            false => SWEEP_EVERY.min(self.timeout / 2),
+        };
+        if self.last_sweep.elapsed() >= pause {
+            self.sweep()?;
+        }
+        self.hand_on();
+        Ok(())
+    }
+
+    /// Takes up to [`DRAIN_MAX`] records; returns how many there were.
+    fn drain(&mut self) -> Result<usize> {
+        let drained = self.ring.consume_raw_n(DRAIN_MAX);
+        let drained = usize::try_from(drained)
+            .map_err(|_| anyhow!("reading the ring buffer failed: error {drained}"))?;
+        for event in self.events.borrow_mut().drain(..) {
+            self.tracker.event(event, &mut self.ended);
+        }
+        Ok(drained)
+    }
+
+    fn nap(&self) -> Result<()> {
+        let nap = if self.tracker.has_fresh_notices() {
+            JOIN_EVERY
+        } else {
+            NAP.min(self.timeout / 2)
+        };
+        // SAFETY: the descriptor belongs to self.ring, which outlives the borrow.
+        let epoll = unsafe { std::os::fd::BorrowedFd::borrow_raw(self.ring.epoll_fd()) };
+        let timeout = PollTimeout::try_from(nap).unwrap_or(PollTimeout::ZERO);
+        match nix::poll::poll(&mut [PollFd::new(epoll, PollFlags::POLLIN)], timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error).context("waiting for the ring buffer failed"),
+        }
+    }
+
+    /// Claims the queries whose failure the kernel has told of, and those that
+    /// have waited for too long.
+    fn sweep(&mut self) -> Result<()> {
+        self.last_sweep = Instant::now();
+        let now_ns = Clock::monotonic_ns();
+        let maps = &self.loaded.skel.maps;
+        for entry in inflight::snapshot(&maps.dns_inflight)? {
+            let reason = self.tracker.reason_for(&entry);
+            let waited = Duration::from_nanos(now_ns.saturating_sub(entry.newest_ns()));
+            if reason.is_none() && waited < self.timeout {
+                continue;
+            }
+            let claimed = inflight::claim(&maps.dns_inflight, &entry, now_ns)?;
+            for attempt in claimed.into_iter().flatten() {
+                self.tracker
+                    .given_up(attempt, reason.clone(), &mut self.ended);
+            }
+        }
+        let refused = inflight::sweep_connections(&maps.dns_connections, now_ns, self.timeout)?;
+        self.never_accepted += refused.len() as u64;
+        self.ended.extend(refused);
+        self.tracker.forget(now_ns);
+        Ok(())
+    }
+
+    /// Hands the batch on, and waits while the receiver has no room. A receiver
+    /// that is gone needs nothing.
+    fn hand_on(&mut self) {
+        if !self.ended.is_empty() {
+            let late = |attempt: &&Attempt| attempt.outcome == Outcome::Late;
+            self.reported += (self.ended.len() - self.ended.iter().filter(late).count()) as u64;
+            send(self.out, Message::Ended(std::mem::take(&mut self.ended)));
+        }
+    }
+
+    /// Detaches, waits for the programs that are just running, and says what is
+    /// left.
+    fn finish(&mut self) -> Result<()> {
+        self.loaded.arm(false);
+        self.loaded.detach();
+        let deadline = Instant::now() + SETTLE_MAX;
+        let ending = loop {
+            while self.drain()? > 0 {
+                self.hand_on();
+            }
+            self.sweep()?;
+            self.hand_on();
+            let ending = self.ending()?;
+            let known = self.reported + ending.in_flight + ending.counters.lost();
+            if known == ending.queries_seen || Instant::now() >= deadline {
+                break ending;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        send(self.out, Message::Finished(ending));
+        Ok(())
+    }
+
+    fn ending(&self) -> Result<Ending> {
+        let maps = &self.loaded.skel.maps;
+        let counters = Counters::read(&maps.dns_counters)?;
+        let in_flight = inflight::snapshot(&maps.dns_inflight)?;
+        Ok(Ending {
+            counters,
+            queries_seen: counters.queries + self.never_accepted,
+            in_flight: in_flight.iter().map(|entry| entry.servers_asked()).sum(),
+            stray_answers: self.tracker.stray_answers(),
+            undecoded: *self.undecoded.borrow(),
+        })
+    }
+}
+
+fn send(out: &Sender<Message>, message: Message) {
+    // A plain send() would do; the timeout only gives a log line when the
+    // reader is slow, which explains losses that are counted in the kernel.
+    let mut message = message;
+    loop {
+        match out.send_timeout(message, Duration::from_secs(1)) {
+            Ok(()) | Err(SendTimeoutError::Disconnected(_)) => return,
+            Err(SendTimeoutError::Timeout(back)) => {
+                log::info!("the reader is slow; the ring buffer takes what comes meanwhile");
+                message = back;
+            }
+        }
+    }
+}

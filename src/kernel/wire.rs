@@ -1,0 +1,47 @@
+//! The wire contract as Rust sees it: the skeleton's types, their sizes and
+//! offsets, and every `unsafe impl Plain`.
+
+use std::mem::offset_of;
+use std::mem::size_of;
+
+use plain::Plain;
+
+pub(super) use super::bpf::types::dns_connection;
+pub(super) use super::bpf::types::dns_counter;
+pub(super) use super::bpf::types::dns_full_record;
+pub(super) use super::bpf::types::dns_key;
+pub(super) use super::bpf::types::dns_kind;
+pub(super) use super::bpf::types::dns_owner;
+pub(super) use super::bpf::types::dns_query;
+pub(super) use super::bpf::types::dns_record;
+pub(super) use super::bpf::types::dns_send;
+pub(super) use super::bpf::types::dns_short_record;
+
+/// `DNS_ROLE_SERVER` of bpf/dns_monitor.h (a macro does not reach the skeleton).
+pub(super) const ROLE_SERVER: u8 = 2;
+/// `IPPROTO_TCP`.
+pub(super) const IPPROTO_TCP: u8 = 6;
+
+// bpf/dns_monitor.h asserts the same.
+const _: () = assert!(size_of::<dns_key>() == 32);
+const _: () = assert!(size_of::<dns_query>() == 424);
+const _: () = assert!(size_of::<dns_record>() == 128);
+const _: () = assert!(size_of::<dns_short_record>() == 192);
+const _: () = assert!(size_of::<dns_full_record>() == 488);
+const _: () = assert!(size_of::<dns_connection>() == 280);
+const _: () = assert!(offset_of!(dns_query, question) == 160);
+const _: () = assert!(offset_of!(dns_record, owner) == 24);
+const _: () = assert!(offset_of!(dns_record, kind) == 118);
+const _: () = assert!(offset_of!(dns_full_record, sends) == 392);
+
+// SAFETY: fixed-width integers and arrays of them, padded by hand: every bit
+// pattern is a value.
+unsafe impl Plain for dns_key {}
+// SAFETY: as above.
+unsafe impl Plain for dns_query {}
+// SAFETY: as above.
+unsafe impl Plain for dns_short_record {}
+// SAFETY: as above.
+unsafe impl Plain for dns_full_record {}
+// SAFETY: as above.
+unsafe impl Plain for dns_connection {}

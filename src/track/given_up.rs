@@ -1,0 +1,132 @@
+//! Attempts that were reported as unanswered, kept for an answer that comes
+//! after all and for the number of the next resend.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::Role;
+use crate::attempt::Transport;
+use crate::kernel::Stray;
+
+/// Longer than the whole patience of any stub resolver: glibc ends after 2
+/// attempts on each of 3 servers, 5 s each (resolv.conf(5)).
+const KEPT: Duration = Duration::from_secs(60);
+/// About 350 bytes each: 3 MiB at most.
+const KEPT_MAX: usize = 8192;
+
+/// What identifies a query message at its socket, as the kernel's key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    cookie: u64,
+    role: Role,
+    transport: Transport,
+    local_port: u16,
+    id: u16,
+    /// The asking end, for a server.
+    peer: Option<SocketAddr>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct GivenUp {
+    /// Oldest first; several if it was resent and given up on again.
+    attempts: HashMap<Key, VecDeque<Attempt>>,
+    /// In the order of their end, to forget the oldest.
+    order: VecDeque<(u64, Key)>,
+}
+
+impl Key {
+    fn of_attempt(attempt: &Attempt) -> Option<Self> {
+        Some(Self {
+            cookie: attempt.cookie,
+            role: attempt.role,
+            transport: attempt.transport,
+            local_port: attempt.local.port(),
+            id: attempt.id?,
+            peer: (attempt.role == Role::Server).then_some(attempt.peer),
+        })
+    }
+
+    fn of_stray(stray: &Stray) -> Self {
+        Self {
+            cookie: stray.cookie,
+            role: stray.role,
+            transport: stray.transport,
+            local_port: stray.local_port,
+            id: stray.id,
+            peer: (stray.role == Role::Server).then_some(stray.peer),
+        }
+    }
+}
+
+impl GivenUp {
+    pub(super) fn remember(&mut self, attempt: &Attempt) {
+        let Some(key) = Key::of_attempt(attempt) else {
+            return;
+        };
+        if self.order.len() == KEPT_MAX {
+            self.drop_oldest();
+        }
+        self.order.push_back((attempt.end_ns, key));
+        self.attempts
+            .entry(key)
+            .or_default()
+            .push_back(attempt.clone());
+    }
+
+    /// Continues the count of an attempt whose predecessor was given up on
+    /// before it was resent: the kernel had forgotten it by then and began anew.
+    /// So the numbers do not depend on which came first, timeout or resend.
+    pub(super) fn number(&self, attempt: &mut Attempt) {
+        let before = Key::of_attempt(attempt).and_then(|key| self.attempts.get(&key));
+        let Some(before) = before.into_iter().flatten().next_back() else {
+            return;
+        };
+        let forgotten = before.first_ns != attempt.first_ns && before.sent_ns < attempt.first_ns;
+        if forgotten && before.question == attempt.question {
+            attempt.number = attempt.number.saturating_add(before.number);
+        }
+    }
+
+    /// The attempt that this answer belongs to: the oldest to the server that it
+    /// comes from, else (NAT) the oldest of the same key.
+    pub(super) fn late(&mut self, stray: &Stray) -> Option<Attempt> {
+        let key = Key::of_stray(stray);
+        let attempts = self.attempts.get_mut(&key)?;
+        let place = attempts
+            .iter()
+            .position(|attempt| attempt.peer == stray.peer)
+            .unwrap_or(0);
+        let mut attempt = attempts.remove(place)?;
+        if attempts.is_empty() {
+            self.attempts.remove(&key);
+        }
+        attempt.outcome = Outcome::Late;
+        attempt.end_ns = stray.at_ns;
+        attempt.answer = Some(stray.answer);
+        Some(attempt)
+    }
+
+    pub(super) fn forget(&mut self, now_ns: u64) {
+        let horizon = now_ns.saturating_sub(KEPT.as_nanos() as u64);
+        while self.order.front().is_some_and(|(end, _)| *end < horizon) {
+            self.drop_oldest();
+        }
+    }
+
+    /// The entry may be gone already, when its answer came late.
+    fn drop_oldest(&mut self) {
+        let Some((end_ns, key)) = self.order.pop_front() else {
+            return;
+        };
+        if let Some(attempts) = self.attempts.get_mut(&key) {
+            attempts.retain(|attempt| attempt.end_ns != end_ns);
+            if attempts.is_empty() {
+                self.attempts.remove(&key);
+            }
+        }
+    }
+}
