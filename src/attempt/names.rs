@@ -57,13 +57,12 @@ fn is_visible(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// IANA name of a response code, else the number.
+/// IANA name of a response code (RFC 6895 section 2.3), else the number.
 pub fn rcode(rcode: u16) -> String {
-    // The mnemonics of RFC 6895 section 2.3, with the extended ones.
-    match OptRcode::checked_from_int(rcode).and_then(OptRcode::to_mnemonic) {
-        Some(name) => String::from_utf8_lossy(name).into_owned(),
-        None => rcode.to_string(),
-    }
+    // A response code has twelve bits at most (RFC 6891 section 6.1.3).
+    OptRcode::masked_from_int(rcode)
+        .to_mnemonic_str()
+        .map_or_else(|| rcode.to_string(), str::to_owned)
 }
 
 /// IANA name of a type, else `TYPE65280` (RFC 3597 section 5).
@@ -81,5 +80,60 @@ pub fn write_errno(f: &mut fmt::Formatter<'_>, errno: i32) -> fmt::Result {
     match nix::errno::Errno::from_raw(errno) {
         nix::errno::Errno::UnknownErrno => write!(f, "errno {errno}"),
         known => write!(f, "{known:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_codes_have_their_iana_names() {
+        let cases = [
+            (0, "NOERROR"),
+            (2, "SERVFAIL"),
+            (3, "NXDOMAIN"),
+            (5, "REFUSED"),
+            (10, "NOTZONE"),
+            (11, "11"),
+            (16, "BADVERS"),
+            (23, "BADCOOKIE"),
+            (4095, "4095"),
+        ];
+        for (number, name) in cases {
+            assert_eq!(rcode(number), name);
+        }
+    }
+
+    #[test]
+    fn types_and_classes_have_their_iana_names() {
+        assert_eq!(rtype(Rtype::from_int(28)), "AAAA");
+        assert_eq!(rtype(Rtype::from_int(65)), "HTTPS");
+        assert_eq!(rtype(Rtype::from_int(65280)), "TYPE65280");
+        assert_eq!(class(Class::from_int(1)), "IN");
+        assert_eq!(class(Class::from_int(65280)), "CLASS65280");
+    }
+
+    struct Printable<'a>(&'a [u8]);
+
+    impl fmt::Display for Printable<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_printable(f, self.0)
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let cases: [(&[u8], &str); 6] = [
+            (b"nginx: worker", "nginx: worker"),
+            ("gr\u{fc}n".as_bytes(), "gr\u{fc}n"),
+            (b"\x1b[31m", "\\x1b[31m"),
+            (b"a\\b", "a\\\\b"),
+            (b"\xff\xfe", "\\xff\\xfe"),
+            ("\u{202e}x".as_bytes(), "\\xe2\\x80\\xaex"),
+        ];
+        for (bytes, shown) in cases {
+            assert_eq!(Printable(bytes).to_string(), shown);
+        }
     }
 }

@@ -262,15 +262,15 @@ impl Poller<'_, '_, '_> {
         let now_ns = Clock::monotonic_ns();
         let maps = &self.loaded.skel.maps;
         for entry in inflight::snapshot(&maps.dns_inflight)? {
-            let reason = self.tracker.reason_for(&entry);
+            let failure = self.tracker.failure_of(&entry);
             let waited = Duration::from_nanos(now_ns.saturating_sub(entry.newest_ns()));
-            if reason.is_none() && waited < self.timeout {
+            if failure.is_none() && waited < self.timeout {
                 continue;
             }
             let claimed = inflight::claim(&maps.dns_inflight, &entry, now_ns)?;
             for attempt in claimed.into_iter().flatten() {
                 self.tracker
-                    .given_up(attempt, reason.clone(), &mut self.ended);
+                    .ended(attempt, failure.clone(), &mut self.ended);
             }
         }
         let refused = inflight::sweep_connections(&maps.dns_connections, now_ns, self.timeout)?;

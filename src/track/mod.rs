@@ -10,12 +10,12 @@ mod notices;
 
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
-use crate::attempt::Reason;
 use crate::kernel::Event;
 use crate::kernel::InFlight;
 use crate::kernel::Stray;
 
 use given_up::GivenUp;
+pub use notices::Failure;
 use notices::Notices;
 
 /// Joins events. One for each monitor.
@@ -31,28 +31,29 @@ impl Tracker {
     pub fn event(&mut self, event: Event, ended: &mut Vec<Attempt>) {
         match event {
             Event::Ended(attempt) => {
-                let reason = match attempt.outcome {
-                    Outcome::Unanswered => self.notices.reason_for_attempt(&attempt),
+                let failure = match attempt.outcome {
+                    Outcome::Unanswered => self.notices.failure_of_attempt(&attempt),
                     _ => None,
                 };
-                self.given_up(attempt, reason, ended);
+                self.ended(attempt, failure, ended);
             }
             Event::Stray(stray) => self.stray(&stray, ended),
             Event::Notice(notice) => self.notices.add(notice),
         }
     }
 
-    /// An attempt has ended; with a `reason` it was refused, whatever it looked
-    /// like.
-    pub fn given_up(
+    /// An attempt has ended; with a `failure` it was refused, whatever it
+    /// looked like.
+    pub fn ended(
         &mut self,
         mut attempt: Attempt,
-        reason: Option<Reason>,
+        failure: Option<Failure>,
         ended: &mut Vec<Attempt>,
     ) {
-        if let Some(reason) = reason {
+        if let Some(failure) = failure {
             attempt.outcome = Outcome::Refused;
-            attempt.reason = Some(reason);
+            attempt.end_ns = failure.at_ns;
+            attempt.reason = Some(failure.reason);
         }
         self.given_up.number(&mut attempt);
         if attempt.outcome == Outcome::Unanswered {
@@ -62,8 +63,8 @@ impl Tracker {
     }
 
     /// Why a query in flight has failed already, if the kernel has told.
-    pub fn reason_for(&self, query: &InFlight) -> Option<Reason> {
-        self.notices.reason_for_query(query)
+    pub fn failure_of(&self, query: &InFlight) -> Option<Failure> {
+        self.notices.failure_of_query(query)
     }
 
     /// Whether a notice has come since the last [`Self::forget`].

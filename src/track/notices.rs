@@ -31,6 +31,15 @@ pub(super) struct Notices {
     fresh: bool,
 }
 
+/// Why and when a query failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// `CLOCK_MONOTONIC` nanoseconds.
+    pub at_ns: u64,
+    /// What the kernel said.
+    pub reason: Reason,
+}
+
 /// What a notice can be compared with: a query in flight or one just resent.
 struct Candidate<'a> {
     cookie: u64,
@@ -74,8 +83,8 @@ impl Notices {
         self.fresh = false;
     }
 
-    pub(super) fn reason_for_query(&self, query: &InFlight) -> Option<Reason> {
-        self.reason(&Candidate {
+    pub(super) fn failure_of_query(&self, query: &InFlight) -> Option<Failure> {
+        self.failure(&Candidate {
             cookie: query.cookie(),
             role: query.role(),
             transport: query.transport(),
@@ -86,8 +95,8 @@ impl Notices {
         })
     }
 
-    pub(super) fn reason_for_attempt(&self, attempt: &Attempt) -> Option<Reason> {
-        self.reason(&Candidate {
+    pub(super) fn failure_of_attempt(&self, attempt: &Attempt) -> Option<Failure> {
+        self.failure(&Candidate {
             cookie: attempt.cookie,
             role: attempt.role,
             transport: attempt.transport,
@@ -98,21 +107,27 @@ impl Notices {
         })
     }
 
-    fn reason(&self, query: &Candidate<'_>) -> Option<Reason> {
+    fn failure(&self, query: &Candidate<'_>) -> Option<Failure> {
         if query.role != Role::Client {
             return None;
         }
         if let Some(&(at_ns, error)) = self.errors.get(&query.cookie)
             && at_ns >= query.sent_ns
         {
-            return Some(Reason::Errno(error));
+            return Some(Failure {
+                at_ns,
+                reason: Reason::Errno(error),
+            });
         }
         let (at_ns, question) = self.no_socket.get(&(query.local_port, query.id))?;
         (query.transport == Transport::Udp
             && *at_ns >= query.sent_ns
             && question.as_bytes() == query.question)
-            // What a connected socket would have been told: ICMP port
-            // unreachable (RFC 1122 section 3.2.2.1).
-            .then_some(Reason::Errno(libc::ECONNREFUSED))
+            .then_some(Failure {
+                at_ns: *at_ns,
+                // What a connected socket would have been told: ICMP port
+                // unreachable (RFC 1122 section 3.2.2.1).
+                reason: Reason::Errno(libc::ECONNREFUSED),
+            })
     }
 }
