@@ -7,4 +7,5 @@
 //! `host` probes what this machine offers, `chaos` makes real faults.
 
 pub mod attempt;
+pub mod chaos;
 pub mod host;
