@@ -4,6 +4,9 @@
 //! needs is plain sockets and threads of this process, so the kernel undoes it
 //! even after SIGKILL. Nothing here knows the command line.
 
+pub mod flood;
+mod pace;
 pub mod scenario;
 pub mod server;
+pub mod target;
 mod wait;

@@ -6,7 +6,6 @@
 //! an overload looks from outside as that of a real server does.
 
 mod answer;
-mod pace;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -31,8 +30,9 @@ use serde::Serialize;
 
 pub use answer::A_ANSWER;
 pub use answer::AAAA_ANSWER;
-use pace::Pace;
 use worker::Worker;
+
+use super::pace::Pace;
 
 /// How often a free port is looked for that UDP and TCP can share.
 const PORT_TRIES: u32 = 32;

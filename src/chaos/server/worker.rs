@@ -15,8 +15,8 @@ use nix::poll::PollFlags;
 
 use super::Counters;
 use super::answer::answer;
-use super::pace::Pace;
 use super::stream::Stream;
+use crate::chaos::pace::Pace;
 use crate::chaos::wait::is_ready;
 use crate::chaos::wait::wait;
 

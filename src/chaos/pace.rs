@@ -1,27 +1,27 @@
-//! The service rate: when the next query may be taken from the queue.
+//! A rate kept over time: when the next query may be sent, or served.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 use std::time::Instant;
 
-/// How far behind its schedule a worker may be and still catch up. Sleeps end
+/// How far behind its schedule a pace may be and still catch up. Sleeps end
 /// late by the timer's slack (50 µs on Linux) and a busy host adds
 /// milliseconds; without catching up the rate would fall below the one asked
-/// for. What a longer idle time leaves unused is lost, as for a real server.
+/// for. What a longer idle time leaves unused is lost, so that no burst follows.
 const CATCH_UP: Duration = Duration::from_millis(10);
 
-/// Hands out one turn per service interval, evenly spaced. In any time span `t`
+/// Hands out turns, evenly spaced. In any time span `t`
 /// it gives at most `rate * (t + 10 ms) + 1` turns.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Between two turns; zero for a server without limit.
+    /// Between two turns; zero without a limit.
     interval: Duration,
     /// When the next turn is due.
     next: Instant,
 }
 
 impl Pace {
-    /// Queries per second; `None` is no limit.
+    /// Turns per second; `None` is no limit.
     pub(super) fn new(rate: Option<NonZeroU32>, now: Instant) -> Self {
         let interval = rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.get());
         Self {
