@@ -4,6 +4,7 @@
 //! needs is plain sockets and threads of this process, so the kernel undoes it
 //! even after SIGKILL. Nothing here knows the command line.
 
+pub mod dns_flood;
 pub mod flood;
 mod pace;
 pub mod scenario;

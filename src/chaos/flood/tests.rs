@@ -78,7 +78,7 @@ fn an_overloaded_server_answers_all_but_late() {
 #[test]
 fn a_closed_port_refuses_every_lookup() {
     // An address of its own, lest another test takes the port meanwhile.
-    let free = UdpSocket::bind(([127, 0, 0, 99], 0)).unwrap();
+    let free = UdpSocket::bind("127.0.0.99:0").unwrap();
     let closed = free.local_addr().unwrap();
     drop(free);
     let summary = run(flood(closed));
