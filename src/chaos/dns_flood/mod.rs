@@ -38,8 +38,9 @@ pub const SERVICE_RATE: NonZeroU32 = NonZeroU32::new(200).unwrap();
 /// Default of `--rate`: enough to fill the server's queue in half a second.
 pub const DEFAULT_RATE: NonZeroU32 = NonZeroU32::new(500).unwrap();
 
-/// Default of `--concurrency`. So many queries fit a receive buffer of default
-/// size (212,992 bytes) more than once: none is lost to an overflow.
+/// Default of `--concurrency`. About 190 queries fit a receive buffer of default
+/// size (212,992 bytes, measured on Linux 6.18), so that none of these is lost:
+/// the fault is latency alone. A higher figure makes losses as well.
 pub const DEFAULT_CONCURRENCY: NonZeroU16 = NonZeroU16::new(128).unwrap();
 
 /// Default of `--duration`.

@@ -47,15 +47,16 @@ impl Line {
 }
 
 fn text(progress: Progress, duration: Duration) -> String {
-    let elapsed = progress.elapsed.min(duration).as_secs();
+    let elapsed = Duration::from_secs(progress.elapsed.min(duration).as_secs());
     let phase = if progress.elapsed < duration {
         "flooding"
     } else {
         "waiting for the last answers"
     };
     format!(
-        "{phase}: {elapsed} of {} s, {} sent, {} answered, {} failed, {} waiting",
-        duration.as_secs(),
+        "{phase}: {} of {}, {} sent, {} answered, {} failed, {} waiting",
+        humantime::format_duration(elapsed),
+        humantime::format_duration(duration),
         progress.sent,
         progress.answered,
         progress.failed,

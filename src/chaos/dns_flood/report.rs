@@ -81,23 +81,30 @@ impl Report {
         } else {
             0.0
         };
-        writeln!(
-            out,
-            "  sent        {:>9}   {per_second:.0}/s of at most {}/s, at most {} at once",
-            flood.sent, self.rate, self.concurrency
-        )?;
-        let line = |out: &mut dyn io::Write, what: &str, count: u64, note: &str| match count {
-            0 => Ok(()),
-            _ => writeln!(out, "  {what:<11} {count:>9}   {note}"),
+        let pace = format!(
+            "{per_second:.0}/s of at most {}/s, at most {} at once",
+            self.rate, self.concurrency
+        );
+        let line = |out: &mut dyn io::Write, what: &str, count: u64, note: &str| {
+            let text = format!("  {what:<11} {count:>9}   {note}");
+            writeln!(out, "{}", text.trim_end())
         };
-        let rcodes = breakdown(&flood.rcodes);
-        writeln!(out, "  answered    {:>9}   {rcodes}", flood.answered)?;
-        line(out, "timed out", flood.timeouts, "no answer within 5 s")?;
-        line(out, "refused", flood.refused, "nothing listens there")?;
-        line(out, "errors", flood.errors, &breakdown(&flood.errnos))?;
-        line(out, "abandoned", flood.abandoned, "in flight when stopped")?;
-        let stray = "datagrams that answer none of the questions";
-        line(out, "unexpected", flood.unexpected, stray)?;
+        line(out, "sent", flood.sent, &pace)?;
+        line(out, "answered", flood.answered, &breakdown(&flood.rcodes))?;
+        let ends = [
+            ("timed out", flood.timeouts, "no answer within 5 s"),
+            ("refused", flood.refused, "nothing listens there"),
+            ("errors", flood.errors, &breakdown(&flood.errnos)),
+            ("abandoned", flood.abandoned, "in flight when stopped"),
+            (
+                "unexpected",
+                flood.unexpected,
+                "datagrams that answer none of the questions",
+            ),
+        ];
+        for (what, count, note) in ends.into_iter().filter(|&(_, count, _)| count > 0) {
+            line(out, what, count, note)?;
+        }
         if let Some(latency) = flood.latency_ns {
             let Latency { p50, p95, p99, max } = latency;
             let ms = |nanos: u64| format!("{:.1} ms", nanos as f64 / 1e6);

@@ -94,7 +94,7 @@ fn silence_times_out() {
         timeout: Duration::from_millis(50),
         ..flood(silent.local_addr().unwrap())
     });
-    assert!(summary.timeouts >= 16, "{summary:?}");
+    assert!(summary.timeouts >= 1, "{summary:?}");
     assert_eq!(summary.timeouts, summary.sent);
 }
 
