@@ -1,5 +1,7 @@
 //! The command line. Its help texts are the manual.
 
+use std::num::NonZeroU16;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::ArgAction;
@@ -9,6 +11,9 @@ use clap::Subcommand;
 use clap::ValueEnum;
 
 use crate::attempt::Role;
+use crate::chaos::dns_flood;
+use crate::chaos::scenario::Scenario;
+use crate::chaos::target::Choice;
 use crate::filter::NameGlob;
 use crate::kernel::PORTS_MAX;
 
@@ -192,8 +197,8 @@ pub struct WatchArgs {
 #[command(group(clap::ArgGroup::new("what").required(true).args(["induce", "list"])))]
 pub struct ChaosArgs {
     /// The fault to make; --list names them.
-    #[arg(long, value_name = "SCENARIO")]
-    pub induce: Option<String>,
+    #[arg(long, value_name = "SCENARIO", value_parser = Scenario::named)]
+    pub induce: Option<&'static Scenario>,
     /// Print each scenario with the rule that it must trip.
     #[arg(long, conflicts_with_all = ["duration", "rate", "concurrency", "server"])]
     pub list: bool,
@@ -201,15 +206,15 @@ pub struct ChaosArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub duration: Duration,
     /// Queries a second that are tried for.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub rate: Option<u32>,
+    #[arg(long, value_name = "N", default_value_t = dns_flood::DEFAULT_RATE)]
+    pub rate: NonZeroU32,
     /// Lookups at once.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub concurrency: Option<u32>,
+    #[arg(long, value_name = "N", default_value_t = dns_flood::DEFAULT_CONCURRENCY)]
+    pub concurrency: NonZeroU16,
     /// Ask this server instead of kerno's own: ADDR[:PORT], or `system` for the
     /// one that this host uses.
     #[arg(long, value_name = "ADDR[:PORT]")]
-    pub server: Option<String>,
+    pub server: Option<Choice>,
     /// Allow a server that is neither on this host nor in a private network.
     #[arg(long)]
     pub yes_flood_it: bool,

@@ -7,6 +7,7 @@
 //! `host` probes what this machine offers, `chaos` makes real faults.
 
 pub mod attempt;
+pub mod chaos;
 pub mod cli;
 pub mod commands;
 pub mod filter;

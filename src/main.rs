@@ -16,6 +16,9 @@ fn main() -> ExitCode {
             if let Some(usage) = error.downcast_ref::<clap::Error>() {
                 usage.exit();
             }
+            if reader_is_gone(&error) {
+                return ExitCode::SUCCESS;
+            }
             eprintln!("kerno: {error:#}");
             ExitCode::from(could_not_run(&cli.command))
         }
@@ -28,6 +31,15 @@ fn could_not_run(command: &Command) -> u8 {
         Command::Doctor(args) if args.exit_code => 3,
         _ => 1,
     }
+}
+
+/// `kerno ... | head` is no failure.
+fn reader_is_gone(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
 }
 
 /// `-v` and `-vv`, or `KERNO_LOG` as for env_logger; stderr only.

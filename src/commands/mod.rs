@@ -1,5 +1,6 @@
 //! The commands: each file reads like its own summary.
 
+mod chaos;
 mod verify;
 mod watch;
 
@@ -18,7 +19,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Doctor(_) => unimplemented!(),
         Command::Watch(args) => watch::run(args, &stop),
-        Command::Chaos(_) => unimplemented!(),
+        Command::Chaos(args) => chaos::run(args, &stop),
         Command::Verify(args) => verify::run(args),
     }
 }

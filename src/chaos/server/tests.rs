@@ -1,0 +1,197 @@
+//! The server as clients see it, on free ports of loopback addresses.
+
+use std::io::Read;
+use std::io::Write;
+use std::net::Ipv6Addr;
+use std::net::Shutdown;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use domain::base::Message;
+use domain::base::MessageBuilder;
+use domain::base::Name;
+use domain::base::iana::Rcode;
+use domain::base::iana::Rtype;
+use domain::rdata::A;
+use domain::rdata::Aaaa;
+
+use super::*;
+
+/// Far beyond what anything here takes; only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn v4() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+fn start(rate: Option<u32>) -> Server {
+    Server::start(&[v4()], rate.and_then(NonZeroU32::new)).unwrap()
+}
+
+fn query(id: u16, rtype: Rtype) -> Vec<u8> {
+    let mut builder = MessageBuilder::new_vec();
+    builder.header_mut().set_id(id);
+    let mut builder = builder.question();
+    let name = Name::vec_from_str("a.flood.kerno.test").unwrap();
+    builder.push((&name, rtype)).unwrap();
+    builder.finish()
+}
+
+fn client(server: SocketAddr) -> UdpSocket {
+    let any: SocketAddr = match server {
+        SocketAddr::V4(_) => ([127, 0, 0, 1], 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).unwrap();
+    socket.connect(server).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+fn receive(socket: &UdpSocket) -> Message<Vec<u8>> {
+    let mut buffer = [0; 1500];
+    let len = socket.recv(&mut buffer).unwrap();
+    Message::from_octets(buffer[..len].to_vec()).unwrap()
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut octets = u16::try_from(message.len()).unwrap().to_be_bytes().to_vec();
+    octets.extend_from_slice(message);
+    octets
+}
+
+fn read_framed(stream: &mut TcpStream) -> Message<Vec<u8>> {
+    let mut len = [0; 2];
+    stream.read_exact(&mut len).unwrap();
+    let mut message = vec![0; usize::from(u16::from_be_bytes(len))];
+    stream.read_exact(&mut message).unwrap();
+    Message::from_octets(message).unwrap()
+}
+
+fn connect(server: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+#[test]
+fn it_answers_over_udp_on_every_address() {
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    let has_v6 = UdpSocket::bind(v6).is_ok();
+    let listen = if has_v6 { vec![v4(), v6] } else { vec![v4()] };
+    let server = Server::start(&listen, None).unwrap();
+    for &address in server.addresses() {
+        let client = client(address);
+        client.send(&query(1, Rtype::A)).unwrap();
+        let a = receive(&client);
+        let record = a.answer().unwrap().limit_to::<A>().next().unwrap().unwrap();
+        assert_eq!(record.data().addr(), A_ANSWER);
+        client.send(&query(0, Rtype::AAAA)).unwrap();
+        let aaaa = receive(&client);
+        let mut records = aaaa.answer().unwrap().limit_to::<Aaaa>();
+        assert_eq!(records.next().unwrap().unwrap().data().addr(), AAAA_ANSWER);
+        assert_eq!(aaaa.header().id(), 0);
+    }
+    let counts = server.stop().unwrap();
+    let expected = 2 * listen.len() as u64;
+    assert_eq!((counts.received, counts.answered), (expected, expected));
+}
+
+#[test]
+fn tcp_messages_come_pipelined_or_octet_by_octet() {
+    let server = start(None);
+    let mut stream = connect(server.addresses()[0]);
+    stream.set_nodelay(true).unwrap();
+    for octet in framed(&query(1, Rtype::A)) {
+        stream.write_all(&[octet]).unwrap();
+    }
+    assert_eq!(read_framed(&mut stream).header().id(), 1);
+
+    let mut several = Vec::new();
+    for id in 2..200 {
+        several.extend(framed(&query(id, Rtype::AAAA)));
+    }
+    stream.write_all(&several).unwrap();
+    // Those who say that they are done are still answered.
+    stream.shutdown(Shutdown::Write).unwrap();
+    for id in 2..200 {
+        assert_eq!(read_framed(&mut stream).header().id(), id);
+    }
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    assert_eq!(server.stop().unwrap().answered, 199);
+}
+
+#[test]
+fn junk_is_counted_and_hurts_nobody() {
+    let server = start(None);
+    let address = server.addresses()[0];
+    let udp = client(address);
+    udp.send(&[]).unwrap();
+    udp.send(b"junk").unwrap();
+    udp.send(&[0xff; 600]).unwrap();
+    let mut tcp = connect(address);
+    tcp.write_all(&framed(b"junk")).unwrap();
+    tcp.write_all(&framed(&[])).unwrap();
+    let mut unfinished = connect(address);
+    unfinished.write_all(&[0xff]).unwrap();
+    drop(unfinished);
+
+    udp.send(&query(5, Rtype::A)[..20]).unwrap();
+    assert_eq!(receive(&udp).header().rcode(), Rcode::FORMERR);
+    tcp.write_all(&framed(&query(6, Rtype::A))).unwrap();
+    assert_eq!(read_framed(&mut tcp).header().id(), 6);
+    let counts = server.stop().unwrap();
+    let expected = Counts {
+        received: 7,
+        answered: 2,
+        junk: 5,
+        unsent: 0,
+    };
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn the_service_rate_holds_and_the_queue_keeps_its_order() {
+    const QUERIES: u16 = 60;
+    const RATE: u32 = 200;
+    let server = start(Some(RATE));
+    let client = client(server.addresses()[0]);
+    let begin = Instant::now();
+    for id in 0..QUERIES {
+        client.send(&query(id, Rtype::A)).unwrap();
+    }
+    for id in 0..QUERIES {
+        assert_eq!(receive(&client).header().id(), id);
+    }
+    // One is free, and two intervals may be caught up with.
+    let least = Duration::from_secs(1) / RATE * u32::from(QUERIES - 3);
+    assert!(begin.elapsed() >= least, "{:?}", begin.elapsed());
+    assert_eq!(server.stop().unwrap().answered, u64::from(QUERIES));
+}
+
+#[test]
+fn it_stops_at_once_with_a_queue_and_frees_its_port() {
+    // One query a second: nearly all of its time it waits for a turn.
+    let server = Server::start(&[v4()], NonZeroU32::new(1)).unwrap();
+    let address = server.addresses()[0];
+    let client = client(address);
+    for id in 0..50 {
+        client.send(&query(id, Rtype::A)).unwrap();
+    }
+    receive(&client);
+    let begin = Instant::now();
+    let counts = server.stop().unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!(counts.answered < 50, "{counts:?}");
+    let again = UdpSocket::bind(address);
+    assert!(again.is_ok(), "{again:?}");
+}
+
+#[test]
+fn a_taken_address_is_named() {
+    let holder = UdpSocket::bind(v4()).unwrap();
+    let taken = holder.local_addr().unwrap();
+    let error = Server::start(&[taken], None).unwrap_err();
+    assert_eq!(error.address, taken);
+    assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+}
