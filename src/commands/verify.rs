@@ -1,11 +1,167 @@
 //! `kerno verify`.
 
+use std::io;
+use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use anyhow::Result;
+use serde::Serialize;
 
+use crate::cli::Output;
 use crate::cli::VerifyArgs;
+use crate::host::Facts;
+use crate::host::Host;
+use crate::host::Signal;
+use crate::kernel::Config;
+use crate::kernel::ProgramCheck;
+use crate::kernel::check_programs;
 
-pub(super) fn run(_args: &VerifyArgs) -> Result<ExitCode> {
-    unimplemented!()
+/// `kerno verify --output json`.
+#[derive(Debug, Serialize)]
+struct Verification {
+    schema: &'static str,
+    host: HostFacts,
+    programs: Vec<ProgramCheck>,
+    /// Kernel memory of all maps with their default sizes.
+    map_bytes: u64,
+    signals: Vec<SignalState>,
+    /// Whether kerno can do its work on this kernel.
+    usable: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct HostFacts {
+    name: String,
+    kernel: String,
+    arch: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SignalState {
+    name: &'static str,
+    shows: &'static str,
+    available: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Checks each program and says what this kernel can give. Exit code 1 if
+/// kerno can't do its work here.
+pub(super) fn run(args: &VerifyArgs) -> Result<ExitCode> {
+    let host = Host::probe()?;
+    let verification = verify(&host)?;
+    let mut out = anstream::stdout().lock();
+    match args.output {
+        Output::Json => serde_json::to_writer_pretty(&mut out, &verification)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out)),
+        Output::Pretty => write_text(&verification, &mut out),
+    }
+    .context("cannot write to stdout")?;
+    Ok(match verification.usable {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn verify(host: &Host) -> Result<Verification> {
+    let config = Config {
+        ports: vec![53],
+        live: false,
+    };
+    let signals = crate::host::signals();
+    let (programs, map_bytes) = check_programs(host, &config)?;
+    // A program whose hook this kernel lacks is not expected to load.
+    let usable = programs
+        .iter()
+        .filter(|check| check.is_core() || expected(check, &signals))
+        .all(|check| check.load_error.is_none() && check.attach_error.is_none());
+    let facts = Facts::gather();
+    Ok(Verification {
+        schema: "kerno.verify.v1",
+        host: HostFacts {
+            name: facts.name,
+            kernel: facts.kernel,
+            arch: facts.arch,
+        },
+        programs,
+        map_bytes,
+        signals: signals.into_iter().map(SignalState::from).collect(),
+        usable,
+    })
+}
+
+fn expected(check: &ProgramCheck, signals: &[Signal]) -> bool {
+    signals
+        .iter()
+        .filter(|signal| signal.missing.is_none())
+        .any(|signal| check.section.ends_with(signal.name))
+}
+
+impl From<Signal> for SignalState {
+    fn from(signal: Signal) -> Self {
+        Self {
+            name: signal.name,
+            shows: signal.shows,
+            available: signal.missing.is_none(),
+            reason: signal.missing,
+        }
+    }
+}
+
+fn write_text(verification: &Verification, out: &mut dyn Write) -> io::Result<()> {
+    let host = &verification.host;
+    writeln!(
+        out,
+        "kerno on {} (Linux {}, {})\n",
+        host.name, host.kernel, host.arch
+    )?;
+    writeln!(
+        out,
+        "{:<18} {:<28} {:>13}  RESULT",
+        "PROGRAM", "HOOK", "INSTRUCTIONS"
+    )?;
+    for check in &verification.programs {
+        let insns = check
+            .verified_insns
+            .map_or_else(|| "-".to_owned(), |insns| insns.to_string());
+        let result = match (&check.load_error, &check.attach_error) {
+            (Some(_), _) => "rejected",
+            (None, Some(_)) => "loads, does not attach",
+            (None, None) => "loads and attaches",
+        };
+        writeln!(
+            out,
+            "{:<18} {:<28} {insns:>13}  {result}",
+            check.name, check.section
+        )?;
+    }
+    for check in &verification.programs {
+        for error in check.load_error.iter().chain(&check.attach_error) {
+            writeln!(out, "\n{}:", check.name)?;
+            for line in error.lines() {
+                writeln!(out, "  {line}")?;
+            }
+        }
+    }
+    writeln!(
+        out,
+        "\nKernel memory of the maps: {:.1} MiB\n",
+        verification.map_bytes as f64 / f64::from(1 << 20)
+    )?;
+    for signal in &verification.signals {
+        match &signal.reason {
+            None => writeln!(out, "  yes  {:<22} {}", signal.name, signal.shows)?,
+            Some(reason) => writeln!(out, "  no   {:<22} {reason}", signal.name)?,
+        }
+    }
+    writeln!(
+        out,
+        "\n{}",
+        match verification.usable {
+            true => "kerno works on this kernel.",
+            false => "kerno does not work on this kernel; the lines above say why.",
+        }
+    )
 }

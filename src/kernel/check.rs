@@ -11,6 +11,7 @@ use libbpf_rs::ProgramMut;
 use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::skel::OpenSkel as _;
 use libbpf_rs::skel::Skel as _;
+use serde::Serialize;
 
 use super::bpf::DnsMonitorSkel;
 use super::load::Config;
@@ -20,7 +21,7 @@ use super::log;
 use crate::host::Host;
 
 /// One program's way through the verifier, and its attachment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ProgramCheck {
     /// Name in bpf/dns_monitor.bpf.c.
     pub name: String,
@@ -28,11 +29,21 @@ pub struct ProgramCheck {
     pub section: String,
     /// Instructions that the verifier walked through; `None` if it was not
     /// loaded, or if the kernel (before 5.16) does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_insns: Option<u32>,
     /// `None` if it loaded, else why not: the verifier's own last lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub load_error: Option<String>,
     /// `None` if it attached, else why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub attach_error: Option<String>,
+}
+
+impl ProgramCheck {
+    /// Whether kerno can't work without it.
+    pub fn is_core(&self) -> bool {
+        self.section.starts_with("cgroup_skb")
+    }
 }
 
 /// Takes each program through the verifier and onto its hook by itself, and
@@ -87,7 +98,7 @@ fn check_program(name: &str, host: &Host, config: &Config) -> Result<(ProgramChe
         .find(|prog| prog.name() == name)
         .context("the loaded object lost a program")?;
     check.verified_insns = verified_insns(&prog)?;
-    let attached = if check.section.starts_with("cgroup_skb") {
+    let attached = if check.is_core() {
         prog.attach_cgroup(host.cgroup().as_raw_fd())
     } else {
         prog.attach()
