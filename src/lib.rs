@@ -9,10 +9,13 @@
 pub mod attempt;
 pub mod chaos;
 pub mod cli;
+pub mod collect;
 pub mod commands;
 pub mod filter;
 pub mod host;
 pub mod kernel;
+#[cfg(test)]
+mod sample;
 pub mod stop;
 pub mod track;
 pub mod watch;
