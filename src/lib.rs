@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod filter;
 pub mod host;
 pub mod kernel;
+pub mod report;
 #[cfg(test)]
 mod sample;
 pub mod stop;
