@@ -9,10 +9,16 @@
 pub mod attempt;
 pub mod chaos;
 pub mod cli;
+pub mod collect;
 pub mod commands;
+pub mod doctor;
 pub mod filter;
 pub mod host;
 pub mod kernel;
+pub mod report;
+#[cfg(test)]
+mod sample;
 pub mod stop;
 pub mod track;
+pub mod units;
 pub mod watch;

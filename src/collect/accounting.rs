@@ -1,0 +1,151 @@
+//! What the program itself saw and lost. Unfiltered, both roles.
+
+use serde::Serialize;
+
+use super::outcomes::OutcomeTotals;
+
+/// The kernel side's counters over the window; the names are those of
+/// `enum dns_counter` in `bpf/dns_monitor.h`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelCounts {
+    /// Attempts seen, both roles.
+    pub queries: u64,
+    /// Attempts lost: the map of queries in flight had no room.
+    pub inflight_full: u64,
+    /// Attempts lost: the ring buffer had no room.
+    pub ring_full: u64,
+    /// Stray answers and socket errors lost: the ring buffer had no room.
+    pub notice_lost: u64,
+    /// Messages on a DNS port that are not DNS.
+    pub unparsed: u64,
+    /// Messages whose QR bit contradicts the ports; the bit was believed.
+    pub contradictory: u64,
+    /// TCP segments unread: the map of connections had no room.
+    pub tcp_untracked: u64,
+    /// Times that TCP bytes were missing, with messages perhaps unseen.
+    pub tcp_gap: u64,
+    /// TCP messages unseen: a DNS header was cut in two by a segment.
+    pub tcp_split: u64,
+    /// TCP segments with more messages than are read.
+    pub tcp_crowded: u64,
+}
+
+/// The books: every query seen stands in exactly one of the places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Accounting {
+    /// Attempts that the kernel side saw.
+    pub queries_seen: u64,
+    /// Answered in time.
+    pub answered: u64,
+    /// Given up on.
+    pub unanswered: u64,
+    /// Answered after having been given up on.
+    pub late: u64,
+    /// Ended by ICMP or a socket error.
+    pub refused: u64,
+    /// Discarded by this kernel.
+    pub dropped: u64,
+    /// Another server was faster.
+    pub superseded: u64,
+    /// Still waiting for an answer when the window ended.
+    pub in_flight: u64,
+    /// Seen, but their end is not known: the sum of `lost_by`.
+    pub lost: u64,
+    /// Each way of losing one.
+    pub lost_by: LostBy,
+    /// Answers to nothing in flight: too late to be joined, or not ours.
+    pub stray_answers: u64,
+    /// Stray answers and socket errors lost for want of room.
+    pub notice_lost: u64,
+    /// Messages on a DNS port that are not DNS.
+    pub unparsed: u64,
+    /// Messages whose QR bit contradicts the ports.
+    pub contradictory: u64,
+    /// TCP segments unread: too many connections.
+    pub tcp_untracked: u64,
+    /// Times that TCP bytes were missing.
+    pub tcp_gap: u64,
+    /// TCP messages whose header was cut in two.
+    pub tcp_split: u64,
+    /// TCP segments with more messages than are read.
+    pub tcp_crowded: u64,
+}
+
+/// The ways in which an attempt that was seen can get lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LostBy {
+    /// The map of queries in flight had no room.
+    pub inflight_full: u64,
+    /// The ring buffer had no room.
+    pub ring_full: u64,
+}
+
+impl Accounting {
+    /// Puts the kernel's counts beside what arrived here. `totals` must have
+    /// been fed with every attempt, whatever the filters say.
+    pub fn new(
+        kernel: &KernelCounts,
+        totals: &OutcomeTotals,
+        in_flight: u64,
+        stray_answers: u64,
+    ) -> Self {
+        Self {
+            queries_seen: kernel.queries,
+            answered: totals.answered,
+            unanswered: totals.unanswered,
+            late: totals.late,
+            refused: totals.refused,
+            dropped: totals.dropped,
+            superseded: totals.superseded,
+            in_flight,
+            lost: kernel.inflight_full.saturating_add(kernel.ring_full),
+            lost_by: LostBy {
+                inflight_full: kernel.inflight_full,
+                ring_full: kernel.ring_full,
+            },
+            stray_answers,
+            notice_lost: kernel.notice_lost,
+            unparsed: kernel.unparsed,
+            contradictory: kernel.contradictory,
+            tcp_untracked: kernel.tcp_untracked,
+            tcp_gap: kernel.tcp_gap,
+            tcp_split: kernel.tcp_split,
+            tcp_crowded: kernel.tcp_crowded,
+        }
+    }
+
+    /// Queries seen minus those accounted for; 0 when the books add up. More
+    /// means that some vanished unnoticed, less that some were counted twice.
+    pub fn balance(&self) -> i64 {
+        let places = [
+            self.answered,
+            self.unanswered,
+            self.late,
+            self.refused,
+            self.dropped,
+            self.superseded,
+            self.in_flight,
+            self.lost,
+        ];
+        let placed: i128 = places.into_iter().map(i128::from).sum();
+        let balance = i128::from(self.queries_seen) - placed;
+        i64::try_from(balance).unwrap_or(if balance < 0 { i64::MIN } else { i64::MAX })
+    }
+
+    /// TCP traffic that was not read. How many messages it held is not known.
+    pub fn tcp_unseen(&self) -> u64 {
+        [
+            self.tcp_untracked,
+            self.tcp_gap,
+            self.tcp_split,
+            self.tcp_crowded,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+
+    /// Whether the figures stand for everything that went on.
+    pub fn is_complete(&self) -> bool {
+        self.balance() == 0 && self.lost == 0 && self.notice_lost == 0 && self.tcp_unseen() == 0
+    }
+}

@@ -1,0 +1,195 @@
+//! Percentiles of latency in bounded memory.
+
+use hdrhistogram::Histogram;
+
+use super::snapshot::LatencyFigures;
+use super::spread::Spread;
+
+/// Most processes ask little: so many latencies are kept as they are before a
+/// histogram of 11 KiB is worth it. As a bonus, small samples are exact.
+const FEW: usize = 32;
+/// Resolution at the low end, in nanoseconds.
+const LOWEST_NS: u64 = 1_000;
+/// Longer ones are counted as this long; no resolver waits so long. The maximum
+/// is kept apart and stays exact.
+const HIGHEST_NS: u64 = 120_000_000_000;
+/// Two digits: an error below 1 %.
+const DIGITS: u8 = 2;
+
+/// When resolvers give up on a server and resend, in nanoseconds:
+/// CoreDNS `forward` 2 s, musl 2.5 s, glibc 5 s. A client that waits for one of
+/// them sees a little more.
+pub const RESEND_NS: [u64; 3] = [2_000_000_000, 2_500_000_000, 5_000_000_000];
+
+/// The latencies of one scope.
+#[derive(Clone, Debug)]
+pub(super) struct Latency {
+    spread: Spread,
+    count: u64,
+    max_ns: u64,
+    values: Values,
+}
+
+#[derive(Clone, Debug)]
+enum Values {
+    Few(Vec<u64>),
+    Many(Histogram<u32>),
+}
+
+impl Latency {
+    pub(super) fn new() -> Self {
+        Self {
+            spread: Spread::default(),
+            count: 0,
+            max_ns: 0,
+            values: Values::Few(Vec::with_capacity(FEW)),
+        }
+    }
+
+    /// Counts one latency. Allocates at one moment only, when a scope turns out
+    /// to be a busy one.
+    pub(super) fn record(&mut self, ns: u64) {
+        self.spread.record(ns);
+        self.count += 1;
+        self.max_ns = self.max_ns.max(ns);
+        match &mut self.values {
+            Values::Few(values) if values.len() < FEW => values.push(ns),
+            Values::Few(values) => {
+                let mut histogram = empty_histogram();
+                for &value in values.iter().chain([&ns]) {
+                    histogram.saturating_record(value);
+                }
+                self.values = Values::Many(histogram);
+            }
+            Values::Many(histogram) => histogram.saturating_record(ns),
+        }
+    }
+
+    /// The figures, or `None` without a single latency.
+    pub(super) fn figures(&self) -> Option<LatencyFigures> {
+        if self.count == 0 {
+            return None;
+        }
+        Some(LatencyFigures {
+            p50_ns: self.percentile(50),
+            p95_ns: self.percentile(95),
+            p99_ns: self.percentile(99),
+            max_ns: self.max_ns,
+            near_resend: RESEND_NS.map(|resend| self.shortly_after(resend)),
+            spread: self.spread,
+        })
+    }
+
+    /// By nearest rank: the smallest latency that at least `percent` % of them
+    /// do not exceed.
+    fn percentile(&self, percent: u64) -> u64 {
+        let rank = self.count.saturating_mul(percent).div_ceil(100);
+        let value = match &self.values {
+            Values::Few(values) => {
+                let mut sorted = values.clone();
+                sorted.sort_unstable();
+                sorted[rank as usize - 1]
+            }
+            Values::Many(histogram) => histogram.value_at_quantile(percent as f64 / 100.0),
+        };
+        // The histogram rounds up to the end of its bucket; the spread knows on
+        // which side of each threshold the latency of this rank is.
+        let (above, up_to) = self.spread.around(rank);
+        value
+            .clamp(above.saturating_add(1).min(up_to), up_to)
+            .min(self.max_ns)
+    }
+
+    /// How many took this long or up to 8 % longer: close enough to be its
+    /// effect, and 2 s stays apart from 2.5 s.
+    fn shortly_after(&self, ns: u64) -> u64 {
+        let end = ns + ns / 100 * 8;
+        // A histogram's bucket may begin a little before.
+        let start = ns - ns / 100;
+        match &self.values {
+            Values::Few(values) => values
+                .iter()
+                .filter(|value| (start..=end).contains(*value))
+                .count() as u64,
+            Values::Many(histogram) => histogram.count_between(start, end),
+        }
+    }
+}
+
+fn empty_histogram() -> Histogram<u32> {
+    Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("the bounds are constants")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::collect::PROCESSES_MAX;
+    use crate::collect::SERVERS_MAX;
+
+    fn latency_of(values: &[u64]) -> Latency {
+        let mut latency = Latency::new();
+        for &value in values {
+            latency.record(value);
+        }
+        latency
+    }
+
+    #[test]
+    fn memory_at_the_bound_stays_below_6_mb() {
+        let histogram = empty_histogram().distinct_values() * size_of::<u32>();
+        // Two totals and two "others".
+        let scopes = PROCESSES_MAX + SERVERS_MAX + 4;
+        let bytes = scopes * (histogram + size_of::<crate::collect::scope::Scope>() + 64);
+        assert!(bytes < 6_000_000, "{bytes}");
+    }
+
+    #[test]
+    fn a_histogram_does_not_push_a_percentile_over_an_edge() {
+        let mut values = vec![100_000_000; 199];
+        values.push(3_000_000_000);
+        let figures = latency_of(&values).figures().expect("values");
+        assert_eq!(figures.p99_ns, 100_000_000);
+        assert_eq!(figures.max_ns, 3_000_000_000);
+    }
+
+    #[test]
+    fn resends_leave_a_trace() {
+        let mut values = vec![1_000_000; 50];
+        values.extend([2_010_000_000, 2_510_000_000, 5_003_000_000, 5_100_000_000]);
+        let figures = latency_of(&values).figures().expect("values");
+        assert_eq!(figures.near_resend, [1, 1, 2]);
+    }
+
+    #[test]
+    fn without_an_answer_there_are_no_figures() {
+        assert!(Latency::new().figures().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn percentiles_are_within_one_percent(
+            mut values in proptest::collection::vec(1_000..HIGHEST_NS, 1..300)
+        ) {
+            let figures = latency_of(&values).figures().expect("values");
+            values.sort_unstable();
+            for (percent, got) in [(50, figures.p50_ns), (95, figures.p95_ns), (99, figures.p99_ns)] {
+                let exact = values[(values.len() * percent).div_ceil(100) - 1];
+                let error = got.abs_diff(exact);
+                prop_assert!(error <= exact / 100 + 512, "p{percent}: {got} for {exact}");
+                for edge in crate::collect::EDGES_NS {
+                    prop_assert_eq!(got > edge, exact > edge, "p{} at {}", percent, edge);
+                }
+            }
+            prop_assert_eq!(figures.max_ns, *values.last().expect("one"));
+        }
+
+        #[test]
+        fn any_value_is_taken(values in proptest::collection::vec(any::<u64>(), 1..100)) {
+            let figures = latency_of(&values).figures().expect("values");
+            prop_assert!(figures.p50_ns <= figures.p95_ns && figures.p95_ns <= figures.p99_ns);
+            prop_assert!(figures.p99_ns <= figures.max_ns);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! From attempts to figures, in bounded memory whatever the host does.
+
+mod accounting;
+mod bounded;
+mod latency;
+mod outcomes;
+mod scope;
+mod snapshot;
+mod spread;
+
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+
+pub use accounting::Accounting;
+pub use accounting::KernelCounts;
+pub use accounting::LostBy;
+pub use latency::RESEND_NS;
+pub use outcomes::OutcomeTotals;
+pub use snapshot::Figures;
+pub use snapshot::LatencyFigures;
+pub use snapshot::ProcessFigures;
+pub use snapshot::ServerFigures;
+pub use snapshot::Snapshot;
+pub use spread::EDGES_NS;
+pub use spread::Spread;
+
+use self::bounded::Bounded;
+use self::scope::Scope;
+use crate::attempt::Attempt;
+use crate::attempt::Comm;
+use crate::attempt::Role;
+
+/// Processes with figures of their own; a scope is up to 12 KB.
+pub const PROCESSES_MAX: usize = 320;
+/// Servers with figures of their own.
+pub const SERVERS_MAX: usize = 160;
+
+/// Adds up attempts, for the host and by process and server.
+#[derive(Clone, Debug)]
+pub struct Collector {
+    client: Scope,
+    server_side: Scope,
+    processes: Bounded<(Option<u32>, Comm)>,
+    servers: Bounded<SocketAddr>,
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Collector {
+    /// With nothing counted yet.
+    pub fn new() -> Self {
+        Self {
+            client: Scope::new(),
+            server_side: Scope::new(),
+            processes: Bounded::new(PROCESSES_MAX),
+            servers: Bounded::new(SERVERS_MAX),
+        }
+    }
+
+    /// Counts an attempt. On the hot path: nothing is allocated for a process
+    /// and a server that are known, and the question is not looked at.
+    pub fn record(&mut self, attempt: &Attempt) {
+        match attempt.role {
+            Role::Client => {
+                self.client.record(attempt);
+                self.processes
+                    .record((attempt.owner.pid, attempt.owner.comm), attempt);
+                self.servers.record(attempt.peer, attempt);
+            }
+            Role::Server => self.server_side.record(attempt),
+        }
+    }
+
+    /// The figures up to now.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut by_process: Vec<_> = self
+            .processes
+            .figures()
+            .map(|((pid, comm), figures)| ProcessFigures { comm, pid, figures })
+            .collect();
+        // Equally busy ones in a fixed order, so that two reports compare.
+        by_process.sort_by(|a, b| {
+            (b.figures.queries(), a.pid, a.comm.as_bytes()).cmp(&(
+                a.figures.queries(),
+                b.pid,
+                b.comm.as_bytes(),
+            ))
+        });
+        let mut by_server: Vec<_> = self
+            .servers
+            .figures()
+            .map(|(address, figures)| ServerFigures { address, figures })
+            .collect();
+        by_server.sort_by_key(|row| (Reverse(row.figures.queries()), row.address));
+        Snapshot {
+            client: self.client.figures(),
+            server_side: self.server_side.figures(),
+            by_process,
+            other_processes: self.processes.others(),
+            by_server,
+            other_servers: self.servers.others(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What is counted for one scope: the host, a process, or a server.
+
+use std::collections::BTreeMap;
+
+use super::latency::Latency;
+use super::outcomes::OutcomeTotals;
+use super::snapshot::Figures;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::names;
+
+/// Response codes that are counted one by one: those with a meaning (RFC 6895
+/// section 2.3 ends at BADCOOKIE, 23). A hostile server can send 4,096.
+const RCODES: usize = 24;
+
+/// The counts of one scope.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    outcomes: OutcomeTotals,
+    rcodes: [u64; RCODES],
+    other_rcodes: u64,
+    latency: Latency,
+    answered_after_resend: u64,
+    longest_wait_ns: u64,
+    latest_ns: u64,
+}
+
+impl Scope {
+    pub(super) fn new() -> Self {
+        Self {
+            outcomes: OutcomeTotals::default(),
+            rcodes: [0; RCODES],
+            other_rcodes: 0,
+            latency: Latency::new(),
+            answered_after_resend: 0,
+            longest_wait_ns: 0,
+            latest_ns: 0,
+        }
+    }
+
+    pub(super) fn record(&mut self, attempt: &Attempt) {
+        self.outcomes.record(attempt);
+        let Some(answer) = attempt.answer else {
+            return;
+        };
+        match self.rcodes.get_mut(usize::from(answer.rcode)) {
+            Some(count) => *count += 1,
+            None => self.other_rcodes += 1,
+        }
+        let elapsed_ns = attempt.end_ns.saturating_sub(attempt.sent_ns);
+        match attempt.outcome {
+            Outcome::Answered => {
+                self.latency.record(elapsed_ns);
+                if attempt.number > 1 {
+                    self.answered_after_resend += 1;
+                    let wait_ns = attempt.end_ns.saturating_sub(attempt.first_ns);
+                    self.longest_wait_ns = self.longest_wait_ns.max(wait_ns);
+                }
+            }
+            Outcome::Late => self.latest_ns = self.latest_ns.max(elapsed_ns),
+            _ => {}
+        }
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        let mut rcodes = BTreeMap::new();
+        for (rcode, &count) in (0..).zip(&self.rcodes) {
+            if count > 0 {
+                rcodes.insert(names::rcode(rcode), count);
+            }
+        }
+        if self.other_rcodes > 0 {
+            rcodes.insert("other".to_owned(), self.other_rcodes);
+        }
+        Figures {
+            outcomes: self.outcomes,
+            latency: self.latency.figures(),
+            rcodes,
+            answered_after_resend: self.answered_after_resend,
+            longest_wait_ns: self.longest_wait_ns,
+            latest_ns: self.latest_ns,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What the figures promise, whatever is recorded.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::attempt::Answer;
+use crate::attempt::Outcome;
+use crate::sample::Fed;
+use crate::sample::MS;
+use crate::sample::attempt;
+
+const SERVER: &str = "10.0.0.10:53";
+const OUTCOMES: [Outcome; 6] = [
+    Outcome::Answered,
+    Outcome::Unanswered,
+    Outcome::Late,
+    Outcome::Refused,
+    Outcome::Dropped,
+    Outcome::Superseded,
+];
+
+#[test]
+fn a_late_answer_moves_the_count_in_every_scope() {
+    let mut fed = Fed::default();
+    fed.feed(
+        2,
+        &attempt(("curl", 1), SERVER, Outcome::Unanswered, 5_000 * MS),
+    );
+    fed.feed(1, &attempt(("curl", 1), SERVER, Outcome::Late, 6_000 * MS));
+    let snapshot = fed.collector.snapshot();
+    for figures in [
+        &snapshot.client,
+        &snapshot.by_process[0].figures,
+        &snapshot.by_server[0].figures,
+    ] {
+        assert_eq!((figures.outcomes.unanswered, figures.outcomes.late), (1, 1));
+        assert_eq!(figures.queries(), 2);
+        assert_eq!(figures.latest_ns, 6_000 * MS);
+        assert_eq!(
+            figures.latency, None,
+            "a late answer is a failure, not a slow answer"
+        );
+    }
+    assert_eq!((fed.totals.unanswered, fed.totals.late), (1, 1));
+}
+
+#[test]
+fn a_late_answer_out_of_nowhere_is_new() {
+    let mut fed = Fed::default();
+    fed.feed(1, &attempt(("curl", 1), SERVER, Outcome::Late, 6_000 * MS));
+    assert_eq!(
+        fed.totals,
+        OutcomeTotals {
+            late: 1,
+            ..OutcomeTotals::default()
+        }
+    );
+    assert_eq!(fed.collector.snapshot().client.outcomes, fed.totals);
+}
+
+#[test]
+fn roles_are_kept_apart() {
+    let mut fed = Fed::default();
+    let mut served = attempt(("unbound", 1), SERVER, Outcome::Answered, MS);
+    served.role = Role::Server;
+    fed.feed(3, &served);
+    let snapshot = fed.collector.snapshot();
+    assert_eq!(snapshot.server_side.queries(), 3);
+    assert_eq!(snapshot.client.queries(), 0);
+    assert!(snapshot.by_process.is_empty() && snapshot.by_server.is_empty());
+}
+
+#[test]
+fn response_codes_have_names_and_are_bounded() {
+    let mut fed = Fed::default();
+    for rcode in [0, 3, 3, 2, 23, 24, 4_095, u16::MAX] {
+        let mut answered = attempt(("curl", 1), SERVER, Outcome::Answered, MS);
+        answered.answer = Some(Answer {
+            rcode,
+            truncated: false,
+            answers: 0,
+            bytes: 12,
+        });
+        fed.feed(1, &answered);
+    }
+    let rcodes = fed.collector.snapshot().client.rcodes;
+    let rcodes: Vec<_> = rcodes.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+    assert_eq!(
+        rcodes,
+        [
+            ("BADCOOKIE", 1),
+            ("NOERROR", 1),
+            ("NXDOMAIN", 2),
+            ("SERVFAIL", 1),
+            ("other", 3)
+        ]
+    );
+}
+
+#[test]
+fn the_wait_before_a_resend_is_kept() {
+    let mut fed = Fed::default();
+    let mut resent = attempt(("curl", 1), SERVER, Outcome::Answered, 2 * MS);
+    resent.number = 2;
+    resent.first_ns -= 5_000 * MS;
+    fed.feed(1, &resent);
+    let client = fed.collector.snapshot().client;
+    assert_eq!(
+        (client.answered_after_resend, client.longest_wait_ns),
+        (1, 5_002 * MS)
+    );
+    assert_eq!(client.latency.map(|latency| latency.max_ns), Some(2 * MS));
+}
+
+#[test]
+fn the_busiest_come_first() {
+    let mut fed = Fed::default();
+    fed.feed(1, &attempt(("a", 1), "10.0.0.1:53", Outcome::Answered, MS));
+    fed.feed(3, &attempt(("b", 2), "10.0.0.2:53", Outcome::Answered, MS));
+    fed.feed(1, &attempt(("c", 3), "10.0.0.3:53", Outcome::Answered, MS));
+    let snapshot = fed.collector.snapshot();
+    let pids: Vec<_> = snapshot
+        .by_process
+        .iter()
+        .filter_map(|row| row.pid)
+        .collect();
+    assert_eq!(pids, [2, 1, 3]);
+    let ports: Vec<_> = snapshot
+        .by_server
+        .iter()
+        .map(|row| row.address.to_string())
+        .collect();
+    assert_eq!(ports, ["10.0.0.2:53", "10.0.0.1:53", "10.0.0.3:53"]);
+}
+
+#[test]
+fn beyond_the_bound_all_go_to_one_scope() {
+    let mut fed = Fed::default();
+    for i in 0..1_000u32 {
+        let server = format!("10.0.{}.{}:53", i / 256, i % 256);
+        fed.feed(2, &attempt(("curl", i), &server, Outcome::Unanswered, MS));
+        fed.feed(1, &attempt(("curl", i), &server, Outcome::Late, MS));
+    }
+    let snapshot = fed.collector.snapshot();
+    assert_eq!(snapshot.by_process.len(), PROCESSES_MAX);
+    assert_eq!(snapshot.by_server.len(), SERVERS_MAX);
+    for (others, max) in [
+        (&snapshot.other_processes, PROCESSES_MAX),
+        (&snapshot.other_servers, SERVERS_MAX),
+    ] {
+        let outcomes = others.as_ref().expect("there are more than fit").outcomes;
+        let rest = 1_000 - max as u64;
+        assert_eq!((outcomes.unanswered, outcomes.late), (rest, rest));
+    }
+}
+
+#[test]
+fn the_books_add_up() {
+    let kernel = KernelCounts {
+        queries: 30,
+        inflight_full: 4,
+        ring_full: 3,
+        ..KernelCounts::default()
+    };
+    let totals = OutcomeTotals {
+        answered: 6,
+        unanswered: 5,
+        late: 4,
+        refused: 3,
+        dropped: 2,
+        superseded: 1,
+    };
+    let books = Accounting::new(&kernel, &totals, 2, 9);
+    assert_eq!(books.lost, 7);
+    assert_eq!(books.balance(), 0);
+    assert_eq!(Accounting::new(&kernel, &totals, 1, 9).balance(), 1);
+    assert_eq!(Accounting::new(&kernel, &totals, 3, 9).balance(), -1);
+    assert!(!books.is_complete(), "seven were lost");
+}
+
+#[test]
+fn any_loss_makes_the_picture_incomplete() {
+    let complete = KernelCounts {
+        unparsed: 5,
+        contradictory: 5,
+        ..KernelCounts::default()
+    };
+    let of = |kernel: &KernelCounts| Accounting::new(kernel, &OutcomeTotals::default(), 0, 0);
+    assert!(of(&complete).is_complete());
+    for loss in [
+        KernelCounts {
+            queries: 1,
+            ring_full: 1,
+            ..complete
+        },
+        KernelCounts {
+            queries: 1,
+            inflight_full: 1,
+            ..complete
+        },
+        KernelCounts {
+            queries: 1,
+            ..complete
+        },
+        KernelCounts {
+            notice_lost: 1,
+            ..complete
+        },
+        KernelCounts {
+            tcp_untracked: 1,
+            ..complete
+        },
+        KernelCounts {
+            tcp_gap: 1,
+            ..complete
+        },
+        KernelCounts {
+            tcp_split: 1,
+            ..complete
+        },
+        KernelCounts {
+            tcp_crowded: 1,
+            ..complete
+        },
+    ] {
+        assert!(!of(&loss).is_complete(), "{loss:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_scope_adds_up_to_the_total(
+        attempts in proptest::collection::vec((0..6usize, 0..400u32, 0..300u16, 0..10_000u64), 0..2_000)
+    ) {
+        let mut fed = Fed::default();
+        let mut seen = 0;
+        let mut pending = std::collections::HashMap::new();
+        for (outcome, pid, port, ms) in attempts {
+            let outcome = OUTCOMES[outcome];
+            // A late one is a second record if it has a first one.
+            let first = pending.entry((pid, port)).or_insert(0u32);
+            match outcome {
+                Outcome::Late if *first > 0 => *first -= 1,
+                // The tracker hands no late one on without its first record.
+                Outcome::Late => continue,
+                Outcome::Unanswered => {
+                    *first += 1;
+                    seen += 1;
+                }
+                _ => seen += 1,
+            }
+            fed.feed(1, &attempt(("p", pid), &format!("10.0.0.1:{port}"), outcome, ms * MS));
+        }
+        let snapshot = fed.collector.snapshot();
+        prop_assert_eq!(snapshot.client.queries(), seen);
+        prop_assert_eq!(snapshot.client.outcomes, fed.totals);
+        let processes = snapshot.by_process.iter().map(|row| &row.figures);
+        let servers = snapshot.by_server.iter().map(|row| &row.figures);
+        let processes: Vec<_> = processes.chain(&snapshot.other_processes).collect();
+        let servers: Vec<_> = servers.chain(&snapshot.other_servers).collect();
+        for scopes in [processes, servers] {
+            for pick in [
+                |figures: &Figures| figures.queries(),
+                |figures: &Figures| figures.outcomes.unanswered,
+                |figures: &Figures| figures.outcomes.late,
+                |figures: &Figures| figures.slower_than(100 * MS),
+                |figures: &Figures| figures.rcodes.values().sum(),
+            ] {
+                prop_assert_eq!(scopes.iter().map(|f| pick(f)).sum::<u64>(), pick(&snapshot.client));
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Answers that are no help: SERVFAIL and REFUSED.
+
+use super::thresholds::ERROR_ANSWERS_MIN;
+use super::thresholds::ERROR_ANSWERS_PERCENT;
+use crate::collect::Figures;
+use crate::units;
+
+/// A sentence about them if they are notable. They are answers, so they do not
+/// count as failed; who asks whether DNS works wants to know of them all the same.
+pub fn error_answers(figures: &Figures) -> Option<String> {
+    let answers: u64 = figures.rcodes.values().sum();
+    let notable: Vec<_> = ["SERVFAIL", "REFUSED"]
+        .iter()
+        .filter_map(|name| Some((name, *figures.rcodes.get(*name)?)))
+        .filter(|(_, n)| *n >= ERROR_ANSWERS_MIN && *n * 100 > answers * ERROR_ANSWERS_PERCENT)
+        .map(|(name, n)| {
+            let share = units::percent(n, answers);
+            format!("{} were {name} ({share})", units::count(n))
+        })
+        .collect();
+    (!notable.is_empty()).then(|| {
+        format!(
+            "Of the {} that came, {}: the server could not or would not help.",
+            units::counted(answers, "answer", "answers"),
+            notable.join(" and ")
+        )
+    })
+}

@@ -1,0 +1,115 @@
+//! What the doctor has to say: findings and the verdict.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::collect::Snapshot;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth a look in daylight.
+    Warning,
+    /// People are being hurt.
+    Critical,
+}
+
+/// One thing that is wrong, in words that stand for themselves.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// The rule that found it, as `dns_high_latency`.
+    pub rule: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, as a sentence without a full stop.
+    pub title: String,
+    /// Why, as far as the figures show it.
+    pub cause: String,
+    /// What it does to the programs on this host.
+    pub impact: String,
+    /// The process that is hit hardest and how hard, if one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hit_hardest: Option<String>,
+    /// Sentences with figures.
+    pub evidence: Vec<String>,
+    /// What to do, in order; a command stands between backticks.
+    pub fix: Vec<String>,
+    /// What was measured, in `unit`.
+    pub value: f64,
+    /// What it was compared with, in `unit`.
+    pub threshold: f64,
+    /// `ms` or `percent`.
+    pub unit: &'static str,
+    /// What it is about.
+    pub scope: Subject,
+    /// How many failed or slow queries it explains.
+    pub queries: u64,
+}
+
+/// What a finding is about. A process or a server is named if nearly all of the
+/// failed or slow queries were its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Subject {
+    /// `client`: the queries that this host sent.
+    pub role: &'static str,
+    /// The process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// The process's name, printable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comm: Option<String>,
+    /// The server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<SubjectServer>,
+}
+
+/// A server's address, in the shape that the other records have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SubjectServer {
+    /// Its address.
+    pub ip: IpAddr,
+    /// Its port.
+    pub port: u16,
+}
+
+/// The doctor's answer in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// At least one finding is critical.
+    Critical,
+    /// There are findings, none of them critical.
+    Warning,
+    /// Queries were seen, and there is no finding.
+    Healthy,
+    /// Not one query ended in the window: nothing can be said.
+    NoTraffic,
+}
+
+impl Verdict {
+    /// The verdict on a snapshot with these findings.
+    pub fn of(snapshot: &Snapshot, findings: &[Finding]) -> Self {
+        match findings.iter().map(|finding| finding.severity).max() {
+            Some(Severity::Critical) => Self::Critical,
+            Some(Severity::Warning) => Self::Warning,
+            None if snapshot.is_empty() => Self::NoTraffic,
+            None => Self::Healthy,
+        }
+    }
+
+    /// The exit code of `--exit-code`: 0, 1 or 2, as monitoring plugins have it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Healthy | Self::NoTraffic => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+        }
+    }
+}
+
+/// Critical ones first, then by the queries that they explain.
+pub(super) fn rank(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| (b.severity, b.queries, a.rule).cmp(&(a.severity, a.queries, b.rule)));
+}

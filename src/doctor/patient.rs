@@ -1,0 +1,175 @@
+//! The snapshot with the suspects looked up, and how they are called.
+
+use std::net::SocketAddr;
+
+use super::finding::Subject;
+use super::finding::SubjectServer;
+use super::suspect::Kind;
+use super::suspect::Pattern;
+use super::suspect::Suspect;
+use super::thresholds::SAMPLE_MIN;
+use super::trouble::Trouble;
+use crate::collect::ProcessFigures;
+use crate::collect::ServerFigures;
+use crate::collect::Snapshot;
+use crate::units;
+
+/// A process chooses its name, and each byte of it can take four columns.
+const NAME_MAX: usize = 24;
+
+const SERVER: Kind = Kind {
+    one: "server",
+    many: "servers",
+    does: "was asked",
+};
+const PROCESS: Kind = Kind {
+    one: "process",
+    many: "processes",
+    does: "asked",
+};
+
+/// Who has one kind of trouble.
+pub(super) struct Patient<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) process: Option<Suspect<'a, ProcessFigures>>,
+    pub(super) server: Option<Suspect<'a, ServerFigures>>,
+    trouble: Trouble,
+}
+
+impl<'a> Patient<'a> {
+    pub(super) fn examine(trouble: Trouble, snapshot: &'a Snapshot) -> Self {
+        let others = snapshot.other_processes.as_ref();
+        let process = Suspect::find(trouble, &snapshot.by_process, others, |row| &row.figures);
+        let others = snapshot.other_servers.as_ref();
+        let server = Suspect::find(trouble, &snapshot.by_server, others, |row| &row.figures);
+        Self {
+            snapshot,
+            process,
+            server,
+            trouble,
+        }
+    }
+
+    /// The server and the process that are hit hardest, as evidence.
+    pub(super) fn evidence(&self) -> Vec<String> {
+        let server = self
+            .server
+            .as_ref()
+            .map(|suspect| suspect.told(self.trouble, &SERVER, &suspect.row.address.to_string()));
+        let process = self
+            .process
+            .as_ref()
+            .map(|suspect| suspect.told(self.trouble, &PROCESS, &process_name(suspect.row)));
+        server.into_iter().chain(process).collect()
+    }
+
+    /// The only server, as the object of a title: ` to 10.0.0.10:53` with the
+    /// preposition; nothing if there are several.
+    pub(super) fn only_server(&self, preposition: &str) -> String {
+        match &self.server {
+            Some(suspect) if suspect.pattern == Pattern::Only => {
+                format!(" {preposition} {}", suspect.row.address)
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Where, at the end of a title: `, nearly all at 10.0.0.10:53`.
+    pub(super) fn place(&self) -> String {
+        let server = self
+            .server
+            .as_ref()
+            .and_then(|suspect| match suspect.pattern {
+                Pattern::Only => None,
+                Pattern::One => Some(format!("nearly all at {}", suspect.row.address)),
+                Pattern::Several => Some(format!("at {} servers", suspect.hit_of_known())),
+            });
+        let process = self
+            .process
+            .as_ref()
+            .filter(|suspect| suspect.pattern == Pattern::One)
+            .map(|suspect| format!("nearly all for {}", process_name(suspect.row)));
+        server
+            .into_iter()
+            .chain(process)
+            .map(|place| format!(", {place}"))
+            .collect()
+    }
+
+    /// The process that is hit hardest, with its figures.
+    pub(super) fn hit_hardest(&self) -> Option<String> {
+        let suspect = self.process.as_ref()?;
+        Some(format!(
+            "{}: {}",
+            process_name(suspect.row),
+            suspect.share(self.trouble)
+        ))
+    }
+
+    /// The `scope` of the finding.
+    pub(super) fn subject(&self) -> Subject {
+        let process = self.process.as_ref().filter(|suspect| suspect.is_alone());
+        let server = self.server.as_ref().filter(|suspect| suspect.is_alone());
+        Subject {
+            role: "client",
+            pid: process.and_then(|suspect| suspect.row.pid),
+            comm: process
+                .filter(|suspect| !suspect.row.comm.as_bytes().is_empty())
+                .map(|suspect| suspect.row.comm.to_string()),
+            server: server.map(|suspect| SubjectServer {
+                ip: suspect.row.address.ip(),
+                port: suspect.row.address.port(),
+            }),
+        }
+    }
+
+    /// A command that asks the worst server once, over the same protocol.
+    pub(super) fn dig(&self) -> Option<String> {
+        let address = self.server.as_ref()?.row.address;
+        let port = match address.port() {
+            53 => String::new(),
+            port => format!(" -p {port}"),
+        };
+        Some(format!(
+            "dig @{}{port} +tries=1 +timeout=6 . SOA",
+            address.ip()
+        ))
+    }
+
+    /// The worst server's address, if it is this host's own.
+    pub(super) fn own_server(&self) -> Option<SocketAddr> {
+        let address = self.server.as_ref()?.row.address;
+        address.ip().is_loopback().then_some(address)
+    }
+
+    /// `kerno watch …`, narrowed to the process if it is one.
+    pub(super) fn watch(&self, filter: &str) -> String {
+        let pid = self
+            .process
+            .as_ref()
+            .filter(|suspect| suspect.pattern == Pattern::One);
+        match pid.and_then(|suspect| suspect.row.pid) {
+            Some(pid) => format!("kerno watch {filter} --pid {pid}"),
+            None => format!("kerno watch {filter}"),
+        }
+    }
+}
+
+/// What a small sample is worth, in words; `None` if it is large enough.
+pub(super) fn small_sample(size: u64, what: &str) -> Option<String> {
+    (size < SAMPLE_MIN).then(|| {
+        format!(
+            "The sample is small: {size} {what}, and it takes {SAMPLE_MIN} for more than a warning."
+        )
+    })
+}
+
+/// `curl (pid 4242)`
+pub(super) fn process_name(row: &ProcessFigures) -> String {
+    let comm = units::shorten(&row.comm.to_string(), NAME_MAX);
+    match row.pid {
+        Some(pid) if comm.is_empty() => format!("pid {pid}"),
+        Some(pid) => format!("{comm} (pid {pid})"),
+        None => "an unknown process".to_owned(),
+    }
+}

@@ -1,0 +1,140 @@
+//! Who has the trouble: one server or process, several, or everyone.
+
+use super::thresholds::CONCENTRATED_PERCENT;
+use super::thresholds::STANDS_OUT_FACTOR;
+use super::trouble::Trouble;
+use crate::collect::Figures;
+use crate::units;
+
+/// The server or process that has most of the trouble, and the rest beside it.
+#[derive(Clone, Debug)]
+pub(super) struct Suspect<'a, R> {
+    /// The row of the one that is hit hardest.
+    pub(super) row: &'a R,
+    /// How the trouble is spread.
+    pub(super) pattern: Pattern,
+    affected: u64,
+    of: u64,
+    rest_affected: u64,
+    rest_of: u64,
+    hit: usize,
+    known: usize,
+    uncounted: bool,
+}
+
+/// How the trouble is spread over servers or processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pattern {
+    /// There is only one, so that nothing can be compared.
+    Only,
+    /// Nearly all of it is with one, and the rest is better off.
+    One,
+    /// It is with several.
+    Several,
+}
+
+/// Words for what a suspect can be.
+pub(super) struct Kind {
+    pub(super) one: &'static str,
+    pub(super) many: &'static str,
+    /// What it did, after "the only one that".
+    pub(super) does: &'static str,
+}
+
+impl<'a, R> Suspect<'a, R> {
+    /// Looks through all rows and the row of the others. `None` if no single
+    /// row has the trouble.
+    pub(super) fn find(
+        trouble: Trouble,
+        rows: &'a [R],
+        others: Option<&Figures>,
+        figures: impl Fn(&R) -> &Figures,
+    ) -> Option<Self> {
+        let affected = |row: &R| trouble.affected(figures(row));
+        let of = |row: &R| trouble.of(figures(row));
+        let (at, row) = rows.iter().enumerate().max_by(|(_, a), (_, b)| {
+            let rate = |row| units::ratio(affected(row), of(row));
+            affected(a)
+                .cmp(&affected(b))
+                .then(rate(a).total_cmp(&rate(b)))
+        })?;
+        if affected(row) == 0 {
+            return None;
+        }
+        let rest = || {
+            rows.iter()
+                .enumerate()
+                .filter(|(i, _)| *i != at)
+                .map(|(_, row)| figures(row))
+        };
+        let rest = || rest().chain(others);
+        let mut suspect = Self {
+            row,
+            pattern: Pattern::Only,
+            affected: affected(row),
+            of: of(row),
+            rest_affected: rest().map(|figures| trouble.affected(figures)).sum(),
+            rest_of: rest().map(|figures| trouble.of(figures)).sum(),
+            hit: rows.iter().filter(|row| affected(row) > 0).count(),
+            known: rows.len(),
+            uncounted: others.is_some(),
+        };
+        if rows.len() > 1 || others.is_some() {
+            suspect.pattern = suspect.compare();
+        }
+        Some(suspect)
+    }
+
+    fn compare(&self) -> Pattern {
+        let total = self.affected + self.rest_affected;
+        let most = self.affected * 100 >= total * CONCENTRATED_PERCENT;
+        let rate = units::ratio(self.affected, self.of);
+        let stands_out = rate >= units::ratio(self.rest_affected, self.rest_of) * STANDS_OUT_FACTOR;
+        // Others that were not heard of at all (no answer of theirs that could
+        // have been slow) are no comparison.
+        if most && stands_out && self.rest_of > 0 {
+            Pattern::One
+        } else {
+            Pattern::Several
+        }
+    }
+
+    /// Whether nearly all of the trouble belongs to this one.
+    pub(super) fn is_alone(&self) -> bool {
+        self.pattern != Pattern::Several
+    }
+
+    /// `2 of 3`
+    pub(super) fn hit_of_known(&self) -> String {
+        let more = if self.uncounted { "more than " } else { "" };
+        format!(
+            "{} of {more}{}",
+            units::count(self.hit as u64),
+            units::count(self.known as u64)
+        )
+    }
+
+    /// `90 of 400 queries failed (23 %)`
+    pub(super) fn share(&self, trouble: Trouble) -> String {
+        trouble.told(self.affected, self.of)
+    }
+
+    /// A sentence of evidence about the one that is called `name`.
+    pub(super) fn told(&self, trouble: Trouble, kind: &Kind, name: &str) -> String {
+        let Kind { one, many, does } = kind;
+        let own = self.share(trouble);
+        match self.pattern {
+            Pattern::Only => format!("{name} is the only {one} that {does}."),
+            Pattern::One => {
+                let rest = trouble.told(self.rest_affected, self.rest_of);
+                format!("One {one} stands out, {name}: {own}. All other {many}: {rest}.")
+            }
+            Pattern::Several => {
+                format!(
+                    "{} {many} are affected; the worst is {name}: {own}.",
+                    self.hit_of_known()
+                )
+            }
+        }
+    }
+}

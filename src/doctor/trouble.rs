@@ -1,0 +1,52 @@
+//! The two kinds of trouble, so that one search finds who has it.
+
+use super::thresholds::LATENCY_WARNING_NS;
+use crate::collect::Figures;
+use crate::units;
+
+/// What is being looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Queries that failed.
+    Failed,
+    /// Answers that took longer than the warning threshold.
+    Slow,
+}
+
+impl Trouble {
+    /// How many of a scope's attempts have it.
+    pub(super) fn affected(self, figures: &Figures) -> u64 {
+        match self {
+            Self::Failed => figures.outcomes.failed(),
+            Self::Slow => figures.slower_than(LATENCY_WARNING_NS),
+        }
+    }
+
+    /// How many could have had it.
+    pub(super) fn of(self, figures: &Figures) -> u64 {
+        match self {
+            Self::Failed => figures.queries(),
+            Self::Slow => figures.outcomes.answered,
+        }
+    }
+
+    /// `90 of 400 queries failed (23 %)`
+    pub(super) fn told(self, affected: u64, of: u64) -> String {
+        let (what, did) = match self {
+            Self::Failed => (units::counted(of, "query", "queries"), "failed"),
+            Self::Slow => {
+                let did = if affected == 1 {
+                    "was slow"
+                } else {
+                    "were slow"
+                };
+                (units::counted(of, "answer", "answers"), did)
+            }
+        };
+        format!(
+            "{} of {what} {did} ({})",
+            units::count(affected),
+            units::percent(affected, of)
+        )
+    }
+}

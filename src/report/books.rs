@@ -1,0 +1,80 @@
+//! Whether the picture is complete, and what is missing from it.
+
+use crate::collect::Accounting;
+use crate::collect::Snapshot;
+use crate::units;
+
+/// One sentence for each thing that is missing; empty if nothing is.
+pub(super) fn gaps(books: &Accounting) -> Vec<String> {
+    let lost = [
+        (
+            books.lost_by.inflight_full,
+            "too many queries were waiting at once",
+        ),
+        (
+            books.lost_by.ring_full,
+            "they came faster than kerno could read them",
+        ),
+    ];
+    let mut gaps: Vec<_> = lost
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, why)| {
+            let share = units::percent(*n, books.queries_seen);
+            let lost = units::counted(*n, "query was lost", "queries were lost");
+            format!("{lost} on the way to kerno ({share} of those seen): {why}.")
+        })
+        .collect();
+    if books.notice_lost > 0 {
+        gaps.push(format!(
+            "{} lost on the way to kerno, so some queries that failed or were late count as \
+             unanswered.",
+            units::counted(
+                books.notice_lost,
+                "error or late answer was",
+                "errors or late answers were"
+            )
+        ));
+    }
+    if books.tcp_unseen() > 0 {
+        gaps.push(format!(
+            "DNS over TCP could not be read in {}, so some queries over TCP are missing.",
+            units::counted(books.tcp_unseen(), "place", "places")
+        ));
+    }
+    match books.balance() {
+        0 => {}
+        more @ 1.. => gaps.push(format!(
+            "{} seen but not accounted for. That is a fault in kerno; please report it.",
+            units::counted(more.unsigned_abs(), "query was", "queries were")
+        )),
+        less => gaps.push(format!(
+            "{} counted more than once. That is a fault in kerno; please report it.",
+            units::counted(less.unsigned_abs(), "query was", "queries were")
+        )),
+    }
+    gaps
+}
+
+/// What was seen on this host, all filters aside.
+pub(super) fn seen(books: &Accounting, dns: &Snapshot) -> String {
+    let queries = units::counted(books.queries_seen, "query", "queries");
+    let mut seen = format!("kerno saw {queries} on this host");
+    if dns.client.queries() > 0 && dns.server_side.queries() > 0 {
+        seen += " (one between two programs of this host counts on both sides)";
+    }
+    if books.in_flight > 0 {
+        seen += &format!(
+            "; {} still waiting at the end",
+            units::count(books.in_flight)
+        );
+    }
+    if books.unparsed > 0 {
+        seen += &format!(
+            "; {} on a DNS port that {} not DNS",
+            units::counted(books.unparsed, "message", "messages"),
+            if books.unparsed == 1 { "was" } else { "were" }
+        );
+    }
+    seen + "."
+}

@@ -1,0 +1,131 @@
+//! The verdict in one sentence, for somebody who was just woken up.
+
+use std::time::Duration;
+
+use anstyle::Style;
+
+use super::Report;
+use super::page::BOLD;
+use super::page::GREEN;
+use super::page::RED;
+use super::page::YELLOW;
+use crate::collect::Figures;
+use crate::doctor::Verdict;
+use crate::units;
+
+/// The verdict's colour and word.
+pub(super) fn label(report: &Report) -> (Style, &'static str) {
+    match report.verdict {
+        Verdict::Critical => (RED, "DNS IS HURTING THIS HOST. "),
+        Verdict::Warning => (YELLOW, "DNS NEEDS ATTENTION. "),
+        // The rules judge what this host asks; a server's figures stand alone.
+        Verdict::Healthy if report.dns.client.queries() == 0 => {
+            (BOLD, "NO QUERIES FROM THIS HOST. ")
+        }
+        Verdict::Healthy => (GREEN, "DNS IS HEALTHY. "),
+        Verdict::NoTraffic if report.accounting.queries_seen > 0 => (BOLD, "NOTHING TO JUDGE BY. "),
+        Verdict::NoTraffic => (BOLD, "NO DNS TRAFFIC SEEN. "),
+    }
+}
+
+/// What the verdict rests on.
+pub(super) fn sentence(report: &Report) -> String {
+    match report.verdict {
+        Verdict::Critical | Verdict::Warning => troubled(report),
+        Verdict::Healthy => healthy(report),
+        Verdict::NoTraffic => silent(report),
+    }
+}
+
+fn troubled(report: &Report) -> String {
+    let titles: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| finding.title.as_str())
+        .collect();
+    let whom = report
+        .findings
+        .first()
+        .and_then(|finding| finding.hit_hardest.as_ref());
+    let whom = whom
+        .map(|whom| format!(" Hit hardest is {whom}."))
+        .unwrap_or_default();
+    format!("{}.{whom}", titles.join(". "))
+}
+
+fn healthy(report: &Report) -> String {
+    let window = window(report);
+    let client = &report.dns.client;
+    let server = &report.dns.server_side;
+    if client.queries() == 0 {
+        return format!(
+            "No program here asked anything in {window}. As a DNS server {}",
+            as_server(server)
+        );
+    }
+    let queries = units::counted(client.queries(), "query", "queries");
+    let failed = match client.outcomes.failed() {
+        0 => "none failed".to_owned(),
+        n => format!(
+            "{} failed ({})",
+            units::count(n),
+            units::percent(n, client.queries())
+        ),
+    };
+    match &client.latency {
+        Some(latency) => format!(
+            "{queries} in {window}, {failed}, 99 % of answers came within {}.",
+            units::duration(latency.p99_ns)
+        ),
+        None => format!("{queries} in {window}, {failed}."),
+    }
+}
+
+fn silent(report: &Report) -> String {
+    let window = window(report);
+    let books = &report.accounting;
+    if books.queries_seen == 0 {
+        format!(
+            "In {window} no program on this host sent or received a DNS query that kerno can see."
+        )
+    } else if books.queries_seen == books.in_flight {
+        format!(
+            "{} sent in {window}, and none had come to an end when the watching stopped.",
+            units::counted(books.queries_seen, "query was", "queries were")
+        )
+    } else {
+        format!(
+            "None of the {} seen in {window} matched what you asked for, or came to an end.",
+            units::counted(books.queries_seen, "query", "queries")
+        )
+    }
+}
+
+/// How this host did as a DNS server: the rest of a sentence.
+pub(super) fn as_server(figures: &Figures) -> String {
+    let failed = figures.outcomes.failed();
+    let mut text = format!(
+        "this host was asked {}; {} of them without an answer in time ({})",
+        units::counted(figures.queries(), "query", "queries"),
+        units::count(failed),
+        units::percent(failed, figures.queries())
+    );
+    if let Some(latency) = &figures.latency {
+        text += &format!(
+            ", 99 % of its answers left within {}, half within {}",
+            units::duration(latency.p99_ns),
+            units::duration(latency.p50_ns)
+        );
+    }
+    text + "."
+}
+
+/// The window: `30 s`, `5m 12s`.
+pub(super) fn window(report: &Report) -> String {
+    let seconds = report.window.as_secs();
+    if seconds >= 120 {
+        humantime::format_duration(Duration::from_secs(seconds)).to_string()
+    } else {
+        units::duration(u64::try_from(report.window.as_nanos()).unwrap_or(u64::MAX))
+    }
+}

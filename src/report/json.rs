@@ -1,0 +1,198 @@
+//! The shapes of `kerno doctor --output json`. A field is absent, never null.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::Report;
+use crate::collect::Accounting;
+use crate::collect::Figures;
+use crate::collect::LatencyFigures;
+use crate::collect::ProcessFigures;
+use crate::collect::ServerFigures;
+use crate::collect::Snapshot;
+use crate::doctor::Finding;
+use crate::doctor::Verdict;
+use crate::host::Signal;
+use crate::units;
+
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let object = ReportJson {
+        schema: "kerno.doctor.v1",
+        time: humantime::format_rfc3339_nanos(report.time).to_string(),
+        host: HostJson {
+            name: &report.host.name,
+            kernel: &report.host.kernel,
+            arch: &report.host.arch,
+        },
+        window_seconds: (report.window.as_secs_f64() * 1e3).round() / 1e3,
+        signals: report.signals.iter().map(SignalJson::new).collect(),
+        dns: DnsJson::new(&report.dns),
+        findings: &report.findings,
+        verdict: report.verdict,
+        accounting: &report.accounting,
+    };
+    serde_json::to_writer_pretty(&mut *out, &object)?;
+    out.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+struct ReportJson<'a> {
+    schema: &'static str,
+    time: String,
+    host: HostJson<'a>,
+    window_seconds: f64,
+    signals: Vec<SignalJson<'a>>,
+    dns: DnsJson<'a>,
+    findings: &'a [Finding],
+    verdict: Verdict,
+    accounting: &'a Accounting,
+}
+
+#[derive(Serialize)]
+struct HostJson<'a> {
+    name: &'a str,
+    kernel: &'a str,
+    arch: &'a str,
+}
+
+#[derive(Serialize)]
+struct SignalJson<'a> {
+    name: &'a str,
+    shows: &'a str,
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl<'a> SignalJson<'a> {
+    fn new(signal: &'a Signal) -> Self {
+        Self {
+            name: signal.name,
+            shows: signal.shows,
+            active: signal.missing.is_none(),
+            reason: signal.missing.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct DnsJson<'a> {
+    #[serde(flatten)]
+    client: FiguresJson<'a>,
+    by_process: Vec<ProcessJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_processes: Option<FiguresJson<'a>>,
+    by_server: Vec<ServerJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_servers: Option<FiguresJson<'a>>,
+    server_side: FiguresJson<'a>,
+}
+
+impl<'a> DnsJson<'a> {
+    fn new(dns: &'a Snapshot) -> Self {
+        Self {
+            client: FiguresJson::new(&dns.client),
+            by_process: dns.by_process.iter().map(ProcessJson::new).collect(),
+            other_processes: dns.other_processes.as_ref().map(FiguresJson::new),
+            by_server: dns.by_server.iter().map(ServerJson::new).collect(),
+            other_servers: dns.other_servers.as_ref().map(FiguresJson::new),
+            server_side: FiguresJson::new(&dns.server_side),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ProcessJson<'a> {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    comm: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(flatten)]
+    figures: FiguresJson<'a>,
+}
+
+impl<'a> ProcessJson<'a> {
+    fn new(row: &'a ProcessFigures) -> Self {
+        Self {
+            comm: row.comm.to_string(),
+            pid: row.pid,
+            figures: FiguresJson::new(&row.figures),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ServerJson<'a> {
+    ip: IpAddr,
+    port: u16,
+    #[serde(flatten)]
+    figures: FiguresJson<'a>,
+}
+
+impl<'a> ServerJson<'a> {
+    fn new(row: &'a ServerFigures) -> Self {
+        Self {
+            ip: row.address.ip(),
+            port: row.address.port(),
+            figures: FiguresJson::new(&row.figures),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FiguresJson<'a> {
+    queries: u64,
+    answered: u64,
+    unanswered: u64,
+    late: u64,
+    refused: u64,
+    dropped: u64,
+    superseded: u64,
+    failure_percent: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ns: Option<LatencyJson>,
+    rcodes: &'a BTreeMap<String, u64>,
+    answered_after_resend: u64,
+}
+
+impl<'a> FiguresJson<'a> {
+    fn new(figures: &'a Figures) -> Self {
+        let outcomes = &figures.outcomes;
+        let percent = units::ratio(outcomes.failed(), figures.queries()) * 100.0;
+        Self {
+            queries: figures.queries(),
+            answered: outcomes.answered,
+            unanswered: outcomes.unanswered,
+            late: outcomes.late,
+            refused: outcomes.refused,
+            dropped: outcomes.dropped,
+            superseded: outcomes.superseded,
+            failure_percent: (percent * 1e3).round() / 1e3,
+            latency_ns: figures.latency.as_ref().map(LatencyJson::new),
+            rcodes: &figures.rcodes,
+            answered_after_resend: figures.answered_after_resend,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LatencyJson {
+    p50: u64,
+    p95: u64,
+    p99: u64,
+    max: u64,
+}
+
+impl LatencyJson {
+    fn new(latency: &LatencyFigures) -> Self {
+        Self {
+            p50: latency.p50_ns,
+            p95: latency.p95_ns,
+            p99: latency.p99_ns,
+            max: latency.max_ns,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a person or a script reads in the end: `kerno.doctor.v1`.
+
+mod books;
+mod figures;
+mod headline;
+mod json;
+mod page;
+mod pretty;
+mod table;
+
+use std::io;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use crate::collect::Accounting;
+use crate::collect::Snapshot;
+use crate::doctor;
+use crate::doctor::Finding;
+use crate::doctor::Verdict;
+use crate::host::Signal;
+
+/// The machine that was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Its node name.
+    pub name: String,
+    /// Its kernel's release, as `6.18.5`.
+    pub kernel: String,
+    /// Its architecture, as `x86_64`.
+    pub arch: String,
+}
+
+/// Everything that the doctor found out in one window.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// When the window ended.
+    pub time: SystemTime,
+    /// Where.
+    pub host: Host,
+    /// How long was watched.
+    pub window: Duration,
+    /// Which hooks were active, and why not where they were not.
+    pub signals: Vec<Signal>,
+    /// The figures of the attempts that passed the filters.
+    pub dns: Snapshot,
+    /// What is wrong, worst first.
+    pub findings: Vec<Finding>,
+    /// The findings in one word.
+    pub verdict: Verdict,
+    /// What the program itself saw and lost, without filters.
+    pub accounting: Accounting,
+}
+
+impl Report {
+    /// Examines the figures and puts the report together.
+    pub fn new(
+        time: SystemTime,
+        host: Host,
+        window: Duration,
+        signals: Vec<Signal>,
+        dns: Snapshot,
+        accounting: Accounting,
+    ) -> Self {
+        let findings = doctor::diagnose(&dns);
+        let verdict = Verdict::of(&dns, &findings);
+        Self {
+            time,
+            host,
+            window,
+            signals,
+            dns,
+            findings,
+            verdict,
+            accounting,
+        }
+    }
+
+    /// Writes the report for a script: one JSON object by the contract, with a
+    /// line feed at the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer; a closed pipe is one of them.
+    pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        json::write(self, out)
+    }
+
+    /// Writes the report for a person: at most 100 columns, with ANSI colours
+    /// (wrap `out` in `anstream::AutoStream` where it may not be a terminal).
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer; a closed pipe is one of them.
+    pub fn write_pretty(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        pretty::write(self, out)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! The report as a doctor's note: the verdict first, what it rests on after.
+
+use std::io;
+
+use super::Report;
+use super::books;
+use super::figures;
+use super::headline;
+use super::page::BOLD;
+use super::page::CYAN;
+use super::page::DIM;
+use super::page::PLAIN;
+use super::page::Page;
+use super::page::RED;
+use super::page::YELLOW;
+use crate::doctor;
+use crate::doctor::Finding;
+use crate::doctor::Severity;
+use crate::doctor::Verdict;
+use crate::units;
+
+/// Below this many queries a healthy verdict is a weak one. Source: the small
+/// sample of the base rules.
+const SAMPLE_MIN: u64 = crate::doctor::thresholds::SAMPLE_MIN;
+
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let page = &mut Page::new(out);
+    let (style, label) = headline::label(report);
+    page.flowing((style, label), &headline::sentence(report))?;
+    if let (Verdict::Healthy, Some(note)) =
+        (report.verdict, doctor::error_answers(&report.dns.client))
+    {
+        page.flowing((YELLOW, "Worth a look: "), &note)?;
+    }
+    origin(page, report)?;
+    if report.verdict == Verdict::NoTraffic {
+        page.blank()?;
+        next_steps(page, report)?;
+    }
+    for (number, finding) in (1..).zip(&report.findings) {
+        page.blank()?;
+        write_finding(page, number, finding)?;
+    }
+    if report.dns.client.queries() > 0 {
+        page.blank()?;
+        figures::bars(page, &report.dns.client)?;
+        page.blank()?;
+        figures::tables(page, &report.dns)?;
+    }
+    // Without any queries of its own, the host's headline says this.
+    let server = &report.dns.server_side;
+    if server.queries() > 0 && report.dns.client.queries() > 0 {
+        page.blank()?;
+        page.flowing((BOLD, "As a DNS server "), &headline::as_server(server))?;
+    }
+    page.blank()?;
+    picture(page, report)
+}
+
+fn origin(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let host = &report.host;
+    let text = format!(
+        "{} (Linux {}, {}), watched for {} until {}",
+        host.name,
+        host.kernel,
+        host.arch,
+        headline::window(report),
+        humantime::format_rfc3339_seconds(report.time)
+    );
+    page.line(&[(DIM, &text)])
+}
+
+fn write_finding(page: &mut Page<'_>, number: usize, finding: &Finding) -> io::Result<()> {
+    let (style, word) = match finding.severity {
+        Severity::Critical => (RED, "CRITICAL"),
+        Severity::Warning => (YELLOW, "WARNING"),
+    };
+    page.paragraph(
+        (style, &format!("{number}. {word}  ")),
+        (BOLD, &finding.title),
+    )?;
+    let mut head = "   Evidence  ";
+    for line in &finding.evidence {
+        page.paragraph((DIM, &format!("{head}• ")), (PLAIN, line))?;
+        head = "             ";
+    }
+    page.paragraph((DIM, "   Cause     "), (PLAIN, &finding.cause))?;
+    page.paragraph((DIM, "   Impact    "), (PLAIN, &finding.impact))?;
+    let mut head = "   Fix       ";
+    for (number, step) in (1..).zip(&finding.fix) {
+        write_step(page, &format!("{head}{number}. "), step)?;
+        head = "             ";
+    }
+    page.line(&[(DIM, "   Rule      "), (DIM, finding.rule)])
+}
+
+/// A command at the end stands in a line of its own, ready to be copied.
+fn write_step(page: &mut Page<'_>, head: &str, step: &str) -> io::Result<()> {
+    let Some((text, command)) = step
+        .strip_suffix('`')
+        .and_then(|step| step.rsplit_once('`'))
+    else {
+        return page.paragraph((DIM, head), (PLAIN, step));
+    };
+    page.paragraph((DIM, head), (PLAIN, text.trim_end()))?;
+    page.paragraph(
+        (PLAIN, &" ".repeat(head.chars().count() + 2)),
+        (CYAN, command),
+    )
+}
+
+fn next_steps(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    page.line(&[(BOLD, "What to do next")])?;
+    let mut steps = vec![
+        "Ask something while kerno watches, to see that it works: `dig example.com`",
+        "Watch longer, or while the program that has trouble runs: `kerno doctor --duration 5m`",
+        "DNS on other ports than 53 is seen only if you name them: \
+         `kerno doctor --port 53 --port 5353`",
+        "kerno cannot see encrypted DNS (DoH in browsers, DoT, DoQ), lookups that are answered \
+         from a cache inside the program, or the way from glibc to systemd-resolved over D-Bus \
+         (nss-resolve); it sees what systemd-resolved then asks its servers.",
+    ];
+    if report.accounting.queries_seen > report.accounting.in_flight {
+        steps.insert(0, "Loosen the filters (--pid, --comm, --name, --role).");
+    }
+    if report.accounting.in_flight > 0 {
+        steps.insert(
+            0,
+            "Queries are waiting; watch for longer than --timeout to see their end.",
+        );
+    }
+    for (number, step) in (1..).zip(steps) {
+        write_step(page, &format!("  {number}. "), step)?;
+    }
+    Ok(())
+}
+
+/// How far the figures can be trusted.
+fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let books = &report.accounting;
+    let seen = books::seen(books, &report.dns);
+    let gaps = books::gaps(books);
+    if gaps.is_empty() {
+        page.flowing(
+            (DIM, "The picture is complete: "),
+            &format!("{seen} None was lost."),
+        )?;
+    } else {
+        page.flowing((YELLOW, "The picture is incomplete: "), &seen)?;
+        for gap in &gaps {
+            page.paragraph((PLAIN, "  • "), (PLAIN, gap))?;
+        }
+    }
+    for signal in &report.signals {
+        if let Some(why) = &signal.missing {
+            let text = format!("{} ({}): {why}", signal.name, signal.shows);
+            page.flowing((YELLOW, "Not visible here: "), &text)?;
+        }
+    }
+    let queries = report.dns.client.queries();
+    if report.verdict == Verdict::Healthy && queries > 0 && queries < SAMPLE_MIN {
+        let text = format!(
+            "Only {} came to an end, which is little to judge by; watch longer with --duration 5m.",
+            units::counted(queries, "query", "queries")
+        );
+        page.flowing((YELLOW, "Small sample: "), &text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,332 @@
+//! Whole reports of typical situations, and of any situation at all.
+
+use std::time::Duration;
+use std::time::UNIX_EPOCH;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::attempt::Answer;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::Role;
+use crate::collect::KernelCounts;
+use crate::sample::Fed;
+use crate::sample::MS;
+use crate::sample::attempt;
+
+const CURL: (&str, u32) = ("curl", 4242);
+const NGINX: (&str, u32) = ("nginx", 812);
+const GOOD: &str = "10.0.0.10:53";
+const BAD: &str = "10.0.0.11:53";
+const STUB: &str = "127.0.0.53:53";
+
+fn signals() -> Vec<Signal> {
+    vec![
+        Signal {
+            name: "cgroup_skb",
+            shows: "queries and answers",
+            missing: None,
+        },
+        Signal {
+            name: "inet_sk_error_report",
+            shows: "refused queries",
+            missing: None,
+        },
+    ]
+}
+
+fn report_with(fed: &Fed, kernel: KernelCounts, in_flight: u64, signals: Vec<Signal>) -> Report {
+    Report::new(
+        UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+        Host {
+            name: "node-7".to_owned(),
+            kernel: "6.18.5".to_owned(),
+            arch: "x86_64".to_owned(),
+        },
+        Duration::from_secs(30),
+        signals,
+        fed.collector.snapshot(),
+        Accounting::new(&kernel, &fed.totals, in_flight, 0),
+    )
+}
+
+/// A report whose books add up.
+fn report(fed: &Fed) -> Report {
+    let kernel = KernelCounts {
+        queries: fed.totals.queries(),
+        ..KernelCounts::default()
+    };
+    report_with(fed, kernel, 0, signals())
+}
+
+fn pretty(report: &Report) -> String {
+    let mut out = Vec::new();
+    report
+        .write_pretty(&mut out)
+        .expect("a Vec takes everything");
+    anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string()
+}
+
+fn json(report: &Report) -> serde_json::Value {
+    let mut out = Vec::new();
+    report.write_json(&mut out).expect("a Vec takes everything");
+    assert_eq!(out.last(), Some(&b'\n'));
+    serde_json::from_slice(&out).expect("JSON")
+}
+
+fn answer_after(process: (&str, u32), server: &str, ms: u64) -> Attempt {
+    attempt(process, server, Outcome::Answered, ms * MS)
+}
+
+fn with_rcode(mut attempt: Attempt, rcode: u16) -> Attempt {
+    attempt.answer = Some(Answer {
+        rcode,
+        truncated: false,
+        answers: 0,
+        bytes: 60,
+    });
+    attempt
+}
+
+fn healthy() -> Fed {
+    let mut fed = Fed::default();
+    for ms in [1, 1, 1, 2, 3, 8] {
+        fed.feed(300, &answer_after(NGINX, GOOD, ms));
+    }
+    fed.feed(40, &with_rcode(answer_after(CURL, GOOD, 1), 3));
+    fed.feed(1, &attempt(CURL, GOOD, Outcome::Unanswered, 5_000 * MS));
+    fed
+}
+
+/// A stub on this host that is flooded: both roles see it.
+fn slow_server() -> Fed {
+    let mut fed = Fed::default();
+    for ms in (0..900).step_by(3) {
+        let mut seen = answer_after(("kerno", 99), STUB, ms + 2);
+        fed.feed(5, &seen);
+        seen.role = Role::Server;
+        seen.end_ns -= MS;
+        fed.feed(5, &seen);
+    }
+    fed.feed(20, &answer_after(CURL, STUB, 640));
+    fed
+}
+
+fn one_of_two_fails() -> Fed {
+    let mut fed = Fed::default();
+    fed.feed(800, &answer_after(NGINX, GOOD, 1));
+    fed.feed(10, &answer_after(NGINX, BAD, 4));
+    fed.feed(150, &attempt(NGINX, BAD, Outcome::Unanswered, 5_000 * MS));
+    fed.feed(30, &attempt(CURL, BAD, Outcome::Unanswered, 5_000 * MS));
+    fed.feed(10, &attempt(CURL, BAD, Outcome::Refused, MS));
+    let mut resent = answer_after(CURL, BAD, 3);
+    resent.number = 2;
+    resent.first_ns = resent.sent_ns - 5_001 * MS;
+    fed.feed(12, &resent);
+    let mut late = attempt(CURL, BAD, Outcome::Late, 8_200 * MS);
+    late.end_ns += MS;
+    fed.feed(5, &late);
+    fed.feed(20, &with_rcode(answer_after(NGINX, GOOD, 1), 2));
+    fed
+}
+
+fn few_queries() -> Fed {
+    let mut fed = Fed::default();
+    fed.feed(9, &answer_after(CURL, GOOD, 2));
+    fed.feed(3, &attempt(CURL, GOOD, Outcome::Unanswered, 5_000 * MS));
+    fed
+}
+
+#[test]
+fn healthy_host() {
+    let report = report(&healthy());
+    assert_eq!(report.verdict, Verdict::Healthy);
+    insta::assert_snapshot!("healthy", pretty(&report));
+    insta::assert_json_snapshot!("healthy_json", json(&report));
+}
+
+#[test]
+fn overloaded_stub_on_this_host() {
+    let report = report(&slow_server());
+    assert_eq!(report.verdict, Verdict::Critical);
+    insta::assert_snapshot!("slow_server", pretty(&report));
+    insta::assert_json_snapshot!("slow_server_json", json(&report));
+}
+
+#[test]
+fn one_of_two_servers_fails() {
+    let report = report(&one_of_two_fails());
+    assert_eq!(report.verdict, Verdict::Critical);
+    insta::assert_snapshot!("one_of_two_fails", pretty(&report));
+    insta::assert_json_snapshot!("one_of_two_fails_json", json(&report));
+}
+
+#[test]
+fn a_small_sample_is_a_warning_at_most() {
+    let report = report(&few_queries());
+    assert_eq!(report.verdict, Verdict::Warning);
+    insta::assert_snapshot!("small_sample", pretty(&report));
+}
+
+#[test]
+fn nothing_seen() {
+    let report = report(&Fed::default());
+    assert_eq!(report.verdict, Verdict::NoTraffic);
+    insta::assert_snapshot!("no_traffic", pretty(&report));
+    insta::assert_json_snapshot!("no_traffic_json", json(&report));
+}
+
+#[test]
+fn nothing_came_to_an_end() {
+    let kernel = KernelCounts {
+        queries: 7,
+        ..KernelCounts::default()
+    };
+    let report = report_with(&Fed::default(), kernel, 7, signals());
+    insta::assert_snapshot!("all_in_flight", pretty(&report));
+}
+
+#[test]
+fn losses_and_missing_signals_are_said() {
+    let fed = healthy();
+    let kernel = KernelCounts {
+        queries: fed.totals.queries() + 5 + 120 + 30 + 1,
+        inflight_full: 120,
+        ring_full: 30,
+        notice_lost: 2,
+        unparsed: 17,
+        tcp_gap: 3,
+        tcp_split: 1,
+        ..KernelCounts::default()
+    };
+    let mut signals = signals();
+    signals[1].missing =
+        Some("this kernel is older than 5.14, so refused queries count as unanswered.".to_owned());
+    let report = report_with(&fed, kernel, 5, signals);
+    insta::assert_snapshot!("losses", pretty(&report));
+    insta::assert_json_snapshot!("losses_accounting", json(&report)["accounting"]);
+    assert_eq!(json(&report)["signals"][1]["active"], false);
+}
+
+#[test]
+fn only_a_server_here() {
+    let mut fed = Fed::default();
+    let mut asked = answer_after(("unbound", 53), GOOD, 2);
+    asked.role = Role::Server;
+    fed.feed(500, &asked);
+    insta::assert_snapshot!("server_only", pretty(&report(&fed)));
+}
+
+#[test]
+fn hostile_names_do_no_harm() {
+    let mut fed = Fed::default();
+    let evil = ("\u{1b}[2J\u{202e}\u{7}\\", 7);
+    let server = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535";
+    fed.feed(40, &attempt(evil, server, Outcome::Refused, MS));
+    let report = report(&fed);
+    let page = pretty(&report);
+    insta::assert_snapshot!("hostile", page);
+    assert_eq!(
+        json(&report)["dns"]["by_process"][0]["comm"],
+        "\\x1b[2J\\xe2\\x80\\xae\\x07\\\\"
+    );
+}
+
+#[test]
+fn answers_without_help_are_worth_a_look() {
+    let mut fed = healthy();
+    fed.feed(200, &with_rcode(answer_after(CURL, GOOD, 1), 2));
+    let report = report(&fed);
+    assert_eq!(report.verdict, Verdict::Healthy);
+    let page = pretty(&report);
+    assert!(
+        page.contains("Worth a look: Of the 2,040 answers that came, 200 were SERVFAIL"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_crowd_is_cut_short() {
+    let mut fed = Fed::default();
+    for i in 0..400u32 {
+        let server = format!("10.1.{}.{}:53", i / 256, i % 256);
+        fed.feed(1, &answer_after(("job", 1_000 + i), &server, 300));
+    }
+    fed.feed(1_000, &attempt(NGINX, GOOD, Outcome::Superseded, MS));
+    let mut report = report(&fed);
+    report.window = Duration::from_secs(312);
+    insta::assert_snapshot!("crowd", pretty(&report));
+    assert_eq!(json(&report)["dns"]["other_processes"]["queries"], 1_080);
+}
+
+fn any_attempt() -> impl Strategy<Value = Attempt> {
+    let outcome = prop_oneof![
+        Just(Outcome::Answered),
+        Just(Outcome::Unanswered),
+        Just(Outcome::Late),
+        Just(Outcome::Refused),
+        Just(Outcome::Dropped),
+        Just(Outcome::Superseded),
+    ];
+    let who = (
+        any::<[u8; 16]>(),
+        proptest::option::of(0..4_000_000u32),
+        any::<[u8; 16]>(),
+    );
+    let times = (any::<u64>(), any::<u64>(), any::<u64>());
+    (
+        outcome,
+        any::<bool>(),
+        who,
+        times,
+        any::<u16>(),
+        any::<u16>(),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(outcome, server, (comm, pid, ip), (end, sent, first), port, rcode, v4)| {
+                let mut attempt = attempt(("", 0), "[::1]:53", outcome, 0);
+                attempt.role = if server { Role::Server } else { Role::Client };
+                attempt.owner.comm = crate::attempt::Comm::new(&comm);
+                attempt.owner.pid = pid;
+                attempt.peer = (crate::attempt::ip_of(if v4 { 4 } else { 6 }, ip), port).into();
+                (attempt.end_ns, attempt.sent_ns, attempt.first_ns) = (end, sent, first);
+                attempt.number = port;
+                if let Some(answer) = &mut attempt.answer {
+                    answer.rcode = rcode;
+                }
+                attempt
+            },
+        )
+}
+
+proptest! {
+    #[test]
+    fn no_line_is_wide_and_none_obeys_a_stranger(
+        attempts in proptest::collection::vec((any_attempt(), 1..50u64), 0..40),
+        counts in any::<[u64; 12]>(),
+        seconds in 0..1_000_000_000u64,
+        host in ".{0,120}",
+    ) {
+        let mut fed = Fed::default();
+        for (attempt, times) in &attempts {
+            fed.feed(*times, attempt);
+        }
+        let [queries, inflight_full, ring_full, notice_lost, unparsed, ..] = counts;
+        let [.., tcp_untracked, tcp_gap, in_flight] = counts;
+        let kernel = KernelCounts {
+            queries, inflight_full, ring_full, notice_lost, unparsed, tcp_untracked, tcp_gap,
+            ..KernelCounts::default()
+        };
+        let missing = Signal { name: "probe", shows: "much", missing: Some(host.clone()) };
+        let mut report = report_with(&fed, kernel, in_flight, vec![missing]);
+        report.window = Duration::from_secs(seconds);
+        report.host.name = host;
+        for line in pretty(&report).lines() {
+            prop_assert!(line.chars().count() <= 100, "{line}");
+            prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+        }
+        prop_assert!(!json(&report).to_string().contains("null"));
+    }
+}

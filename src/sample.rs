@@ -1,0 +1,69 @@
+//! Attempts to test with.
+
+use std::net::SocketAddr;
+
+use crate::attempt::Answer;
+use crate::attempt::Attempt;
+use crate::attempt::Comm;
+use crate::attempt::Outcome;
+use crate::attempt::Owner;
+use crate::attempt::RawQuestion;
+use crate::attempt::Role;
+use crate::attempt::Transport;
+use crate::collect::Collector;
+use crate::collect::OutcomeTotals;
+
+/// A millisecond in nanoseconds.
+pub(crate) const MS: u64 = 1_000_000;
+
+/// A client attempt of this process at this server that ended so after so long.
+pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: u64) -> Attempt {
+    let answered = matches!(outcome, Outcome::Answered | Outcome::Late);
+    let sent_ns = 1_000_000_000_000;
+    Attempt {
+        role: Role::Client,
+        outcome,
+        transport: Transport::Udp,
+        end_ns: sent_ns + ns,
+        sent_ns,
+        first_ns: sent_ns,
+        cookie: 1,
+        owner: Owner {
+            pid: Some(process.1),
+            comm: Comm::new(process.0.as_bytes()),
+            cgroup_id: 1,
+            netns: 4_026_531_840,
+        },
+        local: SocketAddr::from(([10, 0, 0, 5], 49_962)),
+        peer: server.parse().expect("an address in a test"),
+        id: Some(4_711),
+        number: 1,
+        query_bytes: 40,
+        answer: answered.then_some(Answer {
+            rcode: 0,
+            truncated: false,
+            answers: 1,
+            bytes: 80,
+        }),
+        reason: None,
+        question: RawQuestion::default(),
+    }
+}
+
+/// A collector and the unfiltered totals, fed together.
+#[derive(Default)]
+pub(crate) struct Fed {
+    pub(crate) collector: Collector,
+    pub(crate) totals: OutcomeTotals,
+}
+
+impl Fed {
+    /// Feeds the same attempt so many times.
+    pub(crate) fn feed(&mut self, times: u64, attempt: &Attempt) -> &mut Self {
+        for _ in 0..times {
+            self.collector.record(attempt);
+            self.totals.record(attempt);
+        }
+        self
+    }
+}
