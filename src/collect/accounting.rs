@@ -3,32 +3,7 @@
 use serde::Serialize;
 
 use super::outcomes::OutcomeTotals;
-
-/// The kernel side's counters over the window; the names are those of
-/// `enum dns_counter` in `bpf/dns_monitor.h`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KernelCounts {
-    /// Attempts seen, both roles.
-    pub queries: u64,
-    /// Attempts lost: the map of queries in flight had no room.
-    pub inflight_full: u64,
-    /// Attempts lost: the ring buffer had no room.
-    pub ring_full: u64,
-    /// Stray answers and socket errors lost: the ring buffer had no room.
-    pub notice_lost: u64,
-    /// Messages on a DNS port that are not DNS.
-    pub unparsed: u64,
-    /// Messages whose QR bit contradicts the ports; the bit was believed.
-    pub contradictory: u64,
-    /// TCP segments unread: the map of connections had no room.
-    pub tcp_untracked: u64,
-    /// Times that TCP bytes were missing, with messages perhaps unseen.
-    pub tcp_gap: u64,
-    /// TCP messages unseen: a DNS header was cut in two by a segment.
-    pub tcp_split: u64,
-    /// TCP segments with more messages than are read.
-    pub tcp_crowded: u64,
-}
+use crate::kernel::Counters;
 
 /// The books: every query seen stands in exactly one of the places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -84,7 +59,7 @@ impl Accounting {
     /// Puts the kernel's counts beside what arrived here. `totals` must have
     /// been fed with every attempt, whatever the filters say.
     pub fn new(
-        kernel: &KernelCounts,
+        kernel: &Counters,
         totals: &OutcomeTotals,
         in_flight: u64,
         stray_answers: u64,
@@ -98,7 +73,7 @@ impl Accounting {
             dropped: totals.dropped,
             superseded: totals.superseded,
             in_flight,
-            lost: kernel.inflight_full.saturating_add(kernel.ring_full),
+            lost: kernel.lost(),
             lost_by: LostBy {
                 inflight_full: kernel.inflight_full,
                 ring_full: kernel.ring_full,

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::attempt::Answer;
 use crate::attempt::Outcome;
+use crate::kernel::Counters;
 use crate::sample::Fed;
 use crate::sample::MS;
 use crate::sample::attempt;
@@ -156,11 +157,11 @@ fn beyond_the_bound_all_go_to_one_scope() {
 
 #[test]
 fn the_books_add_up() {
-    let kernel = KernelCounts {
+    let kernel = Counters {
         queries: 30,
         inflight_full: 4,
         ring_full: 3,
-        ..KernelCounts::default()
+        ..Counters::default()
     };
     let totals = OutcomeTotals {
         answered: 6,
@@ -180,45 +181,45 @@ fn the_books_add_up() {
 
 #[test]
 fn any_loss_makes_the_picture_incomplete() {
-    let complete = KernelCounts {
+    let complete = Counters {
         unparsed: 5,
         contradictory: 5,
-        ..KernelCounts::default()
+        ..Counters::default()
     };
-    let of = |kernel: &KernelCounts| Accounting::new(kernel, &OutcomeTotals::default(), 0, 0);
+    let of = |kernel: &Counters| Accounting::new(kernel, &OutcomeTotals::default(), 0, 0);
     assert!(of(&complete).is_complete());
     for loss in [
-        KernelCounts {
+        Counters {
             queries: 1,
             ring_full: 1,
             ..complete
         },
-        KernelCounts {
+        Counters {
             queries: 1,
             inflight_full: 1,
             ..complete
         },
-        KernelCounts {
+        Counters {
             queries: 1,
             ..complete
         },
-        KernelCounts {
+        Counters {
             notice_lost: 1,
             ..complete
         },
-        KernelCounts {
+        Counters {
             tcp_untracked: 1,
             ..complete
         },
-        KernelCounts {
+        Counters {
             tcp_gap: 1,
             ..complete
         },
-        KernelCounts {
+        Counters {
             tcp_split: 1,
             ..complete
         },
-        KernelCounts {
+        Counters {
             tcp_crowded: 1,
             ..complete
         },

@@ -1,6 +1,7 @@
 //! The commands: each file reads like its own summary.
 
 mod chaos;
+mod doctor;
 mod verify;
 mod watch;
 
@@ -17,7 +18,7 @@ use crate::stop::Stop;
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     match &cli.command {
-        Command::Doctor(_) => unimplemented!(),
+        Command::Doctor(args) => doctor::run(args, &stop),
         Command::Watch(args) => watch::run(args, &stop),
         Command::Chaos(args) => chaos::run(args, &stop),
         Command::Verify(args) => verify::run(args),

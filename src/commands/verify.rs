@@ -21,20 +21,13 @@ use crate::kernel::check_programs;
 #[derive(Debug, Serialize)]
 struct Verification {
     schema: &'static str,
-    host: HostFacts,
+    host: Facts,
     programs: Vec<ProgramCheck>,
     /// Kernel memory of all maps with their default sizes.
     map_bytes: u64,
     signals: Vec<SignalState>,
     /// Whether kerno can do its work on this kernel.
     usable: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct HostFacts {
-    name: String,
-    kernel: String,
-    arch: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,14 +70,9 @@ fn verify(host: &Host) -> Result<Verification> {
         .iter()
         .filter(|check| check.is_core() || expected(check, &signals))
         .all(|check| check.load_error.is_none() && check.attach_error.is_none());
-    let facts = Facts::gather();
     Ok(Verification {
         schema: "kerno.verify.v1",
-        host: HostFacts {
-            name: facts.name,
-            kernel: facts.kernel,
-            arch: facts.arch,
-        },
+        host: Facts::gather(),
         programs,
         map_bytes,
         signals: signals.into_iter().map(SignalState::from).collect(),

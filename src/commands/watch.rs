@@ -87,7 +87,7 @@ fn say_losses(ending: &Ending) {
             "kerno: {} of {} attempts are not in the stream: {} because the reader was slow, \
              {} because more queries were in flight than kerno can hold",
             counters.lost(),
-            ending.queries_seen,
+            counters.queries,
             counters.ring_full,
             counters.inflight_full,
         );

@@ -1,9 +1,10 @@
 //! Which host a report is about.
 
 use nix::sys::utsname::uname;
+use serde::Serialize;
 
 /// Name, kernel and architecture, as `uname` tells them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// Host name.
     pub name: String,

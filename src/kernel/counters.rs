@@ -11,7 +11,8 @@ use super::wire::dns_counter;
 /// `enum dns_counter` in bpf/dns_monitor.h.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Attempts seen, both roles.
+    /// Attempts seen, both roles; with the TCP connections for a query that
+    /// nobody accepted.
     pub queries: u64,
     /// Attempts lost because `dns_inflight` had no room.
     pub inflight_full: u64,
@@ -36,7 +37,7 @@ pub struct Counters {
 impl Counters {
     /// Attempts seen whose end is lost.
     pub fn lost(&self) -> u64 {
-        self.inflight_full + self.ring_full
+        self.inflight_full.saturating_add(self.ring_full)
     }
 
     pub(super) fn read(map: &dyn MapCore) -> Result<Self> {

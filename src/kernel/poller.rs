@@ -65,9 +65,6 @@ pub enum Message {
 pub struct Ending {
     /// Everything that the kernel saw and lost.
     pub counters: Counters,
-    /// Attempts seen, both roles: those of the counters, and TCP connections
-    /// for a query that nobody accepted.
-    pub queries_seen: u64,
     /// Attempts without an end when the watching stopped, both roles.
     pub in_flight: u64,
     /// Answers that belonged to no query that was seen.
@@ -304,7 +301,7 @@ impl Poller<'_, '_, '_> {
             self.hand_on();
             let ending = self.ending()?;
             let known = self.reported + ending.in_flight + ending.counters.lost();
-            if known == ending.queries_seen || Instant::now() >= deadline {
+            if known == ending.counters.queries || Instant::now() >= deadline {
                 break ending;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -315,11 +312,11 @@ impl Poller<'_, '_, '_> {
 
     fn ending(&self) -> Result<Ending> {
         let maps = &self.loaded.skel.maps;
-        let counters = Counters::read(&maps.dns_counters)?;
+        let mut counters = Counters::read(&maps.dns_counters)?;
+        counters.queries += self.never_accepted;
         let in_flight = inflight::snapshot(&maps.dns_inflight)?;
         Ok(Ending {
             counters,
-            queries_seen: counters.queries + self.never_accepted,
             in_flight: in_flight.iter().map(|entry| entry.servers_asked()).sum(),
             stray_answers: self.tracker.stray_answers(),
             undecoded: *self.undecoded.borrow(),

@@ -17,18 +17,8 @@ use crate::collect::Snapshot;
 use crate::doctor;
 use crate::doctor::Finding;
 use crate::doctor::Verdict;
+use crate::host::Facts;
 use crate::host::Signal;
-
-/// The machine that was looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Host {
-    /// Its node name.
-    pub name: String,
-    /// Its kernel's release, as `6.18.5`.
-    pub kernel: String,
-    /// Its architecture, as `x86_64`.
-    pub arch: String,
-}
 
 /// Everything that the doctor found out in one window.
 #[derive(Clone, Debug)]
@@ -36,7 +26,7 @@ pub struct Report {
     /// When the window ended.
     pub time: SystemTime,
     /// Where.
-    pub host: Host,
+    pub host: Facts,
     /// How long was watched.
     pub window: Duration,
     /// Which hooks were active, and why not where they were not.
@@ -55,7 +45,7 @@ impl Report {
     /// Examines the figures and puts the report together.
     pub fn new(
         time: SystemTime,
-        host: Host,
+        host: Facts,
         window: Duration,
         signals: Vec<Signal>,
         dns: Snapshot,

@@ -10,7 +10,7 @@ use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
-use crate::collect::KernelCounts;
+use crate::kernel::Counters;
 use crate::sample::Fed;
 use crate::sample::MS;
 use crate::sample::attempt;
@@ -36,10 +36,10 @@ fn signals() -> Vec<Signal> {
     ]
 }
 
-fn report_with(fed: &Fed, kernel: KernelCounts, in_flight: u64, signals: Vec<Signal>) -> Report {
+fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>) -> Report {
     Report::new(
         UNIX_EPOCH + Duration::from_secs(1_800_000_000),
-        Host {
+        Facts {
             name: "node-7".to_owned(),
             kernel: "6.18.5".to_owned(),
             arch: "x86_64".to_owned(),
@@ -53,9 +53,9 @@ fn report_with(fed: &Fed, kernel: KernelCounts, in_flight: u64, signals: Vec<Sig
 
 /// A report whose books add up.
 fn report(fed: &Fed) -> Report {
-    let kernel = KernelCounts {
+    let kernel = Counters {
         queries: fed.totals.queries(),
-        ..KernelCounts::default()
+        ..Counters::default()
     };
     report_with(fed, kernel, 0, signals())
 }
@@ -179,9 +179,9 @@ fn nothing_seen() {
 
 #[test]
 fn nothing_came_to_an_end() {
-    let kernel = KernelCounts {
+    let kernel = Counters {
         queries: 7,
-        ..KernelCounts::default()
+        ..Counters::default()
     };
     let report = report_with(&Fed::default(), kernel, 7, signals());
     insta::assert_snapshot!("all_in_flight", pretty(&report));
@@ -190,7 +190,7 @@ fn nothing_came_to_an_end() {
 #[test]
 fn losses_and_missing_signals_are_said() {
     let fed = healthy();
-    let kernel = KernelCounts {
+    let kernel = Counters {
         queries: fed.totals.queries() + 5 + 120 + 30 + 1,
         inflight_full: 120,
         ring_full: 30,
@@ -198,7 +198,7 @@ fn losses_and_missing_signals_are_said() {
         unparsed: 17,
         tcp_gap: 3,
         tcp_split: 1,
-        ..KernelCounts::default()
+        ..Counters::default()
     };
     let mut signals = signals();
     signals[1].missing =
@@ -315,9 +315,9 @@ proptest! {
         }
         let [queries, inflight_full, ring_full, notice_lost, unparsed, ..] = counts;
         let [.., tcp_untracked, tcp_gap, in_flight] = counts;
-        let kernel = KernelCounts {
+        let kernel = Counters {
             queries, inflight_full, ring_full, notice_lost, unparsed, tcp_untracked, tcp_gap,
-            ..KernelCounts::default()
+            ..Counters::default()
         };
         let missing = Signal { name: "probe", shows: "much", missing: Some(host.clone()) };
         let mut report = report_with(&fed, kernel, in_flight, vec![missing]);

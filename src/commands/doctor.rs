@@ -1,0 +1,138 @@
+//! `kerno doctor`.
+
+use std::io;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::bail;
+use crossbeam_channel::after;
+use crossbeam_channel::select;
+use crossbeam_channel::tick;
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
+
+use crate::cli::DoctorArgs;
+use crate::cli::Output;
+use crate::collect::Accounting;
+use crate::collect::Collector;
+use crate::collect::OutcomeTotals;
+use crate::filter::Filter;
+use crate::host::Facts;
+use crate::host::Host;
+use crate::kernel::Config;
+use crate::kernel::Ending;
+use crate::kernel::Message;
+use crate::kernel::Monitor;
+use crate::report::Report;
+use crate::stop::Stop;
+
+/// Watches until the time is over or a signal comes, then prints the report.
+pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
+    let config = Config {
+        ports: args.watched.ports()?,
+        live: false,
+    };
+    let monitor = Monitor::start(Host::probe()?, config, args.watched.timeout)?;
+    let report = watch(args, stop, monitor)?;
+
+    let mut out = anstream::stdout().lock();
+    match args.output {
+        Output::Json => report.write_json(&mut out),
+        Output::Pretty => report.write_pretty(&mut out),
+    }
+    .context("cannot write the report to stdout")?;
+    Ok(match args.exit_code {
+        true => ExitCode::from(report.verdict.exit_code()),
+        false => ExitCode::SUCCESS,
+    })
+}
+
+fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
+    let filter = Filter::new(&args.watched);
+    let mut collector = Collector::new();
+    let mut totals = OutcomeTotals::default();
+    let started = Instant::now();
+    let mut window = args.duration;
+    let over = after(args.duration);
+    let progress = Progress::start(args.duration);
+    let ticks = tick(Progress::STEP);
+    let ending: Ending = loop {
+        select! {
+            recv(monitor.messages()) -> message => match message {
+                Ok(Message::Ended(attempts)) => for attempt in &attempts {
+                    totals.record(attempt);
+                    if filter.matches(attempt) {
+                        collector.record(attempt);
+                    }
+                },
+                Ok(Message::Finished(ending)) => break ending,
+                Err(_) => {
+                    monitor.join()?;
+                    bail!("the poller thread ended without a word");
+                }
+            },
+            recv(over) -> _ => monitor.stop(),
+            recv(stop.channel()) -> _ => {
+                window = window.min(started.elapsed());
+                monitor.stop();
+            }
+            recv(ticks) -> _ => progress.show(started.elapsed(), totals.queries()),
+        }
+    };
+    progress.clear();
+    let signals = monitor.signals.clone();
+    monitor.join()?;
+    Ok(Report::new(
+        SystemTime::now(),
+        Facts::gather(),
+        window,
+        signals,
+        collector.snapshot(),
+        Accounting::new(
+            &ending.counters,
+            &totals,
+            ending.in_flight,
+            ending.stray_answers,
+        ),
+    ))
+}
+
+/// The line on stderr while the doctor watches; on a terminal only.
+struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    const STEP: Duration = Duration::from_millis(250);
+
+    fn start(duration: Duration) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let bar = ProgressBar::new(duration.as_millis().try_into().unwrap_or(u64::MAX));
+        // The template is a constant: it either always parses or never.
+        if let Ok(style) = ProgressStyle::with_template("watching DNS {bar:30} {msg}") {
+            bar.set_style(style);
+        }
+        Self(Some(bar))
+    }
+
+    fn show(&self, elapsed: Duration, queries: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(elapsed.as_millis().try_into().unwrap_or(u64::MAX));
+            bar.set_message(format!(
+                "{} s, {queries} queries (Ctrl-C: report now)",
+                elapsed.as_secs()
+            ));
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
