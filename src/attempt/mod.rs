@@ -65,7 +65,7 @@ impl Outcome {
 }
 
 /// A process name as the kernel keeps it: at most 15 bytes, any byte but NUL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Comm([u8; 16]);
 
 impl Comm {

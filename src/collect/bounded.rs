@@ -1,4 +1,4 @@
-//! One scope per key, and one for all the rest once the room is used up.
+//! One scope per key for the busiest, and one for all the rest.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,9 +6,11 @@ use std::hash::Hash;
 use super::scope::Scope;
 use super::snapshot::Figures;
 use crate::attempt::Attempt;
+use crate::attempt::Outcome;
 
-/// Scopes by key, bounded in number. A key that has no scope of its own never
-/// gets one later, so all its attempts are in the same place.
+/// Scopes by key, bounded in number. When the room is used up, the quietest
+/// quarter is put together: a crowd of short-lived processes must not keep a
+/// busy one that comes later from being named.
 #[derive(Clone, Debug)]
 pub(super) struct Bounded<K> {
     max: usize,
@@ -16,7 +18,7 @@ pub(super) struct Bounded<K> {
     others: Option<Box<Scope>>,
 }
 
-impl<K: Copy + Eq + Hash> Bounded<K> {
+impl<K: Copy + Eq + Hash + Ord> Bounded<K> {
     /// At most `max` keys have a scope of their own.
     pub(super) fn new(max: usize) -> Self {
         Self {
@@ -27,17 +29,40 @@ impl<K: Copy + Eq + Hash> Bounded<K> {
     }
 
     pub(super) fn record(&mut self, key: K, attempt: &Attempt) {
-        if let Some(scope) = self.scopes.get_mut(&key) {
+        let scope = self.scopes.get_mut(&key);
+        if attempt.outcome == Outcome::Late
+            && scope.as_ref().is_none_or(|scope| !scope.has_unanswered())
+            && let Some(others) = self.others.as_mut().filter(|it| it.has_unanswered())
+        {
+            // Its first record was put together with the others: it moves there.
+            others.record(attempt);
+        } else if let Some(scope) = scope {
             scope.record(attempt);
-        } else if self.scopes.len() < self.max {
+        } else {
+            if self.scopes.len() == self.max {
+                self.make_room();
+            }
             self.scopes
                 .entry(key)
                 .or_insert_with(Scope::new)
                 .record(attempt);
-        } else {
-            self.others
-                .get_or_insert_with(|| Box::new(Scope::new()))
-                .record(attempt);
+        }
+    }
+
+    /// A quarter at a time, so that a crowd costs little per newcomer.
+    fn make_room(&mut self) {
+        let mut quietest: Vec<_> = self
+            .scopes
+            .iter()
+            .map(|(&key, scope)| (scope.queries(), key))
+            .collect();
+        let quarter = self.max.div_ceil(4);
+        quietest.select_nth_unstable(quarter - 1);
+        let others = self.others.get_or_insert_with(|| Box::new(Scope::new()));
+        for (_, key) in &quietest[..quarter] {
+            if let Some(scope) = self.scopes.remove(key) {
+                others.absorb(&scope);
+            }
         }
     }
 
@@ -48,7 +73,7 @@ impl<K: Copy + Eq + Hash> Bounded<K> {
             .map(|(&key, scope)| (key, scope.figures()))
     }
 
-    /// Of all keys without a scope of their own; `None` if all have one.
+    /// Of all that have no scope of their own any more; `None` if all have one.
     pub(super) fn others(&self) -> Option<Figures> {
         self.others.as_ref().map(|scope| scope.figures())
     }

@@ -54,14 +54,37 @@ impl Latency {
         self.max_ns = self.max_ns.max(ns);
         match &mut self.values {
             Values::Few(values) if values.len() < FEW => values.push(ns),
-            Values::Few(values) => {
-                let mut histogram = empty_histogram();
-                for &value in values.iter().chain([&ns]) {
-                    histogram.saturating_record(value);
-                }
-                self.values = Values::Many(histogram);
-            }
+            Values::Few(_) => self.histogram().saturating_record(ns),
             Values::Many(histogram) => histogram.saturating_record(ns),
+        }
+    }
+
+    /// Adds the latencies of another scope.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.spread.absorb(&other.spread);
+        self.count += other.count;
+        self.max_ns = self.max_ns.max(other.max_ns);
+        let histogram = self.histogram();
+        match &other.values {
+            Values::Few(values) => values
+                .iter()
+                .for_each(|&ns| histogram.saturating_record(ns)),
+            Values::Many(more) => histogram.add(more).expect("they have the same bounds"),
+        }
+    }
+
+    /// The histogram, made from the few values if there was none.
+    fn histogram(&mut self) -> &mut Histogram<u32> {
+        if let Values::Few(values) = &self.values {
+            let mut histogram = empty_histogram();
+            values
+                .iter()
+                .for_each(|&ns| histogram.saturating_record(ns));
+            self.values = Values::Many(histogram);
+        }
+        match &mut self.values {
+            Values::Many(histogram) => histogram,
+            Values::Few(_) => unreachable!("it was made above"),
         }
     }
 

@@ -37,6 +37,16 @@ impl OutcomeTotals {
         }
     }
 
+    /// Adds attempts that were counted elsewhere.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.answered += other.answered;
+        self.unanswered += other.unanswered;
+        self.late += other.late;
+        self.refused += other.refused;
+        self.dropped += other.dropped;
+        self.superseded += other.superseded;
+    }
+
     /// All attempts.
     pub fn queries(&self) -> u64 {
         self.answered + self.superseded + self.failed()

@@ -62,6 +62,27 @@ impl Scope {
         }
     }
 
+    pub(super) fn queries(&self) -> u64 {
+        self.outcomes.queries()
+    }
+
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.outcomes.unanswered > 0
+    }
+
+    /// Adds what another scope has counted.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.outcomes.absorb(&other.outcomes);
+        for (count, more) in self.rcodes.iter_mut().zip(other.rcodes) {
+            *count += more;
+        }
+        self.other_rcodes += other.other_rcodes;
+        self.latency.absorb(&other.latency);
+        self.answered_after_resend += other.answered_after_resend;
+        self.longest_wait_ns = self.longest_wait_ns.max(other.longest_wait_ns);
+        self.latest_ns = self.latest_ns.max(other.latest_ns);
+    }
+
     pub(super) fn figures(&self) -> Figures {
         let mut rcodes = BTreeMap::new();
         for (rcode, &count) in (0..).zip(&self.rcodes) {

@@ -15,13 +15,14 @@ pub struct Snapshot {
     pub client: Figures,
     /// All attempts of the server role.
     pub server_side: Figures,
-    /// Client role by asking process, busiest first.
+    /// Client role by asking process, busiest first. One that was quiet while
+    /// others crowded it out has only its later attempts here.
     pub by_process: Vec<ProcessFigures>,
-    /// The processes beyond [`super::PROCESSES_MAX`], taken together.
+    /// The quietest beyond [`super::PROCESSES_MAX`], taken together.
     pub other_processes: Option<Figures>,
     /// Client role by asked server, busiest first.
     pub by_server: Vec<ServerFigures>,
-    /// The servers beyond [`super::SERVERS_MAX`], taken together.
+    /// The quietest beyond [`super::SERVERS_MAX`], taken together.
     pub other_servers: Option<Figures>,
 }
 

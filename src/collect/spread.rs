@@ -32,6 +32,13 @@ impl Spread {
         self.0[EDGES_NS.partition_point(|&edge| edge < ns)] += 1;
     }
 
+    /// Adds latencies that were counted elsewhere.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+
     /// How many were longer than this edge, which must be one of [`EDGES_NS`].
     pub fn longer_than(&self, edge_ns: u64) -> u64 {
         debug_assert!(EDGES_NS.contains(&edge_ns), "{edge_ns} is no edge");

@@ -135,24 +135,54 @@ fn the_busiest_come_first() {
 }
 
 #[test]
-fn beyond_the_bound_all_go_to_one_scope() {
+fn a_crowd_stays_within_the_bound_and_hides_no_busy_one() {
     let mut fed = Fed::default();
-    for i in 0..1_000u32 {
-        let server = format!("10.0.{}.{}:53", i / 256, i % 256);
-        fed.feed(2, &attempt(("curl", i), &server, Outcome::Unanswered, MS));
-        fed.feed(1, &attempt(("curl", i), &server, Outcome::Late, MS));
-    }
+    let crowd = |fed: &mut Fed, pids: std::ops::Range<u32>| {
+        for i in pids {
+            let server = format!("10.0.{}.{}:53", i / 256, i % 256);
+            fed.feed(2, &attempt(("job", i), &server, Outcome::Unanswered, MS));
+            fed.feed(1, &attempt(("job", i), &server, Outcome::Late, MS));
+        }
+    };
+    crowd(&mut fed, 0..1_000);
+    fed.feed(
+        50,
+        &attempt(("late", 9_999), SERVER, Outcome::Answered, 3 * MS),
+    );
+    crowd(&mut fed, 1_000..2_000);
     let snapshot = fed.collector.snapshot();
-    assert_eq!(snapshot.by_process.len(), PROCESSES_MAX);
-    assert_eq!(snapshot.by_server.len(), SERVERS_MAX);
-    for (others, max) in [
-        (&snapshot.other_processes, PROCESSES_MAX),
-        (&snapshot.other_servers, SERVERS_MAX),
-    ] {
-        let outcomes = others.as_ref().expect("there are more than fit").outcomes;
-        let rest = 1_000 - max as u64;
-        assert_eq!((outcomes.unanswered, outcomes.late), (rest, rest));
+    assert_eq!(snapshot.by_process[0].pid, Some(9_999));
+    assert_eq!(snapshot.by_process[0].figures.queries(), 50);
+    assert_eq!(snapshot.by_server[0].address.to_string(), SERVER);
+    assert!(snapshot.by_process.len() <= PROCESSES_MAX);
+    assert!(snapshot.by_server.len() <= SERVERS_MAX);
+    let others = snapshot.other_processes.expect("there are more than fit");
+    let rest = 2_000 - (snapshot.by_process.len() as u64 - 1);
+    assert_eq!(
+        (others.outcomes.unanswered, others.outcomes.late),
+        (rest, rest)
+    );
+}
+
+#[test]
+fn figures_survive_being_put_together() {
+    let mut fed = Fed::default();
+    for i in 0..u32::try_from(PROCESSES_MAX).expect("small") + 1 {
+        let mut answered = attempt(("job", i), SERVER, Outcome::Answered, 700 * MS);
+        answered.number = 2;
+        fed.feed(1, &answered);
     }
+    let others = fed
+        .collector
+        .snapshot()
+        .other_processes
+        .expect("one too many");
+    assert_eq!(others.queries(), PROCESSES_MAX.div_ceil(4) as u64);
+    assert_eq!(others.answered_after_resend, others.queries());
+    assert_eq!(others.rcodes["NOERROR"], others.queries());
+    assert_eq!(others.slower_than(500 * MS), others.queries());
+    let latency = others.latency.expect("answers");
+    assert_eq!((latency.p50_ns, latency.max_ns), (700 * MS, 700 * MS));
 }
 
 #[test]

@@ -67,10 +67,7 @@ fn busiest(
         .map(|(name, figures)| row(name.clone(), figures))
         .collect();
     if let Some(figures) = others {
-        cells.push(row(
-            "all that there was no room to tell apart".to_owned(),
-            figures,
-        ));
+        cells.push(row("many quieter ones together".to_owned(), figures));
     }
     let head = [
         kind,
