@@ -276,6 +276,22 @@ fn the_servers_own_view_tells_where_the_time_is_lost() {
 }
 
 #[test]
+fn the_source_of_the_load_is_named_if_there_is_a_choice() {
+    let told = |others| {
+        let mut fed = fed(&[(100, ANSWERED, 900 * MS)]);
+        fed.feed(others, &attempt(NGINX, A, ANSWERED, 900 * MS));
+        let load = "curl (pid 4242) sends most of the load";
+        findings(&fed)[0]
+            .evidence
+            .iter()
+            .any(|line| line.starts_with(load))
+    };
+    assert!(!told(0), "nobody to compare with");
+    assert!(told(99));
+    assert!(!told(100), "half is not most");
+}
+
+#[test]
 fn the_main_way_of_failing_is_the_cause() {
     for (outcome, words) in [
         (UNANSWERED, "no answer comes back"),

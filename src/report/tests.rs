@@ -247,6 +247,17 @@ fn answers_without_help_are_worth_a_look() {
 }
 
 #[test]
+fn little_to_judge_by_is_said() {
+    for (queries, small) in [(19, true), (20, false)] {
+        let mut fed = Fed::default();
+        fed.feed(queries, &answer_after(CURL, GOOD, 1));
+        let page = pretty(&report(&fed));
+        assert!(page.starts_with("DNS IS HEALTHY."), "{page}");
+        assert_eq!(page.contains("Small sample: "), small, "{page}");
+    }
+}
+
+#[test]
 fn a_crowd_is_cut_short() {
     let mut fed = Fed::default();
     for i in 0..400u32 {
