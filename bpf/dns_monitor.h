@@ -166,7 +166,9 @@ struct dns_stream {
 	__u16 prefix; /* the length prefix, or its first octet */
 	__u8 have;    /* octets of the prefix seen: 0, 1 or 2 */
 	__u8 synced;
+	__u32 at;   /* offset in the payload of the segment that is just read */
 	__u32 junk; /* 1: not DNS, no more looked at */
+	__u32 pad;
 	struct dns_packet packet; /* the message that is just read */
 };
 
@@ -200,8 +202,8 @@ _Static_assert(sizeof(struct dns_record) == 128, "dns_record");
 _Static_assert(sizeof(struct dns_short_record) == 192, "dns_short_record");
 _Static_assert(sizeof(struct dns_full_record) == 488, "dns_full_record");
 _Static_assert(sizeof(struct dns_packet) == 80, "dns_packet");
-_Static_assert(sizeof(struct dns_stream) == 96, "dns_stream");
-_Static_assert(sizeof(struct dns_connection) == 280, "dns_connection");
+_Static_assert(sizeof(struct dns_stream) == 104, "dns_stream");
+_Static_assert(sizeof(struct dns_connection) == 296, "dns_connection");
 _Static_assert(sizeof(struct dns_config) == 24, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 160, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");

@@ -140,7 +140,8 @@ static __always_inline void fill_record(struct dns_record *r, struct dns_query *
 }
 
 /* The answering process is the owner of a server's record. */
-static __always_inline void fill_answerer(struct dns_record *r, struct dns_packet *p)
+static __always_inline void fill_answerer(struct dns_record *r, struct dns_key *key,
+					  struct dns_packet *p)
 {
 	struct dns_connection *connection;
 
@@ -148,7 +149,7 @@ static __always_inline void fill_answerer(struct dns_record *r, struct dns_packe
 		take_process(&r->owner);
 		return;
 	}
-	connection = bpf_map_lookup_elem(&dns_connections, &r->cookie);
+	connection = bpf_map_lookup_elem(&dns_connections, &key->cookie);
 	if (connection)
 		r->owner = connection->owner;
 }
@@ -158,14 +159,14 @@ static __always_inline void fill_answerer(struct dns_record *r, struct dns_packe
  * (RFC 6891 section 6.1.3); else the question stays as it was sent.
  */
 static __always_inline void fill_answer(struct __sk_buff *skb, struct dns_record *r,
-					struct dns_packet *p, __u8 *question, const __u32 room)
+					struct dns_key *key, struct dns_packet *p, __u8 *question, const __u32 room)
 {
 	r->kind = DNS_ANSWERED;
 	r->answer_bytes = p->message_len;
 	r->flags = p->flags;
 	r->answers = p->answers;
 	if (r->role == DNS_ROLE_SERVER)
-		fill_answerer(r, p);
+		fill_answerer(r, key, p);
 	if (p->only_additional && question_len(p) <= room) {
 		r->question_len = load_question(skb, p, question, room);
 		r->echoed = 1;
@@ -199,7 +200,7 @@ static __noinline int conclude_short(struct __sk_buff *skb, struct dns_key *key,
 	fill_record(&s->record, q, key, p, 0);
 	__builtin_memcpy(s->question, q->question, sizeof(s->question));
 	if (which != NOT_ANSWERED)
-		fill_answer(skb, &s->record, p, s->question, sizeof(s->question));
+		fill_answer(skb, &s->record, key, p, s->question, sizeof(s->question));
 	if (!claim(key)) {
 		bpf_ringbuf_discard(s, BPF_RB_NO_WAKEUP);
 		return 0;
@@ -222,7 +223,7 @@ static __noinline int conclude_full(struct __sk_buff *skb, struct dns_key *key,
 	f->pad = 0;
 	__builtin_memcpy(f->sends, q->sends, sizeof(f->sends));
 	if (which != NOT_ANSWERED)
-		fill_answer(skb, &f->record, p, f->question, sizeof(f->question));
+		fill_answer(skb, &f->record, key, p, f->question, sizeof(f->question));
 	if (!claim(key)) {
 		bpf_ringbuf_discard(f, BPF_RB_NO_WAKEUP);
 		return 0;
@@ -332,67 +333,48 @@ static __noinline int same_question(struct __sk_buff *skb, struct dns_packet *p,
 	return 1;
 }
 
-/* What a new send means for those before it: those to other servers at the same
- * moment stay, the others have been given up by the client. Sets q->ended, and
- * returns the highest attempt so far, or 0 if this is another question.
+/* Whether a new send joins those before it: the same question to another server
+ * at the same moment. Any other has given them up.
  */
-static __always_inline int give_up_sends(struct dns_packet *p, struct dns_query *q, __u32 same)
-{
-	int attempt = 1;
-
-	q->ended = 0;
-	for (int i = 0; i < DNS_SERVERS_MAX; i++) {
-		struct dns_send *send = &q->sends[i];
-
-		if (i >= q->nsends)
-			break;
-		if (attempt < send->attempt)
-			attempt = send->attempt;
-		if (!same || same_peer(send, p) || p->now - send->at_ns > FANOUT_NS)
-			q->ended |= 1 << i;
-	}
-	return same ? attempt : 0;
-}
-
-/* Copies the sends that did not end; a fourth server has no room and is lost. */
-static __always_inline void keep_sends(struct dns_query *q, struct staying *stay)
+static __always_inline int joins(struct dns_packet *p, struct dns_query *q, __u32 same)
 {
 	for (int i = 0; i < DNS_SERVERS_MAX; i++) {
-		if (i >= q->nsends || q->ended >> i & 1)
-			continue;
-		/* No variable index: 5.10 does not allow one on the stack. */
-		if (stay->n == 0)
-			stay->sends[0] = q->sends[i];
-		else if (stay->n == 1)
-			stay->sends[1] = q->sends[i];
-		else
-			count(DNS_COUNT_INFLIGHT_FULL, 1);
-		if (stay->n < DNS_SERVERS_MAX - 1)
-			stay->n++;
+		if (i < q->nsends &&
+		    (same_peer(&q->sends[i], p) || p->now - q->sends[i].at_ns > FANOUT_NS))
+			return 0;
 	}
+	return same;
 }
 
-/* Takes the entry out and keeps in `stay` the sends that go on. Returns the
- * number of the new attempt.
+/* Takes the entry out. What the new send joins goes on, in `stay`; the rest is
+ * reported as resent. Returns the number of the new attempt.
  */
 static __noinline int displace(struct __sk_buff *skb, struct dns_key *key,
 			       struct dns_packet *p, struct dns_query *q, struct staying *stay)
 {
-	int attempt = give_up_sends(p, q, stay->same);
-	__u32 ended = q->ended;
+	int attempt = q->sends[0].attempt;
+	int mine;
 
-	if (attempt)
+	if (stay->same)
 		stay->first_ns = q->first_ns;
-	keep_sends(q, stay);
-	if (!(ended ? conclude(skb, key, q, p, NOT_ANSWERED) : claim(key))) {
-		/* The sweep came first and has reported them all; user space
-		 * numbers the attempts on from there.
-		 */
-		stay->n = 0;
-		stay->first_ns = p->now;
-		return 1;
+	if (joins(p, q, stay->same)) {
+		stay->sends[0] = q->sends[0];
+		stay->sends[1] = q->sends[1];
+		stay->n = q->nsends;
+		mine = claim(key);
+	} else {
+		q->ended = (1 << q->nsends) - 1;
+		attempt = stay->same ? attempt + 1 : 1;
+		mine = conclude(skb, key, q, p, NOT_ANSWERED);
 	}
-	return attempt + !!ended;
+	if (mine)
+		return attempt;
+	/* The sweep came first and has reported them all; user space numbers the
+	 * attempts on from there.
+	 */
+	stay->n = 0;
+	stay->first_ns = p->now;
+	return 1;
 }
 
 static __always_inline void fill_query_owner(struct dns_query *q, struct __sk_buff *skb,
@@ -440,6 +422,10 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 	count(DNS_COUNT_QUERIES, 1);
 	stay.first_ns = p->now;
 	q = bpf_map_lookup_elem(&dns_inflight, &key);
+	if (q && q->ready && q->nsends == DNS_SERVERS_MAX && joins(p, q, 1)) {
+		count(DNS_COUNT_INFLIGHT_FULL, 1); /* a fourth server at once */
+		return 0;
+	}
 	if (q && q->ready) {
 		stay.same = same_question(skb, p, q);
 		attempt = displace(skb, &key, p, q, &stay);

@@ -16,10 +16,10 @@
 
 #include "match.h"
 
-/* Steps through one segment; a message takes two (prefix and body). A client
- * that pipelines more into one segment has the rest counted, not read.
+/* Messages that are read in one segment. Who pipelines more has the rest counted,
+ * not read.
  */
-#define STEPS_MAX 32
+#define MESSAGES_MAX 16
 
 #define ECONNREFUSED 111
 #define ECONNRESET 104
@@ -101,17 +101,18 @@ static __noinline int report_reset(struct dns_connection *c, struct dns_packet *
 	return 0;
 }
 
-/* Passes over what was seen before, and finds the place again after a gap.
- * Returns the offset in the payload from which the bytes are new.
- */
-static __always_inline __u32 synchronise(struct dns_stream *s, struct dns_packet *p)
+/* Passes over what was seen before, and finds the place again after a gap. */
+static __always_inline void synchronise(struct dns_stream *s, struct dns_packet *p)
 {
 	__s32 ahead = (__s32)(p->seq - s->next_seq);
 
+	s->at = 0;
 	if (!s->synced) {
 		s->synced = 1;
 	} else if (ahead < 0) {
-		return (__u32)-ahead < p->payload_len ? (__u32)-ahead : p->payload_len;
+		s->at = -ahead; /* a retransmission, perhaps with new bytes behind */
+		if (s->at >= p->payload_len)
+			return;
 	} else if (ahead > 0) {
 		if ((__u32)ahead <= s->skip) {
 			s->skip -= ahead; /* only the middle of a message is missing */
@@ -122,100 +123,94 @@ static __always_inline __u32 synchronise(struct dns_stream *s, struct dns_packet
 		}
 	}
 	s->next_seq = p->seq + p->payload_len;
-	return 0;
 }
 
-/* One step: the prefix, or as much of it as there is. */
-static __always_inline __u32 read_prefix(struct __sk_buff *skb, struct dns_packet *p,
-					 struct dns_stream *s, __u32 at)
+/* The prefix, or as much of it as there is. */
+static __always_inline void read_prefix(struct __sk_buff *skb, struct dns_packet *p,
+					struct dns_stream *s)
 {
 	__u8 octet = 0;
 
-	if (bpf_skb_load_bytes(skb, p->payload + at, &octet, 1))
-		return p->payload_len;
+	bpf_skb_load_bytes(skb, p->payload + s->at, &octet, 1);
 	s->prefix = s->have ? (s->prefix << 8) | octet : octet;
 	s->have++;
-	return at + 1;
+	s->at++;
 }
 
 /* A global function: the verifier walks through it once, not once for each
  * message that a segment may hold. Its arguments can only be the context and
- * numbers (pointers to memory came after 5.10), so the addresses are taken from
- * the connection.
+ * numbers (pointers to memory came after 5.10): the packet is in the stream.
  */
-__noinline int dns_tcp_message(struct __sk_buff *skb, __u32 message, __u32 message_len,
-			       __u32 available, __u32 egress)
+__noinline int dns_tcp_message(struct __sk_buff *skb, __u32 egress)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, &cookie);
-	struct dns_packet *p;
 
-	if (!c)
-		return 0;
-	p = &c->streams[egress ? 1 : 0].packet;
-	p->now = bpf_ktime_get_ns();
-	__builtin_memcpy(p->local_ip, c->local_ip, 16);
-	__builtin_memcpy(p->peer_ip, c->peer_ip, 16);
-	p->local_port = c->local_port;
-	p->peer_port = c->peer_port;
-	p->peer_is_dns = is_dns_port(c->peer_port);
-	p->family = c->family;
-	p->transport = IPPROTO_TCP;
-	p->egress = !!egress;
-	p->message = message;
-	p->message_len = message_len;
-	p->available = available;
-	return on_message(skb, p);
+	return c ? on_message(skb, &c->streams[egress ? 1 : 0].packet) : 0;
 }
 
-static __always_inline __u32 read_body(struct __sk_buff *skb, struct dns_packet *p, struct dns_stream *s,
-				  __u32 at)
+/* The message behind a complete prefix; its bytes are passed over next. */
+static __always_inline void read_body(struct __sk_buff *skb, struct dns_packet *p,
+				      struct dns_stream *s)
 {
-	__u32 rest = p->payload_len - at;
+	__u32 rest = p->payload_len - s->at;
 
 	s->have = 0;
 	s->skip = s->prefix;
 	if (s->prefix < DNS_HEADER_LEN) {
 		s->junk = 1;
 		count(DNS_COUNT_UNPARSED, 1);
-		return p->payload_len;
+		return;
 	}
 	if (rest < DNS_HEADER_LEN) {
 		count(DNS_COUNT_TCP_SPLIT, 1);
-		return at;
+		return;
 	}
-	dns_tcp_message(skb, p->payload + at, s->prefix, rest < s->prefix ? rest : s->prefix,
-			p->egress);
-	return at;
+	s->packet = *p;
+	s->packet.message = p->payload + s->at;
+	s->packet.message_len = s->prefix;
+	s->packet.available = rest < s->prefix ? rest : s->prefix;
+	dns_tcp_message(skb, p->egress);
 }
 
-static __always_inline void read_segment(struct __sk_buff *skb, struct dns_packet *p,
-					 struct dns_stream *s)
+/* Up to the end of one message. */
+static __always_inline void read_step(struct __sk_buff *skb, struct dns_packet *p,
+				      struct dns_stream *s)
 {
-	__u32 at = synchronise(s, p);
+	__u32 rest = p->payload_len - s->at;
 
-	for (int step = 0; step < STEPS_MAX; step++) {
-		__u32 rest = p->payload_len - at;
+	if (s->skip < rest)
+		rest = s->skip;
+	s->skip -= rest;
+	s->at += rest;
+	if (s->at < p->payload_len && s->have < 2)
+		read_prefix(skb, p, s);
+	if (s->at < p->payload_len && s->have < 2)
+		read_prefix(skb, p, s);
+	if (s->at < p->payload_len && s->have == 2)
+		read_body(skb, p, s);
+}
 
-		if (at >= p->payload_len || s->junk)
-			return;
-		if (s->skip) {
-			rest = s->skip < rest ? s->skip : rest;
-			s->skip -= rest;
-			at += rest;
-		} else if (s->have < 2) {
-			at = read_prefix(skb, p, s, at);
-		} else {
-			at = read_body(skb, p, s, at);
-		}
+/* The place stands in the stream, not on the stack: a map's memory is unknown to
+ * the verifier, so all steps look alike to it.
+ */
+static __noinline int read_segment(struct __sk_buff *skb, struct dns_packet *p,
+				   struct dns_stream *s)
+{
+	synchronise(s, p);
+	for (int i = 0; i < MESSAGES_MAX; i++) {
+		if (s->at >= p->payload_len || s->junk)
+			return 0;
+		read_step(skb, p, s);
 	}
-	if (at < p->payload_len) {
+	if (s->at < p->payload_len) {
 		/* Where the next message begins is not known any more. */
 		count(DNS_COUNT_TCP_CROWDED, 1);
 		s->synced = 0;
 		s->skip = 0;
 		s->have = 0;
 	}
+	return 0;
 }
 
 static __always_inline void on_handshake(struct __sk_buff *skb, struct dns_packet *p, __u64 *cookie)

@@ -28,7 +28,7 @@ const _: () = assert!(size_of::<dns_query>() == 424);
 const _: () = assert!(size_of::<dns_record>() == 128);
 const _: () = assert!(size_of::<dns_short_record>() == 192);
 const _: () = assert!(size_of::<dns_full_record>() == 488);
-const _: () = assert!(size_of::<dns_connection>() == 280);
+const _: () = assert!(size_of::<dns_connection>() == 296);
 const _: () = assert!(offset_of!(dns_query, question) == 160);
 const _: () = assert!(offset_of!(dns_record, owner) == 24);
 const _: () = assert!(offset_of!(dns_record, kind) == 118);
