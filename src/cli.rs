@@ -211,8 +211,8 @@ pub struct ChaosArgs {
     /// Lookups at once.
     #[arg(long, value_name = "N", default_value_t = dns_flood::DEFAULT_CONCURRENCY)]
     pub concurrency: NonZeroU16,
-    /// Ask this server instead of kerno's own: ADDR[:PORT], or `system` for the
-    /// one that this host uses.
+    /// Ask this server instead of kerno's own: an address, with a port or
+    /// without, or `system` for the one that this host uses.
     #[arg(long, value_name = "ADDR[:PORT]")]
     pub server: Option<Choice>,
     /// Allow a server that is neither on this host nor in a private network.

@@ -45,7 +45,7 @@ fn induce(
 
 fn flood_options(args: &ChaosArgs) -> dns_flood::Options {
     dns_flood::Options {
-        server: args.server.clone().unwrap_or_default(),
+        server: args.server.unwrap_or_default(),
         yes_flood_it: args.yes_flood_it,
         rate: args.rate,
         concurrency: args.concurrency,

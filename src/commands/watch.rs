@@ -36,7 +36,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     // Whoever starts kerno in the background waits for this line.
     eprintln!("kerno: watching");
 
-    let over = args.duration.map_or_else(never, |duration| after(duration));
+    let over = args.duration.map_or_else(never, after);
     let writer = LineWriter::new(io::stdout());
     let mut lines = Vec::new();
     loop {

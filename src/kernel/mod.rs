@@ -16,7 +16,13 @@ mod log;
 mod poller;
 mod wire;
 
-#[allow(missing_docs, unreachable_pub, unused_imports, clippy::all)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_imports,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks
+)]
 mod bpf {
     include!(concat!(env!("OUT_DIR"), "/dns_monitor.skel.rs"));
 }
