@@ -1,0 +1,52 @@
+# What people type; `make help` lists it. The work is done by cargo and by the
+# short scripts in scripts/. No target needs to be run with sudo: the steps that
+# need root ask for it.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+target_dir := $(or $(CARGO_TARGET_DIR),target)
+release := $(target_dir)/release/kerno
+bindir := $(DESTDIR)$(PREFIX)/bin
+# sudo only where the folder cannot be written.
+as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname "$$d"); done; \
+	[ -w "$$d" ] && echo yes),,scripts/as-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint bpf-verify install uninstall clean setup-build
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what building and testing need and this machine lacks (apt)
+	@scripts/setup test
+
+setup-build:
+	@scripts/setup build
+
+build: setup-build ## Build the release binary, target/release/kerno
+	cargo build --locked --release
+
+demo: build ## Flood kerno's own DNS server on loopback and see what the doctor says
+	@scripts/demo $(release)
+
+test: setup lint ## Run every check and every test (the tests as root)
+	scripts/test
+
+lint: setup-build ## Check format, lints and documentation
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
+
+bpf-verify: setup-build ## Take every BPF program through the running kernel's verifier
+	cargo build --locked
+	scripts/as-root $(target_dir)/debug/kerno verify
+
+install: build ## Install to PREFIX (/usr/local), under DESTDIR if that is set
+	$(as_installer) install -D --mode=755 $(release) '$(bindir)/kerno'
+
+uninstall: ## Remove what install put there
+	$(as_installer) rm -f '$(bindir)/kerno'
+
+clean: ## Remove everything that was built
+	cargo clean

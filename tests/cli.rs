@@ -1,0 +1,196 @@
+//! The command line as a user meets it: help, usage errors, missing rights.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+
+const COMMANDS: [&str; 4] = ["doctor", "watch", "chaos", "verify"];
+
+/// Capability numbers, include/uapi/linux/capability.h.
+const CAP_NET_ADMIN: libc::c_ulong = 12;
+const CAP_SYS_ADMIN: libc::c_ulong = 21;
+const CAP_PERFMON: libc::c_ulong = 38;
+const CAP_BPF: libc::c_ulong = 39;
+
+fn kerno(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kerno"));
+    command
+        .args(arguments)
+        .env_remove("KERNO_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+fn output(command: &mut Command) -> Output {
+    command.output().expect("kerno starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("kerno writes UTF-8")
+}
+
+/// Exit code 2, nothing on stdout; what was said.
+fn usage_error(arguments: &[&str]) -> String {
+    let done = output(&mut kerno(arguments));
+    let said = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{arguments:?}: {said}");
+    assert_eq!(text(&done.stdout), "", "{arguments:?}");
+    said.to_owned()
+}
+
+#[test]
+fn help_lists_every_command() {
+    let done = output(&mut kerno(&["--help"]));
+    assert_eq!(done.status.code(), Some(0));
+    for command in COMMANDS {
+        assert!(text(&done.stdout).contains(command), "{command}");
+    }
+}
+
+#[test]
+fn the_help_of_each_command_has_examples_that_name_it() {
+    for command in COMMANDS {
+        let done = output(&mut kerno(&[command, "--help"]));
+        assert_eq!(done.status.code(), Some(0), "{command}");
+        let help = text(&done.stdout);
+        let (_, examples) = help.split_once("Examples:\n").expect(command);
+        assert!(examples.contains(&format!("kerno {command}")), "{help}");
+    }
+}
+
+#[test]
+fn version_names_version_and_commit() {
+    let done = output(&mut kerno(&["--version"]));
+    let version = text(&done.stdout);
+    let known = concat!("kerno ", env!("CARGO_PKG_VERSION"), " (");
+    assert!(version.starts_with(known), "{version}");
+    assert!(version.ends_with(")\n"), "{version}");
+}
+
+#[test]
+fn what_is_not_understood_is_a_usage_error() {
+    usage_error(&[]);
+    usage_error(&["dcotor"]);
+    for command in COMMANDS {
+        let said = usage_error(&[command, "--no-such-flag"]);
+        assert!(said.contains("--no-such-flag"), "{said}");
+    }
+}
+
+#[test]
+fn bad_values_are_usage_errors_that_name_them() {
+    let cases: [&[&str]; 15] = [
+        &["doctor", "--duration", "soon"],
+        &["doctor", "--duration", "0s"],
+        &["doctor", "--duration", "10"],
+        &["doctor", "--output", "xml"],
+        &["doctor", "--timeout", "1h"],
+        &["watch", "--duration", "25h"],
+        &["watch", "--port", "0"],
+        &["watch", "--port", "65536"],
+        &["watch", "--pid", "0"],
+        &["watch", "--name", "two words"],
+        &["watch", "--role", "resolver"],
+        &["watch", "--slower-than", "quick"],
+        &["chaos", "--induce", "dns-flod"],
+        &["chaos", "--induce", "dns-flood", "--rate", "0"],
+        &["verify", "--output", "yaml"],
+    ];
+    for case in cases {
+        let said = usage_error(case);
+        let [.., option, value] = case else {
+            unreachable!("each case has a value");
+        };
+        assert!(said.contains(option), "{case:?}: {said}");
+        assert!(said.contains(value), "{case:?}: {said}");
+    }
+}
+
+#[test]
+fn more_ports_than_can_be_watched_are_a_usage_error() {
+    let mut arguments = vec!["watch"];
+    let ports = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    arguments.extend(ports.iter().flat_map(|port| ["--port", port]));
+    let said = usage_error(&arguments);
+    assert!(said.contains("at most 8 ports"), "{said}");
+}
+
+#[test]
+fn an_unknown_scenario_is_answered_with_the_list() {
+    let said = usage_error(&["chaos", "--induce", "flood"]);
+    assert!(said.contains("dns-flood"), "{said}");
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_not_repeated() {
+    let said = usage_error(&["chaos", "--induce", "\x1b[2J"]);
+    assert!(!said.contains('\x1b'), "{said:?}");
+}
+
+#[test]
+fn the_list_of_scenarios_needs_no_rights() {
+    let done = output(&mut kerno(&["chaos", "--list"]));
+    assert_eq!(done.status.code(), Some(0));
+    assert!(text(&done.stdout).contains("dns_high_latency"));
+}
+
+/// Runs it as a root that has lost these capabilities for good.
+fn without(capabilities: &'static [libc::c_ulong], arguments: &[&str]) -> Output {
+    let mut command = kerno(arguments);
+    let drop = move || {
+        for &capability in capabilities {
+            // SAFETY: a system call with plain numbers.
+            if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made.
+    unsafe { command.pre_exec(drop) };
+    let done = command.output();
+    done.expect("this test needs root, to take capabilities away")
+}
+
+/// One sentence on stderr, nothing on stdout.
+fn sentence(done: &Output) -> &str {
+    let said = text(&done.stderr);
+    assert_eq!(text(&done.stdout), "");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("kerno: "), "{said}");
+    said
+}
+
+#[test]
+fn root_missing_capabilities_are_named_in_one_sentence() {
+    let all: &[libc::c_ulong] = &[CAP_SYS_ADMIN, CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN];
+    for (command, code) in [
+        (&["watch"][..], 1),
+        (&["verify"], 1),
+        (&["doctor"], 1),
+        (&["doctor", "--exit-code"], 3),
+    ] {
+        let done = without(all, command);
+        assert_eq!(done.status.code(), Some(code), "{command:?}");
+        let said = sentence(&done);
+        for name in ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "sudo"] {
+            assert!(said.contains(name), "{command:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn root_only_the_capability_that_is_missing_is_named() {
+    let said_without = |capabilities| {
+        let done = without(capabilities, &["watch"]);
+        assert_eq!(done.status.code(), Some(1));
+        sentence(&done).to_owned()
+    };
+    let said = said_without(&[CAP_NET_ADMIN]);
+    assert!(said.contains("CAP_NET_ADMIN"), "{said}");
+    assert!(!said.contains("CAP_BPF"), "{said}");
+    let said = said_without(&[CAP_SYS_ADMIN, CAP_PERFMON]);
+    assert!(said.contains("CAP_PERFMON"), "{said}");
+    assert!(!said.contains("CAP_NET_ADMIN"), "{said}");
+}
