@@ -55,11 +55,3 @@ pub(crate) fn read_message(stream: &mut TcpStream) -> Vec<u8> {
     stream.read_exact(&mut message).expect("a message");
     message
 }
-
-/// What kerno calls the test itself: its first thread's name.
-pub(crate) fn own_comm() -> String {
-    std::fs::read_to_string("/proc/self/comm")
-        .expect("/proc/self/comm")
-        .trim_end()
-        .to_owned()
-}

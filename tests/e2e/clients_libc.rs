@@ -1,5 +1,6 @@
 //! Programs that look names up through their C library.
 
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,9 +14,11 @@ use crate::message;
 use crate::place::Place;
 use crate::process::finish;
 use crate::process::run;
+use crate::record::Record;
 use crate::site::CLIENT_V4;
 use crate::site::CLIENT_V6;
 use crate::site::SERVER_V4;
+use crate::site::SERVER_V4_TOO;
 use crate::site::SERVER_V6;
 use crate::site::Site;
 
@@ -46,64 +49,74 @@ fn root_python_asks_through_glibc() {
 }
 
 /// musl sends every question to every nameserver at once and takes the first
-/// answer. Both servers wait, so that all four are asked before one answers.
+/// answer.
 #[test]
 fn root_musl_asks_two_nameservers_at_once() {
+    fan_out([SERVER_V4, SERVER_V4_TOO]);
+}
+
+/// Then musl's one socket sends packets of both families.
+#[test]
+fn root_musl_asks_a_nameserver_of_each_family_at_once() {
+    fan_out([SERVER_V4, SERVER_V6]);
+}
+
+/// Both servers wait, so that all are asked before one answers.
+fn fan_out(servers: [IpAddr; 2]) {
     let mut site = Site::new();
     let program = compile(&site.client, &["musl-gcc", "-static"], "ask-musl");
-    let servers = [
-        SocketAddr::new(SERVER_V4, 53),
-        SocketAddr::new(SERVER_V6, 53),
-    ];
-    for (server, wait) in servers.iter().zip([60, 90]) {
-        fake_server::serve(&site.server, *server, move |query, _| {
+    for (server, wait) in servers.iter().zip([100, 150]) {
+        let address = SocketAddr::new(*server, 53);
+        fake_server::serve(&site.server, address, move |query, _| {
             Some((Duration::from_millis(wait), message::answer(query, 0)))
         });
     }
-    site.client
-        .resolv_conf(&format!("nameserver {SERVER_V4}\nnameserver {SERVER_V6}\n"));
+    let resolv_conf = servers
+        .map(|server| format!("nameserver {server}\n"))
+        .concat();
+    site.client.resolv_conf(&resolv_conf);
     let mut watch = site.watch(&[]);
     let name = site.name("fan-out");
     let client = finish(site.client.command(&program).arg(&name));
+    // The second server answers after the client has got what it wants.
     let mut records = watch.records(8);
     records.extend(site.records(&mut watch));
 
-    assert_eq!(records.len(), 8, "{records:#?}");
-    for kind in ["A", "AAAA"] {
-        let of_role = |role: &str| {
-            let mut outcomes: Vec<(&str, &str)> = records
-                .iter()
-                .filter(|r| r.role == role && r.kind.as_deref() == Some(kind))
-                .map(|r| {
-                    (
-                        if r.server.ip == SERVER_V4 {
-                            "first"
-                        } else {
-                            "second"
-                        },
-                        &*r.outcome,
-                    )
-                })
-                .collect();
-            outcomes.sort_unstable();
-            outcomes
+    let told = |role: &str, kind: &str, server: IpAddr| {
+        let fits = |r: &&Record| {
+            r.role == role && r.kind.as_deref() == Some(kind) && r.server.ip == server
         };
+        let outcomes: Vec<_> = records
+            .iter()
+            .filter(fits)
+            .map(|r| r.outcome.clone())
+            .collect();
+        outcomes.join(" ")
+    };
+    for kind in ["A", "AAAA"] {
+        assert_eq!(told("client", kind, servers[0]), "answered", "{records:#?}");
         assert_eq!(
-            of_role("client"),
-            [("first", "answered"), ("second", "superseded")]
+            told("client", kind, servers[1]),
+            "superseded",
+            "{records:#?}"
         );
-        assert_eq!(
-            of_role("server"),
-            [("first", "answered"), ("second", "answered")]
-        );
+        assert_eq!(told("server", kind, servers[0]), "answered", "{records:#?}");
+        assert_eq!(told("server", kind, servers[1]), "answered", "{records:#?}");
     }
+    assert_eq!(records.len(), 8, "{records:#?}");
     for record in records.iter().filter(|r| r.role == "client") {
+        let ip = if record.server.ip.is_ipv4() {
+            CLIENT_V4
+        } else {
+            CLIENT_V6
+        };
+        assert_eq!(record.client.ip, ip, "{record:#?}");
         assert_eq!(record.name.as_ref(), Some(&name), "{record:#?}");
         assert_eq!(
             record.attempt, 1,
             "each is the first to its server: {record:#?}"
         );
-        Side::client(&client, &site.client, CLIENT_V4).check(record);
+        Side::client(&client, &site.client, ip).check(record);
     }
 }
 

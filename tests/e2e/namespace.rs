@@ -32,7 +32,7 @@ impl Namespace {
         .join()
         .expect("the thread that makes a namespace");
         let namespace = Self { handle };
-        namespace.ip(&["link", "set", "lo", "up"]);
+        namespace.ip("link set lo up");
         namespace
     }
 
@@ -70,8 +70,8 @@ impl Namespace {
         })
     }
 
-    /// Joins two namespaces by a cable, 10.77.0.1 and fd77::1 at this end,
-    /// 10.77.0.2 and fd77::2 at the other.
+    /// Joins two namespaces by a cable: 10.77.0.1 and fd77::1 at this end,
+    /// 10.77.0.2, 10.77.0.3 and fd77::2 at the other.
     pub(crate) fn link(&self, other: &Self) {
         // iproute2 takes a path where it takes a namespace's name.
         let far = format!(
@@ -79,31 +79,25 @@ impl Namespace {
             std::process::id(),
             other.handle.as_raw_fd()
         );
-        self.ip(&[
-            "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", &far,
-        ]);
-        for (end, host) in [(self, 1), (other, 2)] {
-            end.ip(&[
-                "address",
-                "add",
-                &format!("10.77.0.{host}/24"),
-                "dev",
-                "cable",
-            ]);
-            // Without nodad the address is unusable for a second or two.
-            end.ip(&[
-                "address",
-                "add",
-                &format!("fd77::{host}/64"),
-                "dev",
-                "cable",
-                "nodad",
-            ]);
-            end.ip(&["link", "set", "cable", "up"]);
+        self.ip(&format!(
+            "link add cable type veth peer name cable netns {far}"
+        ));
+        // Without nodad an IPv6 address is unusable for a second or two.
+        let addresses = [
+            (self, "10.77.0.1/24"),
+            (self, "fd77::1/64 nodad"),
+            (other, "10.77.0.2/24"),
+            (other, "10.77.0.3/24"),
+            (other, "fd77::2/64 nodad"),
+        ];
+        for (end, address) in addresses {
+            end.ip(&format!("address add {address} dev cable"));
         }
+        self.ip("link set cable up");
+        other.ip("link set cable up");
     }
 
-    fn ip(&self, arguments: &[&str]) {
-        self.enter(|| run(Command::new("ip").args(arguments)));
+    fn ip(&self, arguments: &str) {
+        self.enter(|| run(Command::new("ip").args(arguments.split(' '))));
     }
 }

@@ -7,10 +7,10 @@ use std::thread;
 
 use crate::ask::connected;
 use crate::ask::dial;
-use crate::ask::own_comm;
 use crate::ask::unconnected;
 use crate::clients_libc::compile;
 use crate::exchange::Side;
+use crate::exchange::check_own;
 use crate::message;
 use crate::process::finish;
 use crate::record::Endpoint;
@@ -60,14 +60,7 @@ fn refused(ask: impl Fn(&Site, SocketAddr, &[u8]) -> u16) {
         assert_eq!(record.id, Some(815), "{record:#?}");
         assert_eq!(record.client, Endpoint { ip, port }, "{record:#?}");
         assert_eq!(record.server, Endpoint { ip: to, port: 53 }, "{record:#?}");
-        let comm = own_comm();
-        Side {
-            pid: std::process::id(),
-            comm: &comm,
-            place: &site.client,
-            ip,
-        }
-        .check(record);
+        check_own(record, &site.client);
     }
 }
 
@@ -148,14 +141,7 @@ fn root_a_tcp_connection_is_refused() {
         assert_eq!(record.id, None, "{record:#?}");
         assert_eq!(record.server, server.into(), "{record:#?}");
         assert_eq!(record.client.ip, ip, "{record:#?}");
-        let comm = own_comm();
-        Side {
-            pid: std::process::id(),
-            comm: &comm,
-            place: &site.client,
-            ip,
-        }
-        .check(record);
+        check_own(record, &site.client);
     }
 }
 

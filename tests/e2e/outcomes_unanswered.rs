@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::ask::connected;
-use crate::ask::own_comm;
 use crate::clients_libc::compile;
 use crate::exchange::Side;
+use crate::exchange::check_own;
 use crate::fake_server;
 use crate::message;
 use crate::process::finish;
@@ -53,15 +53,7 @@ fn root_a_query_without_an_answer_is_unanswered() {
         }
         let asking = of_role(&records, "client");
         assert_eq!(asking.len(), 1, "{records:#?}");
-        let comm = own_comm();
-        let pid = std::process::id();
-        Side {
-            pid,
-            comm: &comm,
-            place: &site.client,
-            ip: from,
-        }
-        .check(asking[0]);
+        check_own(asking[0], &site.client);
         let serving = of_role(&records, "server");
         assert_eq!(serving.len(), 1, "{records:#?}");
         assert_eq!(
