@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::ask::ask;
 use crate::ask::connected;
 use crate::fake_server;
+use crate::fake_server::at_once;
 use crate::message;
 use crate::process::finish;
 use crate::record::Record;
@@ -97,10 +98,10 @@ fn root_slower_than_is_about_the_time() {
     fake_server::serve(&site.server, server, |query, _| {
         let wait = match message::first_label(query).as_str() {
             "slow" => 400,
-            "silent" => return None,
+            "silent" => return Vec::new(),
             _ => 0,
         };
-        Some((Duration::from_millis(wait), message::answer(query, 0)))
+        vec![(Duration::from_millis(wait), message::answer(query, 0))]
     });
     let mut watch = site.watch(&["--slower-than", "300ms", "--timeout", "1s"]);
     let silent = message::query(1, &message::labels(&site.name("silent")), message::A);
@@ -121,9 +122,7 @@ fn root_port_replaces_53() {
     let site = Site::new();
     for port in [53, 5399, 5400] {
         let server = SocketAddr::new(SERVER_V4, port);
-        fake_server::serve(&site.server, server, |query, _| {
-            Some((Duration::ZERO, message::answer(query, 0)))
-        });
+        fake_server::serve(&site.server, server, |query, _| at_once(query));
     }
     let mut watch = site.watch(&["--port", "5399", "--port", "5400"]);
     for port in [53, 5399, 53, 5400] {

@@ -35,4 +35,5 @@ mod outcomes_late;
 mod outcomes_refused;
 mod outcomes_unanswered;
 mod rcodes;
+mod shapes;
 mod tcp;

@@ -9,6 +9,7 @@ use crate::clients_libc::compile;
 use crate::exchange::Side;
 use crate::exchange::check_own;
 use crate::fake_server;
+use crate::fake_server::at_once;
 use crate::message;
 use crate::process::finish;
 use crate::record::Endpoint;
@@ -99,7 +100,11 @@ fn root_a_query_sent_again_from_the_same_port_is_another_attempt() {
     let site = Site::new();
     let server = SocketAddr::new(SERVER_V4, 53);
     fake_server::serve(&site.server, server, |query, number| {
-        (number == 1).then(|| (Duration::from_millis(20), message::answer(query, 0)))
+        if number == 1 {
+            at_once(query)
+        } else {
+            Vec::new()
+        }
     });
     let mut watch = site.watch(&[]);
     let name = site.name("again");

@@ -40,7 +40,7 @@ fn root_rcodes_have_their_names() {
         if rcode > 15 {
             answer = message::with_extended_rcode(answer, rcode);
         }
-        Some((Duration::ZERO, answer))
+        vec![(Duration::ZERO, answer)]
     });
     let mut watch = site.watch(&[]);
     for (rcode, _) in RCODES {
