@@ -27,6 +27,10 @@ pub(crate) fn serve(
         for number in 0.. {
             let (len, client) = socket.recv_from(&mut query).expect("a query");
             for (wait, answer) in reply(&query[..len], number) {
+                if wait.is_zero() {
+                    let _refused = socket.send_to(&answer, client);
+                    continue;
+                }
                 let socket = socket.try_clone().expect("another handle of the socket");
                 thread::spawn(move || {
                     thread::sleep(wait);

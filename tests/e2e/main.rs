@@ -36,4 +36,5 @@ mod outcomes_refused;
 mod outcomes_unanswered;
 mod rcodes;
 mod shapes;
+mod slow_reader;
 mod tcp;

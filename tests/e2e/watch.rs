@@ -3,7 +3,6 @@
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
-use std::process::Command;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::sync::mpsc::Receiver;
@@ -32,19 +31,21 @@ pub(crate) struct Watch {
 impl Watch {
     /// Starts it on the host, and returns when it is attached.
     pub(crate) fn start(options: &[&str], mine: impl Fn(&Record) -> bool + 'static) -> Self {
-        let mut command = Place::host().command(binary());
-        command.arg("watch").args(options);
-        Self::of(&mut command, mine)
+        let mut watch = Self::unread(options, mine);
+        let stdout = watch.process.child.stdout.take().expect("piped");
+        watch.lines = read_lines(stdout);
+        watch
     }
 
-    /// Starts the given command, which runs a `kerno watch`.
-    pub(crate) fn of(command: &mut Command, mine: impl Fn(&Record) -> bool + 'static) -> Self {
+    /// The same, but nobody reads what it writes.
+    pub(crate) fn unread(options: &[&str], mine: impl Fn(&Record) -> bool + 'static) -> Self {
+        let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
+        command.arg("watch").args(options);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut process = Process::start(command);
-        let lines = read_lines(process.child.stdout.take().expect("piped"));
+        let mut process = Process::start(&mut command);
         let messages = read_lines(process.child.stderr.take().expect("piped"));
         let mut said = Vec::new();
         while said.last().is_none_or(|message| message != READY) {
@@ -55,7 +56,7 @@ impl Watch {
         }
         Self {
             process,
-            lines,
+            lines: mpsc::channel().1,
             messages,
             mine: Box::new(mine),
             seen: Vec::new(),
@@ -118,9 +119,4 @@ fn read_lines(stream: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     receiver
-}
-
-// TEMPORARY override while kerno itself is being written elsewhere.
-pub(crate) fn binary() -> String {
-    std::env::var("KERNO_E2E_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_kerno").to_owned())
 }
