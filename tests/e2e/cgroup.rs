@@ -1,0 +1,101 @@
+//! Control groups (version 2) of a test's own.
+
+use std::fs;
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::os::linux::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
+
+/// Removes the group once standard input ends: when the test lets go of it, and
+/// also when the test was killed. The last process may take a moment to leave,
+/// and a group without its folder is gone already.
+const JANITOR: &str = r#"
+read -r _
+for _ in $(seq 200); do
+    rmdir "$1" 2>/dev/null
+    [ -d "$1" ] || exit 0
+    sleep 0.05
+done
+exit 1
+"#;
+
+/// A control group, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    path: PathBuf,
+    janitor: Option<Child>,
+}
+
+impl Cgroup {
+    /// A new one, directly under the mount of version 2.
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = mount_point().join(format!("kerno-e2e-{}-{number}", std::process::id()));
+        let mut janitor = Command::new("sh");
+        janitor
+            .args(["-c", JANITOR, "janitor"])
+            .arg(&path)
+            .stdin(Stdio::piped());
+        // A group of its own: Ctrl-C at the terminal is not meant for it.
+        janitor.process_group(0);
+        let janitor = Some(janitor.spawn().expect("sh"));
+        fs::create_dir(&path).unwrap_or_else(|e| panic!("mkdir {}: {e}", path.display()));
+        Self { path, janitor }
+    }
+
+    /// The one that the test itself is in, and whatever it starts.
+    pub(crate) fn own() -> Self {
+        let groups = fs::read_to_string("/proc/self/cgroup").expect("/proc/self/cgroup");
+        let own = groups
+            .lines()
+            .find_map(|line| line.strip_prefix("0::/"))
+            .expect("cgroup v2");
+        Self {
+            path: mount_point().join(own),
+            janitor: None,
+        }
+    }
+
+    /// The id that `bpf_skb_cgroup_id` gives: the folder's inode.
+    pub(crate) fn id(&self) -> u64 {
+        fs::metadata(&self.path).expect("stat of a cgroup").st_ino()
+    }
+
+    /// Where a process writes `0` to join.
+    pub(crate) fn entrance(&self) -> File {
+        let path = self.path.join("cgroup.procs");
+        OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .expect("cgroup.procs")
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        if let Some(mut janitor) = self.janitor.take() {
+            drop(janitor.stdin.take());
+            let _status = janitor.wait();
+        }
+    }
+}
+
+/// Where version 2 is mounted; on a hybrid host that is not /sys/fs/cgroup.
+fn mount_point() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
+    let line = mounts
+        .lines()
+        .find(|line| line.contains(" - cgroup2 "))
+        .expect("cgroup v2 mounted");
+    // The fifth field, proc_pid_mountinfo(5).
+    Path::new(line.split(' ').nth(4).expect("a mount point")).to_owned()
+}

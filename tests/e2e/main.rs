@@ -1,0 +1,40 @@
+//! End-to-end tests: real clients ask real servers, and `kerno watch` must tell
+//! of every query, once for each role, what the client and the server know.
+//!
+//! All need root, and a test that cannot run fails. Each has network namespaces,
+//! cgroups, addresses and a DNS zone of its own, so they run in parallel. No
+//! packet leaves the machine: the servers answer from local data only, and the
+//! namespaces have no route out. `tests/README.md` says what must be installed.
+
+// What the tests run in and with.
+mod ask;
+mod cgroup;
+mod fake_server;
+mod message;
+mod namespace;
+mod place;
+mod process;
+mod resolved;
+mod site;
+mod unbound;
+
+// What they look at.
+mod exchange;
+mod record;
+mod watch;
+
+// The tests, a file for each theme.
+mod clients_libc;
+mod clients_stub;
+mod clients_tools;
+mod endings;
+mod filters;
+mod from_the_host;
+mod hostile;
+mod outcomes_late;
+mod outcomes_refused;
+mod outcomes_unanswered;
+mod rcodes;
+mod shapes;
+mod slow_reader;
+mod tcp;
