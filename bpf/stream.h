@@ -33,7 +33,6 @@ static __always_inline void fill_connection(struct dns_connection *c, struct dns
 	__builtin_memcpy(c->peer_ip, p->peer_ip, 16);
 	c->local_port = p->local_port;
 	c->peer_port = p->peer_port;
-	c->family = p->family;
 	c->last_ns = p->now;
 }
 
@@ -86,16 +85,15 @@ static __noinline int report_reset(struct dns_connection *c, struct dns_packet *
 	r->first_ns = c->connect_ns;
 	r->cookie = *cookie;
 	r->owner = c->owner;
-	__builtin_memcpy(r->local_ip, c->local_ip, 16);
 	r->local_port = c->local_port;
 	r->send.at_ns = c->connect_ns;
-	__builtin_memcpy(r->send.ip, c->peer_ip, 16);
-	r->send.port = c->peer_port;
+	__builtin_memcpy(r->send.local_ip, c->local_ip, 16);
+	__builtin_memcpy(r->send.peer_ip, c->peer_ip, 16);
+	r->send.peer_port = c->peer_port;
 	r->send.attempt = 1;
 	r->kind = refused ? DNS_CONNECT_REFUSED : DNS_SOCKET_ERROR;
 	r->role = DNS_ROLE_CLIENT;
 	r->transport = IPPROTO_TCP;
-	r->family = c->family;
 	r->error = refused ? ECONNREFUSED : ECONNRESET;
 	bpf_ringbuf_submit(s, wake_flags());
 	return 0;
