@@ -150,7 +150,7 @@ struct dns_packet {
 	__u16 id;
 	__u16 flags;
 	__u16 answers;
-	__u8 only_additional; /* no answer and no authority records, but others */
+	__u8 only_additional; /* a question and additional records, nothing else */
 	__u8 tcp_flags;
 	__u8 is_ipv4;
 	__u8 transport;

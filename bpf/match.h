@@ -69,7 +69,7 @@ static __always_inline int parse_message(struct __sk_buff *skb, struct dns_packe
 	p->id = bpf_ntohs(h.id);
 	p->flags = flags;
 	p->answers = bpf_ntohs(h.answers);
-	p->only_additional = !h.answers && !h.authorities && h.additionals;
+	p->only_additional = h.questions && !h.answers && !h.authorities && h.additionals;
 	return 1;
 }
 
@@ -154,7 +154,9 @@ static __always_inline void fill_answerer(struct dns_record *r, struct dns_key *
 
 /* Of an error answer that carries nothing but EDNS, the echo of the question is
  * taken with the OPT record behind it, which holds the upper bits of the rcode
- * (RFC 6891 section 6.1.3); else the question stays as it was sent.
+ * (RFC 6891 section 6.1.3); else the question stays as it was sent. Options may
+ * be cut off (BADCOOKIE has up to 40 octets of them): the fixed part fits,
+ * because the query had an OPT record too.
  */
 static __always_inline void fill_answer(struct __sk_buff *skb, struct dns_record *r,
 					struct dns_key *key, struct dns_packet *p, __u8 *question, const __u32 room)
@@ -165,7 +167,7 @@ static __always_inline void fill_answer(struct __sk_buff *skb, struct dns_record
 	r->answers = p->answers;
 	if (r->role == DNS_ROLE_SERVER)
 		fill_answerer(r, key, p);
-	if (p->only_additional && question_len(p) <= room) {
+	if (p->only_additional) {
 		r->question_len = load_question(skb, p, question, room);
 		r->echoed = 1;
 	}

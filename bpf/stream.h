@@ -171,9 +171,8 @@ static __always_inline void read_body(struct __sk_buff *skb, struct dns_packet *
 	dns_tcp_message(skb, p->egress);
 }
 
-/* Up to the end of one message. */
-static __always_inline void read_step(struct __sk_buff *skb, struct dns_packet *p,
-				      struct dns_stream *s)
+/* Passes over what this segment has of the current message. */
+static __always_inline void pass_over(struct dns_packet *p, struct dns_stream *s)
 {
 	__u32 rest = p->payload_len - s->at;
 
@@ -181,6 +180,13 @@ static __always_inline void read_step(struct __sk_buff *skb, struct dns_packet *
 		rest = s->skip;
 	s->skip -= rest;
 	s->at += rest;
+}
+
+/* Up to the beginning of the next message's body. */
+static __always_inline void read_step(struct __sk_buff *skb, struct dns_packet *p,
+				      struct dns_stream *s)
+{
+	pass_over(p, s);
 	if (s->at < p->payload_len && s->have < 2)
 		read_prefix(skb, p, s);
 	if (s->at < p->payload_len && s->have < 2)
@@ -201,6 +207,7 @@ static __noinline int read_segment(struct __sk_buff *skb, struct dns_packet *p,
 			return 0;
 		read_step(skb, p, s);
 	}
+	pass_over(p, s);
 	if (s->at < p->payload_len) {
 		/* Where the next message begins is not known any more. */
 		count(DNS_COUNT_TCP_CROWDED, 1);

@@ -26,8 +26,8 @@ const IDLE: Duration = Duration::from_secs(600);
 /// A query in flight: copied from the kernel, which may have moved on since.
 #[derive(Clone, Copy)]
 pub struct InFlight {
-    key: dns_key,
-    query: dns_query,
+    pub(super) key: dns_key,
+    pub(super) query: dns_query,
 }
 
 impl InFlight {
@@ -87,7 +87,7 @@ impl InFlight {
     }
 
     /// One attempt for each server that was asked, ended as unanswered.
-    fn give_up(&self, now_ns: u64) -> Vec<Attempt> {
+    pub(super) fn give_up(&self, now_ns: u64) -> Vec<Attempt> {
         let key = &self.key;
         let query = &self.query;
         self.sends()
