@@ -69,11 +69,15 @@ struct dns_owner {
 	__u8 comm[16];
 };
 
-/* One server that was asked. */
+/* One server that was asked, and from which address: a socket that is not
+ * connected may use another one for each. All addresses are IPv6, an IPv4 one is
+ * IPv4-mapped (RFC 4291 section 2.5.5.2).
+ */
 struct dns_send {
 	__u64 at_ns;
-	__u8 ip[16];
-	__u16 port;
+	__u8 local_ip[16];
+	__u8 peer_ip[16];
+	__u16 peer_port;
 	__u16 attempt;
 	__u32 pad;
 };
@@ -82,14 +86,12 @@ struct dns_send {
 struct dns_query {
 	__u64 first_ns;
 	struct dns_owner owner;
-	__u8 local_ip[16];
 	struct dns_send sends[DNS_SERVERS_MAX];
 	__u16 message_bytes;
 	__u16 question_len; /* bytes of question[] that are filled */
-	__u8 family;
 	__u8 nsends;
 	__u8 ready; /* 0 while the entry is being filled: not to be swept */
-	__u8 ended; /* bit i: sends[i] ends with the record being written */
+	__u16 pad;
 	__u8 question[DNS_QUESTION_MAX]; /* the message from its 13th octet on */
 	__u32 pad2;
 };
@@ -103,7 +105,6 @@ struct dns_record {
 	__u64 cookie;
 	struct dns_owner owner;
 	struct dns_send send; /* the one that was answered, or the first */
-	__u8 local_ip[16];
 	__u16 local_port;
 	__u16 id;
 	__u16 query_bytes;
@@ -114,9 +115,8 @@ struct dns_record {
 	__u8 kind; /* enum dns_kind */
 	__u8 role;
 	__u8 transport;
-	__u8 family; /* 4 or 6 */
 	__u8 echoed; /* the question is the answer's echo, with what follows it */
-	__u8 ended;  /* bit i: sends[i] of the full record has ended */
+	__u16 pad;
 	__s32 error; /* errno of DNS_SOCKET_ERROR and DNS_CONNECT_REFUSED */
 };
 
@@ -150,9 +150,9 @@ struct dns_packet {
 	__u16 id;
 	__u16 flags;
 	__u16 answers;
-	__u8 only_additional; /* no answer and no authority records, but others */
+	__u8 only_additional; /* a question and additional records, nothing else */
 	__u8 tcp_flags;
-	__u8 family;
+	__u8 is_ipv4;
 	__u8 transport;
 	__u8 egress;
 	__u8 peer_is_dns; /* the peer's port is a DNS port */
@@ -181,9 +181,7 @@ struct dns_connection {
 	__u8 peer_ip[16];
 	__u16 local_port;
 	__u16 peer_port;
-	__u8 family;
-	__u8 fins; /* bit 0: ours, bit 1: the peer's */
-	__u16 pad;
+	__u32 fins; /* bit 0: ours, bit 1: the peer's */
 	struct dns_stream streams[2]; /* by direction: ingress, egress */
 };
 
@@ -196,16 +194,16 @@ struct dns_config {
 
 _Static_assert(sizeof(struct dns_key) == 32, "dns_key");
 _Static_assert(sizeof(struct dns_owner) == 32, "dns_owner");
-_Static_assert(sizeof(struct dns_send) == 32, "dns_send");
-_Static_assert(sizeof(struct dns_query) == 424, "dns_query");
+_Static_assert(sizeof(struct dns_send) == 48, "dns_send");
+_Static_assert(sizeof(struct dns_query) == 456, "dns_query");
 _Static_assert(sizeof(struct dns_record) == 128, "dns_record");
 _Static_assert(sizeof(struct dns_short_record) == 192, "dns_short_record");
-_Static_assert(sizeof(struct dns_full_record) == 488, "dns_full_record");
+_Static_assert(sizeof(struct dns_full_record) == 536, "dns_full_record");
 _Static_assert(sizeof(struct dns_packet) == 80, "dns_packet");
 _Static_assert(sizeof(struct dns_stream) == 104, "dns_stream");
 _Static_assert(sizeof(struct dns_connection) == 296, "dns_connection");
 _Static_assert(sizeof(struct dns_config) == 24, "dns_config");
-_Static_assert(__builtin_offsetof(struct dns_query, question) == 160, "question");
+_Static_assert(__builtin_offsetof(struct dns_query, question) == 192, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");
 _Static_assert(__builtin_offsetof(struct dns_record, kind) == 118, "kind");
 _Static_assert(__builtin_offsetof(struct dns_full_record, sends) == 392, "sends");

@@ -44,6 +44,18 @@ static __always_inline void report_socket_error(struct sock *sk)
 	bpf_ringbuf_submit(s, wake_flags());
 }
 
+static __always_inline void read_destination(__u8 *to, unsigned char *ip, int version)
+{
+	__be32 addr = 0;
+
+	if (version != 4) {
+		bpf_probe_read_kernel(to, 16, ip + 24);
+		return;
+	}
+	bpf_probe_read_kernel(&addr, sizeof(addr), ip + 16);
+	map_ipv4(to, addr);
+}
+
 /* A UDP query without a receiver. Its client is another socket, perhaps in
  * another namespace and behind NAT: id, question and ports are what is known.
  */
@@ -82,8 +94,9 @@ static __always_inline void report_no_socket(struct sk_buff *skb)
 	r->end_ns = bpf_ktime_get_ns();
 	r->kind = DNS_NO_SOCKET;
 	r->transport = IPPROTO_UDP;
-	r->family = version >> 4;
+	read_destination(r->send.peer_ip, ip, version >> 4);
 	r->local_port = bpf_ntohs(ports[0]);
+	r->send.peer_port = bpf_ntohs(ports[1]);
 	r->id = bpf_ntohs(h.id);
 	len = tail - question;
 	if (len > DNS_QUESTION_MAX)

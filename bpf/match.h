@@ -69,7 +69,7 @@ static __always_inline int parse_message(struct __sk_buff *skb, struct dns_packe
 	p->id = bpf_ntohs(h.id);
 	p->flags = flags;
 	p->answers = bpf_ntohs(h.answers);
-	p->only_additional = !h.answers && !h.authorities && h.additionals;
+	p->only_additional = h.questions && !h.answers && !h.authorities && h.additionals;
 	return 1;
 }
 
@@ -122,7 +122,6 @@ static __always_inline void fill_record(struct dns_record *r, struct dns_query *
 	r->cookie = key->cookie;
 	r->owner = q->owner;
 	r->send = q->sends[which < DNS_SERVERS_MAX ? which : 0];
-	__builtin_memcpy(r->local_ip, q->local_ip, 16);
 	r->local_port = key->local_port;
 	r->id = key->id;
 	r->query_bytes = q->message_bytes;
@@ -133,9 +132,8 @@ static __always_inline void fill_record(struct dns_record *r, struct dns_query *
 	r->kind = DNS_RESENT;
 	r->role = key->role;
 	r->transport = key->transport;
-	r->family = q->family;
 	r->echoed = 0;
-	r->ended = q->ended;
+	r->pad = 0;
 	r->error = 0;
 }
 
@@ -156,7 +154,9 @@ static __always_inline void fill_answerer(struct dns_record *r, struct dns_key *
 
 /* Of an error answer that carries nothing but EDNS, the echo of the question is
  * taken with the OPT record behind it, which holds the upper bits of the rcode
- * (RFC 6891 section 6.1.3); else the question stays as it was sent.
+ * (RFC 6891 section 6.1.3); else the question stays as it was sent. Options may
+ * be cut off (BADCOOKIE has up to 40 octets of them): the fixed part fits,
+ * because the query had an OPT record too.
  */
 static __always_inline void fill_answer(struct __sk_buff *skb, struct dns_record *r,
 					struct dns_key *key, struct dns_packet *p, __u8 *question, const __u32 room)
@@ -167,7 +167,7 @@ static __always_inline void fill_answer(struct __sk_buff *skb, struct dns_record
 	r->answers = p->answers;
 	if (r->role == DNS_ROLE_SERVER)
 		fill_answerer(r, key, p);
-	if (p->only_additional && question_len(p) <= room) {
+	if (p->only_additional) {
 		r->question_len = load_question(skb, p, question, room);
 		r->echoed = 1;
 	}
@@ -179,15 +179,15 @@ static __always_inline int claim(struct dns_key *key)
 	return !bpf_map_delete_elem(&dns_inflight, key);
 }
 
-static __always_inline int conclude_lost(struct dns_key *key, __u32 ended)
+static __always_inline int conclude_lost(struct dns_key *key, __u32 nsends)
 {
 	if (!claim(key))
 		return 0;
-	count(DNS_COUNT_RING_FULL, (ended & 1) + (ended >> 1 & 1) + (ended >> 2 & 1));
+	count(DNS_COUNT_RING_FULL, nsends);
 	return 1;
 }
 
-/* Reports the sends in q->ended. `which` is the one that the packet answers, or
+/* Reports all sends of the entry. `which` is the one that the packet answers, or
  * NOT_ANSWERED. Returns 0 if somebody else has claimed the entry.
  */
 static __noinline int conclude_short(struct __sk_buff *skb, struct dns_key *key,
@@ -196,7 +196,7 @@ static __noinline int conclude_short(struct __sk_buff *skb, struct dns_key *key,
 	struct dns_short_record *s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
 
 	if (!s)
-		return conclude_lost(key, q->ended);
+		return conclude_lost(key, q->nsends);
 	fill_record(&s->record, q, key, p, 0);
 	__builtin_memcpy(s->question, q->question, sizeof(s->question));
 	if (which != NOT_ANSWERED)
@@ -215,7 +215,7 @@ static __noinline int conclude_full(struct __sk_buff *skb, struct dns_key *key,
 	struct dns_full_record *f = bpf_ringbuf_reserve(&dns_events, sizeof(*f), 0);
 
 	if (!f)
-		return conclude_lost(key, q->ended);
+		return conclude_lost(key, q->nsends);
 	fill_record(&f->record, q, key, p, which);
 	__builtin_memcpy(f->question, q->question, sizeof(f->question));
 	f->nsends = q->nsends;
@@ -254,10 +254,10 @@ static __noinline int report_stray(struct __sk_buff *skb, struct dns_key *key, s
 	r = &s->record;
 	r->end_ns = p->now;
 	r->cookie = key->cookie;
-	__builtin_memcpy(r->local_ip, p->local_ip, 16);
 	r->local_port = p->local_port;
-	__builtin_memcpy(r->send.ip, p->peer_ip, 16);
-	r->send.port = p->peer_port;
+	__builtin_memcpy(r->send.local_ip, p->local_ip, 16);
+	__builtin_memcpy(r->send.peer_ip, p->peer_ip, 16);
+	r->send.peer_port = p->peer_port;
 	r->id = p->id;
 	r->answer_bytes = p->message_len;
 	r->flags = p->flags;
@@ -265,7 +265,6 @@ static __noinline int report_stray(struct __sk_buff *skb, struct dns_key *key, s
 	r->kind = DNS_STRAY;
 	r->role = key->role;
 	r->transport = p->transport;
-	r->family = p->family;
 	r->echoed = 1;
 	r->question_len = load_question(skb, p, s->question, sizeof(s->question));
 	bpf_ringbuf_submit(s, wake_flags());
@@ -274,10 +273,10 @@ static __noinline int report_stray(struct __sk_buff *skb, struct dns_key *key, s
 
 static __always_inline int same_peer(struct dns_send *send, struct dns_packet *p)
 {
-	__u32 *a = (__u32 *)send->ip;
+	__u32 *a = (__u32 *)send->peer_ip;
 	__u32 *b = (__u32 *)p->peer_ip;
 
-	return send->port == p->peer_port && a[0] == b[0] && a[1] == b[1] && a[2] == b[2] &&
+	return send->peer_port == p->peer_port && a[0] == b[0] && a[1] == b[1] && a[2] == b[2] &&
 	       a[3] == b[3];
 }
 
@@ -299,7 +298,6 @@ static __noinline int on_answer(struct __sk_buff *skb, struct dns_packet *p)
 		which = 1;
 	if (q->nsends > 2 && same_peer(&q->sends[2], p))
 		which = 2;
-	q->ended = (1 << q->nsends) - 1;
 	return conclude(skb, &key, q, p, which);
 }
 
@@ -363,7 +361,6 @@ static __noinline int displace(struct __sk_buff *skb, struct dns_key *key,
 		stay->n = q->nsends;
 		mine = claim(key);
 	} else {
-		q->ended = (1 << q->nsends) - 1;
 		attempt = stay->same ? attempt + 1 : 1;
 		mine = conclude(skb, key, q, p, NOT_ANSWERED);
 	}
@@ -401,8 +398,9 @@ static __always_inline void fill_sends(struct dns_query *q, struct dns_packet *p
 	q->sends[0] = stay->sends[0];
 	q->sends[1] = stay->sends[1];
 	q->sends[n].at_ns = p->now;
-	__builtin_memcpy(q->sends[n].ip, p->peer_ip, 16);
-	q->sends[n].port = p->peer_port;
+	__builtin_memcpy(q->sends[n].local_ip, p->local_ip, 16);
+	__builtin_memcpy(q->sends[n].peer_ip, p->peer_ip, 16);
+	q->sends[n].peer_port = p->peer_port;
 	q->sends[n].attempt = attempt;
 	q->nsends = n + 1;
 }
@@ -439,9 +437,7 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 	}
 	q->first_ns = stay.first_ns;
 	fill_query_owner(q, skb, &key);
-	__builtin_memcpy(q->local_ip, p->local_ip, 16);
 	q->message_bytes = p->message_len;
-	q->family = p->family;
 	q->question_len = load_question(skb, p, q->question, DNS_QUESTION_MAX);
 	fill_sends(q, p, &stay, attempt);
 	barrier();

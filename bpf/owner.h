@@ -53,7 +53,7 @@ static __always_inline void prefer_connected_peer(struct __sk_buff *skb, struct 
 	if (!sk || !sk->dst_port)
 		return;
 	p->peer_port = bpf_ntohs(sk->dst_port);
-	if (p->family == 4) {
+	if (p->is_ipv4) {
 		map_ipv4(p->peer_ip, sk->dst_ip4);
 	} else {
 		__u32 *words = (__u32 *)p->peer_ip;

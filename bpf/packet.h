@@ -84,10 +84,9 @@ static __always_inline void map_ipv4(__u8 *ip, __be32 addr)
 {
 	__u32 *words = (__u32 *)ip;
 
-	/* An IPv4 address stands in the last four octets; `family` tells. */
 	words[0] = 0;
 	words[1] = 0;
-	words[2] = 0;
+	words[2] = bpf_htonl(0xffff); /* RFC 4291 section 2.5.5.2 */
 	words[3] = addr;
 }
 
@@ -100,7 +99,7 @@ static __always_inline __u32 transport_of_ipv4(struct __sk_buff *skb, struct dns
 		return 0;
 	if (ip.fragment & bpf_htons(0x1fff))
 		return 0;
-	p->family = 4;
+	p->is_ipv4 = 1;
 	p->transport = ip.protocol;
 	map_ipv4(p->egress ? p->local_ip : p->peer_ip, ip.source);
 	map_ipv4(p->egress ? p->peer_ip : p->local_ip, ip.destination);
@@ -116,7 +115,6 @@ static __always_inline __u32 transport_of_ipv6(struct __sk_buff *skb, struct dns
 
 	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
 		return 0;
-	p->family = 6;
 	__builtin_memcpy(p->egress ? p->local_ip : p->peer_ip, ip.source, 16);
 	__builtin_memcpy(p->egress ? p->peer_ip : p->local_ip, ip.destination, 16);
 	next = ip.next_header;

@@ -33,7 +33,6 @@ static __always_inline void fill_connection(struct dns_connection *c, struct dns
 	__builtin_memcpy(c->peer_ip, p->peer_ip, 16);
 	c->local_port = p->local_port;
 	c->peer_port = p->peer_port;
-	c->family = p->family;
 	c->last_ns = p->now;
 }
 
@@ -86,16 +85,15 @@ static __noinline int report_reset(struct dns_connection *c, struct dns_packet *
 	r->first_ns = c->connect_ns;
 	r->cookie = *cookie;
 	r->owner = c->owner;
-	__builtin_memcpy(r->local_ip, c->local_ip, 16);
 	r->local_port = c->local_port;
 	r->send.at_ns = c->connect_ns;
-	__builtin_memcpy(r->send.ip, c->peer_ip, 16);
-	r->send.port = c->peer_port;
+	__builtin_memcpy(r->send.local_ip, c->local_ip, 16);
+	__builtin_memcpy(r->send.peer_ip, c->peer_ip, 16);
+	r->send.peer_port = c->peer_port;
 	r->send.attempt = 1;
 	r->kind = refused ? DNS_CONNECT_REFUSED : DNS_SOCKET_ERROR;
 	r->role = DNS_ROLE_CLIENT;
 	r->transport = IPPROTO_TCP;
-	r->family = c->family;
 	r->error = refused ? ECONNREFUSED : ECONNRESET;
 	bpf_ringbuf_submit(s, wake_flags());
 	return 0;
@@ -173,9 +171,8 @@ static __always_inline void read_body(struct __sk_buff *skb, struct dns_packet *
 	dns_tcp_message(skb, p->egress);
 }
 
-/* Up to the end of one message. */
-static __always_inline void read_step(struct __sk_buff *skb, struct dns_packet *p,
-				      struct dns_stream *s)
+/* Passes over what this segment has of the current message. */
+static __always_inline void pass_over(struct dns_packet *p, struct dns_stream *s)
 {
 	__u32 rest = p->payload_len - s->at;
 
@@ -183,6 +180,13 @@ static __always_inline void read_step(struct __sk_buff *skb, struct dns_packet *
 		rest = s->skip;
 	s->skip -= rest;
 	s->at += rest;
+}
+
+/* Up to the beginning of the next message's body. */
+static __always_inline void read_step(struct __sk_buff *skb, struct dns_packet *p,
+				      struct dns_stream *s)
+{
+	pass_over(p, s);
 	if (s->at < p->payload_len && s->have < 2)
 		read_prefix(skb, p, s);
 	if (s->at < p->payload_len && s->have < 2)
@@ -203,6 +207,7 @@ static __noinline int read_segment(struct __sk_buff *skb, struct dns_packet *p,
 			return 0;
 		read_step(skb, p, s);
 	}
+	pass_over(p, s);
 	if (s->at < p->payload_len) {
 		/* Where the next message begins is not known any more. */
 		count(DNS_COUNT_TCP_CROWDED, 1);

@@ -6,7 +6,6 @@
 pub mod names;
 mod question;
 
-use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -202,15 +201,5 @@ impl Attempt {
     /// Query seen leaving to answer seen arriving; `None` without an answer.
     pub fn latency(&self) -> Option<Duration> {
         self.answer.map(|_| self.elapsed())
-    }
-}
-
-/// The last 16 bytes form an address of the family; IPv4 stands in the last
-/// four of them, and an IPv4-mapped address is shown as the IPv4 that it is.
-pub fn ip_of(family: u8, bytes: [u8; 16]) -> IpAddr {
-    if family == 4 {
-        IpAddr::from([bytes[12], bytes[13], bytes[14], bytes[15]])
-    } else {
-        IpAddr::from(bytes).to_canonical()
     }
 }

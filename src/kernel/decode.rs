@@ -19,7 +19,6 @@ use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
-use crate::attempt::ip_of;
 
 /// TC bit of the header, RFC 1035 section 4.1.1.
 const FLAG_TC: u16 = 0x0200;
@@ -84,6 +83,8 @@ pub enum NoticeKind {
     NoSocket {
         /// The client's port, as seen where the query arrived.
         client_port: u16,
+        /// Where it arrived.
+        server: SocketAddr,
         /// DNS message id.
         id: u16,
         /// The message from the question on.
@@ -138,7 +139,7 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
             role: role(record.role),
             transport: transport(record.transport),
             local_port: record.local_port,
-            peer: address(record.family, record.send.ip, record.send.port),
+            peer: address(record.send.peer_ip, record.send.peer_port),
             id: record.id,
             answer: answer(record, sized.question),
             question: RawQuestion::new(sized.question),
@@ -154,6 +155,7 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
             at_ns: record.end_ns,
             kind: NoticeKind::NoSocket {
                 client_port: record.local_port,
+                server: address(record.send.peer_ip, record.send.peer_port),
                 id: record.id,
                 question: RawQuestion::new(sized.question),
             },
@@ -168,23 +170,20 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
 fn ended<'a>(sized: &'a Sized<'_>) -> impl Iterator<Item = Attempt> + 'a {
     let record = sized.record;
     let has_answer = dns_kind(u32::from(record.kind)) == dns_kind::DNS_ANSWERED;
-    let ending = sized.sends.iter().enumerate();
-    ending
-        .filter(|(index, _)| record.ended >> index & 1 == 1)
-        .map(move |(index, send)| {
-            let outcome = match has_answer {
-                true if index == sized.answered => Outcome::Answered,
-                true => Outcome::Superseded,
-                false => Outcome::Unanswered,
-            };
-            Attempt {
-                outcome,
-                id: Some(record.id),
-                answer: (outcome == Outcome::Answered).then(|| answer(record, sized.question)),
-                question: RawQuestion::new(sized.question),
-                ..attempt(record, send)
-            }
-        })
+    sized.sends.iter().enumerate().map(move |(index, send)| {
+        let outcome = match has_answer {
+            true if index == sized.answered => Outcome::Answered,
+            true => Outcome::Superseded,
+            false => Outcome::Unanswered,
+        };
+        Attempt {
+            outcome,
+            id: Some(record.id),
+            answer: (outcome == Outcome::Answered).then(|| answer(record, sized.question)),
+            question: RawQuestion::new(sized.question),
+            ..attempt(record, send)
+        }
+    })
 }
 
 /// A TCP connection for a query that never got its message out.
@@ -208,8 +207,8 @@ fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
         first_ns: record.first_ns,
         cookie: record.cookie,
         owner: owner(&record.owner),
-        local: address(record.family, record.local_ip, record.local_port),
-        peer: address(record.family, send.ip, send.port),
+        local: address(send.local_ip, record.local_port),
+        peer: address(send.peer_ip, send.peer_port),
         id: None,
         number: send.attempt,
         query_bytes: record.query_bytes,
@@ -265,9 +264,9 @@ pub(super) fn transport(protocol: u8) -> Transport {
     }
 }
 
-pub(super) fn address(family: u8, ip: [u8; 16], port: u16) -> SocketAddr {
-    let ip: IpAddr = ip_of(family, ip);
-    SocketAddr::new(ip, port)
+/// An IPv4-mapped address is shown as the IPv4 address that it is.
+pub(super) fn address(ip: [u8; 16], port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::from(ip).to_canonical(), port)
 }
 
 pub(super) fn owner(owner: &dns_owner) -> Owner {

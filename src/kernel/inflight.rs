@@ -26,8 +26,8 @@ const IDLE: Duration = Duration::from_secs(600);
 /// A query in flight: copied from the kernel, which may have moved on since.
 #[derive(Clone, Copy)]
 pub struct InFlight {
-    key: dns_key,
-    query: dns_query,
+    pub(super) key: dns_key,
+    pub(super) query: dns_query,
 }
 
 impl InFlight {
@@ -71,6 +71,12 @@ impl InFlight {
             .unwrap_or(0)
     }
 
+    /// The servers that were asked.
+    pub fn servers(&self) -> impl ExactSizeIterator<Item = SocketAddr> {
+        let sends = self.sends().iter();
+        sends.map(|send| decode::address(send.peer_ip, send.peer_port))
+    }
+
     /// Attempts that the entry stands for.
     pub(super) fn servers_asked(&self) -> u64 {
         self.sends().len() as u64
@@ -81,7 +87,7 @@ impl InFlight {
     }
 
     /// One attempt for each server that was asked, ended as unanswered.
-    fn give_up(&self, now_ns: u64) -> Vec<Attempt> {
+    pub(super) fn give_up(&self, now_ns: u64) -> Vec<Attempt> {
         let key = &self.key;
         let query = &self.query;
         self.sends()
@@ -95,8 +101,8 @@ impl InFlight {
                 first_ns: query.first_ns,
                 cookie: key.cookie,
                 owner: decode::owner(&query.owner),
-                local: decode::address(query.family, query.local_ip, key.local_port),
-                peer: decode::address(query.family, send.ip, send.port),
+                local: decode::address(send.local_ip, key.local_port),
+                peer: decode::address(send.peer_ip, send.peer_port),
                 id: Some(key.id),
                 number: send.attempt,
                 query_bytes: query.message_bytes,
@@ -191,7 +197,7 @@ pub(super) fn sweep_connections(
 }
 
 fn never_accepted(cookie: u64, c: &dns_connection, now_ns: u64) -> Attempt {
-    let peer: SocketAddr = decode::address(c.family, c.peer_ip, c.peer_port);
+    let peer: SocketAddr = decode::address(c.peer_ip, c.peer_port);
     Attempt {
         role: Role::Client,
         outcome: Outcome::Unanswered,
@@ -201,7 +207,7 @@ fn never_accepted(cookie: u64, c: &dns_connection, now_ns: u64) -> Attempt {
         first_ns: c.connect_ns,
         cookie,
         owner: decode::owner(&c.owner),
-        local: decode::address(c.family, c.local_ip, c.local_port),
+        local: decode::address(c.local_ip, c.local_port),
         peer,
         id: None,
         number: 1,

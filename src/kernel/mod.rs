@@ -14,6 +14,8 @@ mod inflight;
 mod load;
 mod log;
 mod poller;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 #[allow(

@@ -24,12 +24,12 @@ pub(super) const IPPROTO_TCP: u8 = 6;
 
 // bpf/dns_monitor.h asserts the same.
 const _: () = assert!(size_of::<dns_key>() == 32);
-const _: () = assert!(size_of::<dns_query>() == 424);
+const _: () = assert!(size_of::<dns_query>() == 456);
 const _: () = assert!(size_of::<dns_record>() == 128);
 const _: () = assert!(size_of::<dns_short_record>() == 192);
-const _: () = assert!(size_of::<dns_full_record>() == 488);
+const _: () = assert!(size_of::<dns_full_record>() == 536);
 const _: () = assert!(size_of::<dns_connection>() == 296);
-const _: () = assert!(offset_of!(dns_query, question) == 160);
+const _: () = assert!(offset_of!(dns_query, question) == 192);
 const _: () = assert!(offset_of!(dns_record, owner) == 24);
 const _: () = assert!(offset_of!(dns_record, kind) == 118);
 const _: () = assert!(offset_of!(dns_full_record, sends) == 392);

@@ -31,25 +31,25 @@ impl Tracker {
     pub fn event(&mut self, event: Event, ended: &mut Vec<Attempt>) {
         match event {
             Event::Ended(attempt) => {
-                let failure = match attempt.outcome {
-                    Outcome::Unanswered => self.notices.failure_of_attempt(&attempt),
-                    _ => None,
-                };
-                self.ended(attempt, failure, ended);
+                self.ended(attempt, None, ended);
             }
             Event::Stray(stray) => self.stray(&stray, ended),
             Event::Notice(notice) => self.notices.add(notice),
         }
     }
 
-    /// An attempt has ended; with a `failure` it was refused, whatever it
-    /// looked like.
+    /// An attempt has ended. With a `failure`, the one given or one that the
+    /// kernel has told of, it was refused, whatever it looked like.
     pub fn ended(
         &mut self,
         mut attempt: Attempt,
         failure: Option<Failure>,
         ended: &mut Vec<Attempt>,
     ) {
+        let failure = failure.or_else(|| match attempt.outcome {
+            Outcome::Unanswered | Outcome::Superseded => self.notices.failure_of_attempt(&attempt),
+            _ => None,
+        });
         if let Some(failure) = failure {
             attempt.outcome = Outcome::Refused;
             attempt.end_ns = failure.at_ns;
@@ -63,7 +63,7 @@ impl Tracker {
     }
 
     /// Why a query in flight has failed already, if the kernel has told.
-    pub fn failure_of(&self, query: &InFlight) -> Option<Failure> {
+    pub fn failure_of(&mut self, query: &InFlight) -> Option<Failure> {
         self.notices.failure_of_query(query)
     }
 

@@ -1,6 +1,7 @@
 //! Failures that the kernel tells of without naming the query by its key.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::attempt::Attempt;
@@ -12,24 +13,13 @@ use crate::kernel::InFlight;
 use crate::kernel::Notice;
 use crate::kernel::NoticeKind;
 
-/// A notice is joined by the sweep that follows it, or by a resend record that
-/// is right behind it in the ring buffer.
-const KEPT: Duration = Duration::from_secs(1);
-/// A flood of them (a closed port under load) must not make the sweep slow; the
-/// queries without a notice end as unanswered.
+/// A notice is joined by the sweep that follows it or by a record that is right
+/// behind it in the ring buffer. One of several servers that were asked at once
+/// is joined when the question ends, after the longest timeout at the latest.
+const KEPT: Duration = Duration::from_secs(61);
+/// A flood of them (a closed port under load) is bounded; the queries without a
+/// notice end as unanswered.
 const KEPT_MAX: usize = 4096;
-
-/// Indexed by what the query shares with them: a closed port under load makes
-/// one notice for each query.
-#[derive(Debug, Default)]
-pub(super) struct Notices {
-    /// By socket cookie: when, and the errno value.
-    errors: HashMap<u64, (u64, i32)>,
-    /// By the client's port and the DNS id: when, and the message from its
-    /// question on.
-    no_socket: HashMap<(u16, u16), (u64, RawQuestion)>,
-    fresh: bool,
-}
 
 /// Why and when a query failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,22 +30,32 @@ pub struct Failure {
     pub reason: Reason,
 }
 
-/// What a notice can be compared with: a query in flight or one just resent.
-struct Candidate<'a> {
-    cookie: u64,
-    role: Role,
-    transport: Transport,
-    local_port: u16,
-    id: u16,
-    sent_ns: u64,
-    question: &'a [u8],
+/// Indexed by what the query shares with them: a closed port under load makes
+/// one notice for each query.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    /// By socket cookie: when, and the errno value.
+    errors: HashMap<u64, (u64, i32)>,
+    /// By the client's port and the DNS id; each is joined once.
+    no_socket: HashMap<(u16, u16), Vec<NoSocket>>,
+    kept: usize,
+    fresh: bool,
+}
+
+/// A query that arrived where nobody listens.
+#[derive(Debug)]
+struct NoSocket {
+    at_ns: u64,
+    server: SocketAddr,
+    question: RawQuestion,
 }
 
 impl Notices {
     pub(super) fn add(&mut self, notice: Notice) {
-        if self.errors.len() + self.no_socket.len() >= KEPT_MAX {
+        if self.kept >= KEPT_MAX {
             return;
         }
+        self.kept += 1;
         self.fresh = true;
         match notice.kind {
             NoticeKind::SocketError { cookie, error } => {
@@ -63,15 +63,22 @@ impl Notices {
             }
             NoticeKind::NoSocket {
                 client_port,
+                server,
                 id,
                 question,
-            } => {
-                let key = (client_port, id);
-                self.no_socket.insert(key, (notice.at_ns, question));
-            }
+            } => self
+                .no_socket
+                .entry((client_port, id))
+                .or_default()
+                .push(NoSocket {
+                    at_ns: notice.at_ns,
+                    server,
+                    question,
+                }),
         }
     }
 
+    /// Whether a notice has come since the last [`Self::forget`].
     pub(super) fn has_fresh(&self) -> bool {
         self.fresh
     }
@@ -79,55 +86,75 @@ impl Notices {
     pub(super) fn forget(&mut self, now_ns: u64) {
         let horizon = now_ns.saturating_sub(KEPT.as_nanos() as u64);
         self.errors.retain(|_, (at_ns, _)| *at_ns >= horizon);
-        self.no_socket.retain(|_, (at_ns, _)| *at_ns >= horizon);
+        self.no_socket.retain(|_, notices| {
+            notices.retain(|notice| notice.at_ns >= horizon);
+            !notices.is_empty()
+        });
+        let no_socket: usize = self.no_socket.values().map(Vec::len).sum();
+        self.kept = self.errors.len() + no_socket;
         self.fresh = false;
     }
 
-    pub(super) fn failure_of_query(&self, query: &InFlight) -> Option<Failure> {
-        self.failure(&Candidate {
-            cookie: query.cookie(),
-            role: query.role(),
-            transport: query.transport(),
-            local_port: query.local_port(),
-            id: query.id(),
-            sent_ns: query.newest_ns(),
-            question: query.question(),
-        })
-    }
-
-    pub(super) fn failure_of_attempt(&self, attempt: &Attempt) -> Option<Failure> {
-        self.failure(&Candidate {
-            cookie: attempt.cookie,
-            role: attempt.role,
-            transport: attempt.transport,
-            local_port: attempt.local.port(),
-            id: attempt.id?,
-            sent_ns: attempt.sent_ns,
-            question: attempt.question.as_bytes(),
-        })
-    }
-
-    fn failure(&self, query: &Candidate<'_>) -> Option<Failure> {
-        if query.role != Role::Client {
+    /// Why a query in flight has failed, at every server that was asked; while
+    /// one of several may still answer, it has not.
+    pub(super) fn failure_of_query(&mut self, query: &InFlight) -> Option<Failure> {
+        if query.role() != Role::Client {
             return None;
         }
-        if let Some(&(at_ns, error)) = self.errors.get(&query.cookie)
-            && at_ns >= query.sent_ns
-        {
-            return Some(Failure {
-                at_ns,
-                reason: Reason::Errno(error),
-            });
+        if let Some(failure) = self.error(query.cookie(), query.newest_ns()) {
+            return Some(failure);
         }
-        let (at_ns, question) = self.no_socket.get(&(query.local_port, query.id))?;
-        (query.transport == Transport::Udp
-            && *at_ns >= query.sent_ns
-            && question.as_bytes() == query.question)
-            .then_some(Failure {
-                at_ns: *at_ns,
-                // What a connected socket would have been told: ICMP port
-                // unreachable (RFC 1122 section 3.2.2.1).
-                reason: Reason::Errno(libc::ECONNREFUSED),
-            })
+        // With several servers, each attempt is joined when the question ends.
+        let only_one = query.servers().len() == 1;
+        if !only_one || query.transport() != Transport::Udp {
+            return None;
+        }
+        let key = (query.local_port(), query.id());
+        // The server's address may have been translated on the way.
+        self.take(key, |notice| {
+            notice.at_ns >= query.newest_ns() && notice.question.as_bytes() == query.question()
+        })
+    }
+
+    /// Why an attempt failed that has just ended without an answer.
+    pub(super) fn failure_of_attempt(&mut self, attempt: &Attempt) -> Option<Failure> {
+        if attempt.role != Role::Client {
+            return None;
+        }
+        if let Some(failure) = self.error(attempt.cookie, attempt.sent_ns) {
+            return Some(failure);
+        }
+        if attempt.transport != Transport::Udp {
+            return None;
+        }
+        self.take((attempt.local.port(), attempt.id?), |notice| {
+            notice.at_ns >= attempt.sent_ns
+                && notice.server == attempt.peer
+                && notice.question == attempt.question
+        })
+    }
+
+    fn error(&self, cookie: u64, sent_ns: u64) -> Option<Failure> {
+        let &(at_ns, error) = self.errors.get(&cookie)?;
+        (at_ns >= sent_ns).then_some(Failure {
+            at_ns,
+            reason: Reason::Errno(error),
+        })
+    }
+
+    fn take(&mut self, key: (u16, u16), matches: impl Fn(&NoSocket) -> bool) -> Option<Failure> {
+        let notices = self.no_socket.get_mut(&key)?;
+        let place = notices.iter().position(matches)?;
+        let notice = notices.swap_remove(place);
+        if notices.is_empty() {
+            self.no_socket.remove(&key);
+        }
+        self.kept = self.kept.saturating_sub(1);
+        Some(Failure {
+            at_ns: notice.at_ns,
+            // What a connected socket would have been told: ICMP port
+            // unreachable (RFC 1122 section 3.2.2.1).
+            reason: Reason::Errno(libc::ECONNREFUSED),
+        })
     }
 }

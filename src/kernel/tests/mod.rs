@@ -1,0 +1,13 @@
+//! The BPF programs on crafted packets: loaded, attached to nothing, fed
+//! through `BPF_PROG_TEST_RUN`. Names that begin with `root_` need root and fail
+//! without it.
+
+mod answers;
+mod ipv4;
+mod ipv6;
+mod message;
+mod packet;
+mod ports;
+mod programs;
+mod socket;
+mod udp;
