@@ -16,8 +16,8 @@
 
 #include "match.h"
 
-/* Steps through one segment; a message takes two (prefix and body). A client
- * that pipelines more into one segment has the rest counted, not read.
+/* Steps through one segment; a message takes one. A client that pipelines more
+ * into one segment has the rest counted, not read.
  */
 #define STEPS_MAX 32
 
@@ -125,17 +125,33 @@ static __always_inline __u32 synchronise(struct dns_stream *s, struct dns_packet
 	return 0;
 }
 
-/* One step: the prefix, or as much of it as there is. */
+/* The prefix, or as much of it as there is. */
 static __always_inline __u32 read_prefix(struct __sk_buff *skb, struct dns_packet *p,
 					 struct dns_stream *s, __u32 at)
 {
-	__u8 octet = 0;
+	__be16 both;
+	__u8 octet;
 
+	if (!s->have && !bpf_skb_load_bytes(skb, p->payload + at, &both, sizeof(both))) {
+		s->prefix = bpf_ntohs(both);
+		s->have = 2;
+		return at + 2;
+	}
 	if (bpf_skb_load_bytes(skb, p->payload + at, &octet, 1))
 		return p->payload_len;
 	s->prefix = s->have ? (s->prefix << 8) | octet : octet;
 	s->have++;
 	return at + 1;
+}
+
+/* What of the current message is in this segment. */
+static __always_inline __u32 pass_over(struct dns_packet *p, struct dns_stream *s, __u32 at)
+{
+	__u32 rest = p->payload_len - at;
+
+	rest = s->skip < rest ? s->skip : rest;
+	s->skip -= rest;
+	return at + rest;
 }
 
 /* A global function: the verifier walks through it once, not once for each
@@ -180,13 +196,12 @@ static __always_inline __u32 read_body(struct __sk_buff *skb, struct dns_packet 
 		count(DNS_COUNT_UNPARSED, 1);
 		return p->payload_len;
 	}
-	if (rest < DNS_HEADER_LEN) {
+	if (rest < DNS_HEADER_LEN)
 		count(DNS_COUNT_TCP_SPLIT, 1);
-		return at;
-	}
-	dns_tcp_message(skb, p->payload + at, s->prefix, rest < s->prefix ? rest : s->prefix,
-			p->egress);
-	return at;
+	else
+		dns_tcp_message(skb, p->payload + at, s->prefix,
+				rest < s->prefix ? rest : s->prefix, p->egress);
+	return pass_over(p, s, at);
 }
 
 static __always_inline void read_segment(struct __sk_buff *skb, struct dns_packet *p,
@@ -195,19 +210,16 @@ static __always_inline void read_segment(struct __sk_buff *skb, struct dns_packe
 	__u32 at = synchronise(s, p);
 
 	for (int step = 0; step < STEPS_MAX; step++) {
-		__u32 rest = p->payload_len - at;
-
 		if (at >= p->payload_len || s->junk)
 			return;
 		if (s->skip) {
-			rest = s->skip < rest ? s->skip : rest;
-			s->skip -= rest;
-			at += rest;
-		} else if (s->have < 2) {
-			at = read_prefix(skb, p, s, at);
-		} else {
-			at = read_body(skb, p, s, at);
+			at = pass_over(p, s, at);
+			continue;
 		}
+		if (s->have < 2)
+			at = read_prefix(skb, p, s, at);
+		if (s->have == 2 && at < p->payload_len)
+			at = read_body(skb, p, s, at);
 	}
 	if (at < p->payload_len) {
 		/* Where the next message begins is not known any more. */
