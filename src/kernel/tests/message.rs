@@ -77,6 +77,14 @@ impl Dns {
         }
     }
 
+    /// The message with its length before it (RFC 1035 section 4.2.2).
+    pub(super) fn prefixed(&self) -> Vec<u8> {
+        let message = self.bytes();
+        let mut bytes = (message.len() as u16).to_be_bytes().to_vec();
+        bytes.extend(message);
+        bytes
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_LEN + self.body.len());
         bytes.extend(self.id.to_be_bytes());

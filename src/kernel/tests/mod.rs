@@ -10,4 +10,6 @@ mod packet;
 mod ports;
 mod programs;
 mod socket;
+mod stream;
+mod tcp;
 mod udp;

@@ -23,6 +23,7 @@ use super::super::inflight::snapshot;
 use super::super::load::Config;
 use super::super::load::configure;
 use super::super::load::open;
+use super::super::wire::dns_query;
 use crate::attempt::Attempt;
 
 /// Both programs let every packet pass.
@@ -183,6 +184,20 @@ impl Programs {
                 other => panic!("not the end of an attempt: {other:?}"),
             })
             .collect()
+    }
+
+    /// Lets every send of the queries in flight have been `ns` earlier.
+    pub(super) fn age(&self, ns: u64) {
+        let map = &self.maps().dns_inflight;
+        for key in map.keys().collect::<Vec<_>>() {
+            let value = map.lookup(&key, MapFlags::ANY).expect("an entry");
+            let mut value = value.expect("an entry");
+            let query: &mut dns_query = plain::from_mut_bytes(&mut value).expect("its size");
+            query.first_ns -= ns;
+            query.sends.iter_mut().for_each(|send| send.at_ns -= ns);
+            let aged = map.update(&key, &value, MapFlags::EXIST);
+            aged.expect("an entry can be changed");
+        }
     }
 
     pub(super) fn counters(&self) -> Counters {
