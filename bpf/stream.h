@@ -16,10 +16,10 @@
 
 #include "match.h"
 
-/* Messages that are read in one segment. Who pipelines more has the rest counted,
- * not read.
+/* Messages that are read in one segment, which has up to 64 KB: who pipelines
+ * more than these has the rest counted, not read.
  */
-#define MESSAGES_MAX 16
+#define MESSAGES_MAX 256
 
 #define ECONNREFUSED 111
 #define ECONNRESET 104
@@ -40,8 +40,8 @@ static __always_inline void fill_connection(struct dns_connection *c, struct dns
  * or the first write, both in process context. Later ones may leave in softirq,
  * when an acknowledgement opens the window (or Nagle's algorithm lets go).
  */
-static __always_inline struct dns_connection *connection_of(struct __sk_buff *skb,
-							    struct dns_packet *p, __u64 *cookie)
+static __noinline struct dns_connection *connection_of(struct __sk_buff *skb,
+							struct dns_packet *p, __u64 *cookie)
 {
 	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, cookie);
 
@@ -123,54 +123,6 @@ static __always_inline void synchronise(struct dns_stream *s, struct dns_packet 
 	s->next_seq = p->seq + p->payload_len;
 }
 
-/* The prefix, or as much of it as there is. */
-static __always_inline void read_prefix(struct __sk_buff *skb, struct dns_packet *p,
-					struct dns_stream *s)
-{
-	__u8 octet = 0;
-
-	bpf_skb_load_bytes(skb, p->payload + s->at, &octet, 1);
-	s->prefix = s->have ? (s->prefix << 8) | octet : octet;
-	s->have++;
-	s->at++;
-}
-
-/* A global function: the verifier walks through it once, not once for each
- * message that a segment may hold. Its arguments can only be the context and
- * numbers (pointers to memory came after 5.10): the packet is in the stream.
- */
-__noinline int dns_tcp_message(struct __sk_buff *skb, __u32 egress)
-{
-	__u64 cookie = bpf_get_socket_cookie(skb);
-	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, &cookie);
-
-	return c ? on_message(skb, &c->streams[egress ? 1 : 0].packet) : 0;
-}
-
-/* The message behind a complete prefix; its bytes are passed over next. */
-static __always_inline void read_body(struct __sk_buff *skb, struct dns_packet *p,
-				      struct dns_stream *s)
-{
-	__u32 rest = p->payload_len - s->at;
-
-	s->have = 0;
-	s->skip = s->prefix;
-	if (s->prefix < DNS_HEADER_LEN) {
-		s->junk = 1;
-		count(DNS_COUNT_UNPARSED, 1);
-		return;
-	}
-	if (rest < DNS_HEADER_LEN) {
-		count(DNS_COUNT_TCP_SPLIT, 1);
-		return;
-	}
-	s->packet = *p;
-	s->packet.message = p->payload + s->at;
-	s->packet.message_len = s->prefix;
-	s->packet.available = rest < s->prefix ? rest : s->prefix;
-	dns_tcp_message(skb, p->egress);
-}
-
 /* Passes over what this segment has of the current message. */
 static __always_inline void pass_over(struct dns_packet *p, struct dns_stream *s)
 {
@@ -182,83 +134,125 @@ static __always_inline void pass_over(struct dns_packet *p, struct dns_stream *s
 	s->at += rest;
 }
 
-/* Up to the beginning of the next message's body. */
-static __always_inline void read_step(struct __sk_buff *skb, struct dns_packet *p,
-				      struct dns_stream *s)
+/* The prefix, or as much of it as there is. */
+static __always_inline void read_prefix(struct __sk_buff *skb, struct dns_packet *p,
+					struct dns_stream *s)
 {
-	pass_over(p, s);
-	if (s->at < p->payload_len && s->have < 2)
-		read_prefix(skb, p, s);
-	if (s->at < p->payload_len && s->have < 2)
-		read_prefix(skb, p, s);
-	if (s->at < p->payload_len && s->have == 2)
-		read_body(skb, p, s);
+	__u8 octet = 0;
+
+	if (s->at >= p->payload_len || s->have == 2)
+		return;
+	bpf_skb_load_bytes(skb, p->payload + s->at, &octet, 1);
+	s->prefix = s->have ? (s->prefix << 8) | octet : octet;
+	s->have++;
+	s->at++;
 }
 
-/* The place stands in the stream, not on the stack: a map's memory is unknown to
- * the verifier, so all steps look alike to it.
+/* The message behind a complete prefix; its bytes are passed over next. */
+static __always_inline void read_body(struct __sk_buff *skb, struct dns_packet *p,
+					struct dns_stream *s)
+{
+	__u32 rest = p->payload_len - s->at;
+
+	if (!rest || s->have != 2)
+		return;
+	s->have = 0;
+	s->skip = s->prefix;
+	if (s->prefix < DNS_HEADER_LEN) {
+		s->junk = 1;
+		count(DNS_COUNT_UNPARSED, 1);
+	} else if (rest < DNS_HEADER_LEN) {
+		count(DNS_COUNT_TCP_SPLIT, 1);
+	} else {
+		p->message = p->payload + s->at;
+		p->message_len = s->prefix;
+		p->available = rest < s->prefix ? rest : s->prefix;
+		on_message(skb, p);
+	}
+}
+
+/* Reads one message of the segment; 1 if there is more. A global function: the
+ * verifier walks through it once, not once for each message. Its arguments can
+ * only be the context and numbers (pointers to memory came after 5.10), so the
+ * packet stands in the stream.
  */
+__noinline int dns_tcp_step(struct __sk_buff *skb, __u32 egress)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, &cookie);
+	struct dns_stream *s;
+	struct dns_packet *p;
+
+	if (!c)
+		return 0;
+	s = &c->streams[egress ? 1 : 0];
+	p = &s->packet;
+	pass_over(p, s);
+	read_prefix(skb, p, s);
+	read_prefix(skb, p, s);
+	read_body(skb, p, s);
+	return s->at < p->payload_len && !s->junk;
+}
+
 static __noinline int read_segment(struct __sk_buff *skb, struct dns_packet *p,
 				   struct dns_stream *s)
 {
 	synchronise(s, p);
+	if (s->at >= p->payload_len || s->junk)
+		return 0;
+	s->packet = *p;
 	for (int i = 0; i < MESSAGES_MAX; i++) {
-		if (s->at >= p->payload_len || s->junk)
+		if (!dns_tcp_step(skb, p->egress))
 			return 0;
-		read_step(skb, p, s);
 	}
-	pass_over(p, s);
-	if (s->at < p->payload_len) {
-		/* Where the next message begins is not known any more. */
-		count(DNS_COUNT_TCP_CROWDED, 1);
-		s->synced = 0;
-		s->skip = 0;
-		s->have = 0;
-	}
+	/* Where the next message begins is not known any more. */
+	count(DNS_COUNT_TCP_CROWDED, 1);
+	s->synced = 0;
+	s->skip = 0;
+	s->have = 0;
 	return 0;
 }
 
-static __always_inline void on_handshake(struct __sk_buff *skb, struct dns_packet *p, __u64 *cookie)
+static __noinline int on_handshake(struct __sk_buff *skb, struct dns_packet *p)
 {
+	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct dns_connection *c;
 
 	if (p->egress && p->peer_is_dns && !(p->tcp_flags & TCP_ACK)) {
 		prefer_connected_peer(skb, p);
-		c = connection_of(skb, p, cookie);
+		c = connection_of(skb, p, &cookie);
 		if (c && !c->connect_ns && !c->gave_up) {
 			c->connect_ns = p->now;
 			c->streams[1].next_seq = p->seq + 1;
 			c->streams[1].synced = 1;
 		}
 	} else if (!p->egress && (p->tcp_flags & TCP_ACK)) {
-		c = bpf_map_lookup_elem(&dns_connections, cookie);
+		c = bpf_map_lookup_elem(&dns_connections, &cookie);
 		if (c) {
 			c->connect_ns = 0; /* accepted */
 			c->streams[0].next_seq = p->seq + 1;
 			c->streams[0].synced = 1;
 		}
 	}
+	return 0;
 }
 
-static __noinline int on_segment(struct __sk_buff *skb, struct dns_packet *p)
+static __noinline int on_data(struct __sk_buff *skb, struct dns_packet *p)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
-	struct dns_connection *c;
+	struct dns_connection *c = connection_of(skb, p, &cookie);
 
-	if (p->tcp_flags & TCP_SYN) {
-		on_handshake(skb, p, &cookie);
+	if (!c)
 		return 0;
-	}
-	if (p->payload_len) {
-		c = connection_of(skb, p, &cookie);
-		if (c) {
-			c->connect_ns = 0;
-			read_segment(skb, p, &c->streams[p->egress ? 1 : 0]);
-		}
-	}
-	if (!(p->tcp_flags & (TCP_FIN | TCP_RST)))
-		return 0;
-	c = bpf_map_lookup_elem(&dns_connections, &cookie);
+	c->connect_ns = 0;
+	return read_segment(skb, p, &c->streams[p->egress ? 1 : 0]);
+}
+
+static __noinline int on_close(struct __sk_buff *skb, struct dns_packet *p)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, &cookie);
+
 	if (!c)
 		return 0;
 	if ((p->tcp_flags & TCP_RST) && !p->egress && p->peer_is_dns)
@@ -267,6 +261,18 @@ static __noinline int on_segment(struct __sk_buff *skb, struct dns_packet *p)
 	if ((p->tcp_flags & TCP_RST) || c->fins == 3)
 		bpf_map_delete_elem(&dns_connections, &cookie);
 	return 0;
+}
+
+static __always_inline void on_segment(struct __sk_buff *skb, struct dns_packet *p)
+{
+	if (p->tcp_flags & TCP_SYN) {
+		on_handshake(skb, p);
+		return;
+	}
+	if (p->payload_len)
+		on_data(skb, p);
+	if (p->tcp_flags & (TCP_FIN | TCP_RST))
+		on_close(skb, p);
 }
 
 #endif

@@ -29,6 +29,16 @@ impl Dns {
         }
     }
 
+    /// A query without a question (RFC 7873 section 5.4).
+    pub(super) fn header(id: u16) -> Self {
+        Self {
+            id,
+            flags: RD,
+            counts: [0; 4],
+            body: Vec::new(),
+        }
+    }
+
     /// A query message of exactly `len` octets: a name as long as fits (255
     /// octets at most), then padding as EDNS has it (RFC 7830).
     pub(super) fn query_of_len(id: u16, len: usize) -> Self {
@@ -75,6 +85,14 @@ impl Dns {
             counts: [1, 0, 0, 1],
             body,
         }
+    }
+
+    /// The message with its length before it (RFC 1035 section 4.2.2).
+    pub(super) fn prefixed(&self) -> Vec<u8> {
+        let message = self.bytes();
+        let mut bytes = (message.len() as u16).to_be_bytes().to_vec();
+        bytes.extend(message);
+        bytes
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {

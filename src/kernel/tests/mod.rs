@@ -3,11 +3,18 @@
 //! without it.
 
 mod answers;
+mod header;
 mod ipv4;
 mod ipv6;
+mod junk;
+mod losses;
 mod message;
 mod packet;
 mod ports;
 mod programs;
+mod resend;
+mod sizes;
 mod socket;
+mod stream;
+mod tcp;
 mod udp;

@@ -1,8 +1,8 @@
 //! The programs, loaded as the monitor loads them but attached to nothing, and
 //! what they leave behind.
 
-use std::cell::RefCell;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::sync::Mutex;
 
 use libbpf_rs::ErrorKind;
@@ -10,6 +10,7 @@ use libbpf_rs::MapCore as _;
 use libbpf_rs::MapFlags;
 use libbpf_rs::MapMut;
 use libbpf_rs::ProgramInput;
+use libbpf_rs::RingBuffer;
 use libbpf_rs::RingBufferBuilder;
 use libbpf_rs::skel::OpenSkel as _;
 
@@ -23,6 +24,7 @@ use super::super::inflight::snapshot;
 use super::super::load::Config;
 use super::super::load::configure;
 use super::super::load::open;
+use super::super::wire::dns_query;
 use crate::attempt::Attempt;
 
 /// Both programs let every packet pass.
@@ -39,36 +41,17 @@ pub(super) const BOTH: [Hook; 2] = [Hook::Egress, Hook::Ingress];
 
 /// Programs for port 53 that no test uses just now. The verifier takes most of a
 /// second; so each thread of the tests pays for it once, not each test.
-static IDLE: Mutex<Vec<DnsMonitorSkel<'static>>> = Mutex::new(Vec::new());
+static IDLE: Mutex<Vec<Loaded>> = Mutex::new(Vec::new());
 
-pub(super) struct Programs {
-    /// Always there, but for the moment when it goes back to the idle ones.
-    skel: Option<DnsMonitorSkel<'static>>,
-    /// Whether other tests may have them next.
-    reusable: bool,
+struct Loaded {
+    ring: RingBuffer<'static>,
+    /// What was read from the ring buffer; `None` for a malformed record.
+    records: Arc<Mutex<Vec<Option<Event>>>>,
+    skel: DnsMonitorSkel<'static>,
 }
 
-impl Programs {
-    /// Armed, with port 53, and as if just loaded.
-    pub(super) fn load() -> Self {
-        let idle = IDLE
-            .lock()
-            .expect("no test panics while it holds this")
-            .pop();
-        let mut programs = match idle {
-            Some(skel) => Self {
-                skel: Some(skel),
-                reusable: false,
-            },
-            None => Self::on_ports(&[53]),
-        };
-        programs.reusable = true;
-        programs.clear();
-        programs.arm(true);
-        programs
-    }
-
-    pub(super) fn on_ports(ports: &[u16]) -> Self {
+impl Loaded {
+    fn new(ports: &[u16]) -> Self {
         // A few bytes for each test, so that the skeleton can be a field.
         let object = Box::leak(Box::new(MaybeUninit::uninit()));
         let mut open = open(object).expect("the object opens");
@@ -81,21 +64,70 @@ impl Programs {
         open.progs.dns_socket_error.set_autoload(false);
         open.progs.dns_no_socket.set_autoload(false);
         let skel = open.load().expect("loading BPF programs needs root");
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let ring = {
+            let records = Arc::clone(&records);
+            let mut builder = RingBufferBuilder::new();
+            let added = builder.add(&skel.maps.dns_events, move |bytes| {
+                let mut events = Vec::new();
+                let mut records = records.lock().expect("nobody panics with it");
+                match decode(bytes, &mut events) {
+                    Some(()) => records.extend(events.into_iter().map(Some)),
+                    None => records.push(None),
+                }
+                0
+            });
+            added.expect("the ring buffer can be added");
+            builder.build().expect("the ring buffer can be mapped")
+        };
+        Self {
+            ring,
+            records,
+            skel,
+        }
+    }
+}
+
+pub(super) struct Programs {
+    /// Always there, but for the moment when it goes back to the idle ones.
+    loaded: Option<Loaded>,
+    /// Whether other tests may have them next.
+    reusable: bool,
+}
+
+impl Programs {
+    /// Armed, with port 53, and as if just loaded.
+    pub(super) fn load() -> Self {
+        let idle = IDLE.lock().expect("nobody panics with it").pop();
         let mut programs = Self {
-            skel: Some(skel),
+            loaded: Some(idle.unwrap_or_else(|| Loaded::new(&[53]))),
+            reusable: true,
+        };
+        programs.clear();
+        programs.arm(true);
+        programs
+    }
+
+    pub(super) fn on_ports(ports: &[u16]) -> Self {
+        let mut programs = Self {
+            loaded: Some(Loaded::new(ports)),
             reusable: false,
         };
         programs.arm(true);
         programs
     }
 
+    fn loaded(&self) -> &Loaded {
+        self.loaded.as_ref().expect("it is loaded")
+    }
+
     pub(super) fn maps(&self) -> &DnsMonitorMaps<'static> {
-        &self.skel.as_ref().expect("it is loaded").maps
+        &self.loaded().skel.maps
     }
 
     pub(super) fn arm(&mut self, armed: bool) {
-        let skel = self.skel.as_mut().expect("it is loaded");
-        let bss = skel.maps.bss_data.as_mut().expect("a .bss");
+        let loaded = self.loaded.as_mut().expect("it is loaded");
+        let bss = loaded.skel.maps.bss_data.as_mut().expect("a .bss");
         bss.armed = u32::from(armed);
     }
 
@@ -130,7 +162,7 @@ impl Programs {
     }
 
     fn returned(&self, hook: Hook, packet: &[u8], times: u32) -> libbpf_rs::Result<u32> {
-        let progs = &self.skel.as_ref().expect("it is loaded").progs;
+        let progs = &self.loaded().skel.progs;
         let program = match hook {
             Hook::Egress => &progs.dns_egress,
             Hook::Ingress => &progs.dns_ingress,
@@ -159,18 +191,11 @@ impl Programs {
     /// The records since the last call; each must be one that is understood.
     #[track_caller]
     pub(super) fn events(&self) -> Vec<Event> {
-        let events = RefCell::new(Vec::new());
-        let mut builder = RingBufferBuilder::new();
-        builder
-            .add(&self.maps().dns_events, |bytes| {
-                decode(bytes, &mut events.borrow_mut()).expect("a record is understood");
-                0
-            })
-            .expect("the ring buffer can be added");
-        let ring = builder.build().expect("the ring buffer can be mapped");
+        let Loaded { ring, records, .. } = self.loaded();
         ring.consume().expect("the ring buffer can be read");
-        drop(ring);
-        events.into_inner()
+        let records = std::mem::take(&mut *records.lock().expect("nobody panics with it"));
+        let understood = records.into_iter().collect::<Option<_>>();
+        understood.expect("each record is understood")
     }
 
     /// The attempts that ended since the last call; there must be nothing else.
@@ -183,6 +208,22 @@ impl Programs {
                 other => panic!("not the end of an attempt: {other:?}"),
             })
             .collect()
+    }
+
+    /// Lets every send of the queries in flight have been `ns` earlier.
+    pub(super) fn age(&self, ns: u64) {
+        let map = &self.maps().dns_inflight;
+        for key in map.keys().collect::<Vec<_>>() {
+            let value = map.lookup(&key, MapFlags::ANY).expect("an entry");
+            let mut value = value.expect("an entry");
+            let query: &mut dns_query = plain::from_mut_bytes(&mut value).expect("its size");
+            query.first_ns = query.first_ns.saturating_sub(ns);
+            for send in &mut query.sends {
+                send.at_ns = send.at_ns.saturating_sub(ns);
+            }
+            let aged = map.update(&key, &value, MapFlags::EXIST);
+            aged.expect("an entry can be changed");
+        }
     }
 
     pub(super) fn counters(&self) -> Counters {
@@ -203,12 +244,10 @@ impl Programs {
         for map in [&maps.dns_inflight, &maps.dns_connections] {
             clear(map);
         }
-        let counters = &maps.dns_counters;
-        for key in counters.keys() {
-            let per_cpu = counters.lookup_percpu(&key, MapFlags::ANY);
-            let mut zeros = per_cpu.expect("a counter").expect("a counter");
-            zeros.iter_mut().for_each(|count| count.fill(0));
-            let zeroed = counters.update_percpu(&key, &zeros, MapFlags::ANY);
+        let zeros = vec![vec![0; 8]; libbpf_rs::num_possible_cpus().expect("CPUs")];
+        for counter in 0..maps.dns_counters.max_entries() {
+            let key = counter.to_ne_bytes();
+            let zeroed = maps.dns_counters.update_percpu(&key, &zeros, MapFlags::ANY);
             zeroed.expect("a counter can be set");
         }
         self.events();
@@ -221,7 +260,7 @@ impl Drop for Programs {
             && !std::thread::panicking()
             && let Ok(mut idle) = IDLE.lock()
         {
-            idle.extend(self.skel.take());
+            idle.extend(self.loaded.take());
         }
     }
 }
