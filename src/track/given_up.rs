@@ -1,5 +1,5 @@
 //! Attempts that were reported as unanswered, kept for an answer that comes
-//! after all and for the number of the next resend.
+//! after all; with the refused ones, kept for the number of the next resend.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -96,10 +96,11 @@ impl GivenUp {
     pub(super) fn late(&mut self, stray: &Stray) -> Option<Attempt> {
         let key = Key::of_stray(stray);
         let attempts = self.attempts.get_mut(&key)?;
+        let waits = |attempt: &Attempt| attempt.outcome == Outcome::Unanswered;
         let place = attempts
             .iter()
-            .position(|attempt| attempt.peer == stray.peer)
-            .unwrap_or(0);
+            .position(|attempt| waits(attempt) && attempt.peer == stray.peer)
+            .or_else(|| attempts.iter().position(waits))?;
         let mut attempt = attempts.remove(place)?;
         if attempts.is_empty() {
             self.attempts.remove(&key);

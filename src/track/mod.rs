@@ -56,7 +56,7 @@ impl Tracker {
             attempt.reason = Some(failure.reason);
         }
         self.given_up.number(&mut attempt);
-        if attempt.outcome == Outcome::Unanswered {
+        if matches!(attempt.outcome, Outcome::Unanswered | Outcome::Refused) {
             self.given_up.remember(&attempt);
         }
         ended.push(attempt);

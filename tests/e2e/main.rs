@@ -31,6 +31,7 @@ mod endings;
 mod filters;
 mod from_the_host;
 mod hostile;
+mod nat;
 mod outcomes_late;
 mod outcomes_refused;
 mod outcomes_unanswered;

@@ -1,6 +1,7 @@
 //! Servers that are not there: the query is refused, by ICMP or by a reset.
 
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::thread;
@@ -48,7 +49,8 @@ fn refused(ask: impl Fn(&Site, SocketAddr, &[u8]) -> u16) {
     let mut watch = site.watch(&[]);
     let name = site.name("nobody");
     let query = message::query(815, &message::labels(&name), message::A);
-    for (ip, to) in [(CLIENT_V4, SERVER_V4), (CLIENT_V6, SERVER_V6)] {
+    let here = Ipv4Addr::LOCALHOST.into();
+    for (ip, to) in [(CLIENT_V4, SERVER_V4), (CLIENT_V6, SERVER_V6), (here, here)] {
         let port = ask(&site, SocketAddr::new(to, 53), &query);
         let mut records = watch.records(1);
         records.extend(site.records(&mut watch));

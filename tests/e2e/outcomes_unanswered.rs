@@ -1,10 +1,15 @@
 //! Queries that nobody answers, and those that are sent again.
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use crate::ask::connected;
+use crate::ask::dial;
 use crate::clients_libc::compile;
 use crate::exchange::Side;
 use crate::exchange::check_own;
@@ -12,6 +17,7 @@ use crate::fake_server;
 use crate::fake_server::at_once;
 use crate::message;
 use crate::process::finish;
+use crate::process::run;
 use crate::record::Endpoint;
 use crate::record::Record;
 use crate::site::CLIENT_V4;
@@ -179,6 +185,62 @@ fn root_glibc_asks_a_silent_server_twice() {
             "one socket: {records:#?}"
         );
     }
+}
+
+/// Over TCP: accepted, read, and nothing more.
+#[test]
+fn root_a_query_over_tcp_without_an_answer_is_unanswered() {
+    let site = Site::new();
+    let server = SocketAddr::new(SERVER_V4, 53);
+    let bind = || TcpListener::bind(server).expect("a listener");
+    let _listens = site.server.namespace.enter(bind);
+    let mut watch = site.watch(&["--timeout", "1s"]);
+    let name = site.name("silence");
+    let query = message::query(3, &message::labels(&name), message::A);
+    let mut stream = dial(&site.client, server);
+    stream
+        .write_all(&message::with_length(&query))
+        .expect("to ask");
+
+    let mut records = watch.records(2);
+    records.extend(site.records(&mut watch));
+    assert_eq!(records.len(), 2, "{records:#?}");
+    for record in &records {
+        assert_eq!(record.outcome, "unanswered", "{record:#?}");
+        assert_eq!(record.transport, "tcp", "{record:#?}");
+        assert_eq!(record.name.as_ref(), Some(&name), "{record:#?}");
+    }
+    check_own(of_role(&records, "client")[0], &site.client);
+}
+
+/// A firewall that says nothing: what would have been asked is not known, but
+/// that somebody wanted to ask is.
+#[test]
+fn root_a_tcp_connection_that_is_never_accepted_is_unanswered() {
+    let site = Site::new();
+    let rules = "add table inet wall; \
+                 add chain inet wall input { type filter hook input priority 0; }; \
+                 add rule inet wall input tcp dport 53 drop";
+    site.server
+        .namespace
+        .enter(|| run(Command::new("nft").arg(rules)));
+    let mut watch = site.watch(&["--timeout", "1s"]);
+    let server = SocketAddr::new(SERVER_V4, 53);
+    let patience = Duration::from_secs(4);
+    let connect = || TcpStream::connect_timeout(&server, patience);
+    assert!(site.client.namespace.enter(connect).is_err());
+
+    let mut records = watch.records(1);
+    records.extend(site.records(&mut watch));
+    let [record] = &records[..] else {
+        panic!("not one: {records:#?}")
+    };
+    assert_eq!(record.role, "client", "{record:#?}");
+    assert_eq!(record.outcome, "unanswered", "{record:#?}");
+    assert_eq!(record.transport, "tcp", "{record:#?}");
+    assert_eq!(record.name, None, "{record:#?}");
+    assert_eq!(record.server, server.into(), "{record:#?}");
+    check_own(record, &site.client);
 }
 
 fn of_role<'a>(records: &'a [Record], role: &str) -> Vec<&'a Record> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crate::ask::ask;
+use crate::ask::connected;
 use crate::fake_server;
 use crate::fake_server::at_once;
 use crate::message;
@@ -83,6 +84,66 @@ fn root_dig_asks_in_another_class() {
             "{record:#?}"
         );
     }
+}
+
+/// No question (RFC 7873 section 5.4 has such queries), and a name that points
+/// at itself: what is not known is absent, and the rest is told.
+#[test]
+fn root_questions_that_cannot_be_read() {
+    let site = Site::new();
+    let server = SocketAddr::new(SERVER_V4, 53);
+    fake_server::serve(&site.server, server, |query, _| {
+        let mut answer = query.to_vec();
+        answer[2] |= 0x80;
+        vec![(Duration::ZERO, answer)]
+    });
+    let mut watch = site.watch(&[]);
+    let header = [0, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut pointer = message::query(9, &Vec::new(), message::A);
+    pointer.splice(12..13, [0xc0, 12]);
+    let mut cut = message::query(9, &message::labels("cut.off"), message::A);
+    cut.truncate(18);
+    for query in [&header[..], &pointer, &cut] {
+        ask(&site.client, server, query);
+        let records = site.records(&mut watch);
+        both_roles(&records);
+        for record in &records {
+            assert_eq!(record.id, Some(9), "{record:#?}");
+            assert_eq!(record.name, None, "{record:#?}");
+            assert_eq!(record.kind, None, "{record:#?}");
+            assert_eq!(
+                record.query_bytes,
+                u32::try_from(query.len()).ok(),
+                "{record:#?}"
+            );
+        }
+    }
+}
+
+/// Too short for a header, or an answer that nobody asked for.
+#[test]
+fn root_what_is_no_query_is_not_told() {
+    let site = Site::new();
+    let server = SocketAddr::new(SERVER_V4, 53);
+    let _listens = fake_server::silent(&site.server, server);
+    let mut watch = site.watch(&["--timeout", "300ms"]);
+    let socket = connected(&site.client, server);
+    let unasked = message::answer(&message::query(1, &message::labels("un.asked"), 1), 0);
+    for junk in [
+        &[][..],
+        &[0],
+        &[0xff; 11],
+        b"GET / HTTP/1.1\r\n\r\n",
+        &unasked,
+    ] {
+        socket.send(junk).expect("to send junk");
+    }
+    // Longer than anything that kerno waits for.
+    let query = message::query(2, &message::labels(&site.name("waits")), message::A);
+    socket.send(&query).expect("to ask");
+    let records = watch.records(2);
+    assert!(records.iter().all(|r| r.id == Some(2)), "{records:#?}");
+    assert!(site.records(&mut watch).is_empty());
 }
 
 /// `watch` is live. One of a few must make it on a machine that does other work
