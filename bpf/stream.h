@@ -225,7 +225,7 @@ static __always_inline void on_handshake(struct __sk_buff *skb, struct dns_packe
 	if (p->egress && p->peer_is_dns && !(p->tcp_flags & TCP_ACK)) {
 		prefer_connected_peer(skb, p);
 		c = connection_of(skb, p, cookie);
-		if (c && !c->connect_ns) {
+		if (c && !c->connect_ns && !c->gave_up) {
 			c->connect_ns = p->now;
 			c->streams[1].next_seq = p->seq + 1;
 			c->streams[1].synced = 1;

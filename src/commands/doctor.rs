@@ -38,6 +38,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
         live: false,
     };
     let monitor = Monitor::start(Host::probe()?, config, args.watched.timeout)?;
+    log::info!("watching for {}", humantime::format_duration(args.duration));
     let report = watch(args, stop, monitor)?;
 
     let mut out = anstream::stdout().lock();

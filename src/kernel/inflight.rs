@@ -170,26 +170,42 @@ fn take(map: &dyn MapCore, key: &[u8]) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Connections for a query that nobody accepted in time, ended as unanswered;
-/// connections whose end was never seen are forgotten.
+/// Connections for a query that nobody accepted in time, ended as unanswered.
+/// They stay in the map, because the kernel goes on sending their SYN (with
+/// whomever it interrupts as "current"); those whose end was never seen leave it.
 pub(super) fn sweep_connections(
     map: &dyn MapCore,
     now_ns: u64,
     timeout: Duration,
 ) -> Result<Vec<Attempt>> {
-    let mut stale = Vec::new();
+    let mut pending = Vec::new();
+    let mut idle = Vec::new();
     let is_older =
         |since: u64, than: Duration| u128::from(now_ns.saturating_sub(since)) >= than.as_nanos();
     for_each(map, |cookie: &u64, c: &dns_connection| {
-        let pending = c.connect_ns != 0 && is_older(c.connect_ns, timeout);
-        if pending || is_older(c.last_ns, IDLE) {
-            stale.push((*cookie, *c));
+        if c.connect_ns != 0 && is_older(c.connect_ns, timeout) {
+            pending.push((*cookie, *c));
+        } else if is_older(c.last_ns, IDLE) {
+            idle.push(*cookie);
         }
     })?;
+    for cookie in idle {
+        take(map, &cookie.to_ne_bytes())?;
+    }
     let mut ended = Vec::new();
-    for (cookie, c) in stale {
-        let removed = take(map, &cookie.to_ne_bytes())?;
-        if removed.is_some() && c.connect_ns != 0 {
+    for (cookie, c) in pending {
+        let marked = dns_connection {
+            connect_ns: 0,
+            gave_up: 1,
+            ..c
+        };
+        // SAFETY: dns_connection is padded by hand: no byte is uninitialised.
+        let value = unsafe { plain::as_bytes(&marked) };
+        // A failure means that it was refused just now, and reported so.
+        if map
+            .update(&cookie.to_ne_bytes(), value, MapFlags::EXIST)
+            .is_ok()
+        {
             ended.push(never_accepted(cookie, &c, now_ns));
         }
     }

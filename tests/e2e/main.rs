@@ -19,6 +19,7 @@ mod site;
 mod unbound;
 
 // What they look at.
+mod doctor;
 mod exchange;
 mod record;
 mod watch;
@@ -36,6 +37,7 @@ mod outcomes_late;
 mod outcomes_refused;
 mod outcomes_unanswered;
 mod rcodes;
+mod reports;
 mod shapes;
 mod slow_reader;
 mod tcp;

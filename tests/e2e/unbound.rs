@@ -1,12 +1,15 @@
 //! A real server: unbound, with a zone of the test's own and nothing else.
 
 use std::fmt::Write;
+use std::fs::File;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 use crate::message;
 use crate::place::Place;
@@ -36,6 +39,7 @@ fn zone_data(zone: &str) -> String {
 #[derive(Debug)]
 pub(crate) struct Unbound {
     process: Process,
+    log: PathBuf,
 }
 
 impl Unbound {
@@ -65,12 +69,14 @@ impl Unbound {
             .arg("-c")
             .arg(&file)
             .env("LD_LIBRARY_PATH", library_path());
+        let log = file.with_extension("log");
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(File::create(&log).expect("unbound's log"));
         let mut unbound = Self {
             process: Process::start(&mut command),
+            log,
         };
         for &address in addresses {
             unbound.await_answer(place, SocketAddr::new(address, port));
@@ -80,6 +86,20 @@ impl Unbound {
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Ends it, and returns the number of queries that it says it was asked:
+    /// the sum over its threads, with the one that [`Self::start`] asks of each
+    /// address.
+    pub(crate) fn queries(mut self) -> u64 {
+        self.process.signal(Signal::SIGTERM);
+        self.process.ended();
+        let log = std::fs::read_to_string(&self.log).expect("unbound's log");
+        log.lines()
+            .filter_map(|line| line.split_once("server stats for thread "))
+            .filter_map(|(_, stats)| stats.split_once(": ")?.1.split_once(" queries"))
+            .map(|(queries, _)| queries.parse::<u64>().expect("a number"))
+            .sum()
     }
 
     fn await_answer(&mut self, place: &Place, server: SocketAddr) {
