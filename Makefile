@@ -13,6 +13,8 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 	[ -w "$$d" ] && echo yes),,scripts/as-root)
 
 .DEFAULT_GOAL := help
+# apt and cargo would only wait for each other.
+.NOTPARALLEL:
 .PHONY: help setup build demo test lint bpf-verify install uninstall clean setup-build
 
 help: ## Show this list

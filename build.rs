@@ -1,6 +1,7 @@
 //! Compiles `bpf/dns_monitor.bpf.c` with clang and turns it into a Rust skeleton.
 
 use std::env;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -16,10 +17,18 @@ fn main() -> Result<()> {
         println!("cargo:rerun-if-changed={watched}");
     }
     println!("cargo:rerun-if-env-changed=CLANG");
-    // A clean HEAD or a new commit changes what `--version` says.
-    println!("cargo:rerun-if-changed=.git/HEAD");
-    println!("cargo:rerun-if-changed=.git/logs/HEAD");
-    println!("cargo:rustc-env=KERNO_COMMIT={}", commit());
+    // Another HEAD or a new commit changes what `--version` says. A file that is
+    // not there would make cargo run this anew each time.
+    for file in ["HEAD", "logs/HEAD"] {
+        let path = git(&["rev-parse", "--git-path", file]);
+        if let Some(path) = path.filter(|path| Path::new(path).exists()) {
+            println!("cargo:rerun-if-changed={path}");
+        }
+    }
+    // No commit outside a checkout (a release tarball).
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]);
+    let commit = commit.as_deref().unwrap_or("unknown");
+    println!("cargo:rustc-env=KERNO_COMMIT={commit}");
 
     let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
     let mut builder = SkeletonBuilder::new();
@@ -45,13 +54,9 @@ fn main() -> Result<()> {
         .with_context(|| format!("cannot compile {SOURCE}; is clang installed? (make setup)"))
 }
 
-/// The short commit hash, or "unknown" outside a checkout (a release tarball).
-fn commit() -> String {
-    Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
-        .output()
-        .ok()
-        .filter(|done| done.status.success())
-        .and_then(|done| String::from_utf8(done.stdout).ok())
-        .map_or_else(|| "unknown".to_owned(), |hash| hash.trim().to_owned())
+/// What git says, or `None` without git or outside a checkout.
+fn git(arguments: &[&str]) -> Option<String> {
+    let done = Command::new("git").args(arguments).output().ok()?;
+    let said = done.status.success().then_some(done.stdout)?;
+    Some(String::from_utf8(said).ok()?.trim().to_owned())
 }
