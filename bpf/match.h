@@ -38,7 +38,8 @@
 struct staying {
 	struct dns_send sends[DNS_SERVERS_MAX - 1];
 	__u64 first_ns;
-	__u32 n;
+	__u16 n;
+	__u16 lost; /* servers for which there is no room */
 	__u32 same; /* the new query asks the same question */
 };
 
@@ -368,7 +369,7 @@ static __always_inline void keep_sends(struct dns_query *q, struct staying *stay
 		else if (stay->n == 1)
 			stay->sends[1] = q->sends[i];
 		else
-			count(DNS_COUNT_INFLIGHT_FULL, 1);
+			stay->lost = 1;
 		if (stay->n < DNS_SERVERS_MAX - 1)
 			stay->n++;
 	}
@@ -394,6 +395,8 @@ static __noinline int displace(struct __sk_buff *skb, struct dns_key *key,
 		stay->first_ns = p->now;
 		return 1;
 	}
+	if (stay->lost)
+		count(DNS_COUNT_INFLIGHT_FULL, 1);
 	return attempt + !!ended;
 }
 
