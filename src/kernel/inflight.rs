@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use anyhow::Result;
 use libbpf_rs::MapCore;
 use libbpf_rs::MapFlags;
@@ -122,31 +121,68 @@ pub(super) fn snapshot(map: &dyn MapCore) -> Result<Vec<InFlight>> {
     Ok(entries)
 }
 
-/// Takes the entry out of the kernel's hands and gives up on it; `None` if the
-/// kernel was faster (an answer or a resend), which then reports it.
-pub(super) fn claim(
-    map: &dyn MapCore,
-    entry: &InFlight,
-    now_ns: u64,
-) -> Result<Option<Vec<Attempt>>> {
-    // SAFETY: dns_key has no padding bytes: its fields fill its 32 bytes.
-    let key = unsafe { plain::as_bytes(&entry.key) };
+/// What came of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The kernel was faster (an answer or a resend) and reports it.
+    Kernels,
+    /// Ours: these attempts have ended.
+    Ours(Vec<Attempt>),
+    /// Taken while a program was filling it: an attempt of which nothing is
+    /// known.
+    Lost,
+}
+
+/// Takes the entry out of the kernel's hands and gives up on it.
+pub(super) fn claim(map: &dyn MapCore, entry: &InFlight, now_ns: u64) -> Result<Claim> {
+    // A look first: what was replaced since the snapshot may just be filled, and
+    // should not be taken from under the hands of the program that fills it.
+    let current = map.lookup(key_bytes(&entry.key), MapFlags::ANY)?;
+    match current {
+        Some(current) if is_still(entry, query_of(&current)?) => take_claim(map, entry, now_ns),
+        _ => Ok(Claim::Kernels),
+    }
+}
+
+/// The claim itself. Between the look and this, a microsecond, the entry may
+/// have been replaced.
+pub(super) fn take_claim(map: &dyn MapCore, entry: &InFlight, now_ns: u64) -> Result<Claim> {
+    let key = key_bytes(&entry.key);
     let Some(bytes) = take(map, key)? else {
-        return Ok(None);
+        return Ok(Claim::Kernels);
     };
-    let query: &dns_query =
-        plain::from_bytes(&bytes).map_err(|_| anyhow::anyhow!("dns_inflight: short value"))?;
+    let query = query_of(&bytes)?;
+    if query.ready == 0 {
+        return Ok(Claim::Lost);
+    }
+    // A resent query is a new attempt, and goes back. Where it can't, because it
+    // was resent once more or the room is taken, it has ended.
+    if !is_still(entry, query) && map.update(key, &bytes, MapFlags::NO_EXIST).is_ok() {
+        return Ok(Claim::Kernels);
+    }
     let taken = InFlight {
         key: entry.key,
         query: *query,
     };
-    if taken.newest_ns() > entry.newest_ns() || query.ready == 0 {
-        // Resent between our look and our claim: this is the new attempt.
-        map.update(key, &bytes, MapFlags::NO_EXIST)
-            .context("cannot put a resent query back")?;
-        return Ok(None);
-    }
-    Ok(Some(taken.give_up(now_ns)))
+    Ok(Claim::Ours(taken.give_up(now_ns)))
+}
+
+/// Whether the query is what we saw: filled, and not sent again since.
+fn is_still(entry: &InFlight, query: &dns_query) -> bool {
+    let now = InFlight {
+        key: entry.key,
+        query: *query,
+    };
+    query.ready != 0 && now.newest_ns() <= entry.newest_ns()
+}
+
+fn key_bytes(key: &dns_key) -> &[u8] {
+    // SAFETY: dns_key has no padding bytes: its fields fill its 32 bytes.
+    unsafe { plain::as_bytes(key) }
+}
+
+fn query_of(bytes: &[u8]) -> Result<&dns_query> {
+    plain::from_bytes(bytes).map_err(|_| anyhow::anyhow!("dns_inflight: short value"))
 }
 
 /// Removes an element and returns it. Hash maps can do both at once since 5.14;
@@ -182,8 +218,17 @@ pub(super) fn sweep_connections(
     })?;
     let mut ended = Vec::new();
     for (cookie, c) in stale {
-        let removed = take(map, &cookie.to_ne_bytes())?;
-        if removed.is_some() && c.connect_ns != 0 {
+        let key = cookie.to_ne_bytes();
+        let Some(bytes) = take(map, &key)? else {
+            continue;
+        };
+        let removed: Result<&dns_connection, _> = plain::from_bytes(&bytes);
+        let moved_on =
+            |now: &dns_connection| now.last_ns != c.last_ns || now.connect_ns != c.connect_ns;
+        if removed.is_ok_and(moved_on) {
+            // Alive after all since our look. A newer entry may stay.
+            let _ = map.update(&key, &bytes, MapFlags::NO_EXIST);
+        } else if c.connect_ns != 0 {
             ended.push(never_accepted(cookie, &c, now_ns));
         }
     }
