@@ -70,6 +70,38 @@ impl InFlight {
             .unwrap_or(0)
     }
 
+    /// What the kernel has of a UDP query that was sent once.
+    #[cfg(test)]
+    pub(crate) fn of_attempt(attempt: &Attempt) -> Self {
+        let mut entry = Self {
+            key: dns_key {
+                cookie: attempt.cookie,
+                local_port: attempt.local.port(),
+                id: attempt.id.unwrap_or_default(),
+                role: match attempt.role {
+                    Role::Client => 1,
+                    Role::Server => super::wire::ROLE_SERVER,
+                },
+                transport: match attempt.transport {
+                    Transport::Udp => 17,
+                    Transport::Tcp => super::wire::IPPROTO_TCP,
+                },
+                ..dns_key::default()
+            },
+            query: dns_query {
+                first_ns: attempt.first_ns,
+                nsends: 1,
+                ready: 1,
+                question_len: attempt.question.as_bytes().len() as u16,
+                ..dns_query::default()
+            },
+        };
+        entry.query.sends[0].at_ns = attempt.sent_ns;
+        let question = attempt.question.as_bytes();
+        entry.query.question[..question.len()].copy_from_slice(question);
+        entry
+    }
+
     /// Attempts that the entry stands for.
     pub(super) fn servers_asked(&self) -> u64 {
         self.sends().len() as u64

@@ -7,6 +7,8 @@
 
 mod given_up;
 mod notices;
+#[cfg(test)]
+mod tests;
 
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
@@ -56,7 +58,7 @@ impl Tracker {
             attempt.reason = Some(failure.reason);
         }
         self.given_up.number(&mut attempt);
-        if attempt.outcome == Outcome::Unanswered {
+        if matches!(attempt.outcome, Outcome::Unanswered | Outcome::Refused) {
             self.given_up.remember(&attempt);
         }
         ended.push(attempt);
