@@ -38,7 +38,8 @@
 struct staying {
 	struct dns_send sends[DNS_SERVERS_MAX - 1];
 	__u64 first_ns;
-	__u32 n;
+	__u16 n;
+	__u16 lost; /* servers for which there is no room */
 	__u32 same; /* the new query asks the same question */
 };
 

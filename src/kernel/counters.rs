@@ -14,7 +14,8 @@ pub struct Counters {
     /// Attempts seen, both roles; with the TCP connections for a query that
     /// nobody accepted.
     pub queries: u64,
-    /// Attempts lost because `dns_inflight` had no room.
+    /// Attempts lost because `dns_inflight` had no room, or because the entry was
+    /// claimed by user space while it was being filled.
     pub inflight_full: u64,
     /// Attempts lost because `dns_events` had no room.
     pub ring_full: u64,

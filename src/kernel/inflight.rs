@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use anyhow::Result;
 use libbpf_rs::MapCore;
 use libbpf_rs::MapFlags;
@@ -77,6 +76,38 @@ impl InFlight {
         sends.map(|send| decode::address(send.peer_ip, send.peer_port))
     }
 
+    /// What the kernel has of a UDP query that was sent once.
+    #[cfg(test)]
+    pub(crate) fn of_attempt(attempt: &Attempt) -> Self {
+        let mut entry = Self {
+            key: dns_key {
+                cookie: attempt.cookie,
+                local_port: attempt.local.port(),
+                id: attempt.id.unwrap_or_default(),
+                role: match attempt.role {
+                    Role::Client => 1,
+                    Role::Server => super::wire::ROLE_SERVER,
+                },
+                transport: match attempt.transport {
+                    Transport::Udp => 17,
+                    Transport::Tcp => super::wire::IPPROTO_TCP,
+                },
+                ..dns_key::default()
+            },
+            query: dns_query {
+                first_ns: attempt.first_ns,
+                nsends: 1,
+                ready: 1,
+                question_len: attempt.question.as_bytes().len() as u16,
+                ..dns_query::default()
+            },
+        };
+        entry.query.sends[0].at_ns = attempt.sent_ns;
+        let question = attempt.question.as_bytes();
+        entry.query.question[..question.len()].copy_from_slice(question);
+        entry
+    }
+
     /// Attempts that the entry stands for.
     pub(super) fn servers_asked(&self) -> u64 {
         self.sends().len() as u64
@@ -128,31 +159,68 @@ pub(super) fn snapshot(map: &dyn MapCore) -> Result<Vec<InFlight>> {
     Ok(entries)
 }
 
-/// Takes the entry out of the kernel's hands and gives up on it; `None` if the
-/// kernel was faster (an answer or a resend), which then reports it.
-pub(super) fn claim(
-    map: &dyn MapCore,
-    entry: &InFlight,
-    now_ns: u64,
-) -> Result<Option<Vec<Attempt>>> {
-    // SAFETY: dns_key has no padding bytes: its fields fill its 32 bytes.
-    let key = unsafe { plain::as_bytes(&entry.key) };
+/// What came of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The kernel was faster (an answer or a resend) and reports it.
+    Kernels,
+    /// Ours: these attempts have ended.
+    Ours(Vec<Attempt>),
+    /// Taken while a program was filling it: an attempt of which nothing is
+    /// known.
+    Lost,
+}
+
+/// Takes the entry out of the kernel's hands and gives up on it.
+pub(super) fn claim(map: &dyn MapCore, entry: &InFlight, now_ns: u64) -> Result<Claim> {
+    // A look first: what was replaced since the snapshot may just be filled, and
+    // should not be taken from under the hands of the program that fills it.
+    let current = map.lookup(key_bytes(&entry.key), MapFlags::ANY)?;
+    match current {
+        Some(current) if is_still(entry, query_of(&current)?) => take_claim(map, entry, now_ns),
+        _ => Ok(Claim::Kernels),
+    }
+}
+
+/// The claim itself. Between the look and this, a microsecond, the entry may
+/// have been replaced.
+pub(super) fn take_claim(map: &dyn MapCore, entry: &InFlight, now_ns: u64) -> Result<Claim> {
+    let key = key_bytes(&entry.key);
     let Some(bytes) = take(map, key)? else {
-        return Ok(None);
+        return Ok(Claim::Kernels);
     };
-    let query: &dns_query =
-        plain::from_bytes(&bytes).map_err(|_| anyhow::anyhow!("dns_inflight: short value"))?;
+    let query = query_of(&bytes)?;
+    if query.ready == 0 {
+        return Ok(Claim::Lost);
+    }
+    // A resent query is a new attempt, and goes back. Where it can't, because it
+    // was resent once more or the room is taken, it has ended.
+    if !is_still(entry, query) && map.update(key, &bytes, MapFlags::NO_EXIST).is_ok() {
+        return Ok(Claim::Kernels);
+    }
     let taken = InFlight {
         key: entry.key,
         query: *query,
     };
-    if taken.newest_ns() > entry.newest_ns() || query.ready == 0 {
-        // Resent between our look and our claim: this is the new attempt.
-        map.update(key, &bytes, MapFlags::NO_EXIST)
-            .context("cannot put a resent query back")?;
-        return Ok(None);
-    }
-    Ok(Some(taken.give_up(now_ns)))
+    Ok(Claim::Ours(taken.give_up(now_ns)))
+}
+
+/// Whether the query is what we saw: filled, and not sent again since.
+fn is_still(entry: &InFlight, query: &dns_query) -> bool {
+    let now = InFlight {
+        key: entry.key,
+        query: *query,
+    };
+    query.ready != 0 && now.newest_ns() <= entry.newest_ns()
+}
+
+fn key_bytes(key: &dns_key) -> &[u8] {
+    // SAFETY: dns_key has no padding bytes: its fields fill its 32 bytes.
+    unsafe { plain::as_bytes(key) }
+}
+
+fn query_of(bytes: &[u8]) -> Result<&dns_query> {
+    plain::from_bytes(bytes).map_err(|_| anyhow::anyhow!("dns_inflight: short value"))
 }
 
 /// Removes an element and returns it. Hash maps can do both at once since 5.14;
@@ -194,6 +262,12 @@ pub(super) fn sweep_connections(
     }
     let mut ended = Vec::new();
     for (cookie, c) in pending {
+        let key = cookie.to_ne_bytes();
+        let value = map.lookup(&key, MapFlags::ANY)?.unwrap_or_default();
+        let now: Result<&dns_connection, _> = plain::from_bytes(&value);
+        if !now.is_ok_and(|now| now.connect_ns == c.connect_ns) {
+            continue; // accepted, refused or closed since our look
+        }
         let marked = dns_connection {
             connect_ns: 0,
             gave_up: 1,
@@ -202,10 +276,7 @@ pub(super) fn sweep_connections(
         // SAFETY: dns_connection is padded by hand: no byte is uninitialised.
         let value = unsafe { plain::as_bytes(&marked) };
         // A failure means that it was refused just now, and reported so.
-        if map
-            .update(&cookie.to_ne_bytes(), value, MapFlags::EXIST)
-            .is_ok()
-        {
+        if map.update(&key, value, MapFlags::EXIST).is_ok() {
             ended.push(never_accepted(cookie, &c, now_ns));
         }
     }

@@ -26,6 +26,7 @@ use super::counters::Counters;
 use super::decode;
 use super::decode::Event;
 use super::inflight;
+use super::inflight::Claim;
 use super::load::Config;
 use super::load::Loaded;
 use crate::attempt::Attempt;
@@ -179,6 +180,7 @@ fn run(
         timeout,
         last_sweep: Instant::now(),
         never_accepted: 0,
+        lost_in_claims: 0,
         reported: 0,
         out,
     };
@@ -202,6 +204,8 @@ struct Poller<'a, 'obj, 'cb> {
     last_sweep: Instant,
     /// Attempts that the kernel's counter does not know.
     never_accepted: u64,
+    /// Attempts that the kernel was just noting when they were claimed.
+    lost_in_claims: u64,
     /// Attempts handed on; a late answer is none of its own.
     reported: u64,
     out: &'a Sender<Message>,
@@ -264,8 +268,15 @@ impl Poller<'_, '_, '_> {
             if failure.is_none() && waited < self.timeout {
                 continue;
             }
-            let claimed = inflight::claim(&maps.dns_inflight, &entry, now_ns)?;
-            for attempt in claimed.into_iter().flatten() {
+            let attempts = match inflight::claim(&maps.dns_inflight, &entry, now_ns)? {
+                Claim::Ours(attempts) => attempts,
+                Claim::Kernels => continue,
+                Claim::Lost => {
+                    self.lost_in_claims += 1;
+                    continue;
+                }
+            };
+            for attempt in attempts {
                 self.tracker
                     .ended(attempt, failure.clone(), &mut self.ended);
             }

@@ -82,11 +82,13 @@ impl GivenUp {
     /// So the numbers do not depend on which came first, timeout or resend.
     pub(super) fn number(&self, attempt: &mut Attempt) {
         let before = Key::of_attempt(attempt).and_then(|key| self.attempts.get(&key));
-        let Some(before) = before.into_iter().flatten().next_back() else {
-            return;
-        };
-        let forgotten = before.first_ns != attempt.first_ns && before.sent_ns < attempt.first_ns;
-        if forgotten && before.question == attempt.question {
+        // Those that the kernel remembers have the same first send.
+        let forgotten = before.into_iter().flatten().rfind(|before| {
+            before.first_ns != attempt.first_ns && before.sent_ns < attempt.first_ns
+        });
+        if let Some(before) = forgotten
+            && before.question == attempt.question
+        {
             attempt.number = attempt.number.saturating_add(before.number);
         }
     }
@@ -96,6 +98,7 @@ impl GivenUp {
     pub(super) fn late(&mut self, stray: &Stray) -> Option<Attempt> {
         let key = Key::of_stray(stray);
         let attempts = self.attempts.get_mut(&key)?;
+        // A refused one has had its end; it is here for its number only.
         let waits = |attempt: &Attempt| attempt.outcome == Outcome::Unanswered;
         let place = attempts
             .iter()

@@ -7,6 +7,8 @@
 
 mod given_up;
 mod notices;
+#[cfg(test)]
+mod tests;
 
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;

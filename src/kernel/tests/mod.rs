@@ -3,6 +3,7 @@
 //! without it.
 
 mod answers;
+mod claims;
 mod header;
 mod ipv4;
 mod ipv6;

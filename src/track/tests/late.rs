@@ -1,0 +1,146 @@
+//! Answers that come when nobody waits any more.
+
+use super::addr;
+use super::attempt;
+use super::ended_by;
+use super::give_up;
+use super::stray;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::Role;
+use crate::attempt::Transport;
+use crate::kernel::Event;
+use crate::kernel::Stray;
+use crate::track::Tracker;
+
+#[test]
+fn a_late_answer_ends_its_attempt_a_second_time() {
+    let mut tracker = Tracker::default();
+    let before = give_up(&mut tracker, attempt(10));
+    let answer = stray(&before, 9_000_000_000);
+    let ended = ended_by(&mut tracker, Event::Stray(answer.clone()));
+    let late = Attempt {
+        outcome: Outcome::Late,
+        end_ns: 9_000_000_000,
+        answer: Some(answer.answer),
+        ..before
+    };
+    assert_eq!(ended, [late]);
+    assert_eq!(tracker.stray_answers(), 0);
+}
+
+#[test]
+fn a_second_late_answer_is_a_stray() {
+    let mut tracker = Tracker::default();
+    let before = give_up(&mut tracker, attempt(10));
+    let answer = Event::Stray(stray(&before, 20));
+    assert_eq!(ended_by(&mut tracker, answer.clone()).len(), 1);
+    for duplicates in 1..=3 {
+        assert_eq!(ended_by(&mut tracker, answer.clone()), []);
+        assert_eq!(tracker.stray_answers(), duplicates);
+    }
+}
+
+#[test]
+fn it_belongs_to_the_attempt_at_its_server_else_to_the_oldest() {
+    let mut tracker = Tracker::default();
+    for (sent_ns, server) in [
+        (10, "10.0.0.1:53"),
+        (11, "10.0.0.2:53"),
+        (12, "10.0.0.3:53"),
+    ] {
+        let peer = addr(server);
+        give_up(
+            &mut tracker,
+            Attempt {
+                peer,
+                ..attempt(sent_ns)
+            },
+        );
+    }
+    // The second server; then two answers that NAT lets come from elsewhere.
+    for (from, sent_ns) in [
+        ("10.0.0.2:53", 11),
+        ("192.0.2.1:53", 10),
+        ("192.0.2.2:53", 12),
+    ] {
+        let peer = addr(from);
+        let answer = Stray {
+            peer,
+            ..stray(&attempt(10), 20)
+        };
+        let ended = ended_by(&mut tracker, Event::Stray(answer));
+        assert_eq!(ended[0].sent_ns, sent_ns, "the answer from {from}");
+    }
+    assert_eq!(tracker.stray_answers(), 0);
+}
+
+#[test]
+fn an_answer_to_anything_else_is_a_stray() {
+    let mut tracker = Tracker::default();
+    let before = give_up(&mut tracker, attempt(10));
+    let answer = stray(&before, 20);
+    let others = [
+        Stray {
+            cookie: 78,
+            ..answer.clone()
+        },
+        Stray {
+            id: 8,
+            ..answer.clone()
+        },
+        Stray {
+            local_port: 40001,
+            ..answer.clone()
+        },
+        Stray {
+            role: Role::Server,
+            ..answer.clone()
+        },
+        Stray {
+            transport: Transport::Tcp,
+            ..answer.clone()
+        },
+    ];
+    for other in others {
+        assert_eq!(ended_by(&mut tracker, Event::Stray(other)), []);
+    }
+    assert_eq!(tracker.stray_answers(), 5);
+    assert_eq!(ended_by(&mut tracker, Event::Stray(answer)).len(), 1);
+}
+
+#[test]
+fn a_server_is_late_for_the_client_that_asked() {
+    let mut tracker = Tracker::default();
+    let asked = Attempt {
+        role: Role::Server,
+        local: addr("10.0.0.53:53"),
+        peer: addr("10.0.0.5:40000"),
+        ..attempt(10)
+    };
+    let before = give_up(&mut tracker, asked);
+    let answer = stray(&before, 20);
+    let peer = addr("10.0.0.6:40000");
+    let other = Stray {
+        peer,
+        ..answer.clone()
+    };
+    assert_eq!(ended_by(&mut tracker, Event::Stray(other)), []);
+    let ended = ended_by(&mut tracker, Event::Stray(answer));
+    assert_eq!(ended[0].outcome, Outcome::Late);
+}
+
+#[test]
+fn only_what_had_no_answer_can_be_late() {
+    for outcome in [Outcome::Answered, Outcome::Superseded] {
+        let mut tracker = Tracker::default();
+        let answered = Attempt {
+            outcome,
+            ..attempt(10)
+        };
+        let answer = Event::Stray(stray(&answered, 20));
+        assert_eq!(ended_by(&mut tracker, Event::Ended(answered)).len(), 1);
+        assert_eq!(ended_by(&mut tracker, answer), []);
+        assert_eq!(tracker.stray_answers(), 1);
+    }
+}
