@@ -70,3 +70,6 @@ impl RawQuestion {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

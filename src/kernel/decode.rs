@@ -129,6 +129,9 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
     let record = sized.record;
     let event = match dns_kind(u32::from(record.kind)) {
         dns_kind::DNS_ANSWERED | dns_kind::DNS_RESENT => {
+            if !ends_what_it_says(&sized) {
+                return None;
+            }
             events.extend(ended(&sized).map(Event::Ended));
             return Some(());
         }
@@ -166,10 +169,25 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
     Some(())
 }
 
+/// Whether the record ends at least one attempt, and the answered one if there
+/// is an answer: else an attempt would vanish unseen.
+fn ends_what_it_says(sized: &Sized<'_>) -> bool {
+    let answered = if has_answer(sized.record) {
+        sized.answered
+    } else {
+        0
+    };
+    answered < sized.sends.len()
+}
+
+fn has_answer(record: &dns_record) -> bool {
+    dns_kind(u32::from(record.kind)) == dns_kind::DNS_ANSWERED
+}
+
 /// The attempts that end with this record: one for each server that was asked.
 fn ended<'a>(sized: &'a Sized<'_>) -> impl Iterator<Item = Attempt> + 'a {
     let record = sized.record;
-    let has_answer = dns_kind(u32::from(record.kind)) == dns_kind::DNS_ANSWERED;
+    let has_answer = has_answer(record);
     sized.sends.iter().enumerate().map(move |(index, send)| {
         let outcome = match has_answer {
             true if index == sized.answered => Outcome::Answered,

@@ -1,9 +1,10 @@
 //! The BPF programs on crafted packets: loaded, attached to nothing, fed
-//! through `BPF_PROG_TEST_RUN`. Names that begin with `root_` need root and fail
+//! through `BPF_PROG_TEST_RUN`; and the decoding of their records. Names that begin with `root_` need root and fail
 //! without it.
 
 mod answers;
 mod claims;
+mod decode;
 mod header;
 mod ipv4;
 mod ipv6;

@@ -68,7 +68,7 @@ fn root_another_question_with_the_same_id_starts_anew() {
     let programs = Programs::load();
     let mut socket = Socket::new(&programs);
     let path = Path::v4();
-    // They differ in length, in the first octet, in the last of a long one.
+    // They differ in length or in an octet.
     let long = "long-label.".repeat(20);
     let names = [
         "a.example",
@@ -88,6 +88,27 @@ fn root_another_question_with_the_same_id_starts_anew() {
         before = name;
     }
     assert_eq!(programs.the_query().give_up(0)[0].number, 1);
+}
+
+#[test]
+fn root_a_question_that_differs_in_one_octet_is_another() {
+    let programs = Programs::load();
+    let mut socket = Socket::new(&programs);
+    let path = Path::v4();
+    // As long as what is kept.
+    let mut query = Dns::query_of_len(7, 12 + 260);
+    socket.quiet(Egress, &path.udp(&query.bytes()));
+    for place in 0..query.body.len() {
+        query.body[place] ^= 1;
+        let ended = socket.ended_by(Egress, &path.udp(&query.bytes()));
+        assert_eq!(summary(&ended), [(Outcome::Unanswered, 1, 53)]);
+        let now = programs.the_query().give_up(0).remove(0);
+        assert_eq!(now.number, 1, "octet {place}");
+        assert_eq!(now.first_ns, now.sent_ns);
+    }
+    // And the same once more is a resend.
+    socket.ended_by(Egress, &path.udp(&query.bytes()));
+    assert_eq!(programs.the_query().give_up(0)[0].number, 2);
 }
 
 #[test]

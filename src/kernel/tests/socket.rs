@@ -50,7 +50,7 @@ impl<'a> Socket<'a> {
     #[track_caller]
     pub(super) fn run(&mut self, hook: Hook, packet: &[u8]) -> Vec<Event> {
         assert_eq!(self.programs.events(), [], "records before the run");
-        let memory = Memory::of(self.programs);
+        let (memory, before) = (Memory::of(self.programs), self.cookie);
         for _ in 0..TRIES {
             let cookie = next_cookie() + 1;
             self.move_to(cookie);
@@ -62,6 +62,7 @@ impl<'a> Socket<'a> {
                 return events;
             }
             memory.restore(self.programs);
+            self.cookie = before;
         }
         panic!("no two cookies follow each other on this host");
     }
