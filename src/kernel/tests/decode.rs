@@ -1,5 +1,7 @@
 //! Records as the kernel writes them, and as no kernel would.
 
+use std::mem::offset_of;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -194,7 +196,7 @@ fn a_response_code_has_its_upper_bits_from_an_echoed_opt_record() {
         this.echoed = echoed;
         this.question_len = question.len() as u16;
         let mut bytes = short(this);
-        bytes[128..][..question.len()].copy_from_slice(question);
+        bytes[size_of::<dns_record>()..][..question.len()].copy_from_slice(question);
         let answer = attempts(&bytes)[0].answer.expect("an answer");
         assert_eq!(answer.rcode, rcode, "{question:x?}");
     }
@@ -293,14 +295,18 @@ proptest! {
 
     #[test]
     fn records_of_the_right_size_give_nothing_or_something_sane(
-        mut bytes in prop_oneof![vec(any::<u8>(), 192), vec(any::<u8>(), 488)],
+        mut bytes in prop_oneof![
+            vec(any::<u8>(), size_of::<dns_short_record>()),
+            vec(any::<u8>(), size_of::<dns_full_record>()),
+        ],
         kind in 1..=6_u8,
         question_len in 0..300_u16,
         nsends in 0..5_u8,
     ) {
-        bytes[116..118].copy_from_slice(&question_len.to_ne_bytes());
-        bytes[118] = kind;
-        if let Some(place) = bytes.get_mut(128 + QUESTION_MAX) {
+        let place = offset_of!(dns_record, question_len);
+        bytes[place..place + 2].copy_from_slice(&question_len.to_ne_bytes());
+        bytes[offset_of!(dns_record, kind)] = kind;
+        if let Some(place) = bytes.get_mut(offset_of!(dns_full_record, nsends)) {
             *place = nsends;
         }
         for event in decoded(&bytes).into_iter().flatten() {
