@@ -79,10 +79,12 @@ static __always_inline void report_no_socket(struct sk_buff *skb)
 		return;
 	bpf_probe_read_kernel(&version, 1, ip);
 	bpf_probe_read_kernel(&protocol, 1, ip + (version >> 4 == 4 ? 9 : 6));
-	if (protocol != IPPROTO_UDP || tail <= question)
+	/* IPv6 extension headers may come before UDP; TCP is told by its reset. */
+	if ((version >> 4 == 4 ? protocol != IPPROTO_UDP : protocol == IPPROTO_TCP) ||
+	    tail <= question)
 		return;
 	bpf_probe_read_kernel(&h, sizeof(h), udp + UDP_HEADER_LEN);
-	if (bpf_ntohs(h.flags) & DNS_FLAG_QR)
+	if ((bpf_ntohs(h.flags) & DNS_FLAG_QR) || bpf_ntohs(h.questions) > 1)
 		return;
 	f = bpf_ringbuf_reserve(&dns_events, sizeof(*f), 0);
 	if (!f) {

@@ -173,6 +173,10 @@ static __noinline int report_stray(struct __sk_buff *skb, struct dns_key *key, s
 	r->role = key->role;
 	r->transport = p->transport;
 	r->echoed = 1;
+	if (key->role == DNS_ROLE_SERVER) {
+		take_socket(&r->owner, skb);
+		fill_answerer(r, key, p);
+	}
 	r->question_len = load_question(skb, p, s->question, sizeof(s->question));
 	bpf_ringbuf_submit(s, wake_flags());
 	return 0;

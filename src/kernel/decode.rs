@@ -54,6 +54,8 @@ pub struct Stray {
     pub peer: SocketAddr,
     /// DNS message id.
     pub id: u16,
+    /// Who answers, for a server; of a client nothing is known.
+    pub owner: Owner,
     /// What its header says.
     pub answer: Answer,
     /// The question that it echoes, cut to the kernel's short form.
@@ -144,6 +146,7 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
             local_port: record.local_port,
             peer: address(record.send.peer_ip, record.send.peer_port),
             id: record.id,
+            owner: owner(&record.owner),
             answer: answer(record, sized.question),
             question: RawQuestion::new(sized.question),
         }),

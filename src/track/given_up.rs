@@ -110,6 +110,9 @@ impl GivenUp {
         }
         attempt.outcome = Outcome::Late;
         attempt.end_ns = stray.at_ns;
+        if attempt.owner.pid.is_none() {
+            attempt.owner = stray.owner; // a server is known by its answer
+        }
         attempt.answer = Some(stray.answer);
         Some(attempt)
     }

@@ -49,6 +49,8 @@ fn root_an_answer_after_the_timeout_is_late() {
         assert_eq!(first.client, second.client, "{records:#?}");
         assert_eq!(first.server, second.server, "{records:#?}");
         assert_eq!(first.netns, second.netns, "{records:#?}");
+        // The test asks and answers; a server is known by its answer.
+        assert_eq!(second.pid, Some(std::process::id()), "{second:#?}");
     }
 }
 

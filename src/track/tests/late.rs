@@ -29,6 +29,25 @@ fn a_late_answer_ends_its_attempt_a_second_time() {
     assert_eq!(tracker.stray_answers(), 0);
 }
 
+/// Who serves is known when the answer leaves, and not before.
+#[test]
+fn a_late_answer_names_its_server() {
+    let mut tracker = Tracker::default();
+    let role = Role::Server;
+    let before = give_up(
+        &mut tracker,
+        Attempt {
+            role,
+            ..attempt(10)
+        },
+    );
+    assert_eq!(before.owner.pid, None);
+    let mut answer = stray(&before, 20);
+    answer.owner.pid = Some(42);
+    let ended = ended_by(&mut tracker, Event::Stray(answer));
+    assert_eq!(ended[0].owner.pid, Some(42));
+}
+
 #[test]
 fn a_second_late_answer_is_a_stray() {
     let mut tracker = Tracker::default();

@@ -62,6 +62,7 @@ fn stray(to: &Attempt, at_ns: u64) -> Stray {
         local_port: to.local.port(),
         peer: to.peer,
         id: to.id.expect("a message"),
+        owner: Owner::default(),
         answer: Answer {
             rcode: 3,
             truncated: false,
