@@ -14,6 +14,11 @@
 #define DNS_QUESTION_MAX 260
 /* Most questions fit here: a short record is less than half a full one. */
 #define DNS_QUESTION_SHORT 64
+/* A full record has room for the beginning of the answer as well, if the question
+ * is not long: there an error's OPT record says more (RFC 6891 section 6.1.3).
+ */
+#define DNS_ECHO_AT 132
+#define DNS_ECHO_MAX (DNS_QUESTION_MAX - DNS_ECHO_AT)
 /* musl and glibc read at most three nameservers (MAXNS in resolv.h). */
 #define DNS_SERVERS_MAX 3
 /* Ports that can be watched at once. */
@@ -40,7 +45,8 @@ enum dns_counter {
 	DNS_COUNT_NOTICE_LOST = 3,   /* strays and errors lost: no room in dns_events */
 	DNS_COUNT_UNPARSED = 4,      /* messages on a DNS port that are not DNS */
 	DNS_COUNT_CONTRADICTORY = 5, /* QR bit against the ports; QR was believed */
-	DNS_COUNT_TCP_UNTRACKED = 6, /* TCP segments unread: dns_connections had no room */
+	DNS_COUNT_TCP_UNTRACKED = 6, /* TCP segments unread: dns_connections had no room, or
+				      * data in the handshake */
 	DNS_COUNT_TCP_GAP = 7,       /* TCP bytes were missing; messages may be unseen */
 	DNS_COUNT_TCP_SPLIT = 8,     /* a DNS header cut in two by a segment; unseen */
 	DNS_COUNT_TCP_CROWDED = 9,   /* a segment with more messages than are read */
@@ -115,8 +121,9 @@ struct dns_record {
 	__u8 kind; /* enum dns_kind */
 	__u8 role;
 	__u8 transport;
-	__u8 echoed; /* the question is the answer's echo, with what follows it */
-	__u16 pad;
+	__u8 echoed;   /* the question is the answer's echo, with what follows it */
+	__u8 echo_len; /* octets of the answer behind its header, at DNS_ECHO_AT */
+	__u8 pad;
 	__s32 error; /* errno of DNS_SOCKET_ERROR and DNS_CONNECT_REFUSED */
 };
 

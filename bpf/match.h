@@ -167,12 +167,15 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 	/* Nearly always the key is new: then one lookup is saved. */
 	if (bpf_map_update_elem(&dns_inflight, &key, &blank_query, BPF_NOEXIST)) {
 		q = bpf_map_lookup_elem(&dns_inflight, &key);
-		if (!q || !q->ready || (q->nsends == DNS_SERVERS_MAX && joins(p, q, 1))) {
-			/* No room: for the query, or for a fourth server at once. */
+		if (!q || !q->ready) {
 			count(DNS_COUNT_INFLIGHT_FULL, 1);
 			return 0;
 		}
 		stay.same = same_question(skb, p, q);
+		if (q->nsends == DNS_SERVERS_MAX && joins(p, q, stay.same)) {
+			count(DNS_COUNT_INFLIGHT_FULL, 1); /* a fourth server at once */
+			return 0;
+		}
 		attempt = displace(skb, &key, p, q, &stay);
 		bpf_map_update_elem(&dns_inflight, &key, &blank_query, BPF_NOEXIST);
 	}

@@ -40,6 +40,7 @@ static __always_inline void fill_record(struct dns_record *r, struct dns_query *
 	r->role = key->role;
 	r->transport = key->transport;
 	r->echoed = 0;
+	r->echo_len = 0;
 	r->pad = 0;
 	r->error = 0;
 }
@@ -59,14 +60,8 @@ static __always_inline void fill_answerer(struct dns_record *r, struct dns_key *
 		r->owner = connection->owner;
 }
 
-/* Of an error answer that carries nothing but EDNS, the echo of the question is
- * taken with the OPT record behind it, which holds the upper bits of the rcode
- * (RFC 6891 section 6.1.3); else the question stays as it was sent. Options may
- * be cut off (BADCOOKIE has up to 40 octets of them): the fixed part fits,
- * because the query had an OPT record too.
- */
-static __always_inline void fill_answer(struct __sk_buff *skb, struct dns_record *r,
-					struct dns_key *key, struct dns_packet *p, __u8 *question, const __u32 room)
+static __always_inline void fill_answer(struct dns_record *r, struct dns_key *key,
+					struct dns_packet *p)
 {
 	r->kind = DNS_ANSWERED;
 	r->answer_bytes = p->message_len;
@@ -74,10 +69,12 @@ static __always_inline void fill_answer(struct __sk_buff *skb, struct dns_record
 	r->answers = p->answers;
 	if (r->role == DNS_ROLE_SERVER)
 		fill_answerer(r, key, p);
-	if (p->only_additional) {
-		r->question_len = load_question(skb, p, question, room);
-		r->echoed = 1;
-	}
+}
+
+/* An error answer that carries nothing but EDNS. */
+static __always_inline int shows_echo(struct dns_query *q, struct dns_packet *p)
+{
+	return p->only_additional && q->question_len <= DNS_ECHO_AT;
 }
 
 /* Claims the entry; whoever can't has come second and reports nothing. */
@@ -107,7 +104,7 @@ static __noinline int conclude_short(struct __sk_buff *skb, struct dns_key *key,
 	fill_record(&s->record, q, key, p, 0);
 	__builtin_memcpy(s->question, q->question, sizeof(s->question));
 	if (which != NOT_ANSWERED)
-		fill_answer(skb, &s->record, key, p, s->question, sizeof(s->question));
+		fill_answer(&s->record, key, p);
 	if (!claim(key)) {
 		bpf_ringbuf_discard(s, BPF_RB_NO_WAKEUP);
 		return 0;
@@ -130,7 +127,10 @@ static __noinline int conclude_full(struct __sk_buff *skb, struct dns_key *key,
 	f->pad = 0;
 	__builtin_memcpy(f->sends, q->sends, sizeof(f->sends));
 	if (which != NOT_ANSWERED)
-		fill_answer(skb, &f->record, key, p, f->question, sizeof(f->question));
+		fill_answer(&f->record, key, p);
+	if (which != NOT_ANSWERED && shows_echo(q, p))
+		f->record.echo_len =
+			load_question(skb, p, f->question + DNS_ECHO_AT, DNS_ECHO_MAX);
 	if (!claim(key)) {
 		bpf_ringbuf_discard(f, BPF_RB_NO_WAKEUP);
 		return 0;
@@ -142,7 +142,8 @@ static __noinline int conclude_full(struct __sk_buff *skb, struct dns_key *key,
 static __always_inline int conclude(struct __sk_buff *skb, struct dns_key *key,
 				    struct dns_query *q, struct dns_packet *p, __u32 which)
 {
-	if (q->question_len <= DNS_QUESTION_SHORT && q->nsends <= 1)
+	if (q->question_len <= DNS_QUESTION_SHORT && q->nsends <= 1 &&
+	    !(which != NOT_ANSWERED && shows_echo(q, p)))
 		return conclude_short(skb, key, q, p, which);
 	return conclude_full(skb, key, q, p, which);
 }

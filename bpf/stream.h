@@ -21,6 +21,8 @@
  */
 #define MESSAGES_MAX 256
 
+#define TCP_LISTEN 10 /* include/net/tcp_states.h */
+
 #define ECONNREFUSED 111
 #define ECONNRESET 104
 
@@ -237,11 +239,29 @@ static __noinline int on_handshake(struct __sk_buff *skb, struct dns_packet *p)
 	return 0;
 }
 
+/* Data that comes with the end of the handshake is filtered at the listening
+ * socket, which has another cookie than the connection.
+ */
+static __always_inline int is_listening(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	return sk && sk->state == TCP_LISTEN;
+}
+
 static __noinline int on_data(struct __sk_buff *skb, struct dns_packet *p)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
-	struct dns_connection *c = connection_of(skb, p, &cookie);
+	struct dns_connection *c;
 
+	if (!p->egress && is_listening(skb)) {
+		count(DNS_COUNT_TCP_UNTRACKED, 1);
+		return 0;
+	}
+	c = connection_of(skb, p, &cookie);
 	if (!c)
 		return 0;
 	c->connect_ns = 0;
@@ -266,6 +286,8 @@ static __noinline int on_close(struct __sk_buff *skb, struct dns_packet *p)
 static __always_inline void on_segment(struct __sk_buff *skb, struct dns_packet *p)
 {
 	if (p->tcp_flags & TCP_SYN) {
+		if (p->payload_len)
+			count(DNS_COUNT_TCP_UNTRACKED, 1); /* TCP Fast Open, RFC 7413 */
 		on_handshake(skb, p);
 		return;
 	}

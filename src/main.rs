@@ -19,7 +19,7 @@ fn main() -> ExitCode {
             if reader_is_gone(&error) {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("kerno: {error:#}");
+            commands::say(format_args!("{error:#}"));
             ExitCode::from(could_not_run(&cli.command))
         }
     }

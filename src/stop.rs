@@ -24,7 +24,7 @@ impl Stop {
     /// second signal ends the process at once: the kernel detaches everything.
     pub fn on_signals() -> Result<Self> {
         let mut signals = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
             signals.add(signal);
         }
         signals.thread_block().context("cannot block signals")?;

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
 use crossbeam_channel::after;
+use crossbeam_channel::never;
 use crossbeam_channel::select;
 use crossbeam_channel::tick;
 use indicatif::ProgressBar;
@@ -42,11 +43,15 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let report = watch(args, stop, monitor)?;
 
     let mut out = anstream::stdout().lock();
-    match args.output {
+    let written = match args.output {
         Output::Json => report.write_json(&mut out),
         Output::Pretty => report.write_pretty(&mut out),
+    };
+    match written {
+        // Who needs only the exit code need not read the report.
+        Err(gone) if args.exit_code && gone.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.context("cannot write the report to stdout")?,
     }
-    .context("cannot write the report to stdout")?;
     Ok(match args.exit_code {
         true => ExitCode::from(report.verdict.exit_code()),
         false => ExitCode::SUCCESS,
@@ -61,6 +66,7 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
     let mut window = args.duration;
     let over = after(args.duration);
     let progress = Progress::start(args.duration);
+    let mut stopped = stop.channel().clone();
     let ticks = tick(Progress::STEP);
     let ending: Ending = loop {
         select! {
@@ -77,8 +83,10 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
                     bail!("the poller thread ended without a word");
                 }
             },
-            recv(over) -> _ => monitor.stop(),
-            recv(stop.channel()) -> _ => {
+            // Who waits at the end of the window may still get an answer.
+            recv(over) -> _ => monitor.settle(),
+            recv(stopped) -> _ => {
+                stopped = never();
                 window = window.min(started.elapsed());
                 monitor.stop();
             }

@@ -5,6 +5,9 @@ mod doctor;
 mod verify;
 mod watch;
 
+use std::fmt::Display;
+use std::io;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -28,6 +31,11 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
 /// What this kernel can't show is said, and the rest works.
 fn say_missing(signals: &[Signal]) {
     for missing in signals.iter().filter_map(|signal| signal.missing.as_ref()) {
-        eprintln!("kerno: {missing}");
+        say(missing);
     }
+}
+
+/// One line on stderr. If nobody can read it, there is nobody to tell.
+pub fn say(message: impl Display) {
+    let _unread = writeln!(io::stderr(), "kerno: {message}");
 }

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use anyhow::Result;
 use crossbeam_channel::after;
 use crossbeam_channel::never;
 use crossbeam_channel::select;
+use crossbeam_channel::tick;
 
 use crate::attempt::Attempt;
 use crate::cli::WatchArgs;
@@ -23,6 +26,9 @@ use crate::watch::LineWriter;
 use crate::watch::Record;
 use crate::watch::Written;
 
+/// A reader that goes away is noticed, even if there is nothing to tell it.
+const LOOK_FOR_READER: Duration = Duration::from_millis(500);
+
 /// Streams records until the time is over, a signal comes or the reader goes.
 pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     let config = Config {
@@ -34,31 +40,53 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     let monitor = Monitor::start(Host::probe()?, config, args.watched.timeout)?;
     super::say_missing(&monitor.signals);
     // Whoever starts kerno in the background waits for this line.
-    eprintln!("kerno: watching");
+    super::say("watching");
 
-    let over = args.duration.map_or_else(never, after);
+    let end = args.duration.map(|duration| Instant::now() + duration);
+    let is_over = || stop.is_set() || end.is_some_and(|end| Instant::now() >= end);
+    let mut over = args.duration.map_or_else(never, after);
+    let mut stopped = stop.channel().clone();
+    let looks = tick(LOOK_FOR_READER);
     let writer = LineWriter::new(io::stdout());
     let mut lines = Vec::new();
+    let mut unwritten = 0;
+    let mut has_room = true;
     loop {
         select! {
             recv(monitor.messages()) -> message => match message {
                 Ok(Message::Ended(attempts)) => {
-                    write_lines(&attempts, &filter, &clock, &mut lines)?;
-                    let written = writer
-                        .write(&lines, || stop.is_set())
-                        .context("cannot write to stdout")?;
-                    if written == Written::ReaderGone {
-                        return Ok(ExitCode::SUCCESS);
+                    let number = write_lines(&attempts, &filter, &clock, &mut lines)?;
+                    // At the end a reader that stands still is not waited for.
+                    let written = match has_room {
+                        true => writer.write(&lines, is_over).context("cannot write to stdout")?,
+                        false => Written::Stopped,
+                    };
+                    match written {
+                        Written::Whole => {}
+                        Written::ReaderGone => return Ok(ExitCode::SUCCESS),
+                        Written::Stopped => {
+                            has_room = false;
+                            unwritten += number;
+                        }
                     }
                 }
                 Ok(Message::Finished(ending)) => {
-                    say_losses(&ending);
+                    say_losses(&ending, unwritten);
                     break;
                 }
                 Err(_) => break,
             },
-            recv(stop.channel()) -> _ => monitor.stop(),
-            recv(over) -> _ => monitor.stop(),
+            recv(looks) -> _ => if writer.reader_is_gone() {
+                return Ok(ExitCode::SUCCESS);
+            },
+            recv(stopped) -> _ => {
+                stopped = never();
+                monitor.stop();
+            }
+            recv(over) -> _ => {
+                over = never();
+                monitor.stop();
+            }
         }
     }
     monitor.join()?;
@@ -70,27 +98,46 @@ fn write_lines(
     filter: &Filter,
     clock: &Clock,
     lines: &mut Vec<u8>,
-) -> Result<()> {
+) -> Result<u64> {
     lines.clear();
+    let mut number = 0;
     for attempt in attempts.iter().filter(|attempt| filter.matches(attempt)) {
         serde_json::to_writer(&mut *lines, &Record::new(attempt, clock))?;
         lines.push(b'\n');
+        number += 1;
     }
-    Ok(())
+    Ok(number)
 }
 
 /// A stream with holes must not look whole.
-fn say_losses(ending: &Ending) {
+fn say_losses(ending: &Ending, unwritten: u64) {
     let counters = &ending.counters;
     if counters.lost() > 0 {
-        eprintln!(
-            "kerno: {} of {} attempts are not in the stream: {} because the reader was slow, \
+        super::say(format_args!(
+            "{} of {} attempts are not in the stream: {} because the reader was slow, \
              {} because more queries were in flight than kerno can hold",
             counters.lost(),
             counters.queries,
             counters.ring_full,
             counters.inflight_full,
-        );
+        ));
+    }
+    if unwritten > 0 {
+        super::say(format_args!(
+            "{unwritten} records were not written: the reader stood still at the end"
+        ));
+    }
+    if counters.notice_lost > 0 {
+        super::say(format_args!(
+            "{} errors or late answers came too fast: their queries count as unanswered",
+            counters.notice_lost,
+        ));
+    }
+    if counters.tcp_unseen() > 0 {
+        super::say(format_args!(
+            "DNS over TCP could not be read in {} places: some queries are not in the stream",
+            counters.tcp_unseen(),
+        ));
     }
     if ending.undecoded > 0 {
         log::error!("{} records could not be decoded", ending.undecoded);

@@ -41,6 +41,12 @@ impl Counters {
         self.inflight_full.saturating_add(self.ring_full)
     }
 
+    /// Places where TCP could not be read; how many messages were there is not
+    /// known.
+    pub fn tcp_unseen(&self) -> u64 {
+        self.tcp_untracked + self.tcp_gap + self.tcp_split + self.tcp_crowded
+    }
+
     pub(super) fn read(map: &dyn MapCore) -> Result<Self> {
         let total = |index: dns_counter| -> Result<u64> {
             let per_cpu = map

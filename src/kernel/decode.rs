@@ -98,6 +98,8 @@ pub enum NoticeKind {
 struct Sized<'a> {
     record: &'a dns_record,
     question: &'a [u8],
+    /// The answer behind its header, where its rcode may go on.
+    echo: &'a [u8],
     /// The attempts of the record, and which of them was answered.
     sends: &'a [dns_send],
     answered: usize,
@@ -116,9 +118,17 @@ fn sized(bytes: &[u8]) -> Option<Sized<'_>> {
         let answered = usize::from(full.answered);
         (&full.record, &full.question[..], sends, answered)
     };
+    let octets = question;
+    let question = octets.get(..usize::from(record.question_len))?;
+    let echo = match (record.echoed, usize::from(record.echo_len)) {
+        (0, 0) => &[],
+        (0, len) => octets.get(wire::ECHO_AT..)?.get(..len)?,
+        _ => question,
+    };
     Some(Sized {
         record,
-        question: question.get(..usize::from(record.question_len))?,
+        question,
+        echo,
         sends,
         answered,
     })
@@ -147,7 +157,7 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
             peer: address(record.send.peer_ip, record.send.peer_port),
             id: record.id,
             owner: owner(&record.owner),
-            answer: answer(record, sized.question),
+            answer: answer(record, sized.echo),
             question: RawQuestion::new(sized.question),
         }),
         dns_kind::DNS_SOCKET_ERROR => Event::Notice(Notice {
@@ -200,7 +210,7 @@ fn ended<'a>(sized: &'a Sized<'_>) -> impl Iterator<Item = Attempt> + 'a {
         Attempt {
             outcome,
             id: Some(record.id),
-            answer: (outcome == Outcome::Answered).then(|| answer(record, sized.question)),
+            answer: (outcome == Outcome::Answered).then(|| answer(record, sized.echo)),
             question: RawQuestion::new(sized.question),
             ..attempt(record, send)
         }
@@ -239,12 +249,8 @@ fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
     }
 }
 
-fn answer(record: &dns_record, question: &[u8]) -> Answer {
-    let upper = if record.echoed != 0 {
-        extended_rcode(question)
-    } else {
-        0
-    };
+fn answer(record: &dns_record, echo: &[u8]) -> Answer {
+    let upper = extended_rcode(echo);
     Answer {
         rcode: upper << 4 | record.flags & RCODE_MASK,
         truncated: record.flags & FLAG_TC != 0,

@@ -21,6 +21,12 @@ use crate::attempt::Transport;
 
 /// A connection without a segment for this long has lost its end unseen.
 const IDLE: Duration = Duration::from_secs(600);
+/// One end has closed; the other's FIN may go to a timewait socket, which no hook
+/// sees. What comes later finds its place in the stream again.
+const CLOSING: Duration = Duration::from_secs(2);
+/// The kernel gives up on a connection after 127 s (tcp_syn_retries, tcp(7)), and
+/// sends its last SYN halfway.
+const CONNECTING: Duration = Duration::from_secs(130);
 
 /// A query in flight: copied from the kernel, which may have moved on since.
 #[derive(Clone, Copy)]
@@ -253,7 +259,7 @@ pub(super) fn sweep_connections(
     for_each(map, |cookie: &u64, c: &dns_connection| {
         if c.connect_ns != 0 && is_older(c.connect_ns, timeout) {
             pending.push((*cookie, *c));
-        } else if is_older(c.last_ns, IDLE) {
+        } else if is_older(c.last_ns, patience(c)) {
             idle.push(*cookie);
         }
     })?;
@@ -265,13 +271,13 @@ pub(super) fn sweep_connections(
         let key = cookie.to_ne_bytes();
         let value = map.lookup(&key, MapFlags::ANY)?.unwrap_or_default();
         let now: Result<&dns_connection, _> = plain::from_bytes(&value);
-        if !now.is_ok_and(|now| now.connect_ns == c.connect_ns) {
+        let Some(now) = now.ok().filter(|now| now.connect_ns == c.connect_ns) else {
             continue; // accepted, refused or closed since our look
-        }
+        };
         let marked = dns_connection {
             connect_ns: 0,
             gave_up: 1,
-            ..c
+            ..*now
         };
         // SAFETY: dns_connection is padded by hand: no byte is uninitialised.
         let value = unsafe { plain::as_bytes(&marked) };
@@ -281,6 +287,14 @@ pub(super) fn sweep_connections(
         }
     }
     Ok(ended)
+}
+
+fn patience(c: &dns_connection) -> Duration {
+    match (c.fins, c.gave_up) {
+        (0, 0) => IDLE,
+        (0, _) => CONNECTING,
+        _ => CLOSING,
+    }
 }
 
 fn never_accepted(cookie: u64, c: &dns_connection, now_ns: u64) -> Attempt {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -52,6 +52,11 @@ const JOIN_EVERY: Duration = Duration::from_millis(20);
 /// period, a few milliseconds; a record of theirs is waited for no longer.
 const SETTLE_MAX: Duration = Duration::from_millis(250);
 
+/// What the poller is told, each after the other.
+const WATCHING: u8 = 0;
+const SETTLING: u8 = 1;
+const STOPPING: u8 = 2;
+
 /// What comes through the channel.
 #[derive(Debug)]
 pub enum Message {
@@ -80,7 +85,7 @@ pub struct Monitor {
     /// Which hooks are active.
     pub signals: Vec<Signal>,
     messages: Receiver<Message>,
-    stop: Arc<AtomicBool>,
+    phase: Arc<AtomicU8>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
@@ -90,17 +95,17 @@ impl Monitor {
     pub fn start(host: Host, config: Config, timeout: Duration) -> Result<Self> {
         let (ready_tx, ready_rx) = bounded(1);
         let (tx, messages) = bounded(CHANNEL_BATCHES);
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let phase = Arc::new(AtomicU8::new(WATCHING));
+        let told = Arc::clone(&phase);
         let thread = std::thread::Builder::new()
             .name("kerno-poller".to_owned())
-            .spawn(move || run(&host, &config, timeout, &ready_tx, &tx, &stopped))
+            .spawn(move || run(&host, &config, timeout, &ready_tx, &tx, &told))
             .context("cannot start the poller thread")?;
         match ready_rx.recv() {
             Ok(signals) => Ok(Self {
                 signals,
                 messages,
-                stop,
+                phase,
                 thread: Some(thread),
             }),
             // The thread ended before it was ready: its result says why.
@@ -116,9 +121,15 @@ impl Monitor {
         &self.messages
     }
 
+    /// Counts no more queries, but waits for those in flight, up to the timeout:
+    /// then `stop`.
+    pub fn settle(&self) {
+        self.phase.fetch_max(SETTLING, Ordering::Relaxed);
+    }
+
     /// Asks the poller to detach; it then sends the rest and `Finished`.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.phase.store(STOPPING, Ordering::Relaxed);
     }
 
     /// Waits for the poller's end and returns its error, if any.
@@ -153,7 +164,7 @@ fn run(
     timeout: Duration,
     ready: &Sender<Vec<Signal>>,
     out: &Sender<Message>,
-    stop: &AtomicBool,
+    phase: &AtomicU8,
 ) -> Result<()> {
     let mut object = MaybeUninit::uninit();
     let mut loaded = Loaded::new(&mut object, host, config)?;
@@ -187,7 +198,15 @@ fn run(
     if ready.send(signals).is_err() {
         return Ok(());
     }
-    while !stop.load(Ordering::Relaxed) {
+    while phase.load(Ordering::Relaxed) == WATCHING {
+        poller.turn()?;
+    }
+    poller.loaded.arm(false);
+    let patience = Instant::now() + timeout + SWEEP_EVERY;
+    while phase.load(Ordering::Relaxed) == SETTLING
+        && Instant::now() < patience
+        && !poller.is_settled()?
+    {
         poller.turn()?;
     }
     poller.finish()
@@ -301,7 +320,6 @@ impl Poller<'_, '_, '_> {
     /// Detaches, waits for the programs that are just running, and says what is
     /// left.
     fn finish(&mut self) -> Result<()> {
-        self.loaded.arm(false);
         self.loaded.detach();
         let deadline = Instant::now() + SETTLE_MAX;
         let ending = loop {
@@ -321,10 +339,16 @@ impl Poller<'_, '_, '_> {
         Ok(())
     }
 
+    fn is_settled(&self) -> Result<bool> {
+        Ok(inflight::snapshot(&self.loaded.skel.maps.dns_inflight)?.is_empty())
+    }
+
     fn ending(&self) -> Result<Ending> {
         let maps = &self.loaded.skel.maps;
         let mut counters = Counters::read(&maps.dns_counters)?;
         counters.queries += self.never_accepted;
+        counters.inflight_full += self.lost_in_claims;
+        counters.notice_lost += self.tracker.notices_lost();
         let in_flight = inflight::snapshot(&maps.dns_inflight)?;
         Ok(Ending {
             counters,

@@ -19,6 +19,8 @@ pub(super) use super::bpf::types::dns_short_record;
 
 /// `DNS_ROLE_SERVER` of bpf/dns_monitor.h (a macro does not reach the skeleton).
 pub(super) const ROLE_SERVER: u8 = 2;
+/// `DNS_ECHO_AT`: where the beginning of the answer stands in a full record.
+pub(super) const ECHO_AT: usize = 132;
 /// `IPPROTO_TCP`.
 pub(super) const IPPROTO_TCP: u8 = 6;
 

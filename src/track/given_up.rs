@@ -18,6 +18,9 @@ const KEPT: Duration = Duration::from_secs(60);
 /// About 350 bytes each: 3 MiB at most.
 const KEPT_MAX: usize = 8192;
 
+/// Of one key; who resends more often without an answer waits for the last ones.
+const KEPT_OF_KEY: usize = 8;
+
 /// What identifies a query message at its socket, as the kernel's key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -71,10 +74,11 @@ impl GivenUp {
             self.drop_oldest();
         }
         self.order.push_back((attempt.end_ns, key));
-        self.attempts
-            .entry(key)
-            .or_default()
-            .push_back(attempt.clone());
+        let attempts = self.attempts.entry(key).or_default();
+        if attempts.len() == KEPT_OF_KEY {
+            attempts.pop_front();
+        }
+        attempts.push_back(attempt.clone());
     }
 
     /// Continues the count of an attempt whose predecessor was given up on
@@ -84,7 +88,9 @@ impl GivenUp {
         let before = Key::of_attempt(attempt).and_then(|key| self.attempts.get(&key));
         // Those that the kernel remembers have the same first send.
         let forgotten = before.into_iter().flatten().rfind(|before| {
-            before.first_ns != attempt.first_ns && before.sent_ns < attempt.first_ns
+            before.outcome != Outcome::Superseded
+                && before.first_ns != attempt.first_ns
+                && before.sent_ns < attempt.first_ns
         });
         if let Some(before) = forgotten
             && before.question == attempt.question
@@ -98,6 +104,14 @@ impl GivenUp {
     pub(super) fn late(&mut self, stray: &Stray) -> Option<Attempt> {
         let key = Key::of_stray(stray);
         let attempts = self.attempts.get_mut(&key)?;
+        // The answer of a server that came second is no news.
+        let superseded = attempts.iter().rposition(|attempt| {
+            attempt.outcome == Outcome::Superseded && attempt.peer == stray.peer
+        });
+        if let Some(place) = superseded {
+            attempts.remove(place);
+            return None;
+        }
         // A refused one has had its end; it is here for its number only.
         let waits = |attempt: &Attempt| attempt.outcome == Outcome::Unanswered;
         let place = attempts

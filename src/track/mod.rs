@@ -58,7 +58,7 @@ impl Tracker {
             attempt.reason = Some(failure.reason);
         }
         self.given_up.number(&mut attempt);
-        if matches!(attempt.outcome, Outcome::Unanswered | Outcome::Refused) {
+        if attempt.outcome != Outcome::Answered {
             self.given_up.remember(&attempt);
         }
         ended.push(attempt);
@@ -79,6 +79,11 @@ impl Tracker {
     pub fn forget(&mut self, now_ns: u64) {
         self.notices.forget(now_ns);
         self.given_up.forget(now_ns);
+    }
+
+    /// Notices for which there was no room; their queries end as unanswered.
+    pub fn notices_lost(&self) -> u64 {
+        self.notices.lost()
     }
 
     /// Answers that belonged to no attempt: duplicates, the answers of the other

@@ -13,13 +13,16 @@ use crate::kernel::InFlight;
 use crate::kernel::Notice;
 use crate::kernel::NoticeKind;
 
-/// A notice is joined by the sweep that follows it or by a record that is right
-/// behind it in the ring buffer. One of several servers that were asked at once
-/// is joined when the question ends, after the longest timeout at the latest.
-const KEPT: Duration = Duration::from_secs(61);
-/// A flood of them (a closed port under load) is bounded; the queries without a
-/// notice end as unanswered.
-const KEPT_MAX: usize = 4096;
+/// A socket's error is joined by the sweep that follows it, or by a record that is
+/// right behind it in the ring buffer.
+const ERROR_KEPT: Duration = Duration::from_secs(1);
+/// A query that met no socket may be one of several, to servers that were asked at
+/// once: it is joined when the question ends, after the longest timeout at the
+/// latest.
+const NO_SOCKET_KEPT: Duration = Duration::from_secs(61);
+/// Those that wait to be joined at one time, a few milliseconds' worth of the
+/// hardest flood. More are counted, and their queries end as unanswered.
+const KEPT_MAX: usize = 8192;
 
 /// Why and when a query failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,7 @@ pub(super) struct Notices {
     no_socket: HashMap<(u16, u16), Vec<NoSocket>>,
     kept: usize,
     fresh: bool,
+    lost: u64,
 }
 
 /// A query that arrived where nobody listens.
@@ -53,6 +57,7 @@ struct NoSocket {
 impl Notices {
     pub(super) fn add(&mut self, notice: Notice) {
         if self.kept >= KEPT_MAX {
+            self.lost += 1;
             return;
         }
         self.kept += 1;
@@ -83,11 +88,17 @@ impl Notices {
         self.fresh
     }
 
+    /// Notices for which there was no room.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
     pub(super) fn forget(&mut self, now_ns: u64) {
-        let horizon = now_ns.saturating_sub(KEPT.as_nanos() as u64);
-        self.errors.retain(|_, (at_ns, _)| *at_ns >= horizon);
+        let before = |kept: Duration| now_ns.saturating_sub(kept.as_nanos() as u64);
+        let (error, no_socket) = (before(ERROR_KEPT), before(NO_SOCKET_KEPT));
+        self.errors.retain(|_, (at_ns, _)| *at_ns >= error);
         self.no_socket.retain(|_, notices| {
-            notices.retain(|notice| notice.at_ns >= horizon);
+            notices.retain(|notice| notice.at_ns >= no_socket);
             !notices.is_empty()
         });
         let no_socket: usize = self.no_socket.values().map(Vec::len).sum();
@@ -101,19 +112,19 @@ impl Notices {
         if query.role() != Role::Client {
             return None;
         }
-        if let Some(failure) = self.error(query.cookie(), query.newest_ns()) {
-            return Some(failure);
-        }
+        let error = self.error(query.cookie(), query.newest_ns());
         // With several servers, each attempt is joined when the question ends.
         let only_one = query.servers().len() == 1;
         if !only_one || query.transport() != Transport::Udp {
-            return None;
+            return error;
         }
         let key = (query.local_port(), query.id());
         // The server's address may have been translated on the way.
-        self.take(key, |notice| {
+        let no_socket = self.take(key, |notice| {
             notice.at_ns >= query.newest_ns() && notice.question.as_bytes() == query.question()
-        })
+        });
+        // A connected socket has both, for one query.
+        error.or(no_socket)
     }
 
     /// Why an attempt failed that has just ended without an answer.
@@ -121,17 +132,16 @@ impl Notices {
         if attempt.role != Role::Client {
             return None;
         }
-        if let Some(failure) = self.error(attempt.cookie, attempt.sent_ns) {
-            return Some(failure);
-        }
-        if attempt.transport != Transport::Udp {
-            return None;
-        }
-        self.take((attempt.local.port(), attempt.id?), |notice| {
+        let error = self.error(attempt.cookie, attempt.sent_ns);
+        let (Transport::Udp, Some(id)) = (attempt.transport, attempt.id) else {
+            return error;
+        };
+        let no_socket = self.take((attempt.local.port(), id), |notice| {
             notice.at_ns >= attempt.sent_ns
                 && notice.server == attempt.peer
                 && notice.question == attempt.question
-        })
+        });
+        error.or(no_socket)
     }
 
     fn error(&self, cookie: u64, sent_ns: u64) -> Option<Failure> {

@@ -130,7 +130,8 @@ fn root_the_upper_bits_of_a_response_code_come_from_its_opt_record() {
     let path = Path::v4();
     // A server's cookie: option 10 with 8 and up to 32 octets (RFC 7873).
     let cookie = [&[0, 10, 0, 40][..], &[0xcc; 40]].concat();
-    let names = ["a", "twenty.octets.example", &"long-label.".repeat(22)];
+    // The third leaves DNS_ECHO_AT room for its query's OPT record, just so.
+    let names = ["a", "twenty.octets.example", &"long-label.".repeat(9)];
     for name in names {
         for (rcode, options) in [(16, &[][..]), (23, &cookie), (1, &cookie), (0xfff, &[])] {
             programs.clear();
@@ -149,6 +150,23 @@ fn root_the_upper_bits_of_a_response_code_come_from_its_opt_record() {
             let question = ended[0].question.parse().expect("a question");
             assert_eq!(question.name, name.trim_end_matches('.'));
         }
+    }
+}
+
+/// The name is the one that was asked for, whatever the answer repeats.
+#[test]
+fn root_an_answer_to_another_question_does_not_rename_the_query() {
+    let programs = Programs::load();
+    let mut socket = Socket::new(&programs);
+    let path = Path::v4();
+    let query = Dns::query(7, "AsKeD.example");
+    for echo in ["asked.example", "other.evil.example"] {
+        programs.clear();
+        socket.quiet(Egress, &path.udp(&query.bytes()));
+        let answer = Dns::query(7, echo).edns_error(5, &[]).bytes();
+        let ended = socket.ended_by(Ingress, &path.back().udp(&answer));
+        let question = ended[0].question.parse().expect("a question");
+        assert_eq!(question.name, "AsKeD.example");
     }
 }
 

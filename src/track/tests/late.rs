@@ -163,3 +163,20 @@ fn only_what_had_no_answer_can_be_late() {
         assert_eq!(tracker.stray_answers(), 1);
     }
 }
+
+/// musl's second round: the server that comes second answers that round.
+#[test]
+fn the_answer_of_a_superseded_attempt_is_not_late_for_an_older_one() {
+    let mut tracker = Tracker::default();
+    let first_round = give_up(&mut tracker, attempt(10));
+    let superseded = Attempt {
+        outcome: Outcome::Superseded,
+        ..attempt(20)
+    };
+    ended_by(&mut tracker, Event::Ended(superseded));
+    let answer = Event::Stray(stray(&first_round, 30));
+    assert_eq!(ended_by(&mut tracker, answer.clone()), []);
+    // A second one can only belong to the first round.
+    let ended = ended_by(&mut tracker, answer);
+    assert_eq!(ended[0].outcome, Outcome::Late);
+}

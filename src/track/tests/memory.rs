@@ -96,7 +96,7 @@ fn a_notice_is_kept_for_61_seconds_and_fresh_until_the_sweep() {
 
 #[test]
 fn a_flood_of_notices_is_bounded_and_does_not_end_the_joining() {
-    const KEPT_MAX: u64 = 4096;
+    const KEPT_MAX: u64 = 8192;
     let mut tracker = Tracker::default();
     let error = libc::ECONNREFUSED;
     for cookie in 0..2 * KEPT_MAX {

@@ -213,3 +213,53 @@ fn a_query_that_met_no_socket_is_joined_once_and_at_its_server() {
     let ended = ended_by(&mut tracker, Event::Ended(superseded.clone()));
     assert_eq!(ended, [superseded]);
 }
+
+/// A closed port under load: each query of a connected socket has two notices.
+#[test]
+fn many_refusals_are_all_joined() {
+    let mut tracker = Tracker::default();
+    for n in 0..20_000_u64 {
+        let id = (n % 60_000) as u16;
+        let mut query = attempt(10 * n);
+        query.cookie = n;
+        query.id = Some(id);
+        let notice = |kind| {
+            Event::Notice(Notice {
+                at_ns: 10 * n + 1,
+                kind,
+            })
+        };
+        let error = libc::ECONNREFUSED;
+        ended_by(
+            &mut tracker,
+            notice(NoticeKind::SocketError { cookie: n, error }),
+        );
+        let NoticeKind::NoSocket {
+            client_port,
+            server,
+            question,
+            ..
+        } = no_socket()
+        else {
+            panic!("as made above");
+        };
+        ended_by(
+            &mut tracker,
+            notice(NoticeKind::NoSocket {
+                client_port,
+                server,
+                id,
+                question,
+            }),
+        );
+        assert!(
+            tracker.failure_of(&InFlight::of_attempt(&query)).is_some(),
+            "{n}"
+        );
+        // The sweep after a second's worth of a flood of 5,000 a second.
+        if n % 5_000 == 0 {
+            tracker.forget(10 * n + 2_000_000_000);
+        }
+    }
+    assert_eq!(tracker.notices_lost(), 0);
+}
