@@ -10,6 +10,7 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+use crate::attempt::Comm;
 use crate::attempt::Role;
 use crate::chaos::dns_flood;
 use crate::chaos::scenario::Scenario;
@@ -64,7 +65,7 @@ Examples:
   sudo kerno watch | jq -r '[.comm, .name, .type, .outcome, .rcode] | @tsv'
   sudo kerno watch --failed
   sudo kerno watch --slower-than 100ms --name '*.svc.cluster.local'
-  sudo kerno watch --role server --port 53 --port 5353
+  sudo kerno watch --role server --port 53 --port 1053
 
 Every field is described in docs/records.md.";
 
@@ -93,8 +94,8 @@ pub struct WatchedArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Option<u32>,
     /// Only queries of processes with this name (15 bytes at most, as in ps).
-    #[arg(long, value_name = "NAME")]
-    pub comm: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = comm)]
+    pub comm: Option<Comm>,
     /// Only queries for names that match: * is any text, ? one character; case
     /// does not matter.
     #[arg(long, value_name = "GLOB")]
@@ -160,7 +161,8 @@ pub enum Output {
 /// `kerno doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
-    /// How long to watch, as 250ms, 30s or 5m.
+    /// How long to watch, as 250ms, 30s or 5m; queries that still wait then are
+    /// waited for, up to --timeout.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub duration: Duration,
     /// How to print the report.
@@ -229,6 +231,14 @@ pub struct VerifyArgs {
     /// How to print the result.
     #[arg(long, value_enum, default_value_t = Output::Pretty)]
     pub output: Output,
+}
+
+/// A process name, of which the kernel keeps 15 bytes.
+fn comm(text: &str) -> Result<Comm, String> {
+    if text.is_empty() || text.len() > 15 {
+        return Err("write 1 to 15 bytes: the kernel keeps no more of a process's name".to_owned());
+    }
+    Ok(Comm::new(text.as_bytes()))
 }
 
 /// A duration above zero and up to a day.

@@ -29,7 +29,7 @@ impl Filter {
     pub fn new(watched: &WatchedArgs) -> Self {
         Self {
             pid: watched.pid,
-            comm: watched.comm.as_ref().map(|comm| Comm::new(comm.as_bytes())),
+            comm: watched.comm,
             name: watched.name.clone(),
             role: watched.role,
             failed: false,

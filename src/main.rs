@@ -47,7 +47,7 @@ fn start_log(verbose: u8) {
     let level = match verbose {
         0 => "warn",
         1 => "info",
-        _ => "debug",
+        _ => "trace",
     };
     let environment = env_logger::Env::new().filter_or("KERNO_LOG", level);
     env_logger::Builder::from_env(environment)

@@ -63,7 +63,7 @@ fn verify(host: &Host) -> Result<Verification> {
         ports: vec![53],
         live: false,
     };
-    let signals = crate::host::signals();
+    let signals = host.signals();
     let (programs, map_bytes) = check_programs(host, &config)?;
     let mut verification = Verification {
         schema: "kerno.verify.v1",

@@ -29,13 +29,12 @@ pub(super) fn open_root() -> Result<File> {
              try: mount -t cgroup2 none /sys/fs/cgroup/unified",
         )?,
     };
-    if root.metadata()?.ino() != ROOT_INODE {
-        log::warn!(
-            "kerno runs in a cgroup namespace and sees only the sockets of its own container; \
-             start it on the host (or with the host's cgroup namespace) to see all"
-        );
-    }
     Ok(root)
+}
+
+/// Whether this is the root of the whole host, and not of a cgroup namespace.
+pub(super) fn is_host_root(root: &File) -> bool {
+    root.metadata().is_ok_and(|root| root.ino() == ROOT_INODE)
 }
 
 /// Mount points of cgroup2 file systems, from the text of mountinfo

@@ -21,7 +21,6 @@ use nix::sys::resource::setrlimit;
 pub use clock::Clock;
 pub use facts::Facts;
 pub use signals::Signal;
-pub use signals::signals;
 
 /// A host on which kerno's programs can be loaded.
 #[derive(Debug)]
@@ -48,6 +47,24 @@ impl Host {
         }
         let cgroup = cgroup::open_root()?;
         Ok(Self { cgroup })
+    }
+
+    /// Which signals this kernel gives, and what limits them here.
+    pub fn signals(&self) -> Vec<Signal> {
+        let mut signals = signals::signals();
+        if !cgroup::is_host_root(&self.cgroup) {
+            for signal in signals
+                .iter_mut()
+                .filter(|signal| signal.name == "cgroup_skb")
+            {
+                signal.missing = Some(
+                    "kerno runs in a cgroup namespace and sees only the sockets of its own \
+                     container: start it on the host, or with the host's cgroup namespace"
+                        .to_owned(),
+                );
+            }
+        }
+        signals
     }
 
     /// The root of the cgroup v2 hierarchy, under which every socket is.

@@ -38,7 +38,7 @@ pub(super) fn check_btf() -> Result<()> {
 
 /// Every hook beyond a tracepoint's existence is known by its prototype in the
 /// running kernel's BTF, never by the kernel's version.
-pub fn signals() -> Vec<Signal> {
+pub(super) fn signals() -> Vec<Signal> {
     let btf = Btf::from_vmlinux();
     let btf = btf.as_ref();
     let arguments = |tracepoint| btf.ok().and_then(|btf| arguments(btf, tracepoint));

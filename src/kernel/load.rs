@@ -45,7 +45,7 @@ impl<'obj> Loaded<'obj> {
     ) -> Result<Self> {
         let mut open = open(object)?;
         configure(&mut open, config);
-        let signals = crate::host::signals();
+        let signals = host.signals();
         for signal in signals.iter().filter(|signal| signal.missing.is_some()) {
             disable(&mut open, signal.name);
         }

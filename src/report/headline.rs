@@ -11,6 +11,7 @@ use super::page::RED;
 use super::page::YELLOW;
 use crate::collect::Figures;
 use crate::doctor::Verdict;
+use crate::doctor::error_answers;
 use crate::units;
 
 /// The verdict's colour and word.
@@ -21,6 +22,10 @@ pub(super) fn label(report: &Report) -> (Style, &'static str) {
         // The rules judge what this host asks; a server's figures stand alone.
         Verdict::Healthy if report.dns.client.queries() == 0 => {
             (BOLD, "NO QUERIES FROM THIS HOST. ")
+        }
+        // No rule of this version judges error answers: but it is not well either.
+        Verdict::Healthy if error_answers(&report.dns.client).is_some() => {
+            (YELLOW, "DNS ANSWERS, BUT WITH ERRORS. ")
         }
         Verdict::Healthy => (GREEN, "DNS IS HEALTHY. "),
         Verdict::NoTraffic if report.accounting.queries_seen > 0 => (BOLD, "NOTHING TO JUDGE BY. "),

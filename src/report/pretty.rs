@@ -115,7 +115,7 @@ fn next_steps(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         "Ask something while kerno watches, to see that it works: `dig example.com`",
         "Watch longer, or while the program that has trouble runs: `kerno doctor --duration 5m`",
         "DNS on other ports than 53 is seen only if you name them: \
-         `kerno doctor --port 53 --port 5353`",
+         `kerno doctor --port 53 --port 1053`",
         "kerno cannot see encrypted DNS (DoH in browsers, DoT, DoQ), lookups that are answered \
          from a cache inside the program, or the way from glibc to systemd-resolved over D-Bus \
          (nss-resolve); it sees what systemd-resolved then asks its servers.",

@@ -19,7 +19,7 @@ const KEPT: Duration = Duration::from_secs(60);
 const KEPT_MAX: usize = 8192;
 
 /// Of one key; who resends more often without an answer waits for the last ones.
-const KEPT_OF_KEY: usize = 8;
+const KEPT_OF_KEY: usize = 64;
 
 /// What identifies a query message at its socket, as the kernel's key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
