@@ -43,8 +43,6 @@ fn main() -> Result<()> {
             "-Wall",
             "-Wextra",
             "-Werror",
-            // The hidden ctx of BPF_PROG is often unused.
-            "-Wno-unused-parameter",
         ]);
     if let Some(clang) = env::var_os("CLANG") {
         builder.clang(clang);

@@ -94,8 +94,8 @@ static __always_inline int conclude_lost(struct dns_key *key, __u32 nsends)
 /* Reports all sends of the entry. `which` is the one that the packet answers, or
  * NOT_ANSWERED. Returns 0 if somebody else has claimed the entry.
  */
-static __noinline int conclude_short(struct __sk_buff *skb, struct dns_key *key,
-				     struct dns_query *q, struct dns_packet *p, __u32 which)
+static __noinline int conclude_short(struct dns_key *key, struct dns_query *q,
+				     struct dns_packet *p, __u32 which)
 {
 	struct dns_short_record *s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
 
@@ -144,7 +144,7 @@ static __always_inline int conclude(struct __sk_buff *skb, struct dns_key *key,
 {
 	if (q->question_len <= DNS_QUESTION_SHORT && q->nsends <= 1 &&
 	    !(which != NOT_ANSWERED && shows_echo(q, p)))
-		return conclude_short(skb, key, q, p, which);
+		return conclude_short(key, q, p, which);
 	return conclude_full(skb, key, q, p, which);
 }
 

@@ -2,8 +2,9 @@
 //!
 //! The modules are the stations that a query passes, in order: `kernel` (BPF
 //! programs and the poller thread), `attempt` (what a record means), `track`
-//! (late answers, errors joined with their query), `collect` (figures),
-//! `doctor` (findings), `report` (what a person reads) or `watch` (JSON lines).
+//! (late answers, errors joined with their query), `filter` (what the user asked
+//! for), `collect` (figures), `doctor` (findings), `report` (what a person reads)
+//! or `watch` (JSON lines).
 //! `host` probes what this machine offers, `chaos` makes real faults.
 
 pub mod attempt;
