@@ -24,9 +24,14 @@ pub(crate) struct Doctor {
 impl Doctor {
     /// Starts it on the host, and returns when it is attached.
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::watching("10m", options)
+    }
+
+    /// The same for a time after which it ends by itself.
+    pub(crate) fn watching(duration: &str, options: &[&str]) -> Self {
         let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
         command
-            .args(["-v", "doctor", "--duration", "10m"])
+            .args(["-v", "doctor", "--duration", duration])
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -53,8 +58,13 @@ impl Doctor {
     }
 
     /// Ends the watching as Ctrl-C does. Returns the exit code and the report.
-    pub(crate) fn text(mut self) -> (i32, String) {
+    pub(crate) fn text(self) -> (i32, String) {
         self.process.signal(Signal::SIGINT);
+        self.ended()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn ended(mut self) -> (i32, String) {
         let status = self.process.ended();
         let report = self.report.join().expect("the reader");
         (status.code().expect("not killed"), report)
@@ -63,20 +73,25 @@ impl Doctor {
     /// The same for `--output json`. The books must add up in every report.
     pub(crate) fn json(self) -> (i32, Value) {
         let (code, text) = self.text();
-        let report: Value = serde_json::from_str(&text).expect("JSON");
-        let count = |field: &str| report["accounting"][field].as_u64().expect(field);
-        let placed = [
-            "answered",
-            "unanswered",
-            "late",
-            "refused",
-            "dropped",
-            "superseded",
-            "in_flight",
-            "lost",
-        ];
-        let sum: u64 = placed.into_iter().map(count).sum();
-        assert_eq!(count("queries_seen"), sum, "{}", report["accounting"]);
-        (code, report)
+        (code, checked(&text))
     }
+}
+
+/// The report, whose books must add up.
+pub(crate) fn checked(text: &str) -> Value {
+    let report: Value = serde_json::from_str(text).expect("JSON");
+    let count = |field: &str| report["accounting"][field].as_u64().expect(field);
+    let placed = [
+        "answered",
+        "unanswered",
+        "late",
+        "refused",
+        "dropped",
+        "superseded",
+        "in_flight",
+        "lost",
+    ];
+    let sum: u64 = placed.into_iter().map(count).sum();
+    assert_eq!(count("queries_seen"), sum, "{}", report["accounting"]);
+    report
 }

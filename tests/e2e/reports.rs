@@ -9,6 +9,7 @@ use std::net::UdpSocket;
 use serde_json::Value;
 
 use crate::doctor::Doctor;
+use crate::doctor::checked;
 use crate::message;
 use crate::place::Place;
 use crate::process::finish;
@@ -145,6 +146,37 @@ fn root_a_silent_server_fails_its_clients() {
         text.lines().all(|line| line.chars().count() <= 100),
         "{text}"
     );
+}
+
+/// A server that died in the last seconds must not pass for healthy.
+#[test]
+fn root_who_still_waits_at_the_end_is_waited_for() {
+    const PORT: u16 = 10553;
+    const QUERIES: u16 = 20;
+    let server = SocketAddr::new(unique_loopback(), PORT);
+    let silent = UdpSocket::bind(server).expect("the server");
+    let port = PORT.to_string();
+    let options = [
+        "--port",
+        &port,
+        "--timeout",
+        "10s",
+        "--output",
+        "json",
+        "--exit-code",
+    ];
+    let doctor = Doctor::watching("3s", &options);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("the client");
+    for id in 0..QUERIES {
+        let query = message::query(id, &message::labels("silent.kerno.test"), message::A);
+        socket.send_to(&query, server).expect("to ask");
+    }
+    let (code, text) = doctor.ended();
+    drop(silent);
+    let report = checked(&text);
+    assert_eq!((code, &report["verdict"]), (2, &"critical".into()));
+    assert_eq!(report["dns"]["unanswered"], QUERIES);
+    assert_eq!(report["accounting"]["in_flight"], 0);
 }
 
 #[test]

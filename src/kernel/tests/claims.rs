@@ -228,3 +228,42 @@ fn root_only_connections_that_nobody_accepted_in_time_are_attempts() {
     let again = sweep_connections(map, now, TIMEOUT).expect("the map can be swept");
     assert_eq!(again, []);
 }
+
+/// The peer's FIN may go where no hook sees it.
+#[test]
+fn root_a_connection_that_one_end_has_closed_is_soon_forgotten() {
+    let programs = Programs::load();
+    let second = 1_000_000_000;
+    let now = Clock::monotonic_ns().max(10_000 * second);
+    let map = &programs.maps().dns_connections;
+    for (cookie, fins, gave_up, seconds) in [
+        (1, 1, 0, 1),
+        (2, 1, 0, 2),
+        (3, 2, 0, 2),
+        (4, 0, 1, 129),
+        (5, 0, 1, 130),
+    ] {
+        let connection = dns_connection {
+            last_ns: now - seconds * second,
+            fins,
+            gave_up,
+            ..dns_connection::default()
+        };
+        // SAFETY: dns_connection is padded by hand.
+        let value = unsafe { plain::as_bytes(&connection) };
+        let cookie: u64 = cookie;
+        let put = map.update(&cookie.to_ne_bytes(), value, MapFlags::NO_EXIST);
+        put.expect("room for a connection");
+    }
+    assert_eq!(
+        sweep_connections(map, now, TIMEOUT).expect("the map can be swept"),
+        []
+    );
+    let mut left: Vec<u64> = entries(map)
+        .iter()
+        .filter_map(|(key, _)| key.first_chunk::<8>())
+        .map(|key| u64::from_ne_bytes(*key))
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, [1, 4]);
+}
