@@ -100,7 +100,8 @@ impl GivenUp {
     }
 
     /// The attempt that this answer belongs to: the oldest to the server that it
-    /// comes from, else (NAT) the oldest of the same key.
+    /// comes from, else (NAT) the oldest of the same key. One that repeats another
+    /// question belongs to another use of the id.
     pub(super) fn late(&mut self, stray: &Stray) -> Option<Attempt> {
         let key = Key::of_stray(stray);
         let attempts = self.attempts.get_mut(&key)?;
@@ -113,7 +114,9 @@ impl GivenUp {
             return None;
         }
         // A refused one has had its end; it is here for its number only.
-        let waits = |attempt: &Attempt| attempt.outcome == Outcome::Unanswered;
+        let waits = |attempt: &Attempt| {
+            attempt.outcome == Outcome::Unanswered && may_answer(stray, attempt)
+        };
         let place = attempts
             .iter()
             .position(|attempt| waits(attempt) && attempt.peer == stray.peer)
@@ -149,5 +152,16 @@ impl GivenUp {
                 self.attempts.remove(&key);
             }
         }
+    }
+}
+
+/// Whether the answer repeats the question; also if it can't be told, because it
+/// has none, or one that was cut. Servers may change the case (RFC 4343).
+fn may_answer(stray: &Stray, attempt: &Attempt) -> bool {
+    match (stray.question.parse(), attempt.question.parse()) {
+        (Some(echo), Some(asked)) => {
+            echo.rtype == asked.rtype && echo.name.eq_ignore_ascii_case(&asked.name)
+        }
+        _ => true,
     }
 }

@@ -7,6 +7,7 @@ use super::give_up;
 use super::stray;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
+use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::kernel::Event;
@@ -179,4 +180,23 @@ fn the_answer_of_a_superseded_attempt_is_not_late_for_an_older_one() {
     // A second one can only belong to the first round.
     let ended = ended_by(&mut tracker, answer);
     assert_eq!(ended[0].outcome, Outcome::Late);
+}
+
+#[test]
+fn an_answer_to_another_question_is_not_late() {
+    let questions: [(&[u8], bool); 5] = [
+        (b"\x01a\0\0\x01\0\x01", true),
+        (b"\x01A\0\0\x01\0\x01 and its records", true),
+        (b"\x01b\0\0\x01\0\x01", false),
+        (b"\x01a\0\0\x1c\0\x01", false),
+        (b"", true),
+    ];
+    for (octets, is_late) in questions {
+        let mut tracker = Tracker::default();
+        let before = give_up(&mut tracker, attempt(10));
+        let mut answer = stray(&before, 20);
+        answer.question = RawQuestion::new(octets);
+        let ended = ended_by(&mut tracker, Event::Stray(answer));
+        assert_eq!(ended.len(), usize::from(is_late), "{octets:x?}");
+    }
 }
