@@ -5,6 +5,7 @@
 //! even after SIGKILL. Nothing here knows the command line.
 
 pub mod dns_flood;
+pub mod dns_mix;
 pub mod flood;
 mod pace;
 pub mod scenario;

@@ -9,6 +9,8 @@ use std::io;
 pub enum Fault {
     /// More lookups than the server can answer: [`super::dns_flood`].
     DnsFlood,
+    /// So many queries for each way that one can end: [`super::dns_mix`].
+    DnsMix,
 }
 
 /// One row of the table.
@@ -25,12 +27,20 @@ pub struct Scenario {
 }
 
 /// All scenarios, in the order of the list.
-pub const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "dns-flood",
-    rule: "dns_high_latency",
-    makes: "more lookups than a DNS server can answer, so that its queue grows",
-    fault: Fault::DnsFlood,
-}];
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "dns-flood",
+        rule: "dns_high_latency",
+        makes: "more lookups than a DNS server can answer, so that its queue grows",
+        fault: Fault::DnsFlood,
+    },
+    Scenario {
+        name: "dns-mix",
+        rule: "dns_failure_rate",
+        makes: "queries that are answered, unanswered, resent and refused, each an exact number",
+        fault: Fault::DnsMix,
+    },
+];
 
 /// There is no scenario of that name. The message lists those that exist.
 #[derive(Clone, Debug, PartialEq, Eq)]

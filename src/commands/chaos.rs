@@ -5,8 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use anyhow::bail;
+use serde::Serialize;
 
 use crate::chaos::dns_flood;
+use crate::chaos::dns_mix;
 use crate::chaos::scenario;
 use crate::chaos::scenario::Fault;
 use crate::chaos::scenario::Scenario;
@@ -31,16 +34,34 @@ fn induce(
     stop: &Stop,
     out: &mut dyn io::Write,
 ) -> Result<()> {
-    let report = match scenario.fault {
-        Fault::DnsFlood => dns_flood::run(&flood_options(args), stop.flag())?,
-    };
-    match args.output {
-        Output::Json => serde_json::to_writer_pretty(&mut *out, &report)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out)),
-        Output::Pretty => report.write_text(out),
+    match scenario.fault {
+        Fault::DnsFlood => {
+            let report = dns_flood::run(&flood_options(args), stop.flag())?;
+            write(args.output, &report, |out| report.write_text(out), out)
+        }
+        Fault::DnsMix => {
+            if args.server.is_some() {
+                bail!("dns-mix asks servers of its own: leave --server out");
+            }
+            let report = dns_mix::run(args.duration, stop.flag())?;
+            write(args.output, &report, |out| report.write_text(out), out)
+        }
     }
     .context("cannot write to stdout")
+}
+
+fn write(
+    output: Output,
+    report: &impl Serialize,
+    text: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    match output {
+        Output::Json => serde_json::to_writer_pretty(&mut *out, report)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out)),
+        Output::Pretty => text(out),
+    }
 }
 
 fn flood_options(args: &ChaosArgs) -> dns_flood::Options {

@@ -22,12 +22,20 @@ use crate::kernel::check_programs;
 struct Verification {
     schema: &'static str,
     host: Facts,
-    programs: Vec<ProgramCheck>,
+    programs: Vec<ProgramState>,
     /// Kernel memory of all maps with their default sizes.
     map_bytes: u64,
     signals: Vec<SignalState>,
     /// Whether kerno can do its work on this kernel.
     usable: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ProgramState {
+    #[serde(flatten)]
+    check: ProgramCheck,
+    /// Whether this kernel has its hook, so that it must load and attach.
+    expected: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,32 +72,33 @@ fn verify(host: &Host) -> Result<Verification> {
         live: false,
     };
     let signals = host.signals();
-    let (programs, map_bytes) = check_programs(host, &config)?;
-    let mut verification = Verification {
+    let (checks, map_bytes) = check_programs(host, &config)?;
+    let programs: Vec<ProgramState> = checks
+        .into_iter()
+        .map(|check| ProgramState {
+            expected: is_expected(&check, &signals),
+            check,
+        })
+        .collect();
+    let works = |check: &ProgramCheck| check.load_error.is_none() && check.attach_error.is_none();
+    Ok(Verification {
         schema: "kerno.verify.v1",
         host: Facts::gather(),
-        programs,
         map_bytes,
         signals: signals.into_iter().map(SignalState::from).collect(),
-        usable: true,
-    };
-    verification.usable = verification
-        .programs
-        .iter()
-        .filter(|check| verification.is_expected(check))
-        .all(|check| check.load_error.is_none() && check.attach_error.is_none());
-    Ok(verification)
+        usable: programs
+            .iter()
+            .all(|program| !program.expected || works(&program.check)),
+        programs,
+    })
 }
 
-impl Verification {
-    /// A program whose hook this kernel lacks is not expected to load.
-    fn is_expected(&self, check: &ProgramCheck) -> bool {
-        check.is_core()
-            || self
-                .signals
-                .iter()
-                .any(|signal| signal.available && check.section.ends_with(signal.name))
-    }
+/// A program whose hook this kernel lacks is not expected to load.
+fn is_expected(check: &ProgramCheck, signals: &[Signal]) -> bool {
+    check.is_core()
+        || signals
+            .iter()
+            .any(|signal| signal.missing.is_none() && check.section.ends_with(signal.name))
 }
 
 impl From<Signal> for SignalState {
@@ -115,12 +124,12 @@ fn write_text(verification: &Verification, out: &mut dyn Write) -> io::Result<()
         "{:<18} {:<28} {:>13}  RESULT",
         "PROGRAM", "HOOK", "INSTRUCTIONS"
     )?;
-    for check in &verification.programs {
+    for ProgramState { check, expected } in &verification.programs {
         let insns = check
             .verified_insns
             .map_or_else(|| "-".to_owned(), |insns| insns.to_string());
         let result = match (&check.load_error, &check.attach_error) {
-            _ if !verification.is_expected(check) => "not on this kernel, see below",
+            _ if !expected => "not on this kernel, see below",
             (Some(_), _) => "rejected",
             (None, Some(_)) => "loads, does not attach",
             (None, None) => "loads and attaches",
@@ -131,8 +140,8 @@ fn write_text(verification: &Verification, out: &mut dyn Write) -> io::Result<()
             check.name, check.section
         )?;
     }
-    let expected = |check: &&ProgramCheck| verification.is_expected(check);
-    for check in verification.programs.iter().filter(expected) {
+    let programs = verification.programs.iter();
+    for ProgramState { check, .. } in programs.filter(|program| program.expected) {
         for error in check.load_error.iter().chain(&check.attach_error) {
             writeln!(out, "\n{}:", check.name)?;
             for line in error.lines() {

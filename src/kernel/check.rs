@@ -20,6 +20,9 @@ use super::load::open;
 use super::log;
 use crate::host::Host;
 
+/// Asks the verifier for its statistics only (include/linux/bpf_verifier.h).
+const BPF_LOG_STATS: u32 = 4;
+
 /// One program's way through the verifier, and its attachment.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProgramCheck {
@@ -28,7 +31,7 @@ pub struct ProgramCheck {
     /// Section, which says where it attaches.
     pub section: String,
     /// Instructions that the verifier walked through; `None` if it was not
-    /// loaded, or if the kernel (before 5.16) does not tell.
+    /// loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_insns: Option<u32>,
     /// `None` if it loaded, else why not: the verifier's own last lines.
@@ -97,7 +100,10 @@ fn check_program(name: &str, host: &Host, config: &Config) -> Result<(ProgramChe
         .progs_mut()
         .find(|prog| prog.name() == name)
         .context("the loaded object lost a program")?;
-    check.verified_insns = verified_insns(&prog)?;
+    check.verified_insns = match verified_insns(&prog)? {
+        Some(insns) => Some(insns),
+        None => counted_by_the_log(name, config)?,
+    };
     let attached = if check.is_core() {
         prog.attach_cgroup(host.cgroup().as_raw_fd())
     } else {
@@ -105,6 +111,25 @@ fn check_program(name: &str, host: &Host, config: &Config) -> Result<(ProgramChe
     };
     check.attach_error = attached.err().map(|error| format!("{error:#}"));
     Ok((check, bytes))
+}
+
+/// Before 5.16 a loaded program does not tell how much was verified, but the
+/// verifier's own log does, since 5.2: the program is loaded once more for it.
+fn counted_by_the_log(name: &str, config: &Config) -> Result<Option<u32>> {
+    let mut object = MaybeUninit::uninit();
+    let mut open = open(&mut object)?;
+    configure(&mut open, config);
+    for mut prog in open.open_object_mut().progs_mut() {
+        let chosen = prog.name() == name;
+        prog.set_autoload(chosen);
+        if chosen {
+            prog.set_log_level(BPF_LOG_STATS);
+        }
+    }
+    log::clear();
+    open.load()
+        .with_context(|| format!("{name} loads, but not with a log of the verifier"))?;
+    Ok(log::processed_insns())
 }
 
 fn verified_insns(prog: &ProgramMut<'_>) -> Result<Option<u32>> {
