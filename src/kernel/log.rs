@@ -47,11 +47,11 @@ pub(super) fn processed_insns() -> Option<u32> {
 
 /// `processed 95012 insns (limit 1000000) max_states_per_insn …`.
 fn remember_processed(message: &str) {
-    let insns = message
+    let mut insns = message
         .lines()
         .filter_map(|line| line.strip_prefix("processed "))
         .filter_map(|rest| rest.split_ascii_whitespace().next()?.parse().ok());
-    if let Some(insns) = insns.last() {
+    if let Some(insns) = insns.next_back() {
         PROCESSED.store(insns, Relaxed);
     }
 }

@@ -50,6 +50,7 @@ esac
 "$kerno" -v doctor --duration 2m --timeout 2s --output json $filter \
 	>doctor.json 2>doctor.err &
 doctor=$!
+trap 'kill $chaos $doctor 2>/dev/null; exit 143' INT TERM HUP
 while kill -0 $doctor 2>/dev/null && ! grep -q 'watching for' doctor.err; do
 	sleep 0.1
 done
