@@ -4,6 +4,10 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+# For bpf-verify: a kernel image to boot instead of Debian's; any text to write
+# the records in the repository anew.
+KERNEL ?=
+RECORD ?=
 
 target_dir := $(or $(CARGO_TARGET_DIR),target)
 release := $(target_dir)/release/kerno
@@ -15,16 +19,20 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo test lint bpf-verify install uninstall clean setup-build
+.PHONY: help setup build demo test lint bpf-verify install uninstall clean setup-build setup-kernels
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what building and testing need and this machine lacks (apt)
 	@scripts/setup test
+	@scripts/setup kernels
 
 setup-build:
 	@scripts/setup build
+
+setup-kernels:
+	@scripts/setup kernels
 
 build: setup-build ## Build the release binary, target/release/kerno
 	cargo build --locked --release
@@ -40,9 +48,8 @@ lint: setup-build ## Check format, lints and documentation
 	cargo clippy --locked --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
 
-bpf-verify: setup-build ## Take every BPF program through the running kernel's verifier
-	cargo build --locked
-	scripts/as-root $(target_dir)/debug/kerno verify
+bpf-verify: setup-kernels ## Boot every promised kernel and do kerno's job on it (or KERNEL=path/to/vmlinuz)
+	@scripts/bpf-verify $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RECORD),--record)
 
 install: build ## Install to PREFIX (/usr/local), under DESTDIR if that is set
 	$(as_installer) install -D --mode=755 $(release) '$(bindir)/kerno'

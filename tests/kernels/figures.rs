@@ -21,24 +21,27 @@ const PER_MILLE: u64 = 1;
 
 /// The cells of the job.
 pub(crate) fn judge(reported: &Reported, given: Given) -> Vec<Cell> {
-    let failed = |why: &str| vec![Cell::bad(Section::Job, "dns-mix", "NOT RUN", why)];
-    let mix = match &reported.mix {
-        Ok(mix) => mix,
-        Err(why) => return failed(&format!("kerno chaos: {why}")),
+    let mut cells = match (&reported.mix, &reported.diagnosis) {
+        (Ok(mix), Ok(diagnosis)) => counted(mix, diagnosis, given, reported.is_alone()),
+        // Both end in the same way if kerno cannot start; the doctor's reason
+        // is the one that tells.
+        (_, Err(why)) => vec![Cell::bad(Section::Job, "dns-mix", "NOT RUN", why)],
+        (Err(why), _) => vec![Cell::bad(Section::Job, "dns-mix", "NOT RUN", why)],
     };
-    let diagnosis = match &reported.diagnosis {
-        Ok(diagnosis) => diagnosis,
-        Err(why) => return failed(&format!("kerno doctor: {why}")),
-    };
-    let alone = reported.programs_in_kernel.is_some();
+    if let Some(programs) = reported.programs_in_kernel {
+        cells.push(nothing_left(programs, reported.diagnosis.is_ok()));
+    }
+    cells
+}
+
+fn counted(mix: &Mix, diagnosis: &Diagnosis, given: Given, alone: bool) -> Vec<Cell> {
     let mut cells = vec![whole_mix(mix)];
     cells.extend(by_server(mix, diagnosis, given));
     cells.push(server_side(mix, diagnosis, alone));
     cells.push(latency(mix, diagnosis));
     cells.push(finding(diagnosis));
-    if let Some(programs) = reported.programs_in_kernel {
+    if alone {
         cells.push(books(diagnosis));
-        cells.push(nothing_left(programs));
     }
     cells
 }
@@ -193,25 +196,27 @@ fn books(diagnosis: &Diagnosis) -> Cell {
     }
 }
 
-/// While the doctor watches there are programs, or the count tells nothing.
-fn nothing_left([after_verify, watching, at_the_end]: [u64; 3]) -> Cell {
+/// Programs have symbols, unless the kernel is told to hide them; then none is
+/// seen while the doctor watches either, and the count tells nothing.
+fn nothing_left([after_verify, watching, at_the_end]: [u64; 3], watched: bool) -> Cell {
     let row = "left in the kernel";
-    match (after_verify, watching, at_the_end) {
-        (0, 1.., 0) => Cell::good(Section::Job, row, "nothing"),
-        _ => {
-            let why = format!(
-                "BPF programs in the kernel: {after_verify} after kerno verify (must be 0), \
-                 {watching} while the doctor watches (must not be 0), {at_the_end} at the end \
-                 (must be 0)"
-            );
-            Cell::bad(
-                Section::Job,
-                row,
-                format!("{after_verify}, {at_the_end}"),
-                why,
-            )
-        }
+    if (after_verify, at_the_end) != (0, 0) {
+        let why = format!(
+            "{after_verify} BPF programs are in the kernel after kerno verify, {at_the_end} at the \
+             end"
+        );
+        return Cell::bad(
+            Section::Job,
+            row,
+            format!("{after_verify}, {at_the_end}"),
+            why,
+        );
     }
+    if watched && watching == 0 {
+        let why = "this kernel does not show BPF programs in /proc/kallsyms";
+        return Cell::absent(Section::Job, row, "not told", why);
+    }
+    Cell::good(Section::Job, row, "nothing")
 }
 
 fn add(sum: &mut Outcomes, more: Outcomes) {

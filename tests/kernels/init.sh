@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The first process of a guest: does the job, and writes what came of it to the
 # second serial port.
 /bin/busybox --install -s /bin

@@ -67,7 +67,7 @@ fn judge_program(check: &Program, promise: Option<&Promise>, budget: &Budget) ->
             why,
         ))
     });
-    let text = format!("{} attached", grouped(insns));
+    let text = format!("{} ok", grouped(insns));
     let good = Cell::good(Section::Programs, &check.name, text);
     complaint.unwrap_or(good).documented("loads, attaches")
 }

@@ -128,6 +128,11 @@ pub(crate) struct Reported {
 }
 
 impl Reported {
+    /// Whether nobody else's queries and programs were there.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.programs_in_kernel.is_some()
+    }
+
     pub(crate) fn read(files: &Files) -> Self {
         let number = |name: &str| files.get(name)?.trim().parse().ok();
         let counts = || {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use anyhow::ensure;
 
 use crate::broken;
 use crate::cpio::Archive;
@@ -15,6 +16,9 @@ use crate::selftest;
 
 /// Debian's place, and that of systems with one folder for programs.
 const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
+
+/// Begin of the loader's name in a dynamic program, near the program's begin.
+const LOADER: &[u8] = b"/lib64/ld-";
 
 /// Files that jobs need, made once for all of them.
 pub(crate) struct Roots {
@@ -35,6 +39,11 @@ impl Roots {
         let whole = fs::read(kerno).with_context(|| format!("cannot read {}", kerno.display()))?;
         let busybox = BUSYBOX.iter().find_map(|path| fs::read(path).ok());
         let busybox = busybox.context("busybox is not installed: make setup (busybox-static)")?;
+        let busybox = busybox.as_slice();
+        ensure!(
+            !needs_a_loader(&whole) && !needs_a_loader(busybox),
+            "a guest has no libraries: kerno and busybox must be static (Debian's busybox-static)"
+        );
         let broken = broken::with_broken(selftest::PROGRAM, &whole)?;
         let write = |name: &str, content: &[u8]| -> Result<PathBuf> {
             let path = scratch.join(name);
@@ -42,7 +51,7 @@ impl Roots {
                 .with_context(|| format!("cannot write {}", path.display()))?;
             Ok(path)
         };
-        let root = |kerno: &[u8], init: &str| archive(kerno, &busybox, init);
+        let root = |kerno: &[u8], init: &str| archive(kerno, busybox, init);
         let init = include_str!("init.sh");
         let broken_kerno = write("kerno-broken", &broken)?;
         fs::set_permissions(&broken_kerno, fs::Permissions::from_mode(0o755))?;
@@ -54,6 +63,12 @@ impl Roots {
             hanging: write("root-hanging", &root(&[], selftest::HANGING_INIT))?,
         })
     }
+}
+
+/// Whether it names the program that loads its libraries (`PT_INTERP`).
+fn needs_a_loader(binary: &[u8]) -> bool {
+    let begin = &binary[..binary.len().min(4096)];
+    begin.windows(LOADER.len()).any(|octets| octets == LOADER)
 }
 
 fn archive(kerno: &[u8], busybox: &[u8], init: &str) -> Vec<u8> {

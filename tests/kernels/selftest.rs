@@ -9,10 +9,12 @@ use anyhow::Result;
 use anyhow::ensure;
 
 use crate::broken;
+use crate::budget::Budget;
 use crate::column::Cell;
 use crate::column::Column;
 use crate::column::Mark;
 use crate::column::Section;
+use crate::image;
 use crate::matrix::Job;
 use crate::promise::PROMISED;
 use crate::reported::Reported;
@@ -73,6 +75,11 @@ pub(crate) fn check(whole: &[Column], broken: &[Column], hung: &Result<Reported>
         tell(&test, result.and_then(|whole| check_broken(whole, broken)));
     }
     tell(
+        "a file that is no kernel is refused in one sentence",
+        check_no_kernel(),
+    );
+    tell("a program may grow by a quarter, not more", check_budget());
+    tell(
         "a boot that hangs is stopped and told with its console",
         check_hanging(hung),
     );
@@ -124,5 +131,40 @@ fn check_hanging(result: &Result<Reported>) -> Result<()> {
         said.contains("did not end within") && said.contains(HANGING_WORDS),
         "it was told {said}"
     );
+    Ok(())
+}
+
+/// The harness's own source is none.
+fn check_no_kernel() -> Result<()> {
+    for file in [file!(), "no/such/file"] {
+        let said = match image::check(Path::new(file)) {
+            Ok(()) => "that it is one".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        ensure!(
+            said.contains(file) && said.contains("kernel") && said.lines().count() == 1,
+            "of {file} it was told {said}"
+        );
+    }
+    Ok(())
+}
+
+fn check_budget() -> Result<()> {
+    let mut budget = Budget::default();
+    budget.set("6.1", PROGRAM, 1_000);
+    let within = [1, 1_000, 1_250].map(|insns| budget.complaint("6.1", PROGRAM, insns));
+    ensure!(within == [None, None, None], "{within:?}");
+    let over = budget
+        .complaint("6.1", PROGRAM, 1_251)
+        .context("1,251 of 1,000 passed")?;
+    let unknown = budget
+        .complaint("6.12", PROGRAM, 1)
+        .context("an unknown one passed")?;
+    for said in [over, unknown] {
+        ensure!(
+            said.contains("RECORD=yes"),
+            "it does not say what to do: {said}"
+        );
+    }
     Ok(())
 }

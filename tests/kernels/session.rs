@@ -48,8 +48,8 @@ pub(crate) fn every_kernel(roots: &Roots, scratch: &Path, record: bool) -> Resul
     let promised = 1..jobs.len();
     jobs.extend(selftest::jobs(&images, roots));
     say(&format!(
-        "{} boots in software; consoles and results are kept in {}",
-        jobs.len() - 1,
+        "{} jobs, most of them in a kernel that is booted in software; what they say is kept in {}",
+        jobs.len(),
         scratch.display()
     ));
     let hanging = selftest::hanging_job(&images[0], roots);

@@ -11,13 +11,13 @@ use crate::column::Section;
 /// Columns of a terminal.
 const WIDTH: usize = 100;
 
-/// A kernel's column; `95,399 attached` fits.
+/// A kernel's column; `24 unanswered` and `6.12.117+deb13` fit.
 const CELL: usize = 15;
 
 const HEADINGS: [(Section, &str); 3] = [
     (
         Section::Programs,
-        "BPF PROGRAMS: instructions verified, and attached",
+        "BPF PROGRAMS: loaded, so many instructions verified, attached",
     ),
     (Section::Signals, "SIGNALS"),
     (
