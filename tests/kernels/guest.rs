@@ -71,6 +71,7 @@ struct Qemu(Child);
 
 impl Qemu {
     fn start(kernel: &Path, root: &Path, console: &Path, result: &Path) -> Result<Self> {
+        let port = |path: &Path| format!("file:{}", path.display());
         let mut command = Command::new("qemu-system-x86_64");
         command
             .args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m"])
@@ -87,9 +88,9 @@ impl Qemu {
             .arg("-initrd")
             .arg(root)
             .arg("-serial")
-            .arg(file_port(console))
+            .arg(port(console))
             .arg("-serial")
-            .arg(file_port(result))
+            .arg(port(result))
             // A panic reboots, and a reboot ends qemu.
             .args(["-append", "console=ttyS0 panic=-1"])
             .stdin(Stdio::null())
@@ -134,11 +135,6 @@ pub(crate) fn die_with_the_parent(signal: libc::c_int) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
-}
-
-/// A comma in an option's value is written twice.
-fn file_port(path: &Path) -> String {
-    format!("file:{}", path.display().to_string().replace(',', ",,"))
 }
 
 /// The files between the lines `=== NAME`; none if `=== end` is missing.

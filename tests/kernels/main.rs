@@ -8,6 +8,7 @@
 //! seen. `session` calls them.
 //!
 //! Usage: kernels --kerno STATIC_BINARY [--kernel IMAGE] [--record]
+//!        kernels --kernel IMAGE           (says whether it is a kernel image)
 
 mod broken;
 mod budget;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 struct Arguments {
-    kerno: PathBuf,
+    kerno: Option<PathBuf>,
     kernel: Option<PathBuf>,
     record: bool,
 }
@@ -69,7 +70,7 @@ impl Arguments {
             }
         }
         Ok(Self {
-            kerno: kerno.context("--kerno is missing: use make bpf-verify")?,
+            kerno,
             kernel,
             record,
         })
@@ -80,12 +81,17 @@ impl Arguments {
 fn run(arguments: &Arguments) -> Result<bool> {
     if let Some(image) = &arguments.kernel {
         image::check(image)?;
+        if arguments.kerno.is_none() {
+            return Ok(true);
+        }
     }
+    let kerno = arguments.kerno.as_deref();
+    let kerno = kerno.context("--kerno is missing: use make bpf-verify")?;
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels");
     if scratch.exists() {
         fs::remove_dir_all(&scratch).context("cannot clear what an earlier run left")?;
     }
-    let roots = root::Roots::make(&arguments.kerno, &scratch)?;
+    let roots = root::Roots::make(kerno, &scratch)?;
     match &arguments.kernel {
         Some(image) => session::one_kernel(image, &roots, &scratch),
         None => session::every_kernel(&roots, &scratch, arguments.record),
