@@ -245,6 +245,9 @@ fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
         query_bytes: record.query_bytes,
         answer: None,
         reason: None,
+        drop: None,
+        failed_call: None,
+        queued_bytes: 0,
         question: RawQuestion::default(),
     }
 }
