@@ -18,6 +18,7 @@ use anyhow::bail;
 use nix::sys::resource::Resource;
 use nix::sys::resource::setrlimit;
 
+pub use cgroup::mount_point as cgroup_mount_point;
 pub use clock::Clock;
 pub use facts::Facts;
 pub use signals::Signal;
