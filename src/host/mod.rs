@@ -7,6 +7,7 @@ mod capabilities;
 mod cgroup;
 mod clock;
 mod facts;
+pub(crate) mod mounts;
 mod signals;
 
 use std::fs::File;
