@@ -7,7 +7,8 @@ mod capabilities;
 mod cgroup;
 mod clock;
 mod facts;
-mod signals;
+pub(crate) mod mounts;
+pub mod signals;
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -56,7 +57,7 @@ impl Host {
         if !cgroup::is_host_root(&self.cgroup) {
             for signal in signals
                 .iter_mut()
-                .filter(|signal| signal.name == "cgroup_skb")
+                .filter(|signal| signal.name == signals::PACKETS)
             {
                 signal.missing = Some(
                     "kerno runs in a cgroup namespace and sees only the sockets of its own \

@@ -21,6 +21,7 @@ mod unbound;
 // What they look at.
 mod doctor;
 mod exchange;
+mod listening;
 mod record;
 mod watch;
 
@@ -38,6 +39,7 @@ mod outcomes_late;
 mod outcomes_refused;
 mod outcomes_unanswered;
 mod rcodes;
+mod reads;
 mod reports;
 mod shapes;
 mod slow_reader;
