@@ -13,6 +13,7 @@ pub mod cli;
 pub mod collect;
 pub mod commands;
 pub mod doctor;
+pub mod evidence;
 pub mod filter;
 pub mod host;
 pub mod kernel;

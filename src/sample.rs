@@ -46,6 +46,9 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
             bytes: 80,
         }),
         reason: None,
+        drop: None,
+        failed_call: None,
+        queued_bytes: 0,
         question: RawQuestion::default(),
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here touches the kernel or libbpf. An [`Attempt`] is what the
 //! decoding station hands on and what every later station works with.
 
+mod evidence;
 pub mod names;
 mod question;
 
@@ -11,6 +12,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use evidence::Conntrack;
+pub use evidence::FailedCall;
+pub use evidence::Packet;
+pub use evidence::PacketDrop;
+pub use evidence::SlowRead;
 pub use question::Question;
 pub use question::RawQuestion;
 
@@ -162,7 +168,8 @@ pub struct Attempt {
     pub local: SocketAddr,
     /// The address at the other end, as this socket sees it.
     pub peer: SocketAddr,
-    /// DNS message id; `None` if a TCP connection failed before the message.
+    /// DNS message id; `None` if it failed before there was a message: a TCP
+    /// connection, or a system call (see `failed_call`).
     pub id: Option<u16>,
     /// 1 for the first message of this socket with this id.
     pub number: u16,
@@ -174,6 +181,14 @@ pub struct Attempt {
     pub reason: Option<Reason>,
     /// The question as it was sent.
     pub question: RawQuestion,
+    /// The packet of it that this kernel discarded, if one is known: for
+    /// `Dropped`, and for `Refused` where a firewall rejected it.
+    pub drop: Option<Box<PacketDrop>>,
+    /// The system call that failed; `reason` has its error if that is known.
+    pub failed_call: Option<FailedCall>,
+    /// For a server: what lay in its socket's receive buffer when the query
+    /// came, in bytes of kernel memory (`sk_rmem_alloc`). Else 0.
+    pub queued_bytes: u32,
 }
 
 impl Attempt {

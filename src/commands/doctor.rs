@@ -77,6 +77,7 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
                         collector.record(attempt);
                     }
                 },
+                Ok(Message::SlowReads(_)) => {}
                 Ok(Message::Finished(ending)) => break ending,
                 Err(_) => {
                     monitor.join()?;

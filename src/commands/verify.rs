@@ -22,20 +22,12 @@ use crate::kernel::check_programs;
 struct Verification {
     schema: &'static str,
     host: Facts,
-    programs: Vec<ProgramState>,
+    programs: Vec<ProgramCheck>,
     /// Kernel memory of all maps with their default sizes.
     map_bytes: u64,
     signals: Vec<SignalState>,
     /// Whether kerno can do its work on this kernel.
     usable: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct ProgramState {
-    #[serde(flatten)]
-    check: ProgramCheck,
-    /// Whether this kernel has its hook, so that it must load and attach.
-    expected: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,33 +64,19 @@ fn verify(host: &Host) -> Result<Verification> {
         live: false,
     };
     let signals = host.signals();
-    let (checks, map_bytes) = check_programs(host, &config)?;
-    let programs: Vec<ProgramState> = checks
-        .into_iter()
-        .map(|check| ProgramState {
-            expected: is_expected(&check, &signals),
-            check,
-        })
-        .collect();
-    let works = |check: &ProgramCheck| check.load_error.is_none() && check.attach_error.is_none();
+    let (programs, map_bytes) = check_programs(host, &config, &signals)?;
+    let usable = programs
+        .iter()
+        .filter(|check| check.expected)
+        .all(|check| check.load_error.is_none() && check.attach_error.is_none());
     Ok(Verification {
         schema: "kerno.verify.v1",
         host: Facts::gather(),
+        programs,
         map_bytes,
         signals: signals.into_iter().map(SignalState::from).collect(),
-        usable: programs
-            .iter()
-            .all(|program| !program.expected || works(&program.check)),
-        programs,
+        usable,
     })
-}
-
-/// A program whose hook this kernel lacks is not expected to load.
-fn is_expected(check: &ProgramCheck, signals: &[Signal]) -> bool {
-    check.is_core()
-        || signals
-            .iter()
-            .any(|signal| signal.missing.is_none() && check.section.ends_with(signal.name))
 }
 
 impl From<Signal> for SignalState {
@@ -124,12 +102,12 @@ fn write_text(verification: &Verification, out: &mut dyn Write) -> io::Result<()
         "{:<18} {:<28} {:>13}  RESULT",
         "PROGRAM", "HOOK", "INSTRUCTIONS"
     )?;
-    for ProgramState { check, expected } in &verification.programs {
+    for check in &verification.programs {
         let insns = check
             .verified_insns
             .map_or_else(|| "-".to_owned(), |insns| insns.to_string());
         let result = match (&check.load_error, &check.attach_error) {
-            _ if !expected => "not on this kernel, see below",
+            _ if !check.expected => "not on this kernel, see below",
             (Some(_), _) => "rejected",
             (None, Some(_)) => "loads, does not attach",
             (None, None) => "loads and attaches",
@@ -140,8 +118,7 @@ fn write_text(verification: &Verification, out: &mut dyn Write) -> io::Result<()
             check.name, check.section
         )?;
     }
-    let programs = verification.programs.iter();
-    for ProgramState { check, .. } in programs.filter(|program| program.expected) {
+    for check in verification.programs.iter().filter(|check| check.expected) {
         for error in check.load_error.iter().chain(&check.attach_error) {
             writeln!(out, "\n{}:", check.name)?;
             for line in error.lines() {

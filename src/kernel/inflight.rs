@@ -145,6 +145,9 @@ impl InFlight {
                 query_bytes: query.message_bytes,
                 answer: None,
                 reason: None,
+                drop: None,
+                failed_call: None,
+                queued_bytes: query.queued_bytes,
                 question: RawQuestion::new(self.question()),
             })
             .collect()
@@ -315,6 +318,9 @@ fn never_accepted(cookie: u64, c: &dns_connection, now_ns: u64) -> Attempt {
         query_bytes: 0,
         answer: None,
         reason: None,
+        drop: None,
+        failed_call: None,
+        queued_bytes: 0,
         question: RawQuestion::default(),
     }
 }

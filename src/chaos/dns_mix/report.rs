@@ -70,7 +70,7 @@ impl Report {
     pub(super) fn new(parts: &[&'static Part], port: u16) -> Self {
         let row = SCENARIOS
             .iter()
-            .find(|scenario| scenario.fault == Fault::DnsMix);
+            .find(|scenario| matches!(scenario.fault, Fault::DnsMix));
         let part = |part: &&'static Part| PartReport {
             part: part.name,
             transport: part.transport,

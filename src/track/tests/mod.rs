@@ -48,6 +48,9 @@ fn attempt(sent_ns: u64) -> Attempt {
         query_bytes: 19,
         answer: None,
         reason: None,
+        drop: None,
+        failed_call: None,
+        queued_bytes: 0,
         question: question(),
     }
 }

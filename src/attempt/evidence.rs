@@ -1,0 +1,84 @@
+//! What the kernel told about an attempt beyond its query and its answer.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::Owner;
+
+/// A packet of an exchange that this kernel discarded (`kfree_skb`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PacketDrop {
+    /// When, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub at_ns: u64,
+    /// The running kernel's name of the reason, as `NETFILTER_DROP`.
+    pub reason: Arc<str>,
+    /// The kernel function that discarded it, as `nft_do_chain`; `None` if the
+    /// kernel hides its symbols.
+    pub location: Option<Arc<str>>,
+    /// Which packet it was.
+    pub packet: Packet,
+    /// What connection tracking knew of it; `None` if the kernel does not tell.
+    pub conntrack: Option<Conntrack>,
+    /// Inode number of the network namespace where it was discarded; 0 if unknown.
+    pub netns: u32,
+    /// Its addresses as they were then, which address translation may have
+    /// changed.
+    pub source: SocketAddr,
+    /// See `source`.
+    pub destination: SocketAddr,
+    /// Whether it was discarded before it had left the socket's own network
+    /// stack, so that the sender was told (`EPERM`).
+    pub when_sent: bool,
+}
+
+/// Which packet of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Packet {
+    /// The query.
+    Query,
+    /// The answer.
+    Answer,
+    /// The opening of a TCP connection (SYN), or its acceptance.
+    Connect,
+}
+
+/// What `skb->_nfct` says about a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Conntrack {
+    /// No entry: untracked, or the table had no room.
+    Absent,
+    /// An entry that is not in the table yet (`IPS_CONFIRMED` is not set).
+    Unconfirmed,
+    /// An entry of the table.
+    Confirmed {
+        /// Where the answers are to come from: the server behind the address
+        /// that was asked, if there is translation.
+        reply_source: IpAddr,
+    },
+}
+
+/// The system call that failed, so that no packet was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailedCall {
+    /// `connect()`.
+    Connect,
+    /// `send()`, `sendto()`, `sendmsg()`, …
+    Send,
+}
+
+/// An answer that lay in its client's socket for a notable time before it was
+/// read. Its attempt is `Answered`: DNS did its part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowRead {
+    /// When it was read, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub at_ns: u64,
+    /// How long it had lain there, in nanoseconds.
+    pub lay_ns: u64,
+    /// Who read it.
+    pub owner: Owner,
+    /// Cookie of the socket.
+    pub cookie: u64,
+    /// DNS message id of the answer.
+    pub id: u16,
+}
