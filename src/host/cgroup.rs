@@ -35,7 +35,7 @@ pub(super) fn open_root() -> Result<File> {
 
 /// Where the hierarchy of cgroup v2 is mounted, if it is.
 pub fn mount_point() -> Option<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mounts = mounts::read().ok()?;
     mount_points(&mounts).next()
 }
 
