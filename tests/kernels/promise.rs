@@ -16,12 +16,12 @@ pub(crate) struct Promise {
 pub(crate) const PROMISED: &[Promise] = &[
     Promise {
         series: "5.10",
-        // The tracepoint came with 5.14, drop reasons with 5.17.
-        lacks: &["inet_sk_error_report", "kfree_skb"],
+        // They came with 5.14, 5.17 (with a reason) and 6.3.
+        lacks: &["inet_sk_error_report", "kfree_skb", "sock_recv_length"],
     },
     Promise {
         series: "6.1",
-        lacks: &[],
+        lacks: &["sock_recv_length"],
     },
     Promise {
         series: "6.12",
