@@ -69,9 +69,9 @@ fn expected(part: &Part, given: Given) -> Outcomes {
         refused,
         unheard,
     } = part.counted;
-    // A reset of TCP passes the socket as a packet; an ICMP error is told to a
-    // connected socket, and the query that caused it was seen to be discarded.
-    let seen = part.transport == "tcp" || given.socket_errors || given.no_socket;
+    // A reset of TCP passes the socket as a packet; an ICMP error is only told
+    // to a connected socket.
+    let seen = part.transport == "tcp" || given.socket_errors;
     let seen_refused = if seen { refused } else { 0 };
     let seen_unheard = if given.no_socket { unheard } else { 0 };
     Outcomes {
