@@ -20,6 +20,7 @@
 #include "message.h"
 #include "owner.h"
 #include "record.h"
+#include "unread.h"
 #include "match.h"
 #include "stream.h"
 #include "failure.h"
@@ -77,6 +78,14 @@ int dns_no_socket(__u64 *ctx)
 {
 	if ((__u32)ctx[2] == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET))
 		report_no_socket((struct sk_buff *)ctx[0]);
+	return 0;
+}
+
+/* Since 6.3. ctx: the socket, what the call returned, its flags. */
+SEC("tp_btf/sock_recv_length")
+int dns_read(__u64 *ctx)
+{
+	on_read((struct sock *)ctx[0], (int)ctx[1], (int)ctx[2]);
 	return 0;
 }
 

@@ -16,8 +16,6 @@
 #include "match.h"
 #include "packet.h"
 
-#define AF_INET 2
-
 /* An error that a socket connected to a DNS port is told of. */
 static __always_inline void report_socket_error(struct sock *sk)
 {

@@ -84,6 +84,9 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
                     casebook.record(attempt, asked_for);
                     gatherer.meet(attempt);
                 },
+                Ok(Message::SlowReads(reads)) => {
+                    reads.iter().for_each(|read| casebook.record_slow_read(read));
+                }
                 Ok(Message::Finished(ending)) => break ending,
                 Err(_) => {
                     monitor.join()?;

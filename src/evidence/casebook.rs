@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub const CASES_MAX: usize = 16_384;
 const UNLIKE_MAX: usize = 1_024;
 /// Slow reads that are kept, about 80 bytes each.
 const READS_MAX: usize = 8_192;
+/// Answers that may still be read late; a read tells its socket and its id only.
+const ANSWERED_MAX: usize = 8_192;
 
 /// What makes two cases alike.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,7 +74,9 @@ pub struct Casebook {
     waiting: HashMap<(u64, u16, u64), usize>,
     views: ServerViews,
     tallies: Tallies,
-    slow_reads: Vec<(SlowRead, bool)>,
+    /// The latest answers: socket, id, and whether their attempt is reported.
+    answered: VecDeque<(u64, u16, bool)>,
+    slow_reads: Vec<SlowRead>,
     slow_reads_left_out: u64,
     /// Failed attempts beyond every bound, by whether they are reported.
     uncased: u64,
@@ -110,17 +115,27 @@ impl Casebook {
         }
         let question = fingerprint::of(&attempt.question);
         self.tallies.record(attempt, question);
+        if let (Outcome::Answered, Some(id)) = (attempt.outcome, attempt.id) {
+            if self.answered.len() == ANSWERED_MAX {
+                self.answered.pop_front();
+            }
+            self.answered.push_back((attempt.cookie, id, reported));
+        }
         if let Some(trouble) = Trouble::of(attempt) {
             self.add(attempt, trouble, question, reported);
         }
     }
 
-    /// Takes an answer that lay unread; `reported` as for [`Self::record`].
-    pub fn record_slow_read(&mut self, read: &SlowRead, reported: bool) {
-        if self.slow_reads.len() < READS_MAX {
-            self.slow_reads.push((*read, reported));
-        } else {
-            self.slow_reads_left_out += 1;
+    /// Takes an answer that lay unread, if its attempt passed the filters.
+    pub fn record_slow_read(&mut self, read: &SlowRead) {
+        let answer = self
+            .answered
+            .iter()
+            .rfind(|(cookie, id, _)| (*cookie, *id) == (read.cookie, read.id));
+        match answer {
+            Some((_, _, false)) => {}
+            Some(_) if self.slow_reads.len() < READS_MAX => self.slow_reads.push(*read),
+            _ => self.slow_reads_left_out += 1,
         }
     }
 
@@ -202,11 +217,7 @@ impl Casebook {
             cases: self.cases,
             server_views,
             tallies: self.tallies,
-            slow_reads: self
-                .slow_reads
-                .into_iter()
-                .filter_map(|(read, reported)| reported.then_some(read))
-                .collect(),
+            slow_reads: self.slow_reads,
             uncased: self.uncased,
             surroundings,
             window,

@@ -7,7 +7,8 @@ mod capabilities;
 mod cgroup;
 mod clock;
 mod facts;
-mod signals;
+pub(crate) mod mounts;
+pub mod signals;
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -18,6 +19,7 @@ use anyhow::bail;
 use nix::sys::resource::Resource;
 use nix::sys::resource::setrlimit;
 
+pub use cgroup::mount_point as cgroup_mount_point;
 pub use clock::Clock;
 pub use facts::Facts;
 pub use signals::Signal;
@@ -55,7 +57,7 @@ impl Host {
         if !cgroup::is_host_root(&self.cgroup) {
             for signal in signals
                 .iter_mut()
-                .filter(|signal| signal.name == "cgroup_skb")
+                .filter(|signal| signal.name == signals::PACKETS)
             {
                 signal.missing = Some(
                     "kerno runs in a cgroup namespace and sees only the sockets of its own \

@@ -10,6 +10,7 @@
 mod check;
 mod counters;
 mod decode;
+mod hooks;
 mod inflight;
 mod load;
 mod log;

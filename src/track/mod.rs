@@ -37,6 +37,8 @@ impl Tracker {
             }
             Event::Stray(stray) => self.stray(&stray, ended),
             Event::Notice(notice) => self.notices.add(notice),
+            // Nothing failed: DNS did its part.
+            Event::SlowRead(_) => {}
         }
     }
 

@@ -5,6 +5,7 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::thresholds::QUEUED_BYTES;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::units;
@@ -66,6 +67,23 @@ fn tell(group: &Group<'_>) -> Words {
             format!("Answers of {server} get lost between server and client on this host"),
             "Server and client are both on this host, and in between the answer vanishes without the \
              kernel saying why: look at bridges, tunnels and BPF programs in between."
+                .to_owned(),
+        )
+    } else if let Some(most) = seen
+        .iter()
+        .map(|view| view.queued_bytes)
+        .max()
+        .filter(|&most| most >= QUEUED_BYTES)
+    {
+        evidence.push(format!(
+            "The server is on this host, and up to {} bytes lie unread in its socket; its CPU quota and \
+             its threads show nothing wrong.",
+            units::count(u64::from(most))
+        ));
+        (
+            format!("{server}, on this host, does not read its queries"),
+            "The server has its port open and does not read from it: it hangs, waits for something else, \
+             or is stopped (SIGSTOP, a debugger, a frozen cgroup)."
                 .to_owned(),
         )
     } else {
