@@ -19,17 +19,19 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo test lint bpf-verify install uninstall clean setup-build setup-kernels
+.PHONY: help setup build demo test lab lint bpf-verify install uninstall clean \
+	setup-build setup-test setup-kernels
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what building and testing need and this machine lacks (apt)
-	@scripts/setup test
-	@scripts/setup kernels
+setup: setup-test setup-kernels ## Install what building and testing need and this machine lacks (apt)
 
 setup-build:
 	@scripts/setup build
+
+setup-test:
+	@scripts/setup test
 
 setup-kernels:
 	@scripts/setup kernels
@@ -40,8 +42,11 @@ build: setup-build ## Build the release binary, target/release/kerno
 demo: build ## Flood kerno's own DNS server on loopback and see what the doctor says
 	@scripts/demo $(release)
 
-test: setup lint ## Run every check and every test (the tests as root)
+test: setup-test lint ## Run every check and every test (the tests as root)
 	scripts/test
+
+lab: setup-test ## Make every fault of kerno chaos and print what the doctor finds (as root)
+	scripts/test --test lab
 
 lint: setup-build ## Check format, lints and documentation
 	cargo fmt --check
