@@ -94,6 +94,9 @@ pub(crate) struct Outcomes {
     pub(crate) answered: u64,
     pub(crate) unanswered: u64,
     pub(crate) refused: u64,
+    pub(crate) late: u64,
+    pub(crate) dropped: u64,
+    pub(crate) superseded: u64,
     pub(crate) answered_after_resend: u64,
 }
 

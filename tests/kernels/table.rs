@@ -32,21 +32,25 @@ pub(crate) fn write(columns: &[Column], colour: bool, out: &mut dyn Write) -> io
     let label = rows.iter().map(|(_, row)| row.len()).max().unwrap_or(0);
     let fitting = ((WIDTH - label) / (CELL + 1)).max(1);
     for block in columns.chunks(fitting) {
-        let line = |texts: Vec<String>| texts.concat().trim_end().to_owned();
-        let names = block.iter().map(|column| cell(&column.name));
-        writeln!(out, "\n{:label$}{}", "", line(names.collect()))?;
-        let kernels = block
-            .iter()
-            .map(|column| cell(short_release(&column.kernel)));
-        writeln!(out, "{:label$}{}", "", line(kernels.collect()))?;
+        let mut line = |label_text: &str, cells: Vec<String>| {
+            let line = format!("{label_text:label$}{}", cells.concat());
+            writeln!(out, "{}", line.trim_end())
+        };
+        line("", Vec::new())?;
+        line("", block.iter().map(|column| cell(&column.name)).collect())?;
+        let kernel = |column: &Column| cell(short_release(&column.kernel));
+        line("", block.iter().map(kernel).collect())?;
         for (section, heading) in HEADINGS {
-            writeln!(out, "{heading}")?;
-            for (_, row) in rows.iter().filter(|(of, _)| *of == section) {
-                let cells = block.iter().map(|column| match column.cell(section, row) {
+            let mut rows = rows.iter().filter(|(of, _)| *of == section).peekable();
+            if rows.peek().is_some() {
+                line(heading, Vec::new())?;
+            }
+            for (_, row) in rows {
+                let shown = |column: &Column| match column.cell(section, row) {
                     Some(found) => painted(&cell(&found.text), found.mark, colour),
                     None => cell("-"),
-                });
-                writeln!(out, "{row:label$}{}", line(cells.collect()))?;
+                };
+                line(row, block.iter().map(shown).collect())?;
             }
         }
     }
