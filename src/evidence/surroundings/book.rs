@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use super::ServerProcess;
 use super::Surroundings;
 use super::cgroups::Hierarchies;
 use super::conntrack;
+use super::ctnetlink;
 use super::flows::Collection;
 use super::flows::Wanted;
 use super::look::sockets;
@@ -64,11 +64,20 @@ struct Counters {
 }
 
 impl Counters {
-    fn read(net: &Path) -> Self {
-        Self {
-            conntrack: conntrack::read(net).ok(),
-            udp: udp::read(net).ok(),
-        }
+    /// `None` if the namespace cannot be looked into.
+    fn read(way: &Way, netns: u32) -> Option<Self> {
+        let (conntrack, udp) = way.visit(netns, |net| {
+            let udp = udp::read(net).ok();
+            (conntrack::read(net).ok(), udp)
+        })?;
+        let by_netlink = || {
+            conntrack::max()?;
+            way.enter(netns, ctnetlink::read)?.ok()
+        };
+        Some(Self {
+            conntrack: conntrack.or_else(by_netlink),
+            udp,
+        })
     }
 }
 
@@ -121,7 +130,7 @@ impl Book {
     }
 
     fn add_namespace(&mut self, netns: u32, way: Way, late: bool) {
-        let Some(counters) = way.visit(netns, Counters::read) else {
+        let Some(counters) = Counters::read(&way, netns) else {
             self.missing.namespaces += 1;
             return;
         };
@@ -203,7 +212,7 @@ impl Book {
         let mut tables = Vec::new();
         for (netns, first) in std::mem::take(&mut self.namespaces) {
             let way = census.ways.remove(&netns).unwrap_or(first.way);
-            let Some(last) = way.visit(netns, Counters::read) else {
+            let Some(last) = Counters::read(&way, netns) else {
                 self.missing.namespaces += 1;
                 continue;
             };
@@ -241,8 +250,11 @@ impl Book {
         tables.sort_by_key(|(netns, _)| (!wanted.namespaces.contains(netns), own != Some(*netns)));
         let mut flows = Collection::default();
         for (netns, way) in tables {
-            let read = way.visit(netns, |net| flows.read(net, netns, wanted, deadline));
-            self.missing.flows += usize::from(read == Some(false));
+            let in_procfs = way.visit(netns, |net| flows.read(net, netns, wanted, deadline));
+            if in_procfs == Some(false) {
+                let asked = way.enter(netns, || flows.ask(netns, wanted, deadline));
+                self.missing.flows += usize::from(asked != Some(true));
+            }
         }
         flows.finish()
     }

@@ -215,3 +215,6 @@ impl Gatherer {
         surroundings
     }
 }
+
+#[cfg(test)]
+mod tests;
