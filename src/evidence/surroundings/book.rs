@@ -44,7 +44,7 @@ pub(super) struct Book {
     namespaces: BTreeMap<u32, Namespace>,
     groups: Groups,
     softnet_dropped: Option<u64>,
-    missing: Missing,
+    pub(super) missing: Missing,
     census: Option<Instant>,
     ways: BTreeMap<u32, Way>,
 }
@@ -153,8 +153,7 @@ impl Book {
     }
 
     /// Reads everything once more and tells what grew.
-    pub(super) fn close(mut self, wanted: &Wanted, stuck: bool) -> Surroundings {
-        self.missing.stuck = stuck;
+    pub(super) fn close(mut self, wanted: &Wanted) -> Surroundings {
         let softnet_dropped = self
             .softnet_dropped
             .zip(softnet::dropped())

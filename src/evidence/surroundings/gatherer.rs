@@ -15,6 +15,8 @@ use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
 use crossbeam_channel::bounded;
 use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use super::Surroundings;
 use super::book::Book;
@@ -66,14 +68,26 @@ pub struct Gatherer {
     /// Disconnected when the thread has ended.
     done: Receiver<()>,
     pace: Pace,
-    /// Who has been looked at, with the name at that time: another name may be
-    /// another process with the same number.
-    clients: HashMap<u32, Comm>,
-    servers: HashMap<u32, Comm>,
+    /// Who has been looked at.
+    clients: HashMap<u32, Known>,
+    servers: HashMap<u32, Known>,
+    /// Keeps the search for those who have ended from being made all the time.
+    tidying: Pace,
     namespaces: HashSet<u32>,
+    namespaces_left_out: HashSet<u32>,
     routes: HashSet<(u32, IpAddr)>,
     wanted: Wanted,
     not_looked_at: u64,
+}
+
+/// Somebody who has been looked at.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// The name at that time: another one may be another process with the same
+    /// number.
+    comm: Comm,
+    /// Whether an attempt of it failed.
+    harmed: bool,
 }
 
 impl Gatherer {
@@ -83,8 +97,9 @@ impl Gatherer {
         let book = Book::open();
         let namespaces = book.namespaces().collect();
         let book = Arc::new(Mutex::new(book));
-        // A second's worth; who finds no room is not looked at.
-        let (newcomers, to_look_at) = bounded(NEWCOMERS_PER_SECOND as usize);
+        // A second's worth, and all who may be forgotten; who finds no room is
+        // not looked at.
+        let (newcomers, to_look_at) = bounded(NEWCOMERS_PER_SECOND as usize + CLIENTS_MAX);
         let (ended, done) = bounded(0);
         let shared = Arc::clone(&book);
         let spawned = thread::Builder::new()
@@ -105,7 +120,9 @@ impl Gatherer {
             pace: Pace::new(NEWCOMERS_PER_SECOND, Instant::now()),
             clients: HashMap::new(),
             servers: HashMap::new(),
+            tidying: Pace::new(1, Instant::now()),
             namespaces,
+            namespaces_left_out: HashSet::new(),
             routes: HashSet::new(),
             wanted: Wanted {
                 ports: [53].into(),
@@ -141,39 +158,58 @@ impl Gatherer {
 
     fn meet_process(&mut self, pid: u32, attempt: &Attempt) {
         let comm = attempt.owner.comm;
+        let harmed = attempt.outcome.is_failure();
         let (known, max) = match attempt.role {
             Role::Server => (&mut self.servers, SERVERS_MAX),
-            Role::Client if attempt.outcome.is_failure() => (&mut self.clients, CLIENTS_MAX),
+            Role::Client if harmed => (&mut self.clients, CLIENTS_MAX),
             Role::Client => (&mut self.clients, UNHARMED_CLIENTS_MAX),
         };
-        let as_before = known.get(&pid);
-        if as_before == Some(&comm) {
-            return;
-        }
-        let room = as_before.is_some() || known.len() < max;
+        let room = match known.get_mut(&pid) {
+            Some(before) => {
+                before.harmed |= harmed;
+                if before.comm == comm {
+                    return;
+                }
+                true
+            }
+            None => known.len() < max,
+        };
         let newcomer = Newcomer::Process {
             role: attempt.role,
             pid,
             netns: attempt.owner.netns,
         };
-        let looked_at =
-            room && self.pace.allows(Instant::now()) && self.newcomers.try_send(newcomer).is_ok();
-        match looked_at {
-            true => drop(known.insert(pid, comm)),
-            false => self.not_looked_at += 1,
+        let now = Instant::now();
+        if room && self.pace.allows(now) && self.newcomers.try_send(newcomer).is_ok() {
+            known.insert(pid, Known { comm, harmed });
+            return;
+        }
+        self.not_looked_at += 1;
+        if !room && attempt.role == Role::Client && self.tidying.allows(now) {
+            self.forget_the_gone();
         }
     }
 
+    /// Makes room: a client that has ended without harm has nothing to explain.
+    fn forget_the_gone(&mut self) {
+        let newcomers = &self.newcomers;
+        self.clients.retain(|&pid, known| {
+            let gone = i32::try_from(pid)
+                .is_ok_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH));
+            known.harmed || !gone || newcomers.try_send(Newcomer::Gone { pid }).is_err()
+        });
+    }
+
     fn meet_namespace(&mut self, netns: u32, pid: Option<u32>) {
-        let unknown = netns != 0 && !self.namespaces.contains(&netns);
-        if unknown
-            && self.namespaces.len() < netns::MAX
-            && self.pace.allows(Instant::now())
-            && self
-                .newcomers
-                .try_send(Newcomer::Namespace { netns, pid })
-                .is_ok()
-        {
+        if netns == 0 || self.namespaces.contains(&netns) {
+            return;
+        }
+        let newcomer = Newcomer::Namespace { netns, pid };
+        if self.namespaces.len() == netns::MAX {
+            if self.namespaces_left_out.len() < netns::MAX {
+                self.namespaces_left_out.insert(netns);
+            }
+        } else if self.pace.allows(Instant::now()) && self.newcomers.try_send(newcomer).is_ok() {
             self.namespaces.insert(netns);
         }
     }
@@ -210,7 +246,10 @@ impl Gatherer {
         let stuck = self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
         // A panic elsewhere leaves nothing half written in there.
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut surroundings = std::mem::take(&mut *book).close(&self.wanted, stuck);
+        let mut book = std::mem::take(&mut *book);
+        book.missing.stuck = stuck;
+        book.missing.namespaces_left_out += self.namespaces_left_out.len();
+        let mut surroundings = book.close(&self.wanted);
         surroundings.not_looked_at = self.not_looked_at;
         surroundings
     }

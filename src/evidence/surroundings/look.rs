@@ -22,6 +22,8 @@ use crate::attempt::Role;
 pub(super) enum Newcomer {
     /// A process, and the namespace of its socket.
     Process { role: Role, pid: u32, netns: u32 },
+    /// A client that has ended and was not harmed: nobody will ask for it.
+    Gone { pid: u32 },
     /// A namespace that was not there at the start, and a process that has a
     /// socket in it.
     Namespace { netns: u32, pid: Option<u32> },
@@ -49,6 +51,7 @@ pub(super) fn look_at(book: &Mutex<Book>, newcomer: Newcomer) {
             pid,
             ..
         } => client(open, pid),
+        Newcomer::Gone { pid } => drop(open().clients.remove(&pid)),
         Newcomer::Namespace { netns, pid } => {
             let mut book = open();
             let way = book.way(netns, pid);
