@@ -107,6 +107,7 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
             &totals,
             ending.in_flight,
             ending.stray_answers,
+            ending.drops_unjoined,
         ),
     ))
 }

@@ -6,8 +6,10 @@
 mod capabilities;
 mod cgroup;
 mod clock;
+mod drop_names;
 mod facts;
 mod signals;
+mod symbols;
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -19,6 +21,7 @@ use nix::sys::resource::Resource;
 use nix::sys::resource::setrlimit;
 
 pub use clock::Clock;
+pub use drop_names::DropNames;
 pub use facts::Facts;
 pub use signals::Signal;
 

@@ -64,7 +64,7 @@ impl<'obj> Loaded<'obj> {
         let links = &mut skel.links;
         let progs = &skel.progs;
         links.dns_socket_error = attach_optional(&progs.dns_socket_error, signals, SOCKET_ERROR);
-        links.dns_no_socket = attach_optional(&progs.dns_no_socket, signals, NO_SOCKET);
+        links.dns_packet_drop = attach_optional(&progs.dns_packet_drop, signals, PACKET_DROP);
         let attach = |prog: &libbpf_rs::ProgramMut<'_>| -> Result<Link> {
             prog.attach_cgroup(cgroup.as_raw_fd())
                 .with_context(|| format!("cannot attach {:?} to the cgroup v2 root", prog.name()))
@@ -86,14 +86,14 @@ impl<'obj> Loaded<'obj> {
         let links = &mut self.skel.links;
         links.dns_egress = None;
         links.dns_ingress = None;
-        links.dns_no_socket = None;
+        links.dns_packet_drop = None;
         links.dns_socket_error = None;
     }
 }
 
 /// Tracepoint behind each optional program, which is the signal's name.
 const SOCKET_ERROR: &str = "inet_sk_error_report";
-const NO_SOCKET: &str = "kfree_skb";
+const PACKET_DROP: &str = "kfree_skb";
 
 pub(super) fn open(object: &mut MaybeUninit<OpenObject>) -> Result<OpenDnsMonitorSkel<'_>> {
     DnsMonitorSkelBuilder::default()
@@ -113,7 +113,7 @@ pub(super) fn configure(open: &mut OpenDnsMonitorSkel<'_>, config: &Config) {
 fn disable(open: &mut OpenDnsMonitorSkel<'_>, signal: &str) {
     match signal {
         SOCKET_ERROR => open.progs.dns_socket_error.set_autoload(false),
-        NO_SOCKET => open.progs.dns_no_socket.set_autoload(false),
+        PACKET_DROP => open.progs.dns_packet_drop.set_autoload(false),
         _ => {}
     }
 }

@@ -7,7 +7,9 @@ use std::mem::size_of;
 use plain::Plain;
 
 pub(super) use super::bpf::types::dns_connection;
+pub(super) use super::bpf::types::dns_conntrack;
 pub(super) use super::bpf::types::dns_counter;
+pub(super) use super::bpf::types::dns_drop;
 pub(super) use super::bpf::types::dns_full_record;
 pub(super) use super::bpf::types::dns_key;
 pub(super) use super::bpf::types::dns_kind;
@@ -16,6 +18,7 @@ pub(super) use super::bpf::types::dns_query;
 pub(super) use super::bpf::types::dns_record;
 pub(super) use super::bpf::types::dns_send;
 pub(super) use super::bpf::types::dns_short_record;
+pub(super) use super::bpf::types::dns_standing;
 
 /// `DNS_ROLE_SERVER` of bpf/dns_monitor.h (a macro does not reach the skeleton).
 pub(super) const ROLE_SERVER: u8 = 2;
@@ -30,6 +33,7 @@ const _: () = assert!(size_of::<dns_query>() == 456);
 const _: () = assert!(size_of::<dns_record>() == 128);
 const _: () = assert!(size_of::<dns_short_record>() == 192);
 const _: () = assert!(size_of::<dns_full_record>() == 536);
+const _: () = assert!(size_of::<dns_drop>() == 248);
 const _: () = assert!(size_of::<dns_connection>() == 296);
 const _: () = assert!(offset_of!(dns_query, question) == 192);
 const _: () = assert!(offset_of!(dns_record, owner) == 24);
@@ -45,5 +49,7 @@ unsafe impl Plain for dns_query {}
 unsafe impl Plain for dns_short_record {}
 // SAFETY: as above.
 unsafe impl Plain for dns_full_record {}
+// SAFETY: as above.
+unsafe impl Plain for dns_drop {}
 // SAFETY: as above.
 unsafe impl Plain for dns_connection {}

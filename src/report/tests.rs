@@ -47,7 +47,7 @@ fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>
         Duration::from_secs(30),
         signals,
         fed.collector.snapshot(),
-        Accounting::new(&kernel, &fed.totals, in_flight, 0),
+        Accounting::new(&kernel, &fed.totals, in_flight, 0, 0),
     )
 }
 

@@ -62,7 +62,7 @@ impl Loaded {
         configure(&mut open, &config);
         // No packet of a test reaches these two hooks.
         open.progs.dns_socket_error.set_autoload(false);
-        open.progs.dns_no_socket.set_autoload(false);
+        open.progs.dns_packet_drop.set_autoload(false);
         let skel = open.load().expect("loading BPF programs needs root");
         let records = Arc::new(Mutex::new(Vec::new()));
         let ring = {
