@@ -20,6 +20,7 @@
 #include "message.h"
 #include "owner.h"
 #include "record.h"
+#include "unread.h"
 #include "match.h"
 #include "stream.h"
 #include "failure.h"
@@ -80,6 +81,14 @@ SEC("tp_btf/kfree_skb")
 int dns_packet_drop(__u64 *ctx)
 {
 	report_drop((struct sk_buff *)ctx[0], ctx[1], ctx[2]);
+	return 0;
+}
+
+/* Since 6.3. ctx: the socket, what the call returned, its flags. */
+SEC("tp_btf/sock_recv_length")
+int dns_read(__u64 *ctx)
+{
+	on_read((struct sock *)ctx[0], (int)ctx[1], (int)ctx[2]);
 	return 0;
 }
 

@@ -27,6 +27,9 @@
 #define DNS_ROLE_CLIENT 1
 #define DNS_ROLE_SERVER 2
 
+#define DNS_CALL_CONNECT 1
+#define DNS_CALL_SEND 2
+
 /* What a record in the ring buffer says. */
 enum dns_kind {
 	DNS_ANSWERED = 1,        /* attempts and the answer to one of them */
@@ -34,6 +37,8 @@ enum dns_kind {
 	DNS_STRAY = 3,           /* an answer to nothing in flight: late, or not ours */
 	DNS_SOCKET_ERROR = 4,    /* a socket that asks DNS got an error (ICMP, RST) */
 	DNS_CONNECT_REFUSED = 5, /* a TCP connection for a query was refused */
+	DNS_CALL_FAILED = 6,     /* connect() or send() failed, so there was no query */
+	DNS_READ_LATE = 7,       /* an answer had lain in its client's socket */
 };
 
 /* What conntrack knows of a discarded packet (struct dns_drop). */
@@ -117,7 +122,7 @@ struct dns_query {
 	__u8 ready; /* 0 while the entry is being filled: not to be swept */
 	__u16 pad;
 	__u8 question[DNS_QUESTION_MAX]; /* the message from its 13th octet on */
-	__u32 pad2;
+	__u32 queued_bytes; /* server role: sk_rmem_alloc when it came */
 };
 
 /* What the ring buffer carries: one of two sizes, by the length of the question
@@ -141,8 +146,10 @@ struct dns_record {
 	__u8 transport;
 	__u8 echoed;   /* the question is the answer's echo, with what follows it */
 	__u8 echo_len; /* octets of the answer behind its header, at DNS_ECHO_AT */
-	__u8 pad;
-	__s32 error; /* errno of DNS_SOCKET_ERROR and DNS_CONNECT_REFUSED */
+	__u8 call;     /* of DNS_CALL_FAILED: DNS_CALL_CONNECT or DNS_CALL_SEND */
+	__s32 error;   /* errno of an error or a failed call, 0 if not known */
+	__u32 queued_bytes; /* of dns_query */
+	__u32 pad;
 };
 
 struct dns_short_record {
@@ -245,28 +252,39 @@ struct dns_connection {
 	struct dns_stream streams[2]; /* by direction: ingress, egress */
 };
 
+/* The oldest answer that its client has not read, in the socket's slot. */
+struct dns_unread_answer {
+	__u64 cookie; /* 0: none, or the slot is just being filled */
+	__u64 at_ns;
+	__u16 id;
+	__u16 pad[3];
+};
+
 /* Read-only once loaded. */
 struct dns_config {
 	__u16 ports[DNS_PORTS_MAX];
 	__u32 nports;
 	__u32 live; /* 1: wake the reader for each record, else in batches */
+	__u32 denials; /* 1: bpf_get_retval is there */
+	__u32 reads;   /* 1: sock_recv_length is there */
 };
 
 _Static_assert(sizeof(struct dns_key) == 32, "dns_key");
 _Static_assert(sizeof(struct dns_owner) == 32, "dns_owner");
 _Static_assert(sizeof(struct dns_send) == 48, "dns_send");
 _Static_assert(sizeof(struct dns_query) == 456, "dns_query");
-_Static_assert(sizeof(struct dns_record) == 128, "dns_record");
-_Static_assert(sizeof(struct dns_short_record) == 192, "dns_short_record");
-_Static_assert(sizeof(struct dns_full_record) == 536, "dns_full_record");
+_Static_assert(sizeof(struct dns_record) == 136, "dns_record");
+_Static_assert(sizeof(struct dns_short_record) == 200, "dns_short_record");
+_Static_assert(sizeof(struct dns_full_record) == 544, "dns_full_record");
 _Static_assert(sizeof(struct dns_drop) == 248, "dns_drop");
 _Static_assert(sizeof(struct dns_packet) == 80, "dns_packet");
 _Static_assert(sizeof(struct dns_stream) == 104, "dns_stream");
 _Static_assert(sizeof(struct dns_connection) == 296, "dns_connection");
-_Static_assert(sizeof(struct dns_config) == 24, "dns_config");
+_Static_assert(sizeof(struct dns_unread_answer) == 24, "dns_unread_answer");
+_Static_assert(sizeof(struct dns_config) == 32, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 192, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");
 _Static_assert(__builtin_offsetof(struct dns_record, kind) == 118, "kind");
-_Static_assert(__builtin_offsetof(struct dns_full_record, sends) == 392, "sends");
+_Static_assert(__builtin_offsetof(struct dns_full_record, sends) == 400, "sends");
 
 #endif

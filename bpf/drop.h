@@ -223,7 +223,7 @@ static __always_inline void fill_socket(struct dns_drop *d, struct discarded *p,
 	}
 	d->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	d->socket_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	d->owner.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	d->owner.netns = netns_of(sk);
 	if (skb->skb_iif) {
 		d->standing |= DNS_DROP_RECEIVED;
 		return;

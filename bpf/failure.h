@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "maps.h"
+#include "owner.h"
 #include "packet.h"
 
 /* An error that a socket connected to a DNS port is told of. */
@@ -34,7 +35,7 @@ static __always_inline void report_socket_error(struct sock *sk)
 	r->end_ns = bpf_ktime_get_ns();
 	r->kind = DNS_SOCKET_ERROR;
 	r->cookie = bpf_get_socket_cookie(sk);
-	r->owner.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	r->owner.netns = netns_of(sk);
 	r->transport = BPF_CORE_READ(sk, sk_protocol);
 	r->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	r->error = error;

@@ -13,6 +13,7 @@
 #include "owner.h"
 #include "packet.h"
 #include "record.h"
+#include "unread.h"
 
 /* Sends to different servers this close together are one question to all of
  * them (musl sends within microseconds); further apart, the earlier one has
@@ -133,6 +134,8 @@ static __always_inline void fill_query_owner(struct dns_query *q, struct __sk_bu
 	take_socket(&q->owner, skb);
 	if (key->role == DNS_ROLE_CLIENT)
 		take_process(&q->owner);
+	else
+		q->queued_bytes = queued_bytes(skb);
 }
 
 static __always_inline void fill_sends(struct dns_query *q, struct dns_packet *p,
@@ -210,6 +213,8 @@ static __noinline int on_message(struct __sk_buff *skb, struct dns_packet *p)
 	if (!!p->peer_is_dns != (p->egress ? !is_answer : is_answer) &&
 	    !(p->peer_is_dns && is_dns_port(p->local_port)))
 		count(DNS_COUNT_CONTRADICTORY, 1);
+	if (is_answer && !p->egress && config.reads)
+		note_unread(skb, p);
 	return is_answer ? on_answer(skb, p) : on_query(skb, p);
 }
 

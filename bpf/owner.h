@@ -13,16 +13,33 @@
 #include "maps.h"
 #include "packet.h"
 
-static __always_inline __u32 netns_of(struct __sk_buff *skb)
+/* The kernel's own view of a socket. The verifier forbids arithmetic on what a
+ * context gives; a copy that went through bpf_probe_read_kernel is an ordinary
+ * kernel address.
+ */
+static __always_inline struct sock *kernel_socket(struct bpf_sock *held)
 {
-	struct bpf_sock *held = skb->sk;
 	struct sock *sk = NULL;
 
-	/* The verifier forbids arithmetic on skb->sk; a copy that went through
-	 * bpf_probe_read_kernel is an ordinary kernel address.
-	 */
 	bpf_probe_read_kernel(&sk, sizeof(sk), &held);
+	return sk;
+}
+
+static __always_inline __u32 netns_of(struct sock *sk)
+{
 	return sk ? BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum) : 0;
+}
+
+/* What lies in the socket's receive queue, in bytes of kernel memory: the
+ * sk_rmem_alloc of the kernel's sources. A function of its own because of the
+ * stack, of which all callers together have 512 bytes.
+ */
+static __noinline __u32 queued_bytes(struct __sk_buff *skb)
+{
+	struct sock *sk = kernel_socket(skb->sk);
+	int bytes = sk ? BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) : 0;
+
+	return bytes < 0 ? 0 : bytes;
 }
 
 static __always_inline void take_process(struct dns_owner *owner)
@@ -37,7 +54,15 @@ static __always_inline void take_process(struct dns_owner *owner)
 static __always_inline void take_socket(struct dns_owner *owner, struct __sk_buff *skb)
 {
 	owner->cgroup_id = bpf_skb_cgroup_id(skb);
-	owner->netns = netns_of(skb);
+	owner->netns = netns_of(kernel_socket(skb->sk));
+}
+
+/* Whoever makes the system call that is just running. */
+static __always_inline void take_caller(struct dns_owner *owner, struct sock *sk)
+{
+	owner->cgroup_id = bpf_get_current_cgroup_id();
+	owner->netns = netns_of(sk);
+	take_process(owner);
 }
 
 /* A connected socket knows the server that it asked; the packet may already

@@ -41,8 +41,10 @@ static __always_inline void fill_record(struct dns_record *r, struct dns_query *
 	r->transport = key->transport;
 	r->echoed = 0;
 	r->echo_len = 0;
-	r->pad = 0;
+	r->call = 0;
 	r->error = 0;
+	r->queued_bytes = q->queued_bytes;
+	r->pad = 0;
 }
 
 /* The answering process is the owner of a server's record. */

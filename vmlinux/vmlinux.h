@@ -28,6 +28,7 @@ typedef __u16 __sum16;
 /* include/uapi/linux/bpf.h; the values are fixed for good. */
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
@@ -101,6 +102,20 @@ struct bpf_sock {
 	__s32 rx_queue_mapping;
 };
 
+/* The context of a cgroup_sock_addr program (user API, fixed layout). */
+struct bpf_sock_addr {
+	__u32 user_family;
+	__u32 user_ip4;
+	__u32 user_ip6[4];
+	__u32 user_port;
+	__u32 family;
+	__u32 type;
+	__u32 protocol;
+	__u32 msg_src_ip4;
+	__u32 msg_src_ip6[4];
+	struct bpf_sock *sk;
+};
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct in6_addr {
@@ -151,8 +166,16 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	struct {
+		atomic_t rmem_alloc;
+	} sk_backlog;
+	__u32 sk_txhash;
 	int sk_err;
 	__u16 sk_protocol;
 	struct sock_cgroup_data sk_cgrp_data;

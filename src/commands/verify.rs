@@ -64,32 +64,19 @@ fn verify(host: &Host) -> Result<Verification> {
         live: false,
     };
     let signals = host.signals();
-    let (programs, map_bytes) = check_programs(host, &config)?;
-    let mut verification = Verification {
+    let (programs, map_bytes) = check_programs(host, &config, &signals)?;
+    let usable = programs
+        .iter()
+        .filter(|check| check.expected)
+        .all(|check| check.load_error.is_none() && check.attach_error.is_none());
+    Ok(Verification {
         schema: "kerno.verify.v1",
         host: Facts::gather(),
         programs,
         map_bytes,
         signals: signals.into_iter().map(SignalState::from).collect(),
-        usable: true,
-    };
-    verification.usable = verification
-        .programs
-        .iter()
-        .filter(|check| verification.is_expected(check))
-        .all(|check| check.load_error.is_none() && check.attach_error.is_none());
-    Ok(verification)
-}
-
-impl Verification {
-    /// A program whose hook this kernel lacks is not expected to load.
-    fn is_expected(&self, check: &ProgramCheck) -> bool {
-        check.is_core()
-            || self
-                .signals
-                .iter()
-                .any(|signal| signal.available && check.section.ends_with(signal.name))
-    }
+        usable,
+    })
 }
 
 impl From<Signal> for SignalState {
@@ -120,7 +107,7 @@ fn write_text(verification: &Verification, out: &mut dyn Write) -> io::Result<()
             .verified_insns
             .map_or_else(|| "-".to_owned(), |insns| insns.to_string());
         let result = match (&check.load_error, &check.attach_error) {
-            _ if !verification.is_expected(check) => "not on this kernel, see below",
+            _ if !check.expected => "not on this kernel, see below",
             (Some(_), _) => "rejected",
             (None, Some(_)) => "loads, does not attach",
             (None, None) => "loads and attaches",
@@ -131,8 +118,7 @@ fn write_text(verification: &Verification, out: &mut dyn Write) -> io::Result<()
             check.name, check.section
         )?;
     }
-    let expected = |check: &&ProgramCheck| verification.is_expected(check);
-    for check in verification.programs.iter().filter(expected) {
+    for check in verification.programs.iter().filter(|check| check.expected) {
         for error in check.load_error.iter().chain(&check.attach_error) {
             writeln!(out, "\n{}:", check.name)?;
             for line in error.lines() {

@@ -70,6 +70,8 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
                         }
                     }
                 }
+                // An attempt that was answered in time has had its record.
+                Ok(Message::SlowReads(_)) => {}
                 Ok(Message::Finished(ending)) => {
                     say_losses(&ending, unwritten);
                     break;

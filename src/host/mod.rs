@@ -8,7 +8,8 @@ mod cgroup;
 mod clock;
 mod drop_names;
 mod facts;
-mod signals;
+pub(crate) mod mounts;
+pub mod signals;
 mod symbols;
 
 use std::fs::File;
@@ -20,6 +21,7 @@ use anyhow::bail;
 use nix::sys::resource::Resource;
 use nix::sys::resource::setrlimit;
 
+pub use cgroup::mount_point as cgroup_mount_point;
 pub use clock::Clock;
 pub use drop_names::DropNames;
 pub use facts::Facts;
@@ -58,7 +60,7 @@ impl Host {
         if !cgroup::is_host_root(&self.cgroup) {
             for signal in signals
                 .iter_mut()
-                .filter(|signal| signal.name == "cgroup_skb")
+                .filter(|signal| signal.name == signals::PACKETS)
             {
                 signal.missing = Some(
                     "kerno runs in a cgroup namespace and sees only the sockets of its own \

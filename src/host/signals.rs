@@ -22,6 +22,15 @@ pub struct Signal {
     pub missing: Option<String>,
 }
 
+/// Name of the signal without which kerno can't work.
+pub const PACKETS: &str = "cgroup_skb";
+/// Name of the signal of socket errors.
+pub const SOCKET_ERRORS: &str = "inet_sk_error_report";
+/// Name of the signal of discarded packets.
+pub const DISCARDS: &str = "kfree_skb";
+/// Name of the signal of reads.
+pub const READS: &str = "sock_recv_length";
+
 /// Where the kernel keeps its own type information.
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
@@ -60,21 +69,34 @@ pub(super) fn signals() -> Vec<Signal> {
                 .to_owned(),
         ),
     };
+    let reads = match arguments(READS) {
+        Some(3) => None,
+        _ => Some(
+            "this kernel has no tracepoint sock_recv_length (it came with Linux 6.3): a client \
+             that leaves its answers unread is not told from one that reads them at once"
+                .to_owned(),
+        ),
+    };
     vec![
         Signal {
-            name: "cgroup_skb",
+            name: PACKETS,
             shows: "every DNS query and answer at its socket",
             missing: None,
         },
         Signal {
-            name: "inet_sk_error_report",
+            name: SOCKET_ERRORS,
             shows: "ICMP and socket errors",
             missing: error_report,
         },
         Signal {
-            name: "kfree_skb",
+            name: DISCARDS,
             shows: "packets that this kernel discards, and why",
             missing: kfree_skb,
+        },
+        Signal {
+            name: READS,
+            shows: "answers that lie unread in their client's socket",
+            missing: reads,
         },
     ]
 }

@@ -14,11 +14,13 @@ use libbpf_rs::skel::Skel as _;
 use serde::Serialize;
 
 use super::bpf::DnsMonitorSkel;
+use super::hooks::Hook;
 use super::load::Config;
 use super::load::configure;
 use super::load::open;
 use super::log;
 use crate::host::Host;
+use crate::host::Signal;
 
 /// One program's way through the verifier, and its attachment.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +29,8 @@ pub struct ProgramCheck {
     pub name: String,
     /// Section, which says where it attaches.
     pub section: String,
+    /// Whether this kernel has what it is for; else it need not load.
+    pub expected: bool,
     /// Instructions that the verifier walked through; `None` if it was not
     /// loaded, or if the kernel (before 5.16) does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,16 +43,13 @@ pub struct ProgramCheck {
     pub attach_error: Option<String>,
 }
 
-impl ProgramCheck {
-    /// Whether kerno can't work without it.
-    pub fn is_core(&self) -> bool {
-        self.section.starts_with("cgroup_skb")
-    }
-}
-
 /// Takes each program through the verifier and onto its hook by itself, and
 /// back off again. Also returns the memory of all maps in bytes.
-pub fn check_programs(host: &Host, config: &Config) -> Result<(Vec<ProgramCheck>, u64)> {
+pub fn check_programs(
+    host: &Host,
+    config: &Config,
+    signals: &[Signal],
+) -> Result<(Vec<ProgramCheck>, u64)> {
     let mut object = MaybeUninit::uninit();
     let names: Vec<String> = open(&mut object)?
         .open_object()
@@ -58,20 +59,27 @@ pub fn check_programs(host: &Host, config: &Config) -> Result<(Vec<ProgramCheck>
     let mut map_bytes = 0;
     let mut checks = Vec::new();
     for name in names {
-        let (check, bytes) = check_program(&name, host, config)?;
+        let (check, bytes) = check_program(&name, host, config, signals)?;
         map_bytes = map_bytes.max(bytes);
         checks.push(check);
     }
     Ok((checks, map_bytes))
 }
 
-fn check_program(name: &str, host: &Host, config: &Config) -> Result<(ProgramCheck, u64)> {
+fn check_program(
+    name: &str,
+    host: &Host,
+    config: &Config,
+    signals: &[Signal],
+) -> Result<(ProgramCheck, u64)> {
+    let hook = Hook::of(name).with_context(|| format!("nothing is known of {name}'s hook"))?;
     let mut object = MaybeUninit::uninit();
     let mut open = open(&mut object)?;
-    configure(&mut open, config);
+    configure(&mut open, config, signals);
     let mut check = ProgramCheck {
         name: name.to_owned(),
         section: String::new(),
+        expected: hook.is_of_use(signals),
         verified_insns: None,
         load_error: None,
         attach_error: None,
@@ -98,11 +106,7 @@ fn check_program(name: &str, host: &Host, config: &Config) -> Result<(ProgramChe
         .find(|prog| prog.name() == name)
         .context("the loaded object lost a program")?;
     check.verified_insns = verified_insns(&prog)?;
-    let attached = if check.is_core() {
-        prog.attach_cgroup(host.cgroup().as_raw_fd())
-    } else {
-        prog.attach()
-    };
+    let attached = hook.attach(&prog, host.cgroup());
     check.attach_error = attached.err().map(|error| format!("{error:#}"));
     Ok((check, bytes))
 }

@@ -16,11 +16,13 @@ use super::wire::dns_short_record;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
+use crate::attempt::FailedCall;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
+use crate::attempt::SlowRead;
 use crate::attempt::Transport;
 
 /// TC bit of the header, RFC 1035 section 4.1.1.
@@ -37,6 +39,8 @@ pub enum Event {
     Stray(Stray),
     /// The kernel tells of a failure without naming the query by its key.
     Notice(Notice),
+    /// An answer was read late.
+    SlowRead(SlowRead),
 }
 
 /// An answer to nothing in flight: late, a duplicate, or to a query from
@@ -150,6 +154,14 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
             return Some(());
         }
         dns_kind::DNS_CONNECT_REFUSED => Event::Ended(connect_refused(record)),
+        dns_kind::DNS_CALL_FAILED => Event::Ended(call_failed(record)),
+        dns_kind::DNS_READ_LATE => Event::SlowRead(SlowRead {
+            at_ns: record.end_ns,
+            lay_ns: record.end_ns.saturating_sub(record.first_ns),
+            owner: owner(&record.owner),
+            cookie: record.cookie,
+            id: record.id,
+        }),
         dns_kind::DNS_STRAY => Event::Stray(Stray {
             at_ns: record.end_ns,
             cookie: Some(record.cookie),
@@ -222,6 +234,20 @@ fn connect_refused(record: &dns_record) -> Attempt {
     }
 }
 
+/// A system call that failed before there was a packet.
+fn call_failed(record: &dns_record) -> Attempt {
+    let call = match record.call {
+        wire::CALL_CONNECT => FailedCall::Connect,
+        _ => FailedCall::Send,
+    };
+    Attempt {
+        outcome: Outcome::Refused,
+        reason: (record.error != 0).then_some(Reason::Errno(record.error)),
+        failed_call: Some(call),
+        ..attempt(record, &record.send)
+    }
+}
+
 /// What all attempts of a record share.
 fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
     Attempt {
@@ -242,7 +268,7 @@ fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
         reason: None,
         drop: None,
         failed_call: None,
-        queued_bytes: 0,
+        queued_bytes: record.queued_bytes,
         question: RawQuestion::default(),
     }
 }

@@ -160,7 +160,7 @@ impl InFlight {
                 reason: None,
                 drop: None,
                 failed_call: None,
-                queued_bytes: 0,
+                queued_bytes: query.queued_bytes,
                 question: RawQuestion::new(self.question()),
             })
             .collect()

@@ -1,7 +1,6 @@
 //! Loads and attaches the programs, and says which signals this kernel gives.
 
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd as _;
 use std::os::fd::BorrowedFd;
 
 use anyhow::Context as _;
@@ -9,13 +8,18 @@ use anyhow::Result;
 use libbpf_rs::Link;
 use libbpf_rs::OpenObject;
 use libbpf_rs::skel::OpenSkel as _;
+use libbpf_rs::skel::Skel as _;
 use libbpf_rs::skel::SkelBuilder as _;
 
 use super::bpf::DnsMonitorSkel;
 use super::bpf::DnsMonitorSkelBuilder;
 use super::bpf::OpenDnsMonitorSkel;
+use super::hooks::HOOKS;
+use super::hooks::Hook;
+use super::hooks::is_there;
 use crate::host::Host;
 use crate::host::Signal;
+use crate::host::signals::READS;
 
 /// Ports that can be watched at once; `DNS_PORTS_MAX` of bpf/dns_monitor.h.
 pub const PORTS_MAX: usize = 8;
@@ -32,6 +36,8 @@ pub struct Config {
 
 /// The programs in the kernel. Dropping it detaches and frees everything.
 pub(super) struct Loaded<'obj> {
+    /// In the order in which they were attached.
+    links: Vec<Link>,
     pub(super) skel: DnsMonitorSkel<'obj>,
     pub(super) signals: Vec<Signal>,
 }
@@ -44,33 +50,47 @@ impl<'obj> Loaded<'obj> {
         config: &Config,
     ) -> Result<Self> {
         let mut open = open(object)?;
-        configure(&mut open, config);
         let signals = host.signals();
-        for signal in signals.iter().filter(|signal| signal.missing.is_some()) {
-            disable(&mut open, signal.name);
+        configure(&mut open, config, &signals);
+        for mut program in open.open_object_mut().progs_mut() {
+            let name = program.name().to_string_lossy();
+            let is_of_use = Hook::of(&name).is_some_and(|hook| hook.is_of_use(&signals));
+            program.set_autoload(is_of_use);
         }
         let skel = open
             .load()
             .context("this kernel rejected kerno's programs; `kerno verify` shows which and why")?;
-        let mut loaded = Self { skel, signals };
+        let mut loaded = Self {
+            links: Vec::new(),
+            skel,
+            signals,
+        };
         loaded.attach(host.cgroup())?;
         Ok(loaded)
     }
 
-    /// Answers first: an answer without its query is harmless, the contrary
-    /// would look like a failure.
     fn attach(&mut self, cgroup: BorrowedFd<'_>) -> Result<()> {
-        let Self { skel, signals } = self;
-        let links = &mut skel.links;
-        let progs = &skel.progs;
-        links.dns_socket_error = attach_optional(&progs.dns_socket_error, signals, SOCKET_ERROR);
-        links.dns_packet_drop = attach_optional(&progs.dns_packet_drop, signals, PACKET_DROP);
-        let attach = |prog: &libbpf_rs::ProgramMut<'_>| -> Result<Link> {
-            prog.attach_cgroup(cgroup.as_raw_fd())
-                .with_context(|| format!("cannot attach {:?} to the cgroup v2 root", prog.name()))
-        };
-        links.dns_ingress = Some(attach(&progs.dns_ingress)?);
-        links.dns_egress = Some(attach(&progs.dns_egress)?);
+        for hook in &HOOKS {
+            if !hook.is_of_use(&self.signals) {
+                continue;
+            }
+            let program = self
+                .skel
+                .object()
+                .progs_mut()
+                .find(|program| program.name() == hook.program)
+                .with_context(|| format!("the object has no program {}", hook.program))?;
+            match hook.attach(&program, cgroup) {
+                Ok(link) => self.links.push(link),
+                Err(error) if hook.is_core() => {
+                    return Err(error).with_context(|| {
+                        format!("cannot attach {} to the cgroup v2 root", hook.program)
+                    });
+                }
+                // A hook that does not attach is a missing signal, not an error.
+                Err(error) => hook.is_refused(&mut self.signals, &error),
+            }
+        }
         Ok(())
     }
 
@@ -81,19 +101,11 @@ impl<'obj> Loaded<'obj> {
         }
     }
 
-    /// Takes every program off its hook.
+    /// Takes every program off its hook, the last one first.
     pub(super) fn detach(&mut self) {
-        let links = &mut self.skel.links;
-        links.dns_egress = None;
-        links.dns_ingress = None;
-        links.dns_packet_drop = None;
-        links.dns_socket_error = None;
+        while self.links.pop().is_some() {}
     }
 }
-
-/// Tracepoint behind each optional program, which is the signal's name.
-const SOCKET_ERROR: &str = "inet_sk_error_report";
-const PACKET_DROP: &str = "kfree_skb";
 
 pub(super) fn open(object: &mut MaybeUninit<OpenObject>) -> Result<OpenDnsMonitorSkel<'_>> {
     DnsMonitorSkelBuilder::default()
@@ -101,38 +113,13 @@ pub(super) fn open(object: &mut MaybeUninit<OpenObject>) -> Result<OpenDnsMonito
         .context("kerno's BPF object cannot be opened")
 }
 
-pub(super) fn configure(open: &mut OpenDnsMonitorSkel<'_>, config: &Config) {
+/// What depends on a signal that is not there is not even verified.
+pub(super) fn configure(open: &mut OpenDnsMonitorSkel<'_>, config: &Config, signals: &[Signal]) {
     if let Some(rodata) = open.maps.rodata_data.as_mut() {
         let ports = &config.ports[..config.ports.len().min(PORTS_MAX)];
         rodata.config.ports[..ports.len()].copy_from_slice(ports);
         rodata.config.nports = ports.len() as u32;
         rodata.config.live = u32::from(config.live);
-    }
-}
-
-fn disable(open: &mut OpenDnsMonitorSkel<'_>, signal: &str) {
-    match signal {
-        SOCKET_ERROR => open.progs.dns_socket_error.set_autoload(false),
-        PACKET_DROP => open.progs.dns_packet_drop.set_autoload(false),
-        _ => {}
-    }
-}
-
-/// A tracing program that does not attach is a missing signal, not an error.
-fn attach_optional(
-    prog: &libbpf_rs::ProgramMut<'_>,
-    signals: &mut [Signal],
-    name: &str,
-) -> Option<Link> {
-    let signal = signals.iter_mut().find(|signal| signal.name == name)?;
-    if signal.missing.is_some() {
-        return None;
-    }
-    match prog.attach() {
-        Ok(link) => Some(link),
-        Err(error) => {
-            signal.missing = Some(format!("the kernel refused the hook: {error:#}"));
-            None
-        }
+        rodata.config.reads = u32::from(is_there(signals, READS));
     }
 }

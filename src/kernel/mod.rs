@@ -11,6 +11,7 @@ mod check;
 mod counters;
 mod decode;
 mod discarded;
+mod hooks;
 mod inflight;
 mod load;
 mod log;

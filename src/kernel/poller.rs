@@ -31,6 +31,7 @@ use super::load::Config;
 use super::load::Loaded;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
+use crate::attempt::SlowRead;
 use crate::host::Clock;
 use crate::host::DropNames;
 use crate::host::Host;
@@ -61,6 +62,8 @@ const STOPPING: u8 = 2;
 pub enum Message {
     /// Attempts that have ended, in the order in which they ended.
     Ended(Vec<Attempt>),
+    /// Answers that lay in their client's socket before they were read.
+    SlowReads(Vec<SlowRead>),
     /// The last message: the programs are detached.
     Finished(Ending),
 }
@@ -189,6 +192,7 @@ fn run(
         undecoded: &undecoded,
         tracker: Tracker::new(DropNames::read()),
         ended: Vec::new(),
+        slow_reads: Vec::new(),
         timeout,
         last_sweep: Instant::now(),
         never_accepted: 0,
@@ -220,6 +224,7 @@ struct Poller<'a, 'obj, 'cb> {
     undecoded: &'a RefCell<u64>,
     tracker: Tracker,
     ended: Vec<Attempt>,
+    slow_reads: Vec<SlowRead>,
     timeout: Duration,
     last_sweep: Instant,
     /// Attempts that the kernel's counter does not know.
@@ -256,7 +261,10 @@ impl Poller<'_, '_, '_> {
         let drained = usize::try_from(drained)
             .map_err(|_| anyhow!("reading the ring buffer failed: error {drained}"))?;
         for event in self.events.borrow_mut().drain(..) {
-            self.tracker.event(event, &mut self.ended);
+            match event {
+                Event::SlowRead(read) => self.slow_reads.push(read),
+                event => self.tracker.event(event, &mut self.ended),
+            }
         }
         Ok(drained)
     }
@@ -320,6 +328,10 @@ impl Poller<'_, '_, '_> {
             let late = |attempt: &&Attempt| attempt.outcome == Outcome::Late;
             self.reported += (self.ended.len() - self.ended.iter().filter(late).count()) as u64;
             send(self.out, Message::Ended(std::mem::take(&mut self.ended)));
+        }
+        if !self.slow_reads.is_empty() {
+            let reads = std::mem::take(&mut self.slow_reads);
+            send(self.out, Message::SlowReads(reads));
         }
     }
 

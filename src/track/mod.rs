@@ -54,6 +54,8 @@ impl Tracker {
             }
             Event::Stray(stray) => self.stray(&stray, ended),
             Event::Notice(notice) => self.notices.add(notice, &mut self.names),
+            // Nothing failed: DNS did its part.
+            Event::SlowRead(_) => {}
         }
     }
 

@@ -21,10 +21,12 @@ mod unbound;
 // What they look at.
 mod doctor;
 mod exchange;
+mod listening;
 mod record;
 mod watch;
 
 // The tests, a file for each theme.
+mod chaos;
 mod clients_libc;
 mod clients_stub;
 mod clients_tools;
@@ -37,6 +39,7 @@ mod outcomes_late;
 mod outcomes_refused;
 mod outcomes_unanswered;
 mod rcodes;
+mod reads;
 mod reports;
 mod shapes;
 mod slow_reader;

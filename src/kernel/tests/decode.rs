@@ -14,7 +14,9 @@ use super::super::wire::dns_record;
 use super::super::wire::dns_short_record;
 use super::message::Dns;
 use crate::attempt::Attempt;
+use crate::attempt::FailedCall;
 use crate::attempt::Outcome;
+use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
 
@@ -225,6 +227,41 @@ fn notices_say_what_they_know() {
 }
 
 #[test]
+fn a_call_that_failed_is_a_refused_attempt_without_an_id() {
+    let errno = Some(Reason::Errno(libc::EPERM));
+    for (call, error, expected, reason) in [
+        (1, libc::EPERM, FailedCall::Connect, errno.clone()),
+        (1, 0, FailedCall::Connect, None),
+        (2, libc::EPERM, FailedCall::Send, errno),
+    ] {
+        let mut failed = record(dns_kind::DNS_CALL_FAILED);
+        failed.call = call;
+        failed.error = error;
+        let attempt = &attempts(&short(failed))[0];
+        assert_eq!((attempt.outcome, attempt.id), (Outcome::Refused, None));
+        assert_eq!(attempt.failed_call, Some(expected));
+        assert_eq!(attempt.reason, reason);
+    }
+}
+
+#[test]
+fn a_slow_read_says_how_long_the_answer_lay() {
+    let bytes = short(record(dns_kind::DNS_READ_LATE));
+    let [Event::SlowRead(read)] = &decoded(&bytes).expect("a record")[..] else {
+        panic!("a slow read");
+    };
+    assert_eq!((read.at_ns, read.lay_ns), (3000, 2000));
+    assert_eq!((read.cookie, read.id, read.owner.pid), (77, 4711, Some(42)));
+}
+
+#[test]
+fn what_a_query_found_queued_comes_with_its_record() {
+    let mut answered = record(dns_kind::DNS_ANSWERED);
+    answered.queued_bytes = 4096;
+    assert_eq!(attempts(&short(answered))[0].queued_bytes, 4096);
+}
+
+#[test]
 fn malformed_records_are_refused() {
     for kind in [
         dns_kind::DNS_ANSWERED,
@@ -245,7 +282,7 @@ fn malformed_records_are_refused() {
         }
     }
     assert_eq!(decoded(&full(record(dns_kind::DNS_ANSWERED), 0, 0)), None);
-    for kind in (6..=255).chain([0]) {
+    for kind in (8..=255).chain([0]) {
         assert_eq!(decoded(&short(record(dns_kind(kind)))), None, "kind {kind}");
     }
     let whole = short(record(dns_kind::DNS_STRAY));
@@ -263,11 +300,11 @@ fn is_sane(event: &Event) -> bool {
             attempt.question.parse();
             attempt.question.as_bytes().len() <= QUESTION_MAX
                 && attempt.answer.is_some() == answered
-                && attempt.reason.is_some() == refused
+                && (attempt.reason.is_some() == refused || attempt.failed_call.is_some())
                 && attempt.answer.is_none_or(|answer| answer.rcode <= 0xfff)
         }
         Event::Stray(stray) => stray.answer.rcode <= 0xfff,
-        Event::Notice(_) => true,
+        Event::Notice(_) | Event::SlowRead(_) => true,
     }
 }
 
@@ -289,7 +326,7 @@ proptest! {
             vec(any::<u8>(), size_of::<dns_short_record>()),
             vec(any::<u8>(), size_of::<dns_full_record>()),
         ],
-        kind in 1..=5_u8,
+        kind in 1..=7_u8,
         question_len in 0..300_u16,
         nsends in 0..5_u8,
     ) {

