@@ -62,6 +62,11 @@ impl Recipe {
             outside: None,
         }
     }
+
+    /// Whether it must run alone: it touches what others see.
+    pub fn is_alone(&self) -> bool {
+        self.outside.is_some()
+    }
 }
 
 /// What the command line can say about a scenario of the lab.
