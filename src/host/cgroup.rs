@@ -34,6 +34,12 @@ pub(super) fn open_root() -> Result<File> {
     Ok(root)
 }
 
+/// Where the hierarchy of cgroup v2 is mounted, if it is.
+pub fn mount_point() -> Option<PathBuf> {
+    let mounts = mounts::read().ok()?;
+    mount_points(&mounts).next()
+}
+
 /// Whether this is the root of the whole host, and not of a cgroup namespace.
 pub(super) fn is_host_root(root: &File) -> bool {
     root.metadata().is_ok_and(|root| root.ino() == ROOT_INODE)

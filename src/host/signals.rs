@@ -63,8 +63,9 @@ pub(super) fn signals() -> Vec<Signal> {
     let kfree_skb = match arguments("kfree_skb") {
         Some(3..) if reasons => None,
         _ => Some(
-            "this kernel gives no drop reasons (they came with Linux 5.17): queries to a port \
-             where nobody listens show as unanswered when the client's socket is not connected"
+            "this kernel does not say why it discards packets (drop reasons came with Linux \
+             5.17): queries that a firewall, a full buffer or a missing route discards show as \
+             unanswered, and those that a firewall discards as they are sent do not show at all"
                 .to_owned(),
         ),
     };
@@ -89,7 +90,7 @@ pub(super) fn signals() -> Vec<Signal> {
         },
         Signal {
             name: DISCARDS,
-            shows: "queries that arrive where nobody listens",
+            shows: "packets that this kernel discards, and why",
             missing: kfree_skb,
         },
         Signal {

@@ -36,7 +36,7 @@ enum Kind {
 pub(super) const HOOKS: [Hook; 5] = [
     Hook::trace("dns_read", &[READS]),
     Hook::trace("dns_socket_error", &[SOCKET_ERRORS]),
-    Hook::trace("dns_no_socket", &[DISCARDS]),
+    Hook::trace("dns_packet_drop", &[DISCARDS]),
     Hook::cgroup("dns_ingress", &[PACKETS]),
     Hook::cgroup("dns_egress", &[PACKETS]),
 ];
