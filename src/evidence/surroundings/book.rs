@@ -144,6 +144,13 @@ impl Book {
         );
     }
 
+    /// Looks for the busiest second of each server.
+    pub(super) fn look_at_servers(&mut self) {
+        for (pid, server) in &mut self.servers {
+            server.peak.look(*pid);
+        }
+    }
+
     /// A process was looked at: its control groups count from now on.
     pub(super) fn met(&mut self, subject: &Subject) {
         match subject.groups() {
@@ -177,7 +184,10 @@ impl Book {
         let servers = std::mem::take(&mut self.servers).into_iter();
         let closed = servers.map(|(pid, server)| {
             let last = sockets(pid, server.netns, Some(&wanted.ports));
-            let process = server.subject.close(&mut self.groups);
+            let mut process = server.subject.close(&mut self.groups);
+            if let Some(cpu) = &mut process.cpu {
+                cpu.busiest_second = server.peak.share();
+            }
             // The sockets of one that has ended are gone, and so is their count.
             self.missing.sockets += usize::from(last.is_none() && !process.ended);
             let socket_drops = server

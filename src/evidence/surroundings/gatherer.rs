@@ -14,6 +14,8 @@ use crossbeam_channel::Receiver;
 use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
 use crossbeam_channel::bounded;
+use crossbeam_channel::select;
+use crossbeam_channel::tick;
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -106,9 +108,7 @@ impl Gatherer {
             .name("kerno-surroundings".to_owned())
             .spawn(move || {
                 let _ended: Sender<()> = ended;
-                for newcomer in to_look_at {
-                    look_at(&shared, newcomer);
-                }
+                work(&shared, &to_look_at);
             });
         if let Err(error) = spawned {
             log::warn!("processes are not looked at: no thread for it ({error})");
@@ -252,6 +252,24 @@ impl Gatherer {
         let mut surroundings = book.close(&self.wanted);
         surroundings.not_looked_at = self.not_looked_at;
         surroundings
+    }
+}
+
+/// What the thread does until nobody can tell of newcomers any more.
+fn work(book: &Mutex<Book>, newcomers: &Receiver<Newcomer>) {
+    let seconds = tick(Duration::from_secs(1));
+    loop {
+        select! {
+            recv(newcomers) -> newcomer => match newcomer {
+                Ok(newcomer) => look_at(book, newcomer),
+                Err(_) => break,
+            },
+            recv(seconds) -> _ => {
+                book.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .look_at_servers();
+            }
+        }
     }
 }
 
