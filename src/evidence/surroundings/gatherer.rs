@@ -96,8 +96,11 @@ impl Gatherer {
     /// Reads what counts from now on: conntrack and UDP counters of every network
     /// namespace of the host, softnet.
     pub fn start() -> Self {
+        let begun = Instant::now();
         let book = Book::open();
-        let namespaces = book.namespaces().collect();
+        let namespaces: HashSet<u32> = book.namespaces().collect();
+        let (count, took) = (namespaces.len(), begun.elapsed());
+        log::debug!("read the counters of {count} network namespaces in {took:?}");
         let book = Arc::new(Mutex::new(book));
         // A second's worth, and all who may be forgotten; who finds no room is
         // not looked at.
@@ -249,7 +252,9 @@ impl Gatherer {
         let mut book = std::mem::take(&mut *book);
         book.missing.stuck = stuck;
         book.missing.namespaces_left_out += self.namespaces_left_out.len();
+        let begun = Instant::now();
         let mut surroundings = book.close(&self.wanted);
+        log::debug!("read everything once more in {:?}", begun.elapsed());
         surroundings.not_looked_at = self.not_looked_at;
         surroundings
     }
