@@ -15,7 +15,7 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo test lint bpf-verify install uninstall clean setup-build
+.PHONY: help setup build demo test lab lint bpf-verify install uninstall clean setup-build
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: build ## Flood kerno's own DNS server on loopback and see what the doctor 
 
 test: setup lint ## Run every check and every test (the tests as root)
 	scripts/test
+
+lab: setup ## Make every fault of kerno chaos and print what the doctor finds (as root)
+	scripts/test --test lab
 
 lint: setup-build ## Check format, lints and documentation
 	cargo fmt --check

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 use crate::attempt::Comm;
 use crate::attempt::Role;
-use crate::chaos::dns_flood;
+use crate::chaos::lab;
 use crate::chaos::scenario::Scenario;
 use crate::chaos::target::Choice;
 use crate::filter::NameGlob;
@@ -48,6 +48,9 @@ pub enum Command {
     /// Check every BPF program and every signal on this kernel.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Be a process of a fault lab, as standard input says.
+    #[command(name = lab::COMMAND, hide = true)]
+    LabPart,
 }
 
 const DOCTOR_EXAMPLES: &str = "\
@@ -74,7 +77,11 @@ Examples:
   kerno chaos --list
   sudo kerno chaos --induce dns-flood        against kerno's own slow DNS server on loopback
   kerno chaos --induce dns-flood --server system --rate 50
-  sudo kerno chaos --induce dns-flood & sudo kerno doctor --duration 15s";
+  sudo kerno chaos --induce dns-flood & sudo kerno doctor --duration 15s
+  sudo kerno chaos --induce nft-drop & sudo kerno doctor --name '*.nft-drop.lab.test'
+
+All but dns-flood play in network namespaces of their own and ask no server of this host.
+docs/lab.md describes them.";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -207,19 +214,26 @@ pub struct ChaosArgs {
     /// How long the fault lasts.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub duration: Duration,
-    /// Queries a second that are tried for.
-    #[arg(long, value_name = "N", default_value_t = dns_flood::DEFAULT_RATE)]
-    pub rate: NonZeroU32,
-    /// Lookups at once.
-    #[arg(long, value_name = "N", default_value_t = dns_flood::DEFAULT_CONCURRENCY)]
-    pub concurrency: NonZeroU16,
-    /// Ask this server instead of kerno's own: an address, with a port or
-    /// without, or `system` for the one that this host uses.
+    /// dns-flood: queries a second that are tried for [default: 500]
+    #[arg(long, value_name = "N")]
+    pub rate: Option<NonZeroU32>,
+    /// dns-flood: lookups at once [default: 128]
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<NonZeroU16>,
+    /// dns-flood: ask this server instead of kerno's own: an address, with a
+    /// port or without, or `system` for the one that this host uses.
     #[arg(long, value_name = "ADDR[:PORT]")]
     pub server: Option<Choice>,
-    /// Allow a server that is neither on this host nor in a private network.
+    /// dns-flood: allow a server that is neither on this host nor in a private
+    /// network.
     #[arg(long)]
     pub yes_flood_it: bool,
+    /// Allow a scenario to touch what lies outside its own namespaces.
+    #[arg(long)]
+    pub yes: bool,
+    /// Below this all names of a lab are; one for each lab of several.
+    #[arg(long, hide = true, value_name = "NAME", value_parser = zone)]
+    pub zone: Option<String>,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t = Output::Pretty)]
     pub output: Output,
@@ -239,6 +253,20 @@ fn comm(text: &str) -> Result<Comm, String> {
         return Err("write 1 to 15 bytes: the kernel keeps no more of a process's name".to_owned());
     }
     Ok(Comm::new(text.as_bytes()))
+}
+
+/// Labels of letters, digits and hyphens, short enough for a name below it.
+fn zone(text: &str) -> Result<String, String> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    if text.len() > 200 || !text.split('.').all(is_label) {
+        return Err("write a name as closed-port.lab.test".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// A duration above zero and up to a day.

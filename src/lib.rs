@@ -3,7 +3,8 @@
 //! The modules are the stations that a query passes, in order: `kernel` (BPF
 //! programs and the poller thread), `attempt` (what a record means), `track`
 //! (late answers, errors joined with their query), `filter` (what the user asked
-//! for), `collect` (figures), `doctor` (findings), `report` (what a person reads)
+//! for), `collect` (figures), `evidence` (what went wrong, with all that is known
+//! about it), `doctor` (findings), `report` (what a person reads)
 //! or `watch` (JSON lines).
 //! `host` probes what this machine offers, `chaos` makes real faults.
 
@@ -13,6 +14,7 @@ pub mod cli;
 pub mod collect;
 pub mod commands;
 pub mod doctor;
+pub mod evidence;
 pub mod filter;
 pub mod host;
 pub mod kernel;

@@ -1,6 +1,7 @@
 //! Attempts to test with.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
@@ -8,10 +9,14 @@ use crate::attempt::Comm;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::RawQuestion;
+use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
+use crate::evidence::Casebook;
+use crate::evidence::Evidence;
+use crate::evidence::surroundings::Surroundings;
 
 /// A millisecond in nanoseconds.
 pub(crate) const MS: u64 = 1_000_000;
@@ -45,7 +50,7 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
             answers: 1,
             bytes: 80,
         }),
-        reason: None,
+        reason: (outcome == Outcome::Refused).then_some(Reason::Errno(libc::ECONNREFUSED)),
         drop: None,
         failed_call: None,
         queued_bytes: 0,
@@ -58,6 +63,7 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
 pub(crate) struct Fed {
     pub(crate) collector: Collector,
     pub(crate) totals: OutcomeTotals,
+    casebook: Casebook,
 }
 
 impl Fed {
@@ -66,7 +72,16 @@ impl Fed {
         for _ in 0..times {
             self.collector.record(attempt);
             self.totals.record(attempt);
+            self.casebook.record(attempt, true);
         }
         self
+    }
+
+    /// What is known of those that went wrong, with these surroundings.
+    pub(crate) fn evidence(&self, surroundings: Surroundings) -> Evidence {
+        let window = Duration::from_secs(30);
+        self.casebook
+            .clone()
+            .close(surroundings, window, Vec::new())
     }
 }

@@ -1,5 +1,7 @@
 //! The command line as a user meets it: help, usage errors, missing rights.
 
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::process::Output;
@@ -80,7 +82,7 @@ fn what_is_not_understood_is_a_usage_error() {
 
 #[test]
 fn bad_values_are_usage_errors_that_name_them() {
-    let cases: [&[&str]; 15] = [
+    let cases: [&[&str]; 16] = [
         &["doctor", "--duration", "soon"],
         &["doctor", "--duration", "0s"],
         &["doctor", "--duration", "10"],
@@ -95,6 +97,7 @@ fn bad_values_are_usage_errors_that_name_them() {
         &["watch", "--slower-than", "quick"],
         &["chaos", "--induce", "dns-flod"],
         &["chaos", "--induce", "dns-flood", "--rate", "0"],
+        &["chaos", "--induce", "closed-port", "--zone", "two words"],
         &["verify", "--output", "yaml"],
     ];
     for case in cases {
@@ -133,6 +136,40 @@ fn the_list_of_scenarios_needs_no_rights() {
     let done = output(&mut kerno(&["chaos", "--list"]));
     assert_eq!(done.status.code(), Some(0));
     assert!(text(&done.stdout).contains("dns_high_latency"));
+}
+
+#[test]
+fn the_options_of_the_flood_are_no_options_of_a_lab() {
+    for option in ["--rate", "--concurrency", "--server"] {
+        let value = if option == "--server" { "system" } else { "1" };
+        let said = usage_error(&["chaos", "--induce", "closed-port", option, value]);
+        assert!(said.contains(option), "{said}");
+        assert!(said.contains("dns-flood"), "{said}");
+    }
+}
+
+#[test]
+fn root_a_lab_refuses_without_root() {
+    let program = File::open(env!("CARGO_BIN_EXE_kerno")).expect("kerno");
+    // By its descriptor: the way to it may be closed to others.
+    let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+    command.args(["chaos", "--induce", "closed-port"]);
+    let nobody = move || {
+        let file = program.as_raw_fd();
+        // SAFETY: system calls with plain numbers; the descriptor is open.
+        let done = unsafe { libc::fcntl(file, libc::F_SETFD, 0) | libc::setuid(65_534) };
+        if done == 0 {
+            Ok(())
+        } else {
+            Err(std::io::Error::last_os_error())
+        }
+    };
+    // SAFETY: between fork and exec only system calls are made.
+    unsafe { command.pre_exec(nobody) };
+    let done = output(&mut command);
+    assert_eq!(done.status.code(), Some(1));
+    let said = sentence(&done);
+    assert!(said.contains("root") && said.contains("sudo"), "{said}");
 }
 
 /// Runs it as a root that has lost these capabilities for good.

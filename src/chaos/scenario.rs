@@ -3,16 +3,20 @@
 use std::fmt;
 use std::io;
 
+use super::lab;
+
 /// What is done to the host. The commands match on it, so that a new row of the
 /// table without its code does not compile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Fault {
     /// More lookups than the server can answer: [`super::dns_flood`].
     DnsFlood,
+    /// Something in network namespaces of its own: [`super::lab`].
+    Lab(lab::Recipe),
 }
 
 /// One row of the table.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Scenario {
     /// What `--induce` takes.
     pub name: &'static str,
@@ -25,12 +29,86 @@ pub struct Scenario {
 }
 
 /// All scenarios, in the order of the list.
-pub const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "dns-flood",
-    rule: "dns_high_latency",
-    makes: "more lookups than a DNS server can answer, so that its queue grows",
-    fault: Fault::DnsFlood,
-}];
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "dns-flood",
+        rule: "dns_high_latency",
+        makes: "more lookups than a DNS server can answer, so that its queue grows",
+        fault: Fault::DnsFlood,
+    },
+    Scenario {
+        name: "closed-port",
+        rule: "dns_nobody_listening",
+        makes: "a program that asks an address where nobody listens on the DNS port",
+        fault: Fault::Lab(lab::CLOSED_PORT),
+    },
+    Scenario {
+        name: "nft-drop",
+        rule: "dns_policy_drop",
+        makes: "a rule of nftables that drops one pod's queries on their way",
+        fault: Fault::Lab(lab::NFT_DROP),
+    },
+    Scenario {
+        name: "dead-server",
+        rule: "dns_dead_server",
+        makes: "a first nameserver that never answers, before one that does",
+        fault: Fault::Lab(lab::DEAD_SERVER),
+    },
+    Scenario {
+        name: "no-route",
+        rule: "dns_no_route",
+        makes: "a node that has no route to the nameserver",
+        fault: Fault::Lab(lab::NO_ROUTE),
+    },
+    Scenario {
+        name: "client-gives-up",
+        rule: "dns_client_gave_up",
+        makes: "answers that come after the client's patience",
+        fault: Fault::Lab(lab::CLIENT_GIVES_UP),
+    },
+    Scenario {
+        name: "servfail",
+        rule: "dns_servfail",
+        makes: "a server that answers some names with SERVFAIL",
+        fault: Fault::Lab(lab::SERVFAIL),
+    },
+    Scenario {
+        name: "refused",
+        rule: "dns_refused_rcode",
+        makes: "a server that answers some names with REFUSED",
+        fault: Fault::Lab(lab::REFUSED),
+    },
+    Scenario {
+        name: "aaaa-silent",
+        rule: "dns_aaaa_broken",
+        makes: "a server that ignores AAAA and answers A",
+        fault: Fault::Lab(lab::AAAA_SILENT),
+    },
+    Scenario {
+        name: "wrong-source",
+        rule: "dns_wrong_source",
+        makes: "answers from another address than was asked",
+        fault: Fault::Lab(lab::WRONG_SOURCE),
+    },
+    Scenario {
+        name: "tcp-blocked",
+        rule: "dns_tcp_blocked",
+        makes: "truncated answers where TCP to port 53 is dropped",
+        fault: Fault::Lab(lab::TCP_BLOCKED),
+    },
+    Scenario {
+        name: "big-answer",
+        rule: "dns_answer_too_big",
+        makes: "answers that the path has no room for",
+        fault: Fault::Lab(lab::BIG_ANSWER),
+    },
+    Scenario {
+        name: "silent-server",
+        rule: "dns_unknown",
+        makes: "a server elsewhere that never answers, for no reason seen here",
+        fault: Fault::Lab(lab::SILENT_SERVER),
+    },
+];
 
 /// There is no scenario of that name. The message lists those that exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +163,8 @@ mod tests {
     #[test]
     fn every_scenario_is_found_by_its_own_name() {
         for scenario in SCENARIOS {
-            assert_eq!(Scenario::named(scenario.name), Ok(scenario));
+            let found = Scenario::named(scenario.name).unwrap();
+            assert_eq!(found.name, scenario.name);
         }
     }
 

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use serde::Serialize;
 
 use crate::chaos::dns_flood;
+use crate::chaos::lab;
 use crate::chaos::scenario;
 use crate::chaos::scenario::Fault;
 use crate::chaos::scenario::Scenario;
@@ -31,24 +33,65 @@ fn induce(
     stop: &Stop,
     out: &mut dyn io::Write,
 ) -> Result<()> {
-    let report = match scenario.fault {
-        Fault::DnsFlood => dns_flood::run(&flood_options(args), stop.flag())?,
-    };
-    match args.output {
-        Output::Json => serde_json::to_writer_pretty(&mut *out, &report)
+    match &scenario.fault {
+        Fault::DnsFlood => {
+            let report = dns_flood::run(&flood_options(args), stop.flag())?;
+            write(&report, |out| report.write_text(out), args.output, out)
+        }
+        Fault::Lab(recipe) => {
+            refuse_flood_options(scenario, args)?;
+            let report = lab::run(scenario, recipe, &lab_options(args), stop)?;
+            write(&report, |out| report.write_text(out), args.output, out)
+        }
+    }
+}
+
+fn write(
+    report: &impl Serialize,
+    as_text: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    output: Output,
+    out: &mut dyn io::Write,
+) -> Result<()> {
+    match output {
+        Output::Json => serde_json::to_writer_pretty(&mut *out, report)
             .map_err(io::Error::from)
             .and_then(|()| writeln!(out)),
-        Output::Pretty => report.write_text(out),
+        Output::Pretty => as_text(out),
     }
     .context("cannot write to stdout")
+}
+
+/// What a lab would not heed must not pass in silence.
+fn refuse_flood_options(scenario: &Scenario, args: &ChaosArgs) -> Result<(), clap::Error> {
+    let given = [
+        ("--rate", args.rate.is_some()),
+        ("--concurrency", args.concurrency.is_some()),
+        ("--server", args.server.is_some()),
+        ("--yes-flood-it", args.yes_flood_it),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(clap::Error::raw(
+            clap::error::ErrorKind::ArgumentConflict,
+            format!("{option} is for dns-flood, not for {}\n", scenario.name),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn lab_options(args: &ChaosArgs) -> lab::Options {
+    lab::Options {
+        zone: args.zone.clone(),
+        duration: args.duration,
+        yes: args.yes,
+    }
 }
 
 fn flood_options(args: &ChaosArgs) -> dns_flood::Options {
     dns_flood::Options {
         server: args.server.unwrap_or_default(),
         yes_flood_it: args.yes_flood_it,
-        rate: args.rate,
-        concurrency: args.concurrency,
+        rate: args.rate.unwrap_or(dns_flood::DEFAULT_RATE),
+        concurrency: args.concurrency.unwrap_or(dns_flood::DEFAULT_CONCURRENCY),
         duration: args.duration,
     }
 }

@@ -22,6 +22,8 @@ use crate::cli::Output;
 use crate::collect::Accounting;
 use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
+use crate::evidence::Casebook;
+use crate::evidence::surroundings::Gatherer;
 use crate::filter::Filter;
 use crate::host::Facts;
 use crate::host::Host;
@@ -61,6 +63,8 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
 fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
     let filter = Filter::new(&args.watched);
     let mut collector = Collector::new();
+    let mut casebook = Casebook::default();
+    let mut gatherer = Gatherer::start();
     let mut totals = OutcomeTotals::default();
     let started = Instant::now();
     let mut window = args.duration;
@@ -73,11 +77,16 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
             recv(monitor.messages()) -> message => match message {
                 Ok(Message::Ended(attempts)) => for attempt in &attempts {
                     totals.record(attempt);
-                    if filter.matches(attempt) {
+                    let asked_for = filter.matches(attempt);
+                    if asked_for {
                         collector.record(attempt);
                     }
+                    casebook.record(attempt, asked_for);
+                    gatherer.meet(attempt);
                 },
-                Ok(Message::SlowReads(_)) => {}
+                Ok(Message::SlowReads(reads)) => {
+                    reads.iter().for_each(|read| casebook.record_slow_read(read));
+                }
                 Ok(Message::Finished(ending)) => break ending,
                 Err(_) => {
                     monitor.join()?;
@@ -97,12 +106,20 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
     progress.clear();
     let signals = monitor.signals.clone();
     monitor.join()?;
+    let surroundings = gatherer.finish();
+    let unseen = signals
+        .iter()
+        .filter_map(|signal| signal.missing.clone())
+        .chain(surroundings.missing.iter().cloned())
+        .collect();
+    let evidence = casebook.close(surroundings, window, unseen);
     Ok(Report::new(
         SystemTime::now(),
         Facts::gather(),
         window,
         signals,
         collector.snapshot(),
+        &evidence,
         Accounting::new(
             &ending.counters,
             &totals,

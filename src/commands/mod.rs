@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::chaos::lab;
 use crate::cli::Cli;
 use crate::cli::Command;
 use crate::host::Signal;
@@ -19,12 +20,18 @@ use crate::stop::Stop;
 
 /// Runs the command; the result is its exit code.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
+    // A part of a lab ends when the lab does, and minds no signals.
+    if matches!(cli.command, Command::LabPart) {
+        lab::run_part();
+        return Ok(ExitCode::SUCCESS);
+    }
     let stop = Stop::on_signals()?;
     match &cli.command {
         Command::Doctor(args) => doctor::run(args, &stop),
         Command::Watch(args) => watch::run(args, &stop),
         Command::Chaos(args) => chaos::run(args, &stop),
         Command::Verify(args) => verify::run(args),
+        Command::LabPart => unreachable!("it was dealt with above"),
     }
 }
 

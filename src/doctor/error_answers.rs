@@ -7,7 +7,7 @@ use crate::units;
 
 /// A sentence about them if they are notable. They are answers, so they do not
 /// count as failed; who asks whether DNS works wants to know of them all the same.
-pub fn error_answers(figures: &Figures) -> Option<String> {
+pub(super) fn error_answers(figures: &Figures) -> Option<String> {
     let answers: u64 = figures.rcodes.values().sum();
     let notable: Vec<_> = ["SERVFAIL", "REFUSED"]
         .iter()

@@ -10,6 +10,8 @@ use crate::collect::Snapshot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// Nothing suffers from it now; worth knowing.
+    Info,
     /// Worth a look in daylight.
     Warning,
     /// People are being hurt.
@@ -40,12 +42,19 @@ pub struct Finding {
     pub value: f64,
     /// What it was compared with, in `unit`.
     pub threshold: f64,
-    /// `ms` or `percent`.
+    /// `ms`, `percent` or `queries`.
     pub unit: &'static str,
     /// What it is about.
     pub scope: Subject,
     /// How many failed or slow queries it explains.
     pub queries: u64,
+}
+
+impl Finding {
+    /// Whether it says how bad it is, and not why: one of the base rules.
+    pub fn is_summary(&self) -> bool {
+        matches!(self.rule, "dns_failure_rate" | "dns_high_latency")
+    }
 }
 
 /// What a finding is about. A process or a server is named if nearly all of the
@@ -63,6 +72,9 @@ pub struct Subject {
     /// The server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<SubjectServer>,
+    /// Inode number of the network namespace where it happens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
 }
 
 /// A server's address, in the shape that the other records have.
@@ -94,6 +106,8 @@ impl Verdict {
         match findings.iter().map(|finding| finding.severity).max() {
             Some(Severity::Critical) => Self::Critical,
             Some(Severity::Warning) => Self::Warning,
+            // What hurts nobody is no reason to call.
+            Some(Severity::Info) => Self::Healthy,
             None if snapshot.is_empty() => Self::NoTraffic,
             None => Self::Healthy,
         }
@@ -109,7 +123,16 @@ impl Verdict {
     }
 }
 
-/// Critical ones first, then by the queries that they explain.
+/// What is said first: why, then how bad, then what is only worth knowing. Among
+/// the causes the critical ones, then by the queries that they explain.
 pub(super) fn rank(findings: &mut [Finding]) {
-    findings.sort_by(|a, b| (b.severity, b.queries, a.rule).cmp(&(a.severity, a.queries, b.rule)));
+    let part = |finding: &Finding| match finding.severity {
+        Severity::Info => 2,
+        _ if finding.is_summary() => 1,
+        _ => 0,
+    };
+    findings.sort_by(|a, b| {
+        let by_rank = part(a).cmp(&part(b));
+        by_rank.then((b.severity, b.queries, a.rule).cmp(&(a.severity, a.queries, b.rule)))
+    });
 }

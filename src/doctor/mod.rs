@@ -1,29 +1,52 @@
 //! From figures to findings: plain data in, plain data out.
 
+mod causes;
 mod error_answers;
 mod failures;
 mod finding;
+mod late_reader;
 mod latency;
 mod patient;
+mod search_amplification;
 mod suspect;
 pub mod thresholds;
 mod trouble;
 
-pub use error_answers::error_answers;
 pub use finding::Finding;
 pub use finding::Severity;
 pub use finding::Subject;
 pub use finding::SubjectServer;
 pub use finding::Verdict;
 
-use crate::collect::Snapshot;
+use std::collections::BTreeMap;
 
-/// Applies every rule; the worst finding comes first.
-pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
-    let rules = [failures::check, latency::check];
-    let mut findings: Vec<_> = rules.iter().filter_map(|check| check(snapshot)).collect();
+use crate::collect::Snapshot;
+use crate::evidence::Evidence;
+
+/// What the rules say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diagnosis {
+    /// Causes first, then the summary of the base rules, then what is only worth
+    /// knowing.
+    pub findings: Vec<Finding>,
+    /// Failed attempts by the rule that explains them: each is in exactly one
+    /// place, so the sum is all that failed.
+    pub failures_by_cause: BTreeMap<&'static str, u64>,
+}
+
+/// Applies every rule.
+pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
+    let explanation = causes::explain(evidence, snapshot);
+    let mut findings = explanation.findings;
+    findings.extend(late_reader::check(evidence));
+    findings.extend(search_amplification::check(evidence, snapshot));
+    let summary = [failures::check, latency::check];
+    findings.extend(summary.iter().filter_map(|check| check(snapshot)));
     finding::rank(&mut findings);
-    findings
+    Diagnosis {
+        findings,
+        failures_by_cause: explanation.failures_by_cause,
+    }
 }
 
 #[cfg(test)]

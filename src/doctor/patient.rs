@@ -120,6 +120,7 @@ impl<'a> Patient<'a> {
                 ip: suspect.row.address.ip(),
                 port: suspect.row.address.port(),
             }),
+            netns: None,
         }
     }
 

@@ -36,6 +36,73 @@ pub const STANDS_OUT_FACTOR: f64 = 3.0;
 /// queries, in percent. Source: judgement.
 pub const LOAD_PERCENT: u64 = 50;
 
+/// Queries of which the kernel has told that it discarded them: so many are
+/// critical, whatever their share. Source: judgement, section 8 of the catalogue
+/// of failure modes that docs/causes.md sums up.
+pub const DROPS_CRITICAL: u64 = 10;
+/// `dns_unknown`: a warning above this share of the client attempts, in tenths of
+/// a percent. Source: judgement; below that are the single losses of any network.
+pub const UNKNOWN_PERMILLE: u64 = 5;
+/// `dns_dead_server`, `dns_aaaa_broken`: that share of one side fails, and of the
+/// other is answered, in percent. Source: judgement; the fault is total where it
+/// exists, the rest leaves room for answers from before it.
+pub const DEAD_PERCENT: u64 = 90;
+/// `dns_conntrack_stale`: of the other source ports so many are answered, in
+/// percent. Source: judgement, after kubernetes/kubernetes#125467, where new
+/// sockets always worked.
+pub const FRESH_PERCENT: u64 = 95;
+/// `dns_conntrack_stale`: one source port has failed for so long, in nanoseconds.
+/// Source: judgement; longer than one resend timer of musl or CoreDNS.
+pub const STALE_NS: u64 = 2_000_000_000;
+/// `dns_servfail`: share of the answers in tenths of a percent, warning and
+/// critical, and the fewest. Source: povilasv/coredns-mixin.
+pub const SERVFAIL_PERMILLE: (u64, u64) = (10, 30);
+/// See [`SERVFAIL_PERMILLE`]. Source: judgement.
+pub const SERVFAIL_MIN: u64 = 5;
+/// `dns_refused_rcode`: as for SERVFAIL. Source: judgement; a server that refuses
+/// does so on purpose, so fewer are odd.
+pub const REFUSED_PERMILLE: (u64, u64) = (5, 30);
+/// See [`REFUSED_PERMILLE`]. Source: judgement, as for failures.
+pub const REFUSED_MIN: u64 = 3;
+/// `dns_server_throttled`: share of the quota periods in which the server's
+/// cgroup was stopped, in percent. Source: judgement; section 5.5 of the
+/// catalogue measured 92 % at a quota of a fifth.
+pub const THROTTLED_PERCENT: u64 = 10;
+/// `dns_server_saturated`: CPU time of the server's busiest thread, in percent of
+/// one core. Source: judgement.
+pub const SATURATED_PERCENT: u64 = 90;
+/// An answer larger than this may not fit into one packet on the way, in bytes
+/// of DNS message. Source: DNS flag day 2020 (1,232 = 1,280 − 48).
+pub const BIG_ANSWER_BYTES: u16 = 1232;
+
+/// A query waited in the server's socket if so much lay there before it, in bytes
+/// of kernel memory. Source: measured on Linux 6.18, where a small query takes 768
+/// bytes and more, so this is two.
+pub const QUEUED_BYTES: u32 = 1_536;
+/// `dns_late_reader`: an answer that lay unread for so long was read late, in
+/// nanoseconds. Source: KubeSkoop reports reads later than 100 ms; judgement
+/// between that and a scheduling delay.
+pub const LATE_READ_NS: u64 = 50_000_000;
+/// … by this share of a process's answers, in percent (its 95th percentile), and
+/// this number. Source: judgement.
+pub const LATE_READS_PERCENT: u64 = 5;
+/// See [`LATE_READS_PERCENT`].
+pub const LATE_READS_MIN: u64 = 10;
+/// `dns_search_amplification`: queries of one process that only tried search
+/// domains, and their share of its queries in percent. Source: judgement; 8
+/// queries where 2 do for three search domains and ndots 5.
+pub const WASTED_MIN: u64 = 50;
+/// See [`WASTED_MIN`].
+pub const WASTED_PERCENT: u64 = 50;
+/// … a warning if they are this share of all queries, in percent. Source: judgement.
+pub const WASTED_OF_ALL_PERCENT: u64 = 30;
+/// `dns_storm`: queries a second of one process. Source: judgement; a node of a
+/// large fleet makes 10 in all (Datadog, KubeCon EU 2020).
+pub const STORM_PER_SECOND: u64 = 20;
+/// … and how often it asks each of its questions in 30 seconds. Source: judgement;
+/// shorter than any sensible TTL.
+pub const STORM_REPEATS: u64 = 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;

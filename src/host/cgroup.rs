@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use anyhow::Result;
 
+use super::mounts;
+
 /// Inode number of the root of the whole hierarchy; a cgroup namespace shows
 /// another one.
 const ROOT_INODE: u64 = 1;
@@ -20,8 +22,7 @@ const ROOT_INODE: u64 = 1;
 /// Opens the root. On a host without a cgroup2 mount (cgroup v1 only) it makes
 /// a detached mount, which ends with the last descriptor, even after SIGKILL.
 pub(super) fn open_root() -> Result<File> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo")
-        .context("cannot read /proc/self/mountinfo; is /proc mounted?")?;
+    let mounts = mounts::read().context("cannot read /proc/self/mountinfo; is /proc mounted?")?;
     let root = match mount_points(&mounts).find_map(|path| File::open(path).ok()) {
         Some(root) => root,
         None => detached_mount().context(
@@ -32,37 +33,26 @@ pub(super) fn open_root() -> Result<File> {
     Ok(root)
 }
 
+/// Where the hierarchy of cgroup v2 is mounted, if it is.
+pub fn mount_point() -> Option<PathBuf> {
+    let mounts = mounts::read().ok()?;
+    mount_points(&mounts).next()
+}
+
 /// Whether this is the root of the whole host, and not of a cgroup namespace.
 pub(super) fn is_host_root(root: &File) -> bool {
     root.metadata().is_ok_and(|root| root.ino() == ROOT_INODE)
 }
 
-/// Mount points of cgroup2 file systems, from the text of mountinfo
-/// (proc_pid_mountinfo(5)); a whole hierarchy before a bind mount of a part.
-fn mount_points(mountinfo: &str) -> impl Iterator<Item = PathBuf> {
-    let mut found: Vec<(bool, PathBuf)> = mountinfo
-        .lines()
-        .filter_map(|line| {
-            let (mount, filesystem) = line.split_once(" - ")?;
-            if filesystem.split(' ').next() != Some("cgroup2") {
-                return None;
-            }
-            let mut fields = mount.split(' ').skip(3);
-            let part_of = fields.next()?;
-            let point = unescape(fields.next()?);
-            Some((part_of != "/", PathBuf::from(point)))
-        })
+/// Mount points of cgroup2 file systems; a whole hierarchy before a bind mount
+/// of a part.
+fn mount_points(mountinfo: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let mut found: Vec<(bool, PathBuf)> = mounts::parse(mountinfo)
+        .filter(|mount| mount.filesystem == b"cgroup2")
+        .map(|mount| (mount.root != "/", mount.point))
         .collect();
     found.sort();
     found.into_iter().map(|(_, path)| path)
-}
-
-/// Space, tab, newline and backslash are written as `\\040` and so on.
-fn unescape(path: &str) -> String {
-    path.replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\")
 }
 
 /// fsopen(2), fsconfig(2) and fsmount(2), Linux 5.2; nix does not wrap them.
@@ -120,7 +110,7 @@ mod tests {
             24 1 0:22 / /sys rw - sysfs sysfs rw\n\
             30 24 0:26 /kubepods /var/part rw,relatime - cgroup2 cgroup2 rw\n\
             31 24 0:26 / /sys/fs/cgroup/with\\040space rw shared:9 - cgroup2 none rw\n";
-        let points: Vec<_> = mount_points(mountinfo).collect();
+        let points: Vec<_> = mount_points(mountinfo.as_bytes()).collect();
         assert_eq!(
             points,
             [
@@ -139,7 +129,7 @@ mod tests {
             "a b c - cgroup2",
             "1 2 3 / - cgroup2 x",
         ] {
-            assert_eq!(mount_points(junk).count(), 0, "{junk:?}");
+            assert_eq!(mount_points(junk.as_bytes()).count(), 0, "{junk:?}");
         }
     }
 

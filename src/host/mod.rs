@@ -7,6 +7,7 @@ mod capabilities;
 mod cgroup;
 mod clock;
 mod facts;
+pub(crate) mod mounts;
 pub mod signals;
 
 use std::fs::File;
@@ -18,6 +19,7 @@ use anyhow::bail;
 use nix::sys::resource::Resource;
 use nix::sys::resource::setrlimit;
 
+pub use cgroup::mount_point as cgroup_mount_point;
 pub use clock::Clock;
 pub use facts::Facts;
 pub use signals::Signal;

@@ -10,9 +10,12 @@ use super::page::GREEN;
 use super::page::RED;
 use super::page::YELLOW;
 use crate::collect::Figures;
+use crate::doctor::Severity;
 use crate::doctor::Verdict;
-use crate::doctor::error_answers;
 use crate::units;
+
+/// Causes that the first sentence names.
+const CAUSES_SHOWN: usize = 2;
 
 /// The verdict's colour and word.
 pub(super) fn label(report: &Report) -> (Style, &'static str) {
@@ -22,10 +25,6 @@ pub(super) fn label(report: &Report) -> (Style, &'static str) {
         // The rules judge what this host asks; a server's figures stand alone.
         Verdict::Healthy if report.dns.client.queries() == 0 => {
             (BOLD, "NO QUERIES FROM THIS HOST. ")
-        }
-        // No rule of this version judges error answers: but it is not well either.
-        Verdict::Healthy if error_answers(&report.dns.client).is_some() => {
-            (YELLOW, "DNS ANSWERS, BUT WITH ERRORS. ")
         }
         Verdict::Healthy => (GREEN, "DNS IS HEALTHY. "),
         Verdict::NoTraffic if report.accounting.queries_seen > 0 => (BOLD, "NOTHING TO JUDGE BY. "),
@@ -43,11 +42,23 @@ pub(super) fn sentence(report: &Report) -> String {
 }
 
 fn troubled(report: &Report) -> String {
-    let titles: Vec<_> = report
-        .findings
-        .iter()
-        .map(|finding| finding.title.as_str())
+    let hurting = || {
+        report
+            .findings
+            .iter()
+            .filter(|finding| finding.severity > Severity::Info)
+    };
+    let causes = hurting().filter(|finding| !finding.is_summary());
+    let more = causes.clone().count().saturating_sub(CAUSES_SHOWN);
+    let mut titles: Vec<_> = causes
+        .take(CAUSES_SHOWN)
+        .map(|finding| finding.title.clone())
         .collect();
+    if more > 0 {
+        titles.push(units::counted(more as u64, "more cause", "more causes") + " below");
+    }
+    let summary = hurting().filter(|finding| finding.is_summary());
+    titles.extend(summary.map(|finding| finding.title.clone()));
     let whom = report
         .findings
         .first()

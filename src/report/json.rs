@@ -32,7 +32,10 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         dns: DnsJson::new(&report.dns),
         findings: &report.findings,
         verdict: report.verdict,
-        accounting: &report.accounting,
+        accounting: AccountingJson {
+            books: &report.accounting,
+            failures_by_cause: &report.failures_by_cause,
+        },
     };
     serde_json::to_writer_pretty(&mut *out, &object)?;
     out.write_all(b"\n")
@@ -48,7 +51,14 @@ struct ReportJson<'a> {
     dns: DnsJson<'a>,
     findings: &'a [Finding],
     verdict: Verdict,
-    accounting: &'a Accounting,
+    accounting: AccountingJson<'a>,
+}
+
+#[derive(Serialize)]
+struct AccountingJson<'a> {
+    #[serde(flatten)]
+    books: &'a Accounting,
+    failures_by_cause: &'a BTreeMap<&'static str, u64>,
 }
 
 #[derive(Serialize)]

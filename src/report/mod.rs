@@ -8,6 +8,7 @@ mod page;
 mod pretty;
 mod table;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -15,8 +16,10 @@ use std::time::SystemTime;
 use crate::collect::Accounting;
 use crate::collect::Snapshot;
 use crate::doctor;
+use crate::doctor::Diagnosis;
 use crate::doctor::Finding;
 use crate::doctor::Verdict;
+use crate::evidence::Evidence;
 use crate::host::Facts;
 use crate::host::Signal;
 
@@ -35,6 +38,8 @@ pub struct Report {
     pub dns: Snapshot,
     /// What is wrong, worst first.
     pub findings: Vec<Finding>,
+    /// Failed attempts by the rule that explains them; the sum is all that failed.
+    pub failures_by_cause: BTreeMap<&'static str, u64>,
     /// The findings in one word.
     pub verdict: Verdict,
     /// What the program itself saw and lost, without filters.
@@ -49,9 +54,13 @@ impl Report {
         window: Duration,
         signals: Vec<Signal>,
         dns: Snapshot,
+        evidence: &Evidence,
         accounting: Accounting,
     ) -> Self {
-        let findings = doctor::diagnose(&dns);
+        let Diagnosis {
+            findings,
+            failures_by_cause,
+        } = doctor::diagnose(&dns, evidence);
         let verdict = Verdict::of(&dns, &findings);
         Self {
             time,
@@ -60,6 +69,7 @@ impl Report {
             signals,
             dns,
             findings,
+            failures_by_cause,
             verdict,
             accounting,
         }

@@ -13,7 +13,6 @@ use super::page::PLAIN;
 use super::page::Page;
 use super::page::RED;
 use super::page::YELLOW;
-use crate::doctor;
 use crate::doctor::Finding;
 use crate::doctor::Severity;
 use crate::doctor::Verdict;
@@ -27,19 +26,18 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let page = &mut Page::new(out);
     let (style, label) = headline::label(report);
     page.flowing((style, label), &headline::sentence(report))?;
-    if let (Verdict::Healthy, Some(note)) =
-        (report.verdict, doctor::error_answers(&report.dns.client))
-    {
-        page.flowing((YELLOW, "Worth a look: "), &note)?;
-    }
     origin(page, report)?;
     if report.verdict == Verdict::NoTraffic {
         page.blank()?;
         next_steps(page, report)?;
     }
+    let has_causes = report
+        .findings
+        .iter()
+        .any(|finding| !finding.is_summary() && finding.severity > Severity::Info);
     for (number, finding) in (1..).zip(&report.findings) {
         page.blank()?;
-        write_finding(page, number, finding)?;
+        write_finding(page, number, finding, has_causes && finding.is_summary())?;
     }
     if report.dns.client.queries() > 0 {
         page.blank()?;
@@ -70,10 +68,17 @@ fn origin(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     page.line(&[(DIM, &text)])
 }
 
-fn write_finding(page: &mut Page<'_>, number: usize, finding: &Finding) -> io::Result<()> {
+/// A summary that stands below the causes says how bad it is, and no more.
+fn write_finding(
+    page: &mut Page<'_>,
+    number: usize,
+    finding: &Finding,
+    brief: bool,
+) -> io::Result<()> {
     let (style, word) = match finding.severity {
         Severity::Critical => (RED, "CRITICAL"),
         Severity::Warning => (YELLOW, "WARNING"),
+        Severity::Info => (BOLD, "NOTE"),
     };
     page.paragraph(
         (style, &format!("{number}. {word}  ")),
@@ -83,6 +88,13 @@ fn write_finding(page: &mut Page<'_>, number: usize, finding: &Finding) -> io::R
     for line in &finding.evidence {
         page.paragraph((DIM, &format!("{head}• ")), (PLAIN, line))?;
         head = "             ";
+    }
+    if brief {
+        return page.line(&[
+            (DIM, "   Rule      "),
+            (DIM, finding.rule),
+            (DIM, ": how bad it is; why, is said above"),
+        ]);
     }
     page.paragraph((DIM, "   Cause     "), (PLAIN, &finding.cause))?;
     page.paragraph((DIM, "   Impact    "), (PLAIN, &finding.impact))?;

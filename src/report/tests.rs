@@ -10,6 +10,7 @@ use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
+use crate::evidence::surroundings::Surroundings;
 use crate::kernel::Counters;
 use crate::sample::Fed;
 use crate::sample::MS;
@@ -47,6 +48,7 @@ fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>
         Duration::from_secs(30),
         signals,
         fed.collector.snapshot(),
+        &fed.evidence(Surroundings::default()),
         Accounting::new(&kernel, &fed.totals, in_flight, 0),
     )
 }
@@ -234,14 +236,14 @@ fn hostile_names_do_no_harm() {
 }
 
 #[test]
-fn answers_without_help_are_worth_a_look() {
+fn answers_without_help_hurt_too() {
     let mut fed = healthy();
     fed.feed(200, &with_rcode(answer_after(CURL, GOOD, 1), 2));
     let report = report(&fed);
-    assert_eq!(report.verdict, Verdict::Healthy);
+    assert_eq!(report.verdict, Verdict::Critical);
     let page = pretty(&report);
     assert!(
-        page.contains("Worth a look: Of the 2,040 answers that came, 200 were SERVFAIL"),
+        page.starts_with("DNS IS HURTING THIS HOST. 10.0.0.10:53 answers SERVFAIL"),
         "{page}"
     );
 }

@@ -95,7 +95,7 @@ impl Drop for Cgroup {
 }
 
 /// Where version 2 is mounted; on a hybrid host that is not /sys/fs/cgroup.
-fn mount_point() -> PathBuf {
+pub(crate) fn mount_point() -> PathBuf {
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
     let line = mounts
         .lines()

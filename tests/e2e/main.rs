@@ -26,6 +26,7 @@ mod record;
 mod watch;
 
 // The tests, a file for each theme.
+mod chaos;
 mod clients_libc;
 mod clients_stub;
 mod clients_tools;

@@ -130,7 +130,14 @@ fn root_a_silent_server_fails_its_clients() {
     drop(silent);
 
     assert_eq!((code, &report["verdict"]), (2, &"critical".into()));
-    let finding = &report["findings"][0];
+    let why = &report["findings"][0];
+    assert_eq!(why["rule"], "dns_unknown");
+    assert_eq!(why["queries"], QUERIES);
+    assert_eq!(
+        report["accounting"]["failures_by_cause"],
+        serde_json::json!({ "dns_unknown": QUERIES })
+    );
+    let finding = &report["findings"][1];
     assert_eq!(finding["rule"], "dns_failure_rate");
     assert_eq!(finding["value"], 100.0);
     assert_eq!(finding["queries"], QUERIES);

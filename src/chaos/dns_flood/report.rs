@@ -48,7 +48,7 @@ impl Report {
     pub(super) fn new(options: &Options, flood: Summary, embedded: Option<Embedded>) -> Self {
         let row = SCENARIOS
             .iter()
-            .find(|scenario| scenario.fault == Fault::DnsFlood);
+            .find(|scenario| matches!(scenario.fault, Fault::DnsFlood));
         Self {
             schema: "kerno.chaos.v1",
             scenario: row.map_or("", |scenario| scenario.name),

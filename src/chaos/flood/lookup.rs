@@ -96,7 +96,7 @@ impl AsFd for Lookup {
 }
 
 /// 64 bits that nobody can guess: a hasher with fresh random keys.
-pub(super) fn random() -> u64 {
+pub(in crate::chaos) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
@@ -115,7 +115,7 @@ fn build(run: u32, number: u64) -> io::Result<Vec<u8>> {
 
 /// Whether the id and the question are ours. Some servers leave the question
 /// out when they answer with an error (RFC 1035 section 4.1.1, format error).
-fn answers(answer: &Message<[u8]>, query: &Message<[u8]>) -> bool {
+pub(in crate::chaos) fn answers(answer: &Message<[u8]>, query: &Message<[u8]>) -> bool {
     let bare_error = answer.header().qr()
         && answer.header().id() == query.header().id()
         && answer.header_counts().qdcount() == 0

@@ -33,6 +33,8 @@ use super::wait::wait;
 use lookup::Lookup;
 use lookup::Reply;
 pub use lookup::ZONE;
+pub(super) use lookup::answers;
+pub(super) use lookup::random;
 pub use tally::Endpoint;
 pub use tally::Latency;
 pub use tally::Summary;

@@ -30,6 +30,7 @@ use serde::Serialize;
 
 pub use answer::A_ANSWER;
 pub use answer::AAAA_ANSWER;
+pub(super) use answer::answer;
 use worker::Worker;
 
 use super::pace::Pace;

@@ -1,0 +1,151 @@
+//! What a client sent and what came of it, counted so that it adds up.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::attempt::names;
+
+/// What came of one query message, or of one that could not be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// An answer with this response code; whether it was truncated.
+    Answered(u16, bool),
+    /// Sent, and no answer until it was sent again or given up.
+    Unanswered,
+    /// Another server answered first (musl asks all at once).
+    Superseded,
+    /// Sent, and then the socket had this error.
+    Refused(String),
+    /// This error came instead of a packet.
+    Unsent(String),
+    /// A truncated answer's question could not be asked over TCP: no connection,
+    /// or one that broke.
+    TcpFailed(String),
+}
+
+/// What came of one lookup.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Came {
+    pub(super) fates: Vec<Fate>,
+    /// Whether the program has an answer to all that it asked.
+    pub(super) resolved: bool,
+    /// Datagrams that answered nothing.
+    pub(super) unexpected: u64,
+}
+
+/// The figures of a client.
+///
+/// `sent = answered (all codes) + unanswered + superseded + refused (all errors)`
+/// holds exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(in crate::chaos::lab) struct Counts {
+    /// Lookups made: names resolved, or tried to.
+    pub(in crate::chaos::lab) lookups: u64,
+    /// Lookups of which each type was answered with NOERROR or NXDOMAIN.
+    pub(in crate::chaos::lab) resolved: u64,
+    /// Query messages that the kernel took, over UDP and TCP.
+    pub(in crate::chaos::lab) sent: u64,
+    /// Answers by response code (IANA names).
+    pub(in crate::chaos::lab) answered: BTreeMap<String, u64>,
+    /// Answers with the TC bit, which are among `answered`.
+    pub(in crate::chaos::lab) truncated: u64,
+    /// Messages without an answer until sent again or given up.
+    pub(in crate::chaos::lab) unanswered: u64,
+    /// Messages that did not matter any more: another server had answered.
+    pub(in crate::chaos::lab) superseded: u64,
+    /// Messages that ended with an error of their socket, by errno name.
+    pub(in crate::chaos::lab) refused: BTreeMap<String, u64>,
+    /// Failed connect and send calls before any packet, by errno name.
+    pub(in crate::chaos::lab) unsent: BTreeMap<String, u64>,
+    /// Truncated answers whose question could not be asked over TCP, by error.
+    pub(in crate::chaos::lab) tcp_failed: BTreeMap<String, u64>,
+    /// Datagrams that answered no question of ours.
+    pub(in crate::chaos::lab) unexpected: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, came: &Came) {
+        self.lookups += 1;
+        self.resolved += u64::from(came.resolved);
+        self.unexpected += came.unexpected;
+        for fate in &came.fates {
+            self.add_fate(fate);
+        }
+    }
+
+    fn add_fate(&mut self, fate: &Fate) {
+        let was_sent = !matches!(fate, Fate::Unsent(_) | Fate::TcpFailed(_));
+        self.sent += u64::from(was_sent);
+        let count = match fate {
+            Fate::Answered(rcode, truncated) => {
+                self.truncated += u64::from(*truncated);
+                self.answered.entry(names::rcode(*rcode)).or_default()
+            }
+            Fate::Unanswered => &mut self.unanswered,
+            Fate::Superseded => &mut self.superseded,
+            Fate::Refused(errno) => self.refused.entry(errno.clone()).or_default(),
+            Fate::Unsent(errno) => self.unsent.entry(errno.clone()).or_default(),
+            Fate::TcpFailed(error) => self.tcp_failed.entry(error.clone()).or_default(),
+        };
+        *count += 1;
+    }
+
+    /// Attempts that did not end with NOERROR or NXDOMAIN: what the doctor's
+    /// cause must explain, each once.
+    pub(in crate::chaos::lab) fn failed(&self) -> u64 {
+        let errors = self.answered.iter().filter(|(rcode, _)| !is_fine(rcode));
+        let maps = [&self.refused, &self.unsent, &self.tcp_failed];
+        self.unanswered
+            + errors.map(|(_, count)| count).sum::<u64>()
+            + maps.into_iter().flat_map(BTreeMap::values).sum::<u64>()
+    }
+
+    /// Attempts that ended with NOERROR or NXDOMAIN.
+    pub(in crate::chaos::lab) fn fine(&self) -> u64 {
+        let fine = self.answered.iter().filter(|(rcode, _)| is_fine(rcode));
+        fine.map(|(_, count)| count).sum()
+    }
+}
+
+/// That a name does not exist is an answer.
+fn is_fine(rcode: &str) -> bool {
+    matches!(rcode, "NOERROR" | "NXDOMAIN")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fate_is_counted_once_and_the_sum_holds() {
+        let fates = vec![
+            Fate::Answered(0, true),
+            Fate::Answered(3, false),
+            Fate::Answered(2, false),
+            Fate::Unanswered,
+            Fate::Superseded,
+            Fate::Refused("ECONNREFUSED".to_owned()),
+            Fate::Unsent("EPERM".to_owned()),
+            Fate::TcpFailed("ETIMEDOUT".to_owned()),
+        ];
+        let mut counts = Counts::default();
+        counts.add(&Came {
+            fates,
+            resolved: true,
+            unexpected: 2,
+        });
+        assert_eq!((counts.lookups, counts.resolved), (1, 1));
+        assert_eq!((counts.truncated, counts.unexpected), (1, 2));
+        let ends = counts.answered.values().sum::<u64>()
+            + counts.unanswered
+            + counts.superseded
+            + counts.refused.values().sum::<u64>();
+        assert_eq!((counts.sent, ends), (6, 6));
+        assert_eq!(counts.fine(), 2);
+        // SERVFAIL, unanswered, refused, unsent, no TCP.
+        assert_eq!(counts.failed(), 5);
+    }
+}

@@ -1,0 +1,98 @@
+//! One lookup: which servers are asked what, in which order.
+
+use std::io;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::net::UdpSocket;
+
+use super::Ask;
+use super::Style;
+use super::counts::Came;
+use super::counts::Fate;
+use super::exchange::Query;
+use super::exchange::UdpExchange;
+use super::exchange::errno_name;
+use super::exchange::over_tcp;
+
+/// Resolves the `number`th name of a client.
+pub(super) fn run(ask: &Ask, zone: &str, number: u64) -> Came {
+    let mut came = Came::default();
+    let number = number.checked_rem(ask.names).unwrap_or(number);
+    let name = format!("q{number}.{}.{zone}", ask.group);
+    let mut wanted = ask.types.list().to_vec();
+    let rounds: Vec<&[SocketAddr]> = match ask.style {
+        Style::Glibc => ask.servers.chunks(1).collect(),
+        Style::Musl => vec![&ask.servers],
+    };
+    for servers in rounds {
+        let queries: Result<Vec<Query>, _> = wanted
+            .iter()
+            .map(|&rtype| Query::new(&name, rtype, ask.udp_payload))
+            .collect();
+        let asked = queries.and_then(|queries| round(ask, servers, queries, &mut came));
+        match asked {
+            Ok(left) => wanted = left,
+            // The socket could not even be made or connected.
+            Err(error) => came.fates.push(Fate::Unsent(errno_name(&error))),
+        }
+        if wanted.is_empty() {
+            came.resolved = true;
+            break;
+        }
+    }
+    came
+}
+
+/// Asks one server, or all of them at once. Returns the types that are still
+/// without a good answer.
+fn round(
+    ask: &Ask,
+    servers: &[SocketAddr],
+    queries: Vec<Query>,
+    came: &mut Came,
+) -> io::Result<Vec<domain::base::iana::Rtype>> {
+    let Some(&first) = servers.first() else {
+        return Ok(Vec::new());
+    };
+    let socket = UdpSocket::bind((any(first), 0))?;
+    let connected = ask.style == Style::Glibc;
+    if connected {
+        socket.connect(first)?;
+    }
+    let mut exchange = UdpExchange {
+        socket,
+        connected,
+        servers,
+        queries,
+        patience: ask.patience,
+        came,
+    };
+    exchange.run(ask.resends);
+    let UdpExchange { queries, .. } = exchange;
+    let mut left = Vec::new();
+    for query in queries {
+        let fine = match query.answer {
+            Some((server, _, true)) => over_tcp(server, &query, ask.patience, came),
+            Some((_, rcode, false)) => is_fine(rcode),
+            None => false,
+        };
+        if !fine {
+            left.push(query.rtype);
+        }
+    }
+    Ok(left)
+}
+
+/// NOERROR and NXDOMAIN: with anything else a stub asks the next server.
+pub(super) fn is_fine(rcode: u16) -> bool {
+    matches!(rcode, 0 | 3)
+}
+
+fn any(server: SocketAddr) -> IpAddr {
+    match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}

@@ -1,0 +1,157 @@
+//! The fault lab: real faults in network namespaces of their own.
+//!
+//! A scenario joins pods by a node that routes, starts DNS servers and clients
+//! in them, and breaks something with real means. Some of the clients are hurt
+//! by it and some are not, so that the doctor has to point at the right ones.
+//! Everything is held by processes of kerno and goes with them, even after
+//! SIGKILL; what lies outside the namespaces is the janitor's (`undo`).
+
+mod client;
+mod group;
+mod namespace;
+mod part;
+mod report;
+mod scenarios;
+mod server;
+mod site;
+mod tool;
+mod undo;
+mod world;
+
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::bail;
+use crossbeam_channel::never;
+use crossbeam_channel::select;
+use crossbeam_channel::unbounded;
+use nix::sys::prctl;
+
+use super::scenario::Scenario;
+use crate::stop::Stop;
+use client::Counts;
+use client::Go;
+pub use part::COMMAND;
+pub use part::run as run_part;
+pub use report::Report;
+pub use scenarios::*;
+use site::Client;
+use site::Lab;
+
+/// What is particular about a scenario of the lab.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    /// Builds the site, starts its servers, breaks it, and names its clients.
+    make: fn(&mut Lab) -> Result<()>,
+    /// How many attempts of a client that is hurt count as broken.
+    broken: fn(&Counts) -> u64,
+    /// What it touches outside its own namespaces, to complete "it touches";
+    /// then it needs `--yes`.
+    outside: Option<&'static str>,
+}
+
+impl Recipe {
+    /// One that stays in its namespaces, and breaks every attempt that fails.
+    const fn of(make: fn(&mut Lab) -> Result<()>) -> Self {
+        Self {
+            make,
+            broken: Counts::failed,
+            outside: None,
+        }
+    }
+
+    /// Whether it must run alone: it touches what others see.
+    pub fn is_alone(&self) -> bool {
+        self.outside.is_some()
+    }
+}
+
+/// What the command line can say about a scenario of the lab.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Below this all names are; by default `SCENARIO.lab.test`.
+    pub zone: Option<String>,
+    /// How long the fault lasts. Clients stop asking so early that their last
+    /// lookups end within it.
+    pub duration: Duration,
+    /// What lies outside the scenario's namespaces may be touched.
+    pub yes: bool,
+}
+
+/// Makes the fault for the duration, or until a signal comes. On return all of
+/// it is undone.
+///
+/// # Errors
+///
+/// One sentence with its remedy each: no root, no `--yes`, a tool that is not
+/// installed; and whatever fails on the way.
+pub fn run(scenario: &Scenario, recipe: &Recipe, options: &Options, stop: &Stop) -> Result<Report> {
+    if let Some(outside) = recipe.outside.filter(|_| !options.yes) {
+        bail!(
+            "{} touches {outside}, outside its own namespaces; it is restored at the end. If that \
+             is yours to decide, add --yes",
+            scenario.name
+        );
+    }
+    if !nix::unistd::geteuid().is_root() {
+        bail!(
+            "{} makes network namespaces of its own, which needs root: run it with sudo",
+            scenario.name
+        );
+    }
+    let zone = options.zone.clone();
+    let zone = zone.unwrap_or_else(|| format!("{}.lab.test", scenario.name));
+    let mut lab = Lab::new(&zone)?;
+    (recipe.make)(&mut lab)?;
+    let begin = Instant::now();
+    let counts = run_clients(&mut lab.clients, &zone, options.duration, stop)?;
+    let seconds = begin.elapsed().as_secs_f64();
+    Report::new(scenario, recipe, lab, &counts, seconds)
+}
+
+/// Starts all clients at once and waits for their end, in their order.
+fn run_clients(
+    clients: &mut [Client],
+    zone: &str,
+    duration: Duration,
+    stop: &Stop,
+) -> Result<Vec<Counts>> {
+    let (sender, ended) = unbounded();
+    for (at, client) in clients.iter_mut().enumerate() {
+        client.part.tell(&Go {
+            zone: zone.to_owned(),
+            duration,
+        })?;
+        let end = client.part.end()?;
+        let sender = sender.clone();
+        thread::spawn(move || {
+            // Nobody listens any more after an error of another one.
+            let _unheard = sender.send((at, end.wait::<Counts>()));
+        });
+    }
+    drop(sender);
+    let mut counts = vec![None; clients.len()];
+    let mut told = stop.channel().clone();
+    while counts.iter().any(Option::is_none) {
+        select! {
+            recv(ended) -> end => {
+                let (at, end) = end.context("a client of the lab is lost")?;
+                counts[at] = Some(end?);
+            }
+            recv(told) -> _ => {
+                clients.iter_mut().for_each(|client| client.part.stop());
+                told = never();
+            }
+        }
+    }
+    Ok(counts.into_iter().flatten().collect())
+}
+
+/// Gives this process a name of 15 bytes at most, as `ps` and the kernel show it.
+fn name(comm: &str) -> Result<()> {
+    let name = std::ffi::CString::new(comm)?;
+    prctl::set_name(&name).with_context(|| format!("cannot take the name {comm}"))
+}

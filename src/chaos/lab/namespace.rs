@@ -1,0 +1,111 @@
+//! Network namespaces without a name: descriptors of this process keep them, so
+//! the kernel removes them and all that is in them when kerno ends, however it
+//! ends.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::linux::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::thread;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::anyhow;
+use nix::sched::CloneFlags;
+use nix::sched::setns;
+use nix::sched::unshare;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use nix::unistd::getpid;
+use nix::unistd::getppid;
+
+/// A network namespace with nothing in it but what the lab puts there.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    handle: File,
+}
+
+impl Namespace {
+    /// A new one. Its loopback interface is still down.
+    pub(super) fn new() -> Result<Self> {
+        // The thread dies at once; its namespace lives on in the descriptor.
+        let maker = thread::spawn(|| -> io::Result<File> {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            File::open("/proc/thread-self/ns/net")
+        });
+        let handle = joined(maker.join())?.context("cannot make a network namespace")?;
+        Ok(Self { handle })
+    }
+
+    /// What `stat` says of `/proc/PID/ns/net` of every process in it.
+    pub(super) fn inode(&self) -> Result<u64> {
+        let metadata = self.handle.metadata();
+        Ok(metadata
+            .context("cannot stat a network namespace")?
+            .st_ino())
+    }
+
+    /// A path to it, valid as long as this process lives. `ip` takes one where
+    /// it takes the name of a namespace.
+    pub(super) fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", getpid(), self.handle.as_raw_fd())
+    }
+
+    /// Calls `f` inside, on a thread of its own. A socket made there stays
+    /// there, and `/proc/sys/net` and `/proc/thread-self/net` are its own.
+    pub(super) fn enter<T: Send>(&self, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                setns(&self.handle, CloneFlags::CLONE_NEWNET)
+                    .context("cannot enter a network namespace of the lab")?;
+                f()
+            });
+            joined(inside.join())?
+        })
+    }
+
+    /// Writes a setting of this namespace: `set("ipv4/ip_forward", "1")`.
+    pub(super) fn set(&self, key: &str, value: &str) -> Result<()> {
+        let path = format!("/proc/sys/net/{key}");
+        self.enter(|| fs::write(&path, value).with_context(|| format!("cannot write {path}")))
+    }
+
+    /// A command that will run inside and be killed when kerno's main thread,
+    /// which must be the one that starts it, ends. It has a process group of its
+    /// own: Ctrl-C at the terminal is kerno's, which then ends it in order.
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {
+        let handle = self.handle.try_clone();
+        let handle = handle.context("cannot copy a file descriptor")?;
+        let mut command = Command::new(program);
+        command.process_group(0);
+        let kerno = getpid();
+        let inside = move || {
+            die_with(kerno)?;
+            Ok(setns(&handle, CloneFlags::CLONE_NEWNET)?)
+        };
+        // SAFETY: between fork and exec only system calls are made, on values
+        // that were made before.
+        unsafe { command.pre_exec(inside) };
+        Ok(command)
+    }
+}
+
+/// Makes the kernel kill this process when the thread that started it ends.
+fn die_with(parent: Pid) -> io::Result<()> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    // It may have ended before.
+    if getppid() == parent {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+fn joined<T>(result: thread::Result<T>) -> Result<T> {
+    result.map_err(|_| anyhow!("a thread of the lab panicked"))
+}

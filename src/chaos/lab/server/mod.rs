@@ -1,0 +1,122 @@
+//! A DNS server with faults: what it does to a query depends on the query's
+//! group of names and type.
+
+mod behaviour;
+mod tcp;
+mod udp;
+
+use std::io::BufRead;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use serde::Deserialize;
+use serde::Serialize;
+
+pub(super) use behaviour::Behaviour;
+pub(super) use behaviour::Does;
+pub(super) use behaviour::Of;
+
+use super::name;
+
+/// How often a server that is told to end looks whether all delayed answers
+/// have left.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A server to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Serve {
+    /// Its process name, 15 bytes at most.
+    pub(super) comm: String,
+    /// Where it listens, over UDP and TCP.
+    pub(super) listen: Vec<SocketAddr>,
+    /// The first that fits a query decides; without one it is answered.
+    pub(super) behaviours: Vec<Behaviour>,
+}
+
+impl Serve {
+    /// A server without faults.
+    pub(super) fn well(comm: &str, listen: SocketAddr) -> Self {
+        Self {
+            comm: comm.to_owned(),
+            listen: vec![listen],
+            behaviours: Vec::new(),
+        }
+    }
+
+    /// One that does this to all queries for names of the group `bad`.
+    pub(super) fn badly(comm: &str, listen: SocketAddr, does: Does) -> Self {
+        Self {
+            behaviours: vec![Behaviour::new(Of::Any, does)],
+            ..Self::well(comm, listen)
+        }
+    }
+}
+
+/// What a server did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Served {
+    /// Queries read from its sockets.
+    pub(super) received: u64,
+    /// Answers that the kernel took.
+    pub(super) answered: u64,
+    /// Answers that the kernel would not take.
+    pub(super) unsent: u64,
+}
+
+/// The counting itself.
+#[derive(Debug, Default)]
+struct Counters {
+    received: AtomicU64,
+    answered: AtomicU64,
+    unsent: AtomicU64,
+    /// Answers that wait for their time.
+    delayed: AtomicU64,
+}
+
+impl Counters {
+    fn sent(&self, succeeded: bool) {
+        let counter = if succeeded {
+            &self.answered
+        } else {
+            &self.unsent
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+/// Is a server, until its input ends.
+pub(super) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) -> Result<Served> {
+    name(&serve.comm)?;
+    let counters = Arc::new(Counters::default());
+    let behaviours: Arc<[Behaviour]> = serve.behaviours.clone().into();
+    for &address in &serve.listen {
+        let taken = || format!("cannot listen on {address}");
+        let udp = UdpSocket::bind(address).with_context(taken)?;
+        let tcp = TcpListener::bind(address).with_context(taken)?;
+        let worker = udp::Worker::new(udp, Arc::clone(&behaviours), Arc::clone(&counters))?;
+        // They end with the process.
+        thread::spawn(move || worker.run());
+        let (behaviours, counters) = (Arc::clone(&behaviours), Arc::clone(&counters));
+        thread::spawn(move || tcp::serve(&tcp, &behaviours, &counters));
+    }
+    ready();
+    std::io::copy(&mut input, &mut std::io::sink())?;
+    // Who was asked still answers, though nobody waits for it.
+    while counters.delayed.load(Relaxed) > 0 {
+        thread::sleep(TICK);
+    }
+    Ok(Served {
+        received: counters.received.load(Relaxed),
+        answered: counters.answered.load(Relaxed),
+        unsent: counters.unsent.load(Relaxed),
+    })
+}

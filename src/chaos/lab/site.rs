@@ -1,0 +1,231 @@
+//! Where a scenario plays: pods joined by a node, as on a host of Kubernetes.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::rc::Rc;
+
+use anyhow::Context as _;
+use anyhow::Result;
+
+use super::client::Ask;
+use super::group::Group;
+use super::namespace::Namespace;
+use super::part::PROGRAM;
+use super::part::Part;
+use super::part::Role;
+use super::server::Serve;
+use super::tool::IP;
+use super::tool::NFT;
+use super::undo::Janitor;
+use super::undo::Undo;
+use super::world;
+use crate::chaos::target::DNS_PORT;
+use crate::host::cgroup_mount_point;
+
+/// A network namespace with one cable to the node.
+#[derive(Debug)]
+pub(super) struct Pod {
+    /// Its name, and that of the node's end of its cable.
+    pub(super) name: &'static str,
+    pub(super) namespace: Namespace,
+    pub(super) ip: Ipv4Addr,
+    /// Absent on a host without version 2.
+    pub(super) group: Option<Group>,
+}
+
+impl Pod {
+    /// A command that will run in the pod: its namespace and its control group.
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {
+        let mut command = self.namespace.command(program)?;
+        if let Some(group) = &self.group {
+            let mut entrance = group.entrance()?;
+            let enter = move || entrance.write_all(b"0");
+            // SAFETY: a system call on a descriptor that was opened before.
+            unsafe { command.pre_exec(enter) };
+        }
+        Ok(command)
+    }
+
+    /// Where a DNS server of it listens.
+    pub(super) fn dns(&self) -> SocketAddr {
+        dns_at(self.ip)
+    }
+}
+
+/// The DNS port of an address.
+pub(super) fn dns_at(ip: impl Into<IpAddr>) -> SocketAddr {
+    SocketAddr::new(ip.into(), DNS_PORT)
+}
+
+/// A client at work, or about to be.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) pod: Rc<Pod>,
+    pub(super) ask: Ask,
+    pub(super) part: Part,
+}
+
+/// A server at work.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) pod: Rc<Pod>,
+    pub(super) serve: Serve,
+    pub(super) part: Part,
+}
+
+/// A counter of the packet filter: what the wire saw, to hold chaos to it.
+#[derive(Debug)]
+pub(super) struct Counter {
+    pub(super) name: &'static str,
+    /// nft's table of the node that has it.
+    pub(super) table: &'static str,
+}
+
+/// The site of a scenario.
+#[derive(Debug)]
+pub(super) struct Lab {
+    /// Below this all names are.
+    pub(super) zone: String,
+    /// Routes between the pods, and knows no other way.
+    pub(super) node: Namespace,
+    pub(super) pods: Vec<Rc<Pod>>,
+    pub(super) clients: Vec<Client>,
+    pub(super) servers: Vec<Server>,
+    pub(super) counters: Vec<Counter>,
+    /// What lies behind the node, where a scenario has that.
+    pub(super) world: Option<Part>,
+    /// What was done, a sentence each.
+    pub(super) changed: Vec<String>,
+    pub(super) janitor: Option<Janitor>,
+}
+
+impl Lab {
+    /// A node without pods.
+    pub(super) fn new(zone: &str) -> Result<Self> {
+        let node = Namespace::new()?;
+        IP.run(&node, "link set lo up", "")?;
+        node.set("ipv4/ip_forward", "1")?;
+        Ok(Self {
+            zone: zone.to_owned(),
+            node,
+            pods: Vec::new(),
+            clients: Vec::new(),
+            servers: Vec::new(),
+            counters: Vec::new(),
+            world: None,
+            changed: Vec::new(),
+            janitor: None,
+        })
+    }
+
+    /// A pod at 10.78.N.2, N counted from 1, behind the node at 10.78.N.1. In
+    /// the pod the cable is called `eth0`, on the node it has the pod's name.
+    pub(super) fn pod(&mut self, name: &'static str) -> Result<Rc<Pod>> {
+        let number = u8::try_from(self.pods.len() + 1).context("too many pods")?;
+        let pod = Pod {
+            name,
+            namespace: Namespace::new()?,
+            ip: Ipv4Addr::new(10, 78, number, 2),
+            group: self.group(name)?,
+        };
+        let far = pod.namespace.path();
+        let on_the_node = format!(
+            "link add {name} type veth peer name eth0 netns {far}\n\
+             address add 10.78.{number}.1/24 dev {name}\n\
+             link set {name} up\n"
+        );
+        let in_the_pod = format!(
+            "link set lo up\n\
+             address add {}/24 dev eth0\n\
+             link set eth0 up\n\
+             route add default via 10.78.{number}.1\n",
+            pod.ip
+        );
+        IP.run(&self.node, "-batch -", &on_the_node)?;
+        IP.run(&pod.namespace, "-batch -", &in_the_pod)?;
+        let pod = Rc::new(pod);
+        self.pods.push(Rc::clone(&pod));
+        Ok(pod)
+    }
+
+    fn group(&mut self, pod: &str) -> Result<Option<Group>> {
+        let Some(mount) = cgroup_mount_point() else {
+            return Ok(None);
+        };
+        let path = Group::path_for(&mount, pod);
+        self.promise(&Undo::RemoveGroup(path.clone()))?;
+        Ok(Some(Group::new(path)?))
+    }
+
+    /// Starts a server in a pod; it listens on return.
+    pub(super) fn serve(&mut self, pod: &Rc<Pod>, serve: Serve) -> Result<()> {
+        let name = format!("the DNS server {} of the lab", serve.comm);
+        let role = Role::Server(serve);
+        let part = Part::start(&name, &role, pod.command(PROGRAM)?)?;
+        if let Role::Server(serve) = role {
+            let pod = Rc::clone(pod);
+            self.servers.push(Server { pod, serve, part });
+        }
+        Ok(())
+    }
+
+    /// Starts a client in a pod; it asks as soon as all is made.
+    pub(super) fn ask(&mut self, pod: &Rc<Pod>, ask: Ask) -> Result<()> {
+        let name = format!("the client {} of the lab", ask.comm);
+        let role = Role::Client(ask);
+        let part = Part::start(&name, &role, pod.command(PROGRAM)?)?;
+        if let Role::Client(ask) = role {
+            let pod = Rc::clone(pod);
+            self.clients.push(Client { pod, ask, part });
+        }
+        Ok(())
+    }
+
+    /// Says what is done to the site, as one sentence for the report.
+    pub(super) fn change(&mut self, sentence: impl Into<String>) {
+        self.changed.push(sentence.into());
+    }
+
+    /// Loads rules of nft on the node, and remembers their counters: `(table,
+    /// counter)` each.
+    pub(super) fn nft(
+        &mut self,
+        rules: &str,
+        counters: &[(&'static str, &'static str)],
+    ) -> Result<()> {
+        NFT.run(&self.node, "-f -", rules)?;
+        let named = counters.iter();
+        self.counters
+            .extend(named.map(|&(table, name)| Counter { name, table }));
+        Ok(())
+    }
+
+    /// An address out in the world that swallows everything ([`world`]).
+    pub(super) fn silent_world(&mut self, ip: Ipv4Addr) -> Result<()> {
+        let command = self.node.command(PROGRAM)?;
+        let part = Part::start("the world outside the lab", &Role::World, command)?;
+        let device = world::DEVICE.to_string_lossy();
+        let script = format!(
+            "address add 198.51.100.1/24 dev {device}\n\
+             link set {device} up\n\
+             route add {ip}/32 dev {device}\n"
+        );
+        IP.run(&self.node, "-batch -", &script)?;
+        self.world = Some(part);
+        Ok(())
+    }
+
+    /// Has the janitor undo it on every way out. Call it before the change.
+    pub(super) fn promise(&mut self, undo: &Undo) -> Result<()> {
+        let janitor = match self.janitor.take() {
+            Some(janitor) => janitor,
+            None => Janitor::start()?,
+        };
+        self.janitor.insert(janitor).promise(undo)
+    }
+}

@@ -1,0 +1,76 @@
+//! Rule `dns_conntrack_race`: two packets want the same translated port.
+
+use super::Cause;
+use super::group::Group;
+use super::place::Place;
+use super::policy_drop::NETFILTER;
+use super::policy_drop::is_rule_of_nftables;
+use super::severity;
+use super::words::Words;
+use crate::attempt::Conntrack;
+use crate::evidence::Case;
+use crate::evidence::Evidence;
+use crate::units;
+
+pub(super) const CAUSE: Cause = Cause {
+    rule: "dns_conntrack_race",
+    takes,
+    judge: severity::exact,
+    tell,
+};
+
+/// Discarded when the entry was to be put into the table, while the namespace's
+/// counter says that insertions failed. `clashres` alone proves nothing: those
+/// clashes were resolved.
+fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+    let (drop, reason) = case.dropped()?;
+    let counters = evidence.surroundings.conntrack.get(&drop.netns)?;
+    let lost = reason == NETFILTER
+        && drop.conntrack == Some(Conntrack::Unconfirmed)
+        && !is_rule_of_nftables(drop)
+        && counters.insert_failed > 0;
+    lost.then(|| Place::default().in_netns(drop.netns))
+}
+
+fn tell(group: &Group<'_>) -> Words {
+    let netns = group.place.netns.unwrap_or_default();
+    let mut evidence = vec![format!(
+        "{} discarded with NETFILTER_DROP while the conntrack entry was not yet in the table, in {}.",
+        units::counted(group.queries(), "packet was", "packets were"),
+        group.netns_told(netns)
+    )];
+    if let Some(counters) = group.evidence.surroundings.conntrack.get(&netns) {
+        evidence.push(format!(
+            "In the same time {} of new entries failed there (counter `insert_failed`), DNS or not.",
+            units::counted(counters.insert_failed, "insertion", "insertions")
+        ));
+    }
+    evidence.extend(group.examples());
+    Words {
+        title: format!(
+            "A conntrack race of address translation loses DNS packets: {}",
+            group.counted()
+        ),
+        cause: "Two new connections were given the same translated source port at the same moment. \
+                The second one can't be entered into the table, and the kernel discards its packet. It \
+                is the masquerade rule's port choice that clashes, typically of A and AAAA sent \
+                together."
+            .to_owned(),
+        impact: "A small share of lookups takes 5 s (glibc) or 2.5 s (musl), at random, and succeeds \
+                 then; nothing is logged anywhere."
+            .to_owned(),
+        evidence,
+        fix: vec![
+            format!(
+                "Find the rule that translates: `{}`",
+                group.within(Some(netns), "nft list ruleset | grep -n masquerade")
+            ),
+            "Let it choose ports at random: `masquerade fully-random` (nftables), `-j MASQUERADE \
+             --random-fully` (iptables), --masquerade-all with a recent kube-proxy"
+                .to_owned(),
+            "Or keep DNS out of translation: NodeLocal DNSCache; in glibc containers \
+             `options single-request-reopen`."
+                .to_owned(),
+        ],
+    }
+}

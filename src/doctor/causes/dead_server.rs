@@ -1,0 +1,114 @@
+//! Rule `dns_dead_server`: one nameserver never answers, another one does.
+
+use super::Cause;
+use super::group::Group;
+use super::place::Place;
+use super::severity;
+use super::words::Words;
+use crate::doctor::thresholds::DEAD_PERCENT;
+use crate::doctor::thresholds::FAILURES_MIN;
+use crate::evidence::Case;
+use crate::evidence::Evidence;
+use crate::evidence::Tally;
+use crate::units;
+
+pub(super) const CAUSE: Cause = Cause {
+    rule: "dns_dead_server",
+    takes,
+    judge: severity::pattern,
+    tell,
+};
+
+/// Both asked from the same network namespace, so both are on somebody's list.
+fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+    if !case.has_failed() || case.drop().is_some() {
+        return None;
+    }
+    let netns = case.attempt.owner.netns;
+    let asked = &evidence.tallies.asked;
+    let dead = asked.get(&(netns, case.server())).is_some_and(is_dead);
+    let another = asked.iter().any(|((from, server), tally)| {
+        *from == netns && *server != case.server() && is_alive(tally)
+    });
+    (dead && another).then(|| Place::at(case.server()))
+}
+
+fn is_dead(tally: &Tally) -> bool {
+    tally.failed >= FAILURES_MIN && tally.failed * 100 >= tally.ended() * DEAD_PERCENT
+}
+
+fn is_alive(tally: &Tally) -> bool {
+    tally.answered >= FAILURES_MIN && tally.answered * 100 >= tally.ended() * DEAD_PERCENT
+}
+
+fn tell(group: &Group<'_>) -> Words {
+    let server = group.server();
+    let tally = group
+        .place
+        .server
+        .map(|server| group.evidence.tallies.server(server))
+        .unwrap_or_default();
+    let netns = group.first().map_or(0, |case| case.attempt.owner.netns);
+    let mut others: Vec<_> = group
+        .evidence
+        .tallies
+        .asked
+        .iter()
+        .filter(|((from, other), tally)| {
+            *from == netns && Some(*other) != group.place.server && is_alive(tally)
+        })
+        .map(|((_, other), tally)| (*other, *tally))
+        .collect();
+    others.sort_unstable_by_key(|(_, tally)| std::cmp::Reverse(tally.answered));
+    let mut evidence = vec![format!(
+        "{server}: {} of {} failed.",
+        units::count(tally.failed),
+        units::counted(tally.ended(), "query", "queries")
+    )];
+    for (other, tally) in others.iter().take(3) {
+        evidence.push(format!(
+            "{other}, asked by the same clients: {} of {} answered.",
+            units::count(tally.answered),
+            units::counted(tally.ended(), "query", "queries")
+        ));
+    }
+    evidence.extend(place_in_list(group));
+    evidence.push("This host's kernel discarded nothing on the way there.".to_owned());
+    evidence.push(format!("Asked by {}.", group.askers()));
+    Words {
+        title: format!("The nameserver {server} is dead, and is still asked"),
+        cause: format!(
+            "{server} answers nothing, while another server on the same list does: it is that server, or \
+             the way to it beyond this host."
+        ),
+        impact: "With glibc every lookup that begins at the dead server takes 5 s longer; musl asks all \
+                 servers at once and hardly notices."
+            .to_owned(),
+        evidence,
+        fix: vec![
+            format!(
+                "Take it out of the list: `grep -n nameserver {}`",
+                group.resolv_conf().unwrap_or_else(|| "/etc/resolv.conf".to_owned())
+            ),
+            format!("See whether it is back: `{}`", group.dig().unwrap_or_default()),
+            "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the wait.".to_owned(),
+        ],
+    }
+}
+
+/// Where the server stands in the list of those who ask it.
+fn place_in_list(group: &Group<'_>) -> Option<String> {
+    let server = group.place.server?.ip();
+    let clients = &group.evidence.surroundings.clients;
+    let pid = group
+        .cases()
+        .filter_map(|case| case.attempt.owner.pid)
+        .find(|pid| clients.contains_key(pid))?;
+    let list = &clients.get(&pid)?.resolv_conf.as_ref()?.nameservers;
+    let place = list.iter().position(|ip| *ip == server)?;
+    Some(format!(
+        "It is number {} of {} in the resolv.conf of pid {pid}.",
+        place + 1,
+        units::counted(list.len() as u64, "nameserver", "nameservers")
+    ))
+}

@@ -1,0 +1,350 @@
+//! All cases of one cause at one place, and what is common to them.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::place::Place;
+use crate::attempt::names;
+use crate::collect::Snapshot;
+use crate::doctor::finding::Subject;
+use crate::doctor::finding::SubjectServer;
+use crate::doctor::thresholds::CONCENTRATED_PERCENT;
+use crate::doctor::thresholds::FAILURES_MIN;
+use crate::evidence::Case;
+use crate::evidence::Evidence;
+use crate::evidence::ServerView;
+use crate::evidence::Tally;
+use crate::units;
+
+/// Names that are given as examples.
+const EXAMPLES: usize = 3;
+/// A process chooses its name, and each byte of it can take four columns.
+const COMM_MAX: usize = 24;
+/// A name has up to 255 octets, and each can take four columns.
+const NAME_MAX: usize = 60;
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Group<'a> {
+    pub(super) place: Place,
+    pub(super) evidence: &'a Evidence,
+    snapshot: &'a Snapshot,
+    /// Cases that it took itself.
+    own: Vec<&'a Case>,
+    /// Cases that failed because of those.
+    symptoms: Vec<&'a Case>,
+    /// Groups of other places that it speaks for too.
+    others: usize,
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn new(place: Place, evidence: &'a Evidence, snapshot: &'a Snapshot) -> Self {
+        Self {
+            place,
+            evidence,
+            snapshot,
+            own: Vec::new(),
+            symptoms: Vec::new(),
+            others: 0,
+        }
+    }
+
+    pub(super) fn add(&mut self, case: &'a Case, symptom: bool) {
+        match symptom {
+            true => self.symptoms.push(case),
+            false => self.own.push(case),
+        }
+    }
+
+    /// The busiest place with the cases of all.
+    pub(super) fn merge(groups: Vec<Self>) -> Option<Self> {
+        let mut groups = groups.into_iter();
+        let mut merged = groups.next()?;
+        for group in groups {
+            merged.own.extend(group.own);
+            merged.symptoms.extend(group.symptoms);
+            merged.others += 1;
+        }
+        Some(merged)
+    }
+
+    /// All cases, those that it took itself first.
+    pub(super) fn cases(&self) -> impl Iterator<Item = &'a Case> {
+        self.own.iter().chain(&self.symptoms).copied()
+    }
+
+    /// The first one: what all of one place have in common can be read off it.
+    pub(super) fn first(&self) -> Option<&'a Case> {
+        self.cases().next()
+    }
+
+    /// Attempts that it explains.
+    pub(super) fn queries(&self) -> u64 {
+        self.cases().map(|case| case.weight).sum()
+    }
+
+    /// Attempts that it explains and for which this holds.
+    pub(super) fn count(&self, holds: impl Fn(&Case) -> bool) -> u64 {
+        self.cases()
+            .filter(|case| holds(case))
+            .map(|case| case.weight)
+            .sum()
+    }
+
+    /// Client attempts of the whole report.
+    pub(super) fn of(&self) -> u64 {
+        self.snapshot.client.queries()
+    }
+
+    /// `120 queries`
+    pub(super) fn counted(&self) -> String {
+        units::counted(self.queries(), "query", "queries")
+    }
+
+    /// `120 queries failed and 3 were slow`
+    pub(super) fn told(&self) -> String {
+        let failed = self.count(Case::has_failed);
+        let rest = self.queries() - failed;
+        match (failed, rest) {
+            (0, rest) => units::counted(rest, "query was hurt", "queries were hurt"),
+            (failed, 0) => units::counted(failed, "query failed", "queries failed"),
+            (failed, rest) => format!(
+                "{} and {} slow or answered with an error",
+                units::counted(failed, "query failed", "queries failed"),
+                units::counted(rest, "was", "were")
+            ),
+        }
+    }
+
+    /// `curl (pid 4242)` or `curl (pid 4242), nslookup (pid 7) and 3 other processes`
+    pub(super) fn askers(&self) -> String {
+        let ranked = self.ranked_askers();
+        let shown: Vec<_> = ranked
+            .iter()
+            .take(2)
+            .map(|((pid, comm), _)| process(*pid, comm))
+            .collect();
+        match ranked.len() {
+            0 => "an unknown process".to_owned(),
+            n @ 1..=2 => shown[..n].join(" and "),
+            n => format!(
+                "{} and {} more",
+                shown.join(", "),
+                units::count(n as u64 - 2)
+            ),
+        }
+    }
+
+    /// A process that asked, if it is known: it is as the client is.
+    pub(super) fn asker_pid(&self) -> Option<u32> {
+        self.ranked_askers().first().and_then(|((pid, _), _)| *pid)
+    }
+
+    fn ranked_askers(&self) -> Vec<((Option<u32>, String), u64)> {
+        let mut askers: BTreeMap<(Option<u32>, String), u64> = BTreeMap::new();
+        for case in self.cases() {
+            let owner = &case.attempt.owner;
+            *askers
+                .entry((owner.pid, owner.comm.to_string()))
+                .or_default() += case.weight;
+        }
+        let mut ranked: Vec<_> = askers.into_iter().collect();
+        ranked.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+        ranked
+    }
+
+    /// `Asked for: a.example. (A), b.example. (AAAA) and 17 more questions.`
+    pub(super) fn examples(&self) -> Option<String> {
+        let mut questions: HashMap<String, u64> = HashMap::new();
+        for case in self.cases() {
+            if let Some(question) = case.attempt.question.parse() {
+                let name = units::shorten(&question.name, NAME_MAX);
+                let text = format!("{name} {}", names::rtype(question.rtype));
+                *questions.entry(text).or_default() += case.weight;
+            }
+        }
+        let mut ranked: Vec<_> = questions.into_iter().collect();
+        ranked.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+        let shown: Vec<_> = ranked
+            .iter()
+            .take(EXAMPLES)
+            .map(|(text, _)| text.as_str())
+            .collect();
+        match ranked.len().saturating_sub(EXAMPLES) {
+            _ if shown.is_empty() => None,
+            0 => Some(format!("Asked for: {}.", shown.join(", "))),
+            more => Some(format!(
+                "Asked for: {} and {} more.",
+                shown.join(", "),
+                units::count(more as u64)
+            )),
+        }
+    }
+
+    /// The one server, or the number of them.
+    pub(super) fn server(&self) -> String {
+        let servers = self.servers();
+        match (&servers[..], self.place.server) {
+            ([one], _) => one.to_string(),
+            (_, Some(server)) if self.others == 0 => server.to_string(),
+            (many, _) => units::counted(many.len() as u64, "server", "servers"),
+        }
+    }
+
+    fn servers(&self) -> Vec<SocketAddr> {
+        let mut servers: Vec<_> = self.cases().map(Case::server).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        servers
+    }
+
+    /// How the server on this host saw the cases, where it did.
+    pub(super) fn views(&self) -> impl Iterator<Item = &'a ServerView> {
+        let evidence = self.evidence;
+        self.cases().filter_map(|case| evidence.view_of(case))
+    }
+
+    /// Whether some namespace, other than those that had successes too, has
+    /// nothing but these: everything that it asks goes wrong.
+    pub(super) fn takes_all_of_a_namespace(&self) -> bool {
+        let mut by_netns: HashMap<u32, u64> = HashMap::new();
+        for case in self.cases().filter(|case| case.has_failed()) {
+            *by_netns.entry(case.attempt.owner.netns).or_default() += case.weight;
+        }
+        let tallies = &self.evidence.tallies.netns;
+        by_netns.into_iter().any(|(netns, failed)| {
+            let all = tallies.get(&netns).map_or(0, Tally::ended);
+            netns != 0 && failed >= FAILURES_MIN && failed >= all
+        })
+    }
+
+    /// One process, if nearly all cases are its own.
+    fn main_asker(&self) -> Option<(Option<u32>, String)> {
+        let ranked = self.ranked_askers();
+        let (asker, weight) = ranked.into_iter().next()?;
+        (weight * 100 >= self.queries() * CONCENTRATED_PERCENT).then_some(asker)
+    }
+
+    /// `curl (pid 4242): 120 queries`
+    pub(super) fn hit_hardest(&self) -> Option<String> {
+        let ranked = self.ranked_askers();
+        let ((pid, comm), weight) = ranked.first()?;
+        Some(format!(
+            "{}: {}",
+            process(*pid, comm),
+            units::counted(*weight, "query", "queries")
+        ))
+    }
+
+    /// The `scope` of the finding.
+    pub(super) fn subject(&self) -> Subject {
+        let (pid, comm) = self.main_asker().unwrap_or_default();
+        let server = match &self.servers()[..] {
+            [one] => Some(*one),
+            _ => self.place.server.filter(|_| self.others == 0),
+        };
+        Subject {
+            role: "client",
+            pid,
+            comm: Some(comm).filter(|comm| !comm.is_empty()),
+            server: server.map(|server| SubjectServer {
+                ip: server.ip(),
+                port: server.port(),
+            }),
+            netns: self.place.netns,
+        }
+    }
+
+    /// What failed only because of this.
+    pub(super) fn symptoms_told(&self) -> Option<String> {
+        let symptoms: u64 = self.symptoms.iter().map(|case| case.weight).sum();
+        (symptoms > 0).then(|| {
+            let asked = self.symptoms.first().map(|case| case.server());
+            format!(
+                "{} to the resolver {}went wrong only because of this: it could not ask further.",
+                units::counted(symptoms, "query", "queries"),
+                asked.map(|server| format!("{server} ")).unwrap_or_default()
+            )
+        })
+    }
+
+    /// A command as it is run inside a network namespace: with `nsenter`, if that
+    /// is not this program's own and a process in it is known.
+    pub(super) fn within(&self, netns: Option<u32>, command: &str) -> String {
+        let Some(netns) = netns.filter(|&netns| netns != 0) else {
+            return command.to_owned();
+        };
+        if self.evidence.own_netns == Some(netns) {
+            return command.to_owned();
+        }
+        let inhabitant = self.evidence.inhabitant(netns).or_else(|| {
+            let case = self
+                .cases()
+                .find(|case| case.attempt.owner.netns == netns)?;
+            case.attempt.owner.pid
+        });
+        match inhabitant {
+            Some(pid) => format!("nsenter -t {pid} -n {command}"),
+            None => {
+                format!("nsenter --net=\"$(lsns -t net -n -o NSFS {netns} | head -1)\" {command}")
+            }
+        }
+    }
+
+    /// `this host's own network namespace`, `network namespace 4026532001 (pod of …)`
+    pub(super) fn netns_told(&self, netns: u32) -> String {
+        match self.evidence.inhabitant(netns) {
+            _ if netns == 0 => "a network namespace that is not known".to_owned(),
+            _ if self.evidence.own_netns == Some(netns) => {
+                "the host's network namespace".to_owned()
+            }
+            Some(pid) => format!("network namespace {netns} (of pid {pid})"),
+            None => format!("network namespace {netns}"),
+        }
+    }
+
+    /// `dig @10.0.0.2 -p 1053 +tries=1 +timeout=6 . SOA`, from where the client is.
+    pub(super) fn dig(&self) -> Option<String> {
+        let case = self.first()?;
+        let server = case.server();
+        let port = match server.port() {
+            53 => String::new(),
+            port => format!(" -p {port}"),
+        };
+        let tcp = if case.is_tcp() { " +tcp" } else { "" };
+        let dig = format!("dig @{}{port}{tcp} +tries=1 +timeout=6 . SOA", server.ip());
+        Some(self.within(Some(case.attempt.owner.netns), &dig))
+    }
+
+    /// The resolv.conf of a client, where this host sees it.
+    pub(super) fn resolv_conf(&self) -> Option<String> {
+        let clients = &self.evidence.surroundings.clients;
+        let pid = self
+            .cases()
+            .filter_map(|case| case.attempt.owner.pid)
+            .find(|pid| clients.contains_key(pid))?;
+        let conf = clients.get(&pid)?.resolv_conf.as_ref()?;
+        Some(conf.path.to_string())
+    }
+
+    /// What would have told more, had it been there.
+    pub(super) fn missing_signals(&self) -> Vec<String> {
+        self.evidence
+            .unseen
+            .iter()
+            .take(3)
+            .map(|sentence| format!("Not visible here: {sentence}"))
+            .collect()
+    }
+}
+
+/// `curl (pid 4242)`
+fn process(pid: Option<u32>, comm: &str) -> String {
+    let comm = units::shorten(comm, COMM_MAX);
+    match pid {
+        Some(pid) if comm.is_empty() => format!("pid {pid}"),
+        Some(pid) => format!("{comm} (pid {pid})"),
+        None => "an unknown process".to_owned(),
+    }
+}

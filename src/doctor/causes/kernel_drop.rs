@@ -1,0 +1,99 @@
+//! Rule `dns_kernel_drop`: this host's kernel discarded it, for a reason that no
+//! other rule speaks of.
+
+use super::Cause;
+use super::group::Group;
+use super::place::Place;
+use super::severity;
+use super::words::Words;
+use crate::evidence::Case;
+use crate::evidence::Evidence;
+use crate::units;
+
+pub(super) const CAUSE: Cause = Cause {
+    rule: "dns_kernel_drop",
+    takes,
+    judge: severity::exact,
+    tell,
+};
+
+/// What the common ones mean and what helps; the names are the kernel's
+/// (include/net/dropreason-core.h).
+const KNOWN: &[(&str, &str, &str)] = &[
+    (
+        "IP_RPFILTER",
+        "Strict reverse-path filtering: the packet came in by another interface than the answer to its \
+         sender would leave by.",
+        "sysctl -a 2>/dev/null | grep '\\.rp_filter = 1'",
+    ),
+    (
+        "UDP_CSUM",
+        "The UDP checksum is wrong: a network card or a tunnel that computes it badly, or a damaged \
+         packet.",
+        "ethtool -k DEVICE | grep tx-checksum",
+    ),
+    (
+        "QDISC_DROP",
+        "The interface's queue or its rate limit has no room.",
+        "tc -s qdisc show",
+    ),
+    (
+        "CPU_BACKLOG",
+        "A CPU has more packets waiting than its backlog takes (net.core.netdev_max_backlog).",
+        "cat /proc/net/softnet_stat",
+    ),
+    (
+        "NEIGH_CREATEFAIL",
+        "The neighbour table is full (net.ipv4.neigh.default.gc_thresh3, for all namespaces together).",
+        "cat /proc/net/stat/arp_cache",
+    ),
+];
+
+fn takes(case: &Case, _: &Evidence) -> Option<Place> {
+    let (drop, reason) = case.dropped()?;
+    let known = KNOWN
+        .iter()
+        .map(|(name, ..)| *name)
+        .find(|name| *name == reason);
+    Some(
+        Place::at(case.server())
+            .in_netns(drop.netns)
+            .in_form(known.unwrap_or_default()),
+    )
+}
+
+fn tell(group: &Group<'_>) -> Words {
+    let Some((drop, reason)) = group.cases().find_map(Case::dropped) else {
+        return Words::default();
+    };
+    let netns = group.netns_told(drop.netns);
+    let known = KNOWN.iter().find(|(name, ..)| *name == reason);
+    let location = drop
+        .location
+        .as_deref()
+        .unwrap_or("a function that the kernel hides");
+    let mut evidence = vec![
+        format!(
+            "{} discarded: {reason} at {location}, in {netns}; last seen as {} → {}.",
+            units::counted(group.queries(), "packet was", "packets were"),
+            drop.source,
+            drop.destination
+        ),
+        format!("Asked by {}.", group.askers()),
+    ];
+    evidence.extend(group.examples());
+    let look = known.map_or("nstat -az", |(_, _, look)| look);
+    Words {
+        title: format!("This host's kernel discards DNS packets ({reason})"),
+        cause: known.map_or_else(
+            || format!("The kernel's own name of the reason is {reason}; it is in the function {location}."),
+            |(_, what, _)| (*what).to_owned(),
+        ),
+        impact: "The lookup waits 5 s (glibc) or 2.5 s (musl) and asks again.".to_owned(),
+        evidence,
+        fix: vec![
+            format!("Look there: `{}`", group.within(Some(drop.netns), look)),
+            "See each one as it happens: `kerno watch --failed`".to_owned(),
+        ],
+    }
+}

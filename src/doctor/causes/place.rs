@@ -1,0 +1,39 @@
+//! Where a cause is at work: what has the same place is one finding.
+
+use std::net::SocketAddr;
+
+/// The parts that a rule tells places apart by; the others stay empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Place {
+    pub(super) server: Option<SocketAddr>,
+    /// The network namespace where it happens.
+    pub(super) netns: Option<u32>,
+    /// The process that it is about: a server, or the one that asks.
+    pub(super) pid: Option<u32>,
+    /// A word of the rule's own.
+    pub(super) form: &'static str,
+}
+
+impl Place {
+    pub(super) fn at(server: SocketAddr) -> Self {
+        Self {
+            server: Some(server),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn in_netns(self, netns: u32) -> Self {
+        Self {
+            netns: (netns != 0).then_some(netns),
+            ..self
+        }
+    }
+
+    pub(super) fn of(self, pid: Option<u32>) -> Self {
+        Self { pid, ..self }
+    }
+
+    pub(super) fn in_form(self, form: &'static str) -> Self {
+        Self { form, ..self }
+    }
+}

@@ -1,0 +1,193 @@
+//! Rule `dns_storm`: one process makes the load.
+
+use std::collections::HashMap;
+
+use super::Cause;
+use super::group::Group;
+use super::place::Place;
+use super::server_overflow::waited_in_queue;
+use super::severity;
+use super::words::Words;
+use crate::collect::Snapshot;
+use crate::doctor::finding::Finding;
+use crate::doctor::finding::Severity;
+use crate::doctor::finding::Subject;
+use crate::doctor::thresholds::LOAD_PERCENT;
+use crate::doctor::thresholds::STORM_PER_SECOND;
+use crate::doctor::thresholds::STORM_REPEATS;
+use crate::evidence::Case;
+use crate::evidence::Evidence;
+use crate::evidence::ProcessTally;
+use crate::units;
+
+pub(super) const CAUSE: Cause = Cause {
+    rule: "dns_storm",
+    takes,
+    judge: severity::pattern,
+    tell,
+};
+
+/// What went wrong at a server that one process keeps busy with the same
+/// questions: its own queries and those of its neighbours.
+fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+    let silent = case.drop().is_none() && case.errno().is_none() && case.rcode() != Some(5);
+    if !silent && waited_in_queue(case, evidence).is_none() {
+        return None;
+    }
+    let (pid, storm) = stormer(evidence)?;
+    let at_server = evidence
+        .tallies
+        .asked
+        .get(&(storm.netns, case.server()))
+        .map_or(0, |tally| tally.ended());
+    let all = evidence.tallies.server(case.server()).ended();
+    (at_server * 100 > all * LOAD_PERCENT).then(|| Place::at(case.server()).of(Some(pid)))
+}
+
+/// The process with most of the load, if it asks the same again and again.
+fn stormer(evidence: &Evidence) -> Option<(u32, &ProcessTally)> {
+    let processes = &evidence.tallies.processes;
+    let (pid, process) = processes
+        .iter()
+        .max_by_key(|(pid, it)| (it.queries, *pid))?;
+    let all: u64 = processes.iter().map(|(_, it)| it.queries).sum::<u64>() + processes.left_out;
+    let seconds = evidence.window.as_secs_f64().max(1.0);
+    let rate = process.queries as f64 / seconds;
+    let repeats = repeats(process) * 30.0 / seconds;
+    let is_storm = process.queries * 100 > all * LOAD_PERCENT
+        && rate > STORM_PER_SECOND as f64
+        && repeats > STORM_REPEATS as f64
+        && !is_resolver(evidence, pid);
+    is_storm.then_some((pid, process))
+}
+
+/// How often it asked each question. Those beyond the bound count as asked once.
+fn repeats(process: &ProcessTally) -> f64 {
+    let different = process.names.len() as u64 + process.unnamed;
+    process.queries as f64 / different.max(1) as f64
+}
+
+/// Who asks for others makes no storm of its own.
+fn is_resolver(evidence: &Evidence, pid: u32) -> bool {
+    evidence
+        .server_views
+        .iter()
+        .any(|view| view.owner.pid == Some(pid))
+}
+
+fn told(evidence: &Evidence, pid: u32, process: &ProcessTally) -> Vec<String> {
+    let seconds = evidence.window.as_secs_f64().max(1.0);
+    let all: u64 = evidence
+        .tallies
+        .processes
+        .iter()
+        .map(|(_, it)| it.queries)
+        .sum();
+    let mut lines = vec![format!(
+        "{} (pid {pid}) made {} of {} ({}), {:.0} a second, and asked each question {:.0} times.",
+        units::shorten(&process.comm.to_string(), 24),
+        units::count(process.queries),
+        units::counted(all, "query", "queries"),
+        units::percent(process.queries, all),
+        process.queries as f64 / seconds,
+        repeats(process),
+    )];
+    let mut names: HashMap<&str, u64> = HashMap::new();
+    for name in process.names.values() {
+        *names.entry(&name.name).or_default() += name.asked;
+    }
+    let mut ranked: Vec<_> = names.into_iter().collect();
+    ranked.sort_by(|a, b| (b.1, a.0).cmp(&(a.1, b.0)));
+    let shown: Vec<_> = ranked
+        .iter()
+        .take(3)
+        .map(|(name, n)| format!("{} ({} times)", units::shorten(name, 60), units::count(*n)))
+        .collect();
+    if !shown.is_empty() {
+        lines.push(format!("Most of all: {}.", shown.join(", ")));
+    }
+    if process.reverse * 100 > process.queries * 30 {
+        lines.push(format!(
+            "{} were reverse lookups (PTR), as log writers make them.",
+            units::percent(process.reverse, process.queries)
+        ));
+    }
+    lines
+}
+
+fn fix(pid: u32) -> Vec<String> {
+    vec![
+        format!("See what it asks: `kerno watch --pid {pid} --role client`"),
+        "Let it keep its connections open, or cache: nscd, systemd-resolved, NodeLocal DNSCache, or the \
+         cache of its own runtime (Node.js, Python and musl have none)."
+            .to_owned(),
+        "If it retries in a loop, let it wait between its tries.".to_owned(),
+    ]
+}
+
+const CAUSE_TEXT: &str = "The process asks the same questions over and over instead of keeping the \
+                          answers: no cache, a new connection for each request, or a retry loop.";
+
+fn tell(group: &Group<'_>) -> Words {
+    let pid = group.place.pid.unwrap_or_default();
+    let Some(process) = group.evidence.tallies.processes.get(pid) else {
+        return Words::default();
+    };
+    let mut evidence = told(group.evidence, pid, process);
+    let own = group.count(|case| case.attempt.owner.pid == Some(pid));
+    evidence.push(format!(
+        "At {} {} in this time, {} of them of others.",
+        group.server(),
+        group.told(),
+        units::count(group.queries() - own)
+    ));
+    Words {
+        title: format!(
+            "{} (pid {pid}) floods {} with the same questions, and queries suffer",
+            units::shorten(&process.comm.to_string(), 24),
+            group.server()
+        ),
+        cause: CAUSE_TEXT.to_owned(),
+        impact: "The server spends its time on repetitions, and whoever else asks it waits too."
+            .to_owned(),
+        evidence,
+        fix: fix(pid),
+    }
+}
+
+/// The same when nothing suffers: worth knowing.
+pub(super) fn note(evidence: &Evidence, snapshot: &Snapshot) -> Option<Finding> {
+    let (pid, process) = stormer(evidence)?;
+    // With filters it may be somebody whom nobody asked about.
+    snapshot
+        .by_process
+        .iter()
+        .find(|row| row.pid == Some(pid))?;
+    let comm = process.comm.to_string();
+    Some(Finding {
+        rule: CAUSE.rule,
+        severity: Severity::Info,
+        title: format!(
+            "{} (pid {pid}) asks the same questions over and over",
+            units::shorten(&comm, 24)
+        ),
+        cause: CAUSE_TEXT.to_owned(),
+        impact:
+            "Nothing suffers from it at the moment; it is the load that will be missed at the next \
+                 peak."
+                .to_owned(),
+        hit_hardest: None,
+        evidence: told(evidence, pid, process),
+        fix: fix(pid),
+        value: process.queries as f64,
+        threshold: 1.0,
+        unit: "queries",
+        scope: Subject {
+            role: "client",
+            pid: Some(pid),
+            comm: Some(comm),
+            ..Subject::default()
+        },
+        queries: 0,
+    })
+}

@@ -1,0 +1,109 @@
+//! The counts add up, and places stand apart.
+
+use super::*;
+
+#[test]
+fn each_failed_query_has_exactly_one_cause() {
+    let explanation = Case::default()
+        .with(many(40, SERVER, Outcome::Answered))
+        .with(more(7, SERVER, Outcome::Unanswered))
+        .with((100..105).map(|n| refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED)))
+        .with((200..203).map(|n| {
+            let attempt = attempt(n, OTHER, Outcome::Dropped);
+            dropped(attempt, Packet::Query, "NETFILTER_DROP", "nft_do_chain")
+        }))
+        .with((300..302).map(|n| {
+            let attempt = attempt(n, OTHER, Outcome::Dropped);
+            dropped(attempt, Packet::Query, "UDP_CSUM", "udp_rcv")
+        }))
+        .explain();
+    let expected = [
+        ("dns_kernel_drop", 2),
+        ("dns_nobody_listening", 5),
+        ("dns_policy_drop", 3),
+        ("dns_unknown", 7),
+    ];
+    let counts: Vec<_> = explanation.failures_by_cause.into_iter().collect();
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn too_many_to_keep_are_counted_all_the_same() {
+    let all = crate::evidence::CASES_MAX as u64 + 5_000;
+    let explanation = Case::default()
+        .with((0..all).map(|n| {
+            let mut attempt = attempt(n % 400, SERVER, Outcome::Unanswered);
+            attempt.cookie = n;
+            // Of one process it would be a storm.
+            attempt.owner.pid = Some(n as u32 % 40);
+            attempt
+        }))
+        .explain();
+    assert_eq!(explanation.failures_by_cause["dns_unknown"], all);
+    assert_eq!(explanation.findings[0].queries, all);
+}
+
+#[test]
+fn a_late_answer_makes_no_second_case() {
+    let unanswered = attempt(1, SERVER, Outcome::Unanswered);
+    let late = Attempt {
+        outcome: Outcome::Late,
+        end_ns: unanswered.end_ns + 900 * MS,
+        ..answered_with(unanswered.clone(), 0)
+    };
+    let late = Attempt {
+        outcome: Outcome::Late,
+        ..late
+    };
+    let explanation = Case::default().with([unanswered, late]).explain();
+    let counts: Vec<_> = explanation.failures_by_cause.into_iter().collect();
+    assert_eq!(counts, [("dns_client_gave_up", 1)]);
+}
+
+#[test]
+fn two_places_are_two_findings() {
+    let said = Case::default()
+        .with((0..9).map(|n| refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED)))
+        .with((20..24).map(|n| refused(attempt(n, OTHER, Outcome::Refused), libc::ECONNREFUSED)))
+        .explain();
+    let servers: Vec<_> = said
+        .findings
+        .iter()
+        .map(|finding| {
+            (
+                finding.scope.server.map(|it| it.ip.to_string()),
+                finding.queries,
+            )
+        })
+        .collect();
+    assert_eq!(
+        servers,
+        [
+            (Some("10.0.0.10".to_owned()), 9),
+            (Some("10.0.0.11".to_owned()), 4)
+        ]
+    );
+}
+
+#[test]
+fn what_the_filters_leave_out_is_no_finding() {
+    let mut casebook = Casebook::default();
+    for n in 0..9 {
+        casebook.record(&attempt(n, SERVER, Outcome::Unanswered), false);
+    }
+    let evidence = casebook.close(Surroundings::default(), Duration::from_secs(30), Vec::new());
+    let explanation = explain(&evidence, &Collector::new().snapshot());
+    assert_eq!(explanation, Explanation::default());
+}
+
+#[test]
+fn a_healthy_host_has_no_finding() {
+    let explanation = Case::default()
+        .with(many(400, SERVER, Outcome::Answered))
+        .with([answered_with(attempt(450, SERVER, Outcome::Answered), 3)])
+        // One of 400 is the network's daily life; but it is counted.
+        .with(more(1, SERVER, Outcome::Unanswered))
+        .explain();
+    assert_eq!(explanation.findings, []);
+    assert_eq!(explanation.failures_by_cause["dns_unknown"], 1);
+}

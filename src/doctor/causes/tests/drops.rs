@@ -1,0 +1,238 @@
+//! What this kernel discarded, by reason, function and conntrack state.
+
+use super::*;
+use crate::attempt::FailedCall;
+use crate::evidence::surroundings::ConntrackCounters;
+
+/// Five queries that netfilter discarded so.
+fn netfilter(location: &str, conntrack: Conntrack, counters: Option<ConntrackCounters>) -> Case {
+    let mut case = Case::default()
+        .with(many(40, SERVER, Outcome::Answered))
+        .with((100..105).map(|n| {
+            let attempt = attempt(n, SERVER, Outcome::Dropped);
+            let mut attempt = dropped(attempt, Packet::Query, "NETFILTER_DROP", location);
+            if let Some(drop) = attempt.drop.as_mut() {
+                drop.conntrack = Some(conntrack);
+            }
+            attempt
+        }));
+    case.surroundings
+        .conntrack
+        .extend(counters.map(|counters| (NODE, counters)));
+    case
+}
+
+fn counters(drop: u64, insert_failed: u64) -> Option<ConntrackCounters> {
+    Some(ConntrackCounters {
+        drop,
+        insert_failed,
+        ..ConntrackCounters::default()
+    })
+}
+
+/// Table 3.1 of the catalogue: a verdict of nft, the table full, a lost race and
+/// a rule of iptables-legacy all say NETFILTER_DROP.
+#[test]
+fn netfilter_drops_are_told_apart() {
+    let (absent, unconfirmed) = (Conntrack::Absent, Conntrack::Unconfirmed);
+    for (location, conntrack, counters, rule) in [
+        (
+            "nft_do_chain",
+            unconfirmed,
+            counters(0, 0),
+            "dns_policy_drop",
+        ),
+        // Others lost a race or found the table full at the same time.
+        (
+            "nft_do_chain",
+            unconfirmed,
+            counters(9, 9),
+            "dns_policy_drop",
+        ),
+        ("nft_do_chain", absent, counters(9, 0), "dns_policy_drop"),
+        ("nf_hook_slow", absent, counters(5, 0), "dns_conntrack_full"),
+        ("nf_hook_slow", absent, counters(0, 0), "dns_policy_drop"),
+        // All drops were lost races: the table had room.
+        ("nf_hook_slow", absent, counters(5, 5), "dns_policy_drop"),
+        (
+            "nf_hook_slow",
+            unconfirmed,
+            counters(5, 5),
+            "dns_conntrack_race",
+        ),
+        (
+            "nf_hook_slow",
+            unconfirmed,
+            counters(0, 0),
+            "dns_policy_drop",
+        ),
+        ("nf_hook_slow", unconfirmed, None, "dns_policy_drop"),
+    ] {
+        assert_eq!(
+            netfilter(location, conntrack, counters).said(),
+            [(rule, 5)],
+            "{location} {conntrack:?} {counters:?}"
+        );
+    }
+}
+
+#[test]
+fn the_direction_of_a_policy_is_told() {
+    let title = |packet, when_sent| {
+        let explanation = Case::default()
+            .with((0..5).map(|n| {
+                let attempt = attempt(n, SERVER, Outcome::Dropped);
+                let mut attempt = dropped(attempt, packet, "NETFILTER_DROP", "nft_do_chain");
+                if let Some(drop) = attempt.drop.as_mut() {
+                    drop.when_sent = when_sent;
+                }
+                attempt
+            }))
+            .explain();
+        assert_eq!(explanation.findings.len(), 1);
+        let finding = &explanation.findings[0];
+        assert_eq!(finding.rule, "dns_policy_drop");
+        assert_eq!(finding.severity, Severity::Critical, "all of a namespace");
+        finding.title.clone() + " / " + &finding.cause
+    };
+    assert!(title(Packet::Answer, false).contains("discards DNS answers"));
+    assert!(title(Packet::Query, true).contains("EPERM"));
+    assert!(title(Packet::Query, false).contains("FORWARD or INPUT"));
+}
+
+#[test]
+fn reasons_have_their_rules() {
+    for (packet, reason, location, rule) in [
+        (Packet::Query, "IP_INNOROUTES", "ip_error", "dns_no_route"),
+        (
+            Packet::Query,
+            "NEIGH_FAILED",
+            "neigh_invalidate",
+            "dns_no_route",
+        ),
+        (Packet::Query, "NOT_SPECIFIED", "ip_error", "dns_no_route"),
+        (
+            Packet::Answer,
+            "PKT_TOO_BIG",
+            "ip_forward",
+            "dns_answer_too_big",
+        ),
+        (
+            Packet::Query,
+            "BPF_CGROUP_EGRESS",
+            "ip_finish_output",
+            "dns_send_denied",
+        ),
+        (
+            Packet::Answer,
+            "SOCKET_FILTER",
+            "udp_queue_rcv_one_skb",
+            "dns_policy_drop",
+        ),
+        (
+            Packet::Query,
+            "SOCKET_RCVBUFF",
+            "udp_queue_rcv_one_skb",
+            "dns_server_overflow",
+        ),
+        (
+            Packet::Answer,
+            "NO_SOCKET",
+            "__udp4_lib_rcv",
+            "dns_client_gave_up",
+        ),
+        (
+            Packet::Query,
+            "IP_RPFILTER",
+            "ip_rcv_finish_core",
+            "dns_kernel_drop",
+        ),
+        (
+            Packet::Answer,
+            "UDP_CSUM",
+            "__udp4_lib_rcv",
+            "dns_kernel_drop",
+        ),
+        (
+            Packet::Query,
+            "SOMETHING_NEW",
+            "some_function",
+            "dns_kernel_drop",
+        ),
+    ] {
+        let said = Case::default()
+            .with(many(40, SERVER, Outcome::Answered))
+            .with((100..104).map(|n| {
+                dropped(
+                    attempt(n, SERVER, Outcome::Dropped),
+                    packet,
+                    reason,
+                    location,
+                )
+            }))
+            .said();
+        assert_eq!(said, [(rule, 4)], "{reason}");
+    }
+}
+
+#[test]
+fn an_answer_from_elsewhere_is_not_a_late_one() {
+    let said = Case::default()
+        .with((0..4).map(|n| {
+            let attempt = attempt(n, SERVER, Outcome::Dropped);
+            let mut attempt = dropped(attempt, Packet::Answer, "NO_SOCKET", "__udp4_lib_rcv");
+            if let Some(drop) = attempt.drop.as_mut() {
+                drop.source = address(OTHER);
+            }
+            attempt
+        }))
+        .said();
+    assert_eq!(said, [("dns_wrong_source", 4)]);
+}
+
+#[test]
+fn a_reject_rule_is_told_from_a_closed_port() {
+    let cause = |drop: Option<(&str, &str)>| {
+        let explanation = Case::default()
+            .with((0..4).map(|n| {
+                let attempt = refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED);
+                let drop = drop.map(|(reason, location)| {
+                    Box::new(packet_drop(&attempt, Packet::Query, reason, location))
+                });
+                Attempt { drop, ..attempt }
+            }))
+            .explain();
+        assert_eq!(explanation.findings[0].rule, "dns_nobody_listening");
+        explanation.findings[0].title.clone()
+    };
+    assert!(cause(Some(("NETFILTER_DROP", "nft_do_chain"))).contains("firewall rule rejects"));
+    assert!(cause(Some(("NO_SOCKET", "__udp4_lib_rcv"))).contains("Nobody listens"));
+    assert!(cause(None).contains("Nobody listens"));
+}
+
+#[test]
+fn the_forms_of_a_send_that_fails() {
+    let title = |call, errno: Option<i32>, route: Option<bool>| {
+        let mut case = Case::default().with((0..4).map(|n| Attempt {
+            outcome: Outcome::Refused,
+            id: None,
+            reason: errno.map(Reason::Errno),
+            failed_call: Some(call),
+            ..attempt(n, SERVER, Outcome::Refused)
+        }));
+        case.surroundings
+            .routes
+            .extend(route.map(|route| ((POD, address(SERVER).ip()), route)));
+        let explanation = case.explain();
+        assert_eq!(explanation.findings[0].rule, "dns_send_denied");
+        assert_eq!(explanation.findings[0].queries, 4);
+        explanation.findings[0].title.clone()
+    };
+    let (connect, send) = (FailedCall::Connect, FailedCall::Send);
+    assert!(title(connect, Some(libc::EPERM), None).contains("BPF program on the cgroup"));
+    assert!(title(send, Some(libc::EPERM), None).contains("BPF program on the cgroup"));
+    assert!(title(send, Some(libc::ENETUNREACH), None).contains("no route"));
+    assert!(title(connect, None, Some(false)).contains("no route"));
+    assert!(title(connect, None, Some(true)).contains("No socket can be connected"));
+    assert!(title(send, Some(libc::EAGAIN), None).contains("No socket can be connected"));
+}

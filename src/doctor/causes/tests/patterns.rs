@@ -1,0 +1,164 @@
+//! What only the pattern over servers, types, ports and answers shows.
+
+use super::*;
+use crate::evidence::surroundings::Flow;
+
+#[test]
+fn a_dead_server_needs_a_living_one_beside_it() {
+    let dead = |other: Outcome| {
+        Case::default()
+            .with(many(8, SERVER, Outcome::Unanswered))
+            .with(more(8, OTHER, other))
+    };
+    assert_eq!(dead(Outcome::Answered).said(), [("dns_dead_server", 8)]);
+    assert_eq!(
+        dead(Outcome::Unanswered).said(),
+        [("dns_unknown", 8), ("dns_unknown", 8)]
+    );
+    // The living one belongs to another namespace's list.
+    let elsewhere = Case::default()
+        .with(many(8, SERVER, Outcome::Unanswered))
+        .with(more(8, OTHER, Outcome::Answered).map(|mut attempt| {
+            attempt.owner.netns = NODE;
+            attempt
+        }));
+    assert_eq!(elsewhere.said(), [("dns_unknown", 8)]);
+    // It does answer a third of the time.
+    let lossy = Case::default()
+        .with(many(8, SERVER, Outcome::Unanswered))
+        .with((200..204).map(|n| attempt(n, SERVER, Outcome::Answered)))
+        .with(more(8, OTHER, Outcome::Answered));
+    assert_eq!(lossy.said(), [("dns_unknown", 8)]);
+}
+
+/// A and AAAA of one name, asked so many times.
+fn both(times: u64, aaaa: impl Fn(Attempt) -> Attempt + Copy) -> impl Iterator<Item = Attempt> {
+    (0..times).flat_map(move |n| {
+        let mut a = attempt(2 * n, SERVER, Outcome::Answered);
+        a.question = question("api.example.com", TYPE_A);
+        let mut six = attempt(2 * n + 1, SERVER, Outcome::Answered);
+        six.question = question("API.example.com", TYPE_AAAA);
+        [a, aaaa(six)]
+    })
+}
+
+#[test]
+fn aaaa_alone_must_fail_every_time() {
+    let unanswered = |attempt| Attempt {
+        outcome: Outcome::Unanswered,
+        answer: None,
+        ..attempt
+    };
+    let silent = Case::default().with(both(6, unanswered));
+    assert_eq!(silent.said(), [("dns_aaaa_broken", 6)]);
+    let servfail = Case::default().with(both(6, |attempt| answered_with(attempt, 2)));
+    assert_eq!(servfail.said(), [("dns_aaaa_broken", 6)]);
+    // Losses that hit AAAA now and then: another name each, and mostly fine.
+    let random = Case::default()
+        .with((0..6).map(|n| Attempt {
+            question: question(&format!("n{n}.example.com"), TYPE_AAAA),
+            ..attempt(n, SERVER, Outcome::Unanswered)
+        }))
+        .with((100..200).map(|n| Attempt {
+            question: question(&format!("n{n}.example.com"), TYPE_AAAA),
+            ..attempt(n, SERVER, Outcome::Answered)
+        }));
+    assert_eq!(random.said(), [("dns_unknown", 6)]);
+}
+
+/// One source port that fails for three seconds, with others that work.
+fn stale(entry_to: Option<&str>, others: Outcome) -> Case {
+    let mut case = Case::default()
+        .with((0..30).map(|n| {
+            let mut attempt = attempt(n, SERVER, Outcome::Unanswered);
+            attempt.local.set_port(4000);
+            attempt.cookie = 4000;
+            attempt
+        }))
+        .with(more(40, SERVER, others));
+    case.surroundings.flows.kept = entry_to
+        .map(|reply_source| Flow {
+            netns: NODE,
+            transport: Transport::Udp,
+            source: address("10.0.0.5:4000"),
+            destination: address(SERVER),
+            reply_source: address(reply_source),
+            reply_destination: address("10.0.0.5:4000"),
+            assured: true,
+            unreplied: false,
+        })
+        .into_iter()
+        .collect();
+    case
+}
+
+#[test]
+fn a_stale_entry_leads_elsewhere_and_only_its_port_fails() {
+    let gone = Some("10.244.1.9:53");
+    assert_eq!(
+        stale(gone, Outcome::Answered).said(),
+        [("dns_conntrack_stale", 30)]
+    );
+    // No translation: the server itself ignores that port.
+    assert_eq!(stale(None, Outcome::Answered).said(), [("dns_unknown", 30)]);
+    assert_eq!(
+        stale(Some(SERVER), Outcome::Answered).said(),
+        [("dns_unknown", 30)]
+    );
+    // New ports fail too.
+    assert_eq!(
+        stale(gone, Outcome::Unanswered).said(),
+        [("dns_unknown", 70)]
+    );
+}
+
+#[test]
+fn tcp_is_blocked_if_it_was_asked_for_and_never_worked() {
+    let truncated = (0..3).map(|n| {
+        let mut attempt = attempt(n, SERVER, Outcome::Answered);
+        if let Some(answer) = attempt.answer.as_mut() {
+            answer.truncated = true;
+        }
+        attempt
+    });
+    let over_tcp = |n, outcome| Attempt {
+        transport: Transport::Tcp,
+        id: None,
+        answer: None,
+        ..attempt(n, SERVER, outcome)
+    };
+    let silent = (100..103).map(|n| over_tcp(n, Outcome::Unanswered));
+    let reset = (200..202).map(|n| refused(over_tcp(n, Outcome::Refused), libc::ECONNREFUSED));
+    let case = Case::default()
+        .with(truncated.clone())
+        .with(silent.clone())
+        .with(reset);
+    assert_eq!(case.said(), [("dns_tcp_blocked", 5)]);
+    // Nobody was told to use TCP.
+    let unasked = Case::default().with(silent.clone());
+    assert_eq!(unasked.said(), [("dns_unknown", 3)]);
+    // One got through: the server is slow at accepting, TCP is not blocked.
+    let works = Case::default().with(truncated).with(silent).with([Attempt {
+        transport: Transport::Tcp,
+        ..attempt(300, SERVER, Outcome::Answered)
+    }]);
+    assert_eq!(works.said(), [("dns_unknown", 3)]);
+}
+
+#[test]
+fn error_answers_need_a_share() {
+    let errors = |rcode, bad: u64, good: u64| {
+        Case::default()
+            .with(many(good, SERVER, Outcome::Answered))
+            .with(
+                (500..500 + bad)
+                    .map(|n| answered_with(attempt(n, SERVER, Outcome::Answered), rcode)),
+            )
+            .said()
+    };
+    assert_eq!(errors(2, 5, 100), [("dns_servfail", 5)]);
+    assert_eq!(errors(2, 4, 100), []);
+    assert_eq!(errors(2, 5, 495), []);
+    assert_eq!(errors(5, 3, 100), [("dns_refused_rcode", 3)]);
+    assert_eq!(errors(3, 90, 10), []);
+}

@@ -1,0 +1,206 @@
+//! What the server on this host was doing meanwhile.
+
+use super::*;
+use crate::evidence::surroundings::CpuUse;
+use crate::evidence::surroundings::Process;
+use crate::evidence::surroundings::Quota;
+use crate::evidence::surroundings::ServerProcess;
+
+const RESOLVER: u32 = 53;
+const UPSTREAM: &str = "192.0.2.53:53";
+
+fn quota(throttled_periods: u64) -> Quota {
+    Quota {
+        cgroup: std::path::PathBuf::from("/sys/fs/cgroup/cpu/dns").into(),
+        version: crate::evidence::surroundings::Version::V1,
+        quota: Some(Duration::from_millis(20)),
+        period: Duration::from_millis(100),
+        periods: 100,
+        throttled_periods,
+        throttled: Duration::from_secs(5),
+    }
+}
+
+fn server(quota: Option<Quota>, busiest_thread: f64) -> ServerProcess {
+    ServerProcess {
+        process: Process {
+            quota,
+            cpu: Some(CpuUse {
+                process: busiest_thread,
+                busiest_thread: Some(busiest_thread),
+            }),
+            ..Process::default()
+        },
+        socket_drops: None,
+    }
+}
+
+/// Ten queries that found no room at the server, and ten that waited there.
+fn overloaded(server: ServerProcess) -> Case {
+    let lost: Vec<_> = (0..10)
+        .map(|n| {
+            let attempt = attempt(n, SERVER, Outcome::Dropped);
+            dropped(
+                attempt,
+                Packet::Query,
+                "SOCKET_RCVBUFF",
+                "udp_queue_rcv_one_skb",
+            )
+        })
+        .collect();
+    let slow: Vec<_> = (20..30)
+        .map(|n| {
+            let mut attempt = attempt(n, SERVER, Outcome::Answered);
+            attempt.end_ns = attempt.sent_ns + 300 * MS;
+            attempt
+        })
+        .collect();
+    let views: Vec<_> = lost
+        .iter()
+        .map(|it| at_server(it, RESOLVER, Outcome::Dropped, MS))
+        .chain(
+            slow.iter()
+                .map(|it| at_server(it, RESOLVER, Outcome::Answered, 290 * MS)),
+        )
+        .map(|view| Attempt {
+            queued_bytes: 200_000,
+            ..view
+        })
+        .collect();
+    let mut case = Case::default().with(lost).with(slow).with(views);
+    case.surroundings.servers.insert(RESOLVER, server);
+    case
+}
+
+#[test]
+fn the_overflow_is_a_symptom_of_the_cpu_limit() {
+    let throttled = overloaded(server(Some(quota(90)), 0.2));
+    assert_eq!(throttled.said(), [("dns_server_throttled", 20)]);
+    let saturated = overloaded(server(None, 0.99));
+    assert_eq!(saturated.said(), [("dns_server_saturated", 20)]);
+    // A quota that hardly ever runs out explains nothing.
+    let stopped = overloaded(server(Some(quota(3)), 0.1));
+    assert_eq!(stopped.said(), [("dns_server_overflow", 10)]);
+}
+
+/// Clients of a resolver on this host, whose own query ended so.
+fn forwarded(upstream: impl Fn(Attempt) -> Attempt) -> Case {
+    let mut attempts = Vec::new();
+    for n in 0..6 {
+        let mut client = attempt(n, SERVER, Outcome::Unanswered);
+        client.end_ns = client.sent_ns + 5_000 * MS;
+        let mut own = attempt(n, UPSTREAM, Outcome::Unanswered);
+        own.owner.pid = Some(RESOLVER);
+        own.owner.netns = NODE;
+        own.cookie += 5_000;
+        own.id = Some(9_000 + n as u16);
+        shift(&mut own, MS);
+        own.end_ns = own.sent_ns + 4_000 * MS;
+        attempts.push(at_server(
+            &client,
+            RESOLVER,
+            Outcome::Unanswered,
+            5_000 * MS,
+        ));
+        attempts.push(upstream(own));
+        attempts.push(client);
+    }
+    Case::default().with(attempts)
+}
+
+#[test]
+fn a_resolver_that_waits_is_not_the_cause() {
+    assert_eq!(forwarded(|own| own).said(), [("dns_upstream_slow", 12)]);
+}
+
+#[test]
+fn what_hits_the_resolver_itself_is_the_cause_for_its_clients() {
+    let explanation =
+        forwarded(|own| dropped(own, Packet::Query, "NETFILTER_DROP", "nft_do_chain")).explain();
+    assert_eq!(explanation.findings.len(), 1);
+    let finding = &explanation.findings[0];
+    assert_eq!((finding.rule, finding.queries), ("dns_policy_drop", 12));
+    assert!(
+        finding
+            .evidence
+            .iter()
+            .any(|line| line.contains("6 queries to the resolver")),
+        "{:?}",
+        finding.evidence
+    );
+}
+
+#[test]
+fn a_client_that_asks_again_is_no_upstream_of_the_server() {
+    // Client and server share a namespace, and the client asks twice.
+    let mut attempts = Vec::new();
+    for n in 0..6 {
+        let mut first = attempt(n, SERVER, Outcome::Unanswered);
+        first.owner.netns = NODE;
+        first.end_ns = first.sent_ns + 5_000 * MS;
+        let mut second = first.clone();
+        second.cookie += 100;
+        second.id = Some(700 + n as u16);
+        second.sent_ns += 1_000 * MS;
+        attempts.push(at_server(&first, RESOLVER, Outcome::Unanswered, 5_000 * MS));
+        attempts.extend([first, second]);
+    }
+    assert_eq!(Case::default().with(attempts).said(), [("dns_unknown", 12)]);
+}
+
+#[test]
+fn large_answers_that_left_the_server_and_never_came() {
+    let case = |bytes| {
+        let mut attempts = Vec::new();
+        for n in 0..4 {
+            let client = attempt(n, SERVER, Outcome::Unanswered);
+            let mut view = at_server(&client, RESOLVER, Outcome::Answered, MS);
+            if let Some(answer) = view.answer.as_mut() {
+                answer.bytes = bytes;
+            }
+            attempts.extend([view, client]);
+        }
+        Case::default().with(attempts)
+    };
+    assert_eq!(case(1_400).said(), [("dns_answer_too_big", 4)]);
+    assert_eq!(case(400).said(), [("dns_unknown", 4)]);
+}
+
+/// One process asks one question over and over, and the server leaves some of
+/// its and of its neighbours' queries unanswered.
+#[test]
+fn a_storm_hurts_its_neighbours() {
+    let mut attempts = Vec::new();
+    for n in 0..2_000 {
+        let outcome = if n % 10 == 0 {
+            Outcome::Unanswered
+        } else {
+            Outcome::Answered
+        };
+        let mut query = attempt(n, SERVER, outcome);
+        query.question = question("db.example.com", TYPE_A);
+        attempts.push(query);
+    }
+    for n in 0..20 {
+        let mut query = attempt(3_000 + n, SERVER, Outcome::Unanswered);
+        query.owner.pid = Some(7);
+        attempts.push(query);
+    }
+    assert_eq!(Case::default().with(attempts).said(), [("dns_storm", 220)]);
+}
+
+#[test]
+fn a_storm_that_hurts_nobody_is_a_note() {
+    let explanation = Case::default()
+        .with((0..2_000).map(|n| Attempt {
+            question: question("db.example.com", TYPE_A),
+            ..attempt(n, SERVER, Outcome::Answered)
+        }))
+        .explain();
+    let said: Vec<_> = explanation
+        .findings
+        .iter()
+        .map(|finding| (finding.rule, finding.severity))
+        .collect();
+    assert_eq!(said, [("dns_storm", Severity::Info)]);
+}

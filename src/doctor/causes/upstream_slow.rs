@@ -1,0 +1,122 @@
+//! Rule `dns_upstream_slow`: the resolver on this host waits for its own upstream.
+
+use super::Cause;
+use super::group::Group;
+use super::place::Place;
+use super::severity;
+use super::words::Words;
+use crate::evidence::Case;
+use crate::evidence::Evidence;
+use crate::units;
+
+pub(super) const CAUSE: Cause = Cause {
+    rule: "dns_upstream_slow",
+    takes,
+    judge: severity::pattern,
+    tell,
+};
+
+/// The client's query to the resolver, and the resolver's own query upstream:
+/// one trouble, told by the upstream that is asked.
+fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+    // A packet that this host discarded on this leg has a cause of its own.
+    if case.query_dropped().is_some() || case.attempt.failed_call.is_some() {
+        return None;
+    }
+    if let Some(upstream) = case.upstream.and_then(|index| evidence.cases.get(index)) {
+        return Some(Place::at(upstream.server()));
+    }
+    if case.is_upstream {
+        return case.errno().is_none().then(|| Place::at(case.server()));
+    }
+    // A resolver that has found its upstreams dead answers SERVFAIL at once for a
+    // while, without asking.
+    let view = evidence.view_of(case)?;
+    let upstream = evidence.upstream_in_trouble(view.owner.pid?)?;
+    (case.rcode() == Some(2) || case.has_failed()).then(|| Place::at(upstream))
+}
+
+fn tell(group: &Group<'_>) -> Words {
+    let upstream = group
+        .place
+        .server
+        .map_or_else(|| "its upstream".to_owned(), |server| server.to_string());
+    let own = group.count(|case| case.is_upstream);
+    let clients = group.queries() - own;
+    let resolver = group
+        .cases()
+        .find(|case| case.is_upstream)
+        .map(|case| case.attempt.owner);
+    let resolver_name = resolver.map_or("the resolver".to_owned(), |owner| {
+        format!(
+            "{}{}",
+            owner.comm,
+            owner
+                .pid
+                .map(|pid| format!(" (pid {pid})"))
+                .unwrap_or_default()
+        )
+    });
+    let lost = group.count(|case| case.is_upstream && case.has_failed());
+    let slow = own - lost;
+    let mut evidence = Vec::new();
+    if own > 0 {
+        evidence.push(format!(
+            "{resolver_name} asked {upstream}: {} came to nothing, {} slow.",
+            units::counted(lost, "query", "queries"),
+            units::counted(slow, "was", "were"),
+        ));
+    }
+    if clients > 0 {
+        let waits: Vec<u64> = group.views().map(|view| view.took_ns()).collect();
+        let longest = waits.iter().max().copied().unwrap_or_default();
+        evidence.push(format!(
+            "{} of its clients waited for that meanwhile, up to {}.",
+            units::counted(clients, "query", "queries"),
+            units::duration(longest)
+        ));
+    }
+    let tally = group
+        .place
+        .server
+        .map(|server| group.evidence.tallies.server(server))
+        .unwrap_or_default();
+    evidence.push(format!(
+        "Of all {} to {upstream}, {} went unanswered.",
+        units::counted(tally.ended(), "query", "queries"),
+        units::count(tally.failed)
+    ));
+    evidence.push("This host's kernel discarded nothing on that way.".to_owned());
+    evidence.extend(group.examples());
+    let dig = group
+        .place
+        .server
+        .map(|server| {
+            let netns = resolver.map(|owner| owner.netns);
+            group.within(
+                netns,
+                &format!("dig @{} -p {} +tries=1 . SOA", server.ip(), server.port()),
+            )
+        })
+        .unwrap_or_default();
+    Words {
+        title: format!("The resolver on this host waits for its upstream {upstream}"),
+        cause: format!(
+            "{resolver_name} is itself healthy: while its clients wait, it waits for {upstream}, which \
+             answers slowly or not at all."
+        ),
+        impact: "Names that must be asked upstream take seconds or fail with SERVFAIL; what the \
+                 resolver has in its cache, or answers itself, is fast."
+            .to_owned(),
+        evidence,
+        fix: vec![
+            format!("Ask the upstream as the resolver does: `{dig}`"),
+            "Replace that upstream or give the resolver a second one; the load or the CPU of the \
+             resolver need no change."
+                .to_owned(),
+            "Bridge such times from the cache: unbound `serve-expired: yes`, CoreDNS `cache { \
+             serve_stale }`."
+                .to_owned(),
+        ],
+    }
+}

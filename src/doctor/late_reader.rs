@@ -1,0 +1,111 @@
+//! Rule `dns_late_reader`: DNS is innocent, the program read its answer late.
+
+use std::collections::BTreeMap;
+
+use super::finding::Finding;
+use super::finding::Severity;
+use super::finding::Subject;
+use super::thresholds::LATE_READ_NS;
+use super::thresholds::LATE_READS_MIN;
+use super::thresholds::LATE_READS_PERCENT;
+use crate::attempt::SlowRead;
+use crate::evidence::Evidence;
+use crate::units;
+
+/// One finding for each process that lets its answers lie.
+pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
+    let mut by_pid: BTreeMap<u32, Vec<&SlowRead>> = BTreeMap::new();
+    for read in &evidence.slow_reads {
+        if let Some(pid) = read.owner.pid
+            && read.lay_ns >= LATE_READ_NS
+        {
+            by_pid.entry(pid).or_default().push(read);
+        }
+    }
+    by_pid
+        .into_iter()
+        .filter_map(|(pid, reads)| finding(pid, &reads, evidence))
+        .collect()
+}
+
+fn finding(pid: u32, reads: &[&SlowRead], evidence: &Evidence) -> Option<Finding> {
+    let late = reads.len() as u64;
+    let answered = evidence
+        .tallies
+        .processes
+        .get(pid)
+        .map_or(0, |process| process.tally.answered)
+        .max(late);
+    if late < LATE_READS_MIN || late * 100 <= answered * LATE_READS_PERCENT {
+        return None;
+    }
+    let comm = reads.first()?.owner.comm.to_string();
+    let name = format!("{} (pid {pid})", units::shorten(&comm, 24));
+    let mut lay: Vec<u64> = reads.iter().map(|read| read.lay_ns).collect();
+    lay.sort_unstable();
+    let (median, longest) = (lay[lay.len() / 2], lay[lay.len() - 1]);
+    let mut lines = vec![format!(
+        "{} of {} lay in the socket of {name} for more than {} before they were read: half of them {} or \
+         more, the longest {}.",
+        units::count(late),
+        units::counted(answered, "answer", "answers"),
+        units::duration(LATE_READ_NS),
+        units::duration(median),
+        units::duration(longest)
+    )];
+    let quota = evidence
+        .surroundings
+        .clients
+        .get(&pid)
+        .and_then(|client| client.process.quota.as_ref())
+        .filter(|quota| quota.throttled_periods > 0);
+    let throttled = quota.map(|quota| {
+        format!(
+            "Its cgroup {} was stopped by its CPU limit in {} of {}.",
+            quota.cgroup,
+            units::count(quota.throttled_periods),
+            units::counted(quota.periods, "quota period", "quota periods")
+        )
+    });
+    let cause = match throttled {
+        Some(_) => {
+            "The answers were there. The program did not read them, because its CPU limit had stopped it."
+        }
+        None => {
+            "The answers were there. The program did not read them: its event loop was blocked, its \
+             threads were busy (Node.js makes at most two lookups at a time), it was collecting garbage, \
+             or it was stopped."
+        }
+    };
+    lines.extend(throttled);
+    Some(Finding {
+        rule: "dns_late_reader",
+        severity: Severity::Warning,
+        title: format!("DNS is innocent: {name} reads its answers late"),
+        cause: cause.to_owned(),
+        impact: "The program, and whatever measures it from inside, reports slow DNS lookups; changing DNS \
+                 changes nothing."
+            .to_owned(),
+        hit_hardest: Some(format!(
+            "{name}: {}",
+            units::counted(late, "late read", "late reads")
+        )),
+        evidence: lines,
+        fix: vec![
+            format!("See what it does instead: `top -H -p {pid}`, or a profile of its event loop"),
+            "Raise its CPU limit; in Node.js raise UV_THREADPOOL_SIZE or use dns.resolve instead of \
+             dns.lookup."
+                .to_owned(),
+        ],
+        value: median as f64 / 1e6,
+        threshold: LATE_READ_NS as f64 / 1e6,
+        unit: "ms",
+        scope: Subject {
+            role: "client",
+            pid: Some(pid),
+            comm: Some(comm),
+            ..Subject::default()
+        },
+        queries: late,
+    })
+}

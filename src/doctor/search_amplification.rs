@@ -1,0 +1,166 @@
+//! Rule `dns_search_amplification`: search list and ndots multiply queries.
+
+use std::collections::HashSet;
+
+use super::finding::Finding;
+use super::finding::Severity;
+use super::finding::Subject;
+use super::thresholds::WASTED_MIN;
+use super::thresholds::WASTED_OF_ALL_PERCENT;
+use super::thresholds::WASTED_PERCENT;
+use crate::collect::Snapshot;
+use crate::evidence::Evidence;
+use crate::evidence::ProcessTally;
+use crate::evidence::surroundings::ResolvConf;
+use crate::units;
+
+/// Chains that are given as examples.
+const EXAMPLES: usize = 2;
+
+/// One finding for each process that wastes its queries.
+pub(super) fn check(evidence: &Evidence, snapshot: &Snapshot) -> Vec<Finding> {
+    let mut findings: Vec<_> = evidence
+        .tallies
+        .processes
+        .iter()
+        // With filters it may be somebody whom nobody asked about.
+        .filter(|(pid, _)| snapshot.by_process.iter().any(|row| row.pid == Some(*pid)))
+        .filter_map(|(pid, process)| {
+            let conf = evidence
+                .surroundings
+                .clients
+                .get(&pid)?
+                .resolv_conf
+                .as_ref()?;
+            finding(pid, process, conf, snapshot)
+        })
+        .collect();
+    findings.sort_by(|a, b| (b.queries, a.scope.pid).cmp(&(a.queries, b.scope.pid)));
+    findings
+}
+
+/// What the search list cost one process.
+struct Waste {
+    /// Queries with a suffix of the list that came to NXDOMAIN.
+    queries: u64,
+    /// The names that were meant.
+    names: HashSet<String>,
+    examples: Vec<String>,
+}
+
+fn waste(process: &ProcessTally, conf: &ResolvConf) -> Waste {
+    let asked: HashSet<String> = process
+        .names
+        .values()
+        .map(|name| name.name.to_ascii_lowercase())
+        .collect();
+    let mut waste = Waste {
+        queries: 0,
+        names: HashSet::new(),
+        examples: Vec::new(),
+    };
+    for name in process.names.values().filter(|name| name.nxdomain > 0) {
+        let lower = name.name.to_ascii_lowercase();
+        let Some(meant) = meant(&lower, conf, &asked) else {
+            continue;
+        };
+        waste.queries += name.nxdomain;
+        if waste.examples.len() < EXAMPLES && !waste.names.contains(&meant) {
+            waste.examples.push(format!(
+                "{} → NXDOMAIN, for {}",
+                units::shorten(&name.name, 60),
+                units::shorten(&meant, 60)
+            ));
+        }
+        waste.names.insert(meant);
+    }
+    waste
+}
+
+/// The name without the suffix, if the process also asked for it by itself or
+/// with another suffix: then this one was only a try.
+fn meant(name: &str, conf: &ResolvConf, asked: &HashSet<String>) -> Option<String> {
+    let suffixes: Vec<String> = conf
+        .search
+        .iter()
+        .map(|suffix| suffix.trim_matches('.').to_ascii_lowercase())
+        .filter(|suffix| !suffix.is_empty())
+        .collect();
+    let (base, used) = suffixes.iter().find_map(|suffix| {
+        let base = name.strip_suffix(suffix.as_str())?.strip_suffix('.')?;
+        Some((base, suffix))
+    })?;
+    let elsewhere = asked.contains(base)
+        || suffixes
+            .iter()
+            .any(|suffix| suffix != used && asked.contains(&format!("{base}.{suffix}")));
+    elsewhere.then(|| base.to_owned())
+}
+
+fn finding(
+    pid: u32,
+    process: &ProcessTally,
+    conf: &ResolvConf,
+    snapshot: &Snapshot,
+) -> Option<Finding> {
+    let waste = waste(process, conf);
+    if waste.queries < WASTED_MIN || waste.queries * 100 < process.queries * WASTED_PERCENT {
+        return None;
+    }
+    let all = snapshot.client.queries();
+    let severity = if waste.queries * 100 > all * WASTED_OF_ALL_PERCENT {
+        Severity::Warning
+    } else {
+        Severity::Info
+    };
+    let comm = process.comm.to_string();
+    let name = format!("{} (pid {pid})", units::shorten(&comm, 24));
+    let mut lines = vec![
+        format!(
+            "{} of {} of {name} ({}) only tried a search domain and came to NXDOMAIN.",
+            units::count(waste.queries),
+            units::counted(process.queries, "query", "queries"),
+            units::percent(waste.queries, process.queries)
+        ),
+        format!(
+            "Its resolv.conf has {} and ndots {}.",
+            units::counted(conf.search.len() as u64, "search domain", "search domains"),
+            conf.ndots
+        ),
+    ];
+    lines.extend(waste.examples.iter().map(|example| format!("{example}.")));
+    Some(Finding {
+        rule: "dns_search_amplification",
+        severity,
+        title: format!("The search list multiplies the queries of {name}"),
+        cause: format!(
+            "A name with fewer than {} dots is first tried with each search domain, for A and AAAA each, \
+             before it is asked as it is. Only the last try is of use.",
+            conf.ndots
+        ),
+        impact: "Each lookup of an outside name takes several rounds to the server, which bears several \
+                 times the load; where queries get lost, each round can be the one that waits 5 s."
+            .to_owned(),
+        hit_hardest: Some(format!(
+            "{name}: {}",
+            units::counted(waste.queries, "wasted query", "wasted queries")
+        )),
+        evidence: lines,
+        fix: vec![
+            "Write outside names with a final dot in the program's settings: `api.example.com.`".to_owned(),
+            "Or lower ndots for it: in Kubernetes `dnsConfig: {options: [{name: ndots, value: \"2\"}]}`"
+                .to_owned(),
+            format!("Its list: `grep -E 'search|ndots' /proc/{pid}/root/etc/resolv.conf`"),
+        ],
+        value: (units::ratio(waste.queries, process.queries) * 1e5).round() / 1e3,
+        threshold: WASTED_PERCENT as f64,
+        unit: "percent",
+        scope: Subject {
+            role: "client",
+            pid: Some(pid),
+            comm: Some(comm),
+            ..Subject::default()
+        },
+        queries: waste.queries,
+    })
+}

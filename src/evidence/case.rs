@@ -1,0 +1,132 @@
+//! One query that went wrong, with all that is known about it.
+
+use std::net::SocketAddr;
+
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::Packet;
+use crate::attempt::PacketDrop;
+use crate::attempt::Reason;
+use crate::attempt::Transport;
+use crate::doctor::thresholds::LATENCY_WARNING_NS;
+
+/// RFC 1035 section 4.1.1 and RFC 6895 section 2.3.
+const SERVFAIL: u16 = 2;
+const REFUSED: u16 = 5;
+
+/// In which way it went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trouble {
+    /// It has no usable end: it counts as failed.
+    Failed,
+    /// It was answered SERVFAIL or REFUSED.
+    ErrorAnswer,
+    /// It was answered, but slower than the warning threshold.
+    Slow,
+}
+
+impl Trouble {
+    /// What is wrong with a client's attempt, if anything is.
+    pub fn of(attempt: &Attempt) -> Option<Self> {
+        if attempt.outcome.is_failure() {
+            return Some(Self::Failed);
+        }
+        if attempt.outcome != Outcome::Answered {
+            return None;
+        }
+        match attempt.answer {
+            Some(answer) if matches!(answer.rcode, SERVFAIL | REFUSED) => Some(Self::ErrorAnswer),
+            _ if attempt.elapsed().as_nanos() > u128::from(LATENCY_WARNING_NS) => Some(Self::Slow),
+            _ => None,
+        }
+    }
+}
+
+/// A client's attempt that went wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// In which way it went wrong.
+    pub trouble: Trouble,
+    /// How many attempts it stands for: 1, or more if there were too many to
+    /// keep each and the others were like it.
+    pub weight: u64,
+    /// Whether it passed the filters. One that did not is evidence only.
+    pub reported: bool,
+    /// The same exchange as the server on this host saw it: an index into
+    /// [`super::Evidence::server_views`].
+    pub server_view: Option<usize>,
+    /// What the server was waiting for meanwhile: the case of its own query, an
+    /// index into [`super::Evidence::cases`].
+    pub upstream: Option<usize>,
+    /// Whether it is itself what a server on this host was waiting for.
+    pub is_upstream: bool,
+}
+
+impl Case {
+    pub(super) fn new(attempt: Attempt, trouble: Trouble, reported: bool) -> Self {
+        Self {
+            attempt,
+            trouble,
+            weight: 1,
+            reported,
+            server_view: None,
+            upstream: None,
+            is_upstream: false,
+        }
+    }
+
+    /// The server that was asked.
+    pub fn server(&self) -> SocketAddr {
+        self.attempt.peer
+    }
+
+    /// Whether it counts as failed.
+    pub fn has_failed(&self) -> bool {
+        self.trouble == Trouble::Failed
+    }
+
+    /// The packet of it that this kernel discarded.
+    pub fn drop(&self) -> Option<&PacketDrop> {
+        self.attempt.drop.as_deref()
+    }
+
+    /// The same, if it is what ended the attempt, with its reason.
+    pub fn dropped(&self) -> Option<(&PacketDrop, &str)> {
+        if self.attempt.outcome != Outcome::Dropped {
+            return None;
+        }
+        self.drop().map(|drop| (drop, &*drop.reason))
+    }
+
+    /// The same, if it is the query or the opening of its connection.
+    pub fn query_dropped(&self) -> Option<(&PacketDrop, &str)> {
+        self.dropped()
+            .filter(|(drop, _)| drop.packet != Packet::Answer)
+    }
+
+    /// The same, if it is the answer.
+    pub fn answer_dropped(&self) -> Option<(&PacketDrop, &str)> {
+        self.dropped()
+            .filter(|(drop, _)| drop.packet == Packet::Answer)
+    }
+
+    /// The error that ended it, if it was refused with one.
+    pub fn errno(&self) -> Option<i32> {
+        match self.attempt.reason {
+            Some(Reason::Errno(errno)) => Some(errno),
+            _ => None,
+        }
+    }
+
+    /// The response code of an error answer.
+    pub fn rcode(&self) -> Option<u16> {
+        self.attempt.answer.map(|answer| answer.rcode)
+    }
+
+    /// Whether it went, or was to go, over TCP.
+    pub fn is_tcp(&self) -> bool {
+        self.attempt.transport == Transport::Tcp
+    }
+}

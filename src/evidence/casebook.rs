@@ -1,0 +1,337 @@
+//! Collects the cases while the doctor watches, in bounded memory.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use super::case::Case;
+use super::case::Trouble;
+use super::fingerprint;
+use super::fingerprint::Fingerprint;
+use super::server_view::Index;
+use super::server_view::ServerView;
+use super::server_view::ServerViews;
+use super::surroundings::Surroundings;
+use super::tallies::BothFamilies;
+use super::tallies::Tallies;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::Reason;
+use crate::attempt::Role;
+use crate::attempt::SlowRead;
+use crate::attempt::Transport;
+
+/// Cases that are kept one by one, about 400 bytes each: 6 MB. Further ones are
+/// counted with one that is like them.
+pub const CASES_MAX: usize = 16_384;
+/// Cases unlike all others that still find room beyond that.
+const UNLIKE_MAX: usize = 1_024;
+/// Slow reads that are kept, about 80 bytes each.
+const READS_MAX: usize = 8_192;
+/// Answers that may still be read late; a read tells its socket and its id only.
+const ANSWERED_MAX: usize = 8_192;
+
+/// What makes two cases alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Likeness {
+    pid: Option<u32>,
+    netns: u32,
+    server: SocketAddr,
+    outcome: Outcome,
+    transport: Transport,
+    reason: Option<Reason>,
+    rcode: Option<u16>,
+    rtype: Option<u16>,
+    reported: bool,
+}
+
+impl Likeness {
+    fn of(attempt: &Attempt, question: Option<Fingerprint>, reported: bool) -> Self {
+        Self {
+            pid: attempt.owner.pid,
+            netns: attempt.owner.netns,
+            server: attempt.peer,
+            outcome: attempt.outcome,
+            transport: attempt.transport,
+            reason: attempt.reason.clone(),
+            rcode: attempt.answer.map(|answer| answer.rcode),
+            rtype: question.map(|question| question.rtype),
+            reported,
+        }
+    }
+}
+
+/// Takes attempts as they end.
+#[derive(Clone, Debug, Default)]
+pub struct Casebook {
+    cases: Vec<Case>,
+    /// Where a case is that stands for those like it; made when room is short.
+    alike: HashMap<Likeness, usize>,
+    /// Unanswered ones, for the answer that comes late: socket, id, sent when.
+    waiting: HashMap<(u64, u16, u64), usize>,
+    views: ServerViews,
+    tallies: Tallies,
+    /// The latest answers: socket, id, and whether their attempt is reported.
+    answered: VecDeque<(u64, u16, bool)>,
+    slow_reads: Vec<SlowRead>,
+    slow_reads_left_out: u64,
+    /// Failed attempts beyond every bound, by whether they are reported.
+    uncased: u64,
+}
+
+/// Everything that is known when the window is over. Plain data.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// What went wrong, of the client role, in the order of its end.
+    pub cases: Vec<Case>,
+    /// The latest exchanges of the server role.
+    pub server_views: Vec<ServerView>,
+    /// How all client attempts ended.
+    pub tallies: Tallies,
+    /// Answers that lay unread, of those that passed the filters.
+    pub slow_reads: Vec<SlowRead>,
+    /// Failed attempts of which nothing but the number was kept.
+    pub uncased: u64,
+    /// What the host's own counters say.
+    pub surroundings: Surroundings,
+    /// How long was watched.
+    pub window: Duration,
+    /// The network namespace of this program itself.
+    pub own_netns: Option<u32>,
+    /// What could not be seen here and what it would have told, as sentences.
+    pub unseen: Vec<String>,
+}
+
+impl Casebook {
+    /// Takes an attempt of either role; `reported` says whether it passed the
+    /// filters. Cheap for one that went well.
+    pub fn record(&mut self, attempt: &Attempt, reported: bool) {
+        if attempt.role == Role::Server {
+            self.views.add(attempt);
+            return;
+        }
+        let question = fingerprint::of(&attempt.question);
+        self.tallies.record(attempt, question);
+        if let (Outcome::Answered, Some(id)) = (attempt.outcome, attempt.id) {
+            if self.answered.len() == ANSWERED_MAX {
+                self.answered.pop_front();
+            }
+            self.answered.push_back((attempt.cookie, id, reported));
+        }
+        if let Some(trouble) = Trouble::of(attempt) {
+            self.add(attempt, trouble, question, reported);
+        }
+    }
+
+    /// Takes an answer that lay unread, if its attempt passed the filters.
+    pub fn record_slow_read(&mut self, read: &SlowRead) {
+        let answer = self
+            .answered
+            .iter()
+            .rfind(|(cookie, id, _)| (*cookie, *id) == (read.cookie, read.id));
+        match answer {
+            Some((_, _, false)) => {}
+            Some(_) if self.slow_reads.len() < READS_MAX => self.slow_reads.push(*read),
+            _ => self.slow_reads_left_out += 1,
+        }
+    }
+
+    fn add(
+        &mut self,
+        attempt: &Attempt,
+        trouble: Trouble,
+        question: Option<Fingerprint>,
+        reported: bool,
+    ) {
+        let key = attempt.id.map(|id| (attempt.cookie, id, attempt.sent_ns));
+        if attempt.outcome == Outcome::Late {
+            // It was a case already, and is no second one.
+            let place = key.and_then(|key| self.waiting.remove(&key));
+            if let Some(case) = place.and_then(|place| self.cases.get_mut(place)) {
+                case.attempt = attempt.clone();
+            }
+            return;
+        }
+        if self.cases.len() >= CASES_MAX {
+            self.add_alike(attempt, trouble, question, reported);
+            return;
+        }
+        if attempt.outcome == Outcome::Unanswered
+            && let Some(key) = key
+        {
+            self.waiting.insert(key, self.cases.len());
+        }
+        self.cases
+            .push(Case::new(attempt.clone(), trouble, reported));
+    }
+
+    fn add_alike(
+        &mut self,
+        attempt: &Attempt,
+        trouble: Trouble,
+        question: Option<Fingerprint>,
+        reported: bool,
+    ) {
+        if self.alike.is_empty() {
+            for (place, case) in self.cases.iter().enumerate() {
+                let question = fingerprint::of(&case.attempt.question);
+                let likeness = Likeness::of(&case.attempt, question, case.reported);
+                self.alike.insert(likeness, place);
+            }
+        }
+        let likeness = Likeness::of(attempt, question, reported);
+        let place = self.alike.get(&likeness).copied();
+        if let Some(case) = place.and_then(|place| self.cases.get_mut(place)) {
+            case.weight += 1;
+        } else if self.cases.len() < CASES_MAX + UNLIKE_MAX {
+            self.alike.insert(likeness, self.cases.len());
+            self.cases
+                .push(Case::new(attempt.clone(), trouble, reported));
+        } else if reported && trouble == Trouble::Failed {
+            self.uncased += 1;
+        }
+    }
+
+    /// Puts together what belongs together. `unseen` has what this kernel does
+    /// not tell.
+    pub fn close(
+        self,
+        surroundings: Surroundings,
+        window: Duration,
+        unseen: Vec<String>,
+    ) -> Evidence {
+        let (server_views, forgotten) = self.views.into_views();
+        if forgotten > 0 {
+            log::info!("{forgotten} exchanges of servers on this host were too many to keep");
+        }
+        if self.slow_reads_left_out > 0 {
+            log::info!(
+                "{} slow reads were too many to keep",
+                self.slow_reads_left_out
+            );
+        }
+        let mut evidence = Evidence {
+            cases: self.cases,
+            server_views,
+            tallies: self.tallies,
+            slow_reads: self.slow_reads,
+            uncased: self.uncased,
+            surroundings,
+            window,
+            own_netns: own_netns(),
+            unseen,
+        };
+        evidence.join();
+        evidence
+    }
+}
+
+impl Evidence {
+    /// Joins the cases with the servers' views, and those with what the server
+    /// itself asked meanwhile.
+    fn join(&mut self) {
+        let index = Index::new(&self.server_views);
+        for case in &mut self.cases {
+            case.server_view = index.view_of(&self.server_views, &case.attempt);
+        }
+        // A resolver's own queries, by namespace and question.
+        let mut asked: HashMap<(u32, Fingerprint), Vec<usize>> = HashMap::new();
+        for (place, case) in self.cases.iter().enumerate() {
+            if let Some(question) = fingerprint::of(&case.attempt.question) {
+                asked
+                    .entry((case.attempt.owner.netns, question))
+                    .or_default()
+                    .push(place);
+            }
+        }
+        for place in 0..self.cases.len() {
+            let upstream = self.upstream_of(place, &asked);
+            self.cases[place].upstream = upstream;
+            if let Some(upstream) = upstream {
+                self.cases[upstream].is_upstream = true;
+            }
+        }
+        self.mark_other_upstreams();
+    }
+
+    /// The query that the server sent for the same question while it worked on
+    /// this one, if that went wrong too. It may have begun for another client.
+    fn upstream_of(
+        &self,
+        place: usize,
+        asked: &HashMap<(u32, Fingerprint), Vec<usize>>,
+    ) -> Option<usize> {
+        let view = self.server_views.get(self.cases[place].server_view?)?;
+        let candidates = asked.get(&(view.owner.netns, view.question?))?;
+        candidates.iter().copied().find(|&other| {
+            let attempt = &self.cases[other].attempt;
+            other != place
+                && attempt.peer != view.local
+                && attempt.sent_ns < view.ended_ns
+                && attempt.end_ns > view.arrived_ns
+                && (view.owner.pid.is_none() || view.owner.pid == attempt.owner.pid)
+        })
+    }
+
+    /// A resolver asks for more than what it was asked (other names on the way
+    /// to the answer, and again after the client has gone): all that it asks the
+    /// same server in vain is the same trouble.
+    fn mark_other_upstreams(&mut self) {
+        let known: HashSet<_> = self
+            .cases
+            .iter()
+            .filter(|case| case.is_upstream)
+            .map(|case| (case.attempt.owner.pid, case.attempt.peer))
+            .collect();
+        for case in &mut self.cases {
+            case.is_upstream |= known.contains(&(case.attempt.owner.pid, case.attempt.peer));
+        }
+    }
+
+    /// How the server on this host saw the exchange.
+    pub fn view_of(&self, case: &Case) -> Option<&ServerView> {
+        self.server_views.get(case.server_view?)
+    }
+
+    /// How both address types of the case's name fared, for all who asked.
+    pub fn both_families(&self, case: &Case) -> Option<BothFamilies> {
+        self.tallies
+            .both_families(fingerprint::of(&case.attempt.question)?)
+    }
+
+    /// The upstream that this resolver asked in vain so often that it may have
+    /// given up asking.
+    pub fn upstream_in_trouble(&self, resolver: u32) -> Option<SocketAddr> {
+        let case = self
+            .cases
+            .iter()
+            .find(|case| case.is_upstream && case.attempt.owner.pid == Some(resolver))?;
+        let tally = self.tallies.server(case.server());
+        (tally.failed * 2 >= tally.ended()).then(|| case.server())
+    }
+
+    /// A living process in a network namespace, to enter it by.
+    pub fn inhabitant(&self, netns: u32) -> Option<u32> {
+        let servers = self.surroundings.servers.iter();
+        let clients = self.surroundings.clients.iter();
+        servers
+            .map(|(pid, server)| (pid, &server.process))
+            .chain(clients.map(|(pid, client)| (pid, &client.process)))
+            .find(|(_, process)| !process.ended && process.netns == Some(netns))
+            .map(|(pid, _)| *pid)
+    }
+
+    /// Whether the asker's own namespace is known to have no route to the server.
+    pub fn has_no_route(&self, case: &Case) -> bool {
+        let key = (case.attempt.owner.netns, case.server().ip());
+        self.surroundings.routes.get(&key) == Some(&false)
+    }
+}
+
+fn own_netns() -> Option<u32> {
+    let inode = std::fs::metadata("/proc/self/ns/net").ok()?.ino();
+    u32::try_from(inode).ok()
+}

@@ -1,0 +1,78 @@
+//! The identity of a question, without making a string of it.
+
+use std::hash::BuildHasher as _;
+use std::hash::Hasher as _;
+use std::hash::RandomState;
+use std::sync::OnceLock;
+
+use crate::attempt::RawQuestion;
+
+/// Longest name in octets, with the root label: RFC 1035 section 2.3.4.
+const NAME_MAX: usize = 255;
+
+/// A question's name, whatever its case, and its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Fingerprint {
+    pub(super) name: u64,
+    pub(super) rtype: u16,
+}
+
+/// `None` if the octets hold no whole question. Servers may change the case of
+/// a name, and so may clients on purpose: RFC 4343, draft-vixie-dnsext-dns0x20.
+pub(super) fn of(question: &RawQuestion) -> Option<Fingerprint> {
+    // Keyed at random: whoever chooses names must not choose collisions.
+    static STATE: OnceLock<RandomState> = OnceLock::new();
+    let octets = question.as_bytes();
+    let mut hasher = STATE.get_or_init(RandomState::new).build_hasher();
+    let mut at = 0;
+    loop {
+        let len = usize::from(*octets.get(at)?);
+        // The upper bits mark a compression pointer, which has nothing to point
+        // to here: RFC 1035 section 4.1.4.
+        if len > 63 || at + len + 1 > NAME_MAX {
+            return None;
+        }
+        let label = octets.get(at..=at + len)?;
+        for octet in label {
+            hasher.write_u8(octet.to_ascii_lowercase());
+        }
+        at += len + 1;
+        if len == 0 {
+            break;
+        }
+    }
+    let rtype = octets.get(at..at + 2)?;
+    Some(Fingerprint {
+        name: hasher.finish(),
+        rtype: u16::from_be_bytes([rtype[0], rtype[1]]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(name: &[u8], rtype: u8) -> RawQuestion {
+        RawQuestion::new(&[name, &[0, rtype, 0, 1]].concat())
+    }
+
+    #[test]
+    fn case_does_not_matter_and_type_stands_apart() {
+        let a = of(&question(b"\x03WwW\x02de\0", 1)).unwrap();
+        let b = of(&question(b"\x03www\x02DE\0", 28)).unwrap();
+        assert_eq!(a.name, b.name);
+        assert_eq!((a.rtype, b.rtype), (1, 28));
+        // The same letters in other labels are another name.
+        let c = of(&question(b"\x02ww\x03wde\0", 1)).unwrap();
+        assert_ne!(a.name, c.name);
+    }
+
+    #[test]
+    fn what_is_cut_or_points_elsewhere_has_none() {
+        for octets in [&b""[..], b"\x03ww", b"\xc0\x0c\0\x01\0\x01", b"\0", b"\0\0"] {
+            assert_eq!(of(&RawQuestion::new(octets)), None, "{octets:?}");
+        }
+        let long = [&b"\x3f"[..], &[b'x'; 63]].concat().repeat(5);
+        assert_eq!(of(&question(&[&long[..], b"\0"].concat(), 1)), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! What each process asked for: how much, how often the same, how often in vain.
+
+use std::collections::HashMap;
+
+use super::fingerprint::Fingerprint;
+use super::tallies::Tally;
+use crate::attempt::Attempt;
+use crate::attempt::Comm;
+use crate::attempt::Outcome;
+
+/// Processes that are told apart.
+const PROCESSES_MAX: usize = 512;
+/// Questions of one process that are told apart. About 120 bytes each.
+const NAMES_MAX: usize = 512;
+/// … and of all processes together.
+const ALL_NAMES_MAX: usize = 32_768;
+
+/// RFC 1035 section 4.1.1.
+const NXDOMAIN: u16 = 3;
+/// IANA: resource record types.
+const TYPE_PTR: u16 = 12;
+
+/// One process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProcessTally {
+    /// Its name.
+    pub comm: Comm,
+    /// Inode number of its network namespace.
+    pub netns: u32,
+    /// How its attempts ended.
+    pub tally: Tally,
+    /// Attempts, whatever their end.
+    pub queries: u64,
+    /// Of those, for reverse lookups (PTR).
+    pub reverse: u64,
+    /// Different questions (name and type), as far as they are told apart.
+    pub names: HashMap<(u64, u16), NameTally>,
+    /// Attempts whose question is not in `names`.
+    pub unnamed: u64,
+}
+
+/// One question of one process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NameTally {
+    /// The name in presentation form.
+    pub name: String,
+    /// How often it was asked.
+    pub asked: u64,
+    /// How often the answer was NXDOMAIN.
+    pub nxdomain: u64,
+}
+
+/// The processes that asked most, bounded.
+#[derive(Clone, Debug, Default)]
+pub struct Processes {
+    processes: HashMap<u32, ProcessTally>,
+    names: usize,
+    /// Attempts of processes that found no room.
+    pub left_out: u64,
+}
+
+impl Processes {
+    pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
+        let Some(pid) = attempt.owner.pid else {
+            return;
+        };
+        if self.processes.len() == PROCESSES_MAX && !self.processes.contains_key(&pid) {
+            self.make_room();
+        }
+        let process = self.processes.entry(pid).or_default();
+        process.comm = attempt.owner.comm;
+        process.netns = attempt.owner.netns;
+        process.queries += 1;
+        process.tally.record(attempt);
+        let Some(question) = question else {
+            process.unnamed += 1;
+            return;
+        };
+        if question.rtype == TYPE_PTR {
+            process.reverse += 1;
+        }
+        let key = (question.name, question.rtype);
+        let has_room = process.names.len() < NAMES_MAX && self.names < ALL_NAMES_MAX;
+        let name = match process.names.get_mut(&key) {
+            Some(name) => name,
+            None if has_room => {
+                self.names += 1;
+                let text = attempt.question.parse().map(|question| question.name);
+                process.names.entry(key).or_insert_with(|| NameTally {
+                    name: text.unwrap_or_default(),
+                    ..NameTally::default()
+                })
+            }
+            None => {
+                process.unnamed += 1;
+                return;
+            }
+        };
+        name.asked += 1;
+        if attempt.outcome == Outcome::Answered
+            && attempt
+                .answer
+                .is_some_and(|answer| answer.rcode == NXDOMAIN)
+        {
+            name.nxdomain += 1;
+        }
+    }
+
+    /// The quietest quarter goes: a crowd of short-lived processes must not keep
+    /// a busy one out.
+    fn make_room(&mut self) {
+        let mut quietest: Vec<_> = self
+            .processes
+            .iter()
+            .map(|(&pid, process)| (process.queries, pid))
+            .collect();
+        quietest.sort_unstable();
+        for (queries, pid) in quietest.into_iter().take(PROCESSES_MAX / 4) {
+            if let Some(process) = self.processes.remove(&pid) {
+                self.names -= process.names.len();
+                self.left_out += queries;
+            }
+        }
+    }
+
+    /// Every process that is told apart, with its thread-group id.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &ProcessTally)> {
+        self.processes.iter().map(|(&pid, process)| (pid, process))
+    }
+
+    /// One process.
+    pub fn get(&self, pid: u32) -> Option<&ProcessTally> {
+        self.processes.get(&pid)
+    }
+}

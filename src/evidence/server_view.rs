@@ -1,0 +1,150 @@
+//! Exchanges as a server on this host saw them.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use super::fingerprint;
+use super::fingerprint::Fingerprint;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::Owner;
+
+/// The latest that are kept, about 150 bytes each: 2.4 MB.
+const VIEWS_MAX: usize = 16_384;
+/// A query that crosses this host arrives within microseconds; one that waits
+/// for a neighbour's address or in a shaper's queue takes up to some seconds.
+const ON_THE_WAY_NS: u64 = 5_000_000_000;
+
+/// One exchange at a server's socket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerView {
+    /// When the query arrived, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub arrived_ns: u64,
+    /// When it was answered or given up on.
+    pub ended_ns: u64,
+    /// How it ended there.
+    pub outcome: Outcome,
+    /// The response code, if it was answered.
+    pub rcode: Option<u16>,
+    /// Size of the answer's DNS message in bytes; 0 without an answer.
+    pub answer_bytes: u16,
+    /// What lay in the socket's receive buffer before it, in bytes of kernel memory.
+    pub queued_bytes: u32,
+    /// The server; its pid is known if it has answered.
+    pub owner: Owner,
+    /// Cookie of the server's socket.
+    pub cookie: u64,
+    /// The server's address.
+    pub local: SocketAddr,
+    /// The client's address as the server saw it.
+    pub peer: SocketAddr,
+    pub(super) id: u16,
+    pub(super) question: Option<Fingerprint>,
+}
+
+impl ServerView {
+    /// From the query's arrival to its end there, in nanoseconds.
+    pub fn took_ns(&self) -> u64 {
+        self.ended_ns.saturating_sub(self.arrived_ns)
+    }
+
+    /// Whether the server sent an answer.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.outcome, Outcome::Answered | Outcome::Late)
+    }
+}
+
+/// The latest exchanges, bounded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ServerViews {
+    views: VecDeque<ServerView>,
+    forgotten: u64,
+}
+
+impl ServerViews {
+    pub(super) fn add(&mut self, attempt: &Attempt) {
+        let Some(id) = attempt.id else {
+            return;
+        };
+        if self.views.len() == VIEWS_MAX {
+            self.views.pop_front();
+            self.forgotten += 1;
+        }
+        self.views.push_back(ServerView {
+            arrived_ns: attempt.sent_ns,
+            ended_ns: attempt.end_ns,
+            outcome: attempt.outcome,
+            rcode: attempt.answer.map(|answer| answer.rcode),
+            answer_bytes: attempt.answer.map_or(0, |answer| answer.bytes),
+            queued_bytes: attempt.queued_bytes,
+            owner: attempt.owner,
+            cookie: attempt.cookie,
+            local: attempt.local,
+            peer: attempt.peer,
+            id,
+            question: fingerprint::of(&attempt.question),
+        });
+    }
+
+    /// Those of a server that never answered get the owner of another exchange
+    /// at the same socket, if one is known.
+    pub(super) fn into_views(self) -> (Vec<ServerView>, u64) {
+        let mut owners = HashMap::new();
+        for view in &self.views {
+            if view.owner.pid.is_some() {
+                owners.insert(view.cookie, view.owner);
+            }
+        }
+        let mut views = Vec::from(self.views);
+        for view in &mut views {
+            if view.owner.pid.is_none()
+                && let Some(owner) = owners.get(&view.cookie)
+            {
+                view.owner = *owner;
+            }
+        }
+        (views, self.forgotten)
+    }
+}
+
+/// Finds the exchange that belongs to a client's attempt.
+pub(super) struct Index {
+    by_query: HashMap<(u16, Fingerprint), Vec<usize>>,
+}
+
+impl Index {
+    pub(super) fn new(views: &[ServerView]) -> Self {
+        let mut by_query: HashMap<_, Vec<usize>> = HashMap::new();
+        for (place, view) in views.iter().enumerate() {
+            if let Some(question) = view.question {
+                by_query.entry((view.id, question)).or_default().push(place);
+            }
+        }
+        Self { by_query }
+    }
+
+    /// The first arrival after the query was sent. Translation may change both
+    /// addresses, but neither id nor question. One port is preferred to another.
+    pub(super) fn view_of(&self, views: &[ServerView], attempt: &Attempt) -> Option<usize> {
+        let key = (attempt.id?, fingerprint::of(&attempt.question)?);
+        let candidates = self.by_query.get(&key)?;
+        candidates
+            .iter()
+            .copied()
+            .filter(|&place| {
+                views.get(place).is_some_and(|view| {
+                    view.arrived_ns >= attempt.sent_ns
+                        && view.arrived_ns - attempt.sent_ns <= ON_THE_WAY_NS
+                })
+            })
+            .min_by_key(|&place| {
+                let view = &views[place];
+                (
+                    view.peer.port() != attempt.local.port(),
+                    !view.is_answered(),
+                    view.arrived_ns,
+                )
+            })
+    }
+}

@@ -1,0 +1,249 @@
+//! What was read at the start and at first sight, until it is compared with the
+//! end.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::ClientProcess;
+use super::Flows;
+use super::ServerProcess;
+use super::Surroundings;
+use super::cgroups::Hierarchies;
+use super::conntrack;
+use super::flows::Collection;
+use super::flows::Wanted;
+use super::look::sockets;
+use super::missing::Missing;
+use super::netns;
+use super::netns::Census;
+use super::netns::Way;
+use super::softnet;
+use super::subject::Client;
+use super::subject::Groups;
+use super::subject::Server;
+use super::subject::Subject;
+use super::udp;
+use super::udp_sockets;
+
+/// How long tables of connection tracking entries are read at the end.
+const FLOWS_TIME: Duration = Duration::from_secs(2);
+
+/// All processes are gone through again for a namespace at most this often.
+const CENSUS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// First readings.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pub(super) hierarchies: Hierarchies,
+    pub(super) servers: BTreeMap<u32, Server>,
+    pub(super) clients: BTreeMap<u32, Client>,
+    pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
+    namespaces: BTreeMap<u32, Namespace>,
+    groups: Groups,
+    softnet_dropped: Option<u64>,
+    missing: Missing,
+    census: Option<Instant>,
+    ways: BTreeMap<u32, Way>,
+}
+
+/// The first reading of a namespace's counters.
+#[derive(Debug)]
+struct Namespace {
+    way: Way,
+    late: bool,
+    counters: Counters,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    conntrack: Option<conntrack::Reading>,
+    udp: Option<udp::Reading>,
+}
+
+impl Counters {
+    fn read(net: &Path) -> Self {
+        Self {
+            conntrack: conntrack::read(net).ok(),
+            udp: udp::read(net).ok(),
+        }
+    }
+}
+
+impl Book {
+    /// Reads what counts from now on.
+    pub(super) fn open() -> Self {
+        let census = Census::take();
+        let mut book = Self {
+            hierarchies: Hierarchies::find(),
+            softnet_dropped: softnet::dropped(),
+            census: Some(Instant::now()),
+            ..Self::default()
+        };
+        book.missing.processes = census.unreadable;
+        book.missing.namespaces_left_out = census.left_out;
+        for (netns, way) in &census.ways {
+            book.add_namespace(*netns, way.clone(), false);
+        }
+        book.ways = census.ways;
+        book
+    }
+
+    /// Those whose counters were read.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = u32> {
+        self.namespaces.keys().copied()
+    }
+
+    /// How to look into a namespace, best through the process that has a socket
+    /// in it.
+    pub(super) fn way(&mut self, netns: u32, pid: Option<u32>) -> Option<Way> {
+        let through = pid.and_then(|pid| Way::through(pid, netns));
+        if through.is_some() {
+            return through;
+        }
+        let fresh = self.census.is_some_and(|it| it.elapsed() < CENSUS_INTERVAL);
+        if !fresh && !self.ways.contains_key(&netns) {
+            self.ways = Census::take().ways;
+            self.census = Some(Instant::now());
+        }
+        self.ways.get(&netns).cloned()
+    }
+
+    /// A namespace that an attempt was in, or where a packet was dropped.
+    pub(super) fn meet_namespace(&mut self, netns: u32, way: Option<Way>) {
+        match way {
+            _ if self.namespaces.contains_key(&netns) => {}
+            Some(way) => self.add_namespace(netns, way, true),
+            None => self.missing.namespaces += 1,
+        }
+    }
+
+    fn add_namespace(&mut self, netns: u32, way: Way, late: bool) {
+        let Some(counters) = way.visit(netns, Counters::read) else {
+            self.missing.namespaces += 1;
+            return;
+        };
+        self.namespaces.insert(
+            netns,
+            Namespace {
+                way,
+                late,
+                counters,
+            },
+        );
+    }
+
+    /// A process was looked at: its control groups count from now on.
+    pub(super) fn met(&mut self, subject: &Subject) {
+        match subject.groups() {
+            Some(folder) => self.groups.meet(folder),
+            None => self.missing.cgroups += 1,
+        }
+    }
+
+    /// Reads everything once more and tells what grew.
+    pub(super) fn close(mut self, wanted: &Wanted, stuck: bool) -> Surroundings {
+        self.missing.stuck = stuck;
+        let softnet_dropped = self
+            .softnet_dropped
+            .zip(softnet::dropped())
+            .map(|(first, last)| last.saturating_sub(first));
+        self.missing.softnet = softnet_dropped.is_none();
+        let conntrack_max = conntrack::max();
+        let mut surroundings = Surroundings {
+            conntrack_max,
+            softnet_dropped,
+            servers: self.close_servers(wanted),
+            clients: self.close_clients(),
+            routes: std::mem::take(&mut self.routes),
+            ..Surroundings::default()
+        };
+        self.close_namespaces(&mut surroundings, wanted);
+        surroundings.missing = self.missing.sentences();
+        surroundings
+    }
+
+    fn close_servers(&mut self, wanted: &Wanted) -> BTreeMap<u32, ServerProcess> {
+        let servers = std::mem::take(&mut self.servers).into_iter();
+        let closed = servers.map(|(pid, server)| {
+            let last = sockets(pid, server.netns, Some(&wanted.ports));
+            let process = server.subject.close(&mut self.groups);
+            // The sockets of one that has ended are gone, and so is their count.
+            self.missing.sockets += usize::from(last.is_none() && !process.ended);
+            let socket_drops = server
+                .drops
+                .zip(last.filter(|_| !process.ended))
+                .map(|(first, last)| udp_sockets::growth(&first, &last));
+            let server = ServerProcess {
+                process,
+                socket_drops,
+            };
+            (pid, server)
+        });
+        closed.collect()
+    }
+
+    fn close_clients(&mut self) -> BTreeMap<u32, ClientProcess> {
+        let clients = std::mem::take(&mut self.clients).into_iter();
+        let closed = clients.map(|(pid, client)| {
+            let client = ClientProcess {
+                process: client.subject.close(&mut self.groups),
+                resolv_conf: client.resolv_conf,
+                library: client.library,
+            };
+            (pid, client)
+        });
+        closed.collect()
+    }
+
+    fn close_namespaces(&mut self, surroundings: &mut Surroundings, wanted: &Wanted) {
+        let mut census = Census::take();
+        let mut tables = Vec::new();
+        for (netns, first) in std::mem::take(&mut self.namespaces) {
+            let way = census.ways.remove(&netns).unwrap_or(first.way);
+            let Some(last) = way.visit(netns, Counters::read) else {
+                self.missing.namespaces += 1;
+                continue;
+            };
+            match first.counters.conntrack.zip(last.conntrack) {
+                Some((first_look, last_look)) => {
+                    let grown = last_look.since(&first_look, first.late);
+                    surroundings.conntrack.insert(netns, grown);
+                }
+                // Where connection tracking is not in use, nothing is missing.
+                None => {
+                    self.missing.conntrack += usize::from(surroundings.conntrack_max.is_some());
+                }
+            }
+            match first.counters.udp.zip(last.udp) {
+                Some((first_look, last_look)) => {
+                    let grown = last_look.since(&first_look, first.late);
+                    surroundings.udp.insert(netns, grown);
+                }
+                None => self.missing.udp += 1,
+            }
+            if last.conntrack.is_none_or(|table| table.entries > 0) {
+                tables.push((netns, way));
+            }
+        }
+        if surroundings.conntrack_max.is_some() {
+            surroundings.flows = self.flows(tables, wanted);
+        }
+    }
+
+    /// First the tables of namespaces where attempts failed, then this one's, in
+    /// which translation for containers is done, then the others.
+    fn flows(&mut self, mut tables: Vec<(u32, Way)>, wanted: &Wanted) -> Flows {
+        let deadline = Instant::now() + FLOWS_TIME;
+        let own = netns::of(std::process::id());
+        tables.sort_by_key(|(netns, _)| (!wanted.namespaces.contains(netns), own != Some(*netns)));
+        let mut flows = Collection::default();
+        for (netns, way) in tables {
+            let read = way.visit(netns, |net| flows.read(net, netns, wanted, deadline));
+            self.missing.flows += usize::from(read == Some(false));
+        }
+        flows.finish()
+    }
+}

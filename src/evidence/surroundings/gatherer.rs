@@ -1,0 +1,217 @@
+//! Gathering while the doctor watches, without holding it up.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::Sender;
+use crossbeam_channel::bounded;
+use nix::errno::Errno;
+
+use super::Surroundings;
+use super::book::Book;
+use super::flows::Wanted;
+use super::look::Newcomer;
+use super::look::look_at;
+use super::netns;
+use super::pace::Pace;
+use crate::attempt::Attempt;
+use crate::attempt::Comm;
+use crate::attempt::Reason;
+use crate::attempt::Role;
+
+/// Client processes that are looked at. A process keeps 1 to 2 KiB.
+const CLIENTS_MAX: usize = 512;
+
+/// Of these, so many may be processes without a failed attempt.
+const UNHARMED_CLIENTS_MAX: usize = CLIENTS_MAX / 2;
+
+/// Server processes that are looked at.
+const SERVERS_MAX: usize = 64;
+
+/// Pairs of namespace and peer for which a route is looked up.
+const ROUTES_MAX: usize = 256;
+
+/// Failed attempts whose connection tracking entries are looked for first.
+const FAILED_MAX: usize = 4096;
+
+/// DNS ports; the monitor has eight at most.
+const PORTS_MAX: usize = 64;
+
+/// New processes in a second: a look takes some 0.2 ms (see the test
+/// `what_a_look_costs`), so 200 take 4 % of a core.
+const NEWCOMERS_PER_SECOND: u32 = 200;
+
+/// How long the end waits for a file that does not answer: some file systems of
+/// containers (FUSE, NFS) may never do.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Gathers while the doctor watches.
+///
+/// Files are read by a thread of its own: they may be slow, and those of a
+/// container may even hang.
+#[derive(Debug)]
+pub struct Gatherer {
+    book: Arc<Mutex<Book>>,
+    /// Whom the thread is to look at; it ends when this does.
+    newcomers: Sender<Newcomer>,
+    /// Disconnected when the thread has ended.
+    done: Receiver<()>,
+    pace: Pace,
+    /// Who has been looked at, with the name at that time: another name may be
+    /// another process with the same number.
+    clients: HashMap<u32, Comm>,
+    servers: HashMap<u32, Comm>,
+    namespaces: HashSet<u32>,
+    routes: HashSet<(u32, IpAddr)>,
+    wanted: Wanted,
+    not_looked_at: u64,
+}
+
+impl Gatherer {
+    /// Reads what counts from now on: conntrack and UDP counters of every network
+    /// namespace of the host, softnet.
+    pub fn start() -> Self {
+        let book = Book::open();
+        let namespaces = book.namespaces().collect();
+        let book = Arc::new(Mutex::new(book));
+        // A second's worth; who finds no room is not looked at.
+        let (newcomers, to_look_at) = bounded(NEWCOMERS_PER_SECOND as usize);
+        let (ended, done) = bounded(0);
+        let shared = Arc::clone(&book);
+        let spawned = thread::Builder::new()
+            .name("kerno-surroundings".to_owned())
+            .spawn(move || {
+                let _ended: Sender<()> = ended;
+                for newcomer in to_look_at {
+                    look_at(&shared, newcomer);
+                }
+            });
+        if let Err(error) = spawned {
+            log::warn!("processes are not looked at: no thread for it ({error})");
+        }
+        Self {
+            book,
+            newcomers,
+            done,
+            pace: Pace::new(NEWCOMERS_PER_SECOND, Instant::now()),
+            clients: HashMap::new(),
+            servers: HashMap::new(),
+            namespaces,
+            routes: HashSet::new(),
+            wanted: Wanted {
+                ports: [53].into(),
+                ..Wanted::default()
+            },
+            not_looked_at: 0,
+        }
+    }
+
+    /// Looks at whose attempt this is; cheap for those already known (one hash
+    /// lookup each for process and namespace), bounded in number.
+    pub fn meet(&mut self, attempt: &Attempt) {
+        let port = attempt.server().port();
+        if !self.wanted.ports.contains(&port) && self.wanted.ports.len() < PORTS_MAX {
+            self.wanted.ports.insert(port);
+        }
+        let owner = &attempt.owner;
+        self.meet_namespace(owner.netns, owner.pid);
+        if let Some(drop) = &attempt.drop {
+            self.meet_namespace(drop.netns, None);
+        }
+        if attempt.outcome.is_failure() && attempt.role == Role::Client {
+            if self.wanted.failed.len() < FAILED_MAX {
+                self.wanted.failed.insert((attempt.local, attempt.peer));
+                self.wanted.namespaces.insert(owner.netns);
+            }
+            self.meet_route(attempt);
+        }
+        if let Some(pid) = owner.pid {
+            self.meet_process(pid, attempt);
+        }
+    }
+
+    fn meet_process(&mut self, pid: u32, attempt: &Attempt) {
+        let comm = attempt.owner.comm;
+        let (known, max) = match attempt.role {
+            Role::Server => (&mut self.servers, SERVERS_MAX),
+            Role::Client if attempt.outcome.is_failure() => (&mut self.clients, CLIENTS_MAX),
+            Role::Client => (&mut self.clients, UNHARMED_CLIENTS_MAX),
+        };
+        let as_before = known.get(&pid);
+        if as_before == Some(&comm) {
+            return;
+        }
+        let room = as_before.is_some() || known.len() < max;
+        let newcomer = Newcomer::Process {
+            role: attempt.role,
+            pid,
+            netns: attempt.owner.netns,
+        };
+        let looked_at =
+            room && self.pace.allows(Instant::now()) && self.newcomers.try_send(newcomer).is_ok();
+        match looked_at {
+            true => drop(known.insert(pid, comm)),
+            false => self.not_looked_at += 1,
+        }
+    }
+
+    fn meet_namespace(&mut self, netns: u32, pid: Option<u32>) {
+        let unknown = netns != 0 && !self.namespaces.contains(&netns);
+        if unknown
+            && self.namespaces.len() < netns::MAX
+            && self.pace.allows(Instant::now())
+            && self
+                .newcomers
+                .try_send(Newcomer::Namespace { netns, pid })
+                .is_ok()
+        {
+            self.namespaces.insert(netns);
+        }
+    }
+
+    /// For what failed before there was a packet, or because of one that came
+    /// back with "unreachable".
+    fn meet_route(&mut self, attempt: &Attempt) {
+        let unreachable = matches!(
+            attempt.reason.as_ref(),
+            Some(Reason::Errno(errno))
+                if [Errno::ENETUNREACH as i32, Errno::EHOSTUNREACH as i32].contains(errno)
+        );
+        let netns = attempt.owner.netns;
+        let route = (netns, attempt.peer.ip());
+        if (unreachable || attempt.failed_call.is_some())
+            && netns != 0
+            && self.routes.len() < ROUTES_MAX
+            && !self.routes.contains(&route)
+        {
+            let newcomer = Newcomer::Route {
+                netns,
+                pid: attempt.owner.pid,
+                ip: attempt.peer.ip(),
+            };
+            if self.newcomers.try_send(newcomer).is_ok() {
+                self.routes.insert(route);
+            }
+        }
+    }
+
+    /// Reads everything once more.
+    pub fn finish(self) -> Surroundings {
+        drop(self.newcomers);
+        let stuck = self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+        // A panic elsewhere leaves nothing half written in there.
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut surroundings = std::mem::take(&mut *book).close(&self.wanted, stuck);
+        surroundings.not_looked_at = self.not_looked_at;
+        surroundings
+    }
+}

@@ -1,0 +1,160 @@
+//! A process between the first look at it and the end of the watch.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::CLibrary;
+use super::Process;
+use super::Quota;
+use super::ResolvConf;
+use super::Version;
+use super::cgroup_cpu;
+use super::cgroup_memory;
+use super::cgroups::Folder;
+use super::cgroups::Hierarchies;
+use super::cgroups::Places;
+use super::netns;
+use super::process;
+use super::udp_sockets::Drops;
+
+/// Control groups whose first reading is kept; processes of a container share
+/// theirs, and all share the ones above.
+const GROUPS_MAX: usize = 8192;
+
+/// The process's own control group and the one above it.
+const OOM_LEVELS: usize = 2;
+
+/// What a process was when it was first looked at.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) pid: u32,
+    /// With the pid, who it is: numbers are used again.
+    started: u64,
+    since: Instant,
+    netns: Option<u32>,
+    places: Places,
+    cpu: Option<process::Reading>,
+    with_threads: bool,
+    oom_kills: Vec<(PathBuf, Version, u64)>,
+}
+
+/// A server: its sockets besides.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) subject: Subject,
+    /// The namespace of its sockets.
+    pub(super) netns: u32,
+    pub(super) drops: Option<Drops>,
+}
+
+/// A client: its resolver besides.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) subject: Subject,
+    pub(super) resolv_conf: Option<ResolvConf>,
+    pub(super) library: Option<CLibrary>,
+}
+
+impl Subject {
+    /// `None` if it is gone already.
+    pub(super) fn meet(pid: u32, hierarchies: &Hierarchies, with_threads: bool) -> Option<Self> {
+        let started = process::stat(pid).ok()?.started;
+        let places = hierarchies.places(pid).unwrap_or_default();
+        let oom_kills = oom_folders(places.memory.as_ref())
+            .filter_map(|(path, version)| {
+                let kills = cgroup_memory::oom_kills(&path, version)?;
+                Some((path, version, kills))
+            })
+            .collect();
+        Some(Self {
+            pid,
+            started,
+            since: Instant::now(),
+            netns: netns::of(pid),
+            cpu: process::Reading::take(pid, with_threads),
+            with_threads,
+            places,
+            oom_kills,
+        })
+    }
+
+    /// Where its CPU time counts.
+    pub(super) fn groups(&self) -> Option<&Folder> {
+        self.places.cpu.as_ref()
+    }
+
+    /// The second look.
+    pub(super) fn close(self, groups: &mut Groups) -> Process {
+        let observed = self.since.elapsed();
+        let ended = process::stat(self.pid).map(|stat| stat.started).ok() != Some(self.started);
+        let cpu = self.cpu.filter(|_| !ended).and_then(|first| {
+            process::Reading::take(self.pid, self.with_threads)?.since(&first, observed)
+        });
+        let oom_kills = self.oom_kills.iter().find_map(|(path, version, first)| {
+            let last = cgroup_memory::oom_kills(path, *version)?;
+            Some(last.saturating_sub(*first))
+        });
+        Process {
+            ended,
+            observed,
+            netns: self.netns,
+            cpu,
+            quota: self
+                .places
+                .cpu
+                .as_ref()
+                .and_then(|folder| groups.quota(folder)),
+            cgroup: self.places.path,
+            oom_kills,
+        }
+    }
+}
+
+fn oom_folders(memory: Option<&Folder>) -> impl Iterator<Item = (PathBuf, Version)> {
+    memory.into_iter().flat_map(|folder| {
+        let version = folder.version;
+        folder
+            .and_above()
+            .take(OOM_LEVELS)
+            .map(move |path| (path.to_owned(), version))
+    })
+}
+
+/// First and last readings of control groups with CPU figures, each read once
+/// for all processes in and below them.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    first: HashMap<PathBuf, Option<cgroup_cpu::Reading>>,
+    last: HashMap<PathBuf, Option<cgroup_cpu::Reading>>,
+}
+
+impl Groups {
+    /// Reads those that were not met before.
+    pub(super) fn meet(&mut self, folder: &Folder) {
+        for path in folder.and_above() {
+            if self.first.len() < GROUPS_MAX && !self.first.contains_key(path) {
+                let reading = cgroup_cpu::Reading::take(path, folder.version);
+                self.first.insert(path.to_owned(), reading);
+            }
+        }
+    }
+
+    /// Of all quotas that a process there lives under, the one that ran out most
+    /// often, else the tightest.
+    fn quota(&mut self, folder: &Folder) -> Option<Quota> {
+        let quotas = folder.and_above().filter_map(|path| {
+            let first = (*self.first.get(path)?)?;
+            let last = *self
+                .last
+                .entry(path.to_owned())
+                .or_insert_with(|| cgroup_cpu::Reading::take(path, folder.version));
+            last?.since(&first, path, folder.version)
+        });
+        let cores = |quota: &Quota| quota.cores().unwrap_or(f64::INFINITY);
+        quotas.max_by(|a, b| {
+            let more_often = a.throttled_periods.cmp(&b.throttled_periods);
+            more_often.then(cores(b).total_cmp(&cores(a)))
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! The fault lab of `kerno chaos`: that it counts what the wire sees, and that
+//! nothing is left of it, however it ends.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::linux::fs::MetadataExt as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::cgroup;
+use crate::place::Place;
+use crate::process::Finished;
+use crate::process::Process;
+use crate::process::finish;
+use crate::process::poll;
+
+/// Runs a scenario to its end.
+fn run(scenario: &str, duration: &str) -> Finished {
+    let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
+    command.args(["chaos", "--induce", scenario, "--duration", duration]);
+    finish(command.args(["--output", "json"]))
+}
+
+fn report(finished: &Finished) -> Value {
+    assert!(finished.succeeded, "{}", finished.output);
+    serde_json::from_str(&finished.output).expect("JSON and nothing else")
+}
+
+/// A lab that runs until it is told to end.
+struct Running {
+    process: Process,
+    groups: Vec<PathBuf>,
+    namespaces: BTreeSet<u64>,
+}
+
+impl Running {
+    fn start(scenario: &str) -> Self {
+        let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
+        command.args(["chaos", "--induce", scenario, "--duration", "10m"]);
+        command.args(["--output", "json"]).stdout(Stdio::piped());
+        let process = Process::start(&mut command);
+        let prefix = format!("kerno-lab-{}-", process.pid());
+        // A server and two clients, in pods of their own.
+        let (groups, pids) = poll("the parts of the lab", || {
+            let groups = groups(&prefix);
+            let pids: Vec<u64> = groups.iter().flat_map(|group| members(group)).collect();
+            (pids.len() == 3).then_some((groups, pids))
+        });
+        assert_eq!(groups.len(), 3);
+        let host = namespace_of(&PathBuf::from("/proc/self"));
+        let namespaces = pids
+            .iter()
+            .map(|pid| namespace_of(&PathBuf::from(format!("/proc/{pid}"))))
+            .collect::<Option<BTreeSet<u64>>>()
+            .expect("the parts run");
+        assert_eq!(namespaces.len(), 3);
+        assert!(!namespaces.contains(&host.expect("a namespace")));
+        Self {
+            process,
+            groups,
+            namespaces,
+        }
+    }
+
+    /// Waits until there is no trace of it.
+    fn await_nothing_left(&self) {
+        poll("the lab's control groups to go", || {
+            (!self.groups.iter().any(|group| group.exists())).then_some(())
+        });
+        poll("the lab's processes to go", || {
+            let processes = fs::read_dir("/proc").expect("/proc");
+            let mut paths = processes.map(|entry| entry.expect("an entry").path());
+            let inside = |path: PathBuf| {
+                namespace_of(&path).is_some_and(|netns| self.namespaces.contains(&netns))
+            };
+            (!paths.any(inside)).then_some(())
+        });
+    }
+}
+
+fn groups(prefix: &str) -> Vec<PathBuf> {
+    let folders = fs::read_dir(cgroup::mount_point()).expect("cgroup v2");
+    let paths = folders.map(|entry| entry.expect("an entry").path());
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().expect("a name");
+        name.to_string_lossy().starts_with(prefix)
+    };
+    paths.filter(ours).collect()
+}
+
+fn members(group: &Path) -> Vec<u64> {
+    // It may be gone already.
+    let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+fn namespace_of(process: &Path) -> Option<u64> {
+    let namespace = fs::metadata(process.join("ns/net")).ok()?;
+    Some(namespace.st_ino())
+}
+
+#[test]
+fn root_what_chaos_counts_is_what_the_wire_saw() {
+    for (scenario, counter) in [("nft-drop", "denied"), ("dead-server", "world")] {
+        let report = report(&run(scenario, "3s"));
+        assert_eq!(report["wire"][counter], report["broken"], "{report:#}");
+        assert!(report["broken"].as_u64() >= Some(20), "{report:#}");
+        assert!(report["healthy"].as_u64() >= Some(20), "{report:#}");
+        assert_eq!(report["healthy_failed"], 0, "{report:#}");
+        assert_eq!(report["left"], Value::Array(Vec::new()), "{report:#}");
+        // The server was asked what was answered, and nothing else.
+        let served = &report["servers"][0]["counts"];
+        assert_eq!(served["received"], report["healthy"], "{report:#}");
+        assert_eq!(served["answered"], report["healthy"], "{report:#}");
+    }
+}
+
+#[test]
+fn root_a_killed_lab_leaves_nothing() {
+    let mut lab = Running::start("nft-drop");
+    lab.process.signal(Signal::SIGKILL);
+    lab.process.ended();
+    lab.await_nothing_left();
+}
+
+#[test]
+fn root_a_lab_told_to_stop_says_what_it_did_and_leaves_nothing() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut lab = Running::start("nft-drop");
+        lab.process.signal(signal);
+        let stdout = lab.process.child.stdout.take().expect("piped");
+        let report: Value = serde_json::from_reader(stdout).expect("JSON");
+        assert_eq!(report["scenario"], "nft-drop");
+        assert_eq!(report["left"], Value::Array(Vec::new()), "{report:#}");
+        assert!(lab.process.ended().success());
+        lab.await_nothing_left();
+    }
+}
