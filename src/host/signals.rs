@@ -76,12 +76,13 @@ pub(super) fn signals() -> Vec<Signal> {
         },
         Signal {
             name: DISCARDS,
-            shows: "queries that arrive where nobody listens",
+            shows: "packets that this kernel discards, and why",
             missing: unless(
                 btf.and_then(|btf| arguments(btf, DISCARDS)) >= Some(3)
                     && has("skb_drop_reason", "SKB_DROP_REASON_NO_SOCKET"),
-                "this kernel gives no drop reasons (they came with Linux 5.17): queries to a port \
-                 where nobody listens show as unanswered when the client's socket is not connected",
+                "this kernel does not say why it discards packets (drop reasons came with Linux \
+                 5.17): queries that a firewall, a full buffer or a missing route discards show as \
+                 unanswered, and those that a firewall discards as they are sent do not show at all",
             ),
         },
         Signal {

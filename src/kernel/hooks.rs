@@ -45,7 +45,7 @@ pub(super) const HOOKS: [Hook; 11] = [
     Hook::cgroup("dns_sendmsg4", &[DENIALS, FAILED_SENDS]),
     Hook::cgroup("dns_sendmsg6", &[DENIALS, FAILED_SENDS]),
     Hook::trace("dns_socket_error", &[SOCKET_ERRORS]),
-    Hook::trace("dns_no_socket", &[DISCARDS]),
+    Hook::trace("dns_packet_drop", &[DISCARDS]),
     Hook::cgroup("dns_ingress", &[PACKETS]),
     Hook::cgroup("dns_egress", &[PACKETS]),
 ];

@@ -170,13 +170,15 @@ fn root_a_connect_without_a_free_port_is_told() {
     let site = Site::new();
     let mut watch = site.watch(&[]);
     let range = "/proc/sys/net/ipv4/ip_local_port_range";
-    let taken = site.client.namespace.enter(|| {
-        std::fs::write(range, "40000 40001").expect("a range of the namespace's own");
+    // The namespace's own.
+    let set_range = |ports| std::fs::write(range, ports).expect("a range of ports");
+    let _taken = site.client.namespace.enter(|| {
+        set_range("40000 40001");
         [0; 2].map(|_| UdpSocket::bind("0.0.0.0:0").expect("a port"))
     });
     let client = calls(&site, SERVER_V4, "udp connect");
     assert_eq!(client.output, "EAGAIN\n");
-    drop(taken);
+    site.client.namespace.enter(|| set_range("40000 50000"));
     let records = site.records(&mut watch);
     assert_eq!(told(&site, &client, SERVER_V4, &records), ["udp connect ?"]);
 }
