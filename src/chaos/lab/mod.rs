@@ -106,6 +106,7 @@ pub fn run(scenario: &Scenario, recipe: &Recipe, options: &Options, stop: &Stop)
     let zone = zone.unwrap_or_else(|| format!("{}.lab.test", scenario.name));
     let mut lab = Lab::new(&zone)?;
     (recipe.make)(&mut lab)?;
+    lab.await_cables()?;
     let begin = Instant::now();
     let counts = run_clients(&mut lab.clients, &zone, options.duration, stop)?;
     let seconds = begin.elapsed().as_secs_f64();
