@@ -36,10 +36,28 @@ enum dns_kind {
 	DNS_RESENT = 2,          /* attempts that were resent before an answer came */
 	DNS_STRAY = 3,           /* an answer to nothing in flight: late, or not ours */
 	DNS_SOCKET_ERROR = 4,    /* a socket that asks DNS got an error (ICMP, RST) */
-	DNS_NO_SOCKET = 5,       /* a query arrived where nobody listens */
-	DNS_CONNECT_REFUSED = 6, /* a TCP connection for a query was refused */
-	DNS_CALL_FAILED = 7,      /* connect() or send() failed, so there was no query */
-	DNS_READ_LATE = 8,        /* an answer had lain in its client's socket */
+	DNS_CONNECT_REFUSED = 5, /* a TCP connection for a query was refused */
+	DNS_CALL_FAILED = 6,     /* connect() or send() failed, so there was no query */
+	DNS_READ_LATE = 7,       /* an answer had lain in its client's socket */
+};
+
+/* What conntrack knows of a discarded packet (struct dns_drop). */
+enum dns_conntrack {
+	DNS_CONNTRACK_UNKNOWN = 0,     /* this kernel does not tell */
+	DNS_CONNTRACK_ABSENT = 1,      /* no entry: untracked, or no room in the table */
+	DNS_CONNTRACK_UNCONFIRMED = 2, /* an entry that is not yet in the table */
+	DNS_CONNTRACK_CONFIRMED = 3,
+};
+
+/* Where a discarded packet was: bits of dns_drop.standing. */
+enum dns_standing {
+	DNS_DROP_SENT = 1,     /* still in its sender's stack, whose socket is told */
+	DNS_DROP_RECEIVED = 2, /* the socket told is the one that it was for */
+	DNS_DROP_UNFRAMED = 4, /* without a link header: not yet, or no longer */
+	DNS_DROP_AGAIN = 8,    /* TCP sends this segment again, in a timer's context */
+	DNS_DROP_ARMED = 16,   /* queries count */
+	DNS_DROP_REPLY = 32,   /* conntrack: against the direction of its first packet */
+	DNS_DROP_TO_DNS = 64,  /* its destination is a DNS port */
 };
 
 /* Indices of dns_counters. */
@@ -148,6 +166,40 @@ struct dns_full_record {
 	struct dns_send sends[DNS_SERVERS_MAX];
 };
 
+/* A packet with a DNS port that the kernel discarded. What its socket and conntrack
+ * add is zero where they are not known. Told from records by its size.
+ */
+struct dns_drop {
+	__u64 at_ns;
+	__u64 location; /* address of the code that discarded it */
+	__u64 cookie;   /* of its socket; 0 also if nobody has asked for it yet */
+	struct dns_owner owner; /* the sender, if it was just sending; netns always */
+	__u8 source_ip[16];
+	__u8 destination_ip[16];
+	__u8 socket_peer_ip[16]; /* of a connected socket */
+	__u8 asking_ip[16];      /* conntrack: the first packet's source */
+	__u8 asked_ip[16];       /* and its destination, before any translation */
+	__u8 reply_ip[16];       /* conntrack: where the answers come from */
+	__u16 source_port;
+	__u16 destination_port;
+	__u16 socket_port;
+	__u16 socket_peer_port;
+	__u16 asking_port;
+	__u16 asked_port;
+	__u32 reason; /* enum skb_drop_reason of the running kernel */
+	__u16 id;     /* UDP only, with all that follows of the message */
+	__u16 flags;
+	__u16 answers;
+	__u16 message_bytes;
+	__u16 question_len; /* octets of question[] that are filled */
+	__u8 transport;
+	__u8 tcp_flags;
+	__u8 conntrack; /* enum dns_conntrack */
+	__u8 standing;  /* enum dns_standing */
+	__u8 pad[2];
+	__u8 question[DNS_QUESTION_SHORT];
+};
+
 /* A packet with a DNS port, and the message in it that is being looked at. */
 struct dns_packet {
 	__u64 now;
@@ -208,6 +260,18 @@ struct dns_unread_answer {
 	__u16 pad[3];
 };
 
+/* The last connect() or unconnected send to a DNS port, in its socket's slot. */
+struct dns_call {
+	__u64 cookie; /* 0: none, or the slot is just being filled */
+	__u64 at_ns;
+	struct dns_owner owner; /* of a connect() only; who sends is known when it fails */
+	__u8 peer_ip[16];
+	__u16 peer_port;
+	__u8 transport;
+	__u8 call;    /* DNS_CALL_CONNECT, DNS_CALL_SEND, or denied */
+	__u32 txhash; /* the socket's sk_txhash when it was called */
+};
+
 /* Read-only once loaded. */
 struct dns_config {
 	__u16 ports[DNS_PORTS_MAX];
@@ -224,10 +288,12 @@ _Static_assert(sizeof(struct dns_query) == 456, "dns_query");
 _Static_assert(sizeof(struct dns_record) == 136, "dns_record");
 _Static_assert(sizeof(struct dns_short_record) == 200, "dns_short_record");
 _Static_assert(sizeof(struct dns_full_record) == 544, "dns_full_record");
+_Static_assert(sizeof(struct dns_drop) == 248, "dns_drop");
 _Static_assert(sizeof(struct dns_packet) == 80, "dns_packet");
 _Static_assert(sizeof(struct dns_stream) == 104, "dns_stream");
 _Static_assert(sizeof(struct dns_connection) == 296, "dns_connection");
 _Static_assert(sizeof(struct dns_unread_answer) == 24, "dns_unread_answer");
+_Static_assert(sizeof(struct dns_call) == 72, "dns_call");
 _Static_assert(sizeof(struct dns_config) == 32, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 192, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");

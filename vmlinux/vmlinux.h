@@ -137,13 +137,31 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
 	__be16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 	possible_net_t skc_net;
+	atomic64_t skc_cookie;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -160,16 +178,61 @@ struct sock {
 	__u32 sk_txhash;
 	int sk_err;
 	__u16 sk_protocol;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct inet_connection_sock {
+	__u8 icsk_retransmits;
+};
+
+struct net_device {
+	possible_net_t nd_net;
+};
+
+union nf_inet_addr {
+	__u32 all[4];
+};
+
+union nf_conntrack_man_proto {
+	__be16 all;
+};
+
+struct nf_conntrack_man {
+	union nf_inet_addr u3;
+	union nf_conntrack_man_proto u;
+};
+
+struct nf_conntrack_tuple {
+	struct nf_conntrack_man src;
+	struct {
+		union nf_inet_addr u3;
+		union {
+			__be16 all;
+		} u;
+	} dst;
+};
+
+struct nf_conntrack_tuple_hash {
+	struct nf_conntrack_tuple tuple;
+};
+
+/* May be in a module, whose BTF is looked at as well. */
+struct nf_conn {
+	struct nf_conntrack_tuple_hash tuplehash[2];
+	unsigned long status;
 };
 
 struct sk_buff {
+	struct net_device *dev;
+	struct sock *sk;
+	unsigned long _nfct;
 	unsigned int len;
-	unsigned int data_len;
+	int skb_iif;
 	__be16 protocol;
-	__u16 transport_header;
 	__u16 network_header;
 	unsigned int tail;
 	unsigned char *head;
+	unsigned char *data;
 };
 
 struct task_struct {
@@ -179,10 +242,5 @@ struct task_struct {
 };
 
 #pragma clang attribute pop
-
-/* Only the name is used; its number is the running kernel's (CO-RE). */
-enum skb_drop_reason {
-	SKB_DROP_REASON_NO_SOCKET = 3,
-};
 
 #endif

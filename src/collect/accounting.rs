@@ -30,6 +30,10 @@ pub struct Accounting {
     pub lost_by: LostBy,
     /// Answers to nothing in flight: too late to be joined, or not ours.
     pub stray_answers: u64,
+    /// Packets with a DNS port that this kernel discarded and that belonged to no
+    /// failed query: of queries from before, TCP segments that came through later,
+    /// traffic of other hosts.
+    pub drops_unjoined: u64,
     /// Stray answers and socket errors lost for want of room.
     pub notice_lost: u64,
     /// Messages on a DNS port that are not DNS.
@@ -63,6 +67,7 @@ impl Accounting {
         totals: &OutcomeTotals,
         in_flight: u64,
         stray_answers: u64,
+        drops_unjoined: u64,
     ) -> Self {
         Self {
             queries_seen: kernel.queries,
@@ -79,6 +84,7 @@ impl Accounting {
                 ring_full: kernel.ring_full,
             },
             stray_answers,
+            drops_unjoined,
             notice_lost: kernel.notice_lost,
             unparsed: kernel.unparsed,
             contradictory: kernel.contradictory,

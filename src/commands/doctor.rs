@@ -125,6 +125,7 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
             &totals,
             ending.in_flight,
             ending.stray_answers,
+            ending.drops_unjoined,
         ),
     ))
 }

@@ -6,9 +6,11 @@
 mod capabilities;
 mod cgroup;
 mod clock;
+mod drop_names;
 mod facts;
 pub(crate) mod mounts;
 pub mod signals;
+mod symbols;
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -21,6 +23,7 @@ use nix::sys::resource::setrlimit;
 
 pub use cgroup::mount_point as cgroup_mount_point;
 pub use clock::Clock;
+pub use drop_names::DropNames;
 pub use facts::Facts;
 pub use signals::Signal;
 

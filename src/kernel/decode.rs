@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use super::discarded;
+use super::discarded::Discarded;
 use super::wire;
+use super::wire::dns_drop;
 use super::wire::dns_full_record;
 use super::wire::dns_kind;
 use super::wire::dns_owner;
@@ -23,9 +26,9 @@ use crate::attempt::SlowRead;
 use crate::attempt::Transport;
 
 /// TC bit of the header, RFC 1035 section 4.1.1.
-const FLAG_TC: u16 = 0x0200;
+pub(super) const FLAG_TC: u16 = 0x0200;
 /// Lower four bits of the response code.
-const RCODE_MASK: u16 = 0x000f;
+pub(super) const RCODE_MASK: u16 = 0x000f;
 
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +49,8 @@ pub enum Event {
 pub struct Stray {
     /// When it came, `CLOCK_MONOTONIC` nanoseconds.
     pub at_ns: u64,
-    /// Cookie of the socket.
-    pub cookie: u64,
+    /// Cookie of the socket; `None` if it was closed before the answer came.
+    pub cookie: Option<u64>,
     /// Which end the socket is.
     pub role: Role,
     /// What carried it.
@@ -82,20 +85,15 @@ pub enum NoticeKind {
     SocketError {
         /// Cookie of the socket.
         cookie: u64,
+        /// Inode number of its network namespace.
+        netns: u32,
+        /// Its port.
+        local_port: u16,
         /// The errno value.
         error: i32,
     },
-    /// A query arrived where nobody listens.
-    NoSocket {
-        /// The client's port, as seen where the query arrived.
-        client_port: u16,
-        /// Where it arrived.
-        server: SocketAddr,
-        /// DNS message id.
-        id: u16,
-        /// The message from the question on.
-        question: RawQuestion,
-    },
+    /// The kernel discarded a packet.
+    Drop(Box<Discarded>),
 }
 
 /// A record of either size, with the parts that only the full one has.
@@ -141,6 +139,10 @@ fn sized(bytes: &[u8]) -> Option<Sized<'_>> {
 /// Decodes one record into `events`; `None` if it is malformed or of a kind
 /// that this version does not know.
 pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
+    if bytes.len() == size_of::<dns_drop>() {
+        events.push(Event::Notice(discarded::decode(bytes)?));
+        return Some(());
+    }
     let sized = sized(bytes)?;
     let record = sized.record;
     let event = match dns_kind(u32::from(record.kind)) {
@@ -162,7 +164,7 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
         }),
         dns_kind::DNS_STRAY => Event::Stray(Stray {
             at_ns: record.end_ns,
-            cookie: record.cookie,
+            cookie: Some(record.cookie),
             role: role(record.role),
             transport: transport(record.transport),
             local_port: record.local_port,
@@ -176,16 +178,9 @@ pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
             at_ns: record.end_ns,
             kind: NoticeKind::SocketError {
                 cookie: record.cookie,
+                netns: record.owner.netns,
+                local_port: record.local_port,
                 error: record.error,
-            },
-        }),
-        dns_kind::DNS_NO_SOCKET => Event::Notice(Notice {
-            at_ns: record.end_ns,
-            kind: NoticeKind::NoSocket {
-                client_port: record.local_port,
-                server: address(record.send.peer_ip, record.send.peer_port),
-                id: record.id,
-                question: RawQuestion::new(sized.question),
             },
         }),
         _ => return None,

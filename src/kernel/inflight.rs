@@ -51,9 +51,17 @@ impl InFlight {
         self.key.cookie
     }
 
-    /// Port of the socket.
-    pub fn local_port(&self) -> u16 {
-        self.key.local_port
+    /// Port of the asking end.
+    pub fn client_port(&self) -> u16 {
+        match self.role() {
+            Role::Client => self.key.local_port,
+            Role::Server => self.key.peer_port,
+        }
+    }
+
+    /// Network namespace of the socket; 0 if it is not known.
+    pub fn netns(&self) -> u32 {
+        self.query.owner.netns
     }
 
     /// DNS message id.
@@ -98,6 +106,10 @@ impl InFlight {
                     Transport::Udp => 17,
                     Transport::Tcp => super::wire::IPPROTO_TCP,
                 },
+                peer_port: match attempt.role {
+                    Role::Client => 0,
+                    Role::Server => attempt.peer.port(),
+                },
                 ..dns_key::default()
             },
             query: dns_query {
@@ -109,6 +121,7 @@ impl InFlight {
             },
         };
         entry.query.sends[0].at_ns = attempt.sent_ns;
+        entry.query.owner.netns = attempt.owner.netns;
         let question = attempt.question.as_bytes();
         entry.query.question[..question.len()].copy_from_slice(question);
         entry

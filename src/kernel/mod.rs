@@ -10,6 +10,7 @@
 mod check;
 mod counters;
 mod decode;
+mod discarded;
 mod hooks;
 mod inflight;
 mod load;
@@ -37,6 +38,9 @@ pub use decode::Event;
 pub use decode::Notice;
 pub use decode::NoticeKind;
 pub use decode::Stray;
+pub use discarded::Discarded;
+pub use discarded::Message as DiscardedMessage;
+pub use discarded::Socket as DiscardedSocket;
 pub use inflight::InFlight;
 pub use load::Config;
 pub use load::PORTS_MAX;

@@ -33,8 +33,10 @@ use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::SlowRead;
 use crate::host::Clock;
+use crate::host::DropNames;
 use crate::host::Host;
 use crate::host::Signal;
+use crate::track::JOIN_DELAY;
 use crate::track::Tracker;
 
 /// Records taken from the ring buffer at once; bounds what a flood can pile up.
@@ -46,9 +48,6 @@ const CHANNEL_BATCHES: usize = 8;
 const NAP: Duration = Duration::from_millis(100);
 /// How often the queries in flight are looked through, at most.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
-/// The same when a failure waits to be joined with its query: soon enough to be
-/// live, seldom enough for a flood of failures.
-const JOIN_EVERY: Duration = Duration::from_millis(20);
 /// Programs that were running while they were detached end within an RCU grace
 /// period, a few milliseconds; a record of theirs is waited for no longer.
 const SETTLE_MAX: Duration = Duration::from_millis(250);
@@ -78,6 +77,8 @@ pub struct Ending {
     pub in_flight: u64,
     /// Answers that belonged to no query that was seen.
     pub stray_answers: u64,
+    /// Discarded packets that belonged to no failed attempt that was seen.
+    pub drops_unjoined: u64,
     /// Records that this version could not decode; a defect if not 0.
     pub undecoded: u64,
 }
@@ -189,7 +190,7 @@ fn run(
         ring,
         events: &events,
         undecoded: &undecoded,
-        tracker: Tracker::default(),
+        tracker: Tracker::new(DropNames::read()),
         ended: Vec::new(),
         slow_reads: Vec::new(),
         timeout,
@@ -241,10 +242,10 @@ impl Poller<'_, '_, '_> {
             self.hand_on();
             self.nap()?;
         }
-        // A notice is joined at once, so that a refused query shows as live as
-        // an answered one.
+        // A notice is joined soon, so that a failed query shows nearly as live as
+        // an answered one, but seldom enough for a flood of failures.
         let pause = match self.tracker.has_fresh_notices() {
-            true => JOIN_EVERY,
+            true => JOIN_DELAY,
             false => SWEEP_EVERY.min(self.timeout / 2),
         };
         if self.last_sweep.elapsed() >= pause {
@@ -270,7 +271,7 @@ impl Poller<'_, '_, '_> {
 
     fn nap(&self) -> Result<()> {
         let nap = if self.tracker.has_fresh_notices() {
-            JOIN_EVERY
+            JOIN_DELAY
         } else {
             NAP.min(self.timeout / 2)
         };
@@ -290,9 +291,12 @@ impl Poller<'_, '_, '_> {
         let now_ns = Clock::monotonic_ns();
         let maps = &self.loaded.skel.maps;
         for entry in inflight::snapshot(&maps.dns_inflight)? {
-            let failure = self.tracker.failure_of(&entry);
             let waited = Duration::from_nanos(now_ns.saturating_sub(entry.newest_ns()));
-            if failure.is_none() && waited < self.timeout {
+            let is_over = waited >= self.timeout;
+            // What has just been told counts too, when nothing more is waited for.
+            let told_by = if is_over { u64::MAX } else { now_ns };
+            let failure = self.tracker.failure_of(&entry, told_by);
+            if failure.is_none() && !is_over {
                 continue;
             }
             let attempts = match inflight::claim(&maps.dns_inflight, &entry, now_ns)? {
@@ -308,10 +312,12 @@ impl Poller<'_, '_, '_> {
                     .ended(attempt, failure.clone(), &mut self.ended);
             }
         }
-        let refused = inflight::sweep_connections(&maps.dns_connections, now_ns, self.timeout)?;
-        self.never_accepted += refused.len() as u64;
-        self.ended.extend(refused);
-        self.tracker.forget(now_ns);
+        let connections = &maps.dns_connections;
+        for attempt in inflight::sweep_connections(connections, now_ns, self.timeout)? {
+            self.never_accepted += 1;
+            self.tracker.ended(attempt, None, &mut self.ended);
+        }
+        self.tracker.settle(now_ns, &mut self.ended);
         Ok(())
     }
 
@@ -342,7 +348,8 @@ impl Poller<'_, '_, '_> {
             self.hand_on();
             let ending = self.ending()?;
             let known = self.reported + ending.in_flight + ending.counters.lost();
-            if known == ending.counters.queries || Instant::now() >= deadline {
+            let is_settled = known == ending.counters.queries && !self.tracker.has_fresh_notices();
+            if is_settled || Instant::now() >= deadline {
                 break ending;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -358,7 +365,7 @@ impl Poller<'_, '_, '_> {
     fn ending(&self) -> Result<Ending> {
         let maps = &self.loaded.skel.maps;
         let mut counters = Counters::read(&maps.dns_counters)?;
-        counters.queries += self.never_accepted;
+        counters.queries += self.never_accepted + self.tracker.unsent();
         counters.inflight_full += self.lost_in_claims;
         counters.notice_lost += self.tracker.notices_lost();
         let in_flight = inflight::snapshot(&maps.dns_inflight)?;
@@ -366,6 +373,7 @@ impl Poller<'_, '_, '_> {
             counters,
             in_flight: in_flight.iter().map(|entry| entry.servers_asked()).sum(),
             stray_answers: self.tracker.stray_answers(),
+            drops_unjoined: self.tracker.drops_unjoined(),
             undecoded: *self.undecoded.borrow(),
         })
     }

@@ -7,7 +7,9 @@ use std::mem::size_of;
 use plain::Plain;
 
 pub(super) use super::bpf::types::dns_connection;
+pub(super) use super::bpf::types::dns_conntrack;
 pub(super) use super::bpf::types::dns_counter;
+pub(super) use super::bpf::types::dns_drop;
 pub(super) use super::bpf::types::dns_full_record;
 pub(super) use super::bpf::types::dns_key;
 pub(super) use super::bpf::types::dns_kind;
@@ -16,6 +18,7 @@ pub(super) use super::bpf::types::dns_query;
 pub(super) use super::bpf::types::dns_record;
 pub(super) use super::bpf::types::dns_send;
 pub(super) use super::bpf::types::dns_short_record;
+pub(super) use super::bpf::types::dns_standing;
 #[cfg(test)]
 pub(super) use super::bpf::types::dns_unread_answer;
 
@@ -34,6 +37,7 @@ const _: () = assert!(size_of::<dns_query>() == 456);
 const _: () = assert!(size_of::<dns_record>() == 136);
 const _: () = assert!(size_of::<dns_short_record>() == 200);
 const _: () = assert!(size_of::<dns_full_record>() == 544);
+const _: () = assert!(size_of::<dns_drop>() == 248);
 const _: () = assert!(size_of::<dns_connection>() == 296);
 const _: () = assert!(offset_of!(dns_query, question) == 192);
 const _: () = assert!(offset_of!(dns_record, owner) == 24);
@@ -49,6 +53,8 @@ unsafe impl Plain for dns_query {}
 unsafe impl Plain for dns_short_record {}
 // SAFETY: as above.
 unsafe impl Plain for dns_full_record {}
+// SAFETY: as above.
+unsafe impl Plain for dns_drop {}
 // SAFETY: as above.
 unsafe impl Plain for dns_connection {}
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>
         signals,
         fed.collector.snapshot(),
         &fed.evidence(Surroundings::default()),
-        Accounting::new(&kernel, &fed.totals, in_flight, 0),
+        Accounting::new(&kernel, &fed.totals, in_flight, 0, 0),
     )
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ struct Key {
 pub(super) struct GivenUp {
     /// Oldest first; several if it was resent and given up on again.
     attempts: HashMap<Key, VecDeque<Attempt>>,
+    /// Cookies of clients' sockets by port and id: for an answer that comes when
+    /// the socket is closed.
+    sockets: HashMap<(Transport, u16, u16), Vec<u64>>,
     /// In the order of their end, to forget the oldest.
     order: VecDeque<(u64, Key)>,
 }
@@ -53,15 +57,21 @@ impl Key {
         })
     }
 
-    fn of_stray(stray: &Stray) -> Self {
+    fn of_stray(stray: &Stray, cookie: u64) -> Self {
         Self {
-            cookie: stray.cookie,
+            cookie,
             role: stray.role,
             transport: stray.transport,
             local_port: stray.local_port,
             id: stray.id,
             peer: (stray.role == Role::Server).then_some(stray.peer),
         }
+    }
+}
+
+impl Key {
+    fn without_cookie(&self) -> (Transport, u16, u16) {
+        (self.transport, self.local_port, self.id)
     }
 }
 
@@ -74,7 +84,16 @@ impl GivenUp {
             self.drop_oldest();
         }
         self.order.push_back((attempt.end_ns, key));
-        let attempts = self.attempts.entry(key).or_default();
+        let attempts = match self.attempts.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                if key.role == Role::Client {
+                    let sockets = self.sockets.entry(key.without_cookie()).or_default();
+                    sockets.push(key.cookie);
+                }
+                entry.insert(VecDeque::new())
+            }
+        };
         if attempts.len() == KEPT_OF_KEY {
             attempts.pop_front();
         }
@@ -103,7 +122,18 @@ impl GivenUp {
     /// comes from, else (NAT) the oldest of the same key. One that repeats another
     /// question belongs to another use of the id.
     pub(super) fn late(&mut self, stray: &Stray) -> Option<Attempt> {
-        let key = Key::of_stray(stray);
+        if let Some(cookie) = stray.cookie {
+            return self.late_of(stray, Key::of_stray(stray, cookie));
+        }
+        let place = Key::of_stray(stray, 0).without_cookie();
+        let cookies = self.sockets.get(&place)?.clone();
+        let mut keys = cookies
+            .into_iter()
+            .map(|cookie| Key::of_stray(stray, cookie));
+        keys.find_map(|key| self.late_of(stray, key))
+    }
+
+    fn late_of(&mut self, stray: &Stray, key: Key) -> Option<Attempt> {
         let attempts = self.attempts.get_mut(&key)?;
         // The answer of a server that came second is no news.
         let superseded = attempts.iter().rposition(|attempt| {
@@ -115,7 +145,9 @@ impl GivenUp {
         }
         // A refused one has had its end; it is here for its number only.
         let waits = |attempt: &Attempt| {
-            attempt.outcome == Outcome::Unanswered && may_answer(stray, attempt)
+            attempt.outcome == Outcome::Unanswered
+                && is_there(stray, attempt)
+                && may_answer(stray, attempt)
         };
         let place = attempts
             .iter()
@@ -123,7 +155,7 @@ impl GivenUp {
             .or_else(|| attempts.iter().position(waits))?;
         let mut attempt = attempts.remove(place)?;
         if attempts.is_empty() {
-            self.attempts.remove(&key);
+            self.remove(&key);
         }
         attempt.outcome = Outcome::Late;
         attempt.end_ns = stray.at_ns;
@@ -149,10 +181,27 @@ impl GivenUp {
         if let Some(attempts) = self.attempts.get_mut(&key) {
             attempts.retain(|attempt| attempt.end_ns != end_ns);
             if attempts.is_empty() {
-                self.attempts.remove(&key);
+                self.remove(&key);
             }
         }
     }
+
+    fn remove(&mut self, key: &Key) {
+        self.attempts.remove(key);
+        let place = key.without_cookie();
+        if let Some(sockets) = self.sockets.get_mut(&place) {
+            sockets.retain(|cookie| *cookie != key.cookie);
+            if sockets.is_empty() {
+                self.sockets.remove(&place);
+            }
+        }
+    }
+}
+
+/// Whether both are in one network namespace, as far as it is known.
+fn is_there(stray: &Stray, attempt: &Attempt) -> bool {
+    let netns = [stray.owner.netns, attempt.owner.netns];
+    netns.contains(&0) || netns[0] == netns[1]
 }
 
 /// Whether the answer repeats the question; also if it can't be told, because it

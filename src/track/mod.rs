@@ -1,34 +1,51 @@
 //! From kernel events to attempts: what one record alone does not tell.
 //!
 //! A late answer belongs to an attempt that was reported as unanswered; a
-//! socket error or a query that met no socket belongs to a query in flight; a
-//! resend after the timeout continues the count of its predecessor. Pure data:
-//! the clock is that of the events.
+//! socket error or a packet that the kernel discarded belongs to a query in
+//! flight; a resend after the timeout continues the count of its predecessor. Pure
+//! data: the clock is that of the events.
 
+mod asked;
+mod drops;
 mod given_up;
+mod losses;
 mod notices;
 #[cfg(test)]
 mod tests;
+mod unsent;
 
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
+use crate::attempt::Role;
+use crate::host::DropNames;
 use crate::kernel::Event;
 use crate::kernel::InFlight;
 use crate::kernel::Stray;
 
 use given_up::GivenUp;
 pub use notices::Failure;
+pub use notices::JOIN_DELAY;
 use notices::Notices;
 
 /// Joins events. One for each monitor.
 #[derive(Debug, Default)]
 pub struct Tracker {
+    names: DropNames,
     given_up: GivenUp,
     notices: Notices,
+    unsent: u64,
     stray_answers: u64,
 }
 
 impl Tracker {
+    /// A tracker that has these names for what the kernel discards.
+    pub fn new(names: DropNames) -> Self {
+        Self {
+            names,
+            ..Self::default()
+        }
+    }
+
     /// Takes one event; what it ends goes to `ended`.
     pub fn event(&mut self, event: Event, ended: &mut Vec<Attempt>) {
         match event {
@@ -36,14 +53,14 @@ impl Tracker {
                 self.ended(attempt, None, ended);
             }
             Event::Stray(stray) => self.stray(&stray, ended),
-            Event::Notice(notice) => self.notices.add(notice),
+            Event::Notice(notice) => self.notices.add(notice, &mut self.names),
             // Nothing failed: DNS did its part.
             Event::SlowRead(_) => {}
         }
     }
 
     /// An attempt has ended. With a `failure`, the one given or one that the
-    /// kernel has told of, it was refused, whatever it looked like.
+    /// kernel has told of, it was refused or dropped, whatever it looked like.
     pub fn ended(
         &mut self,
         mut attempt: Attempt,
@@ -55,9 +72,23 @@ impl Tracker {
             _ => None,
         });
         if let Some(failure) = failure {
-            attempt.outcome = Outcome::Refused;
+            self.notices.joined(attempt.role, &failure);
+            attempt.outcome = failure.outcome;
             attempt.end_ns = failure.at_ns;
             attempt.reason = Some(failure.reason);
+            attempt.drop = failure.drop;
+            // A server is known by its answer.
+            if let (Role::Server, None, Some(owner)) =
+                (attempt.role, attempt.owner.pid, failure.owner)
+            {
+                attempt.owner = owner;
+            }
+        } else if attempt.outcome == Outcome::Refused
+            && attempt.drop.is_none()
+            // A call that failed had no packet that could be discarded.
+            && attempt.failed_call.is_none()
+        {
+            attempt.drop = self.notices.rejected(&attempt);
         }
         self.given_up.number(&mut attempt);
         if attempt.outcome != Outcome::Answered {
@@ -66,21 +97,44 @@ impl Tracker {
         ended.push(attempt);
     }
 
-    /// Why a query in flight has failed already, if the kernel has told.
-    pub fn failure_of(&mut self, query: &InFlight) -> Option<Failure> {
-        self.notices.failure_of_query(query)
+    /// Why a query in flight has failed already, if the kernel has told by then.
+    pub fn failure_of(&self, query: &InFlight, now_ns: u64) -> Option<Failure> {
+        self.notices.failure_of_query(query, now_ns)
     }
 
-    /// Whether a notice has come since the last [`Self::forget`].
+    /// Whether a notice has come that was too young to be joined when
+    /// [`Self::settle`] was last called.
     pub fn has_fresh_notices(&self) -> bool {
         self.notices.has_fresh()
     }
 
-    /// Called after each sweep: notices that were joined or can't be any more,
-    /// and attempts too old for a late answer, are forgotten.
-    pub fn forget(&mut self, now_ns: u64) {
+    /// Called after each sweep: ends the queries that were discarded in their
+    /// sender's own stack and finds the late answers among what was discarded.
+    /// Notices that can't be joined any more, and attempts too old for a late
+    /// answer, are forgotten.
+    pub fn settle(&mut self, now_ns: u64, ended: &mut Vec<Attempt>) {
+        for attempt in self.notices.unsent(now_ns) {
+            self.unsent += 1;
+            self.ended(attempt, None, ended);
+        }
+        for (number, stray) in self.notices.unheard(now_ns) {
+            if let Some(attempt) = self.given_up.late(&stray) {
+                self.notices.unheard_is_late(number);
+                ended.push(attempt);
+            }
+        }
         self.notices.forget(now_ns);
         self.given_up.forget(now_ns);
+    }
+
+    /// Attempts that were known from a drop alone.
+    pub fn unsent(&self) -> u64 {
+        self.unsent
+    }
+
+    /// Discarded packets that belonged to no failed attempt that is known.
+    pub fn drops_unjoined(&self) -> u64 {
+        self.notices.unjoined()
     }
 
     /// Notices for which there was no room; their queries end as unanswered.

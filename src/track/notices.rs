@@ -1,91 +1,136 @@
-//! Failures that the kernel tells of without naming the query by its key.
+//! What the kernel tells without naming the query by its key: errors of sockets,
+//! and packets that it discarded.
 
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::asked::Asked;
+use super::drops::Drops;
+use super::drops::Kept;
+use super::losses;
+use super::unsent;
 use crate::attempt::Attempt;
-use crate::attempt::RawQuestion;
+use crate::attempt::Outcome;
+use crate::attempt::Owner;
+use crate::attempt::Packet;
+use crate::attempt::PacketDrop;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
+use crate::host::DropNames;
+use crate::kernel::Discarded;
 use crate::kernel::InFlight;
 use crate::kernel::Notice;
 use crate::kernel::NoticeKind;
+use crate::kernel::Stray;
 
+/// A packet that a firewall rejects is discarded, and its sender told, within
+/// microseconds, in either order: after this time both are known. The poller looks
+/// as often.
+pub const JOIN_DELAY: Duration = Duration::from_millis(20);
 /// A socket's error is joined by the sweep that follows it, or by a record that is
 /// right behind it in the ring buffer.
 const ERROR_KEPT: Duration = Duration::from_secs(1);
-/// A query that met no socket may be one of several, to servers that were asked at
-/// once: it is joined when the question ends, after the longest timeout at the
-/// latest.
-const NO_SOCKET_KEPT: Duration = Duration::from_secs(61);
-/// Those that wait to be joined at one time, a few milliseconds' worth of the
-/// hardest flood. More are counted, and their queries end as unanswered.
+/// Errors that wait to be joined at one time, a few milliseconds' worth of the
+/// hardest flood. More are counted, and their queries end as unanswered. Also the
+/// unsent queries that wait for an error.
 const KEPT_MAX: usize = 8192;
+
+/// Nobody listens where it arrived.
+const NO_SOCKET: &str = "NO_SOCKET";
 
 /// Why and when a query failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// `CLOCK_MONOTONIC` nanoseconds.
     pub at_ns: u64,
+    /// `Refused` or `Dropped`.
+    pub outcome: Outcome,
     /// What the kernel said.
     pub reason: Reason,
+    /// The packet that was discarded, if one was.
+    pub drop: Option<Box<PacketDrop>>,
+    /// Who was sending it, if it was still being sent.
+    pub owner: Option<Owner>,
+    /// Its number here.
+    pub(super) number: Option<u64>,
 }
 
-/// Indexed by what the query shares with them: a closed port under load makes
-/// one notice for each query.
+/// Indexed by what a query shares with them: a closed port under load makes two
+/// notices for each query.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    /// By socket cookie: when, and the errno value.
-    errors: HashMap<u64, (u64, i32)>,
-    /// By the client's port and the DNS id; each is joined once.
-    no_socket: HashMap<(u16, u16), Vec<NoSocket>>,
-    kept: usize,
-    fresh: bool,
+    /// By socket cookie.
+    errors: HashMap<u64, SocketError>,
+    /// The cookie by network namespace and port, for a socket whose cookie was not
+    /// known when its packet was discarded.
+    sockets: HashMap<(u32, u16), u64>,
+    drops: Drops,
+    /// In the order of their end; they wait for an error of their socket.
+    unsent: VecDeque<Attempt>,
+    newest_ns: u64,
+    settled_ns: u64,
     lost: u64,
 }
 
-/// A query that arrived where nobody listens.
 #[derive(Debug)]
-struct NoSocket {
+struct SocketError {
     at_ns: u64,
-    server: SocketAddr,
-    question: RawQuestion,
+    error: i32,
+    place: (u32, u16),
 }
 
 impl Notices {
-    pub(super) fn add(&mut self, notice: Notice) {
-        if self.kept >= KEPT_MAX {
-            self.lost += 1;
-            return;
-        }
-        self.kept += 1;
-        self.fresh = true;
+    pub(super) fn add(&mut self, notice: Notice, names: &mut DropNames) {
+        self.newest_ns = self.newest_ns.max(notice.at_ns);
         match notice.kind {
-            NoticeKind::SocketError { cookie, error } => {
-                self.errors.insert(cookie, (notice.at_ns, error));
+            NoticeKind::SocketError {
+                cookie,
+                netns,
+                local_port,
+                error,
+            } => {
+                if self.errors.len() >= KEPT_MAX {
+                    self.lost += 1;
+                    return;
+                }
+                let (at_ns, place) = (notice.at_ns, (netns, local_port));
+                self.sockets.insert(place, cookie);
+                self.errors.insert(
+                    cookie,
+                    SocketError {
+                        at_ns,
+                        error,
+                        place,
+                    },
+                );
             }
-            NoticeKind::NoSocket {
-                client_port,
-                server,
-                id,
-                question,
-            } => self
-                .no_socket
-                .entry((client_port, id))
-                .or_default()
-                .push(NoSocket {
-                    at_ns: notice.at_ns,
-                    server,
-                    question,
-                }),
+            NoticeKind::Drop(discarded) => self.discarded(notice.at_ns, *discarded, names),
         }
     }
 
-    /// Whether a notice has come since the last [`Self::forget`].
+    fn discarded(&mut self, at_ns: u64, discarded: Discarded, names: &mut DropNames) {
+        let drop = evidence(at_ns, &discarded, names);
+        let function = drop.location.as_deref();
+        if !losses::is_loss(drop.packet, discarded.transport, &drop.reason, function) {
+            return;
+        }
+        if let Some(attempt) = unsent::attempt(&discarded, &drop) {
+            self.unsent.push_back(attempt);
+            return;
+        }
+        // It was sent before queries counted, or is sent again: nobody waits for it.
+        let is_query = drop.packet == Packet::Query && discarded.transport == Transport::Udp;
+        if !(is_query && unsent::is_unseen(&discarded, &drop.reason)) {
+            self.drops.add(drop, discarded);
+        }
+    }
+
+    /// Whether a notice has come that was not yet old enough to be joined.
     pub(super) fn has_fresh(&self) -> bool {
-        self.fresh
+        !self.unsent.is_empty() || self.newest_ns > self.settled_ns
     }
 
     /// Notices for which there was no room.
@@ -93,78 +138,195 @@ impl Notices {
         self.lost
     }
 
+    /// Drops that no failed attempt was joined with.
+    pub(super) fn unjoined(&self) -> u64 {
+        self.drops.unjoined()
+    }
+
+    /// An attempt of this role has ended with the failure.
+    pub(super) fn joined(&mut self, role: Role, failure: &Failure) {
+        if let Some(number) = failure.number {
+            self.drops.joined(number, role);
+        }
+    }
+
     pub(super) fn forget(&mut self, now_ns: u64) {
-        let before = |kept: Duration| now_ns.saturating_sub(kept.as_nanos() as u64);
-        let (error, no_socket) = (before(ERROR_KEPT), before(NO_SOCKET_KEPT));
-        self.errors.retain(|_, (at_ns, _)| *at_ns >= error);
-        self.no_socket.retain(|_, notices| {
-            notices.retain(|notice| notice.at_ns >= no_socket);
-            !notices.is_empty()
+        let horizon = before(now_ns, ERROR_KEPT);
+        let Self {
+            errors, sockets, ..
+        } = self;
+        errors.retain(|_, error| error.at_ns >= horizon);
+        sockets.retain(|place, cookie| {
+            errors
+                .get(cookie)
+                .is_some_and(|error| error.place == *place)
         });
-        let no_socket: usize = self.no_socket.values().map(Vec::len).sum();
-        self.kept = self.errors.len() + no_socket;
-        self.fresh = false;
+        self.drops.forget(now_ns);
+        self.settled_ns = before(now_ns, JOIN_DELAY);
     }
 
     /// Why a query in flight has failed, at every server that was asked; while
     /// one of several may still answer, it has not.
-    pub(super) fn failure_of_query(&mut self, query: &InFlight) -> Option<Failure> {
-        if query.role() != Role::Client {
-            return None;
-        }
-        let error = self.error(query.cookie(), query.newest_ns());
-        // With several servers, each attempt is joined when the question ends.
-        let only_one = query.servers().len() == 1;
-        if !only_one || query.transport() != Transport::Udp {
-            return error;
-        }
-        let key = (query.local_port(), query.id());
-        // The server's address may have been translated on the way.
-        let no_socket = self.take(key, |notice| {
-            notice.at_ns >= query.newest_ns() && notice.question.as_bytes() == query.question()
-        });
-        // A connected socket has both, for one query.
-        error.or(no_socket)
+    pub(super) fn failure_of_query(&self, query: &InFlight, now_ns: u64) -> Option<Failure> {
+        let asked = Asked::of_query(query);
+        let error = self.error(&asked);
+        // With several servers, each attempt is joined when the question ends; and
+        // TCP sends again what was lost.
+        let drop = match query.servers().len() == 1 && asked.transport == Transport::Udp {
+            true => self.drops.of(&asked, |_| true),
+            false => None,
+        };
+        let failure = failure(error, drop)?;
+        (failure.at_ns <= before(now_ns, JOIN_DELAY)).then_some(failure)
     }
 
     /// Why an attempt failed that has just ended without an answer.
-    pub(super) fn failure_of_attempt(&mut self, attempt: &Attempt) -> Option<Failure> {
-        if attempt.role != Role::Client {
+    pub(super) fn failure_of_attempt(&self, attempt: &Attempt) -> Option<Failure> {
+        failure(
+            self.error(&Asked::of_attempt(attempt)),
+            self.drop_of(attempt),
+        )
+    }
+
+    /// The packet of a refused attempt that was discarded.
+    pub(super) fn rejected(&self, attempt: &Attempt) -> Option<Box<PacketDrop>> {
+        let (_, kept) = self.drop_of(attempt)?;
+        Some(Box::new(kept.evidence.clone()))
+    }
+
+    fn drop_of(&self, attempt: &Attempt) -> Option<(u64, &Kept)> {
+        let (client, server) = (attempt.client(), attempt.server());
+        self.drops.of(&Asked::of_attempt(attempt), |kept| {
+            match (attempt.transport, attempt.role) {
+                // One of several that may have been asked at once.
+                (Transport::Udp, Role::Client) => kept.is_of_server(server),
+                (Transport::Udp, Role::Server) => true,
+                // A port alone says little: one of the ends must be known too.
+                (Transport::Tcp, _) => kept.is_of_client(client) || kept.is_of_server(server),
+            }
+        })
+    }
+
+    /// Queries that never left their sender's stack, once it is known whether
+    /// their socket was told of an error.
+    pub(super) fn unsent(&mut self, now_ns: u64) -> Vec<Attempt> {
+        let horizon = before(now_ns, JOIN_DELAY);
+        let mut ended = Vec::new();
+        while let Some(first) = self.unsent.front() {
+            if first.end_ns > horizon && self.unsent.len() < KEPT_MAX {
+                break;
+            }
+            ended.extend(self.unsent.pop_front());
+        }
+        for attempt in &mut ended {
+            if let Some(error) = self.error_around(attempt) {
+                attempt.outcome = Outcome::Refused;
+                attempt.reason = Some(Reason::Errno(error));
+            }
+        }
+        ended
+    }
+
+    /// A rejected query's error comes just before it is discarded, or just after.
+    fn error_around(&self, attempt: &Attempt) -> Option<i32> {
+        let place = (attempt.owner.netns, attempt.local.port());
+        let cookie = match attempt.cookie {
+            0 => self.sockets.get(&place)?,
+            ref cookie => cookie,
+        };
+        let error = self.errors.get(cookie)?;
+        let apart = Duration::from_nanos(error.at_ns.abs_diff(attempt.end_ns));
+        (apart <= JOIN_DELAY).then_some(error.error)
+    }
+
+    /// Answers that nobody listened for any more, when no attempt in flight was
+    /// ended by them: each once.
+    pub(super) fn unheard(&mut self, now_ns: u64) -> Vec<(u64, Stray)> {
+        let alone = self.drops.settle(before(now_ns, JOIN_DELAY));
+        let stray = |number| Some((number, stray(self.drops.get(number)?)?));
+        alone.into_iter().filter_map(stray).collect()
+    }
+
+    /// An answer that nobody listened for was the late one of a client.
+    pub(super) fn unheard_is_late(&mut self, number: u64) {
+        self.drops.joined(number, Role::Client);
+    }
+
+    fn error(&self, asked: &Asked) -> Option<(u64, i32)> {
+        if asked.role != Role::Client {
             return None;
         }
-        let error = self.error(attempt.cookie, attempt.sent_ns);
-        let (Transport::Udp, Some(id)) = (attempt.transport, attempt.id) else {
-            return error;
-        };
-        let no_socket = self.take((attempt.local.port(), id), |notice| {
-            notice.at_ns >= attempt.sent_ns
-                && notice.server == attempt.peer
-                && notice.question == attempt.question
-        });
-        error.or(no_socket)
+        let error = self.errors.get(&asked.cookie)?;
+        (error.at_ns >= asked.sent_ns).then_some((error.at_ns, error.error))
     }
+}
 
-    fn error(&self, cookie: u64, sent_ns: u64) -> Option<Failure> {
-        let &(at_ns, error) = self.errors.get(&cookie)?;
-        (at_ns >= sent_ns).then_some(Failure {
-            at_ns,
-            reason: Reason::Errno(error),
-        })
-    }
+fn before(now_ns: u64, by: Duration) -> u64 {
+    now_ns.saturating_sub(by.as_nanos() as u64)
+}
 
-    fn take(&mut self, key: (u16, u16), matches: impl Fn(&NoSocket) -> bool) -> Option<Failure> {
-        let notices = self.no_socket.get_mut(&key)?;
-        let place = notices.iter().position(matches)?;
-        let notice = notices.swap_remove(place);
-        if notices.is_empty() {
-            self.no_socket.remove(&key);
-        }
-        self.kept = self.kept.saturating_sub(1);
-        Some(Failure {
-            at_ns: notice.at_ns,
-            // What a connected socket would have been told: ICMP port
-            // unreachable (RFC 1122 section 3.2.2.1).
-            reason: Reason::Errno(libc::ECONNREFUSED),
-        })
+/// An error is what the client was told, and says more than the drop.
+fn failure(error: Option<(u64, i32)>, drop: Option<(u64, &Kept)>) -> Option<Failure> {
+    let number = drop.map(|(number, _)| number);
+    let owner = drop.map(|(_, kept)| kept.discarded.owner);
+    let drop = drop.map(|(_, kept)| Box::new(kept.evidence.clone()));
+    let (at_ns, outcome, reason) = match (error, &drop) {
+        (Some((at_ns, error)), _) => (at_ns, Outcome::Refused, Reason::Errno(error)),
+        // What a connected socket would have been told: ICMP port unreachable (RFC
+        // 1122 section 3.2.2.1).
+        (None, Some(drop)) if &*drop.reason == NO_SOCKET && drop.packet == Packet::Query => (
+            drop.at_ns,
+            Outcome::Refused,
+            Reason::Errno(libc::ECONNREFUSED),
+        ),
+        (None, Some(drop)) => (
+            drop.at_ns,
+            Outcome::Dropped,
+            Reason::Drop(drop.reason.to_string()),
+        ),
+        (None, None) => return None,
+    };
+    Some(Failure {
+        at_ns,
+        outcome,
+        reason,
+        drop,
+        owner: owner.filter(|owner| owner.pid.is_some()),
+        number,
+    })
+}
+
+fn evidence(at_ns: u64, discarded: &Discarded, names: &mut DropNames) -> PacketDrop {
+    let reason = names.reason(discarded.reason);
+    PacketDrop {
+        at_ns,
+        when_sent: unsent::when_sent(discarded, &reason),
+        location: names.function(discarded.location),
+        reason,
+        packet: discarded.packet,
+        conntrack: discarded.conntrack,
+        netns: discarded.owner.netns,
+        source: discarded.source,
+        destination: discarded.destination,
     }
+}
+
+/// The answer as one to nothing in flight, if nobody listened for it.
+fn stray(kept: &Kept) -> Option<Stray> {
+    let discarded = &kept.discarded;
+    let message = discarded.message.as_ref()?;
+    let unheard = discarded.packet == Packet::Answer && &*kept.evidence.reason == NO_SOCKET;
+    let client: SocketAddr = discarded.client();
+    unheard.then(|| Stray {
+        at_ns: kept.evidence.at_ns,
+        cookie: None,
+        role: Role::Client,
+        transport: discarded.transport,
+        local_port: client.port(),
+        peer: discarded.server(),
+        id: message.id,
+        owner: discarded.owner,
+        answer: message.answer,
+        question: message.question.clone(),
+    })
 }

@@ -33,14 +33,16 @@ pub(crate) const VERDICT: &str = "invalid read from stack";
 
 /// The binary with the program broken.
 pub(crate) fn with_broken(program: &str, binary: &[u8]) -> Result<Vec<u8>> {
-    let begin = binary
+    let objects = binary
         .windows(ELF.len())
         .enumerate()
         .filter(|(_, octets)| *octets == ELF)
         .map(|(begin, _)| begin)
-        .find(|&begin| u16_at(binary, begin + 18).ok() == Some(EM_BPF))
-        .context("the binary has no BPF object in it")?;
-    let at = begin + first_instruction(program, &binary[begin..])?;
+        .filter(|&begin| u16_at(binary, begin + 18).ok() == Some(EM_BPF));
+    let at = objects
+        .filter_map(|begin| Some(begin + first_instruction(program, &binary[begin..]).ok()?))
+        .next()
+        .with_context(|| format!("no BPF object in the binary has a program {program}"))?;
     let mut broken = binary.to_vec();
     let code = broken.get_mut(at..).context("the BPF object is cut off")?;
     let taker = code

@@ -16,12 +16,17 @@ pub(crate) struct Promise {
 pub(crate) const PROMISED: &[Promise] = &[
     Promise {
         series: "5.10",
-        // They came with 5.14, 5.17 (with a reason) and 6.3.
-        lacks: &["inet_sk_error_report", "kfree_skb", "sock_recv_length"],
+        lacks: &[
+            "inet_sk_error_report", // 5.14
+            "kfree_skb",            // 5.17, with a reason
+            "cgroup_sock_addr",     // 6.0, with the verdict of others
+            "sock_send_length",     // 6.3
+            "sock_recv_length",     // 6.3
+        ],
     },
     Promise {
         series: "6.1",
-        lacks: &["sock_recv_length"],
+        lacks: &["sock_send_length", "sock_recv_length"],
     },
     Promise {
         series: "6.12",

@@ -23,7 +23,7 @@ use crate::say;
 
 /// The program that is broken: one without which most of kerno would work, so
 /// that a harness which looks only at the whole would miss it.
-pub(crate) const PROGRAM: &str = "dns_no_socket";
+pub(crate) const PROGRAM: &str = "dns_packet_drop";
 
 /// Where the broken one is tried: a kernel that has its hook, one that has not,
 /// and the running one.
@@ -35,7 +35,7 @@ pub(crate) const HANGING_INIT: &str =
 const HANGING_WORDS: &str = "kerno: this init hangs";
 
 /// Long enough for a kernel to come to its first process beside two others.
-const HANGING_LIMIT: Duration = Duration::from_secs(45);
+const HANGING_LIMIT: Duration = Duration::from_secs(60);
 
 /// The jobs with the broken program.
 pub(crate) fn jobs(images: &[PathBuf], roots: &Roots) -> Vec<Job> {

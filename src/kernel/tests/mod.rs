@@ -5,6 +5,7 @@
 mod answers;
 mod claims;
 mod decode;
+mod discarded;
 mod header;
 mod hooks;
 mod ipv4;

@@ -102,7 +102,7 @@ fn an_answer_to_anything_else_is_a_stray() {
     let answer = stray(&before, 20);
     let others = [
         Stray {
-            cookie: 78,
+            cookie: Some(78),
             ..answer.clone()
         },
         Stray {

@@ -1,17 +1,20 @@
 //! What is kept, and for how long.
 
+use super::DELAY;
+use super::NETFILTER_DROP;
 use super::SECOND;
-use super::addr;
 use super::attempt;
+use super::discard;
 use super::ended_by;
 use super::give_up;
-use super::question;
+use super::query_of;
+use super::settled;
 use super::stray;
+use super::swept;
+use super::told;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::kernel::Event;
-use crate::kernel::InFlight;
-use crate::kernel::Notice;
 use crate::kernel::NoticeKind;
 use crate::track::Tracker;
 
@@ -57,7 +60,7 @@ fn late_answers_and_resends_leave_nothing_behind() {
             assert!(is_late(&mut tracker, &attempt), "turn {turn}");
         }
     }
-    tracker.forget(200 * SECOND);
+    settled(&mut tracker, 200 * SECOND);
     assert!(!is_late(&mut tracker, &of_socket(1, 8_999)));
 }
 
@@ -68,59 +71,80 @@ fn an_attempt_is_kept_for_a_minute() {
     for attempt in [&old, &young] {
         give_up(&mut tracker, attempt.clone());
     }
-    tracker.forget(old.end_ns + 60 * SECOND + 1);
+    settled(&mut tracker, old.end_ns + 60 * SECOND + 1);
     assert!(!is_late(&mut tracker, &old));
     assert!(is_late(&mut tracker, &young));
 }
 
 /// The longest timeout is a minute, and a second more.
 #[test]
-fn a_notice_is_kept_for_61_seconds_and_fresh_until_the_sweep() {
-    let query = InFlight::of_attempt(&attempt(10));
+fn a_drop_is_kept_for_61_seconds_and_fresh_until_it_is_joined() {
     for (now_ns, is_kept) in [(100 + 61 * SECOND, true), (101 + 61 * SECOND, false)] {
-        let mut tracker = Tracker::default();
-        let kind = NoticeKind::NoSocket {
-            client_port: 40000,
-            server: addr("10.0.0.53:53"),
-            id: 7,
-            question: question(),
-        };
-        let at_ns = 100;
-        ended_by(&mut tracker, Event::Notice(Notice { at_ns, kind }));
+        let mut tracker = super::tracker();
+        discard(&mut tracker, 100, query_of(&attempt(10), NETFILTER_DROP));
         assert!(tracker.has_fresh_notices());
-        tracker.forget(now_ns);
+        settled(&mut tracker, 99 + DELAY);
+        assert!(tracker.has_fresh_notices());
+        settled(&mut tracker, now_ns);
         assert!(!tracker.has_fresh_notices());
-        assert_eq!(tracker.failure_of(&query).is_some(), is_kept);
+        assert_eq!(swept(&tracker, &attempt(10), now_ns).is_some(), is_kept);
+        assert_eq!(tracker.drops_unjoined(), 1);
     }
 }
 
 #[test]
-fn a_flood_of_notices_is_bounded_and_does_not_end_the_joining() {
+fn a_flood_of_errors_is_bounded_and_does_not_end_the_joining() {
     const KEPT_MAX: u64 = 8192;
     let mut tracker = Tracker::default();
-    let error = libc::ECONNREFUSED;
+    let error = |cookie| NoticeKind::SocketError {
+        cookie,
+        netns: 1,
+        local_port: 40000,
+        error: libc::ECONNREFUSED,
+    };
     for cookie in 0..2 * KEPT_MAX {
-        let kind = NoticeKind::SocketError { cookie, error };
-        let at_ns = 100;
-        ended_by(&mut tracker, Event::Notice(Notice { at_ns, kind }));
+        told(&mut tracker, 100, error(cookie));
     }
-    let is_refused = |tracker: &mut Tracker, cookie| {
-        let query = InFlight::of_attempt(&of_socket(cookie, 10));
-        tracker.failure_of(&query).is_some()
+    let is_refused = |tracker: &Tracker, cookie, now_ns| {
+        swept(tracker, &of_socket(cookie, 10), now_ns).is_some()
     };
-    assert!(is_refused(&mut tracker, KEPT_MAX - 1));
-    assert!(!is_refused(&mut tracker, KEPT_MAX));
-    tracker.forget(62 * SECOND);
-    let kind = NoticeKind::SocketError {
-        cookie: KEPT_MAX,
-        error,
+    assert!(is_refused(&tracker, KEPT_MAX - 1, SECOND));
+    assert!(!is_refused(&tracker, KEPT_MAX, SECOND));
+    assert_eq!(tracker.notices_lost(), KEPT_MAX);
+    settled(&mut tracker, 62 * SECOND);
+    told(&mut tracker, 63 * SECOND, error(KEPT_MAX));
+    assert!(is_refused(&tracker, KEPT_MAX, 64 * SECOND));
+}
+
+#[test]
+fn a_flood_of_drops_is_bounded_and_the_newest_are_kept() {
+    const KEPT_MAX: u16 = 8192;
+    let mut tracker = super::tracker();
+    let query = |id| Attempt {
+        id: Some(id),
+        ..attempt(10)
     };
-    ended_by(
-        &mut tracker,
-        Event::Notice(Notice {
-            at_ns: 63 * SECOND,
-            kind,
-        }),
-    );
-    assert!(is_refused(&mut tracker, KEPT_MAX));
+    for id in 0..2 * KEPT_MAX {
+        discard(&mut tracker, 100, query_of(&query(id), NETFILTER_DROP));
+    }
+    for (id, is_kept) in [(0, false), (KEPT_MAX - 1, false), (KEPT_MAX, true)] {
+        assert_eq!(swept(&tracker, &query(id), SECOND).is_some(), is_kept);
+    }
+    assert_eq!(tracker.drops_unjoined(), 2 * u64::from(KEPT_MAX));
+}
+
+/// One client that uses one port and one id for everything.
+#[test]
+fn drops_that_are_alike_are_bounded() {
+    let mut tracker = super::tracker();
+    for n in 0..20_000 {
+        discard(&mut tracker, n, query_of(&attempt(10), NETFILTER_DROP));
+    }
+    let mut ended = Vec::new();
+    for n in 0..100 {
+        let failure = swept(&tracker, &attempt(10), SECOND);
+        assert_eq!(failure.is_some(), n < 64, "{n}");
+        tracker.ended(attempt(10), failure, &mut ended);
+    }
+    assert_eq!(ended[0].end_ns, 20_000 - 64);
 }

@@ -1,25 +1,52 @@
 //! The tracker on events as the kernel would send them. Times are small numbers
 //! of nanoseconds, or seconds where they matter.
 
+mod dropped;
 mod late;
 mod memory;
 mod numbers;
 mod refused;
+mod rejected;
+mod unsent;
 
 use std::net::SocketAddr;
 
+use super::Failure;
+use super::JOIN_DELAY;
 use super::Tracker;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
+use crate::attempt::Conntrack;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
+use crate::attempt::Packet;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::attempt::Transport;
+use crate::host::DropNames;
+use crate::kernel::Discarded;
+use crate::kernel::DiscardedMessage;
+use crate::kernel::DiscardedSocket;
 use crate::kernel::Event;
+use crate::kernel::InFlight;
+use crate::kernel::Notice;
+use crate::kernel::NoticeKind;
 use crate::kernel::Stray;
 
 const SECOND: u64 = 1_000_000_000;
+/// After so long, what is told of is joined.
+const DELAY: u64 = JOIN_DELAY.as_nanos() as u64;
+
+/// Numbers of drop reasons, as one kernel has them.
+const NOT_SPECIFIED: u32 = 2;
+const NO_SOCKET: u32 = 3;
+const SOCKET_RCVBUFF: u32 = 6;
+const NETFILTER_DROP: u32 = 12;
+const CGROUP_EGRESS: u32 = 55;
+
+/// Addresses of functions.
+const NFT_DO_CHAIN: u64 = 0x1000;
+const UDP_DESTRUCT: u64 = 0x2000;
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -59,7 +86,7 @@ fn attempt(sent_ns: u64) -> Attempt {
 fn stray(to: &Attempt, at_ns: u64) -> Stray {
     Stray {
         at_ns,
-        cookie: to.cookie,
+        cookie: Some(to.cookie),
         role: to.role,
         transport: to.transport,
         local_port: to.local.port(),
@@ -74,6 +101,93 @@ fn stray(to: &Attempt, at_ns: u64) -> Stray {
         },
         question: question(),
     }
+}
+
+/// A tracker that knows the names above.
+fn tracker() -> Tracker {
+    let reasons = [
+        (NOT_SPECIFIED, "NOT_SPECIFIED"),
+        (NO_SOCKET, "NO_SOCKET"),
+        (SOCKET_RCVBUFF, "SOCKET_RCVBUFF"),
+        (NETFILTER_DROP, "NETFILTER_DROP"),
+        (CGROUP_EGRESS, "BPF_CGROUP_EGRESS"),
+    ];
+    let functions = [
+        (NFT_DO_CHAIN, "nft_do_chain"),
+        (UDP_DESTRUCT, "udp_destruct_common"),
+    ];
+    Tracker::new(DropNames::of(&reasons, &functions))
+}
+
+/// The query of an attempt, discarded somewhere on its way.
+fn query_of(attempt: &Attempt, reason: u32) -> Discarded {
+    Discarded {
+        reason,
+        location: NFT_DO_CHAIN,
+        transport: attempt.transport,
+        packet: Packet::Query,
+        from_client: true,
+        source: attempt.client(),
+        destination: attempt.server(),
+        asked: None,
+        conntrack: Some(Conntrack::Absent),
+        socket: None,
+        unframed: true,
+        again: false,
+        armed: true,
+        owner: Owner::default(),
+        message: attempt.id.map(|id| DiscardedMessage {
+            id,
+            answer: Answer {
+                rcode: 0,
+                truncated: false,
+                answers: 0,
+                bytes: attempt.query_bytes,
+            },
+            question: attempt.question.clone(),
+        }),
+    }
+}
+
+/// The same of its answer.
+fn answer_of(attempt: &Attempt, reason: u32) -> Discarded {
+    Discarded {
+        packet: Packet::Answer,
+        from_client: false,
+        source: attempt.server(),
+        destination: attempt.client(),
+        ..query_of(attempt, reason)
+    }
+}
+
+/// The socket of an attempt, which sent the packet or was to receive it.
+fn socket(attempt: &Attempt, is_sender: bool) -> Option<DiscardedSocket> {
+    Some(DiscardedSocket {
+        is_sender,
+        cookie: Some(attempt.cookie),
+        port: attempt.local.port(),
+        peer: None,
+    })
+}
+
+fn told(tracker: &mut Tracker, at_ns: u64, kind: NoticeKind) {
+    assert_eq!(ended_by(tracker, Event::Notice(Notice { at_ns, kind })), []);
+}
+
+fn discard(tracker: &mut Tracker, at_ns: u64, discarded: Discarded) {
+    told(tracker, at_ns, NoticeKind::Drop(Box::new(discarded)));
+}
+
+/// Why the sweep at this time ends a query in flight.
+fn swept(tracker: &Tracker, attempt: &Attempt, now_ns: u64) -> Option<Failure> {
+    tracker.failure_of(&InFlight::of_attempt(attempt), now_ns)
+}
+
+/// What the sweep ends at this time, without any query in flight.
+fn settled(tracker: &mut Tracker, now_ns: u64) -> Vec<Attempt> {
+    let mut ended = Vec::new();
+    tracker.settle(now_ns, &mut ended);
+    ended
 }
 
 /// What one event ends.

@@ -76,7 +76,14 @@ fn numbers(ends: &[End]) -> Vec<(Outcome, u16)> {
         match end {
             End::Resend => {}
             End::Timeout => kernel.sweep(None),
-            End::Refusal => kernel.sweep(Some(Failure { at_ns, reason })),
+            End::Refusal => kernel.sweep(Some(Failure {
+                at_ns,
+                outcome: Outcome::Refused,
+                reason,
+                drop: None,
+                owner: None,
+                number: None,
+            })),
         }
         kernel.send(at_ns + 1);
     }

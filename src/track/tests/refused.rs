@@ -1,9 +1,13 @@
 //! Failures that the kernel tells of, and the queries that they end.
 
+use super::DELAY;
+use super::NO_SOCKET;
 use super::attempt;
 use super::ended_by;
-use super::question;
+use super::query_of;
+use super::settled;
 use super::stray;
+use super::swept;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::RawQuestion;
@@ -11,47 +15,45 @@ use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::kernel::Event;
-use crate::kernel::InFlight;
-use crate::kernel::Notice;
 use crate::kernel::NoticeKind;
-use crate::track::Failure;
 use crate::track::Tracker;
 
 const REFUSED: Reason = Reason::Errno(libc::ECONNREFUSED);
 
 /// A tracker that was told of one failure.
 fn told(at_ns: u64, kind: NoticeKind) -> Tracker {
-    let mut tracker = Tracker::default();
+    let mut tracker = super::tracker();
     assert!(!tracker.has_fresh_notices());
-    let notice = Event::Notice(Notice { at_ns, kind });
-    assert_eq!(ended_by(&mut tracker, notice), []);
+    super::told(&mut tracker, at_ns, kind);
     assert!(tracker.has_fresh_notices());
     tracker
 }
 
 fn socket_error() -> NoticeKind {
+    error_of(77, libc::EHOSTUNREACH)
+}
+
+fn error_of(cookie: u64, error: i32) -> NoticeKind {
     NoticeKind::SocketError {
-        cookie: 77,
-        error: libc::EHOSTUNREACH,
+        cookie,
+        netns: 1,
+        local_port: 40000,
+        error,
     }
 }
 
 fn no_socket() -> NoticeKind {
-    NoticeKind::NoSocket {
-        client_port: 40000,
-        server: super::addr("10.0.0.53:53"),
-        id: 7,
-        question: question(),
-    }
+    NoticeKind::Drop(Box::new(query_of(&attempt(10), NO_SOCKET)))
 }
 
-/// The failure of an attempt, told of at 100: as a query in flight, and as one
-/// just resent.
-fn failure(kind: &NoticeKind, attempt: &Attempt) -> Option<Failure> {
-    let in_flight = told(100, kind.clone()).failure_of(&InFlight::of_attempt(attempt));
-    let resent = told(100, kind.clone()).notices.failure_of_attempt(attempt);
+/// Outcome, time and reason of the failure of an attempt, told of at 100: as a
+/// query in flight, and as one just resent.
+fn failure(kind: &NoticeKind, attempt: &Attempt) -> Option<(Outcome, u64, Reason)> {
+    let told = told(100, kind.clone());
+    let in_flight = swept(&told, attempt, 100 + DELAY);
+    let resent = told.notices.failure_of_attempt(attempt);
     assert_eq!(resent, in_flight);
-    in_flight
+    in_flight.map(|failure| (failure.outcome, failure.at_ns, failure.reason))
 }
 
 #[test]
@@ -60,10 +62,7 @@ fn a_socket_error_ends_all_queries_sent_before_it_and_none_after() {
     let reason = Reason::Errno(libc::EHOSTUNREACH);
     for (id, sent_ns) in [(1, 10), (2, 99), (3, 100)] {
         let id = Some(id);
-        let expected = Failure {
-            at_ns: 100,
-            reason: reason.clone(),
-        };
+        let expected = (Outcome::Refused, 100, reason.clone());
         assert_eq!(
             failure(
                 &kind,
@@ -95,10 +94,7 @@ fn a_query_that_met_no_socket_is_known_by_id_port_and_question() {
     let query = attempt(10);
     // The client's socket may be anywhere: its cookie says nothing.
     let cookie = 1234;
-    let expected = Some(Failure {
-        at_ns: 100,
-        reason: REFUSED,
-    });
+    let expected = Some((Outcome::Refused, 100, REFUSED));
     assert_eq!(
         failure(
             &kind,
@@ -142,26 +138,20 @@ fn a_query_that_met_no_socket_is_known_by_id_port_and_question() {
 
 #[test]
 fn a_server_is_never_refused() {
-    for kind in [socket_error(), no_socket()] {
-        let role = Role::Server;
-        assert_eq!(
-            failure(
-                &kind,
-                &Attempt {
-                    role,
-                    ..attempt(10)
-                }
-            ),
-            None
-        );
-    }
+    let server = Attempt {
+        role: Role::Server,
+        local: super::addr("10.0.0.53:53"),
+        peer: super::addr("10.0.0.5:40000"),
+        ..attempt(10)
+    };
+    assert_eq!(failure(&socket_error(), &server), None);
 }
 
 #[test]
 fn a_refused_attempt_ends_when_the_kernel_said_so() {
     let mut tracker = told(100, socket_error());
     // The sweep finds it later, or a resend comes first.
-    let failure = tracker.failure_of(&InFlight::of_attempt(&attempt(10)));
+    let failure = swept(&tracker, &attempt(10), 100 + DELAY);
     let mut ended = Vec::new();
     tracker.ended(attempt(10), failure, &mut ended);
     ended.extend(ended_by(&mut tracker, Event::Ended(attempt(20))));
@@ -217,49 +207,26 @@ fn a_query_that_met_no_socket_is_joined_once_and_at_its_server() {
 /// A closed port under load: each query of a connected socket has two notices.
 #[test]
 fn many_refusals_are_all_joined() {
-    let mut tracker = Tracker::default();
+    let mut tracker = super::tracker();
     for n in 0..20_000_u64 {
-        let id = (n % 60_000) as u16;
-        let mut query = attempt(10 * n);
-        query.cookie = n;
-        query.id = Some(id);
-        let notice = |kind| {
-            Event::Notice(Notice {
-                at_ns: 10 * n + 1,
-                kind,
-            })
+        let query = Attempt {
+            cookie: n,
+            id: Some((n % 60_000) as u16),
+            ..attempt(10 * n)
         };
-        let error = libc::ECONNREFUSED;
-        ended_by(
-            &mut tracker,
-            notice(NoticeKind::SocketError { cookie: n, error }),
-        );
-        let NoticeKind::NoSocket {
-            client_port,
-            server,
-            question,
-            ..
-        } = no_socket()
-        else {
-            panic!("as made above");
-        };
-        ended_by(
-            &mut tracker,
-            notice(NoticeKind::NoSocket {
-                client_port,
-                server,
-                id,
-                question,
-            }),
-        );
-        assert!(
-            tracker.failure_of(&InFlight::of_attempt(&query)).is_some(),
-            "{n}"
-        );
+        let at_ns = 10 * n + 1;
+        super::told(&mut tracker, at_ns, error_of(n, libc::ECONNREFUSED));
+        super::discard(&mut tracker, at_ns, query_of(&query, NO_SOCKET));
+        let failure = swept(&tracker, &query, at_ns + DELAY);
+        assert!(failure.is_some(), "{n}");
+        let mut ended = Vec::new();
+        tracker.ended(query, failure, &mut ended);
+        assert!(ended[0].drop.is_some(), "{n}");
         // The sweep after a second's worth of a flood of 5,000 a second.
         if n % 5_000 == 0 {
-            tracker.forget(10 * n + 2_000_000_000);
+            settled(&mut tracker, 10 * n + 2_000_000_000);
         }
     }
     assert_eq!(tracker.notices_lost(), 0);
+    assert_eq!(tracker.drops_unjoined(), 0);
 }

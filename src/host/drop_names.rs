@@ -1,0 +1,120 @@
+//! The running kernel's names for why and where it discards packets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::types::Enum;
+
+use super::symbols::Symbols;
+
+/// Every reason of the kernel's core begins so.
+const PREFIX: &str = "SKB_DROP_REASON_";
+/// Places in the code and unknown reasons whose names are kept; the kernel has
+/// some hundred of both.
+const CACHED_MAX: usize = 4096;
+
+/// Names of drop reasons, whose numbers differ between kernels, and of functions.
+#[derive(Debug, Default)]
+pub struct DropNames {
+    reasons: HashMap<u32, Arc<str>>,
+    functions: HashMap<u64, Option<Arc<str>>>,
+    /// Read when the first packet is discarded: most hosts discard none for hours.
+    symbols: Option<Symbols>,
+}
+
+impl DropNames {
+    /// Reads the reasons from BTF; none on a kernel that has none.
+    pub fn read() -> Self {
+        let btf = Btf::from_vmlinux();
+        let reasons = btf.as_ref().ok().map(reasons).unwrap_or_default();
+        Self {
+            reasons,
+            ..Self::default()
+        }
+    }
+
+    /// Names for a test.
+    #[cfg(test)]
+    pub(crate) fn of(reasons: &[(u32, &str)], functions: &[(u64, &str)]) -> Self {
+        let named = |(number, name): &(u32, &str)| (*number, Arc::from(*name));
+        let placed = |(address, name): &(u64, &str)| (*address, Some(Arc::from(*name)));
+        Self {
+            reasons: reasons.iter().map(named).collect(),
+            functions: functions.iter().map(placed).collect(),
+            symbols: Some(Symbols::default()),
+        }
+    }
+
+    /// Why: `NETFILTER_DROP`, or the number if the kernel's core does not know it
+    /// (subsystems have reasons of their own).
+    pub fn reason(&mut self, number: u32) -> Arc<str> {
+        if let Some(name) = self.reasons.get(&number) {
+            return Arc::clone(name);
+        }
+        let name: Arc<str> = number.to_string().into();
+        if self.reasons.len() < CACHED_MAX {
+            self.reasons.insert(number, Arc::clone(&name));
+        }
+        name
+    }
+
+    /// Where: the function that an address is in; `None` if the kernel hides it.
+    pub fn function(&mut self, address: u64) -> Option<Arc<str>> {
+        if let Some(name) = self.functions.get(&address) {
+            return name.clone();
+        }
+        let symbols = self.symbols.get_or_insert_with(Symbols::read);
+        let name = symbols.function(address).map(Arc::from);
+        if self.functions.len() < CACHED_MAX {
+            self.functions.insert(address, name.clone());
+        }
+        name
+    }
+}
+
+fn reasons(btf: &Btf<'_>) -> HashMap<u32, Arc<str>> {
+    let Some(reasons) = btf.type_by_name::<Enum<'_>>("skb_drop_reason") else {
+        return HashMap::new();
+    };
+    let named = reasons.iter().filter_map(|reason| {
+        let name = reason.name?.to_str()?;
+        let name = name.strip_prefix(PREFIX).unwrap_or(name);
+        Some((u32::try_from(reason.value).ok()?, Arc::from(name)))
+    });
+    named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_reason_is_its_number() {
+        let mut names = DropNames::of(&[(12, "NETFILTER_DROP")], &[]);
+        assert_eq!(&*names.reason(12), "NETFILTER_DROP");
+        assert_eq!(&*names.reason(0x3_0001), "196609");
+        assert_eq!(&*names.reason(0x3_0001), "196609");
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let mut names = DropNames::of(&[], &[]);
+        for number in 0..10_000 {
+            names.reason(number);
+            assert_eq!(names.function(u64::from(number)), None);
+        }
+        assert_eq!(names.reasons.len(), CACHED_MAX);
+        assert_eq!(names.functions.len(), CACHED_MAX);
+    }
+
+    #[test]
+    fn reasons_come_from_this_kernel() {
+        let mut names = DropNames::read();
+        let all: Vec<u32> = names.reasons.keys().copied().collect();
+        let all: Vec<Arc<str>> = all.into_iter().map(|number| names.reason(number)).collect();
+        for name in ["NETFILTER_DROP", "NO_SOCKET", "SOCKET_RCVBUFF"] {
+            assert!(all.iter().any(|known| &**known == name), "{name}: {all:?}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Packets that the kernel discarded, as its notices tell of them.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use super::decode;
+use super::decode::Notice;
+use super::decode::NoticeKind;
+use super::wire::dns_conntrack;
+use super::wire::dns_drop;
+use super::wire::dns_standing;
+use crate::attempt::Answer;
+use crate::attempt::Conntrack;
+use crate::attempt::Owner;
+use crate::attempt::Packet;
+use crate::attempt::RawQuestion;
+use crate::attempt::Transport;
+
+/// QR bit of the header, RFC 1035 section 4.1.1.
+const FLAG_QR: u16 = 0x8000;
+/// RFC 9293 section 3.1.
+const TCP_SYN: u8 = 0x02;
+const TCP_ACK: u8 = 0x10;
+
+/// A packet with a DNS port that the kernel discarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discarded {
+    /// The running kernel's number of the reason.
+    pub reason: u32,
+    /// Address of the code that discarded it.
+    pub location: u64,
+    /// What carried it.
+    pub transport: Transport,
+    /// Which packet of an exchange.
+    pub packet: Packet,
+    /// Whether it went from the asking end to the asked one.
+    pub from_client: bool,
+    /// Its addresses when it was discarded.
+    pub source: SocketAddr,
+    /// See `source`.
+    pub destination: SocketAddr,
+    /// The same for its client and its server before any translation, if
+    /// connection tracking knows them.
+    pub asked: Option<(SocketAddr, SocketAddr)>,
+    /// What connection tracking says; `None` if the kernel does not tell.
+    pub conntrack: Option<Conntrack>,
+    /// The socket that it belonged to, if there was one.
+    pub socket: Option<Socket>,
+    /// Without a link header: before the egress hook, or at it.
+    pub unframed: bool,
+    /// Sent again by TCP, in the context of a timer.
+    pub again: bool,
+    /// Whether queries counted.
+    pub armed: bool,
+    /// Where it was discarded; for a packet that was just being sent also who
+    /// sent it.
+    pub owner: Owner,
+    /// The message in it, of UDP.
+    pub message: Option<Message>,
+}
+
+/// The socket of a discarded packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Whether it sent the packet, which is still in its stack; else it is the
+    /// one that the packet was for.
+    pub is_sender: bool,
+    /// Its cookie, if it has one yet.
+    pub cookie: Option<u64>,
+    /// Its port.
+    pub port: u16,
+    /// What it is connected to; only of a sender.
+    pub peer: Option<SocketAddr>,
+}
+
+/// A DNS message that was discarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// DNS message id.
+    pub id: u16,
+    /// What its header says, if it is an answer.
+    pub answer: Answer,
+    /// The message from the question on, cut to the kernel's short form.
+    pub question: RawQuestion,
+}
+
+impl Discarded {
+    /// The asking end's address when the packet was discarded.
+    pub fn client(&self) -> SocketAddr {
+        match self.from_client {
+            true => self.source,
+            false => self.destination,
+        }
+    }
+
+    /// The asked end's address when the packet was discarded.
+    pub fn server(&self) -> SocketAddr {
+        match self.from_client {
+            true => self.destination,
+            false => self.source,
+        }
+    }
+
+    /// The socket of the asking end, if it is known.
+    pub fn client_socket(&self) -> Option<&Socket> {
+        let socket = self.socket.as_ref();
+        socket.filter(|socket| socket.is_sender == self.from_client)
+    }
+
+    /// The socket of the asked end, if it is known.
+    pub fn server_socket(&self) -> Option<&Socket> {
+        let socket = self.socket.as_ref();
+        socket.filter(|socket| socket.is_sender != self.from_client)
+    }
+}
+
+/// Decodes one `dns_drop`; `None` if it is malformed.
+pub(super) fn decode(bytes: &[u8]) -> Option<Notice> {
+    let drop: &dns_drop = plain::from_bytes(bytes).ok()?;
+    let stands = |bit: dns_standing| u32::from(drop.standing) & bit.0 != 0;
+    let transport = decode::transport(drop.transport);
+    let message = match transport {
+        Transport::Udp => Some(message(drop)?),
+        Transport::Tcp => None,
+    };
+    let (packet, from_client) = packet(drop, transport, stands(dns_standing::DNS_DROP_TO_DNS));
+    let towards_reply = stands(dns_standing::DNS_DROP_REPLY);
+    let tracked = matches!(
+        dns_conntrack(u32::from(drop.conntrack)),
+        dns_conntrack::DNS_CONNTRACK_UNCONFIRMED | dns_conntrack::DNS_CONNTRACK_CONFIRMED
+    );
+    let is_sender = stands(dns_standing::DNS_DROP_SENT);
+    let socket = Socket {
+        is_sender,
+        cookie: Some(drop.cookie).filter(|&cookie| cookie != 0),
+        port: drop.socket_port,
+        peer: (drop.socket_peer_port != 0)
+            .then(|| decode::address(drop.socket_peer_ip, drop.socket_peer_port)),
+    };
+    let discarded = Discarded {
+        reason: drop.reason,
+        location: drop.location,
+        transport,
+        packet,
+        from_client,
+        source: decode::address(drop.source_ip, drop.source_port),
+        destination: decode::address(drop.destination_ip, drop.destination_port),
+        // An entry that an answer began has them the other way round.
+        asked: (tracked && towards_reply != from_client).then(|| {
+            (
+                decode::address(drop.asking_ip, drop.asking_port),
+                decode::address(drop.asked_ip, drop.asked_port),
+            )
+        }),
+        conntrack: conntrack(drop),
+        socket: (is_sender || stands(dns_standing::DNS_DROP_RECEIVED)).then_some(socket),
+        unframed: stands(dns_standing::DNS_DROP_UNFRAMED),
+        again: stands(dns_standing::DNS_DROP_AGAIN),
+        armed: stands(dns_standing::DNS_DROP_ARMED),
+        owner: decode::owner(&drop.owner),
+        message,
+    };
+    Some(Notice {
+        at_ns: drop.at_ns,
+        kind: NoticeKind::Drop(Box::new(discarded)),
+    })
+}
+
+fn message(drop: &dns_drop) -> Option<Message> {
+    let question = drop.question.get(..usize::from(drop.question_len))?;
+    Some(Message {
+        id: drop.id,
+        answer: Answer {
+            rcode: drop.flags & decode::RCODE_MASK,
+            truncated: drop.flags & decode::FLAG_TC != 0,
+            answers: drop.answers,
+            bytes: drop.message_bytes,
+        },
+        question: RawQuestion::new(question),
+    })
+}
+
+/// Which packet, and whether the client sent it: UDP's header says it, TCP's in the
+/// handshake, else the ports.
+fn packet(drop: &dns_drop, transport: Transport, to_dns: bool) -> (Packet, bool) {
+    match transport {
+        Transport::Udp if drop.flags & FLAG_QR == 0 => (Packet::Query, true),
+        Transport::Udp => (Packet::Answer, false),
+        Transport::Tcp if drop.tcp_flags & TCP_SYN != 0 => {
+            (Packet::Connect, drop.tcp_flags & TCP_ACK == 0)
+        }
+        Transport::Tcp if to_dns => (Packet::Query, true),
+        Transport::Tcp => (Packet::Answer, false),
+    }
+}
+
+fn conntrack(drop: &dns_drop) -> Option<Conntrack> {
+    match dns_conntrack(u32::from(drop.conntrack)) {
+        dns_conntrack::DNS_CONNTRACK_ABSENT => Some(Conntrack::Absent),
+        dns_conntrack::DNS_CONNTRACK_UNCONFIRMED => Some(Conntrack::Unconfirmed),
+        dns_conntrack::DNS_CONNTRACK_CONFIRMED => Some(Conntrack::Confirmed {
+            reply_source: IpAddr::from(drop.reply_ip).to_canonical(),
+        }),
+        _ => None,
+    }
+}
