@@ -28,6 +28,8 @@ pub const PACKETS: &str = "cgroup_skb";
 pub const SOCKET_ERRORS: &str = "inet_sk_error_report";
 /// Name of the signal of discarded packets.
 pub const DISCARDS: &str = "kfree_skb";
+/// Name of the signal that says why packets are discarded.
+pub const REASONS: &str = "skb_drop_reason";
 /// Name of the signal of reads.
 pub const READS: &str = "sock_recv_length";
 
@@ -59,13 +61,20 @@ pub(super) fn signals() -> Vec<Signal> {
                 .to_owned(),
         ),
     };
-    let reasons = btf.is_ok_and(has_drop_reasons);
-    let kfree_skb = match arguments("kfree_skb") {
-        Some(3..) if reasons => None,
+    let discards = match arguments(DISCARDS) {
+        Some(2..) => None,
         _ => Some(
-            "this kernel does not say why it discards packets (drop reasons came with Linux \
-             5.17): queries that a firewall, a full buffer or a missing route discards show as \
+            "this kernel has no tracepoint kfree_skb: queries that it discards show as \
              unanswered, and those that a firewall discards as they are sent do not show at all"
+                .to_owned(),
+        ),
+    };
+    let reasons = match arguments(DISCARDS) {
+        Some(3..) if btf.is_ok_and(has_drop_reasons) => None,
+        _ => Some(
+            "this kernel does not say why it discards packets (that came with Linux 5.17): what \
+             a firewall or a missing route discards is known by the place, but queries that \
+             meet a full buffer or nobody who listens show as unanswered"
                 .to_owned(),
         ),
     };
@@ -90,8 +99,13 @@ pub(super) fn signals() -> Vec<Signal> {
         },
         Signal {
             name: DISCARDS,
-            shows: "packets that this kernel discards, and why",
-            missing: kfree_skb,
+            shows: "packets that this kernel discards, and where",
+            missing: discards,
+        },
+        Signal {
+            name: REASONS,
+            shows: "why it discards them",
+            missing: reasons,
         },
         Signal {
             name: READS,

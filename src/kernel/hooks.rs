@@ -10,6 +10,7 @@ use crate::host::Signal;
 use crate::host::signals::DISCARDS;
 use crate::host::signals::PACKETS;
 use crate::host::signals::READS;
+use crate::host::signals::REASONS;
 use crate::host::signals::SOCKET_ERRORS;
 
 /// A program and its place.
@@ -36,7 +37,7 @@ enum Kind {
 pub(super) const HOOKS: [Hook; 5] = [
     Hook::trace("dns_read", &[READS]),
     Hook::trace("dns_socket_error", &[SOCKET_ERRORS]),
-    Hook::trace("dns_packet_drop", &[DISCARDS]),
+    Hook::trace("dns_packet_drop", &[DISCARDS, REASONS]),
     Hook::cgroup("dns_ingress", &[PACKETS]),
     Hook::cgroup("dns_egress", &[PACKETS]),
 ];

@@ -20,6 +20,7 @@ use super::hooks::is_there;
 use crate::host::Host;
 use crate::host::Signal;
 use crate::host::signals::READS;
+use crate::host::signals::REASONS;
 
 /// Ports that can be watched at once; `DNS_PORTS_MAX` of bpf/dns_monitor.h.
 pub const PORTS_MAX: usize = 8;
@@ -121,5 +122,6 @@ pub(super) fn configure(open: &mut OpenDnsMonitorSkel<'_>, config: &Config, sign
         rodata.config.nports = ports.len() as u32;
         rodata.config.live = u32::from(config.live);
         rodata.config.reads = u32::from(is_there(signals, READS));
+        rodata.config.reasons = u32::from(is_there(signals, REASONS));
     }
 }
