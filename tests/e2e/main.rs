@@ -36,6 +36,7 @@ mod dropped_at_ends;
 mod dropped_at_sockets;
 mod dropped_on_the_way;
 mod endings;
+mod failed_calls;
 mod filters;
 mod from_the_host;
 mod hostile;
