@@ -1,26 +1,32 @@
 //! The scenarios, a file each.
 
 mod aaaa_silent;
+mod answer_drop;
 mod big_answer;
 mod client_gives_up;
 mod closed_port;
+mod dead_neighbour;
 mod dead_server;
 mod error_answers;
 mod nft_drop;
 mod no_route;
+mod reject;
 mod silent_server;
 mod tcp_blocked;
 mod wrong_source;
 
 pub use aaaa_silent::AAAA_SILENT;
+pub use answer_drop::ANSWER_DROP;
 pub use big_answer::BIG_ANSWER;
 pub use client_gives_up::CLIENT_GIVES_UP;
 pub use closed_port::CLOSED_PORT;
+pub use dead_neighbour::DEAD_NEIGHBOUR;
 pub use dead_server::DEAD_SERVER;
 pub use error_answers::REFUSED;
 pub use error_answers::SERVFAIL;
 pub use nft_drop::NFT_DROP;
 pub use no_route::NO_ROUTE;
+pub use reject::REJECT;
 pub use silent_server::SILENT_SERVER;
 pub use tcp_blocked::TCP_BLOCKED;
 pub use wrong_source::WRONG_SOURCE;
