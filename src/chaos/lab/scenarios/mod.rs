@@ -6,9 +6,12 @@ mod client_gives_up;
 mod closed_port;
 mod dead_server;
 mod error_answers;
+mod late_reader;
 mod nft_drop;
 mod no_route;
+mod search_list;
 mod silent_server;
+mod storm;
 mod tcp_blocked;
 mod wrong_source;
 
@@ -19,9 +22,12 @@ pub use closed_port::CLOSED_PORT;
 pub use dead_server::DEAD_SERVER;
 pub use error_answers::REFUSED;
 pub use error_answers::SERVFAIL;
+pub use late_reader::LATE_READER;
 pub use nft_drop::NFT_DROP;
 pub use no_route::NO_ROUTE;
+pub use search_list::SEARCH_LIST;
 pub use silent_server::SILENT_SERVER;
+pub use storm::STORM_OF_QUERIES;
 pub use tcp_blocked::TCP_BLOCKED;
 pub use wrong_source::WRONG_SOURCE;
 
