@@ -103,6 +103,18 @@ pub const SCENARIOS: &[Scenario] = &[
         fault: Fault::Lab(lab::BIG_ANSWER),
     },
     Scenario {
+        name: "upstream-slow",
+        rule: "dns_upstream_slow",
+        makes: "a resolver whose upstream takes 600 ms",
+        fault: Fault::Lab(lab::UPSTREAM_SLOW),
+    },
+    Scenario {
+        name: "upstream-lost",
+        rule: "dns_upstream_slow",
+        makes: "a resolver whose upstream never answers",
+        fault: Fault::Lab(lab::UPSTREAM_LOST),
+    },
+    Scenario {
         name: "late-reader",
         rule: "dns_late_reader",
         makes: "a program that reads its answers long after they came",

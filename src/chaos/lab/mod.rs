@@ -11,6 +11,7 @@ mod group;
 mod namespace;
 mod part;
 mod report;
+mod resolver;
 mod scenarios;
 mod server;
 mod site;

@@ -126,12 +126,14 @@ impl Report {
         let Lab {
             clients,
             servers,
+            resolvers,
             world,
             janitor,
             ..
         } = lab;
         // They must be gone before their control groups can be.
         drop(clients);
+        drop(resolvers);
         if let Some(world) = world {
             report.wire.insert("world", world.finish()?);
         }

@@ -30,7 +30,7 @@ use crate::chaos::flood::random;
 
 /// A question as sent, and its answer.
 #[derive(Debug)]
-pub(super) struct Query {
+pub(in crate::chaos::lab) struct Query {
     pub(super) rtype: Rtype,
     message: Vec<u8>,
     /// Messages on their way that nothing has come of.
@@ -45,7 +45,11 @@ pub(super) struct Query {
 
 impl Query {
     /// A query with a random id. `udp_payload` is the size in its OPT record.
-    pub(super) fn new(name: &str, rtype: Rtype, udp_payload: Option<u16>) -> io::Result<Self> {
+    pub(in crate::chaos::lab) fn new(
+        name: &str,
+        rtype: Rtype,
+        udp_payload: Option<u16>,
+    ) -> io::Result<Self> {
         let name = Name::vec_from_str(name).map_err(io::Error::other)?;
         let mut builder = MessageBuilder::new_vec();
         builder.header_mut().set_id((random() & 0xffff) as u16);
@@ -68,6 +72,11 @@ impl Query {
             over: false,
             answer: None,
         })
+    }
+
+    /// As it is sent.
+    pub(in crate::chaos::lab) fn message(&self) -> &[u8] {
+        &self.message
     }
 
     /// The answer that has just come, if it is one to this.

@@ -25,6 +25,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 pub(super) use counts::Counts;
+pub(super) use exchange::Query;
 
 use super::name;
 use crate::chaos::pace::Pace;

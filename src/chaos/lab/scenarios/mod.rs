@@ -13,6 +13,7 @@ mod search_list;
 mod silent_server;
 mod storm;
 mod tcp_blocked;
+mod upstream;
 mod wrong_source;
 
 pub use aaaa_silent::AAAA_SILENT;
@@ -29,6 +30,8 @@ pub use search_list::SEARCH_LIST;
 pub use silent_server::SILENT_SERVER;
 pub use storm::STORM_OF_QUERIES;
 pub use tcp_blocked::TCP_BLOCKED;
+pub use upstream::UPSTREAM_LOST;
+pub use upstream::UPSTREAM_SLOW;
 pub use wrong_source::WRONG_SOURCE;
 
 use std::net::Ipv4Addr;
