@@ -43,10 +43,22 @@ pub const SCENARIOS: &[Scenario] = &[
         fault: Fault::Lab(lab::CLOSED_PORT),
     },
     Scenario {
+        name: "reject",
+        rule: "dns_nobody_listening",
+        makes: "a rule of nftables that rejects one pod's queries as port unreachable",
+        fault: Fault::Lab(lab::REJECT),
+    },
+    Scenario {
         name: "nft-drop",
         rule: "dns_policy_drop",
         makes: "a rule of nftables that drops one pod's queries on their way",
         fault: Fault::Lab(lab::NFT_DROP),
+    },
+    Scenario {
+        name: "answer-drop",
+        rule: "dns_policy_drop",
+        makes: "a rule of nftables that drops the answers to one pod",
+        fault: Fault::Lab(lab::ANSWER_DROP),
     },
     Scenario {
         name: "dead-server",
@@ -59,6 +71,12 @@ pub const SCENARIOS: &[Scenario] = &[
         rule: "dns_no_route",
         makes: "a node that has no route to the nameserver",
         fault: Fault::Lab(lab::NO_ROUTE),
+    },
+    Scenario {
+        name: "dead-neighbour",
+        rule: "dns_no_route",
+        makes: "a nameserver's address that no host of its network has",
+        fault: Fault::Lab(lab::DEAD_NEIGHBOUR),
     },
     Scenario {
         name: "client-gives-up",

@@ -165,6 +165,14 @@ impl Lab {
         Ok(Some(Group::new(path)?))
     }
 
+    /// Waits until every pod's cable carries packets.
+    pub(super) fn await_cables(&self) -> Result<()> {
+        self.pods.iter().try_for_each(|pod| {
+            pod.namespace.await_running("eth0")?;
+            self.node.await_running(pod.name)
+        })
+    }
+
     /// Starts a server in a pod; it listens on return.
     pub(super) fn serve(&mut self, pod: &Rc<Pod>, serve: Serve) -> Result<()> {
         let name = format!("the DNS server {} of the lab", serve.comm);
