@@ -44,4 +44,5 @@ mod reads;
 mod reports;
 mod shapes;
 mod slow_reader;
+mod starved;
 mod tcp;
