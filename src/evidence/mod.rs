@@ -3,7 +3,7 @@
 //! its neighbours fared, and what the host's own counters say.
 //!
 //! The [`Casebook`] is fed while the doctor watches; what it closes with is plain
-//! data, from which [`crate::causes`] decides.
+//! data, from which [`crate::doctor`] decides.
 
 mod case;
 mod casebook;
