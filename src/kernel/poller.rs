@@ -195,6 +195,8 @@ fn run(
         slow_reads: Vec::new(),
         timeout,
         last_sweep: Instant::now(),
+        heard_ns: Clock::monotonic_ns(),
+        until_ns: u64::MAX,
         never_accepted: 0,
         lost_in_claims: 0,
         reported: 0,
@@ -207,7 +209,8 @@ fn run(
         poller.turn()?;
     }
     poller.loaded.arm(false);
-    let patience = Instant::now() + timeout + SWEEP_EVERY;
+    poller.until_ns = Clock::monotonic_ns();
+    let patience = Instant::now() + timeout + SWEEP_EVERY + 2 * NAP;
     while phase.load(Ordering::Relaxed) == SETTLING
         && Instant::now() < patience
         && !poller.is_settled()?
@@ -227,6 +230,10 @@ struct Poller<'a, 'obj, 'cb> {
     slow_reads: Vec<SlowRead>,
     timeout: Duration,
     last_sweep: Instant,
+    /// Everything that the kernel has told up to this moment has been read.
+    heard_ns: u64,
+    /// TCP connections that were begun after this do not count.
+    until_ns: u64,
     /// Attempts that the kernel's counter does not know.
     never_accepted: u64,
     /// Attempts that the kernel was just noting when they were claimed.
@@ -257,6 +264,7 @@ impl Poller<'_, '_, '_> {
 
     /// Takes up to [`DRAIN_MAX`] records; returns how many there were.
     fn drain(&mut self) -> Result<usize> {
+        let begun_ns = Clock::monotonic_ns();
         let drained = self.ring.consume_raw_n(DRAIN_MAX);
         let drained = usize::try_from(drained)
             .map_err(|_| anyhow!("reading the ring buffer failed: error {drained}"))?;
@@ -265,6 +273,9 @@ impl Poller<'_, '_, '_> {
                 Event::SlowRead(read) => self.slow_reads.push(read),
                 event => self.tracker.event(event, &mut self.ended),
             }
+        }
+        if drained < DRAIN_MAX {
+            self.heard_ns = begun_ns;
         }
         Ok(drained)
     }
@@ -288,7 +299,9 @@ impl Poller<'_, '_, '_> {
     /// have waited for too long.
     fn sweep(&mut self) -> Result<()> {
         self.last_sweep = Instant::now();
-        let now_ns = Clock::monotonic_ns();
+        // Not the present: after a pause of this thread the ring buffer still holds
+        // why a query failed that has waited for too long meanwhile.
+        let now_ns = self.heard_ns;
         let maps = &self.loaded.skel.maps;
         for entry in inflight::snapshot(&maps.dns_inflight)? {
             let waited = Duration::from_nanos(now_ns.saturating_sub(entry.newest_ns()));
@@ -313,7 +326,9 @@ impl Poller<'_, '_, '_> {
             }
         }
         let connections = &maps.dns_connections;
-        for attempt in inflight::sweep_connections(connections, now_ns, self.timeout)? {
+        for attempt in
+            inflight::sweep_connections(connections, now_ns, self.timeout, self.until_ns)?
+        {
             self.never_accepted += 1;
             self.tracker.ended(attempt, None, &mut self.ended);
         }
@@ -359,7 +374,9 @@ impl Poller<'_, '_, '_> {
     }
 
     fn is_settled(&self) -> Result<bool> {
-        Ok(inflight::snapshot(&self.loaded.skel.maps.dns_inflight)?.is_empty())
+        let maps = &self.loaded.skel.maps;
+        Ok(inflight::snapshot(&maps.dns_inflight)?.is_empty()
+            && !inflight::any_connecting(&maps.dns_connections, self.until_ns)?)
     }
 
     fn ending(&self) -> Result<Ending> {
