@@ -10,11 +10,13 @@
 mod ask;
 mod cgroup;
 mod fake_server;
+mod firewall;
 mod message;
 mod namespace;
 mod place;
 mod process;
 mod resolved;
+mod router;
 mod site;
 mod unbound;
 
@@ -30,6 +32,9 @@ mod chaos;
 mod clients_libc;
 mod clients_stub;
 mod clients_tools;
+mod dropped_at_ends;
+mod dropped_at_sockets;
+mod dropped_on_the_way;
 mod endings;
 mod failed_calls;
 mod filters;
