@@ -198,6 +198,7 @@ fn run(
         slow_reads: Vec::new(),
         timeout,
         last_sweep: Instant::now(),
+        until_ns: u64::MAX,
         never_accepted: 0,
         lost_in_claims: 0,
         reported: 0,
@@ -210,7 +211,8 @@ fn run(
         poller.turn()?;
     }
     poller.loaded.arm(false);
-    let patience = Instant::now() + timeout + SWEEP_EVERY;
+    poller.until_ns = Clock::monotonic_ns();
+    let patience = Instant::now() + timeout + SWEEP_EVERY + 2 * NAP;
     while phase.load(Ordering::Relaxed) == SETTLING
         && Instant::now() < patience
         && !poller.is_settled()?
@@ -230,6 +232,8 @@ struct Poller<'a, 'obj, 'cb> {
     slow_reads: Vec<SlowRead>,
     timeout: Duration,
     last_sweep: Instant,
+    /// TCP connections that were begun after this do not count.
+    until_ns: u64,
     /// Attempts that the kernel's counter does not know.
     never_accepted: u64,
     /// Attempts that the kernel was just noting when they were claimed.
@@ -323,7 +327,9 @@ impl Poller<'_, '_, '_> {
             }
         }
         let connections = &maps.dns_connections;
-        for attempt in inflight::sweep_connections(connections, now_ns, self.timeout)? {
+        for attempt in
+            inflight::sweep_connections(connections, now_ns, self.timeout, self.until_ns)?
+        {
             self.never_accepted += 1;
             self.tracker.ended(attempt, None, &mut self.ended);
         }
@@ -369,7 +375,9 @@ impl Poller<'_, '_, '_> {
     }
 
     fn is_settled(&self) -> Result<bool> {
-        Ok(inflight::snapshot(&self.loaded.skel.maps.dns_inflight)?.is_empty())
+        let maps = &self.loaded.skel.maps;
+        Ok(inflight::snapshot(&maps.dns_inflight)?.is_empty()
+            && !inflight::any_connecting(&maps.dns_connections, self.until_ns)?)
     }
 
     fn ending(&self) -> Result<Ending> {

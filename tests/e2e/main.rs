@@ -50,4 +50,5 @@ mod reads;
 mod reports;
 mod shapes;
 mod slow_reader;
+mod starved;
 mod tcp;

@@ -7,6 +7,7 @@ mod memory;
 mod numbers;
 mod refused;
 mod rejected;
+mod truncated;
 mod unsent;
 
 use std::net::SocketAddr;
