@@ -11,6 +11,7 @@ mod group;
 mod namespace;
 mod part;
 mod report;
+mod resolver;
 mod scenarios;
 mod server;
 mod site;
@@ -48,6 +49,9 @@ pub struct Recipe {
     make: fn(&mut Lab) -> Result<()>,
     /// How many attempts of a client that is hurt count as broken.
     broken: fn(&Counts) -> u64,
+    /// Whether those with which a server dealt badly on purpose count, too: what
+    /// no client of the lab counts, because a real resolver sent it.
+    at_servers: bool,
     /// What it touches outside its own namespaces, to complete "it touches";
     /// then it needs `--yes`.
     outside: Option<&'static str>,
@@ -59,6 +63,7 @@ impl Recipe {
         Self {
             make,
             broken: Counts::failed,
+            at_servers: false,
             outside: None,
         }
     }
