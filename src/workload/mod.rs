@@ -1,0 +1,3 @@
+//! Whose an attempt is: process, systemd unit, container, pod.
+
+pub mod path;
