@@ -43,10 +43,22 @@ pub const SCENARIOS: &[Scenario] = &[
         fault: Fault::Lab(lab::CLOSED_PORT),
     },
     Scenario {
+        name: "reject",
+        rule: "dns_nobody_listening",
+        makes: "a rule of nftables that rejects one pod's queries as port unreachable",
+        fault: Fault::Lab(lab::REJECT),
+    },
+    Scenario {
         name: "nft-drop",
         rule: "dns_policy_drop",
         makes: "a rule of nftables that drops one pod's queries on their way",
         fault: Fault::Lab(lab::NFT_DROP),
+    },
+    Scenario {
+        name: "answer-drop",
+        rule: "dns_policy_drop",
+        makes: "a rule of nftables that drops the answers to one pod",
+        fault: Fault::Lab(lab::ANSWER_DROP),
     },
     Scenario {
         name: "dead-server",
@@ -59,6 +71,12 @@ pub const SCENARIOS: &[Scenario] = &[
         rule: "dns_no_route",
         makes: "a node that has no route to the nameserver",
         fault: Fault::Lab(lab::NO_ROUTE),
+    },
+    Scenario {
+        name: "dead-neighbour",
+        rule: "dns_no_route",
+        makes: "a nameserver's address that no host of its network has",
+        fault: Fault::Lab(lab::DEAD_NEIGHBOUR),
     },
     Scenario {
         name: "client-gives-up",
@@ -101,6 +119,36 @@ pub const SCENARIOS: &[Scenario] = &[
         rule: "dns_answer_too_big",
         makes: "answers that the path has no room for",
         fault: Fault::Lab(lab::BIG_ANSWER),
+    },
+    Scenario {
+        name: "upstream-slow",
+        rule: "dns_upstream_slow",
+        makes: "a resolver whose upstream takes 600 ms",
+        fault: Fault::Lab(lab::UPSTREAM_SLOW),
+    },
+    Scenario {
+        name: "upstream-lost",
+        rule: "dns_upstream_slow",
+        makes: "a resolver whose upstream never answers",
+        fault: Fault::Lab(lab::UPSTREAM_LOST),
+    },
+    Scenario {
+        name: "late-reader",
+        rule: "dns_late_reader",
+        makes: "a program that reads its answers long after they came",
+        fault: Fault::Lab(lab::LATE_READER),
+    },
+    Scenario {
+        name: "search-list",
+        rule: "dns_search_amplification",
+        makes: "a search list that turns each lookup into eight queries",
+        fault: Fault::Lab(lab::SEARCH_LIST),
+    },
+    Scenario {
+        name: "storm",
+        rule: "dns_storm",
+        makes: "a program that asks the same all the time, where the server limits itself",
+        fault: Fault::Lab(lab::STORM_OF_QUERIES),
     },
     Scenario {
         name: "silent-server",

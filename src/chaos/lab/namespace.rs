@@ -11,10 +11,15 @@ use std::os::linux::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::anyhow;
+use anyhow::bail;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
 use nix::sched::CloneFlags;
 use nix::sched::setns;
 use nix::sched::unshare;
@@ -23,6 +28,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use nix::unistd::getpid;
 use nix::unistd::getppid;
+
+/// How long an interface may take to come up, and how often it is looked at.
+const PATIENCE: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(2);
 
 /// A network namespace with nothing in it but what the lab puts there.
 #[derive(Debug)]
@@ -73,6 +82,29 @@ impl Namespace {
     pub(super) fn set(&self, key: &str, value: &str) -> Result<()> {
         let path = format!("/proc/sys/net/{key}");
         self.enter(|| fs::write(&path, value).with_context(|| format!("cannot write {path}")))
+    }
+
+    /// Waits until an interface carries packets. Right after it is set up it
+    /// may still swallow them: the kernel activates it in a work queue.
+    pub(super) fn await_running(&self, interface: &str) -> Result<()> {
+        let begin = Instant::now();
+        let is_running = || {
+            getifaddrs().is_ok_and(|mut all| {
+                all.any(|address| {
+                    address.interface_name == interface
+                        && address.flags.contains(InterfaceFlags::IFF_RUNNING)
+                })
+            })
+        };
+        self.enter(|| {
+            while !is_running() {
+                if begin.elapsed() > PATIENCE {
+                    bail!("the interface {interface} of the lab does not come up");
+                }
+                thread::sleep(TICK);
+            }
+            Ok(())
+        })
     }
 
     /// A command that will run inside and be killed when kerno's main thread,

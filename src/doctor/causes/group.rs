@@ -11,6 +11,7 @@ use crate::doctor::finding::Subject;
 use crate::doctor::finding::SubjectServer;
 use crate::doctor::thresholds::CONCENTRATED_PERCENT;
 use crate::doctor::thresholds::FAILURES_MIN;
+use crate::evidence::Asked;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
@@ -199,6 +200,26 @@ impl<'a> Group<'a> {
         servers
     }
 
+    /// What those who have these cases asked this server, whatever came of it.
+    pub(super) fn asked(&self) -> Asked {
+        let mut total = Asked::default();
+        let Some(server) = self.place.server else {
+            return total;
+        };
+        for netns in self.namespaces() {
+            total.absorb(&self.evidence.tallies.asked(netns, server));
+        }
+        total
+    }
+
+    /// Network namespaces that the cases come from.
+    pub(super) fn namespaces(&self) -> Vec<u32> {
+        let mut all: Vec<_> = self.cases().map(|case| case.attempt.owner.netns).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// How the server on this host saw the cases, where it did.
     pub(super) fn views(&self) -> impl Iterator<Item = &'a ServerView> {
         let evidence = self.evidence;
@@ -226,10 +247,14 @@ impl<'a> Group<'a> {
         (weight * 100 >= self.queries() * CONCENTRATED_PERCENT).then_some(asker)
     }
 
-    /// `curl (pid 4242): 120 queries`
+    /// `curl (pid 4242): 120 queries`; rather a client than a resolver that asks
+    /// for others.
     pub(super) fn hit_hardest(&self) -> Option<String> {
         let ranked = self.ranked_askers();
-        let ((pid, comm), weight) = ranked.first()?;
+        let resolvers = &self.evidence.resolvers;
+        let is_client = |pid: Option<u32>| pid.is_none_or(|pid| !resolvers.contains(&pid));
+        let client = ranked.iter().find(|((pid, _), _)| is_client(*pid));
+        let ((pid, comm), weight) = client.or(ranked.first())?;
         Some(format!(
             "{}: {}",
             process(*pid, comm),

@@ -27,7 +27,8 @@ fn server(quota: Option<Quota>, busiest_thread: f64) -> ServerProcess {
             quota,
             cpu: Some(CpuUse {
                 process: busiest_thread,
-                busiest_thread: Some(busiest_thread),
+                busiest_thread: Some(busiest_thread / 2.0),
+                busiest_second: Some(busiest_thread),
             }),
             ..Process::default()
         },
@@ -111,6 +112,18 @@ fn forwarded(upstream: impl Fn(Attempt) -> Attempt) -> Case {
 #[test]
 fn a_resolver_that_waits_is_not_the_cause() {
     assert_eq!(forwarded(|own| own).said(), [("dns_upstream_slow", 12)]);
+}
+
+#[test]
+fn what_the_upstream_did_is_told_apart_and_its_clients_are_hit() {
+    let late = |own| dropped(own, Packet::Answer, "NO_SOCKET", "__udp4_lib_rcv");
+    let finding = forwarded(late).explain().findings.remove(0);
+    assert_eq!((finding.rule, finding.queries), ("dns_upstream_slow", 12));
+    let told = finding.evidence.join(" ");
+    assert!(told.contains("6 answered when it had given up"), "{told}");
+    assert!(!told.contains("unanswered"), "{told}");
+    let hit = finding.hit_hardest.unwrap();
+    assert_eq!(hit, "curl (pid 4242): 6 queries");
 }
 
 #[test]

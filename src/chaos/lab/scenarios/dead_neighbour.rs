@@ -1,0 +1,34 @@
+//! `dead-neighbour`: the nameserver's address is in a network of the node, and
+//! no host has it. The node says so with ICMP "host unreachable", of which no
+//! UDP client is told.
+
+use std::net::Ipv4Addr;
+
+use anyhow::Result;
+
+use crate::chaos::lab::Recipe;
+use crate::chaos::lab::client::Ask;
+use crate::chaos::lab::server::Serve;
+use crate::chaos::lab::site::Lab;
+use crate::chaos::lab::site::dns_at;
+
+/// Between two of the node's three questions for the neighbour. By default it is
+/// 1 s, and the queries that wait are dropped after 3 s, which is longer than
+/// the doctors of a lab watch a query.
+const ASK_EACH_MS: &str = "200";
+
+/// The scenario.
+pub const DEAD_NEIGHBOUR: Recipe = Recipe::of(make);
+
+fn make(lab: &mut Lab) -> Result<()> {
+    let server = lab.pod("server")?;
+    let client = lab.pod("client")?;
+    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
+    let retransmission = format!("ipv4/neigh/{}/retrans_time_ms", server.name);
+    lab.node.set(&retransmission, ASK_EACH_MS)?;
+    let [a, b, c, _] = server.ip.octets();
+    let nobody = Ipv4Addr::new(a, b, c, 9);
+    lab.change(format!("no host has {nobody}, in a network of the node"));
+    lab.ask(&client, Ask::broken("lab-lost", dns_at(nobody)))?;
+    lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+}

@@ -1,0 +1,40 @@
+//! `reject`: a rule of the node rejects one pod's queries as if nobody listened,
+//! as kube-proxy does for a service without endpoints.
+
+use anyhow::Result;
+
+use crate::chaos::lab::Recipe;
+use crate::chaos::lab::client::Ask;
+use crate::chaos::lab::server::Serve;
+use crate::chaos::lab::site::Lab;
+
+/// The scenario.
+pub const REJECT: Recipe = Recipe::of(make);
+
+fn make(lab: &mut Lab) -> Result<()> {
+    let server = lab.pod("server")?;
+    let denied = lab.pod("denied")?;
+    let client = lab.pod("client")?;
+    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
+    // By default one second lies between two to the same address, which makes
+    // silence of most rejections; whether it does is not what this is about.
+    lab.node.set("ipv4/icmp_ratelimit", "0")?;
+    let rules = format!(
+        "table inet kerno {{
+            counter rejected {{ }}
+            chain forward {{
+                type filter hook forward priority 0;
+                ip saddr {} udp dport 53 counter name rejected \
+                    reject with icmp port-unreachable
+            }}
+        }}",
+        denied.ip
+    );
+    lab.nft(&rules, &[("kerno", "rejected")])?;
+    lab.change(format!(
+        "nftables on the node rejects what {} forwards to UDP port 53, as port unreachable",
+        denied.ip
+    ));
+    lab.ask(&denied, Ask::broken("lab-batch", server.dns()))?;
+    lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+}
