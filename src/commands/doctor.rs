@@ -33,16 +33,22 @@ use crate::kernel::Message;
 use crate::kernel::Monitor;
 use crate::report::Report;
 use crate::stop::Stop;
+use crate::workload;
+use crate::workload::Attribution;
 
 /// Watches until the time is over or a signal comes, then prints the report.
 pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let config = Config {
         ports: args.watched.ports()?,
-        live: false,
+        // Who is in a hierarchy of version 1 is known only while it lives.
+        live: workload::reads_processes(),
     };
-    let monitor = Monitor::start(Host::probe()?, config, args.watched.timeout)?;
+    let host = Host::probe()?;
+    let root = host.cgroup().try_clone_to_owned()?;
+    let monitor = Monitor::start(host, config, args.watched.timeout)?;
+    let attribution = Attribution::start(monitor.messages().clone(), root)?;
     log::info!("watching for {}", humantime::format_duration(args.duration));
-    let report = watch(args, stop, monitor)?;
+    let report = watch(args, stop, monitor, attribution)?;
 
     let mut out = anstream::stdout().lock();
     let written = match args.output {
@@ -60,7 +66,12 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     })
 }
 
-fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
+fn watch(
+    args: &DoctorArgs,
+    stop: &Stop,
+    monitor: Monitor,
+    attribution: Attribution,
+) -> Result<Report> {
     let filter = Filter::new(&args.watched);
     let mut collector = Collector::new();
     let mut casebook = Casebook::default();
@@ -74,7 +85,7 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
     let ticks = tick(Progress::STEP);
     let ending: Ending = loop {
         select! {
-            recv(monitor.messages()) -> message => match message {
+            recv(attribution.messages()) -> message => match message {
                 Ok(Message::Ended(attempts)) => for attempt in &attempts {
                     totals.record(attempt);
                     let asked_for = filter.matches(attempt);
@@ -106,6 +117,8 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
     progress.clear();
     let signals = monitor.signals.clone();
     monitor.join()?;
+    // Before the figures are taken: names that came late are in them.
+    let attributed = attribution.finish();
     let surroundings = gatherer.finish();
     let unseen = signals
         .iter()
@@ -113,7 +126,7 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
         .chain(surroundings.missing.iter().cloned())
         .collect();
     let evidence = casebook.close(surroundings, window, unseen);
-    Ok(Report::new(
+    let report = Report::new(
         SystemTime::now(),
         Facts::gather(),
         window,
@@ -127,7 +140,8 @@ fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
             ending.stray_answers,
             ending.drops_unjoined,
         ),
-    ))
+    );
+    Ok(report.with_attribution(attributed))
 }
 
 /// The line on stderr while the doctor watches; on a terminal only.

@@ -157,10 +157,6 @@ impl Workload {
         }
     }
 
-    /// Says what runs the container, if its path does not.
-    pub(super) fn tell_runtime(&self, runtime: Runtime) {
-        let _first = self.runtime_told.set(runtime);
-    }
 
     /// Gives the pod its name. The first one stays.
     pub(super) fn name_pod(&self, namespace: &str, name: &str, uid: &str) {
@@ -182,27 +178,9 @@ fn printable(name: &str) -> Option<String> {
     (!shown.is_empty()).then_some(shown)
 }
 
-impl fmt::Display for Workload {
-    /// `pod shop/web-1`, `container db`, `unbound.service`, else the path.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
-        if let Some(pod) = self.pod_name() {
-            write!(f, "pod {}/{}", pod.namespace, pod.name)
-        } else if let Some(uid) = self.pod_uid() {
-            write!(f, "pod {uid}")
-        } else if let Some(name) = self.container_name() {
-            write!(f, "container {name}")
-        } else if let Some(id) = self.container() {
-            write!(f, "container {}", short(id))
-        } else {
-            f.write_str(self.unit().unwrap_or(&self.cgroup))
-        }
-    }
-}
-
 impl fmt::Debug for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self} ({})", self.cgroup)
+        f.debug_tuple("Workload").field(&self.cgroup).finish()
     }
 }
 
@@ -235,6 +213,7 @@ impl std::hash::Hash for Workload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::Whom;
 
     const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
 
@@ -242,20 +221,35 @@ mod tests {
     fn it_is_called_by_the_best_name_there_is() {
         let pod = Workload::of_cgroup(format!("/kubepods/burstable/podu-1/{ID}").as_bytes());
         assert!(pod.lacks_names());
-        assert_eq!(pod.to_string(), "pod u-1");
+        assert_eq!(
+            Whom::of(&pod).expect("it is somebody").to_string(),
+            "pod u-1"
+        );
         pod.name_container("web");
         pod.name_pod("shop", "web-1", "");
-        assert_eq!(pod.to_string(), "pod shop/web-1");
+        assert_eq!(
+            Whom::of(&pod).expect("it is somebody").to_string(),
+            "pod shop/web-1"
+        );
         assert_eq!(pod.pod_uid(), Some("u-1"));
         assert!(!pod.lacks_names());
 
         let container = Workload::of_cgroup(format!("/system.slice/docker-{ID}.scope").as_bytes());
-        assert_eq!(container.to_string(), "container 3f0c2b8f5a1d");
+        assert_eq!(
+            Whom::of(&container).expect("it is somebody").to_string(),
+            "container 3f0c2b8f5a1d"
+        );
         container.name_container("db");
-        assert_eq!(container.to_string(), "container db");
+        assert_eq!(
+            Whom::of(&container).expect("it is somebody").to_string(),
+            "container db"
+        );
 
         let unit = Workload::of_cgroup(b"/system.slice/unbound.service");
-        assert_eq!(unit.to_string(), "unbound.service");
+        assert_eq!(
+            Whom::of(&unit).expect("it is somebody").to_string(),
+            "unbound.service"
+        );
         assert!(!unit.lacks_names() && !unit.is_anonymous());
         assert!(Workload::of_cgroup(b"/").is_anonymous());
     }

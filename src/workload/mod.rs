@@ -16,8 +16,9 @@ mod recent;
 mod resolver;
 mod station;
 mod tree;
+mod whom;
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,6 +33,11 @@ pub use identity::Workload;
 pub use names::NameCounts;
 pub use station::Attributed;
 pub use tree::TreeCounts;
+pub use whom::Asker;
+pub use whom::Container;
+pub use whom::Labels;
+pub use whom::Pod;
+pub use whom::Whom;
 
 use self::names::Asking;
 use self::names::Names;
@@ -80,21 +86,12 @@ pub struct Counts {
 
 impl Attribution {
     /// Takes the poller's messages over. `root` is that of cgroup v2.
-    pub fn start(messages: Receiver<Message>, root: BorrowedFd<'_>) -> Result<Self> {
-        let root = root
-            .try_clone_to_owned()
-            .context("no descriptor for the cgroup root")?;
+    pub fn start(messages: Receiver<Message>, root: OwnedFd) -> Result<Self> {
         let (tell, answers) = bounded(ANSWERS_MAX);
         let (names, asking) = Names::start(names::sources(), tell.clone())?;
         let resolver = Resolver::start(root, asking.clone(), tell)?;
         let (output, out) = bounded(CHANNEL_BATCHES);
-        let station = Station::new(
-            messages,
-            output,
-            answers,
-            resolver,
-            procfs::has_version_1(),
-        );
+        let station = Station::new(messages, output, answers, resolver, procfs::has_version_1());
         let station = std::thread::Builder::new()
             .name("kerno-whose".to_owned())
             .spawn(move || station.run())

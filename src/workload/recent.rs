@@ -43,6 +43,7 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         self.entries.insert(key, (value, now));
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

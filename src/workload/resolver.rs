@@ -150,7 +150,11 @@ impl Thread {
 
     fn wait(&self, bell: &EventFd) {
         let mut fds = vec![PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
-        fds.extend(self.tree.events().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        fds.extend(
+            self.tree
+                .events()
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
+        );
         // A signal only makes another round.
         let _events = nix::poll::poll(&mut fds, PollTimeout::NONE);
         // It need not have rung.

@@ -343,3 +343,5 @@ impl Station {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -45,3 +45,4 @@ mod reports;
 mod shapes;
 mod slow_reader;
 mod tcp;
+mod workloads;

@@ -103,7 +103,9 @@ mod tests {
         fs::create_dir_all(log.path().join("pods/junk")).expect("mkdir");
         fs::create_dir_all(log.path().join("pods/a_b_c_d")).expect("mkdir");
         fs::create_dir(log.path().join("containers")).expect("mkdir");
-        let link = log.path().join(format!("containers/web-1_shop_my-nginx-{ID}.log"));
+        let link = log
+            .path()
+            .join(format!("containers/web-1_shop_my-nginx-{ID}.log"));
         fs::write(link, "").expect("a file");
         let workload = Arc::new(Workload::of_cgroup(
             format!("/kubepods/burstable/podu-1/{ID}").as_bytes(),
@@ -112,7 +114,10 @@ mod tests {
         let mut logs = Logs::new(log.path().to_str().expect("UTF-8"));
         logs.name(&[Arc::clone(&workload), Arc::clone(&other)]);
         let pod = workload.pod_name().expect("a name");
-        assert_eq!((pod.namespace.as_str(), pod.name.as_str()), ("shop", "web-1"));
+        assert_eq!(
+            (pod.namespace.as_str(), pod.name.as_str()),
+            ("shop", "web-1")
+        );
         assert_eq!(workload.container_name(), Some("my-nginx"));
         assert!(other.pod_name().is_none());
     }

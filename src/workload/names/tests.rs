@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::workload::Whom;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -41,7 +42,9 @@ fn start(from: u32) -> (Names, Asking, Receiver<Answer>, Arc<AtomicU32>) {
 }
 
 fn pod(uid: &str) -> Arc<Workload> {
-    Arc::new(Workload::of_cgroup(format!("/kubepods/pod{uid}").as_bytes()))
+    Arc::new(Workload::of_cgroup(
+        format!("/kubepods/pod{uid}").as_bytes(),
+    ))
 }
 
 #[test]
@@ -52,7 +55,10 @@ fn a_name_comes_and_says_so() {
     assert!(!unit.is_awaited(), "a unit is its own name");
     asking.ask(&workload);
     answers.recv_timeout(PATIENCE).expect("an answer");
-    assert_eq!(workload.to_string(), "pod ns/pod");
+    assert_eq!(
+        Whom::of(&workload).expect("it is somebody").to_string(),
+        "pod ns/pod"
+    );
     assert!(!workload.is_awaited());
     drop(asking);
     let told = names.finish(PATIENCE).expect("the end");
