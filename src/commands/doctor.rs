@@ -45,10 +45,12 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     };
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
+    // It takes its time where there are many namespaces; nothing is to wait then.
+    let gatherer = Gatherer::start();
     let monitor = Monitor::start(host, config, args.watched.timeout)?;
     let attribution = Attribution::start(monitor.messages().clone(), root)?;
     log::info!("watching for {}", humantime::format_duration(args.duration));
-    let report = watch(args, stop, monitor, attribution)?;
+    let report = watch(args, stop, monitor, attribution, gatherer)?;
 
     let mut out = anstream::stdout().lock();
     let written = match args.output {
@@ -71,11 +73,11 @@ fn watch(
     stop: &Stop,
     monitor: Monitor,
     attribution: Attribution,
+    mut gatherer: Gatherer,
 ) -> Result<Report> {
     let filter = Filter::new(&args.watched);
     let mut collector = Collector::new();
     let mut casebook = Casebook::default();
-    let mut gatherer = Gatherer::start();
     let mut totals = OutcomeTotals::default();
     let started = Instant::now();
     let mut window = args.duration;

@@ -157,6 +157,10 @@ impl Workload {
         }
     }
 
+    /// Says what runs the container, if its path does not.
+    pub(super) fn tell_runtime(&self, runtime: Runtime) {
+        let _first = self.runtime_told.set(runtime);
+    }
 
     /// Gives the pod its name. The first one stays.
     pub(super) fn name_pod(&self, namespace: &str, name: &str, uid: &str) {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::Source;
 use super::Workload;
+use crate::workload::path::Runtime;
 
 /// A container's configuration with Docker is some 10 KB.
 const CONFIG_MAX: u64 = 1 << 20;
@@ -95,6 +96,7 @@ impl StateFolders {
             }
             let name = label("container.name").unwrap_or(&config.name);
             workload.name_container(name.trim_start_matches('/'));
+            workload.tell_runtime(Runtime::Docker);
             return;
         }
     }
@@ -201,7 +203,6 @@ fn homes(passwd: &[u8]) -> Vec<PathBuf> {
 mod tests {
     use super::*;
     use crate::workload::Whom;
-    use crate::workload::path::Runtime;
 
     const A: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
     const B: &str = "b1946ac92492d2347c6235b4d2611184e59bd4a1c2f3a7d8990123456789abcd";
@@ -240,6 +241,7 @@ mod tests {
             "pod shop/web-1"
         );
         assert_eq!(workload.container_name(), Some("nginx"));
+        assert_eq!(workload.runtime(), Some(Runtime::Docker));
     }
 
     #[test]

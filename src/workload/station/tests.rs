@@ -313,7 +313,7 @@ fn root_a_crowd_is_bounded_and_a_known_group_costs_little() {
         site.receive(BATCH);
     }
     let each = start.elapsed() / (100 * BATCH as u32);
-    println!(
+    eprintln!(
         "first of a group: {first:?} with mkdir and rmdir; of a known one: {each:?} with its copy"
     );
     // Debug builds on a busy machine: some 100 times what a release build takes.
