@@ -18,7 +18,7 @@ pub(crate) const PROMISED: &[Promise] = &[
         series: "5.10",
         lacks: &[
             "inet_sk_error_report", // 5.14
-            "kfree_skb",            // 5.17, with a reason
+            "skb_drop_reason",      // 5.17
             "cgroup_sock_addr",     // 6.0, with the verdict of others
             "sock_send_length",     // 6.3
             "sock_recv_length",     // 6.3
@@ -43,7 +43,7 @@ pub(crate) const PROMISED: &[Promise] = &[
 pub(crate) struct Given {
     /// A connected socket's error is seen: `inet_sk_error_report`.
     pub(crate) socket_errors: bool,
-    /// A query that arrives where nobody listens is seen: `kfree_skb`.
+    /// A query that arrives where nobody listens is known: `skb_drop_reason`.
     pub(crate) no_socket: bool,
 }
 
@@ -56,7 +56,7 @@ impl Given {
         };
         Self {
             socket_errors: has("inet_sk_error_report"),
-            no_socket: has("kfree_skb"),
+            no_socket: has("skb_drop_reason"),
         }
     }
 }
