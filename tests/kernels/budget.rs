@@ -58,21 +58,28 @@ impl Budget {
             .insert((series.to_owned(), program.to_owned()), insns);
     }
 
-    /// Why the number is not within the budget, as one sentence.
-    pub(crate) fn complaint(&self, series: &str, program: &str, insns: u64) -> Option<String> {
+    /// Why the number is not within the budget: in a word, and as a sentence.
+    pub(crate) fn complaint(
+        &self,
+        series: &str,
+        program: &str,
+        insns: u64,
+    ) -> Option<(&'static str, String)> {
         let Some(&recorded) = self.0.get(&(series.to_owned(), program.to_owned())) else {
-            return Some(format!(
+            let why = format!(
                 "{PATH} has no number for {program} on {series}: record it with \
                  `make bpf-verify RECORD=yes` and commit the file"
-            ));
+            );
+            return Some(("NEW", why));
         };
         (insns * 100 > recorded * (100 + GROWTH)).then(|| {
-            format!(
+            let why = format!(
                 "the verifier walks through {insns} instructions, {} % more than the {recorded} in \
                  {PATH}: make the program cheaper, or record the new number on purpose with \
                  `make bpf-verify RECORD=yes`",
                 (insns - recorded) * 100 / recorded.max(1)
-            )
+            );
+            ("OVER", why)
         })
     }
 

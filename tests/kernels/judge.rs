@@ -58,18 +58,13 @@ fn judge_program(check: &Program, promise: Option<&Promise>, budget: &Budget) ->
             "the kernel does not tell how much it verified",
         );
     };
-    let complaint = promise.and_then(|promise| {
-        let why = budget.complaint(promise.series, &check.name, insns)?;
-        Some(Cell::bad(
-            Section::Programs,
-            &check.name,
-            format!("{} OVER", grouped(insns)),
-            why,
-        ))
-    });
+    let over = promise.and_then(|promise| budget.complaint(promise.series, &check.name, insns));
+    if let Some((word, why)) = over {
+        let text = format!("{} {word}", grouped(insns));
+        return cell(&text, &why).documented("loads, attaches");
+    }
     let text = format!("{} ok", grouped(insns));
-    let good = Cell::good(Section::Programs, &check.name, text);
-    complaint.unwrap_or(good).documented("loads, attaches")
+    Cell::good(Section::Programs, &check.name, text).documented("loads, attaches")
 }
 
 fn judge_signal(signal: &Signal, promise: Option<&Promise>) -> Cell {

@@ -39,6 +39,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
+use anyhow::ensure;
 
 fn main() -> ExitCode {
     match Arguments::read().and_then(|arguments| run(&arguments)) {
@@ -81,6 +82,10 @@ impl Arguments {
 fn run(arguments: &Arguments) -> Result<bool> {
     if let Some(image) = &arguments.kernel {
         image::check(image)?;
+        ensure!(
+            !arguments.record,
+            "only promised kernels are recorded: leave KERNEL or RECORD out"
+        );
         if arguments.kerno.is_none() {
             return Ok(true);
         }

@@ -159,7 +159,7 @@ fn check_budget() -> Result<()> {
     let unknown = budget
         .complaint("6.12", PROGRAM, 1)
         .context("an unknown one passed")?;
-    for said in [over, unknown] {
+    for (_, said) in [over, unknown] {
         ensure!(
             said.contains("RECORD=yes"),
             "it does not say what to do: {said}"

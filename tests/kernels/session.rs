@@ -63,22 +63,22 @@ pub(crate) fn every_kernel(roots: &Roots, scratch: &Path, record: bool) -> Resul
         )
     });
 
+    let on_promised = &reported[promised];
     let budget = match record {
-        true => measured_budget(&reported[promised.clone()])?,
+        true => measured_budget(on_promised),
         false => Budget::read()?,
     };
     let mut columns: Vec<Column> = PROMISED
         .iter()
-        .zip(&reported[promised])
+        .zip(on_promised)
         .map(|(promise, reported)| column(promise.series, Some(promise), reported, &budget))
         .collect();
-    let mut holds = true;
     let complaint = match record {
-        true => document::record(&columns).map(|()| None)?,
+        true => write_records(&columns, &budget)?,
         false => document::complaint(&columns)?,
     };
     columns.push(column(RUNNING, None, &reported[0], &budget));
-    holds &= show(&columns)?;
+    let mut holds = show(&columns)?;
     if let Some(complaint) = complaint {
         say(&complaint);
         holds = false;
@@ -107,23 +107,33 @@ fn column(
     }
 }
 
-/// What was measured becomes the record.
-fn measured_budget(reported: &[Result<Reported>]) -> Result<Budget> {
+/// What was measured, as a record.
+fn measured_budget(reported: &[Result<Reported>]) -> Budget {
     let mut budget = Budget::default();
     for (promise, reported) in PROMISED.iter().zip(reported) {
         let verified = reported
             .as_ref()
             .ok()
-            .and_then(|r| r.verification.as_ref().ok());
+            .and_then(|reported| reported.verification.as_ref().ok());
         for program in verified.iter().flat_map(|verified| &verified.programs) {
             if let Some(insns) = program.verified_insns.filter(|_| program.expected) {
                 budget.set(promise.series, &program.name, insns.into());
             }
         }
     }
+    budget
+}
+
+/// Writes the records in the repository, or says why not.
+fn write_records(promised: &[Column], budget: &Budget) -> Result<Option<String>> {
+    if table::count(promised).1 > 0 {
+        let why = "nothing was recorded, because a promised kernel does not do what it must";
+        return Ok(Some(why.to_owned()));
+    }
     let series: Vec<&str> = PROMISED.iter().map(|promise| promise.series).collect();
     budget.write(&series)?;
-    Ok(budget)
+    document::record(promised)?;
+    Ok(None)
 }
 
 /// Prints the table and its reasons; whether every cell holds.
