@@ -41,6 +41,8 @@ use crate::track::Tracker;
 
 /// Records taken from the ring buffer at once; bounds what a flood can pile up.
 const DRAIN_MAX: usize = 2048;
+/// More records than the ring buffer can hold: 2 MiB (`RING_BYTES`), of 64 octets.
+const RECORDS_MAX: usize = 32_768;
 /// Batches that may wait for the receiver; with the ring buffer behind it, the
 /// memory that a stopped reader can cost.
 const CHANNEL_BATCHES: usize = 8;
@@ -269,6 +271,17 @@ impl Poller<'_, '_, '_> {
         Ok(drained)
     }
 
+    /// Takes all records that were there when it began.
+    fn drain_told(&mut self) -> Result<()> {
+        for _ in 0..=RECORDS_MAX / DRAIN_MAX {
+            if self.drain()? < DRAIN_MAX {
+                break;
+            }
+            self.hand_on();
+        }
+        Ok(())
+    }
+
     fn nap(&self) -> Result<()> {
         let nap = if self.tracker.has_fresh_notices() {
             JOIN_DELAY
@@ -289,6 +302,9 @@ impl Poller<'_, '_, '_> {
     fn sweep(&mut self) -> Result<()> {
         self.last_sweep = Instant::now();
         let now_ns = Clock::monotonic_ns();
+        // A thread that got no CPU for a while must not give up on a query whose
+        // end is in the ring buffer.
+        self.drain_told()?;
         let maps = &self.loaded.skel.maps;
         for entry in inflight::snapshot(&maps.dns_inflight)? {
             let waited = Duration::from_nanos(now_ns.saturating_sub(entry.newest_ns()));

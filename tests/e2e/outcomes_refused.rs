@@ -5,6 +5,11 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use crate::ask::connected;
 use crate::ask::dial;
@@ -42,6 +47,24 @@ fn root_an_unconnected_socket_is_refused() {
         socket.send_to(query, server).expect("to ask");
         socket.local_addr().expect("a port").port()
     });
+}
+
+/// What the kernel told while kerno got no CPU counts before the clock does.
+#[test]
+fn root_a_refusal_is_not_missed_by_who_sleeps_over_the_timeout() {
+    let site = Site::new();
+    let mut watch = site.watch(&["--timeout", "500ms"]);
+    let server = SocketAddr::new(SERVER_V4, 53);
+    let socket = unconnected(&site.client, server.ip());
+    let name = site.name("overslept");
+    let query = message::query(816, &message::labels(&name), message::A);
+    let kerno = Pid::from_raw(watch.process.child.id().cast_signed());
+    kill(kerno, Signal::SIGSTOP).expect("to stop it");
+    socket.send_to(&query, server).expect("to ask");
+    thread::sleep(Duration::from_millis(800));
+    kill(kerno, Signal::SIGCONT).expect("to let it go on");
+    let records = watch.records(1);
+    check_refused(&records[0], "ECONNREFUSED");
 }
 
 fn refused(ask: impl Fn(&Site, SocketAddr, &[u8]) -> u16) {
