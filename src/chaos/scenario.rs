@@ -126,6 +126,36 @@ pub const SCENARIOS: &[Scenario] = &[
         makes: "a server elsewhere that never answers, for no reason seen here",
         fault: Fault::Lab(lab::SILENT_SERVER),
     },
+    Scenario {
+        name: "legacy-drop",
+        rule: "dns_policy_drop",
+        makes: "a rule of iptables-legacy that drops one pod's queries on their way",
+        fault: Fault::Lab(lab::LEGACY_DROP),
+    },
+    Scenario {
+        name: "output-drop",
+        rule: "dns_policy_drop",
+        makes: "a rule in a pod that drops its queries as they are sent",
+        fault: Fault::Lab(lab::OUTPUT_DROP),
+    },
+    Scenario {
+        name: "rp-filter",
+        rule: "dns_kernel_drop",
+        makes: "a pod that asks by another way than its answers would take",
+        fault: Fault::Lab(lab::RP_FILTER),
+    },
+    Scenario {
+        name: "qdisc-limit",
+        rule: "dns_kernel_drop",
+        makes: "a rate limit on the way to a nameserver",
+        fault: Fault::Lab(lab::QDISC_LIMIT),
+    },
+    Scenario {
+        name: "two-at-once",
+        rule: "dns_nobody_listening",
+        makes: "a closed port for one pod and a dropping rule for another (dns_policy_drop)",
+        fault: Fault::Lab(lab::TWO_AT_ONCE),
+    },
 ];
 
 /// There is no scenario of that name. The message lists those that exist.

@@ -51,6 +51,12 @@ impl Pod {
         Ok(command)
     }
 
+    /// The node's end of its cable.
+    pub(super) fn gateway(&self) -> Ipv4Addr {
+        let [a, b, c, _] = self.ip.octets();
+        Ipv4Addr::new(a, b, c, 1)
+    }
+
     /// Where a DNS server of it listens.
     pub(super) fn dns(&self) -> SocketAddr {
         dns_at(self.ip)
@@ -82,8 +88,10 @@ pub(super) struct Server {
 #[derive(Debug)]
 pub(super) struct Counter {
     pub(super) name: &'static str,
-    /// nft's table of the node that has it.
+    /// nft's table that has it.
     pub(super) table: &'static str,
+    /// Whose table it is; `None` for the node's.
+    pub(super) pod: Option<Rc<Pod>>,
 }
 
 /// The site of a scenario.
@@ -207,10 +215,29 @@ impl Lab {
         counters: &[(&'static str, &'static str)],
     ) -> Result<()> {
         NFT.run(&self.node, "-f -", rules)?;
-        let named = counters.iter();
-        self.counters
-            .extend(named.map(|&(table, name)| Counter { name, table }));
+        self.remember(counters, None);
         Ok(())
+    }
+
+    /// The same in a pod.
+    pub(super) fn nft_in(
+        &mut self,
+        pod: &Rc<Pod>,
+        rules: &str,
+        counters: &[(&'static str, &'static str)],
+    ) -> Result<()> {
+        NFT.run(&pod.namespace, "-f -", rules)?;
+        self.remember(counters, Some(pod));
+        Ok(())
+    }
+
+    fn remember(&mut self, counters: &[(&'static str, &'static str)], pod: Option<&Rc<Pod>>) {
+        let named = counters.iter().map(|&(table, name)| Counter {
+            name,
+            table,
+            pod: pod.map(Rc::clone),
+        });
+        self.counters.extend(named);
     }
 
     /// An address out in the world that swallows everything ([`world`]).

@@ -82,6 +82,9 @@ pub(super) struct Ask {
     pub(super) comm: String,
     /// What the fault does to it.
     pub(super) share: Share,
+    /// The rule that must explain what is broken of it, where that is not the
+    /// scenario's own.
+    pub(super) rule: Option<String>,
     /// The nameservers, in the order of its resolv.conf.
     pub(super) servers: Vec<SocketAddr>,
     /// Its names are `qN.GROUP.ZONE`; servers behave by the group.
@@ -110,6 +113,7 @@ impl Ask {
         Self {
             comm: comm.to_owned(),
             share: Share::Broken,
+            rule: None,
             servers: vec![server],
             group: "bad".to_owned(),
             names: 0,
