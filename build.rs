@@ -1,4 +1,4 @@
-//! Compiles `bpf/dns_monitor.bpf.c` with clang and turns it into a Rust skeleton.
+//! Compiles `bpf/*.bpf.c` with clang and turns each into a Rust skeleton.
 
 use std::env;
 use std::path::Path;
@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use anyhow::Result;
 use libbpf_cargo::SkeletonBuilder;
 
-const SOURCE: &str = "bpf/dns_monitor.bpf.c";
+/// What kerno watches with, and what `kerno chaos` denies with.
+const OBJECTS: [&str; 2] = ["dns_monitor", "chaos_deny"];
 
 fn main() -> Result<()> {
     // Cargo does not know which headers clang reads.
@@ -31,10 +32,15 @@ fn main() -> Result<()> {
     println!("cargo:rustc-env=KERNO_COMMIT={commit}");
 
     let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
+    OBJECTS.iter().try_for_each(|name| compile(name, &out))
+}
+
+fn compile(name: &str, out: &Path) -> Result<()> {
+    let source = format!("bpf/{name}.bpf.c");
     let mut builder = SkeletonBuilder::new();
     builder
-        .source(SOURCE)
-        .obj(out.join("dns_monitor.bpf.o"))
+        .source(&source)
+        .obj(out.join(format!("{name}.bpf.o")))
         .reference_obj(true)
         .clang_args([
             "-Ivmlinux",
@@ -48,8 +54,8 @@ fn main() -> Result<()> {
         builder.clang(clang);
     }
     builder
-        .build_and_generate(out.join("dns_monitor.skel.rs"))
-        .with_context(|| format!("cannot compile {SOURCE}; is clang installed? (make setup)"))
+        .build_and_generate(out.join(format!("{name}.skel.rs")))
+        .with_context(|| format!("cannot compile {source}; is clang installed? (make setup)"))
 }
 
 /// What git says, or `None` without git or outside a checkout.

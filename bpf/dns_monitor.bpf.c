@@ -24,9 +24,12 @@
 #include "match.h"
 #include "stream.h"
 #include "failure.h"
+#include "send.h"
 #include "drop.h"
 
 #define PASS 1
+/* What a cgroup program returns that leaves the verdict as it was. */
+#define AS_IT_WAS 1
 
 /* They put these types into the BTF, and so into the skeleton. */
 const struct dns_short_record *unused_short_record __attribute__((unused));
@@ -89,6 +92,70 @@ SEC("tp_btf/sock_recv_length")
 int dns_read(__u64 *ctx)
 {
 	on_read((struct sock *)ctx[0], (int)ctx[1], (int)ctx[2]);
+	return 0;
+}
+
+SEC("cgroup/connect4")
+int dns_connect4(struct bpf_sock_addr *ctx)
+{
+	struct dns_call call = {};
+
+	if (is_dns_call(ctx)) {
+		map_ipv4(call.peer_ip, ctx->user_ip4);
+		on_connect(ctx, &call);
+	}
+	return AS_IT_WAS;
+}
+
+SEC("cgroup/connect6")
+int dns_connect6(struct bpf_sock_addr *ctx)
+{
+	struct dns_call call = {};
+
+	if (is_dns_call(ctx)) {
+		take_user_ip6(call.peer_ip, ctx);
+		on_connect(ctx, &call);
+	}
+	return AS_IT_WAS;
+}
+
+SEC("cgroup/sendmsg4")
+int dns_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct dns_call call = {};
+
+	if (is_dns_call(ctx)) {
+		map_ipv4(call.peer_ip, ctx->user_ip4);
+		on_sendmsg(ctx, &call);
+	}
+	return AS_IT_WAS;
+}
+
+SEC("cgroup/sendmsg6")
+int dns_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct dns_call call = {};
+
+	if (is_dns_call(ctx)) {
+		take_user_ip6(call.peer_ip, ctx);
+		on_sendmsg(ctx, &call);
+	}
+	return AS_IT_WAS;
+}
+
+/* Since 5.9. */
+SEC("cgroup/sock_release")
+int dns_release(struct bpf_sock *ctx)
+{
+	on_release(ctx);
+	return AS_IT_WAS;
+}
+
+/* Since 6.3. ctx: the socket, what the call returned, its flags. */
+SEC("tp_btf/sock_send_length")
+int dns_sent(__u64 *ctx)
+{
+	on_send((struct sock *)ctx[0], (int)ctx[1]);
 	return 0;
 }
 

@@ -260,6 +260,18 @@ struct dns_unread_answer {
 	__u16 pad[3];
 };
 
+/* The last connect() or unconnected send to a DNS port, in its socket's slot. */
+struct dns_call {
+	__u64 cookie; /* 0: none, or the slot is just being filled */
+	__u64 at_ns;
+	struct dns_owner owner; /* of a connect() only; who sends is known when it fails */
+	__u8 peer_ip[16];
+	__u16 peer_port;
+	__u8 transport;
+	__u8 call;    /* DNS_CALL_CONNECT, DNS_CALL_SEND, or denied */
+	__u32 txhash; /* the socket's sk_txhash when it was called */
+};
+
 /* Read-only once loaded. */
 struct dns_config {
 	__u16 ports[DNS_PORTS_MAX];
@@ -281,6 +293,7 @@ _Static_assert(sizeof(struct dns_packet) == 80, "dns_packet");
 _Static_assert(sizeof(struct dns_stream) == 104, "dns_stream");
 _Static_assert(sizeof(struct dns_connection) == 296, "dns_connection");
 _Static_assert(sizeof(struct dns_unread_answer) == 24, "dns_unread_answer");
+_Static_assert(sizeof(struct dns_call) == 72, "dns_call");
 _Static_assert(sizeof(struct dns_config) == 32, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 192, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");

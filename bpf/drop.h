@@ -20,7 +20,6 @@
 #include "owner.h"
 #include "packet.h"
 
-#define AF_INET6 10
 #define TCP_SYN_SENT 2 /* include/net/tcp_states.h */
 
 /* include/uapi/linux/netfilter/nf_conntrack_common.h; the three lowest bits of

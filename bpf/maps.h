@@ -18,6 +18,7 @@
  * two sockets meet in a slot only if that many were opened between them.
  */
 #define UNREAD_SLOTS 8192
+#define CALL_SLOTS 4096
 /* Room for 10,082 short records: measured with a reader that stood still. */
 #define RING_BYTES (2 * 1024 * 1024)
 /* In batches: the reader is woken when an eighth of the ring is filled. */
@@ -50,6 +51,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct dns_unread_answer);
 } dns_unread SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CALL_SLOTS);
+	__type(key, __u32);
+	__type(value, struct dns_call);
+} dns_calls SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

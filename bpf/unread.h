@@ -20,8 +20,6 @@
 #include "owner.h"
 #include "packet.h"
 
-#define AF_INET 2
-#define AF_INET6 10
 #define MSG_PEEK 2
 
 /* A busy host lets a reader wait for a few milliseconds. */

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::Owner;
 
 /// A packet of an exchange that this kernel discarded (`kfree_skb`).
@@ -59,7 +61,8 @@ pub enum Conntrack {
 }
 
 /// The system call that failed, so that no packet was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FailedCall {
     /// `connect()`.
     Connect,

@@ -89,6 +89,8 @@ pub struct Evidence {
     pub cases: Vec<Case>,
     /// The latest exchanges of the server role.
     pub server_views: Vec<ServerView>,
+    /// Processes that answered some of them.
+    pub resolvers: HashSet<u32>,
     /// How all client attempts ended.
     pub tallies: Tallies,
     /// Answers that lay unread, of those that passed the filters.
@@ -215,6 +217,10 @@ impl Casebook {
         }
         let mut evidence = Evidence {
             cases: self.cases,
+            resolvers: server_views
+                .iter()
+                .filter_map(|view| view.owner.pid)
+                .collect(),
             server_views,
             tallies: self.tallies,
             slow_reads: self.slow_reads,
@@ -309,7 +315,10 @@ impl Evidence {
             .cases
             .iter()
             .find(|case| case.is_upstream && case.attempt.owner.pid == Some(resolver))?;
-        let tally = self.tallies.server(case.server());
+        let tally = self
+            .tallies
+            .asked(case.attempt.owner.netns, case.server())
+            .all;
         (tally.failed * 2 >= tally.ended()).then(|| case.server())
     }
 

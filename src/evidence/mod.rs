@@ -3,7 +3,7 @@
 //! its neighbours fared, and what the host's own counters say.
 //!
 //! The [`Casebook`] is fed while the doctor watches; what it closes with is plain
-//! data, from which [`crate::causes`] decides.
+//! data, from which [`crate::doctor`] decides.
 
 mod case;
 mod casebook;
@@ -22,8 +22,8 @@ pub use processes::NameTally;
 pub use processes::ProcessTally;
 pub use processes::Processes;
 pub use server_view::ServerView;
+pub use tallies::Asked;
 pub use tallies::BothFamilies;
 pub use tallies::Flow;
 pub use tallies::Tallies;
 pub use tallies::Tally;
-pub use tallies::TcpTally;

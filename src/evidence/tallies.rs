@@ -11,7 +11,7 @@ use crate::attempt::Outcome;
 use crate::attempt::Transport;
 
 /// Bounds of each table; what finds no room is counted.
-const SERVERS_MAX: usize = 1024;
+const ASKED_MAX: usize = 4096;
 const NAMES_MAX: usize = 8192;
 const FLOWS_MAX: usize = 8192;
 const NETNS_MAX: usize = 4096;
@@ -39,6 +39,13 @@ impl Tally {
         self.answered + self.failed
     }
 
+    /// Adds another one.
+    pub fn absorb(&mut self, other: &Self) {
+        self.answered += other.answered;
+        self.noerror += other.noerror;
+        self.failed += other.failed;
+    }
+
     pub(super) fn record(&mut self, attempt: &Attempt) {
         match attempt.outcome {
             Outcome::Answered => {
@@ -54,13 +61,18 @@ impl Tally {
     }
 }
 
-/// What one server did over TCP, and how often it asked for it.
+/// What one network namespace asked one server. The same address may be another
+/// server in another namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TcpTally {
+pub struct Asked {
+    /// All of it.
+    pub all: Tally,
     /// Answers over UDP with the TC bit: the client is to ask over TCP.
     pub truncated: u64,
     /// Over TCP.
     pub tcp: Tally,
+    /// Address lookups.
+    pub families: BothFamilies,
 }
 
 /// One source port that has failed: all its attempts to one server.
@@ -83,22 +95,53 @@ pub struct BothFamilies {
     pub aaaa: Tally,
 }
 
+impl BothFamilies {
+    fn record(&mut self, attempt: &Attempt, rtype: u16) {
+        match rtype {
+            TYPE_A => self.a.record(attempt),
+            TYPE_AAAA => self.aaaa.record(attempt),
+            _ => {}
+        }
+    }
+
+    /// Adds what another one has.
+    pub fn absorb(&mut self, other: &Self) {
+        self.a.absorb(&other.a);
+        self.aaaa.absorb(&other.aaaa);
+    }
+}
+
+impl Asked {
+    fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
+        self.all.record(attempt);
+        if attempt.transport == Transport::Tcp {
+            self.tcp.record(attempt);
+        } else if attempt.answer.is_some_and(|answer| answer.truncated) {
+            self.truncated += 1;
+        }
+        if let Some(question) = question {
+            self.families.record(attempt, question.rtype);
+        }
+    }
+
+    /// Adds what another namespace asked.
+    pub fn absorb(&mut self, other: &Self) {
+        self.all.absorb(&other.all);
+        self.truncated += other.truncated;
+        self.tcp.absorb(&other.tcp);
+        self.families.absorb(&other.families);
+    }
+}
+
 /// Key of a flow: namespace, source port, server.
 type FlowKey = (u32, u16, SocketAddr);
 
 /// How all client attempts ended, filtered or not.
 #[derive(Clone, Debug, Default)]
 pub struct Tallies {
-    /// By asked server.
-    pub servers: HashMap<SocketAddr, Tally>,
-    /// By asked server, over TCP.
-    pub tcp: HashMap<SocketAddr, TcpTally>,
     /// By network namespace.
     pub netns: HashMap<u32, Tally>,
-    /// By network namespace and server: who is on the same list.
-    pub asked: HashMap<(u32, SocketAddr), Tally>,
-    /// Address lookups, by asked server.
-    pub families: HashMap<SocketAddr, BothFamilies>,
+    asked: HashMap<(u32, SocketAddr), Asked>,
     /// By asking process.
     pub processes: Processes,
     names: HashMap<u64, BothFamilies>,
@@ -113,34 +156,24 @@ impl Tallies {
             return;
         }
         let left_out = &mut self.left_out;
-        if let Some(tally) = entry(&mut self.servers, attempt.peer, SERVERS_MAX, left_out) {
+        let netns = attempt.owner.netns;
+        if let Some(tally) = entry(&mut self.netns, netns, NETNS_MAX, left_out) {
             tally.record(attempt);
         }
-        if let Some(tally) = entry(&mut self.netns, attempt.owner.netns, NETNS_MAX, left_out) {
-            tally.record(attempt);
-        }
-        let asked = (attempt.owner.netns, attempt.peer);
-        if let Some(tally) = entry(&mut self.asked, asked, NETNS_MAX, left_out) {
-            tally.record(attempt);
+        if let Some(asked) = entry(&mut self.asked, (netns, attempt.peer), ASKED_MAX, left_out) {
+            asked.record(attempt, question);
         }
         self.processes.record(attempt, question);
-        self.record_tcp(attempt);
         self.record_flow(attempt);
-        self.record_families(attempt, question);
-    }
-
-    fn record_tcp(&mut self, attempt: &Attempt) {
-        let is_tcp = attempt.transport == Transport::Tcp;
-        let truncated = attempt.answer.is_some_and(|answer| answer.truncated);
-        if !is_tcp && !truncated {
-            return;
-        }
-        let left_out = &mut self.left_out;
-        if let Some(tally) = entry(&mut self.tcp, attempt.peer, SERVERS_MAX, left_out) {
-            match is_tcp {
-                true => tally.tcp.record(attempt),
-                false => tally.truncated += 1,
-            }
+        if let Some(question) = question.filter(|it| matches!(it.rtype, TYPE_A | TYPE_AAAA))
+            && let Some(both) = entry(
+                &mut self.names,
+                question.name,
+                NAMES_MAX,
+                &mut self.left_out,
+            )
+        {
+            both.record(attempt, question.rtype);
         }
     }
 
@@ -174,27 +207,32 @@ impl Tallies {
         }
     }
 
-    fn record_families(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
-        let Some(question) = question else {
-            return;
-        };
-        if !matches!(question.rtype, TYPE_A | TYPE_AAAA) {
-            return;
-        }
-        let left_out = &mut self.left_out;
-        let of_name = entry(&mut self.names, question.name, NAMES_MAX, left_out);
-        let of_server = entry(&mut self.families, attempt.peer, SERVERS_MAX, left_out);
-        for both in of_name.into_iter().chain(of_server) {
-            match question.rtype {
-                TYPE_A => both.a.record(attempt),
-                _ => both.aaaa.record(attempt),
-            }
-        }
+    /// What one namespace asked one server.
+    pub fn asked(&self, netns: u32, server: SocketAddr) -> Asked {
+        self.asked
+            .get(&(netns, server))
+            .copied()
+            .unwrap_or_default()
     }
 
-    /// What became of the server's attempts.
-    pub fn server(&self, address: SocketAddr) -> Tally {
-        self.servers.get(&address).copied().unwrap_or_default()
+    /// What all namespaces asked a server of this address: one and the same if
+    /// they share a network, as pods do that ask the address of a Service.
+    pub fn asked_by_all(&self, server: SocketAddr) -> Asked {
+        let mut total = Asked::default();
+        for ((_, other), asked) in &self.asked {
+            if *other == server {
+                total.absorb(asked);
+            }
+        }
+        total
+    }
+
+    /// The servers that one namespace asked.
+    pub fn servers_of(&self, netns: u32) -> impl Iterator<Item = (SocketAddr, &Asked)> {
+        self.asked
+            .iter()
+            .filter(move |((from, _), _)| *from == netns)
+            .map(|((_, server), asked)| (*server, asked))
     }
 
     /// The source port of the attempt, if it has only failed lately.

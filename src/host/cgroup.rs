@@ -22,7 +22,8 @@ const ROOT_INODE: u64 = 1;
 /// Opens the root. On a host without a cgroup2 mount (cgroup v1 only) it makes
 /// a detached mount, which ends with the last descriptor, even after SIGKILL.
 pub(super) fn open_root() -> Result<File> {
-    let mounts = mounts::read().context("cannot read /proc/self/mountinfo; is /proc mounted?")?;
+    let mounts =
+        mounts::read().context("cannot read /proc/thread-self/mountinfo; is /proc mounted?")?;
     let root = match mount_points(&mounts).find_map(|path| File::open(path).ok()) {
         Some(root) => root,
         None => detached_mount().context(

@@ -1,4 +1,4 @@
-//! What is mounted where, as this process sees it.
+//! What is mounted where, as this thread sees it.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -23,10 +23,10 @@ pub(crate) struct Mount<'a> {
     pub(crate) options: &'a [u8],
 }
 
-/// The text of /proc/self/mountinfo, up to a generous length.
+/// The text of mountinfo, up to a generous length.
 pub(crate) fn read() -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    File::open("/proc/self/mountinfo")?
+    File::open("/proc/thread-self/mountinfo")?
         .take(MOUNTINFO_MAX)
         .read_to_end(&mut text)?;
     Ok(text)
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_running_kernel_agrees_on_the_form() {
-        let text = read().expect("/proc/self/mountinfo");
+        let text = read().expect("mountinfo");
         assert!(parse(&text).any(|mount| mount.filesystem == b"proc"));
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use anyhow::bail;
+use libbpf_rs::ProgramType;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::BtfType;
 use libbpf_rs::btf::ReferencesType as _;
@@ -28,6 +29,12 @@ pub const PACKETS: &str = "cgroup_skb";
 pub const SOCKET_ERRORS: &str = "inet_sk_error_report";
 /// Name of the signal of discarded packets.
 pub const DISCARDS: &str = "kfree_skb";
+/// Name of the signal of calls that a cgroup's program denied.
+pub const DENIALS: &str = "cgroup_sock_addr";
+/// Name of the signal of connects that failed.
+pub const FAILED_CONNECTS: &str = "sock_release";
+/// Name of the signal of sends that failed.
+pub const FAILED_SENDS: &str = "sock_send_length";
 /// Name of the signal of reads.
 pub const READS: &str = "sock_recv_length";
 
@@ -45,38 +52,13 @@ pub(super) fn check_btf() -> Result<()> {
     Ok(())
 }
 
-/// Every hook beyond a tracepoint's existence is known by its prototype in the
-/// running kernel's BTF, never by the kernel's version.
+/// Every hook is known by what the running kernel's BTF has (a tracepoint's
+/// prototype, a constant's name) or by trying, never by the kernel's version.
 pub(super) fn signals() -> Vec<Signal> {
     let btf = Btf::from_vmlinux();
-    let btf = btf.as_ref();
-    let arguments = |tracepoint| btf.ok().and_then(|btf| arguments(btf, tracepoint));
-    let error_report = match arguments("inet_sk_error_report") {
-        Some(_) => None,
-        None => Some(
-            "this kernel has no tracepoint inet_sk_error_report (it came with Linux 5.14): \
-             refused queries of connected sockets show as unanswered"
-                .to_owned(),
-        ),
-    };
-    let reasons = btf.is_ok_and(has_drop_reasons);
-    let kfree_skb = match arguments("kfree_skb") {
-        Some(3..) if reasons => None,
-        _ => Some(
-            "this kernel does not say why it discards packets (drop reasons came with Linux \
-             5.17): queries that a firewall, a full buffer or a missing route discards show as \
-             unanswered, and those that a firewall discards as they are sent do not show at all"
-                .to_owned(),
-        ),
-    };
-    let reads = match arguments(READS) {
-        Some(3) => None,
-        _ => Some(
-            "this kernel has no tracepoint sock_recv_length (it came with Linux 6.3): a client \
-             that leaves its answers unread is not told from one that reads them at once"
-                .to_owned(),
-        ),
-    };
+    let btf = btf.as_ref().ok();
+    let takes = |tracepoint, number| btf.and_then(|btf| arguments(btf, tracepoint)) == Some(number);
+    let has = |list, constant| btf.is_some_and(|btf| has_constant(btf, list, constant));
     vec![
         Signal {
             name: PACKETS,
@@ -86,19 +68,65 @@ pub(super) fn signals() -> Vec<Signal> {
         Signal {
             name: SOCKET_ERRORS,
             shows: "ICMP and socket errors",
-            missing: error_report,
+            missing: unless(
+                takes(SOCKET_ERRORS, 1),
+                "this kernel has no tracepoint inet_sk_error_report (it came with Linux 5.14): \
+                 refused queries of connected sockets show as unanswered",
+            ),
         },
         Signal {
             name: DISCARDS,
             shows: "packets that this kernel discards, and why",
-            missing: kfree_skb,
+            missing: unless(
+                btf.and_then(|btf| arguments(btf, DISCARDS)) >= Some(3)
+                    && has("skb_drop_reason", "SKB_DROP_REASON_NO_SOCKET"),
+                "this kernel does not say why it discards packets (drop reasons came with Linux \
+                 5.17): queries that a firewall, a full buffer or a missing route discards show as \
+                 unanswered, and those that a firewall discards as they are sent do not show at all",
+            ),
+        },
+        Signal {
+            name: DENIALS,
+            shows: "connects and sends that a program of a cgroup denied",
+            missing: unless(
+                sees_verdicts(),
+                "this kernel does not show one cgroup program what another decided \
+                 (bpf_get_retval, since Linux 6.0): a send that was denied before there was a \
+                 packet is not visible, and a denied connect has no reason",
+            ),
+        },
+        Signal {
+            name: FAILED_CONNECTS,
+            shows: "connects that failed, as without a route",
+            missing: unless(
+                has("bpf_attach_type", "BPF_CGROUP_INET_SOCK_RELEASE"),
+                "this kernel does not show when a socket is closed (it does since Linux 5.9): \
+                 connects that failed for want of a route or a port are not visible",
+            ),
+        },
+        Signal {
+            name: FAILED_SENDS,
+            shows: "sends that failed, as without a route",
+            missing: unless(
+                takes(FAILED_SENDS, 3),
+                "this kernel has no tracepoint sock_send_length (it came with Linux 6.3): sends \
+                 that failed before there was a packet are not visible",
+            ),
         },
         Signal {
             name: READS,
             shows: "answers that lie unread in their client's socket",
-            missing: reads,
+            missing: unless(
+                takes(READS, 3),
+                "this kernel has no tracepoint sock_recv_length (it came with Linux 6.3): a client \
+                 that leaves its answers unread is not told from one that reads them at once",
+            ),
         },
     ]
+}
+
+fn unless(is_there: bool, sentence: &str) -> Option<String> {
+    (!is_there).then(|| sentence.to_owned())
 }
 
 /// Number of arguments of a tracepoint, without the hidden first one.
@@ -110,15 +138,19 @@ fn arguments(btf: &Btf<'_>, tracepoint: &str) -> Option<usize> {
     proto.len().checked_sub(1)
 }
 
-fn has_drop_reasons(btf: &Btf<'_>) -> bool {
-    let Some(reasons) = btf.type_by_name::<Enum<'_>>("skb_drop_reason") else {
-        return false;
-    };
-    reasons.iter().any(|reason| {
-        reason
-            .name
-            .is_some_and(|name| name == "SKB_DROP_REASON_NO_SOCKET")
+/// Whether an enum of the kernel has a constant of this name.
+fn has_constant(btf: &Btf<'_>, list: &str, name: &str) -> bool {
+    btf.type_by_name::<Enum<'_>>(list).is_some_and(|list| {
+        list.iter()
+            .any(|constant| constant.name.is_some_and(|found| found == name))
     })
+}
+
+/// The helper is older than its use in these programs, so it is tried there.
+fn sees_verdicts() -> bool {
+    ProgramType::CgroupSockAddr
+        .is_helper_supported(libbpf_sys::BPF_FUNC_get_retval)
+        .unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -126,10 +158,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prototypes_are_read_from_btf() {
+    fn prototypes_and_constants_are_read_from_btf() {
         let btf = Btf::from_vmlinux().expect("this kernel has BTF");
         // inet_sk_error_report(const struct sock *sk)
-        assert_eq!(arguments(&btf, "inet_sk_error_report"), Some(1));
+        assert_eq!(arguments(&btf, SOCKET_ERRORS), Some(1));
         assert_eq!(arguments(&btf, "no_such_tracepoint"), None);
+        let list = "bpf_attach_type";
+        assert!(has_constant(&btf, list, "BPF_CGROUP_INET_SOCK_RELEASE"));
+        assert!(!has_constant(&btf, list, "BPF_CGROUP_NO_SUCH_HOOK"));
+        assert!(!has_constant(
+            &btf,
+            "no_such_enum",
+            "BPF_CGROUP_INET_SOCK_RELEASE"
+        ));
+    }
+
+    #[test]
+    fn what_is_missing_is_said_in_one_sentence() {
+        for signal in signals() {
+            if let Some(sentence) = signal.missing {
+                assert!(sentence.starts_with("this kernel"), "{sentence}");
+                assert!(sentence.contains(": "), "what is not visible: {sentence}");
+            }
+        }
+        assert_eq!(unless(true, "x"), None);
+        assert_eq!(unless(false, "x"), Some("x".to_owned()));
     }
 }

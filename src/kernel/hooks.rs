@@ -7,7 +7,10 @@ use libbpf_rs::Link;
 use libbpf_rs::ProgramMut;
 
 use crate::host::Signal;
+use crate::host::signals::DENIALS;
 use crate::host::signals::DISCARDS;
+use crate::host::signals::FAILED_CONNECTS;
+use crate::host::signals::FAILED_SENDS;
 use crate::host::signals::PACKETS;
 use crate::host::signals::READS;
 use crate::host::signals::SOCKET_ERRORS;
@@ -33,8 +36,14 @@ enum Kind {
 
 /// In the order in which they are attached. Answers before queries: an answer
 /// without its query is harmless, the contrary would look like a failure.
-pub(super) const HOOKS: [Hook; 5] = [
+pub(super) const HOOKS: [Hook; 11] = [
     Hook::trace("dns_read", &[READS]),
+    Hook::trace("dns_sent", &[FAILED_SENDS]),
+    Hook::cgroup("dns_release", &[FAILED_CONNECTS]),
+    Hook::cgroup("dns_connect4", &[DENIALS, FAILED_CONNECTS]),
+    Hook::cgroup("dns_connect6", &[DENIALS, FAILED_CONNECTS]),
+    Hook::cgroup("dns_sendmsg4", &[DENIALS, FAILED_SENDS]),
+    Hook::cgroup("dns_sendmsg6", &[DENIALS, FAILED_SENDS]),
     Hook::trace("dns_socket_error", &[SOCKET_ERRORS]),
     Hook::trace("dns_packet_drop", &[DISCARDS]),
     Hook::cgroup("dns_ingress", &[PACKETS]),

@@ -19,6 +19,7 @@ use super::hooks::Hook;
 use super::hooks::is_there;
 use crate::host::Host;
 use crate::host::Signal;
+use crate::host::signals::DENIALS;
 use crate::host::signals::READS;
 
 /// Ports that can be watched at once; `DNS_PORTS_MAX` of bpf/dns_monitor.h.
@@ -120,6 +121,7 @@ pub(super) fn configure(open: &mut OpenDnsMonitorSkel<'_>, config: &Config, sign
         rodata.config.ports[..ports.len()].copy_from_slice(ports);
         rodata.config.nports = ports.len() as u32;
         rodata.config.live = u32::from(config.live);
+        rodata.config.denials = u32::from(is_there(signals, DENIALS));
         rodata.config.reads = u32::from(is_there(signals, READS));
     }
 }

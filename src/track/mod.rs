@@ -83,7 +83,11 @@ impl Tracker {
             {
                 attempt.owner = owner;
             }
-        } else if attempt.outcome == Outcome::Refused && attempt.drop.is_none() {
+        } else if attempt.outcome == Outcome::Refused
+            && attempt.drop.is_none()
+            // A call that failed had no packet that could be discarded.
+            && attempt.failed_call.is_none()
+        {
             attempt.drop = self.notices.rejected(&attempt);
         }
         self.given_up.number(&mut attempt);

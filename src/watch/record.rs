@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::attempt::Attempt;
+use crate::attempt::FailedCall;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
 use crate::attempt::Transport;
@@ -24,6 +25,8 @@ pub struct Record {
     rcode: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_call: Option<FailedCall>,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +89,7 @@ impl Record {
             outcome: attempt.outcome,
             rcode: answer.map(|answer| names::rcode(answer.rcode)),
             reason: attempt.reason.as_ref().map(ToString::to_string),
+            failed_call: attempt.failed_call,
             latency_ns: answer.map(|_| elapsed),
             waited_ns: answer.is_none().then_some(elapsed),
             attempt: attempt.number,

@@ -70,6 +70,11 @@ impl Cgroup {
         fs::metadata(&self.path).expect("stat of a cgroup").st_ino()
     }
 
+    /// Its folder, as BPF programs are attached to it.
+    pub(crate) fn folder(&self) -> File {
+        File::open(&self.path).expect("a cgroup's folder")
+    }
+
     /// Where a process writes `0` to join.
     pub(crate) fn entrance(&self) -> File {
         let path = self.path.join("cgroup.procs");

@@ -140,3 +140,21 @@ fn root_a_lab_told_to_stop_says_what_it_did_and_leaves_nothing() {
         lab.await_nothing_left();
     }
 }
+
+#[test]
+fn root_a_lab_that_cannot_be_made_leaves_nothing_and_says_why() {
+    let mut place = Place::host();
+    place.file("/dev/net/tun", "not a device");
+    let mut command = place.command(env!("CARGO_BIN_EXE_kerno"));
+    let finished = finish(command.args(["chaos", "--induce", "dead-server"]));
+    assert!(!finished.succeeded, "{}", finished.output);
+    assert!(
+        finished.output.contains("/dev/net/tun"),
+        "{}",
+        finished.output
+    );
+    assert_eq!(finished.output.lines().count(), 1, "{}", finished.output);
+    // Its pods were there by then.
+    let prefix = format!("kerno-lab-{}-", finished.pid);
+    assert_eq!(groups(&prefix), [] as [PathBuf; 0]);
+}

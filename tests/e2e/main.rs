@@ -31,6 +31,7 @@ mod clients_libc;
 mod clients_stub;
 mod clients_tools;
 mod endings;
+mod failed_calls;
 mod filters;
 mod from_the_host;
 mod hostile;

@@ -89,19 +89,7 @@ pub struct Options {
 /// One sentence with its remedy each: no root, no `--yes`, a tool that is not
 /// installed; and whatever fails on the way.
 pub fn run(scenario: &Scenario, recipe: &Recipe, options: &Options, stop: &Stop) -> Result<Report> {
-    if let Some(outside) = recipe.outside.filter(|_| !options.yes) {
-        bail!(
-            "{} touches {outside}, outside its own namespaces; it is restored at the end. If that \
-             is yours to decide, add --yes",
-            scenario.name
-        );
-    }
-    if !nix::unistd::geteuid().is_root() {
-        bail!(
-            "{} makes network namespaces of its own, which needs root: run it with sudo",
-            scenario.name
-        );
-    }
+    permit(scenario, recipe, options.yes)?;
     let zone = options.zone.clone();
     let zone = zone.unwrap_or_else(|| format!("{}.lab.test", scenario.name));
     let mut lab = Lab::new(&zone)?;
@@ -111,6 +99,21 @@ pub fn run(scenario: &Scenario, recipe: &Recipe, options: &Options, stop: &Stop)
     let counts = run_clients(&mut lab.clients, &zone, options.duration, stop)?;
     let seconds = begin.elapsed().as_secs_f64();
     Report::new(scenario, recipe, lab, &counts, seconds)
+}
+
+/// Whether the scenario may be made, by the user's word and rights.
+fn permit(scenario: &Scenario, recipe: &Recipe, yes: bool) -> Result<()> {
+    let name = scenario.name;
+    if let Some(outside) = recipe.outside.filter(|_| !yes) {
+        bail!(
+            "{name} touches {outside}, outside its own namespaces; it is restored at the end. If \
+             that is yours to decide, add --yes"
+        );
+    }
+    if !nix::unistd::geteuid().is_root() {
+        bail!("{name} makes network namespaces of its own, which needs root: run it with sudo");
+    }
+    Ok(())
 }
 
 /// Starts all clients at once and waits for their end, in their order.
@@ -155,4 +158,22 @@ fn run_clients(
 fn name(comm: &str) -> Result<()> {
     let name = std::ffi::CString::new(comm)?;
     prctl::set_name(&name).with_context(|| format!("cannot take the name {comm}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::scenario::SCENARIOS;
+
+    #[test]
+    fn what_touches_the_machine_takes_a_deliberate_word() {
+        let mut recipe = CLOSED_PORT;
+        recipe.outside = Some("a limit of the machine");
+        let said = permit(&SCENARIOS[0], &recipe, false).unwrap_err();
+        let said = said.to_string();
+        assert!(said.contains("a limit of the machine"), "{said}");
+        assert!(said.contains("--yes"), "{said}");
+        let allowed = permit(&SCENARIOS[0], &recipe, true);
+        assert!(allowed.is_ok() || !nix::unistd::geteuid().is_root());
+    }
 }

@@ -32,11 +32,10 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
         return None;
     }
     let of_name = evidence.both_families(case).is_some_and(is_broken);
-    let of_server = evidence
+    let asked = evidence
         .tallies
-        .families
-        .get(&case.server())
-        .is_some_and(|both| is_broken(*both));
+        .asked(case.attempt.owner.netns, case.server());
+    let of_server = is_broken(asked.families);
     (of_name || of_server).then(|| Place::at(case.server()))
 }
 
@@ -59,17 +58,12 @@ fn tell(group: &Group<'_>) -> Words {
         units::count(silent),
         units::count(errors)
     )];
-    if let Some(both) = group
-        .place
-        .server
-        .and_then(|server| group.evidence.tallies.families.get(&server))
-    {
-        evidence.push(format!(
-            "In the same time {} of {} of type A were answered there.",
-            units::count(both.a.answered),
-            units::count(both.a.ended())
-        ));
-    }
+    let both = group.asked().families;
+    evidence.push(format!(
+        "In the same time {} of {} of type A were answered there.",
+        units::count(both.a.answered),
+        units::count(both.a.ended())
+    ));
     evidence.push("This host's kernel discarded none of them.".to_owned());
     evidence.push(format!("Asked by {}.", group.askers()));
     evidence.extend(group.examples());

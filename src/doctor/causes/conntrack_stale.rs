@@ -1,5 +1,8 @@
 //! Rule `dns_conntrack_stale`: an old flow is pinned to a server that is gone.
 
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
 use super::Cause;
 use super::group::Group;
 use super::place::Place;
@@ -11,6 +14,7 @@ use crate::doctor::thresholds::FRESH_PERCENT;
 use crate::doctor::thresholds::STALE_NS;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::evidence::Tally;
 use crate::evidence::surroundings::Flow;
 use crate::units;
 
@@ -44,7 +48,7 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     if flow.failed < FAILURES_MIN || flow.last_ns.saturating_sub(flow.first_ns) < STALE_NS {
         return None;
     }
-    let server = evidence.tallies.server(case.server());
+    let server = fresh(case.attempt.owner.netns, case.server(), evidence);
     let others_failed = server.failed.saturating_sub(flow.failed);
     let others = server.answered + others_failed;
     let fresh_work =
@@ -53,8 +57,19 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     (fresh_work && translated).then(|| Place::at(case.server()))
 }
 
+/// How the server fares: as the same namespace sees it, or, if that has no other
+/// source port, as all see it who ask that address.
+fn fresh(netns: u32, server: SocketAddr, evidence: &Evidence) -> Tally {
+    let tallies = &evidence.tallies;
+    let own = tallies.asked(netns, server).all;
+    match own.answered {
+        0 => tallies.asked_by_all(server).all,
+        _ => own,
+    }
+}
+
 /// Where the packet's entry leads, if that is not where it was sent.
-fn pinned_to(case: &Case, _: &Evidence) -> Option<std::net::IpAddr> {
+fn pinned_to(case: &Case, _: &Evidence) -> Option<IpAddr> {
     match case.drop()?.conntrack? {
         Conntrack::Confirmed { reply_source } if reply_source != case.server().ip() => {
             Some(reply_source)
@@ -83,10 +98,8 @@ fn tell(group: &Group<'_>) -> Words {
     let dead_text = dead.map_or("an address that is gone".to_owned(), |dead| {
         dead.to_string()
     });
-    let tally = group
-        .place
-        .server
-        .map(|server| group.evidence.tallies.server(server))
+    let tally = first
+        .map(|case| fresh(case.attempt.owner.netns, case.server(), group.evidence))
         .unwrap_or_default();
     let mut ports: Vec<_> = group
         .cases()

@@ -25,11 +25,11 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
         return None;
     }
     let netns = case.attempt.owner.netns;
-    let asked = &evidence.tallies.asked;
-    let dead = asked.get(&(netns, case.server())).is_some_and(is_dead);
-    let another = asked.iter().any(|((from, server), tally)| {
-        *from == netns && *server != case.server() && is_alive(tally)
-    });
+    let tallies = &evidence.tallies;
+    let dead = is_dead(&tallies.asked(netns, case.server()).all);
+    let another = tallies
+        .servers_of(netns)
+        .any(|(server, asked)| server != case.server() && is_alive(&asked.all));
     (dead && another).then(|| Place::at(case.server()))
 }
 
@@ -43,21 +43,14 @@ fn is_alive(tally: &Tally) -> bool {
 
 fn tell(group: &Group<'_>) -> Words {
     let server = group.server();
-    let tally = group
-        .place
-        .server
-        .map(|server| group.evidence.tallies.server(server))
-        .unwrap_or_default();
+    let tally = group.asked().all;
     let netns = group.first().map_or(0, |case| case.attempt.owner.netns);
     let mut others: Vec<_> = group
         .evidence
         .tallies
-        .asked
-        .iter()
-        .filter(|((from, other), tally)| {
-            *from == netns && Some(*other) != group.place.server && is_alive(tally)
-        })
-        .map(|((_, other), tally)| (*other, *tally))
+        .servers_of(netns)
+        .filter(|(other, asked)| Some(*other) != group.place.server && is_alive(&asked.all))
+        .map(|(other, asked)| (other, asked.all))
         .collect();
     others.sort_unstable_by_key(|(_, tally)| std::cmp::Reverse(tally.answered));
     let mut evidence = vec![format!(

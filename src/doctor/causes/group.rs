@@ -11,6 +11,7 @@ use crate::doctor::finding::Subject;
 use crate::doctor::finding::SubjectServer;
 use crate::doctor::thresholds::CONCENTRATED_PERCENT;
 use crate::doctor::thresholds::FAILURES_MIN;
+use crate::evidence::Asked;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
@@ -197,6 +198,26 @@ impl<'a> Group<'a> {
         servers.sort_unstable();
         servers.dedup();
         servers
+    }
+
+    /// What those who have these cases asked this server, whatever came of it.
+    pub(super) fn asked(&self) -> Asked {
+        let mut total = Asked::default();
+        let Some(server) = self.place.server else {
+            return total;
+        };
+        for netns in self.namespaces() {
+            total.absorb(&self.evidence.tallies.asked(netns, server));
+        }
+        total
+    }
+
+    /// Network namespaces that the cases come from.
+    pub(super) fn namespaces(&self) -> Vec<u32> {
+        let mut all: Vec<_> = self.cases().map(|case| case.attempt.owner.netns).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// How the server on this host saw the cases, where it did.

@@ -74,11 +74,7 @@ fn zones(group: &Group<'_>) -> Option<String> {
 
 fn evidence(group: &Group<'_>, rcode: &str) -> Vec<String> {
     let server = group.server();
-    let tally = group
-        .place
-        .server
-        .map(|server| group.evidence.tallies.server(server))
-        .unwrap_or_default();
+    let tally = group.asked().all;
     let mut lines = vec![format!(
         "{} from {server} said {rcode}; {} of its {} were NOERROR.",
         units::counted(group.queries(), "answer", "answers"),

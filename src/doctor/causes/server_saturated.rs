@@ -34,8 +34,7 @@ fn saturated(evidence: &Evidence, pid: u32) -> Option<&CpuUse> {
         .process
         .cpu
         .as_ref()?;
-    let busiest = cpu.busiest_thread.unwrap_or(cpu.process);
-    (busiest * 100.0 >= SATURATED_PERCENT as f64).then_some(cpu)
+    (cpu.busiest() * 100.0 >= SATURATED_PERCENT as f64).then_some(cpu)
 }
 
 fn tell(group: &Group<'_>) -> Words {
@@ -43,12 +42,11 @@ fn tell(group: &Group<'_>) -> Words {
     let pid = group.place.pid.unwrap_or_default();
     let mut evidence = Vec::new();
     if let Some(cpu) = saturated(group.evidence, pid) {
-        let busiest = cpu.busiest_thread.unwrap_or(cpu.process);
         evidence.push(format!(
-            "The server (pid {pid}) used {:.2} cores, its busiest thread {:.0} % of one; no CPU quota \
-             stopped it notably.",
+            "The server (pid {pid}) used {:.2} cores, its busiest thread {:.0} % of one in its busiest \
+             second; no CPU quota stopped it notably.",
             cpu.process,
-            busiest * 100.0
+            cpu.busiest() * 100.0
         ));
     }
     evidence.extend(queue_told(group));

@@ -35,13 +35,25 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
         return None;
     }
     let (pid, storm) = stormer(evidence)?;
-    let at_server = evidence
-        .tallies
-        .asked
-        .get(&(storm.netns, case.server()))
-        .map_or(0, |tally| tally.ended());
-    let all = evidence.tallies.server(case.server()).ended();
-    (at_server * 100 > all * LOAD_PERCENT).then(|| Place::at(case.server()).of(Some(pid)))
+    let tallies = &evidence.tallies;
+    let storms = tallies.asked(storm.netns, case.server()).all.ended();
+    let all = tallies.asked_by_all(case.server()).all.ended();
+    let is_its_own =
+        storms * 100 > all * LOAD_PERCENT && is_same_server(case, pid, storm, evidence);
+    is_its_own.then(|| Place::at(case.server()).of(Some(pid)))
+}
+
+/// The same address is the same server in the same namespace, or if both arrive
+/// in one namespace of this host.
+fn is_same_server(case: &Case, pid: u32, storm: &ProcessTally, evidence: &Evidence) -> bool {
+    let arrives = |case: &Case| evidence.view_of(case).map(|view| view.owner.netns);
+    case.attempt.owner.netns == storm.netns
+        || arrives(case).is_some_and(|netns| {
+            evidence
+                .cases
+                .iter()
+                .any(|other| other.attempt.owner.pid == Some(pid) && arrives(other) == Some(netns))
+        })
 }
 
 /// The process with most of the load, if it asks the same again and again.
@@ -57,7 +69,8 @@ fn stormer(evidence: &Evidence) -> Option<(u32, &ProcessTally)> {
     let is_storm = process.queries * 100 > all * LOAD_PERCENT
         && rate > STORM_PER_SECOND as f64
         && repeats > STORM_REPEATS as f64
-        && !is_resolver(evidence, pid);
+        // Who asks for others makes no storm of its own.
+        && !evidence.resolvers.contains(&pid);
     is_storm.then_some((pid, process))
 }
 
@@ -65,14 +78,6 @@ fn stormer(evidence: &Evidence) -> Option<(u32, &ProcessTally)> {
 fn repeats(process: &ProcessTally) -> f64 {
     let different = process.names.len() as u64 + process.unnamed;
     process.queries as f64 / different.max(1) as f64
-}
-
-/// Who asks for others makes no storm of its own.
-fn is_resolver(evidence: &Evidence, pid: u32) -> bool {
-    evidence
-        .server_views
-        .iter()
-        .any(|view| view.owner.pid == Some(pid))
 }
 
 fn told(evidence: &Evidence, pid: u32, process: &ProcessTally) -> Vec<String> {

@@ -17,7 +17,9 @@ pub(super) const CAUSE: Cause = Cause {
 };
 
 fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let tally = evidence.tallies.tcp.get(&case.server())?;
+    let tally = evidence
+        .tallies
+        .asked(case.attempt.owner.netns, case.server());
     let blocked = case.is_tcp()
         && case.has_failed()
         && case.attempt.failed_call.is_none()
@@ -28,12 +30,7 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
 
 fn tell(group: &Group<'_>) -> Words {
     let server = group.server();
-    let tally = group
-        .place
-        .server
-        .and_then(|server| group.evidence.tallies.tcp.get(&server))
-        .copied()
-        .unwrap_or_default();
+    let tally = group.asked();
     let reset = group.count(|case| case.errno() == Some(libc::ECONNREFUSED));
     let dropped = group.count(|case| case.dropped().is_some());
     let silent = group.queries() - reset - dropped;

@@ -23,11 +23,7 @@ fn takes(case: &Case, _: &Evidence) -> Option<Place> {
 
 fn tell(group: &Group<'_>) -> Words {
     let server = group.server();
-    let tally = group
-        .place
-        .server
-        .map(|server| group.evidence.tallies.server(server))
-        .unwrap_or_default();
+    let tally = group.asked().all;
     let seen: Vec<_> = group.views().collect();
     let answered = seen.iter().filter(|view| view.is_answered()).count() as u64;
     let mut evidence = vec![format!(

@@ -76,11 +76,7 @@ fn tell(group: &Group<'_>) -> Words {
             units::duration(longest)
         ));
     }
-    let tally = group
-        .place
-        .server
-        .map(|server| group.evidence.tallies.server(server))
-        .unwrap_or_default();
+    let tally = group.asked().all;
     evidence.push(format!(
         "Of all {} to {upstream}, {} went unanswered.",
         units::counted(tally.ended(), "query", "queries"),

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use super::ServerProcess;
 use super::Surroundings;
 use super::cgroups::Hierarchies;
 use super::conntrack;
+use super::ctnetlink;
 use super::flows::Collection;
 use super::flows::Wanted;
 use super::look::sockets;
@@ -44,7 +44,7 @@ pub(super) struct Book {
     namespaces: BTreeMap<u32, Namespace>,
     groups: Groups,
     softnet_dropped: Option<u64>,
-    missing: Missing,
+    pub(super) missing: Missing,
     census: Option<Instant>,
     ways: BTreeMap<u32, Way>,
 }
@@ -64,11 +64,20 @@ struct Counters {
 }
 
 impl Counters {
-    fn read(net: &Path) -> Self {
-        Self {
-            conntrack: conntrack::read(net).ok(),
-            udp: udp::read(net).ok(),
-        }
+    /// `None` if the namespace cannot be looked into.
+    fn read(way: &Way, netns: u32) -> Option<Self> {
+        let (conntrack, udp) = way.visit(netns, |net| {
+            let udp = udp::read(net).ok();
+            (conntrack::read(net).ok(), udp)
+        })?;
+        let by_netlink = || {
+            conntrack::max()?;
+            way.enter(netns, ctnetlink::read)?.ok()
+        };
+        Some(Self {
+            conntrack: conntrack.or_else(by_netlink),
+            udp,
+        })
     }
 }
 
@@ -121,7 +130,7 @@ impl Book {
     }
 
     fn add_namespace(&mut self, netns: u32, way: Way, late: bool) {
-        let Some(counters) = way.visit(netns, Counters::read) else {
+        let Some(counters) = Counters::read(&way, netns) else {
             self.missing.namespaces += 1;
             return;
         };
@@ -135,6 +144,13 @@ impl Book {
         );
     }
 
+    /// Looks for the busiest second of each server.
+    pub(super) fn look_at_servers(&mut self) {
+        for (pid, server) in &mut self.servers {
+            server.peak.look(*pid);
+        }
+    }
+
     /// A process was looked at: its control groups count from now on.
     pub(super) fn met(&mut self, subject: &Subject) {
         match subject.groups() {
@@ -144,8 +160,7 @@ impl Book {
     }
 
     /// Reads everything once more and tells what grew.
-    pub(super) fn close(mut self, wanted: &Wanted, stuck: bool) -> Surroundings {
-        self.missing.stuck = stuck;
+    pub(super) fn close(mut self, wanted: &Wanted) -> Surroundings {
         let softnet_dropped = self
             .softnet_dropped
             .zip(softnet::dropped())
@@ -169,7 +184,10 @@ impl Book {
         let servers = std::mem::take(&mut self.servers).into_iter();
         let closed = servers.map(|(pid, server)| {
             let last = sockets(pid, server.netns, Some(&wanted.ports));
-            let process = server.subject.close(&mut self.groups);
+            let mut process = server.subject.close(&mut self.groups);
+            if let Some(cpu) = &mut process.cpu {
+                cpu.busiest_second = server.peak.share();
+            }
             // The sockets of one that has ended are gone, and so is their count.
             self.missing.sockets += usize::from(last.is_none() && !process.ended);
             let socket_drops = server
@@ -203,7 +221,7 @@ impl Book {
         let mut tables = Vec::new();
         for (netns, first) in std::mem::take(&mut self.namespaces) {
             let way = census.ways.remove(&netns).unwrap_or(first.way);
-            let Some(last) = way.visit(netns, Counters::read) else {
+            let Some(last) = Counters::read(&way, netns) else {
                 self.missing.namespaces += 1;
                 continue;
             };
@@ -241,8 +259,11 @@ impl Book {
         tables.sort_by_key(|(netns, _)| (!wanted.namespaces.contains(netns), own != Some(*netns)));
         let mut flows = Collection::default();
         for (netns, way) in tables {
-            let read = way.visit(netns, |net| flows.read(net, netns, wanted, deadline));
-            self.missing.flows += usize::from(read == Some(false));
+            let in_procfs = way.visit(netns, |net| flows.read(net, netns, wanted, deadline));
+            if in_procfs == Some(false) {
+                let asked = way.enter(netns, || flows.ask(netns, wanted, deadline));
+                self.missing.flows += usize::from(asked != Some(true));
+            }
         }
         flows.finish()
     }

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
+use super::ctnetlink;
 use crate::attempt::Transport;
 
 /// Entries that are kept, of some 200 octets.
@@ -116,7 +117,15 @@ impl Collection {
         true
     }
 
-    pub(super) fn add(&mut self, flow: Flow, wanted: &Wanted) {
+    /// Asks for the table of the namespace that the calling thread is in. False
+    /// if that is refused.
+    pub(super) fn ask(&mut self, netns: u32, wanted: &Wanted, deadline: Instant) -> bool {
+        let complete = ctnetlink::flows(netns, deadline, |flow| self.add(flow, wanted));
+        self.incomplete |= matches!(complete, Ok(false));
+        complete.is_ok()
+    }
+
+    fn add(&mut self, flow: Flow, wanted: &Wanted) {
         if !wanted.ports.contains(&flow.destination.port()) {
             return;
         }

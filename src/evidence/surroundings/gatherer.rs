@@ -14,7 +14,11 @@ use crossbeam_channel::Receiver;
 use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
 use crossbeam_channel::bounded;
+use crossbeam_channel::select;
+use crossbeam_channel::tick;
 use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use super::Surroundings;
 use super::book::Book;
@@ -66,34 +70,48 @@ pub struct Gatherer {
     /// Disconnected when the thread has ended.
     done: Receiver<()>,
     pace: Pace,
-    /// Who has been looked at, with the name at that time: another name may be
-    /// another process with the same number.
-    clients: HashMap<u32, Comm>,
-    servers: HashMap<u32, Comm>,
+    /// Who has been looked at.
+    clients: HashMap<u32, Known>,
+    servers: HashMap<u32, Known>,
+    /// Keeps the search for those who have ended from being made all the time.
+    tidying: Pace,
     namespaces: HashSet<u32>,
+    namespaces_left_out: HashSet<u32>,
     routes: HashSet<(u32, IpAddr)>,
     wanted: Wanted,
     not_looked_at: u64,
+}
+
+/// Somebody who has been looked at.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// The name at that time: another one may be another process with the same
+    /// number.
+    comm: Comm,
+    /// Whether an attempt of it failed.
+    harmed: bool,
 }
 
 impl Gatherer {
     /// Reads what counts from now on: conntrack and UDP counters of every network
     /// namespace of the host, softnet.
     pub fn start() -> Self {
+        let begun = Instant::now();
         let book = Book::open();
-        let namespaces = book.namespaces().collect();
+        let namespaces: HashSet<u32> = book.namespaces().collect();
+        let (count, took) = (namespaces.len(), begun.elapsed());
+        log::debug!("read the counters of {count} network namespaces in {took:?}");
         let book = Arc::new(Mutex::new(book));
-        // A second's worth; who finds no room is not looked at.
-        let (newcomers, to_look_at) = bounded(NEWCOMERS_PER_SECOND as usize);
+        // A second's worth, and all who may be forgotten; who finds no room is
+        // not looked at.
+        let (newcomers, to_look_at) = bounded(NEWCOMERS_PER_SECOND as usize + CLIENTS_MAX);
         let (ended, done) = bounded(0);
         let shared = Arc::clone(&book);
         let spawned = thread::Builder::new()
             .name("kerno-surroundings".to_owned())
             .spawn(move || {
                 let _ended: Sender<()> = ended;
-                for newcomer in to_look_at {
-                    look_at(&shared, newcomer);
-                }
+                work(&shared, &to_look_at);
             });
         if let Err(error) = spawned {
             log::warn!("processes are not looked at: no thread for it ({error})");
@@ -105,7 +123,9 @@ impl Gatherer {
             pace: Pace::new(NEWCOMERS_PER_SECOND, Instant::now()),
             clients: HashMap::new(),
             servers: HashMap::new(),
+            tidying: Pace::new(1, Instant::now()),
             namespaces,
+            namespaces_left_out: HashSet::new(),
             routes: HashSet::new(),
             wanted: Wanted {
                 ports: [53].into(),
@@ -141,39 +161,58 @@ impl Gatherer {
 
     fn meet_process(&mut self, pid: u32, attempt: &Attempt) {
         let comm = attempt.owner.comm;
+        let harmed = attempt.outcome.is_failure();
         let (known, max) = match attempt.role {
             Role::Server => (&mut self.servers, SERVERS_MAX),
-            Role::Client if attempt.outcome.is_failure() => (&mut self.clients, CLIENTS_MAX),
+            Role::Client if harmed => (&mut self.clients, CLIENTS_MAX),
             Role::Client => (&mut self.clients, UNHARMED_CLIENTS_MAX),
         };
-        let as_before = known.get(&pid);
-        if as_before == Some(&comm) {
-            return;
-        }
-        let room = as_before.is_some() || known.len() < max;
+        let room = match known.get_mut(&pid) {
+            Some(before) => {
+                before.harmed |= harmed;
+                if before.comm == comm {
+                    return;
+                }
+                true
+            }
+            None => known.len() < max,
+        };
         let newcomer = Newcomer::Process {
             role: attempt.role,
             pid,
             netns: attempt.owner.netns,
         };
-        let looked_at =
-            room && self.pace.allows(Instant::now()) && self.newcomers.try_send(newcomer).is_ok();
-        match looked_at {
-            true => drop(known.insert(pid, comm)),
-            false => self.not_looked_at += 1,
+        let now = Instant::now();
+        if room && self.pace.allows(now) && self.newcomers.try_send(newcomer).is_ok() {
+            known.insert(pid, Known { comm, harmed });
+            return;
+        }
+        self.not_looked_at += 1;
+        if !room && attempt.role == Role::Client && self.tidying.allows(now) {
+            self.forget_the_gone();
         }
     }
 
+    /// Makes room: a client that has ended without harm has nothing to explain.
+    fn forget_the_gone(&mut self) {
+        let newcomers = &self.newcomers;
+        self.clients.retain(|&pid, known| {
+            let gone = i32::try_from(pid)
+                .is_ok_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH));
+            known.harmed || !gone || newcomers.try_send(Newcomer::Gone { pid }).is_err()
+        });
+    }
+
     fn meet_namespace(&mut self, netns: u32, pid: Option<u32>) {
-        let unknown = netns != 0 && !self.namespaces.contains(&netns);
-        if unknown
-            && self.namespaces.len() < netns::MAX
-            && self.pace.allows(Instant::now())
-            && self
-                .newcomers
-                .try_send(Newcomer::Namespace { netns, pid })
-                .is_ok()
-        {
+        if netns == 0 || self.namespaces.contains(&netns) {
+            return;
+        }
+        let newcomer = Newcomer::Namespace { netns, pid };
+        if self.namespaces.len() == netns::MAX {
+            if self.namespaces_left_out.len() < netns::MAX {
+                self.namespaces_left_out.insert(netns);
+            }
+        } else if self.pace.allows(Instant::now()) && self.newcomers.try_send(newcomer).is_ok() {
             self.namespaces.insert(netns);
         }
     }
@@ -210,8 +249,34 @@ impl Gatherer {
         let stuck = self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
         // A panic elsewhere leaves nothing half written in there.
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut surroundings = std::mem::take(&mut *book).close(&self.wanted, stuck);
+        let mut book = std::mem::take(&mut *book);
+        book.missing.stuck = stuck;
+        book.missing.namespaces_left_out += self.namespaces_left_out.len();
+        let begun = Instant::now();
+        let mut surroundings = book.close(&self.wanted);
+        log::debug!("read everything once more in {:?}", begun.elapsed());
         surroundings.not_looked_at = self.not_looked_at;
         surroundings
     }
 }
+
+/// What the thread does until nobody can tell of newcomers any more.
+fn work(book: &Mutex<Book>, newcomers: &Receiver<Newcomer>) {
+    let seconds = tick(Duration::from_secs(1));
+    loop {
+        select! {
+            recv(newcomers) -> newcomer => match newcomer {
+                Ok(newcomer) => look_at(book, newcomer),
+                Err(_) => break,
+            },
+            recv(seconds) -> _ => {
+                book.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .look_at_servers();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 use super::book::Book;
 use super::c_library;
 use super::netns::Way;
+use super::process::Peak;
 use super::resolv_conf;
 use super::route;
 use super::subject::Client;
@@ -22,6 +23,8 @@ use crate::attempt::Role;
 pub(super) enum Newcomer {
     /// A process, and the namespace of its socket.
     Process { role: Role, pid: u32, netns: u32 },
+    /// A client that has ended and was not harmed: nobody will ask for it.
+    Gone { pid: u32 },
     /// A namespace that was not there at the start, and a process that has a
     /// socket in it.
     Namespace { netns: u32, pid: Option<u32> },
@@ -49,6 +52,7 @@ pub(super) fn look_at(book: &Mutex<Book>, newcomer: Newcomer) {
             pid,
             ..
         } => client(open, pid),
+        Newcomer::Gone { pid } => drop(open().clients.remove(&pid)),
         Newcomer::Namespace { netns, pid } => {
             let mut book = open();
             let way = book.way(netns, pid);
@@ -72,12 +76,14 @@ fn server(book: &mut Book, pid: u32, netns: u32) {
     // Which of them are DNS is known at the end.
     let drops = sockets(pid, netns, None);
     book.met(&subject);
+    let peak = Peak::new(subject.cpu.clone());
     book.servers.insert(
         pid,
         Server {
             subject,
             netns,
             drops,
+            peak,
         },
     );
 }

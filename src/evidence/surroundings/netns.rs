@@ -108,37 +108,48 @@ impl Way {
         netns: u32,
         look: impl FnOnce(&Path) -> T + Send,
     ) -> Option<T> {
-        let still_there = |handle: &Path| inode(handle).is_ok_and(|it| it == netns);
-        let (handle, net) = match self {
-            Self::Process(pid) => (of_process(*pid), format!("/proc/{pid}/net").into()),
-            Self::Thread(pid, tid) => (
-                of_thread(*pid, *tid),
-                tasks(*pid).join(format!("{tid}/net")),
-            ),
-            Self::Mount(point) => return enter(point, netns, look),
+        let net = match self {
+            Self::Process(pid) => format!("/proc/{pid}/net").into(),
+            Self::Thread(pid, tid) => tasks(*pid).join(format!("{tid}/net")),
+            Self::Mount(_) => {
+                return self.enter(netns, || look(Path::new("/proc/thread-self/net")));
+            }
         };
         // Before and after: the number may have been given to another process.
-        let seen = still_there(&handle).then(|| look(&net))?;
-        still_there(&handle).then_some(seen)
+        let still_there = || inode(&self.handle()).is_ok_and(|it| it == netns);
+        let seen = still_there().then(|| look(&net))?;
+        still_there().then_some(seen)
     }
-}
 
-/// In a thread of its own, which ends in the other namespace: the one that calls
-/// stays where it is.
-fn enter<T: Send>(point: &Path, netns: u32, look: impl FnOnce(&Path) -> T + Send) -> Option<T> {
-    let handle = File::open(point).ok()?;
-    if number(handle.metadata().ok()?.st_ino()) != Some(netns) {
-        return None;
+    /// Calls `look` in a thread that is in the namespace and ends there: the one
+    /// that calls stays where it is. It takes CAP_SYS_ADMIN.
+    pub(super) fn enter<T: Send>(&self, netns: u32, look: impl FnOnce() -> T + Send) -> Option<T> {
+        if of(std::process::id()) == Some(netns) {
+            return Some(look());
+        }
+        let handle = File::open(self.handle()).ok()?;
+        if number(handle.metadata().ok()?.st_ino()) != Some(netns) {
+            return None;
+        }
+        thread::scope(|scope| {
+            let inside = thread::Builder::new()
+                .name("kerno-netns".to_owned())
+                .spawn_scoped(scope, || {
+                    setns(&handle, CloneFlags::CLONE_NEWNET).ok()?;
+                    Some(look())
+                });
+            inside.ok()?.join().ok()?
+        })
     }
-    thread::scope(|scope| {
-        let inside = thread::Builder::new()
-            .name("kerno-netns".to_owned())
-            .spawn_scoped(scope, || {
-                setns(&handle, CloneFlags::CLONE_NEWNET).ok()?;
-                Some(look(Path::new("/proc/thread-self/net")))
-            });
-        inside.ok()?.join().ok()?
-    })
+
+    /// The file that stands for the namespace.
+    fn handle(&self) -> PathBuf {
+        match self {
+            Self::Process(pid) => of_process(*pid),
+            Self::Thread(pid, tid) => of_thread(*pid, *tid),
+            Self::Mount(point) => point.clone(),
+        }
+    }
 }
 
 /// Inode number of the network namespace of a process's main thread.

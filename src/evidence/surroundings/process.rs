@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
+use std::time::Instant;
 
 use nix::unistd::SysconfVar;
 use nix::unistd::sysconf;
@@ -29,6 +30,19 @@ pub struct CpuUse {
     pub process: f64,
     /// The busiest thread; looked at for servers only.
     pub busiest_thread: Option<f64>,
+    /// The busiest thread in the busiest second: a load may have lasted for a
+    /// part of the observed time. For servers only.
+    pub busiest_second: Option<f64>,
+}
+
+impl CpuUse {
+    /// Of the shares of a single thread the one that tells most about a server
+    /// that cannot keep up.
+    pub fn busiest(&self) -> f64 {
+        self.busiest_second
+            .or(self.busiest_thread)
+            .unwrap_or(self.process)
+    }
 }
 
 /// A line of /proc/PID/stat, as far as it counts here.
@@ -44,7 +58,8 @@ pub(super) struct Stat {
 /// The CPU time that had been used at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
-    ticks: u64,
+    at: Instant,
+    stat: Stat,
     /// `None` if they were not asked for.
     threads: Option<HashMap<u32, u64>>,
 }
@@ -53,13 +68,18 @@ impl Reading {
     /// `None` if the process is gone.
     pub(super) fn take(pid: u32, with_threads: bool) -> Option<Self> {
         let threads = with_threads.then(|| threads(pid));
-        let ticks = stat(pid).ok()?.ticks;
-        Some(Self { ticks, threads })
+        let stat = stat(pid).ok()?;
+        Some(Self {
+            at: Instant::now(),
+            stat,
+            threads,
+        })
     }
 
-    /// `None` if the time is too short to say.
-    pub(super) fn since(&self, first: &Self, observed: Duration) -> Option<CpuUse> {
-        if observed < OBSERVED_MIN {
+    /// `None` if the time is too short to say, or this is another process.
+    pub(super) fn since(&self, first: &Self) -> Option<CpuUse> {
+        let observed = self.at.saturating_duration_since(first.at);
+        if observed < OBSERVED_MIN || self.stat.started != first.stat.started {
             return None;
         }
         let per_second = ticks_per_second()?;
@@ -71,9 +91,39 @@ impl Reading {
                 .max()
         });
         Some(CpuUse {
-            process: share(self.ticks.saturating_sub(first.ticks)),
+            process: share(self.stat.ticks.saturating_sub(first.stat.ticks)),
             busiest_thread: busiest.map(share),
+            busiest_second: None,
         })
+    }
+}
+
+/// The busiest second of a process's busiest thread, looked for all the time.
+#[derive(Debug)]
+pub(super) struct Peak {
+    last: Option<Reading>,
+    share: Option<f64>,
+}
+
+impl Peak {
+    pub(super) fn new(first: Option<Reading>) -> Self {
+        Self {
+            last: first,
+            share: None,
+        }
+    }
+
+    /// To be called about once a second.
+    pub(super) fn look(&mut self, pid: u32) {
+        let now = Reading::take(pid, true);
+        let used = now.as_ref().zip(self.last.as_ref());
+        let share = used.and_then(|(now, last)| now.since(last)?.busiest_thread);
+        self.share = self.share.into_iter().chain(share).reduce(f64::max);
+        self.last = now;
+    }
+
+    pub(super) fn share(&self) -> Option<f64> {
+        self.share
     }
 }
 
@@ -153,37 +203,47 @@ mod tests {
 
     #[test]
     fn shares_are_of_one_core() {
-        let first = Reading {
-            ticks: 100,
-            threads: Some(HashMap::from([(1, 100)])),
+        let start = Instant::now();
+        let reading = |ms, ticks, threads: &[(u32, u64)]| Reading {
+            at: start + Duration::from_millis(ms),
+            stat: Stat { ticks, started: 7 },
+            threads: Some(threads.iter().copied().collect()),
         };
-        let last = Reading {
-            ticks: 400,
-            threads: Some(HashMap::from([(1, 150), (2, 200)])),
-        };
-        let used = last.since(&first, Duration::from_secs(2)).unwrap();
+        let first = reading(0, 100, &[(1, 100)]);
+        let last = reading(2000, 400, &[(1, 150), (2, 200)]);
+        let used = last.since(&first).unwrap();
         let seconds = 300.0 / ticks_per_second().unwrap();
         assert!((used.process - seconds / 2.0).abs() < 1e-9);
         let thread = used.busiest_thread.unwrap();
         assert!((thread - used.process * 2.0 / 3.0).abs() < 1e-9);
-        assert_eq!(last.since(&first, Duration::from_millis(50)), None);
+        assert_eq!(reading(50, 400, &[]).since(&first), None);
+        let mut another = reading(2000, 400, &[]);
+        another.stat.started = 8;
+        assert_eq!(another.since(&first), None, "a pid that was used again");
     }
 
     #[test]
     fn a_busy_process_is_seen_to_be_busy() {
         let pid = std::process::id();
         let first = Reading::take(pid, true).unwrap();
-        let start = std::time::Instant::now();
+        let mut peak = Peak::new(Some(first.clone()));
+        let start = Instant::now();
         while start.elapsed() < Duration::from_millis(300) {
             std::hint::black_box(start);
         }
+        peak.look(pid);
         let last = Reading::take(pid, true).unwrap();
-        let used = last.since(&first, start.elapsed()).unwrap();
+        let used = last.since(&first).unwrap();
         // Other tests may take the core away for a while.
         assert!(used.process > 0.2, "{used:?}");
         assert!(
             used.busiest_thread.is_some_and(|share| share > 0.0),
             "{used:?}"
         );
+        let busiest = peak.share();
+        std::thread::sleep(Duration::from_millis(200));
+        peak.look(u32::MAX);
+        assert!(busiest.is_some_and(|share| share > 0.0));
+        assert_eq!(peak.share(), busiest, "it is not forgotten");
     }
 }

@@ -33,11 +33,13 @@ pub(super) fn is_known(net: &Path, ip: IpAddr) -> Option<bool> {
     match ip {
         IpAddr::V4(ip) if ip.is_loopback() => Some(true),
         IpAddr::V4(ip) => {
-            let routes = parse_v4(&whole(&net.join("route"))?);
-            match leads(&routes, u32::from(ip).into(), 32) {
-                true => Some(true),
-                false => Some(is_own(&whole(&net.join("fib_trie"))?, ip)),
+            let mut routes = parse_v4(&whole(&net.join("route"))?);
+            let ip = u32::from(ip).into();
+            if leads(&routes, ip, 32) {
+                return Some(true);
             }
+            routes.extend(parse_own(&whole(&net.join("fib_trie"))?));
+            Some(leads(&routes, ip, 32))
         }
         IpAddr::V6(ip) => {
             let routes = parse_v6(&whole(&net.join("ipv6_route"))?);
@@ -108,20 +110,26 @@ fn parse_v6(text: &str) -> Vec<Route> {
         .collect()
 }
 
-/// Whether the address belongs to the namespace: a line with it, then one that
-/// says so.
-fn is_own(fib_trie: &str, ip: Ipv4Addr) -> bool {
-    let leaf = format!("|-- {ip}");
-    let mut lines = fib_trie.lines();
-    while lines.by_ref().any(|line| line.trim() == leaf) {
-        if lines
-            .next()
-            .is_some_and(|line| line.trim() == "/32 host LOCAL")
-        {
-            return true;
-        }
-    }
-    false
+/// What belongs to the namespace itself: a line with a network, then one for
+/// each prefix of it.
+fn parse_own(fib_trie: &str) -> Vec<Route> {
+    let mut network: Option<u32> = None;
+    fib_trie
+        .lines()
+        .filter_map(|line| {
+            let line = line.trim();
+            if let Some(leaf) = line.strip_prefix("|-- ") {
+                network = leaf.parse().ok().map(|it: Ipv4Addr| it.into());
+            }
+            let bits = line.strip_prefix('/')?.strip_suffix(" host LOCAL")?;
+            Some(Route {
+                network: network?.into(),
+                bits: bits.parse().ok().filter(|bits| *bits <= 32)?,
+                metric: 0,
+                rejects: false,
+            })
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -174,10 +182,22 @@ fd770000000000000000000000000000 40 00000000000000000000000000000000 00 00000000
 
     #[test]
     fn own_addresses_are_reached_without_a_route() {
-        let trie = "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.1.0.0\n        /24 link UNICAST\n     |-- 10.1.0.9\n        /32 host LOCAL\n";
-        assert!(is_own(trie, Ipv4Addr::new(10, 1, 0, 9)));
-        assert!(!is_own(trie, Ipv4Addr::new(10, 1, 0, 0)));
-        assert!(!is_own("", Ipv4Addr::new(10, 1, 0, 9)));
+        let trie = "\
+Local:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 10.1.0.0
+        /24 link UNICAST
+     |-- 10.1.0.9
+        /32 host LOCAL
+     |-- 10.77.0.0
+        /24 host LOCAL
+";
+        let own = |ip: [u8; 4]| leads(&parse_own(trie), u32::from_be_bytes(ip).into(), 32);
+        assert!(own([10, 1, 0, 9]));
+        assert!(own([10, 77, 0, 2]), "a network on the loopback");
+        assert!(!own([10, 1, 0, 0]));
+        assert!(!own([10, 78, 0, 2]));
+        assert!(parse_own("/32 host LOCAL\n|-- x\n/99 host LOCAL\n").is_empty());
     }
 
     proptest! {

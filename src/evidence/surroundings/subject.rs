@@ -34,7 +34,7 @@ pub(super) struct Subject {
     since: Instant,
     netns: Option<u32>,
     places: Places,
-    cpu: Option<process::Reading>,
+    pub(super) cpu: Option<process::Reading>,
     with_threads: bool,
     oom_kills: Vec<(PathBuf, Version, u64)>,
 }
@@ -46,6 +46,7 @@ pub(super) struct Server {
     /// The namespace of its sockets.
     pub(super) netns: u32,
     pub(super) drops: Option<Drops>,
+    pub(super) peak: process::Peak,
 }
 
 /// A client: its resolver besides.
@@ -88,9 +89,10 @@ impl Subject {
     pub(super) fn close(self, groups: &mut Groups) -> Process {
         let observed = self.since.elapsed();
         let ended = process::stat(self.pid).map(|stat| stat.started).ok() != Some(self.started);
-        let cpu = self.cpu.filter(|_| !ended).and_then(|first| {
-            process::Reading::take(self.pid, self.with_threads)?.since(&first, observed)
-        });
+        let cpu = self
+            .cpu
+            .filter(|_| !ended)
+            .and_then(|first| process::Reading::take(self.pid, self.with_threads)?.since(&first));
         let oom_kills = self.oom_kills.iter().find_map(|(path, version, first)| {
             let last = cgroup_memory::oom_kills(path, *version)?;
             Some(last.saturating_sub(*first))

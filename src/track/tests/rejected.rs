@@ -11,6 +11,7 @@ use super::swept;
 use super::told;
 use super::tracker;
 use crate::attempt::Attempt;
+use crate::attempt::FailedCall;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Reason;
@@ -59,6 +60,26 @@ fn a_connection_that_was_refused_has_its_drop() {
         reason: Some(REFUSED),
         ..attempt(10)
     };
+    let ended = ended_after_its_syn(connection);
+    assert_eq!(ended.reason, Some(REFUSED));
+    assert!(ended.drop.is_some());
+}
+
+/// The packet was another connection's: this one had none.
+#[test]
+fn a_call_that_failed_has_no_drop() {
+    let call = Attempt {
+        outcome: Outcome::Refused,
+        transport: crate::attempt::Transport::Tcp,
+        id: None,
+        failed_call: Some(FailedCall::Connect),
+        ..attempt(10)
+    };
+    assert_eq!(ended_after_its_syn(call).drop, None);
+}
+
+/// Ends an attempt after a connection like it has lost its first packet.
+fn ended_after_its_syn(connection: Attempt) -> Attempt {
     let mut tracker = tracker();
     let syn = Discarded {
         packet: crate::attempt::Packet::Connect,
@@ -67,8 +88,7 @@ fn a_connection_that_was_refused_has_its_drop() {
     told(&mut tracker, 100, NoticeKind::Drop(Box::new(syn)));
     let mut ended = Vec::new();
     tracker.ended(connection, None, &mut ended);
-    assert_eq!(ended[0].reason, Some(REFUSED));
-    assert!(ended[0].drop.is_some());
+    ended.remove(0)
 }
 
 /// In the sender's own stack: no hook saw the query, and the socket may not have

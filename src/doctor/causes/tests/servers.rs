@@ -27,7 +27,8 @@ fn server(quota: Option<Quota>, busiest_thread: f64) -> ServerProcess {
             quota,
             cpu: Some(CpuUse {
                 process: busiest_thread,
-                busiest_thread: Some(busiest_thread),
+                busiest_thread: Some(busiest_thread / 2.0),
+                busiest_second: Some(busiest_thread),
             }),
             ..Process::default()
         },

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Programs that deny DNS to a cgroup, as a network policy in BPF does: for
+ * `kerno chaos` and for tests. Each alone on its hook gives another of the forms
+ * in which a send fails with EPERM.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define DNS_PORT 53
+#define ETH_P_IP 0x0800
+#define IPV4_HEADER_LEN 20
+#define IPV6_HEADER_LEN 40
+
+/* What cgroup programs return. */
+#define DENY 0
+#define PERMIT 1
+
+static __always_inline int verdict(struct bpf_sock_addr *ctx)
+{
+	return bpf_ntohs((__u16)ctx->user_port) == DNS_PORT ? DENY : PERMIT;
+}
+
+SEC("cgroup/connect4")
+int deny_connect4(struct bpf_sock_addr *ctx)
+{
+	return verdict(ctx);
+}
+
+SEC("cgroup/connect6")
+int deny_connect6(struct bpf_sock_addr *ctx)
+{
+	return verdict(ctx);
+}
+
+SEC("cgroup/sendmsg4")
+int deny_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return verdict(ctx);
+}
+
+SEC("cgroup/sendmsg6")
+int deny_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return verdict(ctx);
+}
+
+/* Packets without options or extension headers, as a client's queries are. */
+SEC("cgroup_skb/egress")
+int deny_egress(struct __sk_buff *skb)
+{
+	__u32 transport = skb->protocol == bpf_htons(ETH_P_IP) ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
+	__be16 destination = 0;
+
+	bpf_skb_load_bytes(skb, transport + 2, &destination, sizeof(destination));
+	return destination == bpf_htons(DNS_PORT) ? DENY : PERMIT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
