@@ -156,6 +156,18 @@ pub const SCENARIOS: &[Scenario] = &[
         makes: "a closed port for one pod and a dropping rule for another (dns_policy_drop)",
         fault: Fault::Lab(lab::TWO_AT_ONCE),
     },
+    Scenario {
+        name: "conntrack-race",
+        rule: "dns_conntrack_race",
+        makes: "two pods that are given the same translated port at the same moment",
+        fault: Fault::Lab(lab::CONNTRACK_RACE),
+    },
+    Scenario {
+        name: "conntrack-stale",
+        rule: "dns_conntrack_stale",
+        makes: "a service's address that leads one old socket to a server that is gone",
+        fault: Fault::Lab(lab::CONNTRACK_STALE),
+    },
 ];
 
 /// There is no scenario of that name. The message lists those that exist.

@@ -101,6 +101,8 @@ pub(super) struct Lab {
     pub(super) zone: String,
     /// Routes between the pods, and knows no other way.
     pub(super) node: Namespace,
+    /// Dropped with the lab.
+    _resident: Part,
     pub(super) pods: Vec<Rc<Pod>>,
     pub(super) clients: Vec<Client>,
     pub(super) servers: Vec<Server>,
@@ -118,8 +120,10 @@ impl Lab {
         let node = Namespace::new()?;
         IP.run(&node, "link set lo up", "")?;
         node.set("ipv4/ip_forward", "1")?;
+        let resident = node.command(PROGRAM)?;
         Ok(Self {
             zone: zone.to_owned(),
+            _resident: Part::start("the node of the lab", &Role::Resident, resident)?,
             node,
             pods: Vec::new(),
             clients: Vec::new(),

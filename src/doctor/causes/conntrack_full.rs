@@ -11,6 +11,7 @@ use crate::attempt::PacketDrop;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::surroundings::ConntrackCounters;
+use crate::evidence::surroundings::Fullness;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -41,6 +42,21 @@ fn turned_away(counters: &ConntrackCounters) -> u64 {
     counters.drop.saturating_sub(counters.insert_failed)
 }
 
+/// `Its table was seen with 262,144 entries of at most 262,144 (nf_conntrack_max)`
+fn fullness(counters: &ConntrackCounters) -> String {
+    match counters.fullest {
+        Some(Fullness { entries, max }) => format!(
+            "Its table was seen with {} entries of at most {} (nf_conntrack_max)",
+            units::count(entries),
+            units::count(max)
+        ),
+        None => format!(
+            "Its table had {} entries at the end",
+            units::count(counters.entries)
+        ),
+    }
+}
+
 fn tell(group: &Group<'_>) -> Words {
     let drop = group.cases().find_map(Case::drop);
     let counters = drop.and_then(|drop| counters(drop, group.evidence));
@@ -50,14 +66,10 @@ fn tell(group: &Group<'_>) -> Words {
         units::counted(group.queries(), "packet was", "packets were")
     )];
     if let Some(counters) = counters {
-        let max = group.evidence.surroundings.conntrack_max;
-        let max = max.map_or(String::new(), |max| {
-            format!(" of at most {} (nf_conntrack_max)", units::count(max))
-        });
         evidence.push(format!(
-            "Its table had {} entries{max} at the end, and {} new ones were turned away in the \
-             window (counters `drop` less `insert_failed`), DNS or not.",
-            units::count(counters.entries),
+            "{}, and {} new ones were turned away in the window (counters `drop` less \
+             `insert_failed`), DNS or not.",
+            fullness(counters),
             units::count(turned_away(counters))
         ));
     }

@@ -25,9 +25,14 @@ pub(super) enum Newcomer {
     Process { role: Role, pid: u32, netns: u32 },
     /// A client that has ended and was not harmed: nobody will ask for it.
     Gone { pid: u32 },
-    /// A namespace that was not there at the start, and a process that has a
-    /// socket in it.
-    Namespace { netns: u32, pid: Option<u32> },
+    /// A namespace that was not there at the start, or in which packets are
+    /// dropped, and a process that has a socket in it.
+    Namespace {
+        netns: u32,
+        pid: Option<u32>,
+        /// Packets are dropped in it.
+        drops: bool,
+    },
     /// The way from a namespace to an address.
     Route {
         netns: u32,
@@ -53,10 +58,10 @@ pub(super) fn look_at(book: &Mutex<Book>, newcomer: Newcomer) {
             ..
         } => client(open, pid),
         Newcomer::Gone { pid } => drop(open().clients.remove(&pid)),
-        Newcomer::Namespace { netns, pid } => {
+        Newcomer::Namespace { netns, pid, drops } => {
             let mut book = open();
             let way = book.way(netns, pid);
-            book.meet_namespace(netns, way);
+            book.meet_namespace(netns, way, drops);
         }
         Newcomer::Route { netns, pid, ip } => {
             let mut book = open();

@@ -38,6 +38,7 @@ pub use c_library::CLibrary;
 pub use cgroup_cpu::Quota;
 pub use cgroups::Version;
 pub use conntrack::ConntrackCounters;
+pub use conntrack::Fullness;
 pub use flows::Flow;
 pub use flows::Flows;
 pub use gatherer::Gatherer;
