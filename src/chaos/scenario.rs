@@ -168,6 +168,30 @@ pub const SCENARIOS: &[Scenario] = &[
         makes: "a service's address that leads one old socket to a server that is gone",
         fault: Fault::Lab(lab::CONNTRACK_STALE),
     },
+    Scenario {
+        name: "conntrack-full",
+        rule: "dns_conntrack_full",
+        makes: "a full connection tracking table",
+        fault: Fault::Lab(lab::CONNTRACK_FULL),
+    },
+    Scenario {
+        name: "send-denied",
+        rule: "dns_send_denied",
+        makes: "a BPF program that denies a pod's calls, so that no packet exists",
+        fault: Fault::Lab(lab::SEND_DENIED),
+    },
+    Scenario {
+        name: "egress-denied",
+        rule: "dns_send_denied",
+        makes: "a BPF program that discards a pod's packets as they leave",
+        fault: Fault::Lab(lab::EGRESS_DENIED),
+    },
+    Scenario {
+        name: "send-no-route",
+        rule: "dns_send_denied",
+        makes: "a pod without a route to its nameserver",
+        fault: Fault::Lab(lab::SEND_NO_ROUTE),
+    },
 ];
 
 /// There is no scenario of that name. The message lists those that exist.

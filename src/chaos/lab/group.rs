@@ -29,6 +29,12 @@ impl Group {
         Ok(Self { path })
     }
 
+    /// The group itself, for programs to be attached to.
+    pub(super) fn open(&self) -> Result<File> {
+        let opened = File::open(&self.path);
+        opened.with_context(|| format!("cannot open {}", self.path.display()))
+    }
+
     /// Where a process writes `0` to join.
     pub(super) fn entrance(&self) -> Result<File> {
         let path = self.path.join("cgroup.procs");

@@ -1,5 +1,6 @@
 //! Where a scenario plays: pods joined by a node, as on a host of Kubernetes.
 
+use std::any::Any;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -112,6 +113,8 @@ pub(super) struct Lab {
     /// What was done, a sentence each.
     pub(super) changed: Vec<String>,
     pub(super) janitor: Option<Janitor>,
+    /// What else lasts as long as the lab: sockets, locks, programs.
+    kept: Vec<Box<dyn Any>>,
 }
 
 impl Lab {
@@ -132,6 +135,7 @@ impl Lab {
             world: None,
             changed: Vec::new(),
             janitor: None,
+            kept: Vec::new(),
         })
     }
 
@@ -204,6 +208,11 @@ impl Lab {
             self.clients.push(Client { pod, ask, part });
         }
         Ok(())
+    }
+
+    /// Keeps something until all is undone.
+    pub(super) fn keep(&mut self, what: impl Any) {
+        self.kept.push(Box::new(what));
     }
 
     /// Says what is done to the site, as one sentence for the report.

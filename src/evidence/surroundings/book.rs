@@ -102,6 +102,12 @@ impl Counters {
     }
 }
 
+/// Entries of a namespace's connection tracking table.
+pub(super) fn conntrack_of(way: &Way, netns: u32) -> Option<u64> {
+    let reading = Counters::read(way, netns)?.conntrack?;
+    Some(reading.entries)
+}
+
 impl Book {
     /// Reads what counts from now on.
     pub(super) fn open() -> Self {

@@ -1,0 +1,69 @@
+//! `send-denied`: a BPF program on a pod's control group says no to `connect()`
+//! and to sends, as Cilium's does for a service without backends. No packet ever
+//! exists. `egress-denied`: another kind of program discards the packet itself.
+//! `send-no-route`: the pod has no route, which fails the same calls.
+
+use std::os::fd::AsFd as _;
+
+use anyhow::Context as _;
+use anyhow::Result;
+
+use crate::chaos::deny::Deny;
+use crate::chaos::deny::deny;
+use crate::chaos::lab::Recipe;
+use crate::chaos::lab::client::Ask;
+use crate::chaos::lab::client::Style;
+use crate::chaos::lab::server::Serve;
+use crate::chaos::lab::site::Lab;
+use crate::chaos::lab::tool::IP;
+
+/// The scenario `send-denied`.
+pub const SEND_DENIED: Recipe = Recipe::of(|lab| {
+    denied(
+        lab,
+        &[Deny::Connect4, Deny::Sendmsg4],
+        "connect() and sendto()",
+    )
+});
+
+/// The scenario `egress-denied`.
+pub const EGRESS_DENIED: Recipe = Recipe::of(|lab| denied(lab, &[Deny::Egress], "packets"));
+
+/// The scenario `send-no-route`.
+pub const SEND_NO_ROUTE: Recipe = Recipe::of(no_route);
+
+fn denied(lab: &mut Lab, what: &[Deny], words: &str) -> Result<()> {
+    let server = lab.pod("server")?;
+    let denied = lab.pod("denied")?;
+    let client = lab.pod("client")?;
+    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
+    let group = denied.group.as_ref();
+    let group = group.context("this scenario needs control groups of version 2")?;
+    let folder = group.open()?;
+    for &which in what {
+        lab.keep(deny(folder.as_fd(), which)?);
+    }
+    lab.change(format!(
+        "BPF on the control group of pod {} denies {words} to port 53",
+        denied.name
+    ));
+    lab.ask(&denied, Ask::broken("lab-denied", server.dns()))?;
+    let mut musl = Ask::broken("lab-denied-musl", server.dns());
+    musl.style = Style::Musl;
+    lab.ask(&denied, musl)?;
+    lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+}
+
+fn no_route(lab: &mut Lab) -> Result<()> {
+    let server = lab.pod("server")?;
+    let lost = lab.pod("lost")?;
+    let client = lab.pod("client")?;
+    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
+    IP.run(&lost.namespace, "route delete default", "")?;
+    lab.change(format!(
+        "the pod {} has no route to {}",
+        lost.name, server.ip
+    ));
+    lab.ask(&lost, Ask::broken("lab-lost", server.dns()))?;
+    lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+}
