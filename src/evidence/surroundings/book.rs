@@ -43,6 +43,8 @@ pub(super) struct Book {
     pub(super) clients: BTreeMap<u32, Client>,
     pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
     namespaces: BTreeMap<u32, Namespace>,
+    /// No way into them was known yet; whether packets are dropped there.
+    not_found: BTreeMap<u32, bool>,
     groups: Groups,
     softnet_dropped: Option<u64>,
     pub(super) missing: Missing,
@@ -148,16 +150,27 @@ impl Book {
     }
 
     /// A namespace that an attempt was in, or where a packet was dropped.
-    pub(super) fn meet_namespace(&mut self, netns: u32, way: Option<Way>, drops: bool) {
-        match way {
-            _ if self.namespaces.contains_key(&netns) => {}
-            Some(way) => self.add_namespace(netns, way, true),
-            None => self.missing.namespaces += 1,
+    pub(super) fn meet_namespace(&mut self, netns: u32, pid: Option<u32>, drops: bool) {
+        if !self.namespaces.contains_key(&netns) {
+            match self.way(netns, pid) {
+                Some(way) => self.add_namespace(netns, way, true),
+                None => *self.not_found.entry(netns).or_default() |= drops,
+            }
         }
         if let Some(namespace) = self.namespaces.get_mut(&netns).filter(|_| drops) {
             namespace.drops = true;
             let _gone = namespace.look_again(netns);
         }
+    }
+
+    /// Looks once more for namespaces that are younger than the last search.
+    pub(super) fn look_for_namespaces(&mut self) {
+        // All processes are gone through anew, if there is a reason to.
+        self.census = None;
+        for (netns, drops) in std::mem::take(&mut self.not_found) {
+            self.meet_namespace(netns, None, drops);
+        }
+        self.missing.namespaces += std::mem::take(&mut self.not_found).len();
     }
 
     /// Reads again where packets were dropped.
@@ -208,6 +221,7 @@ impl Book {
             .zip(softnet::dropped())
             .map(|(first, last)| last.saturating_sub(first));
         self.missing.softnet = softnet_dropped.is_none();
+        self.missing.namespaces += self.not_found.len();
         let conntrack_max = conntrack::max();
         let mut surroundings = Surroundings {
             conntrack_max,

@@ -299,6 +299,7 @@ fn work(book: &Mutex<Book>, newcomers: &Receiver<Newcomer>) {
             recv(seconds) -> _ => {
                 let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
                 book.look_at_servers();
+                book.look_for_namespaces();
                 book.look_at_drops();
             }
         }

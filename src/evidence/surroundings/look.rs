@@ -58,11 +58,7 @@ pub(super) fn look_at(book: &Mutex<Book>, newcomer: Newcomer) {
             ..
         } => client(open, pid),
         Newcomer::Gone { pid } => drop(open().clients.remove(&pid)),
-        Newcomer::Namespace { netns, pid, drops } => {
-            let mut book = open();
-            let way = book.way(netns, pid);
-            book.meet_namespace(netns, way, drops);
-        }
+        Newcomer::Namespace { netns, pid, drops } => open().meet_namespace(netns, pid, drops),
         Newcomer::Route { netns, pid, ip } => {
             let mut book = open();
             let known = book
