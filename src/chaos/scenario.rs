@@ -121,6 +121,36 @@ pub const SCENARIOS: &[Scenario] = &[
         fault: Fault::Lab(lab::BIG_ANSWER),
     },
     Scenario {
+        name: "upstream-slow",
+        rule: "dns_upstream_slow",
+        makes: "a resolver whose upstream takes 600 ms",
+        fault: Fault::Lab(lab::UPSTREAM_SLOW),
+    },
+    Scenario {
+        name: "upstream-lost",
+        rule: "dns_upstream_slow",
+        makes: "a resolver whose upstream never answers",
+        fault: Fault::Lab(lab::UPSTREAM_LOST),
+    },
+    Scenario {
+        name: "late-reader",
+        rule: "dns_late_reader",
+        makes: "a program that reads its answers long after they came",
+        fault: Fault::Lab(lab::LATE_READER),
+    },
+    Scenario {
+        name: "search-list",
+        rule: "dns_search_amplification",
+        makes: "a search list that turns each lookup into eight queries",
+        fault: Fault::Lab(lab::SEARCH_LIST),
+    },
+    Scenario {
+        name: "storm",
+        rule: "dns_storm",
+        makes: "a program that asks the same all the time, where the server limits itself",
+        fault: Fault::Lab(lab::STORM_OF_QUERIES),
+    },
+    Scenario {
         name: "silent-server",
         rule: "dns_unknown",
         makes: "a server elsewhere that never answers, for no reason seen here",

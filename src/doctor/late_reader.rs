@@ -9,11 +9,12 @@ use super::thresholds::LATE_READ_NS;
 use super::thresholds::LATE_READS_MIN;
 use super::thresholds::LATE_READS_PERCENT;
 use crate::attempt::SlowRead;
+use crate::collect::Snapshot;
 use crate::evidence::Evidence;
 use crate::units;
 
 /// One finding for each process that lets its answers lie.
-pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
+pub(super) fn check(evidence: &Evidence, snapshot: &Snapshot) -> Vec<Finding> {
     let mut by_pid: BTreeMap<u32, Vec<&SlowRead>> = BTreeMap::new();
     for read in &evidence.slow_reads {
         if let Some(pid) = read.owner.pid
@@ -24,11 +25,16 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
     }
     by_pid
         .into_iter()
-        .filter_map(|(pid, reads)| finding(pid, &reads, evidence))
+        .filter_map(|(pid, reads)| finding(pid, &reads, evidence, snapshot))
         .collect()
 }
 
-fn finding(pid: u32, reads: &[&SlowRead], evidence: &Evidence) -> Option<Finding> {
+fn finding(
+    pid: u32,
+    reads: &[&SlowRead],
+    evidence: &Evidence,
+    snapshot: &Snapshot,
+) -> Option<Finding> {
     let late = reads.len() as u64;
     let answered = evidence
         .tallies
@@ -53,6 +59,13 @@ fn finding(pid: u32, reads: &[&SlowRead], evidence: &Evidence) -> Option<Finding
         units::duration(median),
         units::duration(longest)
     )];
+    let came_ns = came_within(pid, snapshot);
+    lines.extend(came_ns.map(|came_ns| {
+        format!(
+            "They had come fast: 95 % of its answers reached its socket within {} of the query.",
+            units::duration(came_ns)
+        )
+    }));
     let quota = evidence
         .surroundings
         .clients
@@ -77,11 +90,21 @@ fn finding(pid: u32, reads: &[&SlowRead], evidence: &Evidence) -> Option<Finding
              or it was stopped."
         }
     };
+    let remedy = match throttled {
+        Some(_) => "Raise its CPU limit, or let it do less at once.",
+        None => {
+            "Move the work that blocks it off the thread that reads; in Node.js raise \
+             UV_THREADPOOL_SIZE or use dns.resolve instead of dns.lookup."
+        }
+    };
     lines.extend(throttled);
     Some(Finding {
         rule: "dns_late_reader",
         severity: Severity::Warning,
-        title: format!("DNS is innocent: {name} reads its answers late"),
+        title: match came_ns {
+            Some(_) => format!("DNS is innocent: {name} reads its answers late"),
+            None => format!("{name} reads its answers late, whatever DNS itself does"),
+        },
         cause: cause.to_owned(),
         impact: "The program, and whatever measures it from inside, reports slow DNS lookups; changing DNS \
                  changes nothing."
@@ -93,9 +116,7 @@ fn finding(pid: u32, reads: &[&SlowRead], evidence: &Evidence) -> Option<Finding
         evidence: lines,
         fix: vec![
             format!("See what it does instead: `top -H -p {pid}`, or a profile of its event loop"),
-            "Raise its CPU limit; in Node.js raise UV_THREADPOOL_SIZE or use dns.resolve instead of \
-             dns.lookup."
-                .to_owned(),
+            remedy.to_owned(),
         ],
         value: median as f64 / 1e6,
         threshold: LATE_READ_NS as f64 / 1e6,
@@ -108,4 +129,14 @@ fn finding(pid: u32, reads: &[&SlowRead], evidence: &Evidence) -> Option<Finding
         },
         queries: late,
     })
+}
+
+/// How long 95 % of its answers took to reach its socket, if that is fast.
+fn came_within(pid: u32, snapshot: &Snapshot) -> Option<u64> {
+    let row = snapshot
+        .by_process
+        .iter()
+        .find(|row| row.pid == Some(pid))?;
+    let p95_ns = row.figures.latency.as_ref()?.p95_ns;
+    (p95_ns < LATE_READ_NS).then_some(p95_ns)
 }

@@ -38,7 +38,7 @@ pub struct Diagnosis {
 pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     let explanation = causes::explain(evidence, snapshot);
     let mut findings = explanation.findings;
-    findings.extend(late_reader::check(evidence));
+    findings.extend(late_reader::check(evidence, snapshot));
     findings.extend(search_amplification::check(evidence, snapshot));
     let summary = [failures::check, latency::check];
     findings.extend(summary.iter().filter_map(|check| check(snapshot)));

@@ -1,7 +1,10 @@
 //! Runs scenarios, side by side where they allow it.
 
+use std::env;
+use std::iter;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -15,6 +18,7 @@ use crate::doctor::checked;
 use crate::judge;
 use crate::place::Place;
 use crate::process::finish;
+use crate::unbound;
 
 /// How many at once: two cores are idle with that, and each has its own doctor.
 const SIDE_BY_SIDE: usize = 6;
@@ -114,6 +118,7 @@ fn watch(scenario: &Scenario) -> (Value, Vec<Finding>) {
     let mut chaos = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
     chaos.args(["chaos", "--induce", scenario.name, "--duration", DURATION]);
     chaos.args(["--zone", &zone, "--yes", "--output", "json"]);
+    with_unbound(&mut chaos);
     let chaos = finish(&mut chaos);
     thread::sleep(UNTIL_GIVEN_UP);
     let (_, report) = doctor.text();
@@ -121,6 +126,16 @@ fn watch(scenario: &Scenario) -> (Value, Vec<Finding>) {
     assert!(chaos.succeeded, "{}", chaos.output);
     let chaos = serde_json::from_str(&chaos.output).expect("JSON and nothing else");
     (chaos, findings(&checked(&report)))
+}
+
+/// Scenarios with a resolver find the unpacked one.
+fn with_unbound(chaos: &mut Command) {
+    let program = unbound::unpacked(&["usr/sbin/unbound"]);
+    let folder = program.parent().expect("a folder").to_owned();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = iter::once(folder).chain(env::split_paths(&path));
+    chaos.env("PATH", env::join_paths(folders).expect("a PATH"));
+    chaos.env("LD_LIBRARY_PATH", unbound::library_path());
 }
 
 /// Both reports are there to be read after the run.

@@ -11,6 +11,7 @@ mod group;
 mod namespace;
 mod part;
 mod report;
+mod resolver;
 mod scenarios;
 mod server;
 mod site;
@@ -50,6 +51,9 @@ pub struct Recipe {
     during: Option<fn(&mut Lab) -> Result<()>>,
     /// How many attempts of a client that is hurt count as broken.
     broken: fn(&Counts) -> u64,
+    /// Whether those with which a server dealt badly on purpose count, too: what
+    /// no client of the lab counts, because a real resolver sent it.
+    at_servers: bool,
     /// What it touches outside its own namespaces, to complete "it touches";
     /// then it needs `--yes`.
     outside: Option<&'static str>,
@@ -62,6 +66,7 @@ impl Recipe {
             make,
             during: None,
             broken: Counts::failed,
+            at_servers: false,
             outside: None,
         }
     }

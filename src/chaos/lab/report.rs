@@ -140,19 +140,26 @@ impl Report {
         let Lab {
             clients,
             servers,
+            resolvers,
             world,
             janitor,
             ..
         } = lab;
         // They must be gone before their control groups can be.
         drop(clients);
+        drop(resolvers);
         if let Some(world) = world {
             report.wire.insert("world", world.finish()?);
         }
-        let servers: Result<_> = servers.into_iter().map(server_report).collect();
+        let servers: Result<Vec<_>> = servers.into_iter().map(server_report).collect();
+        let servers = servers?;
+        if recipe.at_servers {
+            let faulty = servers.iter().map(|server| server.counts.faulty);
+            report.broken += faulty.sum::<u64>();
+        }
         let left = janitor.map_or(Ok(Vec::new()), super::undo::Janitor::finish);
         Ok(Self {
-            servers: servers?,
+            servers,
             left: left?,
             ..report
         })

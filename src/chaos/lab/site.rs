@@ -19,6 +19,7 @@ use super::namespace::Namespace;
 use super::part::PROGRAM;
 use super::part::Part;
 use super::part::Role;
+use super::resolver::Resolver;
 use super::server::Serve;
 use super::tool::IP;
 use super::tool::NFT;
@@ -107,6 +108,7 @@ pub(super) struct Lab {
     pub(super) pods: Vec<Rc<Pod>>,
     pub(super) clients: Vec<Client>,
     pub(super) servers: Vec<Server>,
+    pub(super) resolvers: Vec<Resolver>,
     pub(super) counters: Vec<Counter>,
     /// What lies behind the node, where a scenario has that.
     pub(super) world: Option<Part>,
@@ -131,6 +133,7 @@ impl Lab {
             pods: Vec::new(),
             clients: Vec::new(),
             servers: Vec::new(),
+            resolvers: Vec::new(),
             counters: Vec::new(),
             world: None,
             changed: Vec::new(),
@@ -195,6 +198,13 @@ impl Lab {
             let pod = Rc::clone(pod);
             self.servers.push(Server { pod, serve, part });
         }
+        Ok(())
+    }
+
+    /// Starts unbound in a pod, with names of its own and what it forwards to.
+    pub(super) fn resolve(&mut self, pod: &Rc<Pod>, configuration: &str) -> Result<()> {
+        let resolver = Resolver::start(pod, &[pod.ip.into()], configuration)?;
+        self.resolvers.push(resolver);
         Ok(())
     }
 

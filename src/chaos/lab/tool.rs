@@ -44,6 +44,12 @@ pub(super) const NFT: Tool = Tool {
     package: "nftables",
 };
 
+/// A resolver.
+pub(super) const UNBOUND: Tool = Tool {
+    program: "unbound",
+    package: "unbound",
+};
+
 /// Where a user's PATH may not lead, but administrators' programs are.
 const ALSO: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 

@@ -247,10 +247,14 @@ impl<'a> Group<'a> {
         (weight * 100 >= self.queries() * CONCENTRATED_PERCENT).then_some(asker)
     }
 
-    /// `curl (pid 4242): 120 queries`
+    /// `curl (pid 4242): 120 queries`; rather a client than a resolver that asks
+    /// for others.
     pub(super) fn hit_hardest(&self) -> Option<String> {
         let ranked = self.ranked_askers();
-        let ((pid, comm), weight) = ranked.first()?;
+        let resolvers = &self.evidence.resolvers;
+        let is_client = |pid: Option<u32>| pid.is_none_or(|pid| !resolvers.contains(&pid));
+        let client = ranked.iter().find(|((pid, _), _)| is_client(*pid));
+        let ((pid, comm), weight) = client.or(ranked.first())?;
         Some(format!(
             "{}: {}",
             process(*pid, comm),

@@ -34,13 +34,17 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     if !silent && waited_in_queue(case, evidence).is_none() {
         return None;
     }
-    let (pid, storm) = stormer(evidence)?;
     let tallies = &evidence.tallies;
-    let storms = tallies.asked(storm.netns, case.server()).all.ended();
     let all = tallies.asked_by_all(case.server()).all.ended();
-    let is_its_own =
-        storms * 100 > all * LOAD_PERCENT && is_same_server(case, pid, storm, evidence);
-    is_its_own.then(|| Place::at(case.server()).of(Some(pid)))
+    let (pid, _) = stormers(evidence)
+        .filter(|(pid, storm)| {
+            let storms = tallies.asked(storm.netns, case.server()).all.ended();
+            // Other servers have loads of their own.
+            storms.min(storm.queries) * 100 > all * LOAD_PERCENT
+                && is_same_server(case, *pid, storm, evidence)
+        })
+        .max_by_key(|(pid, storm)| (storm.queries, *pid))?;
+    Some(Place::at(case.server()).of(Some(pid)))
 }
 
 /// The same address is the same server in the same namespace, or if both arrive
@@ -56,22 +60,24 @@ fn is_same_server(case: &Case, pid: u32, storm: &ProcessTally, evidence: &Eviden
         })
 }
 
-/// The process with most of the load, if it asks the same again and again.
+/// Processes that ask the same again and again.
+fn stormers(evidence: &Evidence) -> impl Iterator<Item = (u32, &ProcessTally)> {
+    let seconds = evidence.window.as_secs_f64().max(1.0);
+    evidence.tallies.processes.iter().filter(move |(pid, it)| {
+        it.queries as f64 / seconds > STORM_PER_SECOND as f64
+            && repeats(it) * 30.0 / seconds > STORM_REPEATS as f64
+            // Who asks for others makes no storm of its own.
+            && !evidence.resolvers.contains(pid)
+    })
+}
+
+/// The one of them that makes most of the host's load.
 fn stormer(evidence: &Evidence) -> Option<(u32, &ProcessTally)> {
     let processes = &evidence.tallies.processes;
-    let (pid, process) = processes
-        .iter()
-        .max_by_key(|(pid, it)| (it.queries, *pid))?;
     let all: u64 = processes.iter().map(|(_, it)| it.queries).sum::<u64>() + processes.left_out;
-    let seconds = evidence.window.as_secs_f64().max(1.0);
-    let rate = process.queries as f64 / seconds;
-    let repeats = repeats(process) * 30.0 / seconds;
-    let is_storm = process.queries * 100 > all * LOAD_PERCENT
-        && rate > STORM_PER_SECOND as f64
-        && repeats > STORM_REPEATS as f64
-        // Who asks for others makes no storm of its own.
-        && !evidence.resolvers.contains(&pid);
-    is_storm.then_some((pid, process))
+    stormers(evidence)
+        .max_by_key(|(pid, it)| (it.queries, *pid))
+        .filter(|(_, storm)| storm.queries * 100 > all * LOAD_PERCENT)
 }
 
 /// How often it asked each question. Those beyond the bound count as asked once.
@@ -140,11 +146,13 @@ fn tell(group: &Group<'_>) -> Words {
     };
     let mut evidence = told(group.evidence, pid, process);
     let own = group.count(|case| case.attempt.owner.pid == Some(pid));
+    let others = group.queries() - own;
     evidence.push(format!(
-        "At {} {} in this time, {} of them of others.",
+        "At {} {}, {} of its own and {} of other processes.",
         group.server(),
         group.told(),
-        units::count(group.queries() - own)
+        units::count(own),
+        units::count(others)
     ));
     Words {
         title: format!(
@@ -153,8 +161,14 @@ fn tell(group: &Group<'_>) -> Words {
             group.server()
         ),
         cause: CAUSE_TEXT.to_owned(),
-        impact: "The server spends its time on repetitions, and whoever else asks it waits too."
-            .to_owned(),
+        impact: match others {
+            0 => "Its own lookups fail or wait, because of all those that it made before.",
+            _ => {
+                "The server spends its time, or the rate that it allows, on repetitions; whoever else \
+                 asks it goes without."
+            }
+        }
+        .to_owned(),
         evidence,
         fix: fix(pid),
     }

@@ -5,8 +5,10 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::attempt::Outcome;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::evidence::Trouble;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -15,6 +17,9 @@ pub(super) const CAUSE: Cause = Cause {
     judge: severity::pattern,
     tell,
 };
+
+/// RFC 1035 section 4.1.1.
+const SERVFAIL: u16 = 2;
 
 /// The client's query to the resolver, and the resolver's own query upstream:
 /// one trouble, told by the upstream that is asked.
@@ -33,7 +38,12 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     // while, without asking.
     let view = evidence.view_of(case)?;
     let upstream = evidence.upstream_in_trouble(view.owner.pid?)?;
-    (case.rcode() == Some(2) || case.has_failed()).then(|| Place::at(upstream))
+    (case.rcode() == Some(SERVFAIL) || case.has_failed()).then(|| Place::at(upstream))
+}
+
+/// The answer came, but to a socket that was closed, or after the attempt's end.
+fn came_too_late(case: &Case) -> bool {
+    case.answer_dropped().is_some() || case.attempt.outcome == Outcome::Late
 }
 
 fn tell(group: &Group<'_>) -> Words {
@@ -57,32 +67,47 @@ fn tell(group: &Group<'_>) -> Words {
                 .unwrap_or_default()
         )
     });
-    let lost = group.count(|case| case.is_upstream && case.has_failed());
-    let slow = own - lost;
+    let count = |of: fn(&Case) -> bool| group.count(|case| case.is_upstream && of(case));
+    let too_late = count(came_too_late);
+    let lost = count(Case::has_failed) - too_late;
+    let errors = count(|case| case.trouble == Trouble::ErrorAnswer);
+    let slow = own - too_late - lost - errors;
     let mut evidence = Vec::new();
     if own > 0 {
+        let parts = [
+            (lost, "unanswered"),
+            (too_late, "answered when it had given up or asked again"),
+            (errors, "answered with an error"),
+            (slow, "answered slowly"),
+        ];
+        let told: Vec<_> = parts
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, what)| format!("{} {what}", units::count(*number)))
+            .collect();
         evidence.push(format!(
-            "{resolver_name} asked {upstream}: {} came to nothing, {} slow.",
-            units::counted(lost, "query", "queries"),
-            units::counted(slow, "was", "were"),
+            "{resolver_name} asked {upstream}: of {} went wrong {}.",
+            units::counted(group.asked().all.ended(), "query", "queries"),
+            told.join(", "),
         ));
     }
     if clients > 0 {
         let waits: Vec<u64> = group.views().map(|view| view.took_ns()).collect();
         let longest = waits.iter().max().copied().unwrap_or_default();
         evidence.push(format!(
-            "{} of its clients waited for that meanwhile, up to {}.",
+            "{} of its clients waited for that, or came to nothing because of it, for up to {}.",
             units::counted(clients, "query", "queries"),
             units::duration(longest)
         ));
     }
-    let tally = group.asked().all;
-    evidence.push(format!(
-        "Of all {} to {upstream}, {} went unanswered.",
-        units::counted(tally.ended(), "query", "queries"),
-        units::count(tally.failed)
-    ));
-    evidence.push("This host's kernel discarded nothing on that way.".to_owned());
+    let servfail = group.count(|case| !case.is_upstream && case.rcode() == Some(SERVFAIL));
+    if servfail > 0 {
+        evidence.push(format!(
+            "{} told SERVFAIL.",
+            units::counted(servfail, "of them was", "of them were")
+        ));
+    }
+    evidence.push("This host's kernel discarded no query on that way.".to_owned());
     evidence.extend(group.examples());
     let dig = group
         .place

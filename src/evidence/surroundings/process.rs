@@ -228,14 +228,14 @@ mod tests {
         let first = Reading::take(pid, true).unwrap();
         let mut peak = Peak::new(Some(first.clone()));
         let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(300) {
+        // On a machine with much to do it takes longer than that.
+        let used = || stat(pid).unwrap().ticks - first.stat.ticks;
+        while start.elapsed() < Duration::from_millis(200) || used() < 10 {
             std::hint::black_box(start);
         }
         peak.look(pid);
-        let last = Reading::take(pid, true).unwrap();
-        let used = last.since(&first).unwrap();
-        // Other tests may take the core away for a while.
-        assert!(used.process > 0.2, "{used:?}");
+        let used = Reading::take(pid, true).unwrap().since(&first).unwrap();
+        assert!(used.process > 0.0, "{used:?}");
         assert!(
             used.busiest_thread.is_some_and(|share| share > 0.0),
             "{used:?}"

@@ -1,17 +1,22 @@
 //! What a client sent and what came of it, counted so that it adds up.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::attempt::names;
+use crate::doctor::thresholds::LATENCY_WARNING_NS;
+
+/// An answer that takes longer is slow: what the doctor calls so.
+const SLOW: Duration = Duration::from_nanos(LATENCY_WARNING_NS);
 
 /// What came of one query message, or of one that could not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// An answer with this response code; whether it was truncated.
-    Answered(u16, bool),
+    /// An answer.
+    Answered(Answer),
     /// Sent, and no answer until it was sent again or given up.
     Unanswered,
     /// Another server answered first (musl asks all at once).
@@ -23,6 +28,15 @@ pub(super) enum Fate {
     /// A truncated answer's question could not be asked over TCP: no connection,
     /// or one that broke.
     TcpFailed(String),
+}
+
+/// An answer as the program got it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) rcode: u16,
+    pub(super) truncated: bool,
+    /// From the query to the moment at which the program had it.
+    pub(super) took: Duration,
 }
 
 /// What came of one lookup.
@@ -52,6 +66,9 @@ pub(in crate::chaos::lab) struct Counts {
     pub(in crate::chaos::lab) answered: BTreeMap<String, u64>,
     /// Answers with the TC bit, which are among `answered`.
     pub(in crate::chaos::lab) truncated: u64,
+    /// Answers with NOERROR or NXDOMAIN that the program had more than 100 ms after
+    /// the query; they are among `answered`.
+    pub(in crate::chaos::lab) slow: u64,
     /// Messages without an answer until sent again or given up.
     pub(in crate::chaos::lab) unanswered: u64,
     /// Messages that did not matter any more: another server had answered.
@@ -80,9 +97,11 @@ impl Counts {
         let was_sent = !matches!(fate, Fate::Unsent(_) | Fate::TcpFailed(_));
         self.sent += u64::from(was_sent);
         let count = match fate {
-            Fate::Answered(rcode, truncated) => {
-                self.truncated += u64::from(*truncated);
-                self.answered.entry(names::rcode(*rcode)).or_default()
+            Fate::Answered(answer) => {
+                let rcode = names::rcode(answer.rcode);
+                self.truncated += u64::from(answer.truncated);
+                self.slow += u64::from(answer.took > SLOW && is_fine(&rcode));
+                self.answered.entry(rcode).or_default()
             }
             Fate::Unanswered => &mut self.unanswered,
             Fate::Superseded => &mut self.superseded,
@@ -103,6 +122,11 @@ impl Counts {
             + maps.into_iter().flat_map(BTreeMap::values).sum::<u64>()
     }
 
+    /// Attempts that failed, and those that were answered well but slowly.
+    pub(in crate::chaos::lab) fn hurt(&self) -> u64 {
+        self.failed() + self.slow
+    }
+
     /// Attempts that ended with NOERROR or NXDOMAIN.
     pub(in crate::chaos::lab) fn fine(&self) -> u64 {
         let fine = self.answered.iter().filter(|(rcode, _)| is_fine(rcode));
@@ -121,10 +145,17 @@ mod tests {
 
     #[test]
     fn every_fate_is_counted_once_and_the_sum_holds() {
+        let answered = |rcode, truncated, took| {
+            Fate::Answered(Answer {
+                rcode,
+                truncated,
+                took: Duration::from_millis(took),
+            })
+        };
         let fates = vec![
-            Fate::Answered(0, true),
-            Fate::Answered(3, false),
-            Fate::Answered(2, false),
+            answered(0, true, 100),
+            answered(3, false, 101),
+            answered(2, false, 101),
             Fate::Unanswered,
             Fate::Superseded,
             Fate::Refused("ECONNREFUSED".to_owned()),
@@ -147,5 +178,7 @@ mod tests {
         assert_eq!(counts.fine(), 2);
         // SERVFAIL, unanswered, refused, unsent, no TCP.
         assert_eq!(counts.failed(), 5);
+        // The NXDOMAIN that took 101 ms.
+        assert_eq!((counts.slow, counts.hurt()), (1, 6));
     }
 }

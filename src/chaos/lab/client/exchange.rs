@@ -6,6 +6,8 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::net::UdpSocket;
+use std::os::fd::AsFd as _;
+use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -14,7 +16,12 @@ use domain::base::MessageBuilder;
 use domain::base::Name;
 use domain::base::iana::Rtype;
 use nix::errno::Errno;
+use nix::poll::PollFd;
+use nix::poll::PollFlags;
+use nix::poll::PollTimeout;
+use nix::poll::poll;
 
+use super::counts::Answer;
 use super::counts::Came;
 use super::counts::Fate;
 use super::lookup::is_fine;
@@ -23,20 +30,26 @@ use crate::chaos::flood::random;
 
 /// A question as sent, and its answer.
 #[derive(Debug)]
-pub(super) struct Query {
+pub(in crate::chaos::lab) struct Query {
     pub(super) rtype: Rtype,
     message: Vec<u8>,
     /// Messages on their way that nothing has come of.
     waiting: usize,
+    /// When it was sent last.
+    sent: Instant,
     /// No answer is expected any more.
     over: bool,
-    /// Whose it is, its response code, and whether it was truncated.
-    pub(super) answer: Option<(SocketAddr, u16, bool)>,
+    /// Whose it is, and what it says.
+    pub(super) answer: Option<(SocketAddr, Answer)>,
 }
 
 impl Query {
     /// A query with a random id. `udp_payload` is the size in its OPT record.
-    pub(super) fn new(name: &str, rtype: Rtype, udp_payload: Option<u16>) -> io::Result<Self> {
+    pub(in crate::chaos::lab) fn new(
+        name: &str,
+        rtype: Rtype,
+        udp_payload: Option<u16>,
+    ) -> io::Result<Self> {
         let name = Name::vec_from_str(name).map_err(io::Error::other)?;
         let mut builder = MessageBuilder::new_vec();
         builder.header_mut().set_id((random() & 0xffff) as u16);
@@ -55,16 +68,26 @@ impl Query {
             rtype,
             message: builder.finish(),
             waiting: 0,
+            sent: Instant::now(),
             over: false,
             answer: None,
         })
     }
 
-    /// The response code and the TC bit, if this is an answer to it.
-    fn answered_by(&self, octets: &[u8]) -> Option<(u16, bool)> {
+    /// As it is sent.
+    pub(in crate::chaos::lab) fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// The answer that has just come, if it is one to this.
+    fn answered_by(&self, octets: &[u8]) -> Option<Answer> {
         let answer = Message::from_slice(octets).ok()?;
         let query = Message::from_slice(&self.message[..]).ok()?;
-        answers(answer, query).then(|| (answer.opt_rcode().to_int(), answer.header().tc()))
+        answers(answer, query).then(|| Answer {
+            rcode: answer.opt_rcode().to_int(),
+            truncated: answer.header().tc(),
+            took: self.sent.elapsed(),
+        })
     }
 }
 
@@ -77,6 +100,8 @@ pub(super) struct UdpExchange<'a> {
     pub(super) queries: Vec<Query>,
     /// How long each try waits.
     pub(super) patience: Duration,
+    /// How long an answer lies in the socket before it is read.
+    pub(super) reads_late: Duration,
     pub(super) came: &'a mut Came,
 }
 
@@ -107,6 +132,7 @@ impl UdpExchange<'_> {
                 if query.over {
                     continue;
                 }
+                query.sent = Instant::now();
                 let sent = if self.connected {
                     self.socket.send(&query.message)
                 } else {
@@ -129,6 +155,13 @@ impl UdpExchange<'_> {
         if left.is_zero() || self.socket.set_read_timeout(Some(left)).is_err() {
             return false;
         }
+        if !self.reads_late.is_zero() {
+            if !is_readable(&self.socket, left) {
+                return false;
+            }
+            // As a program whose event loop is busy with something else.
+            thread::sleep(self.reads_late);
+        }
         let mut buffer = [0; 65_535];
         match self.socket.recv_from(&mut buffer) {
             Ok((len, from)) => self.take(&buffer[..len], from),
@@ -145,11 +178,11 @@ impl UdpExchange<'_> {
         let mut waiting = self.queries.iter_mut().filter(|query| query.waiting > 0);
         let answer = waiting.find_map(|query| Some((query.answered_by(octets)?, query)));
         match answer {
-            Some(((rcode, truncated), query)) if asked => {
+            Some((answer, query)) if asked => {
                 query.waiting -= 1;
                 query.over = true;
-                query.answer = Some((from, rcode, truncated));
-                self.came.fates.push(Fate::Answered(rcode, truncated));
+                query.answer = Some((from, answer));
+                self.came.fates.push(Fate::Answered(answer));
             }
             _ => self.came.unexpected += 1,
         }
@@ -169,7 +202,7 @@ impl UdpExchange<'_> {
 /// Asks a server again over TCP; whether a good answer came.
 pub(super) fn over_tcp(
     server: SocketAddr,
-    query: &Query,
+    query: &mut Query,
     patience: Duration,
     came: &mut Came,
 ) -> bool {
@@ -177,18 +210,19 @@ pub(super) fn over_tcp(
         Ok(fate) => fate,
         Err(error) => Fate::TcpFailed(errno_name(&error)),
     };
-    let fine = matches!(fate, Fate::Answered(rcode, _) if is_fine(rcode));
+    let fine = matches!(fate, Fate::Answered(answer) if is_fine(answer.rcode));
     came.fates.push(fate);
     fine
 }
 
 /// An error if the query could not be sent.
-fn ask_over_tcp(server: SocketAddr, query: &Query, patience: Duration) -> io::Result<Fate> {
+fn ask_over_tcp(server: SocketAddr, query: &mut Query, patience: Duration) -> io::Result<Fate> {
     let mut stream = TcpStream::connect_timeout(&server, patience)?;
     stream.set_read_timeout(Some(patience))?;
     let len = u16::try_from(query.message.len()).map_err(io::Error::other)?;
     // With its length in front (RFC 1035 section 4.2.2).
     let framed = [&len.to_be_bytes()[..], &query.message].concat();
+    query.sent = Instant::now();
     stream.write_all(&framed)?;
     let mut read = || -> io::Result<Vec<u8>> {
         let mut len = [0; 2];
@@ -199,12 +233,20 @@ fn ask_over_tcp(server: SocketAddr, query: &Query, patience: Duration) -> io::Re
     };
     Ok(match read() {
         Ok(answer) => match query.answered_by(&answer) {
-            Some((rcode, truncated)) => Fate::Answered(rcode, truncated),
+            Some(answer) => Fate::Answered(answer),
             None => Fate::Unanswered,
         },
         Err(error) if is_timeout(&error) => Fate::Unanswered,
         Err(error) => Fate::Refused(errno_name(&error)),
     })
+}
+
+/// Waits until there is something to read, without reading it.
+fn is_readable(socket: &UdpSocket, patience: Duration) -> bool {
+    let mut wanted = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    // A timeout longer than poll takes is none of a lab's.
+    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+    poll(&mut wanted, timeout).is_ok_and(|ready| ready > 0)
 }
 
 fn is_timeout(error: &io::Error) -> bool {

@@ -14,7 +14,11 @@ use super::exchange::Query;
 use super::exchange::UdpExchange;
 use super::exchange::errno_name;
 use super::exchange::over_tcp;
+<<<<<<< HEAD
 use super::origin::Origin;
+=======
+use super::libc_lookup;
+>>>>>>> main
 
 /// Resolves the `number`th name of a client.
 pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin) -> Came {
@@ -22,7 +26,11 @@ pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin) -> Came {
     let number = number.checked_rem(ask.names).unwrap_or(number);
     let name = format!("q{number}.{}.{zone}", ask.group);
     let mut wanted = ask.types.list().to_vec();
-    let rounds: Vec<&[SocketAddr]> = match ask.style {
+    let rounds: Vec<&[SocketAddr]> = match &ask.style {
+        Style::Libc(_) => {
+            came.resolved = libc_lookup::resolves(&name);
+            return came;
+        }
         Style::Glibc => ask.servers.chunks(1).collect(),
         Style::Musl => vec![&ask.servers],
     };
@@ -69,15 +77,18 @@ fn round(
         servers,
         queries,
         patience: ask.patience,
+        reads_late: ask.reads_late,
         came,
     };
     exchange.run(ask.resends);
     let UdpExchange { queries, .. } = exchange;
     let mut left = Vec::new();
-    for query in queries {
+    for mut query in queries {
         let fine = match query.answer {
-            Some((server, _, true)) => over_tcp(server, &query, ask.patience, came),
-            Some((_, rcode, false)) => is_fine(rcode),
+            Some((server, answer)) if answer.truncated => {
+                over_tcp(server, &mut query, ask.patience, came)
+            }
+            Some((_, answer)) => is_fine(answer.rcode),
             None => false,
         };
         if !fine {

@@ -3,6 +3,7 @@
 
 mod counts;
 mod exchange;
+mod libc_lookup;
 mod lookup;
 mod origin;
 
@@ -25,7 +26,11 @@ use serde::Deserialize;
 use serde::Serialize;
 
 pub(super) use counts::Counts;
+<<<<<<< HEAD
 pub(super) use origin::Ports;
+=======
+pub(super) use exchange::Query;
+>>>>>>> main
 
 use super::name;
 use origin::Origin;
@@ -59,13 +64,16 @@ impl Types {
 }
 
 /// Whose lookups it makes as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Style {
     /// glibc: a connected socket for each lookup and server; the servers one
     /// after another, each after the patience with the one before or an error.
     Glibc,
     /// musl: an unconnected socket, and all servers asked at once.
     Musl,
+    /// The C library's own `getaddrinfo`, with this as its resolv.conf. What it
+    /// sends is its own affair: only the servers count it.
+    Libc(String),
 }
 
 /// What the fault does to this program's queries.
@@ -107,6 +115,8 @@ pub(super) struct Ask {
     /// How often it sends again to the same server, from the same socket and
     /// with the same id, what was not answered.
     pub(super) resends: u32,
+    /// How long it lets an answer lie in its socket before it reads it.
+    pub(super) reads_late: Duration,
     /// Size of answers that it takes over UDP (EDNS, RFC 6891); `None` without
     /// EDNS, which is 512 octets.
     pub(super) udp_payload: Option<u16>,
@@ -128,6 +138,7 @@ impl Ask {
             rate: RATE,
             patience: PATIENCE,
             resends: 0,
+            reads_late: Duration::ZERO,
             udp_payload: None,
         }
     }
@@ -145,7 +156,7 @@ impl Ask {
     fn longest(&self) -> Duration {
         let servers = match self.style {
             Style::Glibc => u32::try_from(self.servers.len()).unwrap_or(u32::MAX),
-            Style::Musl => 1,
+            Style::Musl | Style::Libc(_) => 1,
         };
         // One more for a connection over TCP.
         self.patience * (self.resends + 1) * servers + self.patience
@@ -169,6 +180,9 @@ pub(super) fn run(
     ready: impl FnOnce(),
 ) -> Result<Counts> {
     name(&ask.comm)?;
+    if let Style::Libc(resolv_conf) = &ask.style {
+        libc_lookup::prepare(resolv_conf)?;
+    }
     ready();
     let mut line = String::new();
     if input.read_line(&mut line)? == 0 {

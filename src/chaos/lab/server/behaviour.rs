@@ -26,6 +26,9 @@ pub(in crate::chaos::lab) enum Of {
     Any,
     /// AAAA alone.
     Aaaa,
+    /// All, of names with more labels than this (without the root), whatever
+    /// their group.
+    Longer(usize),
 }
 
 /// What is done.
@@ -54,7 +57,7 @@ pub(in crate::chaos::lab) struct Behaviour {
 }
 
 impl Behaviour {
-    /// For names of the group `bad`.
+    /// For names of the group `bad`, or of a length.
     pub(in crate::chaos::lab) fn new(of: Of, does: Does) -> Self {
         Self { of, does }
     }
@@ -64,13 +67,14 @@ impl Behaviour {
         let question = Message::from_slice(query).ok()?.first_question()?;
         // qN.GROUP.ZONE
         let group = question.qname().iter_labels().nth(1)?;
+        let is_bad = group.as_slice().eq_ignore_ascii_case(GROUP);
         let fits = |of| match of {
-            Of::Any => true,
-            Of::Aaaa => question.qtype() == Rtype::AAAA,
+            Of::Any => is_bad,
+            Of::Aaaa => is_bad && question.qtype() == Rtype::AAAA,
+            Of::Longer(labels) => question.qname().iter_labels().count() > labels + 1,
         };
         let mut fitting = behaviours.iter().filter(|behaviour| fits(behaviour.of));
-        let does = fitting.next()?.does;
-        group.as_slice().eq_ignore_ascii_case(GROUP).then_some(does)
+        Some(fitting.next()?.does)
     }
 
     /// Where else than at its own address a server with these has a socket.
@@ -159,6 +163,15 @@ mod tests {
         assert_eq!(of("q1.good.x.lab.test", Rtype::AAAA), None);
         assert_eq!(of("bad", Rtype::AAAA), None);
         assert_eq!(Behaviour::of(&silent, b"junk"), None);
+    }
+
+    #[test]
+    fn names_with_a_suffix_are_longer() {
+        let absent = [Behaviour::new(Of::Longer(3), Does::Rcode(3))];
+        let of = |name| Behaviour::of(&absent, &query(name, Rtype::A));
+        assert_eq!(of("q1.lab.test"), None);
+        assert_eq!(of("q1.lab.test.lab"), Some(Does::Rcode(3)));
+        assert_eq!(of("test"), None);
     }
 
     #[test]

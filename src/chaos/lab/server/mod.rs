@@ -2,6 +2,7 @@
 //! group of names and type.
 
 mod behaviour;
+mod habits;
 mod tcp;
 mod udp;
 
@@ -23,8 +24,10 @@ use serde::Serialize;
 pub(super) use behaviour::Behaviour;
 pub(super) use behaviour::Does;
 pub(super) use behaviour::Of;
+pub(super) use habits::Habits;
 
 use super::name;
+use habits::Practice;
 
 /// How often a server that is told to end looks whether all delayed answers
 /// have left.
@@ -39,6 +42,8 @@ pub(super) struct Serve {
     pub(super) listen: Vec<SocketAddr>,
     /// The first that fits a query decides; without one it is answered.
     pub(super) behaviours: Vec<Behaviour>,
+    /// What it does over UDP whatever it is asked.
+    pub(super) habits: Habits,
 }
 
 impl Serve {
@@ -48,6 +53,7 @@ impl Serve {
             comm: comm.to_owned(),
             listen: vec![listen],
             behaviours: Vec::new(),
+            habits: Habits::default(),
         }
     }
 
@@ -70,6 +76,8 @@ pub(super) struct Served {
     pub(super) answered: u64,
     /// Answers that the kernel would not take.
     pub(super) unsent: u64,
+    /// Of those received, queries for which a fault was foreseen.
+    pub(super) faulty: u64,
 }
 
 /// The counting itself.
@@ -78,6 +86,7 @@ struct Counters {
     received: AtomicU64,
     answered: AtomicU64,
     unsent: AtomicU64,
+    faulty: AtomicU64,
     /// Answers that wait for their time.
     delayed: AtomicU64,
 }
@@ -102,7 +111,13 @@ pub(super) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
         let taken = || format!("cannot listen on {address}");
         let udp = UdpSocket::bind(address).with_context(taken)?;
         let tcp = TcpListener::bind(address).with_context(taken)?;
-        let worker = udp::Worker::new(udp, Arc::clone(&behaviours), Arc::clone(&counters))?;
+        let practice = Practice::of(serve.habits, &udp)?;
+        let worker = udp::Worker::new(
+            udp,
+            practice,
+            Arc::clone(&behaviours),
+            Arc::clone(&counters),
+        )?;
         // They end with the process.
         thread::spawn(move || worker.run());
         let (behaviours, counters) = (Arc::clone(&behaviours), Arc::clone(&counters));
@@ -118,5 +133,6 @@ pub(super) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
         received: counters.received.load(Relaxed),
         answered: counters.answered.load(Relaxed),
         unsent: counters.unsent.load(Relaxed),
+        faulty: counters.faulty.load(Relaxed),
     })
 }

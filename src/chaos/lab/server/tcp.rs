@@ -40,7 +40,11 @@ fn converse(
         let mut query = vec![0; usize::from(u16::from_be_bytes(len))];
         stream.read_exact(&mut query)?;
         counters.received.fetch_add(1, Relaxed);
-        let answer = match Behaviour::of(behaviours, &query) {
+        let does = Behaviour::of(behaviours, &query);
+        counters
+            .faulty
+            .fetch_add(u64::from(does.is_some()), Relaxed);
+        let answer = match does {
             Some(does) => does.answer_over_tcp(&query),
             None => answer(&query),
         };

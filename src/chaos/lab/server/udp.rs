@@ -12,6 +12,7 @@ use std::time::Instant;
 use super::Counters;
 use super::behaviour::Behaviour;
 use super::behaviour::Does;
+use super::habits::Practice;
 use crate::chaos::server::answer;
 
 /// Answers that wait at once. With the client's rate no delay needs more; what
@@ -33,6 +34,7 @@ pub(super) struct Worker {
     /// The socket of wrong answers, where there are such.
     elsewhere: Option<UdpSocket>,
     behaviours: Arc<[Behaviour]>,
+    practice: Practice,
     counters: Arc<Counters>,
     /// In the order in which they are due: a server has one delay.
     delayed: VecDeque<Delayed>,
@@ -42,6 +44,7 @@ impl Worker {
     /// Prepares the sockets.
     pub(super) fn new(
         socket: UdpSocket,
+        practice: Practice,
         behaviours: Arc<[Behaviour]>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
@@ -51,6 +54,7 @@ impl Worker {
             socket,
             elsewhere: elsewhere.map(UdpSocket::bind).transpose()?,
             behaviours,
+            practice,
             counters,
             delayed: VecDeque::new(),
         })
@@ -69,12 +73,16 @@ impl Worker {
                 continue;
             };
             self.counters.received.fetch_add(1, Relaxed);
-            self.serve(&buffer[..len], client);
+            if self.practice.serves() {
+                self.serve(&buffer[..len], client);
+            }
         }
     }
 
     fn serve(&mut self, query: &[u8], client: SocketAddr) {
         let does = Behaviour::of(&self.behaviours, query);
+        let faulty = u64::from(does.is_some());
+        self.counters.faulty.fetch_add(faulty, Relaxed);
         let answer = match does {
             Some(does) => does.answer_over_udp(query),
             None => answer(query),

@@ -3,6 +3,7 @@
 mod counts;
 mod drops;
 mod patterns;
+mod programs;
 mod servers;
 
 use std::net::SocketAddr;

@@ -115,6 +115,18 @@ fn a_resolver_that_waits_is_not_the_cause() {
 }
 
 #[test]
+fn what_the_upstream_did_is_told_apart_and_its_clients_are_hit() {
+    let late = |own| dropped(own, Packet::Answer, "NO_SOCKET", "__udp4_lib_rcv");
+    let finding = forwarded(late).explain().findings.remove(0);
+    assert_eq!((finding.rule, finding.queries), ("dns_upstream_slow", 12));
+    let told = finding.evidence.join(" ");
+    assert!(told.contains("6 answered when it had given up"), "{told}");
+    assert!(!told.contains("unanswered"), "{told}");
+    let hit = finding.hit_hardest.unwrap();
+    assert_eq!(hit, "curl (pid 4242): 6 queries");
+}
+
+#[test]
 fn what_hits_the_resolver_itself_is_the_cause_for_its_clients() {
     let explanation =
         forwarded(|own| dropped(own, Packet::Query, "NETFILTER_DROP", "nft_do_chain")).explain();

@@ -1,0 +1,143 @@
+//! Programs that make their own trouble: late readers, search lists, storms.
+
+use super::*;
+use crate::attempt::SlowRead;
+use crate::doctor::Diagnosis;
+use crate::doctor::diagnose;
+use crate::evidence::surroundings::ClientProcess;
+use crate::evidence::surroundings::ResolvConf;
+
+const NXDOMAIN: u16 = 3;
+/// The program of [`attempt`].
+const CURL: u32 = 4242;
+
+/// All rules together: these are no causes of failed queries.
+fn diagnosed(case: Case, reads: &[SlowRead]) -> Diagnosis {
+    let mut casebook = Casebook::default();
+    let mut collector = Collector::new();
+    for attempt in &case.attempts {
+        casebook.record(attempt, true);
+        collector.record(attempt);
+    }
+    for read in reads {
+        casebook.record_slow_read(read);
+    }
+    let window = Duration::from_secs(30);
+    let evidence = casebook.close(case.surroundings, window, Vec::new());
+    diagnose(&collector.snapshot(), &evidence)
+}
+
+fn read_late(attempt: &Attempt, lay_ns: u64) -> SlowRead {
+    SlowRead {
+        at_ns: attempt.end_ns + lay_ns,
+        lay_ns,
+        owner: attempt.owner,
+        cookie: attempt.cookie,
+        id: attempt.id.unwrap_or_default(),
+    }
+}
+
+/// So many answers that lay unread for so long, of twenty that took so long.
+fn late_reads(number: usize, lay_ns: u64, took_ns: u64) -> Vec<Finding> {
+    let attempts: Vec<_> = many(20, SERVER, Outcome::Answered)
+        .map(|it| Attempt {
+            end_ns: it.sent_ns + took_ns,
+            ..it
+        })
+        .collect();
+    let reads: Vec<_> = attempts
+        .iter()
+        .take(number)
+        .map(|it| read_late(it, lay_ns))
+        .collect();
+    let found = diagnosed(Case::default().with(attempts), &reads).findings;
+    let of_rule = |finding: &Finding| finding.rule == "dns_late_reader";
+    found.into_iter().filter(of_rule).collect()
+}
+
+#[test]
+fn dns_is_innocent_if_its_answers_lay_unread() {
+    let found = late_reads(10, 300 * MS, MS);
+    assert_eq!((found.len(), found[0].queries), (1, 10));
+    assert!(found[0].title.starts_with("DNS is innocent"), "{found:?}");
+    // Too few, and not long enough.
+    assert_eq!(late_reads(9, 300 * MS, MS), []);
+    assert_eq!(late_reads(10, 49 * MS, MS), []);
+}
+
+#[test]
+fn nobody_is_called_innocent_who_is_slow_himself() {
+    let found = late_reads(20, 300 * MS, 200 * MS);
+    assert_eq!((found.len(), found[0].queries), (1, 20));
+    assert!(!found[0].title.contains("innocent"), "{found:?}");
+}
+
+/// Lookups of these names with a search list, as glibc makes them.
+fn searched(names: u64, times: u64, search: &[&str]) -> Vec<Finding> {
+    let mut attempts = Vec::new();
+    for n in 0..names * times {
+        let name = format!("api{}.example.com", n % names);
+        let ask = |place: u64, name: &str, rcode| {
+            let it = attempt(n * 10 + place, SERVER, Outcome::Answered);
+            let question = question(name, TYPE_A);
+            Attempt {
+                question,
+                ..answered_with(it, rcode)
+            }
+        };
+        for (place, suffix) in (0..).zip(search) {
+            attempts.push(ask(place, &format!("{name}.{suffix}"), NXDOMAIN));
+        }
+        attempts.push(ask(9, &name, 0));
+    }
+    let mut case = Case::default().with(attempts);
+    let resolv_conf = ResolvConf {
+        path: std::path::PathBuf::from("/etc/resolv.conf").into(),
+        nameservers: Vec::new(),
+        search: search.iter().map(|&suffix| suffix.to_owned()).collect(),
+        ndots: 5,
+        timeout: 5,
+        attempts: 2,
+        rotate: false,
+    };
+    let client = ClientProcess {
+        resolv_conf: Some(resolv_conf),
+        ..ClientProcess::default()
+    };
+    case.surroundings.clients.insert(CURL, client);
+    let found = diagnosed(case, &[]).findings;
+    let of_rule = |finding: &Finding| finding.rule == "dns_search_amplification";
+    found.into_iter().filter(of_rule).collect()
+}
+
+#[test]
+fn tries_of_search_domains_are_counted() {
+    let three = ["default.svc.lab", "svc.lab", "lab"];
+    let found = searched(4, 20, &three);
+    assert_eq!((found.len(), found[0].queries), (1, 240));
+    assert_eq!(found[0].severity, Severity::Warning);
+    // Under 50 in all.
+    assert_eq!(searched(4, 4, &three), []);
+    assert_eq!(searched(4, 20, &[]), []);
+}
+
+#[test]
+fn a_storm_is_the_load_of_its_server_not_of_the_host() {
+    let mut attempts = Vec::new();
+    for n in 0..1_000 {
+        let outcome = match n % 4 {
+            0 => Outcome::Unanswered,
+            _ => Outcome::Answered,
+        };
+        let mut query = attempt(n, SERVER, outcome);
+        query.question = question("db.example.com", TYPE_A);
+        attempts.push(query);
+    }
+    // Others ask another server more than that.
+    for n in 0..3_000 {
+        let mut query = attempt(n, OTHER, Outcome::Answered);
+        query.owner.pid = Some(100 + (n % 20) as u32);
+        attempts.push(query);
+    }
+    assert_eq!(Case::default().with(attempts).said(), [("dns_storm", 250)]);
+}
