@@ -54,6 +54,9 @@ pub struct Recipe {
     /// Whether those with which a server dealt badly on purpose count, too: what
     /// no client of the lab counts, because a real resolver sent it.
     at_servers: bool,
+    /// Its failures are calls without a packet, so that no name is known: the
+    /// doctor finds them by the process of this name.
+    asker: Option<&'static str>,
     /// What it touches outside its own namespaces, to complete "it touches";
     /// then it needs `--yes`.
     outside: Option<&'static str>,
@@ -67,7 +70,16 @@ impl Recipe {
             during: None,
             broken: Counts::failed,
             at_servers: false,
+            asker: None,
             outside: None,
+        }
+    }
+
+    /// Option and value with which the doctor sees the scenario's queries alone.
+    pub fn filter(&self, zone: &str) -> (&'static str, String) {
+        match self.asker {
+            Some(comm) => ("--comm", comm.to_owned()),
+            None => ("--name", format!("*.{zone}")),
         }
     }
 

@@ -72,6 +72,8 @@ pub struct Report {
     rule: &'static str,
     /// Below this all names were.
     zone: String,
+    /// With what the doctor sees these queries alone.
+    doctor: String,
     /// How long it lasted, in seconds.
     seconds: f64,
     /// Query attempts that the fault broke: what the finding must explain.
@@ -126,6 +128,10 @@ impl Report {
             scenario: scenario.name,
             rule: scenario.rule,
             zone: lab.zone.clone(),
+            doctor: {
+                let (option, value) = recipe.filter(&lab.zone);
+                format!("{option} '{value}'")
+            },
             seconds,
             broken,
             also,
@@ -217,8 +223,8 @@ impl Report {
         let rules: Vec<&str> = rules.collect();
         writeln!(
             out,
-            "`kerno doctor --name '*.{}'`, run at the same time, reports {}.",
-            self.zone,
+            "`kerno doctor {}`, run at the same time, reports {}.",
+            self.doctor,
             rules.join(" and ")
         )
     }

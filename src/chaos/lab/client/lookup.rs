@@ -14,11 +14,8 @@ use super::exchange::Query;
 use super::exchange::UdpExchange;
 use super::exchange::errno_name;
 use super::exchange::over_tcp;
-<<<<<<< HEAD
-use super::origin::Origin;
-=======
 use super::libc_lookup;
->>>>>>> main
+use super::origin::Origin;
 
 /// Resolves the `number`th name of a client.
 pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin) -> Came {

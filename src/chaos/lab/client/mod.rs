@@ -26,11 +26,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 pub(super) use counts::Counts;
-<<<<<<< HEAD
-pub(super) use origin::Ports;
-=======
 pub(super) use exchange::Query;
->>>>>>> main
+pub(super) use origin::Ports;
 
 use super::name;
 use origin::Origin;

@@ -11,30 +11,21 @@ mod conntrack_stale;
 mod dead_neighbour;
 mod dead_server;
 mod error_answers;
-<<<<<<< HEAD
-mod legacy_drop;
-=======
 mod late_reader;
->>>>>>> main
+mod legacy_drop;
 mod nft_drop;
 mod no_route;
 mod output_drop;
 mod qdisc_limit;
 mod reject;
-<<<<<<< HEAD
 mod rp_filter;
-mod send_denied;
-=======
 mod search_list;
->>>>>>> main
+mod send_denied;
 mod silent_server;
 mod storm;
 mod tcp_blocked;
-<<<<<<< HEAD
 mod two_at_once;
-=======
 mod upstream;
->>>>>>> main
 mod wrong_source;
 
 pub use aaaa_silent::AAAA_SILENT;
@@ -49,33 +40,24 @@ pub use dead_neighbour::DEAD_NEIGHBOUR;
 pub use dead_server::DEAD_SERVER;
 pub use error_answers::REFUSED;
 pub use error_answers::SERVFAIL;
-<<<<<<< HEAD
-pub use legacy_drop::LEGACY_DROP;
-=======
 pub use late_reader::LATE_READER;
->>>>>>> main
+pub use legacy_drop::LEGACY_DROP;
 pub use nft_drop::NFT_DROP;
 pub use no_route::NO_ROUTE;
 pub use output_drop::OUTPUT_DROP;
 pub use qdisc_limit::QDISC_LIMIT;
 pub use reject::REJECT;
-<<<<<<< HEAD
 pub use rp_filter::RP_FILTER;
+pub use search_list::SEARCH_LIST;
 pub use send_denied::EGRESS_DENIED;
 pub use send_denied::SEND_DENIED;
 pub use send_denied::SEND_NO_ROUTE;
-=======
-pub use search_list::SEARCH_LIST;
->>>>>>> main
 pub use silent_server::SILENT_SERVER;
 pub use storm::STORM_OF_QUERIES;
 pub use tcp_blocked::TCP_BLOCKED;
-<<<<<<< HEAD
 pub use two_at_once::TWO_AT_ONCE;
-=======
 pub use upstream::UPSTREAM_LOST;
 pub use upstream::UPSTREAM_SLOW;
->>>>>>> main
 pub use wrong_source::WRONG_SOURCE;
 
 use std::net::Ipv4Addr;

@@ -17,20 +17,27 @@ use crate::chaos::lab::server::Serve;
 use crate::chaos::lab::site::Lab;
 use crate::chaos::lab::tool::IP;
 
+/// The names of the processes that are hurt: calls that fail have none of DNS.
+const DENIED: &str = "lab-denied";
+const LOST: &str = "lab-lost-way";
+
 /// The scenario `send-denied`.
-pub const SEND_DENIED: Recipe = Recipe::of(|lab| {
-    denied(
-        lab,
-        &[Deny::Connect4, Deny::Sendmsg4],
-        "connect() and sendto()",
-    )
-});
+pub const SEND_DENIED: Recipe = Recipe {
+    asker: Some(DENIED),
+    ..Recipe::of(|lab| {
+        let calls = [Deny::Connect4, Deny::Sendmsg4];
+        denied(lab, &calls, "connect() and sendto()")
+    })
+};
 
 /// The scenario `egress-denied`.
 pub const EGRESS_DENIED: Recipe = Recipe::of(|lab| denied(lab, &[Deny::Egress], "packets"));
 
 /// The scenario `send-no-route`.
-pub const SEND_NO_ROUTE: Recipe = Recipe::of(no_route);
+pub const SEND_NO_ROUTE: Recipe = Recipe {
+    asker: Some(LOST),
+    ..Recipe::of(no_route)
+};
 
 fn denied(lab: &mut Lab, what: &[Deny], words: &str) -> Result<()> {
     let server = lab.pod("server")?;
@@ -47,8 +54,8 @@ fn denied(lab: &mut Lab, what: &[Deny], words: &str) -> Result<()> {
         "BPF on the control group of pod {} denies {words} to port 53",
         denied.name
     ));
-    lab.ask(&denied, Ask::broken("lab-denied", server.dns()))?;
-    let mut musl = Ask::broken("lab-denied-musl", server.dns());
+    lab.ask(&denied, Ask::broken(DENIED, server.dns()))?;
+    let mut musl = Ask::broken(DENIED, server.dns());
     musl.style = Style::Musl;
     lab.ask(&denied, musl)?;
     lab.ask(&client, Ask::healthy("lab-web", server.dns()))
@@ -64,6 +71,6 @@ fn no_route(lab: &mut Lab) -> Result<()> {
         "the pod {} has no route to {}",
         lost.name, server.ip
     ));
-    lab.ask(&lost, Ask::broken("lab-lost", server.dns()))?;
+    lab.ask(&lost, Ask::broken(LOST, server.dns()))?;
     lab.ask(&client, Ask::healthy("lab-web", server.dns()))
 }
