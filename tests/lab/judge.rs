@@ -34,6 +34,12 @@ pub(crate) fn complaints(scenario: &Scenario, chaos: &Value, findings: &[Finding
             }
         }
     }
+    for (rule, _) in &expected {
+        let findings = causes.iter().filter(|finding| finding.rule == *rule);
+        if findings.count() > 1 {
+            complaints.push(format!("{rule} more than once"));
+        }
+    }
     let is_other = |finding: &&&Finding| {
         let is_expected = expected.iter().any(|(rule, _)| *rule == finding.rule);
         !is_expected && finding.severity != "info"

@@ -21,6 +21,9 @@ pub(super) const CAUSE: Cause = Cause {
     tell,
 };
 
+/// The limit on hosts with more than 4 GiB (Documentation/networking/nf_conntrack-sysctl.rst).
+const USUAL_MAX: u64 = 262_144;
+
 /// Discarded by netfilter itself, not by a rule of nftables, without an entry,
 /// while the namespace's counter says that entries could not be made. A rule of
 /// iptables-legacy looks the same, but moves no counter.
@@ -55,6 +58,14 @@ fn fullness(counters: &ConntrackCounters) -> String {
             units::count(counters.entries)
         ),
     }
+}
+
+/// Twice what it is, and no less than the kernel's usual choice.
+fn larger(counters: Option<&ConntrackCounters>) -> u64 {
+    let max = counters
+        .and_then(|it| it.fullest)
+        .map_or(0, |fullest| fullest.max);
+    max.saturating_mul(2).max(USUAL_MAX)
 }
 
 fn tell(group: &Group<'_>) -> Words {
@@ -92,9 +103,11 @@ fn tell(group: &Group<'_>) -> Words {
                     "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"
                 )
             ),
-            "Make room at once: `sysctl -w net.netfilter.nf_conntrack_max=262144` (kube-proxy: \
-             --conntrack-max-per-core)"
-                .to_owned(),
+            format!(
+                "Make room at once, on the host itself: `sysctl -w net.netfilter.nf_conntrack_max={}` \
+                 (kube-proxy: --conntrack-max-per-core)",
+                larger(counters)
+            ),
             format!(
                 "See who fills it: `{}`",
                 group.within(

@@ -44,14 +44,17 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
         return None;
     }
     let flow = evidence.tallies.flow(&case.attempt)?;
-    if flow.failed < FAILURES_MIN || flow.last_ns.saturating_sub(flow.first_ns) < STALE_NS {
+    let pinned = pinned_to(case, evidence).is_some();
+    // The packet's own entry is proof, an entry found afterwards is not.
+    let lasts = pinned || flow.last_ns.saturating_sub(flow.first_ns) >= STALE_NS;
+    if flow.failed < FAILURES_MIN || !lasts {
         return None;
     }
     let fresh = fresh(case, evidence)?;
     let ended = fresh.answered + fresh.failed;
     let fresh_work =
         fresh.answered >= FAILURES_MIN && fresh.answered * 100 >= ended * FRESH_PERCENT;
-    let translated = pinned_to(case, evidence).is_some() || entry(case, evidence).is_some();
+    let translated = pinned || entry(case, evidence).is_some();
     (fresh_work && translated).then(|| Place::at(case.server()))
 }
 

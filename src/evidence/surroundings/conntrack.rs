@@ -192,6 +192,18 @@ entries  searched found new invalid ignore delete delete_list insert insert_fail
     }
 
     #[test]
+    fn the_fullest_is_the_one_with_the_least_room() {
+        let of = |entries, max| Some(Fullness { entries, max });
+        assert_eq!(fuller(of(600, 600), of(700, 262_144)), of(600, 600));
+        assert_eq!(fuller(of(700, 262_144), of(600, 600)), of(600, 600));
+        assert_eq!(fuller(of(5, 10), of(6, 10)), of(6, 10));
+        // Without a limit there is always room.
+        assert_eq!(fuller(of(5, 0), of(1, 10)), of(1, 10));
+        assert_eq!(fuller(None, of(1, 10)), of(1, 10));
+        assert_eq!(fuller(None, None), None);
+    }
+
+    #[test]
     fn a_counter_that_wrapped_has_still_grown() {
         let first = Reading {
             drop: u64::from(u32::MAX),

@@ -6,6 +6,7 @@
 //! its own number of entries. It is lowered to what the node has, which must be
 //! well above what any other namespace has.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -108,11 +109,9 @@ fn connect(lab: &mut Lab, from: &Rc<Pod>, to: &Rc<Pod>) -> Result<()> {
 fn fill(lab: &mut Lab) -> Result<()> {
     let entries = lab.node.enter(|| number(COUNT))?;
     let own = lab.node.inode()?;
-    let others = surroundings::conntrack_entries().into_iter();
-    let fullest = others
-        .filter(|&(netns, _)| u64::from(netns) != own)
-        .max_by_key(|&(_, entries)| entries);
-    if let Some((netns, theirs)) = fullest.filter(|&(_, theirs)| theirs > OTHERS_MAX) {
+    let mut others = surroundings::conntrack_entries();
+    others.retain(|&netns, _| u64::from(netns) != own);
+    if let Some((netns, theirs)) = endangered(&others) {
         bail!(
             "the limit of tracked connections is the whole machine's, and the network namespace \
              {netns} has {theirs} of them: with the {entries} that this scenario needs, others \
@@ -137,8 +136,28 @@ fn fill(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
+/// The fullest namespace that the limit could hurt.
+fn endangered(others: &BTreeMap<u32, u64>) -> Option<(u32, u64)> {
+    let full = others.iter().filter(|&(_, &theirs)| theirs > OTHERS_MAX);
+    let fullest = full.max_by_key(|&(_, theirs)| theirs);
+    fullest.map(|(&netns, &theirs)| (netns, theirs))
+}
+
 fn number(path: &str) -> Result<u64> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     let number = text.trim().parse();
     number.with_context(|| format!("{path} has no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_may_come_near_the_limit() {
+        assert_eq!(endangered(&BTreeMap::from([(1, 0), (2, OTHERS_MAX)])), None);
+        let busy = BTreeMap::from([(1, 301), (2, 262_000), (3, 5)]);
+        assert_eq!(endangered(&busy), Some((2, 262_000)));
+        assert!(OTHERS_MAX * 2 <= CONNECTIONS as u64);
+    }
 }

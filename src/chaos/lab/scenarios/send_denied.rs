@@ -19,6 +19,7 @@ use crate::chaos::lab::tool::IP;
 
 /// The names of the processes that are hurt: calls that fail have none of DNS.
 const DENIED: &str = "lab-denied";
+const DISCARDED: &str = "lab-discarded";
 const LOST: &str = "lab-lost-way";
 
 /// The scenario `send-denied`.
@@ -26,12 +27,13 @@ pub const SEND_DENIED: Recipe = Recipe {
     asker: Some(DENIED),
     ..Recipe::of(|lab| {
         let calls = [Deny::Connect4, Deny::Sendmsg4];
-        denied(lab, &calls, "connect() and sendto()")
+        denied(lab, DENIED, &calls, "connect() and sendto()")
     })
 };
 
 /// The scenario `egress-denied`.
-pub const EGRESS_DENIED: Recipe = Recipe::of(|lab| denied(lab, &[Deny::Egress], "packets"));
+pub const EGRESS_DENIED: Recipe =
+    Recipe::of(|lab| denied(lab, DISCARDED, &[Deny::Egress], "packets"));
 
 /// The scenario `send-no-route`.
 pub const SEND_NO_ROUTE: Recipe = Recipe {
@@ -39,7 +41,7 @@ pub const SEND_NO_ROUTE: Recipe = Recipe {
     ..Recipe::of(no_route)
 };
 
-fn denied(lab: &mut Lab, what: &[Deny], words: &str) -> Result<()> {
+fn denied(lab: &mut Lab, comm: &str, what: &[Deny], words: &str) -> Result<()> {
     let server = lab.pod("server")?;
     let denied = lab.pod("denied")?;
     let client = lab.pod("client")?;
@@ -54,8 +56,8 @@ fn denied(lab: &mut Lab, what: &[Deny], words: &str) -> Result<()> {
         "BPF on the control group of pod {} denies {words} to port 53",
         denied.name
     ));
-    lab.ask(&denied, Ask::broken(DENIED, server.dns()))?;
-    let mut musl = Ask::broken(DENIED, server.dns());
+    lab.ask(&denied, Ask::broken(comm, server.dns()))?;
+    let mut musl = Ask::broken(comm, server.dns());
     musl.style = Style::Musl;
     lab.ask(&denied, musl)?;
     lab.ask(&client, Ask::healthy("lab-web", server.dns()))

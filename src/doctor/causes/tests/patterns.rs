@@ -155,6 +155,30 @@ fn answers_from_before_are_no_fresh_ports() {
 }
 
 #[test]
+fn the_packets_own_entry_is_proof_within_two_seconds() {
+    let said = |reply_source: &str, entry_to| {
+        let mut case = stale(entry_to, Outcome::Answered);
+        let reply_source = reply_source.parse().expect("an address");
+        // 30 failures of that port, 100 ms apart: three are left.
+        case.attempts.drain(3..30);
+        for attempt in &mut case.attempts[..3] {
+            let sent = attempt.clone();
+            *attempt = dropped(sent, Packet::Query, "IP_INNOROUTES", "ip_error");
+            if let Some(drop) = attempt.drop.as_mut() {
+                drop.conntrack = Some(Conntrack::Confirmed { reply_source });
+            }
+        }
+        case.said()
+    };
+    let server = address(SERVER).ip().to_string();
+    assert_eq!(said("10.244.1.9", None), [("dns_conntrack_stale", 3)]);
+    assert_eq!(said(&server, None), [("dns_no_route", 3)]);
+    // An entry that was there at the end proves nothing so soon.
+    let later = Some("10.244.1.9:53");
+    assert_eq!(said(&server, later), [("dns_no_route", 3)]);
+}
+
+#[test]
 fn tcp_is_blocked_if_it_was_asked_for_and_never_worked() {
     let truncated = (0..3).map(|n| {
         let mut attempt = attempt(n, SERVER, Outcome::Answered);
