@@ -133,6 +133,24 @@ pub const SCENARIOS: &[Scenario] = &[
         fault: Fault::Lab(lab::UPSTREAM_LOST),
     },
     Scenario {
+        name: "server-throttled",
+        rule: "dns_server_throttled",
+        makes: "a server that its CPU limit stops in each period",
+        fault: Fault::Lab(lab::SERVER_THROTTLED),
+    },
+    Scenario {
+        name: "server-saturated",
+        rule: "dns_server_saturated",
+        makes: "a server with more to do than one core can",
+        fault: Fault::Lab(lab::SERVER_SATURATED),
+    },
+    Scenario {
+        name: "server-overflow",
+        rule: "dns_server_overflow",
+        makes: "a server that stops reading, so that its receive buffer overflows",
+        fault: Fault::Lab(lab::SERVER_OVERFLOW),
+    },
+    Scenario {
         name: "late-reader",
         rule: "dns_late_reader",
         makes: "a program that reads its answers long after they came",

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::Cause;
+use super::at_server::waited_in_queue;
 use super::group::Group;
 use super::place::Place;
-use super::server_overflow::waited_in_queue;
 use super::severity;
 use super::words::Words;
 use crate::collect::Snapshot;
