@@ -83,7 +83,7 @@ int dns_socket_error(__u64 *ctx)
 SEC("tp_btf/kfree_skb")
 int dns_packet_drop(__u64 *ctx)
 {
-	report_drop((struct sk_buff *)ctx[0], ctx[1], ctx[2]);
+	report_drop((struct sk_buff *)ctx[0], ctx[1], config.reasons ? ctx[2] : 0);
 	return 0;
 }
 

@@ -279,6 +279,8 @@ struct dns_config {
 	__u32 live; /* 1: wake the reader for each record, else in batches */
 	__u32 denials; /* 1: bpf_get_retval is there */
 	__u32 reads;   /* 1: sock_recv_length is there */
+	__u32 reasons; /* 1: kfree_skb says why */
+	__u32 pad;
 };
 
 _Static_assert(sizeof(struct dns_key) == 32, "dns_key");
@@ -294,7 +296,7 @@ _Static_assert(sizeof(struct dns_stream) == 104, "dns_stream");
 _Static_assert(sizeof(struct dns_connection) == 296, "dns_connection");
 _Static_assert(sizeof(struct dns_unread_answer) == 24, "dns_unread_answer");
 _Static_assert(sizeof(struct dns_call) == 72, "dns_call");
-_Static_assert(sizeof(struct dns_config) == 32, "dns_config");
+_Static_assert(sizeof(struct dns_config) == 40, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 192, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");
 _Static_assert(__builtin_offsetof(struct dns_record, kind) == 118, "kind");

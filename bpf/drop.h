@@ -192,7 +192,8 @@ static __always_inline void fill_conntrack(struct dns_drop *d, struct discarded 
 static __always_inline void fill_socket_peer(struct dns_drop *d, struct sock *sk)
 {
 	d->socket_peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6)
+	if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr) &&
+	    BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6)
 		bpf_core_read(d->socket_peer_ip, 16, &sk->__sk_common.skc_v6_daddr);
 	else
 		map_ipv4(d->socket_peer_ip, BPF_CORE_READ(sk, __sk_common.skc_daddr));
@@ -236,7 +237,11 @@ static __always_inline void fill_socket(struct dns_drop *d, struct discarded *p,
 		return;
 	}
 	take_process(&d->owner);
-	d->owner.cgroup_id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+	/* Before 5.15 it was one of several things under one name. */
+	if (bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
+		d->owner.cgroup_id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+	else
+		d->owner.cgroup_id = bpf_get_current_cgroup_id();
 }
 
 static __always_inline void report_drop(struct sk_buff *skb, __u64 location, __u32 reason)

@@ -40,9 +40,12 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
         ports: args.watched.ports()?,
         live: false,
     };
-    let monitor = Monitor::start(Host::probe()?, config, args.watched.timeout)?;
+    let host = Host::probe()?;
+    // It takes its time where there are many namespaces; nothing is to wait then.
+    let gatherer = Gatherer::start();
+    let monitor = Monitor::start(host, config, args.watched.timeout)?;
     log::info!("watching for {}", humantime::format_duration(args.duration));
-    let report = watch(args, stop, monitor)?;
+    let report = watch(args, stop, monitor, gatherer)?;
 
     let mut out = anstream::stdout().lock();
     let written = match args.output {
@@ -60,11 +63,15 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     })
 }
 
-fn watch(args: &DoctorArgs, stop: &Stop, monitor: Monitor) -> Result<Report> {
+fn watch(
+    args: &DoctorArgs,
+    stop: &Stop,
+    monitor: Monitor,
+    mut gatherer: Gatherer,
+) -> Result<Report> {
     let filter = Filter::new(&args.watched);
     let mut collector = Collector::new();
     let mut casebook = Casebook::default();
-    let mut gatherer = Gatherer::start();
     let mut totals = OutcomeTotals::default();
     let started = Instant::now();
     let mut window = args.duration;

@@ -10,6 +10,18 @@ use super::symbols::Symbols;
 
 /// Every reason of the kernel's core begins so.
 const PREFIX: &str = "SKB_DROP_REASON_";
+/// On a kernel without reasons, the functions that discard packets for one reason
+/// only, and the name that later kernels have for it (read in the sources of Linux
+/// 5.10). The others discard for several, or nothing that anybody misses.
+const BY_PLACE: [(&str, &str); 7] = [
+    ("nf_hook_slow", "NETFILTER_DROP"),
+    ("arp_error_report", "NEIGH_FAILED"),
+    ("ndisc_error_report", "NEIGH_FAILED"),
+    ("ip_error", "IP_INNOROUTES"),
+    ("ip_finish_output", "BPF_CGROUP_EGRESS"),
+    ("ip6_finish_output", "BPF_CGROUP_EGRESS"),
+    ("enqueue_to_backlog", "CPU_BACKLOG"),
+];
 /// Places in the code and unknown reasons whose names are kept; the kernel has
 /// some hundred of both.
 const CACHED_MAX: usize = 4096;
@@ -47,16 +59,21 @@ impl DropNames {
     }
 
     /// Why: `NETFILTER_DROP`, or the number if the kernel's core does not know it
-    /// (subsystems have reasons of their own).
-    pub fn reason(&mut self, number: u32) -> Arc<str> {
+    /// (subsystems have reasons of their own). On a kernel without reasons it is
+    /// what the function does, or `None` if that can't be said.
+    pub fn reason(&mut self, number: u32, function: Option<&str>) -> Option<Arc<str>> {
         if let Some(name) = self.reasons.get(&number) {
-            return Arc::clone(name);
+            return Some(Arc::clone(name));
+        }
+        if self.reasons.is_empty() {
+            let known = BY_PLACE.iter().find(|(place, _)| Some(*place) == function);
+            return known.map(|(_, reason)| Arc::from(*reason));
         }
         let name: Arc<str> = number.to_string().into();
         if self.reasons.len() < CACHED_MAX {
             self.reasons.insert(number, Arc::clone(&name));
         }
-        name
+        Some(name)
     }
 
     /// Where: the function that an address is in; `None` if the kernel hides it.
@@ -65,7 +82,9 @@ impl DropNames {
             return name.clone();
         }
         let symbols = self.symbols.get_or_insert_with(Symbols::read);
-        let name = symbols.function(address).map(Arc::from);
+        // What the compiler made of a function (`.isra.0`, `.cold`) is still it.
+        let function = |name: &str| Arc::from(name.split('.').next().unwrap_or(name));
+        let name = symbols.function(address).map(function);
         if self.functions.len() < CACHED_MAX {
             self.functions.insert(address, name.clone());
         }
@@ -92,16 +111,29 @@ mod tests {
     #[test]
     fn an_unknown_reason_is_its_number() {
         let mut names = DropNames::of(&[(12, "NETFILTER_DROP")], &[]);
-        assert_eq!(&*names.reason(12), "NETFILTER_DROP");
-        assert_eq!(&*names.reason(0x3_0001), "196609");
-        assert_eq!(&*names.reason(0x3_0001), "196609");
+        let mut reason = |number| names.reason(number, Some("nf_hook_slow")).expect("a name");
+        assert_eq!(&*reason(12), "NETFILTER_DROP");
+        assert_eq!(&*reason(0x3_0001), "196609");
+        assert_eq!(&*reason(0x3_0001), "196609");
+    }
+
+    #[test]
+    fn without_reasons_a_function_may_say_it() {
+        let mut names = DropNames::of(&[], &[]);
+        let mut reason = |function| names.reason(0, function).as_deref().map(str::to_owned);
+        assert_eq!(
+            reason(Some("nf_hook_slow")).as_deref(),
+            Some("NETFILTER_DROP")
+        );
+        assert_eq!(reason(Some("__udp4_lib_rcv")), None);
+        assert_eq!(reason(None), None);
     }
 
     #[test]
     fn names_are_bounded() {
-        let mut names = DropNames::of(&[], &[]);
+        let mut names = DropNames::of(&[(12, "NETFILTER_DROP")], &[]);
         for number in 0..10_000 {
-            names.reason(number);
+            names.reason(number, None);
             assert_eq!(names.function(u64::from(number)), None);
         }
         assert_eq!(names.reasons.len(), CACHED_MAX);
@@ -110,11 +142,12 @@ mod tests {
 
     #[test]
     fn reasons_come_from_this_kernel() {
-        let mut names = DropNames::read();
-        let all: Vec<u32> = names.reasons.keys().copied().collect();
-        let all: Vec<Arc<str>> = all.into_iter().map(|number| names.reason(number)).collect();
+        let names = DropNames::read();
         for name in ["NETFILTER_DROP", "NO_SOCKET", "SOCKET_RCVBUFF"] {
-            assert!(all.iter().any(|known| &**known == name), "{name}: {all:?}");
+            assert!(
+                names.reasons.values().any(|known| &**known == name),
+                "{name}"
+            );
         }
     }
 }

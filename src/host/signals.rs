@@ -29,6 +29,8 @@ pub const PACKETS: &str = "cgroup_skb";
 pub const SOCKET_ERRORS: &str = "inet_sk_error_report";
 /// Name of the signal of discarded packets.
 pub const DISCARDS: &str = "kfree_skb";
+/// Name of the signal that says why packets are discarded.
+pub const REASONS: &str = "skb_drop_reason";
 /// Name of the signal of calls that a cgroup's program denied.
 pub const DENIALS: &str = "cgroup_sock_addr";
 /// Name of the signal of connects that failed.
@@ -76,13 +78,22 @@ pub(super) fn signals() -> Vec<Signal> {
         },
         Signal {
             name: DISCARDS,
-            shows: "packets that this kernel discards, and why",
+            shows: "packets that this kernel discards, and where",
+            missing: unless(
+                btf.and_then(|btf| arguments(btf, DISCARDS)) >= Some(2),
+                "this kernel has no tracepoint kfree_skb: queries that it discards show as \
+                 unanswered, and those that a firewall discards as they are sent do not show at all",
+            ),
+        },
+        Signal {
+            name: REASONS,
+            shows: "why it discards them",
             missing: unless(
                 btf.and_then(|btf| arguments(btf, DISCARDS)) >= Some(3)
                     && has("skb_drop_reason", "SKB_DROP_REASON_NO_SOCKET"),
-                "this kernel does not say why it discards packets (drop reasons came with Linux \
-                 5.17): queries that a firewall, a full buffer or a missing route discards show as \
-                 unanswered, and those that a firewall discards as they are sent do not show at all",
+                "this kernel does not say why it discards packets (that came with Linux 5.17): what \
+                 a firewall or a missing route discards is known by the place, but queries that \
+                 meet a full buffer or nobody who listens show as unanswered",
             ),
         },
         Signal {

@@ -13,6 +13,7 @@ use crate::host::signals::FAILED_CONNECTS;
 use crate::host::signals::FAILED_SENDS;
 use crate::host::signals::PACKETS;
 use crate::host::signals::READS;
+use crate::host::signals::REASONS;
 use crate::host::signals::SOCKET_ERRORS;
 
 /// A program and its place.
@@ -45,7 +46,7 @@ pub(super) const HOOKS: [Hook; 11] = [
     Hook::cgroup("dns_sendmsg4", &[DENIALS, FAILED_SENDS]),
     Hook::cgroup("dns_sendmsg6", &[DENIALS, FAILED_SENDS]),
     Hook::trace("dns_socket_error", &[SOCKET_ERRORS]),
-    Hook::trace("dns_packet_drop", &[DISCARDS]),
+    Hook::trace("dns_packet_drop", &[DISCARDS, REASONS]),
     Hook::cgroup("dns_ingress", &[PACKETS]),
     Hook::cgroup("dns_egress", &[PACKETS]),
 ];

@@ -263,17 +263,19 @@ fn take(map: &dyn MapCore, key: &[u8]) -> Result<Option<Vec<u8>>> {
 /// Connections for a query that nobody accepted in time, ended as unanswered.
 /// They stay in the map, because the kernel goes on sending their SYN (with
 /// whomever it interrupts as "current"); those whose end was never seen leave it.
+/// One that was begun after `until_ns` does not count.
 pub(super) fn sweep_connections(
     map: &dyn MapCore,
     now_ns: u64,
     timeout: Duration,
+    until_ns: u64,
 ) -> Result<Vec<Attempt>> {
     let mut pending = Vec::new();
     let mut idle = Vec::new();
     let is_older =
         |since: u64, than: Duration| u128::from(now_ns.saturating_sub(since)) >= than.as_nanos();
     for_each(map, |cookie: &u64, c: &dns_connection| {
-        if c.connect_ns != 0 && is_older(c.connect_ns, timeout) {
+        if is_connecting(c, until_ns) && is_older(c.connect_ns, timeout) {
             pending.push((*cookie, *c));
         } else if is_older(c.last_ns, patience(c)) {
             idle.push(*cookie);
@@ -303,6 +305,19 @@ pub(super) fn sweep_connections(
         }
     }
     Ok(ended)
+}
+
+/// Whether a connection is being made that was begun until then.
+pub(super) fn any_connecting(map: &dyn MapCore, until_ns: u64) -> Result<bool> {
+    let mut any = false;
+    for_each(map, |_: &u64, c: &dns_connection| {
+        any |= is_connecting(c, until_ns)
+    })?;
+    Ok(any)
+}
+
+fn is_connecting(c: &dns_connection, until_ns: u64) -> bool {
+    c.connect_ns != 0 && c.connect_ns <= until_ns
 }
 
 fn patience(c: &dns_connection) -> Duration {

@@ -21,6 +21,7 @@ use crate::host::Host;
 use crate::host::Signal;
 use crate::host::signals::DENIALS;
 use crate::host::signals::READS;
+use crate::host::signals::REASONS;
 
 /// Ports that can be watched at once; `DNS_PORTS_MAX` of bpf/dns_monitor.h.
 pub const PORTS_MAX: usize = 8;
@@ -123,5 +124,6 @@ pub(super) fn configure(open: &mut OpenDnsMonitorSkel<'_>, config: &Config, sign
         rodata.config.live = u32::from(config.live);
         rodata.config.denials = u32::from(is_there(signals, DENIALS));
         rodata.config.reads = u32::from(is_there(signals, READS));
+        rodata.config.reasons = u32::from(is_there(signals, REASONS));
     }
 }

@@ -12,6 +12,7 @@ mod losses;
 mod notices;
 #[cfg(test)]
 mod tests;
+mod truncated;
 mod unsent;
 
 use crate::attempt::Attempt;
@@ -26,6 +27,7 @@ use given_up::GivenUp;
 pub use notices::Failure;
 pub use notices::JOIN_DELAY;
 use notices::Notices;
+use truncated::Truncated;
 
 /// Joins events. One for each monitor.
 #[derive(Debug, Default)]
@@ -33,6 +35,7 @@ pub struct Tracker {
     names: DropNames,
     given_up: GivenUp,
     notices: Notices,
+    truncated: Truncated,
     unsent: u64,
     stray_answers: u64,
 }
@@ -90,6 +93,7 @@ impl Tracker {
         {
             attempt.drop = self.notices.rejected(&attempt);
         }
+        self.truncated.see(&mut attempt);
         self.given_up.number(&mut attempt);
         if attempt.outcome != Outcome::Answered {
             self.given_up.remember(&attempt);

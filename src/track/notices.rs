@@ -112,7 +112,9 @@ impl Notices {
     }
 
     fn discarded(&mut self, at_ns: u64, discarded: Discarded, names: &mut DropNames) {
-        let drop = evidence(at_ns, &discarded, names);
+        let Some(drop) = evidence(at_ns, &discarded, names) else {
+            return; // no loss, as far as this kernel tells
+        };
         let function = drop.location.as_deref();
         if !losses::is_loss(drop.packet, discarded.transport, &drop.reason, function) {
             return;
@@ -296,19 +298,20 @@ fn failure(error: Option<(u64, i32)>, drop: Option<(u64, &Kept)>) -> Option<Fail
     })
 }
 
-fn evidence(at_ns: u64, discarded: &Discarded, names: &mut DropNames) -> PacketDrop {
-    let reason = names.reason(discarded.reason);
-    PacketDrop {
+fn evidence(at_ns: u64, discarded: &Discarded, names: &mut DropNames) -> Option<PacketDrop> {
+    let location = names.function(discarded.location);
+    let reason = names.reason(discarded.reason, location.as_deref())?;
+    Some(PacketDrop {
         at_ns,
         when_sent: unsent::when_sent(discarded, &reason),
-        location: names.function(discarded.location),
+        location,
         reason,
         packet: discarded.packet,
         conntrack: discarded.conntrack,
         netns: discarded.owner.netns,
         source: discarded.source,
         destination: discarded.destination,
-    }
+    })
 }
 
 /// The answer as one to nothing in flight, if nobody listened for it.

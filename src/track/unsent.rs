@@ -2,7 +2,9 @@
 //! leave, so they are known from the drop alone.
 
 use crate::attempt::Attempt;
+use crate::attempt::Comm;
 use crate::attempt::Outcome;
+use crate::attempt::Owner;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::attempt::RawQuestion;
@@ -40,6 +42,16 @@ pub(super) fn attempt(discarded: &Discarded, drop: &PacketDrop) -> Option<Attemp
         .asked
         .unwrap_or((discarded.source, discarded.destination));
     let message = discarded.message.as_ref();
+    // Who decides for a queue of netfilter (NFQUEUE) is not who was sending.
+    let is_queued = drop
+        .location
+        .as_deref()
+        .is_some_and(|name| name.contains("reinject"));
+    let sender_of_queued = Owner {
+        pid: None,
+        comm: Comm::default(),
+        ..discarded.owner
+    };
     Some(Attempt {
         role: Role::Client,
         outcome: Outcome::Dropped,
@@ -48,7 +60,11 @@ pub(super) fn attempt(discarded: &Discarded, drop: &PacketDrop) -> Option<Attemp
         sent_ns: drop.at_ns,
         first_ns: drop.at_ns,
         cookie: socket.cookie.unwrap_or_default(),
-        owner: discarded.owner,
+        owner: if is_queued {
+            sender_of_queued
+        } else {
+            discarded.owner
+        },
         local: (asking.ip(), socket.port).into(),
         peer: socket.peer.unwrap_or(asked),
         id: message.map(|message| message.id),

@@ -84,6 +84,10 @@ impl Unbound {
         unbound
     }
 
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }

@@ -209,7 +209,7 @@ fn root_only_connections_that_nobody_accepted_in_time_are_attempts() {
     put_connection(&programs, 4, 0, ago(600)); // its end was not seen
     put_connection(&programs, 5, ago(601), ago(601)); // pending since long
     let map = &programs.maps().dns_connections;
-    let mut ended = sweep_connections(map, now, TIMEOUT).expect("the map can be swept");
+    let mut ended = sweep_connections(map, now, TIMEOUT, u64::MAX).expect("the map can be swept");
     ended.sort_by_key(|attempt| attempt.cookie);
     let summary: Vec<_> = ended
         .iter()
@@ -225,7 +225,7 @@ fn root_only_connections_that_nobody_accepted_in_time_are_attempts() {
     left.sort_unstable();
     // The kernel sends the SYN of 1 and 5 again: those are not new ones.
     assert_eq!(left, [1, 2, 3, 5]);
-    let again = sweep_connections(map, now, TIMEOUT).expect("the map can be swept");
+    let again = sweep_connections(map, now, TIMEOUT, u64::MAX).expect("the map can be swept");
     assert_eq!(again, []);
 }
 
@@ -256,7 +256,7 @@ fn root_a_connection_that_one_end_has_closed_is_soon_forgotten() {
         put.expect("room for a connection");
     }
     assert_eq!(
-        sweep_connections(map, now, TIMEOUT).expect("the map can be swept"),
+        sweep_connections(map, now, TIMEOUT, u64::MAX).expect("the map can be swept"),
         []
     );
     let mut left: Vec<u64> = entries(map)

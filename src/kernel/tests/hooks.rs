@@ -5,8 +5,13 @@ use std::mem::MaybeUninit;
 use libbpf_rs::skel::OpenSkel as _;
 
 use super::super::hooks::HOOKS;
+use super::super::hooks::Hook;
 use super::super::load::open;
 use crate::host::Host;
+use crate::host::Signal;
+use crate::host::signals::DENIALS;
+use crate::host::signals::FAILED_CONNECTS;
+use crate::host::signals::FAILED_SENDS;
 
 #[test]
 fn each_program_of_the_object_has_its_place_in_the_table() {
@@ -35,5 +40,53 @@ fn root_each_hook_is_for_a_signal_that_is_probed() {
     for signal in signals {
         let used = HOOKS.iter().any(|hook| hook.signals.contains(&signal.name));
         assert!(used, "{} is for no hook", signal.name);
+    }
+}
+
+/// The signals of a kernel that has these and no others, beyond the core.
+fn signals(given: &[&'static str]) -> Vec<Signal> {
+    let name = |hook: &'static Hook| hook.signals.iter().copied();
+    let signal = |name| Signal {
+        name,
+        shows: "",
+        missing: (!given.contains(&name)).then(|| "not here".to_owned()),
+    };
+    HOOKS.iter().flat_map(name).map(signal).collect()
+}
+
+#[test]
+fn a_program_is_loaded_for_any_signal_that_it_takes_part_in() {
+    let core = ["dns_ingress", "dns_egress"];
+    let connects = ["dns_connect4", "dns_connect6"];
+    let sends = ["dns_sendmsg4", "dns_sendmsg6"];
+    for (given, loaded) in [
+        (&[][..], vec![]),
+        (&[DENIALS], [connects, sends].concat()),
+        (
+            &[FAILED_CONNECTS],
+            [&["dns_release"], &connects[..]].concat(),
+        ),
+        (&[FAILED_SENDS], [&["dns_sent"], &sends[..]].concat()),
+    ] {
+        let signals = signals(given);
+        let of_use = HOOKS.iter().filter(|hook| hook.is_of_use(&signals));
+        let of_use: Vec<_> = of_use.map(|hook| hook.program).collect();
+        assert_eq!(of_use, [&loaded[..], &core].concat(), "{given:?}");
+    }
+}
+
+#[test]
+fn a_hook_that_is_refused_takes_its_signals_with_it() {
+    let hook = Hook::of("dns_connect4").expect("a program");
+    let mut signals = signals(&[DENIALS, FAILED_SENDS]);
+    let error = libbpf_rs::Error::from_raw_os_error(libc::EPERM);
+    hook.is_refused(&mut signals, &error);
+    for signal in signals {
+        let why = signal.missing.as_deref();
+        match signal.name {
+            FAILED_SENDS => assert_eq!(why, None),
+            DENIALS => assert!(why.is_some_and(|why| why.contains("refused")), "{why:?}"),
+            _ => assert_eq!(why, Some("not here"), "what it was before"),
+        }
     }
 }

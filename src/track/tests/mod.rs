@@ -7,6 +7,7 @@ mod memory;
 mod numbers;
 mod refused;
 mod rejected;
+mod truncated;
 mod unsent;
 
 use std::net::SocketAddr;
@@ -47,6 +48,7 @@ const CGROUP_EGRESS: u32 = 55;
 /// Addresses of functions.
 const NFT_DO_CHAIN: u64 = 0x1000;
 const UDP_DESTRUCT: u64 = 0x2000;
+const NF_REINJECT: u64 = 0x3000;
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -115,6 +117,7 @@ fn tracker() -> Tracker {
     let functions = [
         (NFT_DO_CHAIN, "nft_do_chain"),
         (UDP_DESTRUCT, "udp_destruct_common"),
+        (NF_REINJECT, "nf_reinject"),
     ];
     Tracker::new(DropNames::of(&reasons, &functions))
 }

@@ -3,6 +3,7 @@
 use super::CGROUP_EGRESS;
 use super::DELAY;
 use super::NETFILTER_DROP;
+use super::NF_REINJECT;
 use super::NOT_SPECIFIED;
 use super::SECOND;
 use super::addr;
@@ -145,6 +146,18 @@ fn an_unsent_query_has_its_addresses_from_before_translation() {
     translated.asked = None;
     translated.socket.as_mut().expect("as made above").peer = Some(service);
     assert_eq!(known_from(&translated)[0].peer, service);
+}
+
+/// Whoever decides for a queue of netfilter is not who asked.
+#[test]
+fn a_query_from_a_queue_has_no_known_sender() {
+    let queued = Discarded {
+        location: NF_REINJECT,
+        ..unsent()
+    };
+    let owner = known_from(&queued)[0].owner;
+    assert_eq!((owner.pid, owner.netns), (None, 1));
+    assert!(owner.comm.as_bytes().is_empty());
 }
 
 /// A query in flight with the same id was sent before, and came through.
