@@ -116,6 +116,7 @@ impl Casebook {
     pub fn record(&mut self, attempt: &Attempt, reported: bool) {
         if attempt.role == Role::Server {
             self.views.add(attempt);
+            self.tallies.record_served(attempt);
             return;
         }
         let question = fingerprint::of(&attempt.question);
