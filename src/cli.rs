@@ -16,6 +16,7 @@ use crate::chaos::lab;
 use crate::chaos::scenario::Scenario;
 use crate::chaos::target::Choice;
 use crate::filter::NameGlob;
+use crate::filter::PodFilter;
 use crate::kernel::PORTS_MAX;
 
 /// Version and commit, as `kerno --version` prints them.
@@ -57,6 +58,7 @@ const DOCTOR_EXAMPLES: &str = "\
 Examples:
   sudo kerno doctor                          half a minute of this host's DNS
   sudo kerno doctor --duration 5m --comm nginx
+  sudo kerno doctor --pod shop/web-1         one pod's DNS
   sudo kerno doctor --output json | jq '.findings[].title'
   sudo kerno doctor --exit-code              for monitoring: 0 healthy, 1 warning, 2 critical,
                                              3 could not run
@@ -69,6 +71,7 @@ Examples:
   sudo kerno watch --failed
   sudo kerno watch --slower-than 100ms --name '*.svc.cluster.local'
   sudo kerno watch --role server --port 53 --port 1053
+  sudo kerno watch --unit nginx | jq -r '[.unit, .name, .outcome] | @tsv'
 
 Every field is described in docs/records.md.";
 
@@ -110,6 +113,16 @@ pub struct WatchedArgs {
     /// Which end: the sockets that ask, those that are asked, or both.
     #[arg(long, value_enum, default_value_t = RoleArg::Both)]
     pub role: RoleArg,
+    /// Only queries of this Kubernetes pod.
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub pod: Option<PodFilter>,
+    /// Only queries of the container with this name, or with this id (12 digits
+    /// of it are enough).
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// Only queries of this systemd unit; `unbound` means unbound.service.
+    #[arg(long, value_name = "NAME")]
+    pub unit: Option<String>,
 }
 
 impl WatchedArgs {

@@ -8,6 +8,7 @@ use crate::attempt::Comm;
 use crate::attempt::Role;
 use crate::cli::RoleArg;
 use crate::cli::WatchedArgs;
+use crate::workload::Workload;
 
 /// RFC 1035 section 4.1.1.
 const NOERROR: u16 = 0;
@@ -22,6 +23,9 @@ pub struct Filter {
     role: RoleArg,
     failed: bool,
     slower_than: Option<Duration>,
+    pod: Option<PodFilter>,
+    container: Option<String>,
+    unit: Option<String>,
 }
 
 impl Filter {
@@ -34,6 +38,9 @@ impl Filter {
             role: watched.role,
             failed: false,
             slower_than: None,
+            pod: watched.pod.clone(),
+            container: watched.container.clone(),
+            unit: watched.unit.clone(),
         }
     }
 
@@ -46,6 +53,19 @@ impl Filter {
         }
     }
 
+    /// One whose names are not known is nobody's that was asked for.
+    fn is_of_workload(&self, workload: Option<&Workload>) -> bool {
+        let is = |test: &dyn Fn(&Workload) -> bool| workload.is_some_and(test);
+        let (pod, container, unit) = (&self.pod, &self.container, &self.unit);
+        pod.as_ref().is_none_or(|wanted| is(&|it| wanted.is(it)))
+            && container
+                .as_ref()
+                .is_none_or(|wanted| is(&|it| is_container(it, wanted)))
+            && unit
+                .as_ref()
+                .is_none_or(|wanted| is(&|it| is_unit(it, wanted)))
+    }
+
     /// Whether the attempt is wanted.
     pub fn matches(&self, attempt: &Attempt) -> bool {
         let role: Role = attempt.role;
@@ -53,6 +73,7 @@ impl Filter {
             && self.pid.is_none_or(|pid| attempt.owner.pid == Some(pid))
             && self.comm.is_none_or(|comm| attempt.owner.comm == comm)
             && (!self.failed || !is_fine(attempt))
+            && self.is_of_workload(attempt.workload.as_deref())
             && self
                 .slower_than
                 .is_none_or(|limit| attempt.elapsed() > limit)
@@ -61,6 +82,58 @@ impl Filter {
                 question.is_some_and(|question| glob.matches(&question.name))
             })
     }
+}
+
+/// A pod as `--pod` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodFilter {
+    namespace: String,
+    name: String,
+}
+
+impl FromStr for PodFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/');
+        let (namespace, name) = parts
+            .filter(|(namespace, name)| {
+                !namespace.is_empty() && !name.is_empty() && !name.contains('/')
+            })
+            .ok_or("write a pod as NAMESPACE/NAME, for example kube-system/coredns-abcde")?;
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl PodFilter {
+    fn is(&self, workload: &Workload) -> bool {
+        workload
+            .pod_name()
+            .is_some_and(|pod| pod.namespace == self.namespace && pod.name == self.name)
+    }
+}
+
+/// Whether `--container` means this one: by its name, or by its id or the first
+/// digits of it, as the runtimes' own tools allow.
+fn is_container(workload: &Workload, wanted: &str) -> bool {
+    /// Fewer digits might be the beginning of several.
+    const ID_MIN: usize = 12;
+    let by_id = wanted.len() >= ID_MIN
+        && workload
+            .container()
+            .is_some_and(|id| id.starts_with(wanted));
+    by_id || workload.container_name() == Some(wanted)
+}
+
+/// Whether `--unit` means this one: a name without a type is a service, as with
+/// systemctl.
+fn is_unit(workload: &Workload, wanted: &str) -> bool {
+    workload
+        .unit()
+        .is_some_and(|unit| unit == wanted || unit.strip_suffix(".service") == Some(wanted))
 }
 
 /// Answered NOERROR or NXDOMAIN in time, or superseded, which is no failure.

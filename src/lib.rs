@@ -25,3 +25,4 @@ pub mod stop;
 pub mod track;
 pub mod units;
 pub mod watch;
+pub mod workload;

@@ -54,6 +54,7 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
         drop: None,
         failed_call: None,
         queued_bytes: 0,
+        workload: None,
         question: RawQuestion::default(),
     }
 }

@@ -8,6 +8,7 @@ pub mod names;
 mod question;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -19,6 +20,8 @@ pub use evidence::PacketDrop;
 pub use evidence::SlowRead;
 pub use question::Question;
 pub use question::RawQuestion;
+
+use crate::workload::Workload;
 
 /// Which end of the exchange the observed socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -189,6 +192,9 @@ pub struct Attempt {
     /// For a server: what lay in its socket's receive buffer when the query
     /// came, in bytes of kernel memory (`sk_rmem_alloc`). Else 0.
     pub queued_bytes: u32,
+    /// Whose it is beyond the process; `None` until the workload station has
+    /// seen it, and if its control group is not known.
+    pub workload: Option<Arc<Workload>>,
 }
 
 impl Attempt {

@@ -49,6 +49,29 @@ pub fn write_printable(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result 
     Ok(())
 }
 
+/// The same as text, with a backslash as it is: for names of control groups and
+/// units, in which systemd writes `\x2d` for a hyphen.
+pub fn visible(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match is_visible(c) {
+                true => text.push(c),
+                false => push_escaped(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        push_escaped(&mut text, chunk.invalid());
+    }
+    text
+}
+
+fn push_escaped(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\\x{byte:02x}");
+    }
+}
+
 /// Not a control character, and none of the marks that reorder or hide text on
 /// a terminal (Unicode Bidi_Control, zero-width characters, the byte order mark).
 fn is_visible(c: char) -> bool {

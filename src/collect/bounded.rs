@@ -1,5 +1,6 @@
 //! One scope per key for the busiest, and one for all the rest.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -18,7 +19,7 @@ pub(super) struct Bounded<K> {
     others: Option<Box<Scope>>,
 }
 
-impl<K: Copy + Eq + Hash + Ord> Bounded<K> {
+impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
     /// At most `max` keys have a scope of their own.
     pub(super) fn new(max: usize) -> Self {
         Self {
@@ -54,7 +55,7 @@ impl<K: Copy + Eq + Hash + Ord> Bounded<K> {
         let mut quietest: Vec<_> = self
             .scopes
             .iter()
-            .map(|(&key, scope)| (scope.queries(), key))
+            .map(|(key, scope)| (scope.queries(), key.clone()))
             .collect();
         let quarter = self.max.div_ceil(4);
         quietest.select_nth_unstable(quarter - 1);
@@ -70,7 +71,22 @@ impl<K: Copy + Eq + Hash + Ord> Bounded<K> {
     pub(super) fn figures(&self) -> impl Iterator<Item = (K, Figures)> {
         self.scopes
             .iter()
-            .map(|(&key, scope)| (key, scope.figures()))
+            .map(|(key, scope)| (key.clone(), scope.figures()))
+    }
+
+    /// Those that turn out to be one taken together.
+    pub(super) fn grouped<G: Ord>(&self, group: impl Fn(&K) -> G) -> Vec<(G, Figures)> {
+        let mut groups: BTreeMap<G, Scope> = BTreeMap::new();
+        for (key, scope) in &self.scopes {
+            groups
+                .entry(group(key))
+                .or_insert_with(Scope::new)
+                .absorb(scope);
+        }
+        groups
+            .into_iter()
+            .map(|(group, scope)| (group, scope.figures()))
+            .collect()
     }
 
     /// Of all that have no scope of their own any more; `None` if all have one.

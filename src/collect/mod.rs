@@ -20,6 +20,7 @@ pub use snapshot::LatencyFigures;
 pub use snapshot::ProcessFigures;
 pub use snapshot::ServerFigures;
 pub use snapshot::Snapshot;
+pub use snapshot::WorkloadFigures;
 pub use spread::EDGES_NS;
 pub use spread::Spread;
 
@@ -28,18 +29,22 @@ use self::scope::Scope;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Role;
+use crate::workload::Asker;
 
 /// Processes with figures of their own; a scope is up to 12 KB.
 pub const PROCESSES_MAX: usize = 320;
+/// Workloads with figures of their own: the control groups of some 100 pods.
+pub const WORKLOADS_MAX: usize = 512;
 /// Servers with figures of their own.
 pub const SERVERS_MAX: usize = 160;
 
-/// Adds up attempts, for the host and by process and server.
+/// Adds up attempts, for the host and by process, workload and server.
 #[derive(Clone, Debug)]
 pub struct Collector {
     client: Scope,
     server_side: Scope,
     processes: Bounded<(Option<u32>, Comm)>,
+    workloads: Bounded<Asker>,
     servers: Bounded<SocketAddr>,
 }
 
@@ -56,6 +61,7 @@ impl Collector {
             client: Scope::new(),
             server_side: Scope::new(),
             processes: Bounded::new(PROCESSES_MAX),
+            workloads: Bounded::new(WORKLOADS_MAX),
             servers: Bounded::new(SERVERS_MAX),
         }
     }
@@ -68,6 +74,7 @@ impl Collector {
                 self.client.record(attempt);
                 self.processes
                     .record((attempt.owner.pid, attempt.owner.comm), attempt);
+                self.workloads.record(Asker::of(attempt), attempt);
                 self.servers.record(attempt.peer, attempt);
             }
             Role::Server => self.server_side.record(attempt),
@@ -95,11 +102,21 @@ impl Collector {
             .map(|(address, figures)| ServerFigures { address, figures })
             .collect();
         by_server.sort_by_key(|row| (Reverse(row.figures.queries()), row.address));
+        let mut by_workload: Vec<_> = self
+            .workloads
+            .grouped(Asker::whom)
+            .into_iter()
+            .map(|(whom, figures)| WorkloadFigures { whom, figures })
+            .collect();
+        // Stable: equally busy ones stay in the order of their names.
+        by_workload.sort_by_key(|row| Reverse(row.figures.queries()));
         Snapshot {
             client: self.client.figures(),
             server_side: self.server_side.figures(),
             by_process,
             other_processes: self.processes.others(),
+            by_workload,
+            other_workloads: self.workloads.others(),
             by_server,
             other_servers: self.servers.others(),
         }

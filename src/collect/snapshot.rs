@@ -7,6 +7,7 @@ use super::latency::RESEND_NS;
 use super::outcomes::OutcomeTotals;
 use super::spread::Spread;
 use crate::attempt::Comm;
+use crate::workload::Whom;
 
 /// Everything that was collected, up to one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +21,11 @@ pub struct Snapshot {
     pub by_process: Vec<ProcessFigures>,
     /// The quietest beyond [`super::PROCESSES_MAX`], taken together.
     pub other_processes: Option<Figures>,
+    /// Client role by asking workload, busiest first: pods, containers, systemd
+    /// units, and processes that are in none of these.
+    pub by_workload: Vec<WorkloadFigures>,
+    /// The quietest beyond [`super::WORKLOADS_MAX`], taken together.
+    pub other_workloads: Option<Figures>,
     /// Client role by asked server, busiest first.
     pub by_server: Vec<ServerFigures>,
     /// The quietest beyond [`super::SERVERS_MAX`], taken together.
@@ -33,6 +39,15 @@ pub struct ProcessFigures {
     pub comm: Comm,
     /// Its thread-group id, if known.
     pub pid: Option<u32>,
+    /// Its attempts.
+    pub figures: Figures,
+}
+
+/// What one workload asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadFigures {
+    /// Who it is.
+    pub whom: Whom,
     /// Its attempts.
     pub figures: Figures,
 }
@@ -99,6 +114,14 @@ impl Figures {
 }
 
 impl Snapshot {
+    /// Whether anybody is more than a process, so that workloads and processes
+    /// are not the same.
+    pub fn has_workloads(&self) -> bool {
+        self.by_workload
+            .iter()
+            .any(|row| !matches!(row.whom, Whom::Process(..)))
+    }
+
     /// Whether not one attempt ended.
     pub fn is_empty(&self) -> bool {
         self.client.queries() == 0 && self.server_side.queries() == 0

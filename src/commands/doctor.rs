@@ -33,19 +33,24 @@ use crate::kernel::Message;
 use crate::kernel::Monitor;
 use crate::report::Report;
 use crate::stop::Stop;
+use crate::workload;
+use crate::workload::Attribution;
 
 /// Watches until the time is over or a signal comes, then prints the report.
 pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let config = Config {
         ports: args.watched.ports()?,
-        live: false,
+        // Who is in a hierarchy of version 1 is known only while it lives.
+        live: workload::reads_processes(),
     };
     let host = Host::probe()?;
+    let root = host.cgroup().try_clone_to_owned()?;
     // It takes its time where there are many namespaces; nothing is to wait then.
     let gatherer = Gatherer::start();
     let monitor = Monitor::start(host, config, args.watched.timeout)?;
+    let attribution = Attribution::start(monitor.messages().clone(), root)?;
     log::info!("watching for {}", humantime::format_duration(args.duration));
-    let report = watch(args, stop, monitor, gatherer)?;
+    let report = watch(args, stop, monitor, attribution, gatherer)?;
 
     let mut out = anstream::stdout().lock();
     let written = match args.output {
@@ -67,6 +72,7 @@ fn watch(
     args: &DoctorArgs,
     stop: &Stop,
     monitor: Monitor,
+    attribution: Attribution,
     mut gatherer: Gatherer,
 ) -> Result<Report> {
     let filter = Filter::new(&args.watched);
@@ -81,7 +87,7 @@ fn watch(
     let ticks = tick(Progress::STEP);
     let ending: Ending = loop {
         select! {
-            recv(monitor.messages()) -> message => match message {
+            recv(attribution.messages()) -> message => match message {
                 Ok(Message::Ended(attempts)) => for attempt in &attempts {
                     totals.record(attempt);
                     let asked_for = filter.matches(attempt);
@@ -113,6 +119,8 @@ fn watch(
     progress.clear();
     let signals = monitor.signals.clone();
     monitor.join()?;
+    // Before the figures are taken: names that came late are in them.
+    let attributed = attribution.finish();
     let surroundings = gatherer.finish();
     let unseen = signals
         .iter()
@@ -120,7 +128,7 @@ fn watch(
         .chain(surroundings.missing.iter().cloned())
         .collect();
     let evidence = casebook.close(surroundings, window, unseen);
-    Ok(Report::new(
+    let report = Report::new(
         SystemTime::now(),
         Facts::gather(),
         window,
@@ -134,7 +142,8 @@ fn watch(
             ending.stray_answers,
             ending.drops_unjoined,
         ),
-    ))
+    );
+    Ok(report.with_attribution(attributed))
 }
 
 /// The line on stderr while the doctor watches; on a terminal only.

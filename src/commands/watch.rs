@@ -25,6 +25,7 @@ use crate::stop::Stop;
 use crate::watch::LineWriter;
 use crate::watch::Record;
 use crate::watch::Written;
+use crate::workload::Attribution;
 
 /// A reader that goes away is noticed, even if there is nothing to tell it.
 const LOOK_FOR_READER: Duration = Duration::from_millis(500);
@@ -37,7 +38,10 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     };
     let filter = Filter::for_watch(&args.watched, args.failed, args.slower_than);
     let clock = Clock::start();
-    let monitor = Monitor::start(Host::probe()?, config, args.watched.timeout)?;
+    let host = Host::probe()?;
+    let root = host.cgroup().try_clone_to_owned()?;
+    let monitor = Monitor::start(host, config, args.watched.timeout)?;
+    let attribution = Attribution::start(monitor.messages().clone(), root)?;
     super::say_missing(&monitor.signals);
     // Whoever starts kerno in the background waits for this line.
     super::say("watching");
@@ -53,7 +57,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     let mut has_room = true;
     loop {
         select! {
-            recv(monitor.messages()) -> message => match message {
+            recv(attribution.messages()) -> message => match message {
                 Ok(Message::Ended(attempts)) => {
                     let number = write_lines(&attempts, &filter, &clock, &mut lines)?;
                     // At the end a reader that stands still is not waited for.
@@ -92,6 +96,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
         }
     }
     monitor.join()?;
+    attribution.finish().complaints.iter().for_each(super::say);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::collect::Snapshot;
+use crate::workload::Whom;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -72,9 +73,18 @@ pub struct Subject {
     /// The server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<SubjectServer>,
+    /// The pod, container or unit.
+    #[serde(flatten, serialize_with = "labels")]
+    pub workload: Option<Whom>,
     /// Inode number of the network namespace where it happens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
+}
+
+/// The fields of the records of `kerno watch`.
+fn labels<S: serde::Serializer>(whom: &Option<Whom>, serializer: S) -> Result<S::Ok, S::Error> {
+    let labels = whom.as_ref().map(Whom::labels);
+    labels.unwrap_or_default().serialize(serializer)
 }
 
 /// A server's address, in the shape that the other records have.

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
+use crate::workload::Whom;
 
 /// What the rules say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,10 +43,24 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     findings.extend(search_amplification::check(evidence, snapshot));
     let summary = [failures::check, latency::check];
     findings.extend(summary.iter().filter_map(|check| check(snapshot)));
+    name_workloads(&mut findings, evidence);
     finding::rank(&mut findings);
     Diagnosis {
         findings,
         failures_by_cause: explanation.failures_by_cause,
+    }
+}
+
+/// A finding about one process is about its workload too.
+fn name_workloads(findings: &mut [Finding], evidence: &Evidence) {
+    for scope in findings.iter_mut().map(|finding| &mut finding.scope) {
+        if scope.workload.is_none() {
+            let process = scope
+                .pid
+                .and_then(|pid| evidence.tallies.processes.get(pid));
+            let workload = process.and_then(|process| process.workload.as_deref());
+            scope.workload = workload.and_then(Whom::of);
+        }
     }
 }
 

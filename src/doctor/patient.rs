@@ -12,10 +12,14 @@ use super::trouble::Trouble;
 use crate::collect::ProcessFigures;
 use crate::collect::ServerFigures;
 use crate::collect::Snapshot;
+use crate::collect::WorkloadFigures;
 use crate::units;
+use crate::workload::Whom;
 
 /// A process chooses its name, and each byte of it can take four columns.
 const NAME_MAX: usize = 24;
+/// Enough for the namespaces and names that people use.
+const WHOM_MAX: usize = 80;
 
 const SERVER: Kind = Kind {
     one: "server",
@@ -27,11 +31,18 @@ const PROCESS: Kind = Kind {
     many: "processes",
     does: "asked",
 };
+const WORKLOAD: Kind = Kind {
+    one: "workload",
+    many: "workloads",
+    does: "asked",
+};
 
 /// Who has one kind of trouble.
 pub(super) struct Patient<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) process: Option<Suspect<'a, ProcessFigures>>,
+    /// Only where somebody is more than a process.
+    workload: Option<Suspect<'a, WorkloadFigures>>,
     pub(super) server: Option<Suspect<'a, ServerFigures>>,
     trouble: Trouble,
 }
@@ -40,11 +51,15 @@ impl<'a> Patient<'a> {
     pub(super) fn examine(trouble: Trouble, snapshot: &'a Snapshot) -> Self {
         let others = snapshot.other_processes.as_ref();
         let process = Suspect::find(trouble, &snapshot.by_process, others, |row| &row.figures);
+        let others = snapshot.other_workloads.as_ref();
+        let workload = Suspect::find(trouble, &snapshot.by_workload, others, |row| &row.figures)
+            .filter(|_| snapshot.has_workloads());
         let others = snapshot.other_servers.as_ref();
         let server = Suspect::find(trouble, &snapshot.by_server, others, |row| &row.figures);
         Self {
             snapshot,
             process,
+            workload,
             server,
             trouble,
         }
@@ -56,11 +71,15 @@ impl<'a> Patient<'a> {
             .server
             .as_ref()
             .map(|suspect| suspect.told(self.trouble, &SERVER, &suspect.row.address.to_string()));
+        let workload = self
+            .workload
+            .as_ref()
+            .map(|suspect| suspect.told(self.trouble, &WORKLOAD, &workload_name(suspect.row)));
         let process = self
             .process
             .as_ref()
             .map(|suspect| suspect.told(self.trouble, &PROCESS, &process_name(suspect.row)));
-        server.into_iter().chain(process).collect()
+        server.into_iter().chain(workload).chain(process).collect()
     }
 
     /// The only server, as the object of a title: ` to 10.0.0.10:53` with the
@@ -84,11 +103,19 @@ impl<'a> Patient<'a> {
                 Pattern::One => Some(format!("nearly all at {}", suspect.row.address)),
                 Pattern::Several => Some(format!("at {} servers", suspect.hit_of_known())),
             });
+        let workload = self
+            .workload
+            .as_ref()
+            .filter(|suspect| suspect.pattern == Pattern::One)
+            .map(|suspect| workload_name(suspect.row));
         let process = self
             .process
             .as_ref()
             .filter(|suspect| suspect.pattern == Pattern::One)
-            .map(|suspect| format!("nearly all for {}", process_name(suspect.row)));
+            .map(|suspect| process_name(suspect.row));
+        let process = workload
+            .or(process)
+            .map(|whom| format!("nearly all for {whom}"));
         server
             .into_iter()
             .chain(process)
@@ -96,8 +123,12 @@ impl<'a> Patient<'a> {
             .collect()
     }
 
-    /// The process that is hit hardest, with its figures.
+    /// The workload or process that is hit hardest, with its figures.
     pub(super) fn hit_hardest(&self) -> Option<String> {
+        if let Some(suspect) = &self.workload {
+            let name = workload_name(suspect.row);
+            return Some(format!("{name}: {}", suspect.share(self.trouble)));
+        }
         let suspect = self.process.as_ref()?;
         Some(format!(
             "{}: {}",
@@ -110,6 +141,10 @@ impl<'a> Patient<'a> {
     pub(super) fn subject(&self) -> Subject {
         let process = self.process.as_ref().filter(|suspect| suspect.is_alone());
         let server = self.server.as_ref().filter(|suspect| suspect.is_alone());
+        let workload = self
+            .workload
+            .as_ref()
+            .filter(|suspect| suspect.is_alone() && !matches!(suspect.row.whom, Whom::Process(..)));
         Subject {
             role: "client",
             pid: process.and_then(|suspect| suspect.row.pid),
@@ -121,6 +156,7 @@ impl<'a> Patient<'a> {
                 port: suspect.row.address.port(),
             }),
             netns: None,
+            workload: workload.map(|suspect| suspect.row.whom.clone()),
         }
     }
 
@@ -153,6 +189,15 @@ impl<'a> Patient<'a> {
             Some(pid) => format!("kerno watch {filter} --pid {pid}"),
             None => format!("kerno watch {filter}"),
         }
+    }
+}
+
+/// `pod shop/web-1`, whose name has 253 characters at most, and its namespace 63.
+fn workload_name(row: &WorkloadFigures) -> String {
+    match &row.whom {
+        // The names of processes take more columns than they have octets.
+        Whom::Process(..) => units::shorten(&row.whom.to_string(), NAME_MAX + 16),
+        whom => units::shorten(&whom.to_string(), WHOM_MAX),
     }
 }
 

@@ -1,12 +1,14 @@
 //! What each process asked for: how much, how often the same, how often in vain.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::fingerprint::Fingerprint;
 use super::tallies::Tally;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Outcome;
+use crate::workload::Workload;
 
 /// Processes that are told apart.
 const PROCESSES_MAX: usize = 512;
@@ -27,6 +29,8 @@ pub struct ProcessTally {
     pub comm: Comm,
     /// Inode number of its network namespace.
     pub netns: u32,
+    /// Whose it is.
+    pub workload: Option<Arc<Workload>>,
     /// How its attempts ended.
     pub tally: Tally,
     /// Attempts, whatever their end.
@@ -70,6 +74,9 @@ impl Processes {
         let process = self.processes.entry(pid).or_default();
         process.comm = attempt.owner.comm;
         process.netns = attempt.owner.netns;
+        if process.workload.is_none() {
+            process.workload.clone_from(&attempt.workload);
+        }
         process.queries += 1;
         process.tally.record(attempt);
         let Some(question) = question else {

@@ -269,6 +269,7 @@ fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
         drop: None,
         failed_call: None,
         queued_bytes: record.queued_bytes,
+        workload: None,
         question: RawQuestion::default(),
     }
 }

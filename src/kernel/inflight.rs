@@ -161,6 +161,7 @@ impl InFlight {
                 drop: None,
                 failed_call: None,
                 queued_bytes: query.queued_bytes,
+                workload: None,
                 question: RawQuestion::new(self.question()),
             })
             .collect()
@@ -349,6 +350,7 @@ fn never_accepted(cookie: u64, c: &dns_connection, now_ns: u64) -> Attempt {
         drop: None,
         failed_call: None,
         queued_bytes: 0,
+        workload: None,
         question: RawQuestion::default(),
     }
 }

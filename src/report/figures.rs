@@ -33,11 +33,26 @@ pub(super) fn tables(page: &mut Page<'_>, dns: &Snapshot) -> io::Result<()> {
             (name, &row.figures)
         })
         .collect();
+    let workloads: Vec<_> = dns
+        .by_workload
+        .iter()
+        .map(|row| (row.whom.to_string(), &row.figures))
+        .collect();
     let servers: Vec<_> = dns
         .by_server
         .iter()
         .map(|row| (row.address.to_string(), &row.figures))
         .collect();
+    // Where everybody is a process, it would be the same table again.
+    if dns.has_workloads() {
+        busiest(
+            page,
+            "who asks: pod, container, service or process",
+            workloads,
+            dns.other_workloads.as_ref(),
+        )?;
+        page.blank()?;
+    }
     busiest(
         page,
         "who asks: process (pid)",

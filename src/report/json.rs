@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -13,10 +14,14 @@ use crate::collect::LatencyFigures;
 use crate::collect::ProcessFigures;
 use crate::collect::ServerFigures;
 use crate::collect::Snapshot;
+use crate::collect::WorkloadFigures;
 use crate::doctor::Finding;
 use crate::doctor::Verdict;
 use crate::host::Signal;
 use crate::units;
+use crate::workload;
+use crate::workload::Labels;
+use crate::workload::Whom;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let object = ReportJson {
@@ -29,12 +34,16 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         },
         window_seconds: (report.window.as_secs_f64() * 1e3).round() / 1e3,
         signals: report.signals.iter().map(SignalJson::new).collect(),
-        dns: DnsJson::new(&report.dns),
+        dns: DnsJson::new(&report.dns, report.window),
         findings: &report.findings,
         verdict: report.verdict,
         accounting: AccountingJson {
             books: &report.accounting,
             failures_by_cause: &report.failures_by_cause,
+            workloads: WorkloadBooks {
+                counts: &report.attribution.counts,
+                not_known: &report.attribution.complaints,
+            },
         },
     };
     serde_json::to_writer_pretty(&mut *out, &object)?;
@@ -59,6 +68,15 @@ struct AccountingJson<'a> {
     #[serde(flatten)]
     books: &'a Accounting,
     failures_by_cause: &'a BTreeMap<&'static str, u64>,
+    workloads: WorkloadBooks<'a>,
+}
+
+#[derive(Serialize)]
+struct WorkloadBooks<'a> {
+    #[serde(flatten)]
+    counts: &'a workload::Counts,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    not_known: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -95,6 +113,9 @@ struct DnsJson<'a> {
     by_process: Vec<ProcessJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_processes: Option<FiguresJson<'a>>,
+    by_workload: Vec<WorkloadJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_workloads: Option<FiguresJson<'a>>,
     by_server: Vec<ServerJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_servers: Option<FiguresJson<'a>>,
@@ -102,11 +123,17 @@ struct DnsJson<'a> {
 }
 
 impl<'a> DnsJson<'a> {
-    fn new(dns: &'a Snapshot) -> Self {
+    fn new(dns: &'a Snapshot, window: Duration) -> Self {
         Self {
             client: FiguresJson::new(&dns.client),
             by_process: dns.by_process.iter().map(ProcessJson::new).collect(),
             other_processes: dns.other_processes.as_ref().map(FiguresJson::new),
+            by_workload: dns
+                .by_workload
+                .iter()
+                .map(|row| WorkloadJson::new(row, window))
+                .collect(),
+            other_workloads: dns.other_workloads.as_ref().map(FiguresJson::new),
             by_server: dns.by_server.iter().map(ServerJson::new).collect(),
             other_servers: dns.other_servers.as_ref().map(FiguresJson::new),
             server_side: FiguresJson::new(&dns.server_side),
@@ -129,6 +156,36 @@ impl<'a> ProcessJson<'a> {
         Self {
             comm: row.comm.to_string(),
             pid: row.pid,
+            figures: FiguresJson::new(&row.figures),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct WorkloadJson<'a> {
+    kind: &'static str,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(flatten)]
+    labels: Labels,
+    queries_per_second: f64,
+    #[serde(flatten)]
+    figures: FiguresJson<'a>,
+}
+
+impl<'a> WorkloadJson<'a> {
+    fn new(row: &'a WorkloadFigures, window: Duration) -> Self {
+        let per_second = row.figures.queries() as f64 / window.as_secs_f64().max(1e-3);
+        Self {
+            kind: row.whom.kind(),
+            name: row.whom.name(),
+            pid: match row.whom {
+                Whom::Process(pid, _) => pid,
+                _ => None,
+            },
+            labels: row.whom.labels(),
+            queries_per_second: (per_second * 1e3).round() / 1e3,
             figures: FiguresJson::new(&row.figures),
         }
     }

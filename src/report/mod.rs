@@ -22,6 +22,7 @@ use crate::doctor::Verdict;
 use crate::evidence::Evidence;
 use crate::host::Facts;
 use crate::host::Signal;
+use crate::workload;
 
 /// Everything that the doctor found out in one window.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// What the program itself saw and lost, without filters.
     pub accounting: Accounting,
+    /// How it went to say whose each attempt is, without filters.
+    pub attribution: workload::Ending,
 }
 
 impl Report {
@@ -72,6 +75,15 @@ impl Report {
             failures_by_cause,
             verdict,
             accounting,
+            attribution: workload::Ending::default(),
+        }
+    }
+
+    /// With how it went to say whose each attempt is.
+    pub fn with_attribution(self, attribution: workload::Ending) -> Self {
+        Self {
+            attribution,
+            ..self
         }
     }
 

@@ -133,7 +133,10 @@ fn next_steps(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
          (nss-resolve); it sees what systemd-resolved then asks its servers.",
     ];
     if report.accounting.queries_seen > report.accounting.in_flight {
-        steps.insert(0, "Loosen the filters (--pid, --comm, --name, --role).");
+        steps.insert(
+            0,
+            "Loosen the filters (--pid, --comm, --name, --role, --pod, --container, --unit).",
+        );
     }
     if report.accounting.in_flight > 0 {
         steps.insert(
@@ -168,6 +171,9 @@ fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             let text = format!("{} ({}): {why}", signal.name, signal.shows);
             page.flowing((YELLOW, "Not visible here: "), &text)?;
         }
+    }
+    for complaint in &report.attribution.complaints {
+        page.flowing((YELLOW, "Not known here: "), complaint)?;
     }
     let queries = report.dns.client.queries();
     if report.verdict == Verdict::Healthy && queries > 0 && queries < SAMPLE_MIN {

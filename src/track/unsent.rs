@@ -76,6 +76,7 @@ pub(super) fn attempt(discarded: &Discarded, drop: &PacketDrop) -> Option<Attemp
         drop: Some(Box::new(drop.clone())),
         failed_call: None,
         queued_bytes: 0,
+        workload: None,
     })
 }
 

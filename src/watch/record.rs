@@ -13,6 +13,7 @@ use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::attempt::names;
 use crate::host::Clock;
+use crate::workload::Labels;
 
 /// One attempt. Absent means unknown or not applicable; nothing is ever null.
 #[derive(Debug, Serialize)]
@@ -59,6 +60,10 @@ pub struct Record {
     cgroup_id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     netns: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroup: Option<String>,
+    #[serde(flatten)]
+    labels: Labels,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,6 +86,7 @@ impl Record {
     pub fn new(attempt: &Attempt, clock: &Clock) -> Self {
         let question = attempt.question.parse();
         let answer = attempt.answer;
+        let workload = attempt.workload.as_deref();
         let elapsed = nanoseconds(attempt.elapsed());
         Self {
             schema: "kerno.dns.v1",
@@ -108,6 +114,8 @@ impl Record {
             comm: attempt.owner.pid.map(|_| attempt.owner.comm.to_string()),
             cgroup_id: Some(attempt.owner.cgroup_id).filter(|&id| id != 0),
             netns: Some(attempt.owner.netns).filter(|&inode| inode != 0),
+            cgroup: workload.map(|workload| workload.cgroup().to_owned()),
+            labels: workload.map(Labels::of).unwrap_or_default(),
         }
     }
 }

@@ -13,13 +13,15 @@ use std::process::Stdio;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
-/// Removes the group once standard input ends: when the test lets go of it, and
-/// also when the test was killed. The last process may take a moment to leave,
-/// and a group without its folder is gone already.
+use crate::process::poll;
+
+/// Removes the group and those below it once standard input ends: when the test
+/// lets go of it, and also when the test was killed. The last process may take a
+/// moment to leave, and a group without its folder is gone already.
 const JANITOR: &str = r#"
 read -r _
 for _ in $(seq 200); do
-    rmdir "$1" 2>/dev/null
+    find "$1" -depth -type d -exec rmdir {} \; 2>/dev/null
     [ -d "$1" ] || exit 0
     sleep 0.05
 done
@@ -36,10 +38,16 @@ pub(crate) struct Cgroup {
 impl Cgroup {
     /// A new one, directly under the mount of version 2.
     pub(crate) fn new() -> Self {
+        Self::below(&mount_point(), "")
+    }
+
+    /// A new one in folders of its own, as `system.slice/web.service`, of the
+    /// hierarchy that is mounted here.
+    pub(crate) fn below(mount_point: &Path, folders: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
 
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = mount_point().join(format!("kerno-e2e-{}-{number}", std::process::id()));
+        let path = mount_point.join(format!("kerno-e2e-{}-{number}", std::process::id()));
         let mut janitor = Command::new("sh");
         janitor
             .args(["-c", JANITOR, "janitor"])
@@ -48,7 +56,9 @@ impl Cgroup {
         // A group of its own: Ctrl-C at the terminal is not meant for it.
         janitor.process_group(0);
         let janitor = Some(janitor.spawn().expect("sh"));
-        fs::create_dir(&path).unwrap_or_else(|e| panic!("mkdir {}: {e}", path.display()));
+        // Without the slash at the end that join() gives to nothing.
+        let path: PathBuf = path.join(folders).components().collect();
+        fs::create_dir_all(&path).unwrap_or_else(|e| panic!("mkdir {}: {e}", path.display()));
         Self { path, janitor }
     }
 
@@ -63,6 +73,22 @@ impl Cgroup {
             path: mount_point().join(own),
             janitor: None,
         }
+    }
+
+    /// Its path from the root of the hierarchy that is mounted here.
+    pub(crate) fn told(&self, mount_point: &Path) -> String {
+        let below = self
+            .path
+            .strip_prefix(mount_point)
+            .expect("below the mount");
+        format!("/{}", below.display())
+    }
+
+    /// Removes it before the test ends, as a runtime does with its containers'.
+    pub(crate) fn remove(&self) {
+        poll("a group without processes", || {
+            fs::remove_dir(&self.path).ok()
+        });
     }
 
     /// The id that `bpf_skb_cgroup_id` gives: the folder's inode.

@@ -52,3 +52,4 @@ mod shapes;
 mod slow_reader;
 mod starved;
 mod tcp;
+mod workloads;

@@ -39,6 +39,11 @@ impl Place {
         Self::with(Namespace::new(), Cgroup::new())
     }
 
+    /// A namespace of its own, in this cgroup.
+    pub(crate) fn in_group(cgroup: Cgroup) -> Self {
+        Self::with(Namespace::new(), cgroup)
+    }
+
     /// Where the test itself is.
     pub(crate) fn host() -> Self {
         Self::with(Namespace::host(), Cgroup::own())

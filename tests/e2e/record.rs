@@ -35,6 +35,12 @@ pub(crate) struct Record {
     pub(crate) comm: Option<String>,
     pub(crate) cgroup_id: Option<u64>,
     pub(crate) netns: Option<u64>,
+    pub(crate) cgroup: Option<String>,
+    pub(crate) unit: Option<String>,
+    #[serde(default)]
+    pub(crate) container: Value,
+    #[serde(default)]
+    pub(crate) pod: Value,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]

@@ -17,6 +17,7 @@ use crate::evidence::Evidence;
 use crate::evidence::ServerView;
 use crate::evidence::Tally;
 use crate::units;
+use crate::workload::Whom;
 
 /// Names that are given as examples.
 const EXAMPLES: usize = 3;
@@ -262,6 +263,18 @@ impl<'a> Group<'a> {
         ))
     }
 
+    /// One pod, container or unit, if nearly all cases are its own.
+    fn main_workload(&self) -> Option<Whom> {
+        let mut workloads: BTreeMap<Whom, u64> = BTreeMap::new();
+        for case in self.cases() {
+            if let Some(whom) = case.attempt.workload.as_deref().and_then(Whom::of) {
+                *workloads.entry(whom).or_default() += case.weight;
+            }
+        }
+        let (whom, weight) = workloads.into_iter().max_by_key(|(_, weight)| *weight)?;
+        (weight * 100 >= self.queries() * CONCENTRATED_PERCENT).then_some(whom)
+    }
+
     /// The `scope` of the finding.
     pub(super) fn subject(&self) -> Subject {
         let (pid, comm) = self.main_asker().unwrap_or_default();
@@ -278,6 +291,7 @@ impl<'a> Group<'a> {
                 port: server.port(),
             }),
             netns: self.place.netns,
+            workload: self.main_workload(),
         }
     }
 

@@ -80,6 +80,7 @@ fn attempt(sent_ns: u64) -> Attempt {
         drop: None,
         failed_call: None,
         queued_bytes: 0,
+        workload: None,
         question: question(),
     }
 }

@@ -1,0 +1,135 @@
+//! Whose an attempt is: process, systemd unit, container, pod.
+//!
+//! The kernel tells a socket's control group and its process. A thread of its
+//! own turns these into a [`Workload`] (`resolver`, with the `tree` of groups and
+//! `procfs`), another one finds names (`names`), and the `station` between the
+//! poller and the command puts both together with the attempts, in their order.
+//! An attempt waits a moment for what is not known yet and then goes without:
+//! nothing here holds up the ring buffer.
+
+mod handle;
+mod identity;
+mod names;
+pub mod path;
+mod procfs;
+mod recent;
+mod resolver;
+mod station;
+mod tree;
+mod whom;
+
+use std::os::fd::OwnedFd;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+use crossbeam_channel::bounded;
+use serde::Serialize;
+
+pub use identity::PodName;
+pub use identity::Workload;
+pub use names::NameCounts;
+pub use station::Attributed;
+pub use tree::TreeCounts;
+pub use whom::Asker;
+pub use whom::Container;
+pub use whom::Labels;
+pub use whom::Pod;
+pub use whom::Whom;
+
+use self::names::Asking;
+use self::names::Names;
+use self::resolver::Resolver;
+use self::station::Station;
+use crate::kernel::Message;
+
+/// Batches that may wait for the command; those behind wait with the poller.
+const CHANNEL_BATCHES: usize = 2;
+/// Answers that may wait for the station.
+const ANSWERS_MAX: usize = 1024;
+/// How long the end waits for a last try to find names.
+const LAST_TRY: Duration = Duration::from_secs(3);
+
+/// Says of each attempt whose it is.
+#[derive(Debug)]
+pub struct Attribution {
+    messages: Receiver<Message>,
+    station: JoinHandle<(Attributed, Resolver)>,
+    names: Names,
+    asking: Asking,
+}
+
+/// How the attribution went.
+#[derive(Clone, Debug, Default)]
+pub struct Ending {
+    /// The figures of it.
+    pub counts: Counts,
+    /// What could not be found out and why, as sentences.
+    pub complaints: Vec<String>,
+}
+
+/// Everything that is counted about it. Unfiltered, both roles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Attempts.
+    #[serde(flatten)]
+    pub attempts: Attributed,
+    /// Names.
+    #[serde(flatten)]
+    pub names: NameCounts,
+    /// Control groups.
+    #[serde(flatten)]
+    pub tree: TreeCounts,
+}
+
+impl Attribution {
+    /// Takes the poller's messages over. `root` is that of cgroup v2.
+    pub fn start(messages: Receiver<Message>, root: OwnedFd) -> Result<Self> {
+        let (tell, answers) = bounded(ANSWERS_MAX);
+        let (names, asking) = Names::start(names::sources(), tell.clone())?;
+        let resolver = Resolver::start(root, asking.clone(), tell)?;
+        let (output, out) = bounded(CHANNEL_BATCHES);
+        let station = Station::new(messages, output, answers, resolver, procfs::has_version_1());
+        let station = std::thread::Builder::new()
+            .name("kerno-whose".to_owned())
+            .spawn(move || station.run())
+            .context("cannot start the thread that says whose an attempt is")?;
+        Ok(Self {
+            messages: out,
+            station,
+            names,
+            asking,
+        })
+    }
+
+    /// The attempts with their workload, and at last [`Message::Finished`].
+    pub fn messages(&self) -> &Receiver<Message> {
+        &self.messages
+    }
+
+    /// Tries a last time to find the names that are missing: whoever holds a
+    /// workload has them then.
+    pub fn finish(self) -> Ending {
+        drop((self.messages, self.asking));
+        let mut ending = Ending::default();
+        let Ok((attempts, resolver)) = self.station.join() else {
+            ending.complaints = vec!["the thread that says whose an attempt is died".to_owned()];
+            return ending;
+        };
+        ending.counts.attempts = attempts;
+        ending.counts.tree = resolver.finish(LAST_TRY).unwrap_or_default();
+        if let Some(told) = self.names.finish(LAST_TRY) {
+            ending.counts.names = told.counts;
+            ending.complaints = told.complaints;
+        }
+        ending
+    }
+}
+
+/// Whether a process's own file has to be read at once, before it ends: where
+/// its socket's control group does not say everything.
+pub fn reads_processes() -> bool {
+    procfs::has_version_1()
+}

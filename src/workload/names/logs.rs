@@ -1,0 +1,131 @@
+//! The kubelet's log folders, whose names hold those of pods and containers:
+//! `/var/log/pods/NAMESPACE_POD_UID/CONTAINER/` and
+//! `/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log`. No part has an
+//! underscore of its own (RFC 1123 names).
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Source;
+use super::Workload;
+
+/// Entries of a folder that are looked at; a node has some hundred.
+const ENTRIES_MAX: usize = 16_384;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Logs {
+    pods: PathBuf,
+    containers: PathBuf,
+}
+
+impl Logs {
+    /// Below this folder, `/var/log`.
+    pub(super) fn new(folder: &str) -> Self {
+        Self {
+            pods: PathBuf::from(folder).join("pods"),
+            containers: PathBuf::from(folder).join("containers"),
+        }
+    }
+}
+
+impl Source for Logs {
+    fn name(&mut self, wanted: &[Arc<Workload>]) {
+        if !wanted.iter().any(|workload| workload.is_pod()) {
+            return;
+        }
+        let mut containers: HashMap<&str, &Arc<Workload>> = HashMap::new();
+        let mut pods: HashMap<&str, Vec<&Arc<Workload>>> = HashMap::new();
+        for workload in wanted {
+            if let Some(uid) = workload.pod_uid() {
+                pods.entry(uid).or_default().push(workload);
+            }
+            if let Some(id) = workload.container() {
+                containers.insert(id, workload);
+            }
+        }
+        for name in entries(&self.pods) {
+            if let Some((namespace, pod, uid)) = pod_folder(&name) {
+                for workload in pods.get(uid).into_iter().flatten() {
+                    workload.name_pod(namespace, pod, uid);
+                }
+            }
+        }
+        for name in entries(&self.containers) {
+            if let Some((container, id)) = container_log(&name)
+                && let Some(workload) = containers.get(id)
+            {
+                workload.name_container(container);
+            }
+        }
+    }
+
+    fn failures(&self) -> u64 {
+        0
+    }
+
+    fn complaint(&self) -> Option<String> {
+        None
+    }
+}
+
+fn entries(folder: &PathBuf) -> impl Iterator<Item = String> {
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .take(ENTRIES_MAX)
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+}
+
+fn pod_folder(name: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = name.split('_');
+    let pod = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next().is_none().then_some(pod)
+}
+
+fn container_log(name: &str) -> Option<(&str, &str)> {
+    let (_pod_and_namespace, last) = name.strip_suffix(".log")?.rsplit_once('_')?;
+    last.rsplit_once('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
+
+    #[test]
+    fn folders_and_links_name_pod_and_container() {
+        let log = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(log.path().join("pods/shop_web-1_u-1/nginx")).expect("mkdir");
+        fs::create_dir_all(log.path().join("pods/junk")).expect("mkdir");
+        fs::create_dir_all(log.path().join("pods/a_b_c_d")).expect("mkdir");
+        fs::create_dir(log.path().join("containers")).expect("mkdir");
+        let link = log
+            .path()
+            .join(format!("containers/web-1_shop_my-nginx-{ID}.log"));
+        fs::write(link, "").expect("a file");
+        let workload = Arc::new(Workload::of_cgroup(
+            format!("/kubepods/burstable/podu-1/{ID}").as_bytes(),
+        ));
+        let other = Arc::new(Workload::of_cgroup(b"/kubepods/podu-2"));
+        let mut logs = Logs::new(log.path().to_str().expect("UTF-8"));
+        logs.name(&[Arc::clone(&workload), Arc::clone(&other)]);
+        let pod = workload.pod_name().expect("a name");
+        assert_eq!(
+            (pod.namespace.as_str(), pod.name.as_str()),
+            ("shop", "web-1")
+        );
+        assert_eq!(workload.container_name(), Some("my-nginx"));
+        assert!(other.pod_name().is_none());
+    }
+
+    #[test]
+    fn a_host_without_a_kubelet_has_no_names() {
+        let workload = Arc::new(Workload::of_cgroup(b"/kubepods/podu-2"));
+        Logs::new("/nonexistent").name(&[Arc::clone(&workload)]);
+        assert!(workload.lacks_names());
+    }
+}

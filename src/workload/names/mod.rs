@@ -1,0 +1,228 @@
+//! What containers and pods are called: asked of this node only.
+
+mod logs;
+mod runtimes;
+
+use std::sync::Arc;
+use std::sync::Weak;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::Sender;
+use crossbeam_channel::bounded;
+use serde::Serialize;
+
+use super::Workload;
+use super::resolver::Answer;
+
+/// Workloads that may wait to be named, and those that are tried again.
+const WAITING_MAX: usize = 1024;
+/// A source that was not ready yet is asked again after these times.
+const RETRIES: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
+/// How often those are looked through.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Who may know names.
+pub(super) trait Source: Send {
+    /// Names those that it knows.
+    fn name(&mut self, wanted: &[Arc<Workload>]);
+
+    /// Times that it could not be asked although it is there.
+    fn failures(&self) -> u64;
+
+    /// Why it could not be asked, in a sentence.
+    fn complaint(&self) -> Option<String>;
+}
+
+/// How the naming went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NameCounts {
+    /// Containers and pods that have names.
+    pub named: u64,
+    /// Those that have none: nobody knows them.
+    pub nameless: u64,
+    /// Attempts that went on without a name that came later.
+    pub named_late: u64,
+    /// Times that somebody who knows names could not be asked.
+    pub source_failures: u64,
+}
+
+/// What is to be said at the end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    pub(super) counts: NameCounts,
+    pub(super) complaints: Vec<String>,
+}
+
+/// For who meets workloads.
+#[derive(Clone, Debug)]
+pub(super) struct Asking(Sender<Arc<Workload>>);
+
+impl Asking {
+    /// Has names looked for if some are missing. Never waits.
+    pub(super) fn ask(&self, workload: &Arc<Workload>) {
+        if workload.lacks_names() {
+            workload.set_awaited(true);
+            if self.0.try_send(Arc::clone(workload)).is_err() {
+                workload.set_awaited(false);
+            }
+        }
+    }
+}
+
+/// The thread that asks for names.
+#[derive(Debug)]
+pub(super) struct Names {
+    told: Receiver<Told>,
+}
+
+impl Names {
+    /// Starts the thread; it ends after a last try when every [`Asking`] is gone.
+    pub(super) fn start(
+        sources: Vec<Box<dyn Source>>,
+        answers: Sender<Answer>,
+    ) -> Result<(Self, Asking)> {
+        let (asking, asked) = bounded(WAITING_MAX);
+        let (tell, told) = bounded(1);
+        std::thread::Builder::new()
+            .name("kerno-names".to_owned())
+            .spawn(move || {
+                let mut thread = Thread {
+                    sources,
+                    answers,
+                    nameless: Vec::new(),
+                    counts: NameCounts::default(),
+                };
+                thread.run(&asked);
+                // Nobody may be interested any more.
+                let _ = tell.send(thread.told());
+            })
+            .context("cannot start the thread that looks up names")?;
+        Ok((Self { told }, Asking(asking)))
+    }
+
+    /// Waits for the last try; `None` if a source does not let go.
+    pub(super) fn finish(self, patience: Duration) -> Option<Told> {
+        self.told.recv_timeout(patience).ok()
+    }
+}
+
+struct Thread {
+    sources: Vec<Box<dyn Source>>,
+    answers: Sender<Answer>,
+    nameless: Vec<Nameless>,
+    counts: NameCounts,
+}
+
+/// A workload that nobody knew when it was asked for.
+struct Nameless {
+    workload: Weak<Workload>,
+    next: Instant,
+    tries: usize,
+}
+
+impl Thread {
+    fn run(&mut self, asked: &Receiver<Arc<Workload>>) {
+        loop {
+            let mut wanted = Vec::new();
+            match asked.recv_timeout(TICK) {
+                Ok(first) => wanted.push(first),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            wanted.extend(asked.try_iter().take(WAITING_MAX));
+            if !wanted.is_empty() {
+                self.name(&wanted);
+                for workload in wanted {
+                    self.settle(&workload, 0);
+                }
+                let _gone = self.answers.send(Answer::Named);
+            }
+            self.try_again(|nameless, now| nameless.next <= now);
+        }
+        self.try_again(|_, _| true);
+    }
+
+    fn name(&mut self, wanted: &[Arc<Workload>]) {
+        for source in &mut self.sources {
+            let lacking: Vec<_> = wanted
+                .iter()
+                .filter(|workload| workload.lacks_names())
+                .cloned()
+                .collect();
+            if lacking.is_empty() {
+                return;
+            }
+            source.name(&lacking);
+        }
+    }
+
+    fn settle(&mut self, workload: &Arc<Workload>, tries: usize) {
+        workload.set_awaited(false);
+        if !workload.lacks_names() {
+            self.counts.named += 1;
+            self.counts.named_late += workload.take_unnamed();
+            return;
+        }
+        match RETRIES.get(tries) {
+            Some(&pause) if self.nameless.len() < WAITING_MAX => self.nameless.push(Nameless {
+                workload: Arc::downgrade(workload),
+                next: Instant::now() + pause,
+                tries: tries + 1,
+            }),
+            _ => self.counts.nameless += 1,
+        }
+    }
+
+    fn try_again(&mut self, is_due: impl Fn(&Nameless, Instant) -> bool) {
+        let now = Instant::now();
+        let (due, later) = std::mem::take(&mut self.nameless)
+            .into_iter()
+            .partition(|nameless| is_due(nameless, now));
+        self.nameless = later;
+        let due: Vec<Nameless> = due;
+        let wanted: Vec<_> = due.iter().map(|it| it.workload.upgrade()).collect();
+        let alive: Vec<_> = wanted.iter().flatten().cloned().collect();
+        if !alive.is_empty() {
+            self.name(&alive);
+        }
+        for (nameless, workload) in due.iter().zip(wanted) {
+            match workload {
+                Some(workload) => self.settle(&workload, nameless.tries),
+                None => self.counts.nameless += 1,
+            }
+        }
+    }
+
+    fn told(mut self) -> Told {
+        self.counts.nameless += self.nameless.len() as u64;
+        self.counts.source_failures = self.sources.iter().map(|source| source.failures()).sum();
+        Told {
+            counts: self.counts,
+            complaints: self
+                .sources
+                .iter()
+                .filter_map(|source| source.complaint())
+                .collect(),
+        }
+    }
+}
+
+/// Everybody on this host who may know names, the quickest first.
+pub(super) fn sources() -> Vec<Box<dyn Source>> {
+    vec![
+        Box::new(logs::Logs::new("/var/log")),
+        Box::new(runtimes::StateFolders::of_host()),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

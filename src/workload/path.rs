@@ -1,0 +1,201 @@
+//! What the path of a control group says about whose it is.
+//!
+//! Pure text. Paths are read from the root inwards, and what is further in wins:
+//! a container may run containers of its own (Kind, Docker in Docker), and its
+//! service manager may have units of its own.
+
+/// The kernel gives no longer path (PATH_MAX).
+pub(super) const PATH_MAX: usize = 4096;
+/// Nothing that is known nests deeper than some 12 levels; further ones are not
+/// looked at.
+const LEVELS_MAX: usize = 64;
+/// Container ids are 32 random octets in hexadecimal with every runtime.
+const ID_LEN: usize = 64;
+/// A pod's uid is a UUID, or for a static pod an MD5 sum in hexadecimal.
+const UID_MAX: usize = 64;
+
+/// What runs a container, where the path gives it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Runtime {
+    /// containerd, by its CRI plugin or nerdctl.
+    Containerd,
+    /// CRI-O.
+    CriO,
+    /// Docker.
+    Docker,
+    /// Podman and whatever else builds on libpod.
+    Podman,
+    /// LXC.
+    Lxc,
+}
+
+impl Runtime {
+    /// As it is written in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Containerd => "containerd",
+            Self::CriO => "cri-o",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Lxc => "lxc",
+        }
+    }
+}
+
+/// Kubernetes' class of a pod, by which the kubelet sorts the control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Qos {
+    /// Requests and limits are equal; has no folder of its own.
+    Guaranteed,
+    /// Has requests.
+    Burstable,
+    /// Has none.
+    BestEffort,
+}
+
+/// What was found in a path, as text of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts<'a> {
+    /// The systemd unit: the innermost service or scope that is no container.
+    pub unit: Option<&'a str>,
+    /// The container's id.
+    pub container: Option<&'a str>,
+    /// What runs the container; `None` if the path has the bare id only.
+    pub runtime: Option<Runtime>,
+    /// The pod's uid, with hyphens.
+    pub pod: Option<String>,
+    /// The pod's class.
+    pub qos: Option<Qos>,
+}
+
+impl Facts<'_> {
+    /// Whether a container or a pod was found, which tells most.
+    pub fn is_contained(&self) -> bool {
+        self.container.is_some() || self.pod.is_some()
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Scopes of systemd and, without `.scope`, folders of the cgroupfs driver.
+const PREFIXES: [(&str, Runtime); 6] = [
+    ("cri-containerd-", Runtime::Containerd),
+    ("nerdctl-", Runtime::Containerd),
+    ("crio-", Runtime::CriO),
+    ("docker-", Runtime::Docker),
+    // `podman run --cgroups=split`, as Quadlet does.
+    ("libpod-payload-", Runtime::Podman),
+    ("libpod-", Runtime::Podman),
+];
+
+/// Looks through a path as `/proc/PID/cgroup` has it, or below the mount point.
+pub fn parse(path: &str) -> Facts<'_> {
+    let mut facts = Facts::default();
+    // Where the kubelet puts its pods, and where Docker puts its containers.
+    let (mut under_kubepods, mut under_docker) = (None, false);
+    for level in path.split('/').take(LEVELS_MAX) {
+        if let Some((uid, qos)) = pod_slice(level) {
+            facts = Facts::of_pod(uid, qos);
+        } else if let Some(uid) = under_kubepods.and(level.strip_prefix("pod")).and_then(uid) {
+            facts = Facts::of_pod(uid, under_kubepods);
+        }
+        if let Some((id, runtime)) = container(level, under_docker) {
+            facts.container = Some(id);
+            facts.runtime = runtime;
+            // A unit that was found before is what the container runs in.
+        } else if is_unit(level) {
+            facts.unit = Some(level);
+        }
+        under_kubepods = match level {
+            "burstable" if under_kubepods.is_some() => Some(Qos::Burstable),
+            "besteffort" if under_kubepods.is_some() => Some(Qos::BestEffort),
+            "kubepods" => Some(Qos::Guaranteed),
+            _ => None,
+        };
+        under_docker = level == "docker";
+    }
+    facts
+}
+
+impl Facts<'_> {
+    /// A pod is nobody's unit, and what it runs in is not its container.
+    fn of_pod(uid: String, qos: Option<Qos>) -> Self {
+        Self {
+            pod: Some(uid),
+            qos,
+            ..Self::default()
+        }
+    }
+}
+
+/// `kubepods-burstable-podUID.slice`, in Kind `kubelet-kubepods-podUID.slice`,
+/// with underscores where the uid has hyphens, which systemd takes for levels.
+/// A runtime that is set to another driver than the kubelet makes one folder
+/// `kubepods-podUID.slice:cri-containerd:ID` of it.
+fn pod_slice(level: &str) -> Option<(String, Option<Qos>)> {
+    let slice = level.split(':').next()?.strip_suffix(".slice")?;
+    let (parent, uid_text) = slice.rsplit_once("-pod")?;
+    let (_, qos) = parent.rsplit_once("kubepods")?;
+    let qos = match qos {
+        "" => Qos::Guaranteed,
+        "-burstable" => Qos::Burstable,
+        "-besteffort" => Qos::BestEffort,
+        _ => return None,
+    };
+    Some((uid(uid_text)?, Some(qos)))
+}
+
+fn uid(text: &str) -> Option<String> {
+    let is_uid = (1..=UID_MAX).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    is_uid.then(|| text.replace('_', "-"))
+}
+
+/// The id that a folder is named after, and by whom if the name says so.
+fn container(level: &str, under_docker: bool) -> Option<(&str, Option<Runtime>)> {
+    if let Some((slice, id)) = level.rsplit_once(':') {
+        let runtime = match slice.rsplit_once(':')?.1 {
+            "cri-containerd" | "nerdctl" => Runtime::Containerd,
+            "crio" => Runtime::CriO,
+            "docker" => Runtime::Docker,
+            "libpod" => Runtime::Podman,
+            _ => return None,
+        };
+        return is_id(id).then_some((id, Some(runtime)));
+    }
+    if is_id(level) {
+        return Some((level, under_docker.then_some(Runtime::Docker)));
+    }
+    if let Some(name) = level.strip_prefix("lxc.payload.") {
+        return Some((name, Some(Runtime::Lxc)));
+    }
+    let name = level.strip_suffix(".scope").unwrap_or(level);
+    PREFIXES.iter().find_map(|(prefix, runtime)| {
+        let id = name.strip_prefix(prefix)?;
+        is_id(id).then_some((id, Some(*runtime)))
+    })
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == ID_LEN && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A service, or a scope other than a container's: those of its monitor
+/// (`crio-conmon-`, `libpod-conmon-`) are the runtime's own.
+fn is_unit(level: &str) -> bool {
+    let name = level
+        .strip_suffix(".service")
+        .or_else(|| level.strip_suffix(".scope"));
+    name.is_some_and(|name| {
+        let conmon = ["crio-conmon-", "libpod-conmon-"];
+        !name.is_empty() && !conmon.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
+
+#[cfg(test)]
+mod tests;

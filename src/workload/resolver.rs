@@ -1,0 +1,193 @@
+//! The thread that turns ids and processes into workloads.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd as _;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::Weak;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+use crossbeam_channel::Sender;
+use crossbeam_channel::TryRecvError;
+use crossbeam_channel::bounded;
+use nix::poll::PollFd;
+use nix::poll::PollFlags;
+use nix::poll::PollTimeout;
+use nix::sys::eventfd::EfdFlags;
+use nix::sys::eventfd::EventFd;
+
+use super::Workload;
+use super::names::Asking;
+use super::procfs;
+use super::tree::Tree;
+use super::tree::TreeCounts;
+use crate::attempt::Comm;
+
+/// Questions that may wait. Who finds no room asks with the next attempt.
+pub(super) const QUESTIONS_MAX: usize = 1024;
+/// Questions that are answered before the tree is looked after again.
+const BATCH: usize = 64;
+
+/// What is to be found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Question {
+    /// The control group of version 2 with this id.
+    Cgroup(u64),
+    /// The process with this number, which had this name.
+    Process(u32, Comm),
+}
+
+/// What was found out.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// `None` if nobody knows the group.
+    Cgroup(u64, Option<Arc<Workload>>),
+    /// `None` if the process is gone.
+    Process(u32, Comm, Option<Found>),
+    /// A workload has its names now, or will not have them soon.
+    Named,
+}
+
+/// A process that was still there.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) workload: Arc<Workload>,
+    /// See [`procfs::Process::started_ns`].
+    pub(super) started_ns: u64,
+}
+
+/// The asking end.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    questions: Sender<Question>,
+    bell: Arc<EventFd>,
+    ended: Receiver<TreeCounts>,
+}
+
+impl Resolver {
+    /// Starts the thread, which ends when this is dropped. Workloads without
+    /// names are handed to `names`.
+    pub(super) fn start(root: OwnedFd, names: Asking, answers: Sender<Answer>) -> Result<Self> {
+        let (questions, asked) = bounded(QUESTIONS_MAX);
+        let (tell, ended) = bounded(1);
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        let bell = EventFd::from_flags(flags).context("no eventfd")?;
+        let bell = Arc::new(bell);
+        let rung = Arc::clone(&bell);
+        std::thread::Builder::new()
+            .name("kerno-cgroups".to_owned())
+            .spawn(move || {
+                let mut thread = Thread {
+                    tree: Tree::new(root),
+                    known: HashMap::new(),
+                    names,
+                    answers,
+                };
+                thread.run(&asked, &rung);
+                // Nobody may be interested any more.
+                let _ = tell.send(thread.tree.counts);
+            })
+            .context("cannot start the thread that looks up cgroups")?;
+        Ok(Self {
+            questions,
+            bell,
+            ended,
+        })
+    }
+
+    /// Whether there was room for the question. Never waits.
+    pub(super) fn ask(&self, question: Question) -> bool {
+        let asked = self.questions.try_send(question).is_ok();
+        // A bell that rings already needs no more.
+        let _rung = self.bell.write(1);
+        asked
+    }
+
+    /// Ends the thread.
+    pub(super) fn finish(self, patience: std::time::Duration) -> Option<TreeCounts> {
+        drop(self.questions);
+        let _rung = self.bell.write(1);
+        self.ended.recv_timeout(patience).ok()
+    }
+}
+
+struct Thread {
+    tree: Tree,
+    /// By path, as long as anybody has one: all processes of a group share it.
+    known: HashMap<Vec<u8>, Weak<Workload>>,
+    names: Asking,
+    answers: Sender<Answer>,
+}
+
+impl Thread {
+    fn run(&mut self, questions: &Receiver<Question>, bell: &EventFd) {
+        loop {
+            let mut more = true;
+            for _ in 0..BATCH {
+                match questions.try_recv() {
+                    Ok(question) => {
+                        let answer = self.answer(question);
+                        if self.answers.send(answer).is_err() {
+                            return;
+                        }
+                    }
+                    Err(TryRecvError::Empty) => {
+                        more = false;
+                        break;
+                    }
+                    Err(TryRecvError::Disconnected) => return,
+                }
+            }
+            more |= self.tree.update();
+            if !more {
+                self.wait(bell);
+            }
+        }
+    }
+
+    fn wait(&self, bell: &EventFd) {
+        let mut fds = vec![PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
+        fds.extend(
+            self.tree
+                .events()
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
+        );
+        // A signal only makes another round.
+        let _events = nix::poll::poll(&mut fds, PollTimeout::NONE);
+        // It need not have rung.
+        let _count = bell.read();
+    }
+
+    fn answer(&mut self, question: Question) -> Answer {
+        match question {
+            Question::Cgroup(id) => {
+                let path = self.tree.path_of(id, Instant::now());
+                Answer::Cgroup(id, path.map(|path| self.workload(path)))
+            }
+            Question::Process(pid, comm) => {
+                let found = procfs::look(pid).ok().map(|process| Found {
+                    workload: self.workload(process.cgroup),
+                    started_ns: process.started_ns,
+                });
+                Answer::Process(pid, comm, found)
+            }
+        }
+    }
+
+    fn workload(&mut self, path: Vec<u8>) -> Arc<Workload> {
+        if let Some(known) = self.known.get(&path).and_then(Weak::upgrade) {
+            return known;
+        }
+        // Doubling keeps the cost of cleaning up in proportion.
+        if self.known.len() == self.known.capacity() {
+            self.known.retain(|_, known| known.strong_count() > 0);
+        }
+        let workload = Arc::new(Workload::of_cgroup(&path));
+        self.known.insert(path, Arc::downgrade(&workload));
+        self.names.ask(&workload);
+        workload
+    }
+}

@@ -1,0 +1,347 @@
+//! The thread between the poller and the command: says of each attempt whose it
+//! is, and keeps their order.
+
+use std::collections::HashSet;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+use crossbeam_channel::Sender;
+use crossbeam_channel::after;
+use crossbeam_channel::never;
+use crossbeam_channel::select;
+use serde::Serialize;
+
+use super::Workload;
+use super::recent::Recent;
+use super::resolver::Answer;
+use super::resolver::Found;
+use super::resolver::Question;
+use super::resolver::Resolver;
+use crate::attempt::Attempt;
+use crate::attempt::Comm;
+use crate::attempt::SlowRead;
+use crate::kernel::Message;
+
+/// How long an attempt waits for its names. An answer that a person waits for is
+/// there in a few milliseconds; a CRI socket takes some ten.
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
+/// Attempts that may wait, some 500 octets each.
+const WAITING_MAX: usize = 8192;
+/// Control groups and processes that are known, some 600 octets each.
+pub(super) const KNOWN_MAX: usize = 8192;
+/// After this time a process is looked at again: its number may be another's by
+/// now, or it may have been moved. Nothing is moved but what has just started.
+const TRUSTED: Duration = Duration::from_secs(5);
+/// The kernel counts the start of processes in hundredths of a second.
+const TICK_NS: u64 = 10_000_000;
+
+/// How often it could be said whose an attempt is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Attributed {
+    /// Attempts that went on with all that there is to know.
+    pub attributed: u64,
+    /// Attempts whose control group is not known: its process or its group was
+    /// gone, or nobody owns the socket.
+    pub unknown: u64,
+    /// Attempts that went on without a name that they should have: it came later
+    /// or not at all.
+    pub unnamed: u64,
+    /// Of the two before, those that found no room to wait.
+    pub hurried: u64,
+}
+
+/// What is known of an attempt's owner.
+#[derive(Clone, Debug)]
+enum Owner {
+    Known(Arc<Workload>),
+    /// It is being asked for.
+    Asked,
+    Unknown,
+    /// There was no room to ask.
+    Hurried,
+}
+
+/// What was said of a process, and when.
+#[derive(Debug)]
+struct Looked {
+    found: Option<Found>,
+    at: Instant,
+}
+
+/// See the module.
+pub(super) struct Station {
+    input: Receiver<Message>,
+    output: Sender<Message>,
+    answers: Receiver<Answer>,
+    resolver: Resolver,
+    /// Whether processes are in hierarchies of version 1 too.
+    has_version_1: bool,
+    groups: Recent<u64, (Option<Arc<Workload>>, Instant)>,
+    processes: Recent<(u32, Comm), Looked>,
+    asked: HashSet<Question>,
+    /// Attempts that wait, and until when at the latest.
+    held: VecDeque<(Attempt, Instant)>,
+    /// Slow reads are of attempts that went before them: so many must be out.
+    reads: VecDeque<(u64, Vec<SlowRead>)>,
+    taken: u64,
+    released: u64,
+    counts: Attributed,
+}
+
+/// The command has gone away.
+struct Gone;
+
+/// Whether an attempt may wait for what is not known yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Patient,
+    /// Its time is over.
+    Over,
+    /// Too many wait.
+    Crowded,
+}
+
+impl Station {
+    pub(super) fn new(
+        input: Receiver<Message>,
+        output: Sender<Message>,
+        answers: Receiver<Answer>,
+        resolver: Resolver,
+        has_version_1: bool,
+    ) -> Self {
+        Self {
+            input,
+            output,
+            answers,
+            resolver,
+            has_version_1,
+            groups: Recent::new(KNOWN_MAX),
+            processes: Recent::new(KNOWN_MAX),
+            asked: HashSet::new(),
+            held: VecDeque::new(),
+            reads: VecDeque::new(),
+            taken: 0,
+            released: 0,
+            counts: Attributed::default(),
+        }
+    }
+
+    /// Until the poller has finished, or the command has gone away.
+    pub(super) fn run(mut self) -> (Attributed, Resolver) {
+        let input = self.input.clone();
+        let answers = self.answers.clone();
+        loop {
+            let patience = match self.held.front() {
+                Some((_, until)) => after(until.saturating_duration_since(Instant::now())),
+                None => never(),
+            };
+            let done = select! {
+                recv(input) -> message => match message {
+                    Ok(Message::Ended(attempts)) => self.take(attempts),
+                    Ok(Message::SlowReads(reads)) => {
+                        self.reads.push_back((self.taken, reads));
+                        self.release()
+                    }
+                    Ok(Message::Finished(ending)) => {
+                        self.finish(Message::Finished(ending), &answers);
+                        break;
+                    }
+                    Err(_) => break,
+                },
+                recv(answers) -> answer => {
+                    answer.into_iter().for_each(|answer| self.learn(answer));
+                    self.release()
+                }
+                recv(patience) -> _ => self.release(),
+            };
+            if done.is_err() {
+                break;
+            }
+        }
+        (self.counts, self.resolver)
+    }
+
+    /// Those that wait get their time; nothing more comes in.
+    fn finish(&mut self, ending: Message, answers: &Receiver<Answer>) {
+        while let Some((_, until)) = self.held.front() {
+            if let Ok(answer) = answers.recv_deadline(*until) {
+                self.learn(answer);
+            }
+            if self.release().is_err() {
+                return;
+            }
+        }
+        let _gone = self.output.send(ending);
+    }
+
+    /// A batch goes on as it came if everything about it is known.
+    fn take(&mut self, mut attempts: Vec<Attempt>) -> Result<(), Gone> {
+        let now = Instant::now();
+        self.taken += attempts.len() as u64;
+        let mut ready = 0;
+        if self.held.is_empty() {
+            ready = attempts
+                .iter_mut()
+                .position(|attempt| !self.attribute(attempt, now, Wait::Patient))
+                .unwrap_or(attempts.len());
+        }
+        let rest = attempts.split_off(ready);
+        self.send(attempts)?;
+        for attempt in rest {
+            // Asks ahead for those behind.
+            let _owner = self.owner(&attempt, now);
+            self.held.push_back((attempt, now + PATIENCE));
+        }
+        self.release()
+    }
+
+    fn release(&mut self) -> Result<(), Gone> {
+        let now = Instant::now();
+        let mut ready = Vec::new();
+        while let Some((mut attempt, until)) = self.held.pop_front() {
+            let wait = match () {
+                () if now >= until => Wait::Over,
+                () if self.held.len() >= WAITING_MAX => Wait::Crowded,
+                () => Wait::Patient,
+            };
+            if self.attribute(&mut attempt, now, wait) {
+                ready.push(attempt);
+            } else {
+                self.held.push_front((attempt, until));
+                break;
+            }
+        }
+        self.send(ready)
+    }
+
+    fn send(&mut self, attempts: Vec<Attempt>) -> Result<(), Gone> {
+        self.released += attempts.len() as u64;
+        if !attempts.is_empty() {
+            let sent = self.output.send(Message::Ended(attempts));
+            sent.map_err(|_| Gone)?;
+        }
+        while let Some((after, _)) = self.reads.front()
+            && *after <= self.released
+            && let Some((_, reads)) = self.reads.pop_front()
+        {
+            let sent = self.output.send(Message::SlowReads(reads));
+            sent.map_err(|_| Gone)?;
+        }
+        Ok(())
+    }
+
+    /// Whether all is said, or no more is waited for.
+    fn attribute(&mut self, attempt: &mut Attempt, now: Instant, wait: Wait) -> bool {
+        let owner = self.owner(attempt, now);
+        let pending = match &owner {
+            Owner::Asked => true,
+            Owner::Known(workload) => workload.lacks_names() && workload.is_awaited(),
+            Owner::Unknown | Owner::Hurried => false,
+        };
+        if pending && wait == Wait::Patient {
+            return false;
+        }
+        let crowded = pending && wait == Wait::Crowded;
+        self.counts.hurried += u64::from(crowded || matches!(owner, Owner::Hurried));
+        match owner {
+            Owner::Known(workload) => {
+                match workload.lacks_names() {
+                    true => {
+                        self.counts.unnamed += 1;
+                        workload.went_unnamed();
+                    }
+                    false => self.counts.attributed += 1,
+                }
+                attempt.workload = Some(workload);
+            }
+            Owner::Asked | Owner::Unknown | Owner::Hurried => self.counts.unknown += 1,
+        }
+        true
+    }
+
+    /// The socket's control group, unless its process can tell more.
+    fn owner(&mut self, attempt: &Attempt, now: Instant) -> Owner {
+        let group = self.group(attempt.owner.cgroup_id, now);
+        let says_all = match &group {
+            Owner::Known(workload) => workload.is_contained() || !self.has_version_1,
+            Owner::Asked => !self.has_version_1,
+            Owner::Unknown | Owner::Hurried => false,
+        };
+        let (false, Some(pid)) = (says_all, attempt.owner.pid) else {
+            return group;
+        };
+        match (
+            self.process(pid, attempt.owner.comm, attempt.sent_ns, now),
+            group,
+        ) {
+            (Owner::Known(process), Owner::Known(group)) if process.is_anonymous() => {
+                Owner::Known(group)
+            }
+            (Owner::Unknown | Owner::Hurried, group @ Owner::Known(_)) => group,
+            (process, _) => process,
+        }
+    }
+
+    fn group(&mut self, id: u64, now: Instant) -> Owner {
+        if id == 0 {
+            return Owner::Unknown;
+        }
+        match self.groups.get(&id, now) {
+            Some((Some(workload), _)) => Owner::Known(Arc::clone(workload)),
+            Some((None, at)) if now.saturating_duration_since(*at) < TRUSTED => Owner::Unknown,
+            _ => self.ask(Question::Cgroup(id)),
+        }
+    }
+
+    fn process(&mut self, pid: u32, comm: Comm, sent_ns: u64, now: Instant) -> Owner {
+        match self.processes.get(&(pid, comm), now) {
+            Some(looked) if now.saturating_duration_since(looked.at) < TRUSTED => {
+                match &looked.found {
+                    // Of an earlier process with this number.
+                    Some(found) if sent_ns + TICK_NS < found.started_ns => Owner::Unknown,
+                    Some(found) => Owner::Known(Arc::clone(&found.workload)),
+                    None => Owner::Unknown,
+                }
+            }
+            _ => self.ask(Question::Process(pid, comm)),
+        }
+    }
+
+    fn ask(&mut self, question: Question) -> Owner {
+        if self.asked.contains(&question) {
+            return Owner::Asked;
+        }
+        match self.resolver.ask(question) {
+            true => {
+                self.asked.insert(question);
+                Owner::Asked
+            }
+            false => Owner::Hurried,
+        }
+    }
+
+    fn learn(&mut self, answer: Answer) {
+        let now = Instant::now();
+        match answer {
+            Answer::Cgroup(id, workload) => {
+                self.asked.remove(&Question::Cgroup(id));
+                self.groups.insert(id, (workload, now), now);
+            }
+            Answer::Process(pid, comm, found) => {
+                self.asked.remove(&Question::Process(pid, comm));
+                // Who is gone keeps what was read before.
+                let before = self.processes.get(&(pid, comm), now);
+                let found = found.or_else(|| before.and_then(|looked| looked.found.take()));
+                let looked = Looked { found, at: now };
+                self.processes.insert((pid, comm), looked, now);
+            }
+            Answer::Named => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! The station with a real resolver, on control groups of the tests' own.
+
+use std::fs;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::bounded;
+use crossbeam_channel::unbounded;
+
+use super::*;
+use crate::attempt::Outcome;
+use crate::host;
+use crate::host::Clock;
+use crate::kernel::Counters;
+use crate::kernel::Ending;
+use crate::sample::MS;
+use crate::sample::attempt;
+use crate::workload::names::Names;
+use crate::workload::names::Source;
+
+const ENOUGH: Duration = Duration::from_secs(10);
+const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
+
+/// Names everything after so long.
+struct Slow(Duration);
+
+impl Source for Slow {
+    fn name(&mut self, wanted: &[Arc<Workload>]) {
+        std::thread::sleep(self.0);
+        for workload in wanted {
+            workload.name_pod("ns", "pod", "");
+            workload.name_container("container");
+        }
+    }
+
+    fn failures(&self) -> u64 {
+        0
+    }
+
+    fn complaint(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A station between two channels.
+struct Site {
+    poller: Sender<Message>,
+    command: Receiver<Message>,
+    station: JoinHandle<(Attributed, Resolver)>,
+    _names: Names,
+}
+
+impl Site {
+    fn new(has_version_1: bool, names_take: Duration) -> Self {
+        let (tell, answers) = bounded(1024);
+        let source = Box::new(Slow(names_take));
+        let (names, asking) = Names::start(vec![source], tell.clone()).expect("a thread");
+        let resolver = Resolver::start(root(), asking, tell).expect("a thread");
+        let (poller, input) = unbounded();
+        let (output, command) = unbounded();
+        let station = Station::new(input, output, answers, resolver, has_version_1);
+        Self {
+            poller,
+            command,
+            station: std::thread::spawn(move || station.run()),
+            _names: names,
+        }
+    }
+
+    fn send(&self, attempts: Vec<Attempt>) {
+        self.poller
+            .send(Message::Ended(attempts))
+            .expect("a station");
+    }
+
+    /// All that comes until so many attempts are there.
+    fn receive(&self, number: usize) -> Vec<Attempt> {
+        let mut all = Vec::new();
+        while all.len() < number {
+            match self.command.recv_timeout(ENOUGH).expect("attempts") {
+                Message::Ended(attempts) => all.extend(attempts),
+                other => panic!("{other:?} came"),
+            }
+        }
+        all
+    }
+
+    fn finish(self) -> Attributed {
+        let ending = Ending {
+            counters: Counters::default(),
+            in_flight: 0,
+            stray_answers: 0,
+            drops_unjoined: 0,
+            undecoded: 0,
+        };
+        self.poller
+            .send(Message::Finished(ending))
+            .expect("a station");
+        let (counts, resolver) = self.station.join().expect("no panic");
+        resolver.finish(ENOUGH).expect("the end of the resolver");
+        counts
+    }
+}
+
+fn root() -> OwnedFd {
+    let path = host::cgroup_mount_point().expect("cgroup v2 mounted");
+    File::open(path).expect("needs root").into()
+}
+
+/// A control group of version 2, removed when dropped.
+struct Group(PathBuf);
+
+impl Group {
+    fn new(name: &str) -> Self {
+        let path = host::cgroup_mount_point()
+            .expect("cgroup v2 mounted")
+            .join(format!("kerno-station-{}-{name}", std::process::id()));
+        fs::create_dir(&path).expect("needs root");
+        Self(path)
+    }
+
+    fn id(&self) -> u64 {
+        fs::metadata(&self.0).expect("its inode").ino()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _gone_already = fs::remove_dir(&self.0);
+    }
+}
+
+/// A process that lives until it is killed.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn new() -> Self {
+        let child = Command::new("sleep")
+            .arg("1000")
+            .stdin(Stdio::null())
+            .spawn();
+        Self(child.expect("sleep"))
+    }
+
+    fn end(&mut self) {
+        self.0.kill().expect("to kill a child");
+        self.0.wait().expect("to wait for it");
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _gone_already = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+fn of(pid: u32, cgroup_id: u64) -> Attempt {
+    let mut attempt = attempt(("sleep", pid), "10.0.0.1:53", Outcome::Answered, MS);
+    attempt.sent_ns = Clock::monotonic_ns();
+    attempt.owner.cgroup_id = cgroup_id;
+    attempt
+}
+
+fn cgroup(attempt: &Attempt) -> Option<String> {
+    let workload = attempt.workload.as_deref()?;
+    Some(workload.cgroup().to_owned())
+}
+
+#[test]
+fn root_an_attempt_learns_its_group() {
+    let group = Group::new("a.service");
+    let site = Site::new(false, Duration::ZERO);
+    site.send(vec![of(1, group.id()), of(1, u64::MAX)]);
+    let got = site.receive(2);
+    let workload = got[0].workload.as_deref().expect("a workload");
+    let name = group.0.file_name().and_then(|name| name.to_str());
+    assert_eq!(workload.unit(), name);
+    // A second one is no question any more, and shares it.
+    site.send(vec![of(1, group.id())]);
+    assert_eq!(site.receive(1)[0].workload, got[0].workload);
+    let counts = site.finish();
+    assert_eq!(
+        (counts.attributed, counts.unknown),
+        (3, 0),
+        "pid 1 is known"
+    );
+}
+
+/// Version 1 and hybrid hosts, where sockets have no group of their own.
+#[test]
+fn root_a_process_is_read_at_once_and_remembered_when_it_is_gone() {
+    let site = Site::new(true, Duration::ZERO);
+    let mut sleeper = Sleeper::new();
+    let pid = sleeper.0.id();
+    site.send(vec![of(pid, 1)]);
+    let known = cgroup(&site.receive(1)[0]).expect("a path");
+    sleeper.end();
+    std::thread::sleep(TRUSTED + Duration::from_millis(100));
+    site.send(vec![of(pid, 1)]);
+    assert_eq!(cgroup(&site.receive(1)[0]), Some(known));
+    // One that was never seen is no longer than a moment.
+    let start = Instant::now();
+    site.send(vec![of(u32::MAX - 1, 0), of(u32::MAX - 1, 0)]);
+    assert!(site.receive(2).iter().all(|it| it.workload.is_none()));
+    assert!(start.elapsed() < PATIENCE);
+    assert_eq!(site.finish().unknown, 2);
+}
+
+#[test]
+fn root_an_attempt_from_before_a_process_began_is_not_its_own() {
+    let site = Site::new(true, Duration::ZERO);
+    let sleeper = Sleeper::new();
+    let mut earlier = of(sleeper.0.id(), 0);
+    earlier.sent_ns -= 60_000 * MS;
+    site.send(vec![earlier, of(sleeper.0.id(), 0)]);
+    let got = site.receive(2);
+    assert_eq!(got[0].workload, None);
+    assert!(got[1].workload.is_some());
+    site.finish();
+}
+
+#[test]
+fn root_a_name_is_waited_for_but_not_for_long() {
+    let pod = Group::new(&format!("docker-{ID}.scope"));
+    let inner = pod.0.join(format!("docker-{ID}.scope"));
+    fs::create_dir(&inner).expect("a cgroup");
+    let id = fs::metadata(&inner).expect("its inode").ino();
+
+    // In time.
+    let site = Site::new(false, Duration::from_millis(20));
+    site.send(vec![of(1, id)]);
+    let got = site.receive(1);
+    let name = got[0]
+        .workload
+        .as_deref()
+        .and_then(Workload::container_name);
+    assert_eq!(name, Some("container"));
+    assert_eq!(site.finish().unnamed, 0);
+
+    // Not in time: the attempt goes on, those behind it keep their order, and
+    // whoever has it sees the name later.
+    let site = Site::new(false, Duration::from_millis(1000));
+    let start = Instant::now();
+    let mut second = of(1, 1);
+    second.number = 2;
+    site.send(vec![of(1, id), second]);
+    let reads = Message::SlowReads(Vec::new());
+    site.poller.send(reads).expect("a station");
+    let got = site.receive(2);
+    assert!(start.elapsed() >= PATIENCE && start.elapsed() < PATIENCE * 3);
+    assert_eq!((got[0].number, got[1].number), (1, 2));
+    let workload = got[0].workload.clone().expect("its id is known");
+    assert_eq!(workload.container(), Some(ID));
+    assert!(workload.lacks_names());
+    let after = site.command.recv_timeout(ENOUGH).expect("the reads");
+    assert!(matches!(after, Message::SlowReads(_)), "{after:?}");
+    while workload.lacks_names() {
+        assert!(start.elapsed() < ENOUGH);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let counts = site.finish();
+    assert_eq!((counts.attributed, counts.unnamed), (1, 1));
+    let _removed = fs::remove_dir(inner);
+}
+
+#[test]
+fn root_whoever_goes_away_ends_everything() {
+    let site = Site::new(false, Duration::ZERO);
+    drop(site.command);
+    site.poller
+        .send(Message::Ended(vec![of(1, 1)]))
+        .expect("a station");
+    site.station.join().expect("no panic");
+    assert!(site.poller.send(Message::SlowReads(Vec::new())).is_err());
+}
+
+/// Thousands of short-lived groups and processes: what is remembered is bounded,
+/// and an attempt of a known group costs next to nothing.
+#[test]
+fn root_a_crowd_is_bounded_and_a_known_group_costs_little() {
+    const GROUPS: usize = 2_000;
+    const BATCH: usize = 1_000;
+    let parent = Group::new("crowd");
+    let site = Site::new(false, Duration::ZERO);
+    let mut known = 0;
+    let start = Instant::now();
+    for n in 0..GROUPS {
+        let path = parent.0.join(format!("pod{n}"));
+        fs::create_dir(&path).expect("a cgroup");
+        let id = fs::metadata(&path).expect("its inode").ino();
+        site.send(vec![of(1, id)]);
+        let got = site.receive(1);
+        known += usize::from(cgroup(&got[0]).is_some_and(|it| it.ends_with(&format!("/pod{n}"))));
+        fs::remove_dir(path).expect("rmdir");
+    }
+    let first = start.elapsed() / GROUPS as u32;
+    assert_eq!(known, GROUPS, "each was named right by its first query");
+
+    let id = parent.id();
+    site.send(vec![of(1, id)]);
+    site.receive(1);
+    let batch: Vec<_> = (0..BATCH).map(|_| of(1, id)).collect();
+    let start = Instant::now();
+    for _ in 0..100 {
+        site.send(batch.clone());
+        site.receive(BATCH);
+    }
+    let each = start.elapsed() / (100 * BATCH as u32);
+    eprintln!(
+        "first of a group: {first:?} with mkdir and rmdir; of a known one: {each:?} with its copy"
+    );
+    // Debug builds on a busy machine: some 100 times what a release build takes.
+    assert!(each < Duration::from_micros(100), "{each:?}");
+    let counts = site.finish();
+    assert_eq!(counts.unknown + counts.hurried, 0);
+}
+
+#[test]
+fn what_is_known_is_bounded() {
+    let mut groups: Recent<u64, (Option<Arc<Workload>>, Instant)> = Recent::new(KNOWN_MAX);
+    let now = Instant::now();
+    for id in 0..10 * KNOWN_MAX as u64 {
+        groups.insert(id, (None, now), now);
+    }
+    assert!(groups.len() <= KNOWN_MAX);
+}

@@ -1,0 +1,273 @@
+//! The tree of control groups of version 2, watched: which id is which path.
+//!
+//! An id can be asked of the kernel as long as its group is there (see
+//! [`handle`]). Watching makes those known that are gone by the time that their
+//! first attempt ends, and replaces the asking where it is not allowed.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::fd::AsFd as _;
+use std::os::fd::AsRawFd as _;
+use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::sys::inotify::AddWatchFlags;
+use nix::sys::inotify::InitFlags;
+use nix::sys::inotify::Inotify;
+use nix::sys::inotify::InotifyEvent;
+use nix::sys::inotify::WatchDescriptor;
+use serde::Serialize;
+
+use super::handle;
+use super::path;
+use super::recent::Recent;
+
+/// Groups that are watched, some 400 octets each here and 1 KiB in the kernel. A
+/// node has 110 pods by default, each with some five groups.
+pub(super) const WATCHES_MAX: usize = 8192;
+/// Groups that are gone and still known.
+pub(super) const GONE_MAX: usize = 4096;
+/// Folders that are looked through before the next question is answered.
+const STEP: usize = 32;
+/// Reads of the queue of events in a row, each 4 KiB.
+const READS_MAX: usize = 64;
+
+/// How the watching goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TreeCounts {
+    /// Control groups that were met, those that are gone included.
+    pub cgroups_met: u64,
+    /// Groups that could not be watched: there were too many.
+    pub cgroups_unwatched: u64,
+    /// Times that events were lost and everything was looked through again.
+    pub cgroup_rewalks: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Tree {
+    root: OwnedFd,
+    /// The root by its descriptor, which also reaches a mount without a path.
+    base: PathBuf,
+    inotify: Option<Inotify>,
+    groups: HashMap<WatchDescriptor, Group>,
+    watched: HashMap<Arc<[u8]>, WatchDescriptor>,
+    by_id: HashMap<u64, Arc<[u8]>>,
+    gone: Recent<u64, Arc<[u8]>>,
+    /// Folders yet to be looked through.
+    to_visit: Vec<Arc<[u8]>>,
+    pub(super) counts: TreeCounts,
+}
+
+#[derive(Debug)]
+struct Group {
+    id: u64,
+    path: Arc<[u8]>,
+}
+
+impl Tree {
+    /// Of the hierarchy whose root this is. Nothing is read yet.
+    pub(super) fn new(root: OwnedFd) -> Self {
+        let base = PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd()));
+        let mut tree = Self {
+            root,
+            base,
+            inotify: None,
+            groups: HashMap::new(),
+            watched: HashMap::new(),
+            by_id: HashMap::new(),
+            gone: Recent::new(GONE_MAX),
+            to_visit: Vec::new(),
+            counts: TreeCounts::default(),
+        };
+        tree.begin();
+        tree
+    }
+
+    /// Starts to look through everything.
+    fn begin(&mut self) {
+        let now = Instant::now();
+        self.groups.clear();
+        self.watched.clear();
+        for (id, path) in self.by_id.drain() {
+            // Those that are still there will be found again.
+            self.gone.insert(id, path, now);
+        }
+        let flags = InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC;
+        self.inotify = Inotify::init(flags)
+            .inspect_err(|error| log::warn!("new cgroups are not watched: {error}"))
+            .ok();
+        self.to_visit = vec![Arc::from(&b""[..])];
+    }
+
+    /// What becomes readable when there is something for [`Tree::update`].
+    pub(super) fn events(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(|inotify| inotify.as_fd())
+    }
+
+    /// Takes a few steps; whether there are more to take.
+    pub(super) fn update(&mut self) -> bool {
+        let mut more = true;
+        for _ in 0..READS_MAX {
+            let events = match self.inotify.as_ref().map(Inotify::read_events) {
+                Some(Ok(events)) => events,
+                Some(Err(Errno::EAGAIN | Errno::EINTR)) | None => {
+                    more = false;
+                    break;
+                }
+                Some(Err(error)) => {
+                    log::warn!("watching cgroups ended: {error}");
+                    self.inotify = None;
+                    break;
+                }
+            };
+            for event in events {
+                if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                    self.counts.cgroup_rewalks += 1;
+                    self.begin();
+                    break;
+                }
+                self.take(&event);
+            }
+        }
+        for _ in 0..STEP {
+            let Some(path) = self.to_visit.pop() else {
+                return more;
+            };
+            self.visit(path);
+        }
+        more || !self.to_visit.is_empty()
+    }
+
+    /// The path of a group that is there, or was there lately.
+    pub(super) fn path_of(&mut self, id: u64, now: Instant) -> Option<Vec<u8>> {
+        let found = self.by_id.get(&id).cloned();
+        let known = found.or_else(|| self.gone.get(&id, now).cloned());
+        if let Some(path) = known {
+            return Some(match path.is_empty() {
+                true => b"/".to_vec(),
+                false => path.to_vec(),
+            });
+        }
+        handle::path_of(self.root.as_fd(), id)
+            .inspect_err(|error| log::debug!("cgroup {id} has no path: {error}"))
+            .ok()
+    }
+
+    fn take(&mut self, event: &InotifyEvent) {
+        let Some(group) = self.groups.get(&event.wd) else {
+            return;
+        };
+        if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+            let path = Arc::clone(&group.path);
+            self.forget(&path);
+            return;
+        }
+        // Files of a group are made and removed by the kernel, without events.
+        if !event.mask.contains(AddWatchFlags::IN_ISDIR) {
+            return;
+        }
+        let Some(path) = event
+            .name
+            .as_ref()
+            .and_then(|name| child(&group.path, name))
+        else {
+            return;
+        };
+        if event.mask.contains(AddWatchFlags::IN_CREATE) {
+            // At once: it may not be there for long.
+            self.visit(path);
+        } else if event.mask.contains(AddWatchFlags::IN_DELETE) {
+            self.forget(&path);
+        }
+    }
+
+    /// Notes a group, watches it, and has its children visited: they may have
+    /// been made before it was watched.
+    fn visit(&mut self, path: Arc<[u8]>) {
+        let below = path.strip_prefix(b"/").unwrap_or(&path);
+        let folder = self.base.join(OsStr::from_bytes(below));
+        let Ok(metadata) = fs::metadata(&folder) else {
+            return;
+        };
+        let id = metadata.ino();
+        if self.groups.len() >= WATCHES_MAX {
+            self.counts.cgroups_unwatched += 1;
+            return;
+        }
+        let mask = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_ONLYDIR;
+        let watch = self
+            .inotify
+            .as_ref()
+            .map(|inotify| inotify.add_watch(&folder, mask));
+        match watch {
+            Some(Ok(wd)) => {
+                if self.by_id.insert(id, Arc::clone(&path)).is_none() {
+                    self.counts.cgroups_met += 1;
+                }
+                self.watched.insert(Arc::clone(&path), wd);
+                let path = Arc::clone(&path);
+                self.groups.insert(wd, Group { id, path });
+            }
+            // It is gone again, but its id is known.
+            Some(Err(Errno::ENOENT)) => {
+                self.counts.cgroups_met += 1;
+                self.gone.insert(id, path, Instant::now());
+                return;
+            }
+            Some(Err(_)) | None => {
+                self.counts.cgroups_unwatched += 1;
+                self.gone.insert(id, Arc::clone(&path), Instant::now());
+            }
+        }
+        let Ok(entries) = fs::read_dir(&folder) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let room = self.to_visit.len() < WATCHES_MAX;
+            if room
+                && entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && let Some(path) = child(&path, &entry.file_name())
+                && !self.watched.contains_key(&path)
+            {
+                self.to_visit.push(path);
+            }
+        }
+    }
+
+    /// A group that was removed stays known for a while.
+    fn forget(&mut self, path: &Arc<[u8]>) {
+        let Some(wd) = self.watched.remove(path) else {
+            return;
+        };
+        if let Some(group) = self.groups.remove(&wd) {
+            self.by_id.remove(&group.id);
+            self.gone.insert(group.id, group.path, Instant::now());
+        }
+        if let Some(inotify) = &self.inotify {
+            // Before Linux 7.1 a watch would keep the removed folder in memory.
+            let _gone_already = inotify.rm_watch(wd);
+        }
+    }
+
+    /// Groups that are known: there, and gone.
+    #[cfg(test)]
+    fn known(&self) -> (usize, usize) {
+        (self.by_id.len(), self.gone.len())
+    }
+}
+
+fn child(path: &[u8], name: &OsStr) -> Option<Arc<[u8]>> {
+    let name = name.as_bytes();
+    (path.len() + 1 + name.len() <= path::PATH_MAX).then(|| [path, b"/", name].concat().into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! On the real hierarchy, with groups of the test's own.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::host;
+
+/// A folder of control groups, removed with all below it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = host::cgroup_mount_point()
+            .expect("cgroup v2 mounted")
+            .join(format!("kerno-test-{}-{name}", std::process::id()));
+        fs::create_dir(&path).expect("needs root");
+        Self(path)
+    }
+
+    fn sub(&self, name: &str) -> (PathBuf, u64) {
+        let path = self.0.join(name);
+        fs::create_dir_all(&path).expect("a cgroup");
+        let id = fs::metadata(&path).expect("its inode").ino();
+        (path, id)
+    }
+
+    fn told(&self, name: &str) -> Vec<u8> {
+        let own = self.0.file_name().expect("a name").as_bytes();
+        let name = if name.is_empty() {
+            String::new()
+        } else {
+            format!("/{name}")
+        };
+        [b"/", own, name.as_bytes()].concat()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
+fn remove(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path());
+        }
+    }
+    let _gone_already = fs::remove_dir(path);
+}
+
+fn root() -> OwnedFd {
+    let path = host::cgroup_mount_point().expect("cgroup v2 mounted");
+    File::open(path).expect("needs root").into()
+}
+
+fn settle(tree: &mut Tree) {
+    while tree.update() {}
+}
+
+#[test]
+fn root_a_group_that_is_there_is_found_without_looking_first() {
+    let folder = Folder::new("handle");
+    let (_, id) = folder.sub("a/b");
+    let mut tree = Tree::new(root());
+    assert_eq!(tree.path_of(id, Instant::now()), Some(folder.told("a/b")));
+    assert_eq!(tree.path_of(1, Instant::now()), Some(b"/".to_vec()));
+    assert_eq!(tree.path_of(u64::MAX, Instant::now()), None);
+}
+
+#[test]
+fn root_a_group_that_came_and_went_is_known() {
+    let folder = Folder::new("short");
+    let mut tree = Tree::new(root());
+    settle(&mut tree);
+    let (path, id) = folder.sub("new/inner");
+    settle(&mut tree);
+    fs::remove_dir(&path).expect("rmdir");
+    settle(&mut tree);
+    let later = Instant::now() + Duration::from_secs(59);
+    assert_eq!(tree.path_of(id, later), Some(folder.told("new/inner")));
+    // Its number is not reused, and its folder may come back.
+    let (_, again) = folder.sub("new/inner");
+    settle(&mut tree);
+    assert_ne!(id, again);
+    assert_eq!(tree.path_of(again, later), Some(folder.told("new/inner")));
+    assert_eq!(
+        tree.by_id.get(&again).map(|path| path.to_vec()),
+        Some(folder.told("new/inner"))
+    );
+}
+
+#[test]
+fn root_what_was_there_before_is_watched_too() {
+    let folder = Folder::new("before");
+    let (_, id) = folder.sub("a/b/c");
+    let mut tree = Tree::new(root());
+    settle(&mut tree);
+    assert_eq!(
+        tree.by_id.get(&id).map(|path| path.to_vec()),
+        Some(folder.told("a/b/c"))
+    );
+    let (path, below) = folder.sub("a/b/c/d");
+    settle(&mut tree);
+    fs::remove_dir(path).expect("rmdir");
+    settle(&mut tree);
+    assert_eq!(
+        tree.path_of(below, Instant::now()),
+        Some(folder.told("a/b/c/d"))
+    );
+}
+
+/// The queue of events is bounded; what comes while it is full is found by
+/// looking through everything again.
+#[test]
+fn root_lost_events_are_made_up_for() {
+    let queue: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events")
+        .expect("a limit")
+        .trim()
+        .parse()
+        .expect("a number");
+    let folder = Folder::new("overflow");
+    let mut tree = Tree::new(root());
+    settle(&mut tree);
+    // A group that comes and goes makes two events.
+    for _ in 0..=queue / 2 {
+        let (path, _) = folder.sub("x");
+        fs::remove_dir(path).expect("rmdir");
+    }
+    let (_, id) = folder.sub("last");
+    settle(&mut tree);
+    assert_eq!(tree.counts.cgroup_rewalks, 1);
+    assert_eq!(
+        tree.by_id.get(&id).map(|path| path.to_vec()),
+        Some(folder.told("last"))
+    );
+}
+
+#[test]
+fn root_a_crowd_of_short_lived_groups_needs_no_more_memory() {
+    const GROUPS: usize = 2_000;
+    let folder = Folder::new("crowd");
+    let mut tree = Tree::new(root());
+    settle(&mut tree);
+    let start = tree.known();
+    let mut ids = Vec::new();
+    for n in 0..3 * GROUPS {
+        let (path, id) = folder.sub(&format!("pod{n}"));
+        settle(&mut tree);
+        fs::remove_dir(path).expect("rmdir");
+        ids.push(id);
+    }
+    settle(&mut tree);
+    let now = Instant::now();
+    // Those of the last moment are known, the memory is bounded, and the watches
+    // in the kernel are given back.
+    for &id in &ids[ids.len() - GROUPS..] {
+        assert!(tree.path_of(id, now).is_some());
+    }
+    let (there, gone) = tree.known();
+    // Other tests have groups too.
+    assert!(there < start.0 + 100, "{there}");
+    assert!(gone <= GONE_MAX, "{gone}");
+    assert_eq!(tree.groups.len(), tree.by_id.len());
+    let watches = fs::read_to_string(format!(
+        "/proc/self/fdinfo/{}",
+        tree.events().expect("inotify").as_raw_fd()
+    ));
+    let watches = watches.expect("fdinfo").matches("inotify wd:").count();
+    assert_eq!(watches, tree.groups.len());
+}

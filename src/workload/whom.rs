@@ -1,0 +1,249 @@
+//! Who asks, by the best name there is, and how it is written in JSON.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Workload;
+use crate::attempt::Attempt;
+use crate::attempt::Comm;
+
+/// Digits of a container's id that people write.
+const SHORT: usize = 12;
+
+/// A workload as people think of it: a pod, else a container, else a systemd
+/// unit, else a process. Several control groups may be one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Whom {
+    /// A pod with all its containers.
+    Pod(Pod),
+    /// A container that is in no pod.
+    Container(Container),
+    /// A systemd unit, as `unbound.service`.
+    Unit(String),
+    /// A process that is in none of these, with its thread-group id if known.
+    Process(Option<u32>, Comm),
+}
+
+/// A pod. What is not known is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Pod {
+    /// Its namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its uid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// The container in it that asked, by its name in the pod's specification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+}
+
+/// A container. What is not known is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What runs it, as `containerd`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<&'static str>,
+}
+
+/// The fields of a record, or of a finding's scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Labels {
+    /// The systemd unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// The container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+    /// The pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
+}
+
+impl Whom {
+    /// Who made an attempt.
+    pub fn made(attempt: &Attempt) -> Self {
+        let owner = &attempt.owner;
+        let workload = attempt.workload.as_deref();
+        workload
+            .and_then(Self::of)
+            .unwrap_or(Self::Process(owner.pid, owner.comm))
+    }
+
+    /// Whose control group it is; `None` if only the process can be named.
+    pub fn of(workload: &Workload) -> Option<Self> {
+        let labels = Labels::of(workload);
+        if let Some(pod) = labels.pod {
+            let container = None;
+            return Some(Self::Pod(Pod { container, ..pod }));
+        }
+        let container = labels.container.map(Self::Container);
+        container.or_else(|| labels.unit.map(Self::Unit))
+    }
+
+    /// `pod`, `container`, `unit` or `process`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Pod(_) => "pod",
+            Self::Container(_) => "container",
+            Self::Unit(_) => "unit",
+            Self::Process(..) => "process",
+        }
+    }
+
+    /// The name alone: `shop/web-1`, `db`, `unbound.service`, `curl`; an id where
+    /// there is no name.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Pod(Pod {
+                namespace: Some(namespace),
+                name: Some(name),
+                ..
+            }) => format!("{namespace}/{name}"),
+            Self::Pod(pod) => pod.uid.clone().unwrap_or_default(),
+            Self::Container(container) => {
+                let id = || container.id.get(..SHORT).unwrap_or(&container.id);
+                container.name.clone().unwrap_or_else(|| id().to_owned())
+            }
+            Self::Unit(unit) => unit.clone(),
+            Self::Process(_, comm) => comm.to_string(),
+        }
+    }
+
+    /// As fields; none for a process.
+    pub fn labels(&self) -> Labels {
+        let mut labels = Labels::default();
+        match self.clone() {
+            Self::Pod(pod) => labels.pod = Some(pod),
+            Self::Container(container) => labels.container = Some(container),
+            Self::Unit(unit) => labels.unit = Some(unit),
+            Self::Process(..) => {}
+        }
+        labels
+    }
+}
+
+impl fmt::Display for Whom {
+    /// `pod shop/web-1`, `container db`, `unbound.service`, `curl (pid 4242)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name();
+        match self {
+            Self::Pod(_) | Self::Container(_) => write!(f, "{} {name}", self.kind()),
+            Self::Unit(_) => f.write_str(&name),
+            Self::Process(Some(pid), _) if name.is_empty() => write!(f, "pid {pid}"),
+            Self::Process(Some(pid), _) => write!(f, "{name} (pid {pid})"),
+            Self::Process(None, _) => f.write_str("an unknown process"),
+        }
+    }
+}
+
+impl Labels {
+    /// All that is known of a control group.
+    pub fn of(workload: &Workload) -> Self {
+        let container_name = workload.container_name().map(str::to_owned);
+        let pod = workload.is_pod().then(|| Pod {
+            namespace: workload.pod_name().map(|pod| pod.namespace.clone()),
+            name: workload.pod_name().map(|pod| pod.name.clone()),
+            uid: workload.pod_uid().map(str::to_owned),
+            container: container_name.clone(),
+        });
+        Self {
+            unit: workload.unit().map(str::to_owned),
+            container: workload.container().map(|id| Container {
+                id: id.to_owned(),
+                name: container_name,
+                runtime: workload.runtime().map(|runtime| runtime.name()),
+            }),
+            pod,
+        }
+    }
+}
+
+/// The key by which figures are kept while names are still to come.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Asker {
+    /// A control group that is somebody's.
+    Workload(Arc<Workload>),
+    /// Any other process.
+    Process(Option<u32>, Comm),
+}
+
+impl Asker {
+    /// Who made an attempt.
+    pub fn of(attempt: &Attempt) -> Self {
+        match &attempt.workload {
+            Some(workload) if !workload.is_anonymous() => Self::Workload(Arc::clone(workload)),
+            _ => Self::Process(attempt.owner.pid, attempt.owner.comm),
+        }
+    }
+
+    /// By the names that are known by now.
+    pub fn whom(&self) -> Whom {
+        match self {
+            Self::Workload(workload) => {
+                Whom::of(workload).unwrap_or_else(|| Whom::Unit(workload.cgroup().to_owned()))
+            }
+            Self::Process(pid, comm) => Whom::Process(*pid, *comm),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
+
+    fn told(path: &str) -> (Option<Whom>, serde_json::Value) {
+        let workload = Workload::of_cgroup(path.as_bytes());
+        workload.name_container("nginx");
+        if workload.is_pod() {
+            workload.name_pod("shop", "web-1", "");
+        }
+        let labels = serde_json::to_value(Labels::of(&workload)).expect("JSON");
+        (Whom::of(&workload), labels)
+    }
+
+    #[test]
+    fn a_pod_comes_before_its_container() {
+        let (whom, labels) = told(&format!("/kubepods/burstable/podu-1/crio-{ID}"));
+        assert_eq!(whom.expect("a pod").to_string(), "pod shop/web-1");
+        assert_eq!(
+            labels,
+            serde_json::json!({
+                "container": { "id": ID, "name": "nginx", "runtime": "cri-o" },
+                "pod": { "namespace": "shop", "name": "web-1", "uid": "u-1", "container": "nginx" },
+            })
+        );
+    }
+
+    #[test]
+    fn a_container_comes_before_its_unit() {
+        let (whom, labels) = told(&format!("/system.slice/web.service/libpod-payload-{ID}"));
+        assert_eq!(whom.expect("a container").to_string(), "container nginx");
+        assert_eq!(labels["unit"], "web.service");
+        let (whom, labels) = told("/system.slice/web.service");
+        assert_eq!(whom, Some(Whom::Unit("web.service".to_owned())));
+        assert_eq!(labels, serde_json::json!({ "unit": "web.service" }));
+    }
+
+    #[test]
+    fn without_names_there_are_ids() {
+        let pod = Workload::of_cgroup(format!("/kubepods/podu-1/{ID}").as_bytes());
+        assert_eq!(Whom::of(&pod).expect("a pod").name(), "u-1");
+        let container = Workload::of_cgroup(format!("/docker/{ID}").as_bytes());
+        let whom = Whom::of(&container).expect("a container");
+        assert_eq!(whom.name(), "3f0c2b8f5a1d");
+        assert_eq!(Whom::of(&Workload::of_cgroup(b"/user.slice")), None);
+    }
+}
