@@ -1,5 +1,6 @@
 //! What must hold of a scenario and the doctor's findings.
 
+use kerno::chaos::scenario::NOTHING;
 use kerno::chaos::scenario::Scenario;
 use serde_json::Value;
 
@@ -16,6 +17,11 @@ pub(crate) fn is_cause(finding: &&Finding) -> bool {
 /// What does not hold, a sentence each.
 pub(crate) fn complaints(scenario: &Scenario, chaos: &Value, findings: &[Finding]) -> Vec<String> {
     let mut complaints = lab_complaints(chaos);
+    if scenario.rule == NOTHING {
+        let bad = findings.iter().filter(|finding| finding.severity != "info");
+        complaints.extend(bad.map(|it| format!("{} ({}) of nothing", it.rule, it.severity)));
+        return complaints;
+    }
     let causes: Vec<&Finding> = findings.iter().filter(is_cause).collect();
     match causes.first() {
         None => complaints.push(format!("no cause was found, {} should be", scenario.rule)),

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -55,6 +56,17 @@ impl Pod {
             unsafe { command.pre_exec(enter) };
         }
         Ok(command)
+    }
+
+    /// Its IPv6 address, where a scenario has that: fd78:N::2.
+    pub(super) fn ip6(&self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfd78, self.number(), 0, 0, 0, 0, 0, 2)
+    }
+
+    /// N in its addresses.
+    fn number(&self) -> u16 {
+        let [_, _, number, _] = self.ip.octets();
+        number.into()
     }
 
     /// Where a DNS server of it listens.
@@ -214,9 +226,33 @@ impl Lab {
         Ok(())
     }
 
-    /// Starts unbound in a pod, with names of its own and what it forwards to.
-    pub(super) fn resolve(&mut self, pod: &Rc<Pod>, configuration: &str) -> Result<()> {
-        let resolver = Resolver::start(pod, &[pod.ip.into()], configuration)?;
+    /// Gives IPv6 addresses to pods, too.
+    pub(super) fn add_ipv6(&self, pods: &[&Rc<Pod>]) -> Result<()> {
+        self.node.set("ipv6/conf/all/forwarding", "1")?;
+        for pod in pods {
+            let (name, number, ip) = (pod.name, pod.number(), pod.ip6());
+            let on_the_node = format!("address add fd78:{number:x}::1/64 dev {name} nodad\n");
+            let in_the_pod = format!(
+                "address add {ip}/64 dev eth0 nodad\n\
+                 route add default via fd78:{number:x}::1\n"
+            );
+            IP.run(&self.node, "-6 -batch -", &on_the_node)?;
+            IP.run(&pod.namespace, "-6 -batch -", &in_the_pod)?;
+        }
+        self.node.await_addresses()?;
+        pods.iter()
+            .try_for_each(|pod| pod.namespace.await_addresses())
+    }
+
+    /// Starts unbound on these addresses of a pod, with names of its own and what
+    /// it forwards to.
+    pub(super) fn resolve(
+        &mut self,
+        pod: &Rc<Pod>,
+        listens: &[IpAddr],
+        configuration: &str,
+    ) -> Result<()> {
+        let resolver = Resolver::start(pod, listens, configuration)?;
         self.resolvers.push(resolver);
         Ok(())
     }
