@@ -15,12 +15,16 @@ pub enum Fault {
     Lab(lab::Recipe),
 }
 
+/// The rule of a scenario without a fault: the doctor must have no finding that
+/// is a warning or worse.
+pub const NOTHING: &str = "nothing";
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Scenario {
     /// What `--induce` takes.
     pub name: &'static str,
-    /// The doctor's rule that must report it.
+    /// The doctor's rule that must report it, or [`NOTHING`].
     pub rule: &'static str,
     /// What it makes, as one line that completes "it makes".
     pub makes: &'static str,
@@ -35,6 +39,12 @@ pub const SCENARIOS: &[Scenario] = &[
         rule: "dns_high_latency",
         makes: "more lookups than a DNS server can answer, so that its queue grows",
         fault: Fault::DnsFlood,
+    },
+    Scenario {
+        name: "healthy",
+        rule: NOTHING,
+        makes: "no fault at all: lookups of every kind through a real resolver",
+        fault: Fault::Lab(lab::HEALTHY),
     },
     Scenario {
         name: "closed-port",
@@ -131,6 +141,24 @@ pub const SCENARIOS: &[Scenario] = &[
         rule: "dns_upstream_slow",
         makes: "a resolver whose upstream never answers",
         fault: Fault::Lab(lab::UPSTREAM_LOST),
+    },
+    Scenario {
+        name: "server-throttled",
+        rule: "dns_server_throttled",
+        makes: "a server that its CPU limit stops in each period",
+        fault: Fault::Lab(lab::SERVER_THROTTLED),
+    },
+    Scenario {
+        name: "server-saturated",
+        rule: "dns_server_saturated",
+        makes: "a server with more to do than one core can",
+        fault: Fault::Lab(lab::SERVER_SATURATED),
+    },
+    Scenario {
+        name: "server-overflow",
+        rule: "dns_server_overflow",
+        makes: "a server that stops reading, so that its receive buffer overflows",
+        fault: Fault::Lab(lab::SERVER_OVERFLOW),
     },
     Scenario {
         name: "late-reader",

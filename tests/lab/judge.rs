@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use kerno::chaos::scenario::NOTHING;
 use kerno::chaos::scenario::Scenario;
 use serde_json::Value;
 
@@ -18,6 +19,11 @@ pub(crate) fn is_cause(finding: &&Finding) -> bool {
 /// What does not hold, a sentence each.
 pub(crate) fn complaints(scenario: &Scenario, chaos: &Value, findings: &[Finding]) -> Vec<String> {
     let mut complaints = lab_complaints(chaos);
+    if scenario.rule == NOTHING {
+        let bad = findings.iter().filter(|finding| finding.severity != "info");
+        complaints.extend(bad.map(|it| format!("{} ({}) of nothing", it.rule, it.severity)));
+        return complaints;
+    }
     let expected = expected(scenario, chaos);
     let causes: Vec<&Finding> = findings.iter().filter(is_cause).collect();
     // Which of two faults comes first is not said.

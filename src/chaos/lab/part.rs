@@ -16,6 +16,9 @@ use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
@@ -122,6 +125,14 @@ impl Part {
     /// Tells it to end.
     pub(super) fn stop(&mut self) {
         self.stdin = None;
+    }
+
+    /// Lets it go on, if it has stopped itself.
+    pub(super) fn resume(&self) {
+        // A process that was not waited for keeps its number.
+        if let Ok(pid) = i32::try_from(self.pid()) {
+            let _gone_already = kill(Pid::from_raw(pid), Signal::SIGCONT);
+        }
     }
 
     /// What waits for its end, for a thread of its own.

@@ -1,6 +1,7 @@
 //! What is said at the end: what was broken, for whom, and that it is undone.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::iter;
 use std::net::IpAddr;
@@ -94,7 +95,8 @@ pub struct Report {
     /// What was done, a sentence each.
     changed: Vec<String>,
     /// Packets that counters of the packet filter saw, by counter; as `world`
-    /// the queries that reached the silent world outside.
+    /// the queries that reached the silent world outside, as `rcvbuf_errors`
+    /// those for which a small receive buffer had no room.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     wire: BTreeMap<&'static str, u64>,
     /// What could not be undone, a sentence each: nothing, or a person must.
@@ -247,6 +249,7 @@ fn client_report(client: &Client, counts: &Counts) -> Result<ClientReport> {
 /// Ends the server.
 fn server_report(server: Server) -> Result<ServerReport> {
     let Server { pod, serve, part } = server;
+    part.resume();
     Ok(ServerReport {
         comm: serve.comm,
         pid: part.pid(),
@@ -269,7 +272,27 @@ fn wire(lab: &Lab) -> Result<BTreeMap<&'static str, u64>> {
         let packets = packets.next().context("nft has no such counter")?;
         Ok((*name, packets))
     };
-    lab.counters.iter().map(read).collect()
+    let mut counted: BTreeMap<_, _> = lab.counters.iter().map(read).collect::<Result<_>>()?;
+    let small = |server: &&Server| server.serve.habits.receive_buffer.is_some();
+    for server in lab.servers.iter().filter(small) {
+        let snmp = server.pod.namespace.enter(|| {
+            fs::read_to_string("/proc/thread-self/net/snmp").context("cannot read UDP's counters")
+        })?;
+        counted.insert("rcvbuf_errors", receive_buffer_errors(&snmp).unwrap_or(0));
+    }
+    Ok(counted)
+}
+
+/// How many datagrams found a receive buffer full: a line of names and one of
+/// numbers (RFC 4113 has the others).
+fn receive_buffer_errors(snmp: &str) -> Option<u64> {
+    let mut udp = snmp.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, numbers) = (udp.next()?, udp.next()?);
+    let mut both = names.split(' ').zip(numbers.split(' '));
+    both.find(|(name, _)| *name == "RcvbufErrors")?
+        .1
+        .parse()
+        .ok()
 }
 
 /// `100 sent, NOERROR 97, 3 unanswered`; nothing that is zero.
@@ -294,4 +317,18 @@ fn named(counts: &BTreeMap<String, u64>, what: &str) -> Vec<String> {
     parts
         .map(|(name, count)| format!("{name} {count}{what}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_is_found_by_its_name() {
+        let snmp = "Ip: Forwarding\nIp: 1\n\
+                    Udp: InDatagrams NoPorts RcvbufErrors SndbufErrors\nUdp: 7 0 531 2\n\
+                    UdpLite: InDatagrams RcvbufErrors\nUdpLite: 0 1\n";
+        assert_eq!(receive_buffer_errors(snmp), Some(531));
+        assert_eq!(receive_buffer_errors("Udp: InDatagrams\nUdp: 7\n"), None);
+    }
 }

@@ -55,8 +55,14 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// The form of those that lay in a server's socket when it was closed.
+const CLOSED: &str = "closed";
+
 fn takes(case: &Case, _: &Evidence) -> Option<Place> {
     let (drop, reason) = case.dropped()?;
+    if case.was_left_unread() {
+        return Some(Place::at(case.server()).in_form(CLOSED));
+    }
     let known = KNOWN
         .iter()
         .map(|(name, ..)| *name)
@@ -68,7 +74,39 @@ fn takes(case: &Case, _: &Evidence) -> Option<Place> {
     )
 }
 
+/// A server that went away.
+fn closed(group: &Group<'_>) -> Words {
+    let server = group.server();
+    let counted = units::counted(group.queries(), "query", "queries");
+    let pid = group.views().find_map(|view| view.owner.pid);
+    let whose = pid.map_or_else(String::new, |pid| format!(" of pid {pid}"));
+    let mut evidence = vec![
+        format!(
+            "{counted} had reached the server's socket{whose} and were discarded with it, unread."
+        ),
+        format!("Asked by {}.", group.askers()),
+    ];
+    evidence.extend(group.examples());
+    Words {
+        title: format!("The DNS server {server} ended with queries unread"),
+        cause: "The server closed its socket, because it ended or was started anew, and what lay in it \
+                was lost."
+            .to_owned(),
+        impact: "Those lookups wait 5 s (glibc) or 2.5 s (musl) and ask again.".to_owned(),
+        evidence,
+        fix: vec![
+            "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` (restarts)."
+                .to_owned(),
+            "Let it serve on for a while after it has left its service: CoreDNS `health { lameduck 5s }`."
+                .to_owned(),
+        ],
+    }
+}
+
 fn tell(group: &Group<'_>) -> Words {
+    if group.place.form == CLOSED {
+        return closed(group);
+    }
     let Some((drop, reason)) = group.cases().find_map(Case::dropped) else {
         return Words::default();
     };

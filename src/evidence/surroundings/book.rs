@@ -199,10 +199,13 @@ impl Book {
         self.namespaces.insert(netns, namespace);
     }
 
-    /// Looks for the busiest second of each server.
+    /// Looks how busy each server is, and whether its quota runs out.
     pub(super) fn look_at_servers(&mut self) {
         for (pid, server) in &mut self.servers {
-            server.peak.look(*pid);
+            server.history.look(*pid);
+            if let Some(folder) = server.subject.groups() {
+                self.groups.look(folder);
+            }
         }
     }
 
@@ -223,6 +226,7 @@ impl Book {
         self.missing.softnet = softnet_dropped.is_none();
         self.missing.namespaces += self.not_found.len();
         let conntrack_max = conntrack::max();
+        self.groups.look_at_all();
         let mut surroundings = Surroundings {
             conntrack_max,
             softnet_dropped,
@@ -240,10 +244,8 @@ impl Book {
         let servers = std::mem::take(&mut self.servers).into_iter();
         let closed = servers.map(|(pid, server)| {
             let last = sockets(pid, server.netns, Some(&wanted.ports));
-            let mut process = server.subject.close(&mut self.groups);
-            if let Some(cpu) = &mut process.cpu {
-                cpu.busiest_second = server.peak.share();
-            }
+            let mut process = server.subject.close(&self.groups);
+            process.cpu = process.cpu.or_else(|| server.history.cpu());
             // The sockets of one that has ended are gone, and so is their count.
             self.missing.sockets += usize::from(last.is_none() && !process.ended);
             let socket_drops = server
@@ -252,6 +254,7 @@ impl Book {
                 .map(|(first, last)| udp_sockets::growth(&first, &last));
             let server = ServerProcess {
                 process,
+                spans: server.history.into_spans(),
                 socket_drops,
             };
             (pid, server)
@@ -263,7 +266,7 @@ impl Book {
         let clients = std::mem::take(&mut self.clients).into_iter();
         let closed = clients.map(|(pid, client)| {
             let client = ClientProcess {
-                process: client.subject.close(&mut self.groups),
+                process: client.subject.close(&self.groups),
                 resolv_conf: client.resolv_conf,
                 library: client.library,
             };

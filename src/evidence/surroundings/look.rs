@@ -8,8 +8,8 @@ use std::sync::PoisonError;
 
 use super::book::Book;
 use super::c_library;
+use super::history::History;
 use super::netns::Way;
-use super::process::Peak;
 use super::resolv_conf;
 use super::route;
 use super::subject::Client;
@@ -77,14 +77,14 @@ fn server(book: &mut Book, pid: u32, netns: u32) {
     // Which of them are DNS is known at the end.
     let drops = sockets(pid, netns, None);
     book.met(&subject);
-    let peak = Peak::new(subject.cpu.clone());
+    let history = History::new(subject.cpu.clone());
     book.servers.insert(
         pid,
         Server {
             subject,
             netns,
             drops,
-            peak,
+            history,
         },
     );
 }

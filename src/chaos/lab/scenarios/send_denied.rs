@@ -5,7 +5,6 @@
 
 use std::os::fd::AsFd as _;
 
-use anyhow::Context as _;
 use anyhow::Result;
 
 use crate::chaos::deny::Deny;
@@ -46,9 +45,7 @@ fn denied(lab: &mut Lab, comm: &str, what: &[Deny], words: &str) -> Result<()> {
     let denied = lab.pod("denied")?;
     let client = lab.pod("client")?;
     lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
-    let group = denied.group.as_ref();
-    let group = group.context("this scenario needs control groups of version 2")?;
-    let folder = group.open()?;
+    let folder = denied.group()?;
     for &which in what {
         lab.keep(deny(folder.as_fd(), which)?);
     }
