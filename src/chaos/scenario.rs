@@ -184,6 +184,72 @@ pub const SCENARIOS: &[Scenario] = &[
         makes: "a server elsewhere that never answers, for no reason seen here",
         fault: Fault::Lab(lab::SILENT_SERVER),
     },
+    Scenario {
+        name: "legacy-drop",
+        rule: "dns_policy_drop",
+        makes: "a rule of iptables-legacy that drops one pod's queries on their way",
+        fault: Fault::Lab(lab::LEGACY_DROP),
+    },
+    Scenario {
+        name: "output-drop",
+        rule: "dns_policy_drop",
+        makes: "a rule in a pod that drops its queries as they are sent",
+        fault: Fault::Lab(lab::OUTPUT_DROP),
+    },
+    Scenario {
+        name: "rp-filter",
+        rule: "dns_kernel_drop",
+        makes: "a pod that asks by another way than its answers would take",
+        fault: Fault::Lab(lab::RP_FILTER),
+    },
+    Scenario {
+        name: "qdisc-limit",
+        rule: "dns_kernel_drop",
+        makes: "a rate limit on the way to a nameserver",
+        fault: Fault::Lab(lab::QDISC_LIMIT),
+    },
+    Scenario {
+        name: "two-at-once",
+        rule: "dns_nobody_listening",
+        makes: "a closed port for one pod and a dropping rule for another (dns_policy_drop)",
+        fault: Fault::Lab(lab::TWO_AT_ONCE),
+    },
+    Scenario {
+        name: "conntrack-race",
+        rule: "dns_conntrack_race",
+        makes: "two pods that are given the same translated port at the same moment",
+        fault: Fault::Lab(lab::CONNTRACK_RACE),
+    },
+    Scenario {
+        name: "conntrack-stale",
+        rule: "dns_conntrack_stale",
+        makes: "a service's address that leads one old socket to a server that is gone",
+        fault: Fault::Lab(lab::CONNTRACK_STALE),
+    },
+    Scenario {
+        name: "conntrack-full",
+        rule: "dns_conntrack_full",
+        makes: "a full connection tracking table",
+        fault: Fault::Lab(lab::CONNTRACK_FULL),
+    },
+    Scenario {
+        name: "send-denied",
+        rule: "dns_send_denied",
+        makes: "a BPF program that denies a pod's calls, so that no packet exists",
+        fault: Fault::Lab(lab::SEND_DENIED),
+    },
+    Scenario {
+        name: "egress-denied",
+        rule: "dns_send_denied",
+        makes: "a BPF program that discards a pod's packets as they leave",
+        fault: Fault::Lab(lab::EGRESS_DENIED),
+    },
+    Scenario {
+        name: "send-no-route",
+        rule: "dns_send_denied",
+        makes: "a pod without a route to its nameserver",
+        fault: Fault::Lab(lab::SEND_NO_ROUTE),
+    },
 ];
 
 /// There is no scenario of that name. The message lists those that exist.

@@ -84,6 +84,9 @@ pub struct Flow {
     pub first_ns: u64,
     /// When the last of those was sent.
     pub last_ns: u64,
+    /// What its namespace had asked the server by then, the first of those
+    /// included: what was answered since was asked from other ports.
+    pub before: Tally,
 }
 
 /// Address lookups of one name, or of one server.
@@ -213,6 +216,11 @@ impl Tallies {
                     failed: 1,
                     first_ns: attempt.sent_ns,
                     last_ns: attempt.sent_ns,
+                    before: self
+                        .asked
+                        .get(&(key.0, key.2))
+                        .map(|asked| asked.all)
+                        .unwrap_or_default(),
                 },
             );
         } else {

@@ -46,6 +46,12 @@ impl Group {
         Ok(Self { path })
     }
 
+    /// The group itself, for programs to be attached to.
+    pub(super) fn open(&self) -> Result<File> {
+        let opened = File::open(&self.path);
+        opened.with_context(|| format!("cannot open {}", self.path.display()))
+    }
+
     /// Limits the CPU time of all in it, if it has the controller: so much in
     /// each tenth of a second. Returns whether it has.
     pub(super) fn limit(&self, quota: Duration) -> Result<bool> {

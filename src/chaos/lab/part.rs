@@ -25,6 +25,7 @@ use serde_json::Value;
 
 use super::client;
 use super::client::Ask;
+use super::name;
 use super::server;
 use super::server::Serve;
 use super::undo;
@@ -43,6 +44,9 @@ pub(super) enum Role {
     Client(Ask),
     /// A DNS server.
     Server(Serve),
+    /// Somebody on the node: on a real one there is always a process, through
+    /// which one can look into its network namespace.
+    Resident,
     /// The world outside the node.
     World,
     /// Undoes what lies outside the lab's namespaces.
@@ -202,6 +206,12 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
     Ok(match role {
         Role::Client(ask) => serde_json::to_value(client::run(&ask, input, ready)?)?,
         Role::Server(serve) => serde_json::to_value(server::run(&serve, input, ready)?)?,
+        Role::Resident => {
+            name("lab-node")?;
+            ready();
+            io::copy(&mut input, &mut io::sink())?;
+            Value::Null
+        }
         Role::World => serde_json::to_value(world::run(input, ready)?)?,
         Role::Janitor => serde_json::to_value(undo::run(&mut input, ready)?)?,
     })

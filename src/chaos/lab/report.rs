@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::iter;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -72,10 +73,16 @@ pub struct Report {
     rule: &'static str,
     /// Below this all names were.
     zone: String,
+    /// With what the doctor sees these queries alone.
+    doctor: String,
     /// How long it lasted, in seconds.
     seconds: f64,
     /// Query attempts that the fault broke: what the finding must explain.
     broken: u64,
+    /// The same of further faults, by the rule that the doctor must report as
+    /// well.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    also: BTreeMap<String, u64>,
     /// Query attempts of all clients that ended with NOERROR or NXDOMAIN.
     healthy: u64,
     /// Query attempts that failed though the fault has nothing to do with them:
@@ -107,7 +114,15 @@ impl Report {
     ) -> Result<Self> {
         let pairs = || lab.clients.iter().zip(counts);
         let of = |share| pairs().filter(move |(client, _)| client.ask.share == share);
-        let broken = of(Share::Broken).map(|(_, counts)| (recipe.broken)(counts));
+        let mut broken = 0;
+        let mut also = BTreeMap::new();
+        for (client, counts) in of(Share::Broken) {
+            let by_rule = match &client.ask.rule {
+                None => &mut broken,
+                Some(rule) => also.entry(rule.clone()).or_default(),
+            };
+            *by_rule += (recipe.broken)(counts);
+        }
         let healthy_failed = of(Share::Healthy).map(|(_, counts)| counts.failed());
         let clients = pairs().map(|(client, counts)| client_report(client, counts));
         let mut report = Self {
@@ -115,8 +130,13 @@ impl Report {
             scenario: scenario.name,
             rule: scenario.rule,
             zone: lab.zone.clone(),
+            doctor: {
+                let (option, value) = recipe.filter(&lab.zone);
+                format!("{option} '{value}'")
+            },
             seconds,
-            broken: broken.sum(),
+            broken,
+            also,
             healthy: counts.iter().map(Counts::fine).sum(),
             healthy_failed: healthy_failed.sum(),
             clients: clients.collect::<Result<_>>()?,
@@ -182,6 +202,9 @@ impl Report {
             "  {} query attempts broken, {} well",
             self.broken, self.healthy
         )?;
+        for (rule, broken) in &self.also {
+            writeln!(out, "  {broken} more broken, which are {rule}'s")?;
+        }
         if self.healthy_failed > 0 {
             writeln!(
                 out,
@@ -198,10 +221,13 @@ impl Report {
             }
         }
         writeln!(out)?;
+        let rules = iter::once(self.rule).chain(self.also.keys().map(String::as_str));
+        let rules: Vec<&str> = rules.collect();
         writeln!(
             out,
-            "`kerno doctor --name '*.{}'`, run at the same time, reports {}.",
-            self.zone, self.rule
+            "`kerno doctor {}`, run at the same time, reports {}.",
+            self.doctor,
+            rules.join(" and ")
         )
     }
 }
@@ -236,13 +262,15 @@ fn server_report(server: Server) -> Result<ServerReport> {
 
 /// Reads the counters.
 fn wire(lab: &Lab) -> Result<BTreeMap<&'static str, u64>> {
-    let read = |&Counter { name, table }: &Counter| {
+    let read = |counter: &Counter| {
+        let Counter { name, table, pod } = counter;
         let list = format!("-j list counter inet {table} {name}");
-        let said: Value = serde_json::from_str(&NFT.run(&lab.node, &list, "")?)?;
+        let place = pod.as_ref().map_or(&lab.node, |pod| &pod.namespace);
+        let said: Value = serde_json::from_str(&NFT.run(place, &list, "")?)?;
         let objects = said["nftables"].as_array().into_iter().flatten();
         let mut packets = objects.filter_map(|object| object["counter"]["packets"].as_u64());
         let packets = packets.next().context("nft has no such counter")?;
-        Ok((name, packets))
+        Ok((*name, packets))
     };
     let mut counted: BTreeMap<_, _> = lab.counters.iter().map(read).collect::<Result<_>>()?;
     let small = |server: &&Server| server.serve.habits.receive_buffer.is_some();

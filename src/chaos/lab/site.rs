@@ -1,6 +1,8 @@
 //! Where a scenario plays: pods joined by a node, as on a host of Kubernetes.
 
+use std::any::Any;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -58,6 +60,20 @@ impl Pod {
         Ok(command)
     }
 
+    /// Its control group of version 2, for programs to be attached to.
+    pub(super) fn group(&self) -> Result<File> {
+        let group = self.groups.first();
+        group
+            .context("this scenario needs control groups of version 2, which are not mounted here")?
+            .open()
+    }
+
+    /// The node's end of its cable.
+    pub(super) fn gateway(&self) -> Ipv4Addr {
+        let [a, b, c, _] = self.ip.octets();
+        Ipv4Addr::new(a, b, c, 1)
+    }
+
     /// Its IPv6 address, where a scenario has that: fd78:N::2.
     pub(super) fn ip6(&self) -> Ipv6Addr {
         Ipv6Addr::new(0xfd78, self.number(), 0, 0, 0, 0, 0, 2)
@@ -100,8 +116,10 @@ pub(super) struct Server {
 #[derive(Debug)]
 pub(super) struct Counter {
     pub(super) name: &'static str,
-    /// nft's table of the node that has it.
+    /// nft's table that has it.
     pub(super) table: &'static str,
+    /// Whose table it is; `None` for the node's.
+    pub(super) pod: Option<Rc<Pod>>,
 }
 
 /// The site of a scenario.
@@ -111,6 +129,8 @@ pub(super) struct Lab {
     pub(super) zone: String,
     /// Routes between the pods, and knows no other way.
     pub(super) node: Namespace,
+    /// Dropped with the lab.
+    _resident: Part,
     pub(super) pods: Vec<Rc<Pod>>,
     pub(super) clients: Vec<Client>,
     pub(super) servers: Vec<Server>,
@@ -121,6 +141,8 @@ pub(super) struct Lab {
     /// What was done, a sentence each.
     pub(super) changed: Vec<String>,
     pub(super) janitor: Option<Janitor>,
+    /// What else lasts as long as the lab: sockets, locks, programs.
+    kept: Vec<Box<dyn Any>>,
 }
 
 impl Lab {
@@ -129,8 +151,10 @@ impl Lab {
         let node = Namespace::new()?;
         IP.run(&node, "link set lo up", "")?;
         node.set("ipv4/ip_forward", "1")?;
+        let resident = node.command(PROGRAM)?;
         Ok(Self {
             zone: zone.to_owned(),
+            _resident: Part::start("the node of the lab", &Role::Resident, resident)?,
             node,
             pods: Vec::new(),
             clients: Vec::new(),
@@ -140,6 +164,7 @@ impl Lab {
             world: None,
             changed: Vec::new(),
             janitor: None,
+            kept: Vec::new(),
         })
     }
 
@@ -269,6 +294,11 @@ impl Lab {
         Ok(())
     }
 
+    /// Keeps something until all is undone.
+    pub(super) fn keep(&mut self, what: impl Any) {
+        self.kept.push(Box::new(what));
+    }
+
     /// Says what is done to the site, as one sentence for the report.
     pub(super) fn change(&mut self, sentence: impl Into<String>) {
         self.changed.push(sentence.into());
@@ -282,10 +312,29 @@ impl Lab {
         counters: &[(&'static str, &'static str)],
     ) -> Result<()> {
         NFT.run(&self.node, "-f -", rules)?;
-        let named = counters.iter();
-        self.counters
-            .extend(named.map(|&(table, name)| Counter { name, table }));
+        self.remember(counters, None);
         Ok(())
+    }
+
+    /// The same in a pod.
+    pub(super) fn nft_in(
+        &mut self,
+        pod: &Rc<Pod>,
+        rules: &str,
+        counters: &[(&'static str, &'static str)],
+    ) -> Result<()> {
+        NFT.run(&pod.namespace, "-f -", rules)?;
+        self.remember(counters, Some(pod));
+        Ok(())
+    }
+
+    fn remember(&mut self, counters: &[(&'static str, &'static str)], pod: Option<&Rc<Pod>>) {
+        let named = counters.iter().map(|&(table, name)| Counter {
+            name,
+            table,
+            pod: pod.map(Rc::clone),
+        });
+        self.counters.extend(named);
     }
 
     /// An address out in the world that swallows everything ([`world`]).

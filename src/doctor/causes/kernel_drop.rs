@@ -17,35 +17,41 @@ pub(super) const CAUSE: Cause = Cause {
     tell,
 };
 
-/// What the common ones mean and what helps; the names are the kernel's
+/// What the common ones mean, where to look, and what helps; the names are the kernel's
 /// (include/net/dropreason-core.h).
-const KNOWN: &[(&str, &str, &str)] = &[
+const KNOWN: &[(&str, &str, &str, &str)] = &[
     (
         "IP_RPFILTER",
         "Strict reverse-path filtering: the packet came in by another interface than the answer to its \
          sender would leave by.",
         "sysctl -a 2>/dev/null | grep '\\.rp_filter = 1'",
+        "Set rp_filter of that interface to 2 (loose), or route the sender's network through it.",
     ),
     (
         "UDP_CSUM",
         "The UDP checksum is wrong: a network card or a tunnel that computes it badly, or a damaged \
          packet.",
         "ethtool -k DEVICE | grep tx-checksum",
+        "Have the sender compute it: `ethtool -K DEVICE tx-checksum-ip-generic off` on the tunnel or card.",
     ),
     (
         "QDISC_DROP",
         "The interface's queue or its rate limit has no room.",
         "tc -s qdisc show",
+        "Raise the limit of the queue that has `dropped` (in Kubernetes the pod's bandwidth annotations), \
+         or let DNS pass ahead of it.",
     ),
     (
         "CPU_BACKLOG",
         "A CPU has more packets waiting than its backlog takes (net.core.netdev_max_backlog).",
         "cat /proc/net/softnet_stat",
+        "Raise net.core.netdev_max_backlog, and spread the packets over more CPUs (RPS).",
     ),
     (
         "NEIGH_CREATEFAIL",
         "The neighbour table is full (net.ipv4.neigh.default.gc_thresh3, for all namespaces together).",
         "cat /proc/net/stat/arp_cache",
+        "Raise net.ipv4.neigh.default.gc_thresh3 (and gc_thresh2) on the host.",
     ),
 ];
 
@@ -120,18 +126,22 @@ fn tell(group: &Group<'_>) -> Words {
         format!("Asked by {}.", group.askers()),
     ];
     evidence.extend(group.examples());
-    let look = known.map_or("nstat -az", |(_, _, look)| look);
+    let look = known.map_or("nstat -az", |(_, _, look, _)| *look);
     Words {
         title: format!("This host's kernel discards DNS packets ({reason})"),
         cause: known.map_or_else(
             || format!("The kernel's own name of the reason is {reason}; it is in the function {location}."),
-            |(_, what, _)| (*what).to_owned(),
+            |(_, what, ..)| (*what).to_owned(),
         ),
         impact: "The lookup waits 5 s (glibc) or 2.5 s (musl) and asks again.".to_owned(),
         evidence,
-        fix: vec![
-            format!("Look there: `{}`", group.within(Some(drop.netns), look)),
-            "See each one as it happens: `kerno watch --failed`".to_owned(),
-        ],
+        fix: [format!(
+            "Look there: `{}`",
+            group.within(Some(drop.netns), look)
+        )]
+        .into_iter()
+        .chain(known.map(|(.., remedy)| (*remedy).to_owned()))
+        .chain(["See each one as it happens: `kerno watch --failed`".to_owned()])
+        .collect(),
     }
 }

@@ -28,11 +28,16 @@ pub(super) enum Newcomer {
     Process { role: Role, pid: u32, netns: u32 },
     /// A client that has ended and was not harmed: nobody will ask for it.
     Gone { pid: u32 },
-    /// A namespace that was not there at the start, and a process that has a
-    /// socket in it.
-    Namespace { netns: u32, pid: Option<u32> },
     /// A server's socket whose process is not known.
     Listener { netns: u32, address: SocketAddr },
+    /// A namespace that was not there at the start, or in which packets are
+    /// dropped, and a process that has a socket in it.
+    Namespace {
+        netns: u32,
+        pid: Option<u32>,
+        /// Packets are dropped in it.
+        drops: bool,
+    },
     /// The way from a namespace to an address.
     Route {
         netns: u32,
@@ -58,11 +63,7 @@ pub(super) fn look_at(book: &Mutex<Book>, newcomer: Newcomer) {
             ..
         } => client(open, pid),
         Newcomer::Gone { pid } => drop(open().clients.remove(&pid)),
-        Newcomer::Namespace { netns, pid } => {
-            let mut book = open();
-            let way = book.way(netns, pid);
-            book.meet_namespace(netns, way);
-        }
+        Newcomer::Namespace { netns, pid, drops } => open().meet_namespace(netns, pid, drops),
         Newcomer::Listener { netns, address } => listener(&mut open(), netns, address),
         Newcomer::Route { netns, pid, ip } => {
             let mut book = open();

@@ -42,6 +42,7 @@ pub use c_library::CLibrary;
 pub use cgroup_cpu::Quota;
 pub use cgroups::Version;
 pub use conntrack::ConntrackCounters;
+pub use conntrack::Fullness;
 pub use flows::Flow;
 pub use flows::Flows;
 pub use gatherer::Gatherer;
@@ -50,6 +51,14 @@ pub use host_path::HostPath;
 pub use process::CpuUse;
 pub use resolv_conf::ResolvConf;
 pub use udp::UdpCounters;
+
+/// Entries of the connection tracking table of each network namespace that can be
+/// looked into, by its inode number.
+pub fn conntrack_entries() -> BTreeMap<u32, u64> {
+    let ways = netns::Census::take().ways.into_iter();
+    let entries = ways.filter_map(|(netns, way)| Some((netns, book::conntrack_of(&way, netns)?)));
+    entries.collect()
+}
 
 /// What was found around the attempts of a watch.
 #[derive(Clone, Debug, Default, PartialEq)]
