@@ -2,7 +2,7 @@
 
 use super::Cause;
 use super::at_server::queue_told;
-use super::at_server::spans;
+use super::at_server::stopped;
 use super::at_server::waited_in_queue;
 use super::group::Group;
 use super::place::Place;
@@ -35,16 +35,6 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     (unread && !is_discarded).then(|| Place::at(view.local).of(view.owner.pid))
 }
 
-/// Of how many the server was stopped meanwhile.
-fn stopped(group: &Group<'_>) -> u64 {
-    group.count(|case| {
-        group
-            .evidence
-            .view_of(case)
-            .is_some_and(|view| spans(view, group.evidence).any(|span| span.stopped))
-    })
-}
-
 fn tell(group: &Group<'_>) -> Words {
     let server = group.server();
     let netns = group
@@ -54,7 +44,7 @@ fn tell(group: &Group<'_>) -> Words {
     let mut evidence = queue_told(group);
     if let Some(udp) = group.evidence.surroundings.udp.get(&netns) {
         evidence.push(format!(
-            "RcvbufErrors of {} grew by {} in the window.",
+            "RcvbufErrors of {} grew by {} until the last look at it.",
             group.netns_told(netns),
             units::count(udp.receive_buffer_errors)
         ));

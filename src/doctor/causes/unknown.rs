@@ -1,6 +1,7 @@
 //! Rule `dns_unknown`: none of the others; it says what was ruled out.
 
 use super::Cause;
+use super::at_server::stopped;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
@@ -96,6 +97,13 @@ fn tell(group: &Group<'_>) -> Words {
                 .to_owned(),
         )
     };
+    let stopped = stopped(group);
+    if stopped > 0 {
+        evidence.push(format!(
+            "The server was stopped (state T in /proc) while {} came or lay there.",
+            units::counted(stopped, "of these queries", "of these queries")
+        ));
+    }
     evidence.extend(group.missing_signals());
     evidence.push(format!("Asked by {}.", group.askers()));
     evidence.extend(group.examples());
@@ -106,22 +114,40 @@ fn tell(group: &Group<'_>) -> Words {
                  lost too."
             .to_owned(),
         evidence,
-        fix: vec![
-            format!("Ask it yourself, as the client does: `{}`", group.dig().unwrap_or_default()),
-            "Run kerno on the server's host at the same time: what arrives there, and what leaves, \
-             halves the search."
-                .to_owned(),
-            format!(
-                "Follow the way of the packets: `{}`",
-                group.within(
-                    group.first().map(|case| case.attempt.owner.netns),
-                    &format!(
-                        "traceroute -U -p {} {}",
-                        group.place.server.map_or(53, |server| server.port()),
-                        group.place.server.map(|s| s.ip().to_string()).unwrap_or_default()
-                    )
-                )
-            ),
-        ],
+        fix: fix(group),
     }
+}
+
+fn fix(group: &Group<'_>) -> Vec<String> {
+    let ask = format!(
+        "Ask it yourself, as the client does: `{}`",
+        group.dig().unwrap_or_default()
+    );
+    if let Some(view) = group.views().next() {
+        let pid = view.owner.pid;
+        let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+        let mut steps = vec![format!(
+            "See what the server does: its log, `grep -E 'State|TracerPid' /proc/{pid}/status`, \
+             `strace -f -p {pid}`"
+        )];
+        if stopped(group) > 0 {
+            steps.push(format!("Let it go on: `kill -CONT {pid}`"));
+        }
+        steps.push(ask);
+        return steps;
+    }
+    let port = group.place.server.map_or(53, |server| server.port());
+    let ip = group.place.server.map(|server| server.ip().to_string());
+    let traceroute = format!("traceroute -U -p {port} {}", ip.unwrap_or_default());
+    let netns = group.first().map(|case| case.attempt.owner.netns);
+    vec![
+        ask,
+        "Run kerno on the server's host at the same time: what arrives there, and what leaves, \
+         halves the search."
+            .to_owned(),
+        format!(
+            "Follow the way of the packets: `{}`",
+            group.within(netns, &traceroute)
+        ),
+    ]
 }
