@@ -79,8 +79,8 @@ pub(super) fn queue_told(group: &Group<'_>) -> Vec<String> {
         && *most > 0
     {
         lines.push(format!(
-            "When these queries came, {} bytes lay unread in the server's socket (half of them found \
-             that much or more), {} at most.",
+            "When these queries came, {} bytes lay unread in the server's socket (half of them \
+             found that much or more), {} at most.",
             units::count(u64::from(*median)),
             units::count(u64::from(*most))
         ));

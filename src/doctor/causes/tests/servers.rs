@@ -262,7 +262,10 @@ fn what_the_upstream_did_is_told_apart_and_its_clients_are_hit() {
     let finding = forwarded(late).explain().findings.remove(0);
     assert_eq!((finding.rule, finding.queries), ("dns_upstream_slow", 12));
     let told = finding.evidence.join(" ");
-    assert!(told.contains("6 answered when it had given up"), "{told}");
+    assert!(
+        told.contains("6 were answered when it had given up"),
+        "{told}"
+    );
     assert!(!told.contains("unanswered"), "{told}");
     let hit = finding.hit_hardest.unwrap();
     assert_eq!(hit, "curl (pid 4242): 6 queries");
