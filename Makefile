@@ -41,6 +41,7 @@ lab: setup ## Make every fault of kerno chaos and print what the doctor finds (a
 lint: setup-build ## Check format, lints and documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --no-default-features -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
 
 bpf-verify: setup-build ## Take every BPF program through the running kernel's verifier
