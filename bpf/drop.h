@@ -20,8 +20,6 @@
 #include "owner.h"
 #include "packet.h"
 
-#define TCP_SYN_SENT 2 /* include/net/tcp_states.h */
-
 /* include/uapi/linux/netfilter/nf_conntrack_common.h; the three lowest bits of
  * skb->_nfct are the packet's enum ip_conntrack_info.
  */
@@ -197,14 +195,6 @@ static __always_inline void fill_socket_peer(struct dns_drop *d, struct sock *sk
 		bpf_core_read(d->socket_peer_ip, 16, &sk->__sk_common.skc_v6_daddr);
 	else
 		map_ipv4(d->socket_peer_ip, BPF_CORE_READ(sk, __sk_common.skc_daddr));
-}
-
-static __always_inline int is_sent_again(struct sock *sk)
-{
-	struct inet_connection_sock *connecting = (struct inet_connection_sock *)sk;
-
-	return BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_SYN_SENT &&
-	       BPF_CORE_READ(connecting, icsk_retransmits);
 }
 
 /* The socket is the sender's until the packet leaves its network stack, and has

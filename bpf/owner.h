@@ -57,6 +57,17 @@ static __always_inline void take_socket(struct dns_owner *owner, struct __sk_buf
 	owner->netns = netns_of(kernel_socket(skb->sk));
 }
 
+#define TCP_SYN_SENT 2 /* include/net/tcp_states.h */
+
+/* A SYN that the kernel sends once more, in the context of anybody. */
+static __always_inline int is_sent_again(struct sock *sk)
+{
+	struct inet_connection_sock *connecting = (struct inet_connection_sock *)sk;
+
+	return BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_SYN_SENT &&
+	       BPF_CORE_READ(connecting, icsk_retransmits);
+}
+
 /* Whoever makes the system call that is just running. */
 static __always_inline void take_caller(struct dns_owner *owner, struct sock *sk)
 {

@@ -221,6 +221,10 @@ static __noinline int on_handshake(struct __sk_buff *skb, struct dns_packet *p)
 	struct dns_connection *c;
 
 	if (p->egress && p->peer_is_dns && !(p->tcp_flags & TCP_ACK)) {
+		/* Begun before kerno watched: nobody knows by whom. */
+		if (!bpf_map_lookup_elem(&dns_connections, &cookie) &&
+		    is_sent_again(kernel_socket(skb->sk)))
+			return 0;
 		prefer_connected_peer(skb, p);
 		c = connection_of(skb, p, &cookie);
 		if (c && !c->connect_ns && !c->gave_up) {

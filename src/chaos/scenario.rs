@@ -15,12 +15,16 @@ pub enum Fault {
     Lab(lab::Recipe),
 }
 
+/// The rule of a scenario without a fault: the doctor must have no finding that
+/// is a warning or worse.
+pub const NOTHING: &str = "nothing";
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Scenario {
     /// What `--induce` takes.
     pub name: &'static str,
-    /// The doctor's rule that must report it.
+    /// The doctor's rule that must report it, or [`NOTHING`].
     pub rule: &'static str,
     /// What it makes, as one line that completes "it makes".
     pub makes: &'static str,
@@ -35,6 +39,12 @@ pub const SCENARIOS: &[Scenario] = &[
         rule: "dns_high_latency",
         makes: "more lookups than a DNS server can answer, so that its queue grows",
         fault: Fault::DnsFlood,
+    },
+    Scenario {
+        name: "healthy",
+        rule: NOTHING,
+        makes: "no fault at all: lookups of every kind through a real resolver",
+        fault: Fault::Lab(lab::HEALTHY),
     },
     Scenario {
         name: "closed-port",
@@ -133,6 +143,24 @@ pub const SCENARIOS: &[Scenario] = &[
         fault: Fault::Lab(lab::UPSTREAM_LOST),
     },
     Scenario {
+        name: "server-throttled",
+        rule: "dns_server_throttled",
+        makes: "a server that its CPU limit stops in each period",
+        fault: Fault::Lab(lab::SERVER_THROTTLED),
+    },
+    Scenario {
+        name: "server-saturated",
+        rule: "dns_server_saturated",
+        makes: "a server with more to do than one core can",
+        fault: Fault::Lab(lab::SERVER_SATURATED),
+    },
+    Scenario {
+        name: "server-overflow",
+        rule: "dns_server_overflow",
+        makes: "a server that stops reading, so that its receive buffer overflows",
+        fault: Fault::Lab(lab::SERVER_OVERFLOW),
+    },
+    Scenario {
         name: "late-reader",
         rule: "dns_late_reader",
         makes: "a program that reads its answers long after they came",
@@ -155,6 +183,72 @@ pub const SCENARIOS: &[Scenario] = &[
         rule: "dns_unknown",
         makes: "a server elsewhere that never answers, for no reason seen here",
         fault: Fault::Lab(lab::SILENT_SERVER),
+    },
+    Scenario {
+        name: "legacy-drop",
+        rule: "dns_policy_drop",
+        makes: "a rule of iptables-legacy that drops one pod's queries on their way",
+        fault: Fault::Lab(lab::LEGACY_DROP),
+    },
+    Scenario {
+        name: "output-drop",
+        rule: "dns_policy_drop",
+        makes: "a rule in a pod that drops its queries as they are sent",
+        fault: Fault::Lab(lab::OUTPUT_DROP),
+    },
+    Scenario {
+        name: "rp-filter",
+        rule: "dns_kernel_drop",
+        makes: "a pod that asks by another way than its answers would take",
+        fault: Fault::Lab(lab::RP_FILTER),
+    },
+    Scenario {
+        name: "qdisc-limit",
+        rule: "dns_kernel_drop",
+        makes: "a rate limit on the way to a nameserver",
+        fault: Fault::Lab(lab::QDISC_LIMIT),
+    },
+    Scenario {
+        name: "two-at-once",
+        rule: "dns_nobody_listening",
+        makes: "a closed port for one pod and a dropping rule for another (dns_policy_drop)",
+        fault: Fault::Lab(lab::TWO_AT_ONCE),
+    },
+    Scenario {
+        name: "conntrack-race",
+        rule: "dns_conntrack_race",
+        makes: "two pods that are given the same translated port at the same moment",
+        fault: Fault::Lab(lab::CONNTRACK_RACE),
+    },
+    Scenario {
+        name: "conntrack-stale",
+        rule: "dns_conntrack_stale",
+        makes: "a service's address that leads one old socket to a server that is gone",
+        fault: Fault::Lab(lab::CONNTRACK_STALE),
+    },
+    Scenario {
+        name: "conntrack-full",
+        rule: "dns_conntrack_full",
+        makes: "a full connection tracking table",
+        fault: Fault::Lab(lab::CONNTRACK_FULL),
+    },
+    Scenario {
+        name: "send-denied",
+        rule: "dns_send_denied",
+        makes: "a BPF program that denies a pod's calls, so that no packet exists",
+        fault: Fault::Lab(lab::SEND_DENIED),
+    },
+    Scenario {
+        name: "egress-denied",
+        rule: "dns_send_denied",
+        makes: "a BPF program that discards a pod's packets as they leave",
+        fault: Fault::Lab(lab::EGRESS_DENIED),
+    },
+    Scenario {
+        name: "send-no-route",
+        rule: "dns_send_denied",
+        makes: "a pod without a route to its nameserver",
+        fault: Fault::Lab(lab::SEND_NO_ROUTE),
     },
 ];
 

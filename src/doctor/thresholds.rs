@@ -68,8 +68,8 @@ pub const REFUSED_MIN: u64 = 3;
 /// cgroup was stopped, in percent. Source: judgement; section 5.5 of the
 /// catalogue measured 92 % at a quota of a fifth.
 pub const THROTTLED_PERCENT: u64 = 10;
-/// `dns_server_saturated`: CPU time of the server's busiest thread, in percent of
-/// one core. Source: judgement.
+/// `dns_server_saturated`: share of a second in which the server's busiest thread
+/// ran or waited for a CPU, in percent. Source: judgement.
 pub const SATURATED_PERCENT: u64 = 90;
 /// An answer larger than this may not fit into one packet on the way, in bytes
 /// of DNS message. Source: DNS flag day 2020 (1,232 = 1,280 − 48).

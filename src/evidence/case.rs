@@ -13,6 +13,12 @@ use crate::doctor::thresholds::LATENCY_WARNING_NS;
 /// RFC 1035 section 4.1.1 and RFC 6895 section 2.3.
 const SERVFAIL: u16 = 2;
 const REFUSED: u16 = 5;
+/// include/net/dropreason-core.h: the kernel's reason for a query that finds no
+/// room in the server's receive buffer.
+const OVERFLOW: &str = "SOCKET_RCVBUFF";
+/// … and for what lies in a buffer when its socket is closed: the first up to
+/// Linux 6.18 (`udp_destruct_common`), the second wherever queues are purged.
+const CLOSED: [&str; 2] = ["NOT_SPECIFIED", "QUEUE_PURGE"];
 
 /// In which way it went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +116,21 @@ impl Case {
     pub fn answer_dropped(&self) -> Option<(&PacketDrop, &str)> {
         self.dropped()
             .filter(|(drop, _)| drop.packet == Packet::Answer)
+    }
+
+    /// Whether the server's receive buffer had no room for the query.
+    pub fn has_overflowed(&self) -> bool {
+        self.query_dropped()
+            .is_some_and(|(_, reason)| reason == OVERFLOW)
+    }
+
+    /// Whether the query lay in the server's socket when that was closed: it had
+    /// been seen there, so no other part of the kernel discarded it.
+    pub fn was_left_unread(&self) -> bool {
+        self.server_view.is_some()
+            && self
+                .query_dropped()
+                .is_some_and(|(_, reason)| CLOSED.contains(&reason))
     }
 
     /// The error that ended it, if it was refused with one.

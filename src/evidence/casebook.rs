@@ -11,6 +11,7 @@ use super::case::Case;
 use super::case::Trouble;
 use super::fingerprint;
 use super::fingerprint::Fingerprint;
+use super::overflows::Overflows;
 use super::server_view::Index;
 use super::server_view::ServerView;
 use super::server_view::ServerViews;
@@ -91,6 +92,8 @@ pub struct Evidence {
     pub server_views: Vec<ServerView>,
     /// Processes that answered some of them.
     pub resolvers: HashSet<u32>,
+    /// Sockets of servers that had no room.
+    pub overflows: Overflows,
     /// How all client attempts ended.
     pub tallies: Tallies,
     /// Answers that lay unread, of those that passed the filters.
@@ -113,6 +116,7 @@ impl Casebook {
     pub fn record(&mut self, attempt: &Attempt, reported: bool) {
         if attempt.role == Role::Server {
             self.views.add(attempt);
+            self.tallies.record_served(attempt);
             return;
         }
         let question = fingerprint::of(&attempt.question);
@@ -222,6 +226,7 @@ impl Casebook {
                 .filter_map(|view| view.owner.pid)
                 .collect(),
             server_views,
+            overflows: Overflows::default(),
             tallies: self.tallies,
             slow_reads: self.slow_reads,
             uncased: self.uncased,
@@ -243,6 +248,7 @@ impl Evidence {
         for case in &mut self.cases {
             case.server_view = index.view_of(&self.server_views, &case.attempt);
         }
+        self.overflows = Overflows::of(&self.cases, &self.server_views);
         // A resolver's own queries, by namespace and question.
         let mut asked: HashMap<(u32, Fingerprint), Vec<usize>> = HashMap::new();
         for (place, case) in self.cases.iter().enumerate() {

@@ -8,6 +8,7 @@
 mod case;
 mod casebook;
 mod fingerprint;
+mod overflows;
 mod processes;
 mod server_view;
 pub mod surroundings;
@@ -18,6 +19,7 @@ pub use case::Trouble;
 pub use casebook::CASES_MAX;
 pub use casebook::Casebook;
 pub use casebook::Evidence;
+pub use overflows::Overflows;
 pub use processes::NameTally;
 pub use processes::ProcessTally;
 pub use processes::Processes;

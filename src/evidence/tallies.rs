@@ -84,6 +84,9 @@ pub struct Flow {
     pub first_ns: u64,
     /// When the last of those was sent.
     pub last_ns: u64,
+    /// What its namespace had asked the server by then, the first of those
+    /// included: what was answered since was asked from other ports.
+    pub before: Tally,
 }
 
 /// Address lookups of one name, or of one server.
@@ -142,6 +145,7 @@ pub struct Tallies {
     /// By network namespace.
     pub netns: HashMap<u32, Tally>,
     asked: HashMap<(u32, SocketAddr), Asked>,
+    served: HashMap<(u32, SocketAddr), u64>,
     /// By asking process.
     pub processes: Processes,
     names: HashMap<u64, BothFamilies>,
@@ -151,6 +155,18 @@ pub struct Tallies {
 }
 
 impl Tallies {
+    /// Counts an exchange of the server role.
+    pub(super) fn record_served(&mut self, attempt: &Attempt) {
+        if attempt.outcome == Outcome::Late {
+            return;
+        }
+        let server = (attempt.owner.netns, attempt.local);
+        let left_out = &mut self.left_out;
+        if let Some(served) = entry(&mut self.served, server, ASKED_MAX, left_out) {
+            *served += 1;
+        }
+    }
+
     pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
         if attempt.outcome == Outcome::Late {
             return;
@@ -200,6 +216,11 @@ impl Tallies {
                     failed: 1,
                     first_ns: attempt.sent_ns,
                     last_ns: attempt.sent_ns,
+                    before: self
+                        .asked
+                        .get(&(key.0, key.2))
+                        .map(|asked| asked.all)
+                        .unwrap_or_default(),
                 },
             );
         } else {
@@ -210,6 +231,14 @@ impl Tallies {
     /// What one namespace asked one server.
     pub fn asked(&self, netns: u32, server: SocketAddr) -> Asked {
         self.asked
+            .get(&(netns, server))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Queries that reached a server of this host, in its own network namespace.
+    pub fn served(&self, netns: u32, server: SocketAddr) -> u64 {
+        self.served
             .get(&(netns, server))
             .copied()
             .unwrap_or_default()

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use nix::fcntl::Flock;
+use nix::fcntl::FlockArg;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -41,7 +43,8 @@ impl Running {
     fn start(scenario: &str) -> Self {
         let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
         command.args(["chaos", "--induce", scenario, "--duration", "10m"]);
-        command.args(["--output", "json"]).stdout(Stdio::piped());
+        command.args(["--yes", "--output", "json"]);
+        command.stdout(Stdio::piped());
         let process = Process::start(&mut command);
         let prefix = format!("kerno-lab-{}-", process.pid());
         // A server and two clients, in pods of their own.
@@ -105,7 +108,11 @@ fn namespace_of(process: &Path) -> Option<u64> {
 
 #[test]
 fn root_what_chaos_counts_is_what_the_wire_saw() {
-    for (scenario, counter) in [("nft-drop", "denied"), ("dead-server", "world")] {
+    for (scenario, counter) in [
+        ("nft-drop", "denied"),
+        ("output-drop", "denied"),
+        ("dead-server", "world"),
+    ] {
         let report = report(&run(scenario, "3s"));
         assert_eq!(report["wire"][counter], report["broken"], "{report:#}");
         assert!(report["broken"].as_u64() >= Some(20), "{report:#}");
@@ -124,6 +131,28 @@ fn root_a_killed_lab_leaves_nothing() {
     let mut lab = Running::start("nft-drop");
     lab.process.signal(Signal::SIGKILL);
     lab.process.ended();
+    lab.await_nothing_left();
+}
+
+#[test]
+fn root_a_killed_lab_gives_the_machine_its_limit_back() {
+    const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
+    let read = || fs::read_to_string(MAX).expect("connection tracking");
+    // Other tests that change it have the lock meanwhile.
+    let file = fs::File::open(MAX).expect("connection tracking");
+    let lock = Flock::lock(file, FlockArg::LockExclusive).expect("a lock");
+    let before = read();
+    drop(lock);
+    let mut lab = Running::start("conntrack-full");
+    poll("the limit to be lowered to the lab's entries", || {
+        let now: u64 = read().trim().parse().expect("a number");
+        (600..700).contains(&now).then_some(())
+    });
+    lab.process.signal(Signal::SIGKILL);
+    lab.process.ended();
+    poll("the limit to be as before", || {
+        (read() == before).then_some(())
+    });
     lab.await_nothing_left();
 }
 

@@ -40,6 +40,7 @@ mod clients_stub;
 mod clients_tools;
 mod dropped_at_ends;
 mod dropped_at_sockets;
+mod dropped_evidence;
 mod dropped_on_the_way;
 mod endings;
 mod failed_calls;

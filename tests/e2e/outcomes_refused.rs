@@ -5,9 +5,6 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::thread;
-use std::time::Duration;
-
-use nix::sys::signal::Signal;
 
 use crate::ask::connected;
 use crate::ask::dial;
@@ -66,32 +63,6 @@ fn refused(ask: impl Fn(&Site, SocketAddr, &[u8]) -> u16) {
         assert_eq!(record.client, Endpoint { ip, port }, "{record:#?}");
         assert_eq!(record.server, Endpoint { ip: to, port: 53 }, "{record:#?}");
         check_own(record, &site.client);
-    }
-}
-
-/// kerno had no CPU for longer than its timeout: what the kernel has told
-/// meanwhile still says why the queries failed.
-#[test]
-fn root_a_pause_of_kerno_loses_no_reason() {
-    const QUERIES: u16 = 20;
-    const TIMEOUT: Duration = Duration::from_millis(200);
-    let site = Site::new();
-    let timeout = humantime::format_duration(TIMEOUT).to_string();
-    let mut watch = site.watch(&["--timeout", &timeout]);
-    let name = message::labels(&site.name("pause"));
-    let server = SocketAddr::new(SERVER_V4, 53);
-    watch.process.signal(Signal::SIGSTOP);
-    watch.process.stopped();
-    let socket = unconnected(&site.client, server.ip());
-    for id in 0..QUERIES {
-        let query = message::query(id, &name, message::A);
-        socket.send_to(&query, server).expect("to ask");
-    }
-    // The passing of this time is what is tested.
-    thread::sleep(TIMEOUT * 2);
-    watch.process.signal(Signal::SIGCONT);
-    for record in watch.records(usize::from(QUERIES)) {
-        check_refused(&record, "ECONNREFUSED");
     }
 }
 

@@ -40,17 +40,6 @@ impl Process {
         kill(pid_of(&self.child), signal).expect("to signal a child");
     }
 
-    /// Waits until it stands still after SIGSTOP.
-    pub(crate) fn stopped(&self) {
-        let path = format!("/proc/{}/stat", self.pid());
-        poll("a process that stands still", || {
-            let stat = std::fs::read_to_string(&path).expect("its state");
-            // The name before it may hold anything: proc_pid_stat(5).
-            let (_, rest) = stat.rsplit_once(") ")?;
-            rest.starts_with('T').then_some(())
-        });
-    }
-
     /// Waits for its end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         poll("the end of a process", || {

@@ -1,5 +1,8 @@
 //! What must hold of a scenario and the doctor's findings.
 
+use std::iter;
+
+use kerno::chaos::scenario::NOTHING;
 use kerno::chaos::scenario::Scenario;
 use serde_json::Value;
 
@@ -16,20 +19,49 @@ pub(crate) fn is_cause(finding: &&Finding) -> bool {
 /// What does not hold, a sentence each.
 pub(crate) fn complaints(scenario: &Scenario, chaos: &Value, findings: &[Finding]) -> Vec<String> {
     let mut complaints = lab_complaints(chaos);
-    let causes: Vec<&Finding> = findings.iter().filter(is_cause).collect();
-    match causes.first() {
-        None => complaints.push(format!("no cause was found, {} should be", scenario.rule)),
-        Some(first) if first.rule != scenario.rule => complaints.push(format!(
-            "the first cause is {}, not {}",
-            first.rule, scenario.rule
-        )),
-        Some(first) => complaints.extend(incomplete(first, chaos)),
+    if scenario.rule == NOTHING {
+        let bad = findings.iter().filter(|finding| finding.severity != "info");
+        complaints.extend(bad.map(|it| format!("{} ({}) of nothing", it.rule, it.severity)));
+        return complaints;
     }
-    let others = causes
-        .iter()
-        .filter(|finding| finding.rule != scenario.rule && finding.severity != "info");
+    let expected = expected(scenario, chaos);
+    let causes: Vec<&Finding> = findings.iter().filter(is_cause).collect();
+    // Which of two faults comes first is not said.
+    let first = &causes[..causes.len().min(expected.len())];
+    for &(rule, broken) in &expected {
+        match first.iter().find(|finding| finding.rule == rule) {
+            Some(finding) => complaints.extend(incomplete(finding, broken)),
+            None if first.is_empty() => {
+                complaints.push(format!("no cause was found, {rule} should be"));
+            }
+            None => {
+                let first: Vec<&str> = first.iter().map(|finding| &*finding.rule).collect();
+                complaints.push(format!("first comes {}, not {rule}", first.join(", ")));
+            }
+        }
+    }
+    for (rule, _) in &expected {
+        let findings = causes.iter().filter(|finding| finding.rule == *rule);
+        if findings.count() > 1 {
+            complaints.push(format!("{rule} more than once"));
+        }
+    }
+    let is_other = |finding: &&&Finding| {
+        let is_expected = expected.iter().any(|(rule, _)| *rule == finding.rule);
+        !is_expected && finding.severity != "info"
+    };
+    let others = causes.iter().filter(is_other);
     complaints.extend(others.map(|other| format!("{} ({}) as well", other.rule, other.severity)));
     complaints
+}
+
+/// The rules that must report it, and what each must explain.
+fn expected<'a>(scenario: &'a Scenario, chaos: &'a Value) -> Vec<(&'a str, u64)> {
+    let also = chaos["also"].as_object().into_iter().flatten();
+    let also = also.map(|(rule, broken)| (rule.as_str(), broken));
+    let all = iter::once((scenario.rule, &chaos["broken"])).chain(also);
+    all.map(|(rule, broken)| (rule, broken.as_u64().unwrap_or(0)))
+        .collect()
 }
 
 /// The lab itself must be well, or the doctor is blamed for it.
@@ -48,9 +80,8 @@ fn lab_complaints(chaos: &Value) -> Vec<String> {
 }
 
 /// The finding explains what chaos broke, within one per cent.
-fn incomplete(finding: &Finding, chaos: &Value) -> Option<String> {
+fn incomplete(finding: &Finding, broken: u64) -> Option<String> {
     let explained = finding.queries.unwrap_or(0);
-    let broken = chaos["broken"].as_u64().unwrap_or(0);
     let complete = explained.abs_diff(broken) * 100 <= broken;
     let said = || {
         let rule = &finding.rule;

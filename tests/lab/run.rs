@@ -112,8 +112,11 @@ fn one(scenario: &'static Scenario) -> Outcome {
 /// The scenario, and a doctor that watches from before it until after it.
 fn watch(scenario: &Scenario) -> (Value, Vec<Finding>) {
     let zone = format!("{}.lab{}.test", scenario.name, std::process::id());
-    let glob = format!("*.{zone}");
-    let options = ["--output", "json", "--timeout", TIMEOUT, "--name", &glob];
+    let Fault::Lab(recipe) = &scenario.fault else {
+        panic!("{} is no scenario of the lab", scenario.name)
+    };
+    let (filter, value) = recipe.filter(&zone);
+    let options = ["--output", "json", "--timeout", TIMEOUT, filter, &value];
     let doctor = Doctor::start(&options);
     let mut chaos = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
     chaos.args(["chaos", "--induce", scenario.name, "--duration", DURATION]);

@@ -26,6 +26,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
+use crossbeam_channel::after;
 use crossbeam_channel::never;
 use crossbeam_channel::select;
 use crossbeam_channel::unbounded;
@@ -39,7 +40,6 @@ pub use part::COMMAND;
 pub use part::run as run_part;
 pub use report::Report;
 pub use scenarios::*;
-use site::Client;
 use site::Lab;
 
 /// What is particular about a scenario of the lab.
@@ -47,11 +47,16 @@ use site::Lab;
 pub struct Recipe {
     /// Builds the site, starts its servers, breaks it, and names its clients.
     make: fn(&mut Lab) -> Result<()>,
+    /// What happens to it while clients ask, when a quarter of the time is over.
+    during: Option<fn(&mut Lab) -> Result<()>>,
     /// How many attempts of a client that is hurt count as broken.
     broken: fn(&Counts) -> u64,
     /// Whether those with which a server dealt badly on purpose count, too: what
     /// no client of the lab counts, because a real resolver sent it.
     at_servers: bool,
+    /// Its failures are calls without a packet, so that no name is known: the
+    /// doctor finds them by the process of this name.
+    asker: Option<&'static str>,
     /// What it touches outside its own namespaces, to complete "it touches";
     /// then it needs `--yes`.
     outside: Option<&'static str>,
@@ -62,9 +67,19 @@ impl Recipe {
     const fn of(make: fn(&mut Lab) -> Result<()>) -> Self {
         Self {
             make,
+            during: None,
             broken: Counts::failed,
             at_servers: false,
+            asker: None,
             outside: None,
+        }
+    }
+
+    /// Option and value with which the doctor sees the scenario's queries alone.
+    pub fn filter(&self, zone: &str) -> (&'static str, String) {
+        match self.asker {
+            Some(comm) => ("--comm", comm.to_owned()),
+            None => ("--name", format!("*.{zone}")),
         }
     }
 
@@ -101,7 +116,7 @@ pub fn run(scenario: &Scenario, recipe: &Recipe, options: &Options, stop: &Stop)
     (recipe.make)(&mut lab)?;
     lab.await_cables()?;
     let begin = Instant::now();
-    let counts = run_clients(&mut lab.clients, &zone, options.duration, stop)?;
+    let counts = run_clients(&mut lab, recipe, options.duration, stop)?;
     let seconds = begin.elapsed().as_secs_f64();
     Report::new(scenario, recipe, lab, &counts, seconds)
 }
@@ -123,15 +138,15 @@ fn permit(scenario: &Scenario, recipe: &Recipe, yes: bool) -> Result<()> {
 
 /// Starts all clients at once and waits for their end, in their order.
 fn run_clients(
-    clients: &mut [Client],
-    zone: &str,
+    lab: &mut Lab,
+    recipe: &Recipe,
     duration: Duration,
     stop: &Stop,
 ) -> Result<Vec<Counts>> {
     let (sender, ended) = unbounded();
-    for (at, client) in clients.iter_mut().enumerate() {
+    for (at, client) in lab.clients.iter_mut().enumerate() {
         client.part.tell(&Go {
-            zone: zone.to_owned(),
+            zone: lab.zone.clone(),
             duration,
         })?;
         let end = client.part.end()?;
@@ -142,7 +157,8 @@ fn run_clients(
         });
     }
     drop(sender);
-    let mut counts = vec![None; clients.len()];
+    let mut counts = vec![None; lab.clients.len()];
+    let turn = after(duration / 4);
     let mut told = stop.channel().clone();
     while counts.iter().any(Option::is_none) {
         select! {
@@ -150,8 +166,13 @@ fn run_clients(
                 let (at, end) = end.context("a client of the lab is lost")?;
                 counts[at] = Some(end?);
             }
+            recv(turn) -> _ => {
+                if let Some(during) = recipe.during {
+                    during(lab)?;
+                }
+            }
             recv(told) -> _ => {
-                clients.iter_mut().for_each(|client| client.part.stop());
+                lab.clients.iter_mut().for_each(|client| client.part.stop());
                 told = never();
             }
         }

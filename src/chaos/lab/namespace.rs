@@ -87,7 +87,6 @@ impl Namespace {
     /// Waits until an interface carries packets. Right after it is set up it
     /// may still swallow them: the kernel activates it in a work queue.
     pub(super) fn await_running(&self, interface: &str) -> Result<()> {
-        let begin = Instant::now();
         let is_running = || {
             getifaddrs().is_ok_and(|mut all| {
                 all.any(|address| {
@@ -96,10 +95,26 @@ impl Namespace {
                 })
             })
         };
+        self.await_that(is_running, &format!("the interface {interface} to come up"))
+    }
+
+    /// Waits until no IPv6 address may be another's any more: until then a
+    /// neighbour does not find it.
+    pub(super) fn await_addresses(&self) -> Result<()> {
+        let are_settled = || {
+            let text = fs::read_to_string("/proc/thread-self/net/if_inet6");
+            text.is_ok_and(|text| !text.lines().any(is_tentative))
+        };
+        self.await_that(are_settled, "IPv6 addresses to settle")
+    }
+
+    /// Waits for what nothing tells of.
+    fn await_that(&self, holds: impl Fn() -> bool + Sync, what: &str) -> Result<()> {
+        let begin = Instant::now();
         self.enter(|| {
-            while !is_running() {
+            while !holds() {
                 if begin.elapsed() > PATIENCE {
-                    bail!("the interface {interface} of the lab does not come up");
+                    bail!("the lab waits in vain for {what}");
                 }
                 thread::sleep(TICK);
             }
@@ -127,6 +142,14 @@ impl Namespace {
     }
 }
 
+/// A line of if_inet6: address, index, prefix length, scope, flags, name
+/// (include/uapi/linux/if_addr.h: `IFA_F_TENTATIVE`).
+fn is_tentative(line: &str) -> bool {
+    let flags = line.split_ascii_whitespace().nth(4);
+    let flags = flags.and_then(|flags| u8::from_str_radix(flags, 16).ok());
+    flags.is_some_and(|flags| flags & 0x40 != 0)
+}
+
 /// Makes the kernel kill this process when the thread that started it ends.
 fn die_with(parent: Pid) -> io::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
@@ -140,4 +163,17 @@ fn die_with(parent: Pid) -> io::Result<()> {
 
 fn joined<T>(result: thread::Result<T>) -> Result<T> {
     result.map_err(|_| anyhow!("a thread of the lab panicked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_settled_when_its_flag_is_gone() {
+        let line = |flags| format!("fe80000000000000a8c1abfffe000001 02 40 20 {flags}     eth0");
+        assert!(is_tentative(&line("c0")));
+        assert!(!is_tentative(&line("80")));
+        assert!(!is_tentative("nonsense"));
+    }
 }

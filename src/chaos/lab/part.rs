@@ -16,12 +16,16 @@ use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::client;
 use super::client::Ask;
+use super::name;
 use super::server;
 use super::server::Serve;
 use super::undo;
@@ -40,6 +44,9 @@ pub(super) enum Role {
     Client(Ask),
     /// A DNS server.
     Server(Serve),
+    /// Somebody on the node: on a real one there is always a process, through
+    /// which one can look into its network namespace.
+    Resident,
     /// The world outside the node.
     World,
     /// Undoes what lies outside the lab's namespaces.
@@ -120,6 +127,14 @@ impl Part {
         self.stdin = None;
     }
 
+    /// Lets it go on, if it has stopped itself.
+    pub(super) fn resume(&self) {
+        // A process that was not waited for keeps its number.
+        if let Ok(pid) = i32::try_from(self.pid()) {
+            let _gone_already = kill(Pid::from_raw(pid), Signal::SIGCONT);
+        }
+    }
+
     /// What waits for its end, for a thread of its own.
     pub(super) fn end(&mut self) -> Result<End> {
         let stdout = self.stdout.take().context("somebody waits for it")?;
@@ -191,6 +206,12 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
     Ok(match role {
         Role::Client(ask) => serde_json::to_value(client::run(&ask, input, ready)?)?,
         Role::Server(serve) => serde_json::to_value(server::run(&serve, input, ready)?)?,
+        Role::Resident => {
+            name("lab-node")?;
+            ready();
+            io::copy(&mut input, &mut io::sink())?;
+            Value::Null
+        }
         Role::World => serde_json::to_value(world::run(input, ready)?)?,
         Role::Janitor => serde_json::to_value(undo::run(&mut input, ready)?)?,
     })

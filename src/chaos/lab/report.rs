@@ -1,7 +1,9 @@
 //! What is said at the end: what was broken, for whom, and that it is undone.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
+use std::iter;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -71,10 +73,16 @@ pub struct Report {
     rule: &'static str,
     /// Below this all names were.
     zone: String,
+    /// With what the doctor sees these queries alone.
+    doctor: String,
     /// How long it lasted, in seconds.
     seconds: f64,
     /// Query attempts that the fault broke: what the finding must explain.
     broken: u64,
+    /// The same of further faults, by the rule that the doctor must report as
+    /// well.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    also: BTreeMap<String, u64>,
     /// Query attempts of all clients that ended with NOERROR or NXDOMAIN.
     healthy: u64,
     /// Query attempts that failed though the fault has nothing to do with them:
@@ -87,7 +95,8 @@ pub struct Report {
     /// What was done, a sentence each.
     changed: Vec<String>,
     /// Packets that counters of the packet filter saw, by counter; as `world`
-    /// the queries that reached the silent world outside.
+    /// the queries that reached the silent world outside, as `rcvbuf_errors`
+    /// those for which a small receive buffer had no room.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     wire: BTreeMap<&'static str, u64>,
     /// What could not be undone, a sentence each: nothing, or a person must.
@@ -105,7 +114,15 @@ impl Report {
     ) -> Result<Self> {
         let pairs = || lab.clients.iter().zip(counts);
         let of = |share| pairs().filter(move |(client, _)| client.ask.share == share);
-        let broken = of(Share::Broken).map(|(_, counts)| (recipe.broken)(counts));
+        let mut broken = 0;
+        let mut also = BTreeMap::new();
+        for (client, counts) in of(Share::Broken) {
+            let by_rule = match &client.ask.rule {
+                None => &mut broken,
+                Some(rule) => also.entry(rule.clone()).or_default(),
+            };
+            *by_rule += (recipe.broken)(counts);
+        }
         let healthy_failed = of(Share::Healthy).map(|(_, counts)| counts.failed());
         let clients = pairs().map(|(client, counts)| client_report(client, counts));
         let mut report = Self {
@@ -113,8 +130,13 @@ impl Report {
             scenario: scenario.name,
             rule: scenario.rule,
             zone: lab.zone.clone(),
+            doctor: {
+                let (option, value) = recipe.filter(&lab.zone);
+                format!("{option} '{value}'")
+            },
             seconds,
-            broken: broken.sum(),
+            broken,
+            also,
             healthy: counts.iter().map(Counts::fine).sum(),
             healthy_failed: healthy_failed.sum(),
             clients: clients.collect::<Result<_>>()?,
@@ -180,6 +202,9 @@ impl Report {
             "  {} query attempts broken, {} well",
             self.broken, self.healthy
         )?;
+        for (rule, broken) in &self.also {
+            writeln!(out, "  {broken} more broken, which are {rule}'s")?;
+        }
         if self.healthy_failed > 0 {
             writeln!(
                 out,
@@ -196,10 +221,13 @@ impl Report {
             }
         }
         writeln!(out)?;
+        let rules = iter::once(self.rule).chain(self.also.keys().map(String::as_str));
+        let rules: Vec<&str> = rules.collect();
         writeln!(
             out,
-            "`kerno doctor --name '*.{}'`, run at the same time, reports {}.",
-            self.zone, self.rule
+            "`kerno doctor {}`, run at the same time, reports {}.",
+            self.doctor,
+            rules.join(" and ")
         )
     }
 }
@@ -221,6 +249,7 @@ fn client_report(client: &Client, counts: &Counts) -> Result<ClientReport> {
 /// Ends the server.
 fn server_report(server: Server) -> Result<ServerReport> {
     let Server { pod, serve, part } = server;
+    part.resume();
     Ok(ServerReport {
         comm: serve.comm,
         pid: part.pid(),
@@ -233,15 +262,37 @@ fn server_report(server: Server) -> Result<ServerReport> {
 
 /// Reads the counters.
 fn wire(lab: &Lab) -> Result<BTreeMap<&'static str, u64>> {
-    let read = |&Counter { name, table }: &Counter| {
+    let read = |counter: &Counter| {
+        let Counter { name, table, pod } = counter;
         let list = format!("-j list counter inet {table} {name}");
-        let said: Value = serde_json::from_str(&NFT.run(&lab.node, &list, "")?)?;
+        let place = pod.as_ref().map_or(&lab.node, |pod| &pod.namespace);
+        let said: Value = serde_json::from_str(&NFT.run(place, &list, "")?)?;
         let objects = said["nftables"].as_array().into_iter().flatten();
         let mut packets = objects.filter_map(|object| object["counter"]["packets"].as_u64());
         let packets = packets.next().context("nft has no such counter")?;
-        Ok((name, packets))
+        Ok((*name, packets))
     };
-    lab.counters.iter().map(read).collect()
+    let mut counted: BTreeMap<_, _> = lab.counters.iter().map(read).collect::<Result<_>>()?;
+    let small = |server: &&Server| server.serve.habits.receive_buffer.is_some();
+    for server in lab.servers.iter().filter(small) {
+        let snmp = server.pod.namespace.enter(|| {
+            fs::read_to_string("/proc/thread-self/net/snmp").context("cannot read UDP's counters")
+        })?;
+        counted.insert("rcvbuf_errors", receive_buffer_errors(&snmp).unwrap_or(0));
+    }
+    Ok(counted)
+}
+
+/// How many datagrams found a receive buffer full: a line of names and one of
+/// numbers (RFC 4113 has the others).
+fn receive_buffer_errors(snmp: &str) -> Option<u64> {
+    let mut udp = snmp.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, numbers) = (udp.next()?, udp.next()?);
+    let mut both = names.split(' ').zip(numbers.split(' '));
+    both.find(|(name, _)| *name == "RcvbufErrors")?
+        .1
+        .parse()
+        .ok()
 }
 
 /// `100 sent, NOERROR 97, 3 unanswered`; nothing that is zero.
@@ -266,4 +317,18 @@ fn named(counts: &BTreeMap<String, u64>, what: &str) -> Vec<String> {
     parts
         .map(|(name, count)| format!("{name} {count}{what}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_is_found_by_its_name() {
+        let snmp = "Ip: Forwarding\nIp: 1\n\
+                    Udp: InDatagrams NoPorts RcvbufErrors SndbufErrors\nUdp: 7 0 531 2\n\
+                    UdpLite: InDatagrams RcvbufErrors\nUdpLite: 0 1\n";
+        assert_eq!(receive_buffer_errors(snmp), Some(531));
+        assert_eq!(receive_buffer_errors("Udp: InDatagrams\nUdp: 7\n"), None);
+    }
 }

@@ -26,6 +26,18 @@ pub(super) const IP: Tool = Tool {
     package: "iproute2",
 };
 
+/// Queues of interfaces.
+pub(super) const TC: Tool = Tool {
+    program: "tc",
+    package: "iproute2",
+};
+
+/// The older tables of netfilter.
+pub(super) const IPTABLES_LEGACY: Tool = Tool {
+    program: "iptables-legacy",
+    package: "iptables",
+};
+
 /// nftables.
 pub(super) const NFT: Tool = Tool {
     program: "nft",

@@ -11,6 +11,7 @@ use crate::attempt::PacketDrop;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::surroundings::ConntrackCounters;
+use crate::evidence::surroundings::Fullness;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -19,6 +20,9 @@ pub(super) const CAUSE: Cause = Cause {
     judge: severity::exact,
     tell,
 };
+
+/// The limit on hosts with more than 4 GiB (Documentation/networking/nf_conntrack-sysctl.rst).
+const USUAL_MAX: u64 = 262_144;
 
 /// Discarded by netfilter itself, not by a rule of nftables, without an entry,
 /// while the namespace's counter says that entries could not be made. A rule of
@@ -41,6 +45,29 @@ fn turned_away(counters: &ConntrackCounters) -> u64 {
     counters.drop.saturating_sub(counters.insert_failed)
 }
 
+/// `Its table was seen with 262,144 entries of at most 262,144 (nf_conntrack_max)`
+fn fullness(counters: &ConntrackCounters) -> String {
+    match counters.fullest {
+        Some(Fullness { entries, max }) => format!(
+            "Its table was seen with {} entries of at most {} (nf_conntrack_max)",
+            units::count(entries),
+            units::count(max)
+        ),
+        None => format!(
+            "Its table had {} entries at the end",
+            units::count(counters.entries)
+        ),
+    }
+}
+
+/// Twice what it is, and no less than the kernel's usual choice.
+fn larger(counters: Option<&ConntrackCounters>) -> u64 {
+    let max = counters
+        .and_then(|it| it.fullest)
+        .map_or(0, |fullest| fullest.max);
+    max.saturating_mul(2).max(USUAL_MAX)
+}
+
 fn tell(group: &Group<'_>) -> Words {
     let drop = group.cases().find_map(Case::drop);
     let counters = drop.and_then(|drop| counters(drop, group.evidence));
@@ -50,14 +77,10 @@ fn tell(group: &Group<'_>) -> Words {
         units::counted(group.queries(), "packet was", "packets were")
     )];
     if let Some(counters) = counters {
-        let max = group.evidence.surroundings.conntrack_max;
-        let max = max.map_or(String::new(), |max| {
-            format!(" of at most {} (nf_conntrack_max)", units::count(max))
-        });
         evidence.push(format!(
-            "Its table had {} entries{max} at the end, and {} new ones were turned away in the \
-             window (counters `drop` less `insert_failed`), DNS or not.",
-            units::count(counters.entries),
+            "{}, and {} new ones were turned away in the window (counters `drop` less \
+             `insert_failed`), DNS or not.",
+            fullness(counters),
             units::count(turned_away(counters))
         ));
     }
@@ -80,9 +103,11 @@ fn tell(group: &Group<'_>) -> Words {
                     "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"
                 )
             ),
-            "Make room at once: `sysctl -w net.netfilter.nf_conntrack_max=262144` (kube-proxy: \
-             --conntrack-max-per-core)"
-                .to_owned(),
+            format!(
+                "Make room at once, on the host itself: `sysctl -w net.netfilter.nf_conntrack_max={}` \
+                 (kube-proxy: --conntrack-max-per-core)",
+                larger(counters)
+            ),
             format!(
                 "See who fills it: `{}`",
                 group.within(

@@ -40,8 +40,13 @@ fn tell(group: &Group<'_>) -> Words {
         group.netns_told(netns)
     )];
     if let Some(counters) = group.evidence.surroundings.conntrack.get(&netns) {
+        // First seen when a packet had been discarded there.
+        let since = match counters.baseline_late {
+            true => "Since shortly after the first of them",
+            false => "In the same time",
+        };
         evidence.push(format!(
-            "In the same time {} of new entries failed there (counter `insert_failed`), DNS or not.",
+            "{since} {} of new entries failed there (counter `insert_failed`), DNS or not.",
             units::counted(counters.insert_failed, "insertion", "insertions")
         ));
     }
@@ -53,8 +58,8 @@ fn tell(group: &Group<'_>) -> Words {
         ),
         cause: "Two new connections were given the same translated source port at the same moment. \
                 The second one can't be entered into the table, and the kernel discards its packet. It \
-                is the masquerade rule's port choice that clashes, typically of A and AAAA sent \
-                together."
+                is the masquerade rule's port choice that clashes: it keeps the source port that the \
+                program has, and two programs had the same one."
             .to_owned(),
         impact: "A small share of lookups takes 5 s (glibc) or 2.5 s (musl), at random, and succeeds \
                  then; nothing is logged anywhere."
@@ -66,10 +71,11 @@ fn tell(group: &Group<'_>) -> Words {
                 group.within(Some(netns), "nft list ruleset | grep -n masquerade")
             ),
             "Let it choose ports at random: `masquerade fully-random` (nftables), `-j MASQUERADE \
-             --random-fully` (iptables), --masquerade-all with a recent kube-proxy"
+             --random-fully` (iptables 1.6.2 or newer, with which kube-proxy does so by itself; CNI \
+             plugins and ip-masq-agent have rules of their own)"
                 .to_owned(),
-            "Or keep DNS out of translation: NodeLocal DNSCache; in glibc containers \
-             `options single-request-reopen`."
+            "Or keep DNS out of translation: NodeLocal DNSCache. Where A and AAAA of one \
+             socket clash (old kernels), `options single-request-reopen` helps glibc."
                 .to_owned(),
         ],
     }

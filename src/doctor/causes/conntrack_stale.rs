@@ -1,7 +1,6 @@
 //! Rule `dns_conntrack_stale`: an old flow is pinned to a server that is gone.
 
 use std::net::IpAddr;
-use std::net::SocketAddr;
 
 use super::Cause;
 use super::group::Group;
@@ -45,26 +44,51 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
         return None;
     }
     let flow = evidence.tallies.flow(&case.attempt)?;
-    if flow.failed < FAILURES_MIN || flow.last_ns.saturating_sub(flow.first_ns) < STALE_NS {
+    let pinned = pinned_to(case, evidence).is_some();
+    // The packet's own entry is proof, an entry found afterwards is not.
+    let lasts = pinned || flow.last_ns.saturating_sub(flow.first_ns) >= STALE_NS;
+    if flow.failed < FAILURES_MIN || !lasts {
         return None;
     }
-    let server = fresh(case.attempt.owner.netns, case.server(), evidence);
-    let others_failed = server.failed.saturating_sub(flow.failed);
-    let others = server.answered + others_failed;
+    let fresh = fresh(case, evidence)?;
+    let ended = fresh.answered + fresh.failed;
     let fresh_work =
-        server.answered >= FAILURES_MIN && server.answered * 100 >= others * FRESH_PERCENT;
-    let translated = pinned_to(case, evidence).is_some() || entry(case, evidence).is_some();
+        fresh.answered >= FAILURES_MIN && fresh.answered * 100 >= ended * FRESH_PERCENT;
+    let translated = pinned || entry(case, evidence).is_some();
     (fresh_work && translated).then(|| Place::at(case.server()))
 }
 
-/// How the server fares: as the same namespace sees it, or, if that has no other
-/// source port, as all see it who ask that address.
-fn fresh(netns: u32, server: SocketAddr, evidence: &Evidence) -> Tally {
+/// How other source ports fare with the server: of the same namespace, since this
+/// one fails, or, if none of those is answered, of all others who ask that
+/// address.
+fn fresh(case: &Case, evidence: &Evidence) -> Option<Fresh> {
     let tallies = &evidence.tallies;
-    let own = tallies.asked(netns, server).all;
-    match own.answered {
-        0 => tallies.asked_by_all(server).all,
-        _ => own,
+    let flow = tallies.flow(&case.attempt)?;
+    let own = tallies.asked(case.attempt.owner.netns, case.server()).all;
+    let since = Fresh::without(own, flow.before);
+    Some(match since.answered {
+        0 => Fresh::without(tallies.asked_by_all(case.server()).all, own),
+        answered => Fresh {
+            answered,
+            // The first one of this port is not in it, the others are.
+            failed: since.failed.saturating_sub(flow.failed.saturating_sub(1)),
+        },
+    })
+}
+
+/// Attempts from other source ports.
+#[derive(Clone, Copy, Debug)]
+struct Fresh {
+    answered: u64,
+    failed: u64,
+}
+
+impl Fresh {
+    fn without(all: Tally, part: Tally) -> Self {
+        Self {
+            answered: all.answered.saturating_sub(part.answered),
+            failed: all.failed.saturating_sub(part.failed),
+        }
     }
 }
 
@@ -98,9 +122,8 @@ fn tell(group: &Group<'_>) -> Words {
     let dead_text = dead.map_or("an address that is gone".to_owned(), |dead| {
         dead.to_string()
     });
-    let tally = first
-        .map(|case| fresh(case.attempt.owner.netns, case.server(), group.evidence))
-        .unwrap_or_default();
+    let tally = first.and_then(|case| fresh(case, group.evidence));
+    let answered = tally.map_or(0, |tally| tally.answered);
     let mut ports: Vec<_> = group
         .cases()
         .map(|case| case.attempt.local.port())
@@ -118,7 +141,7 @@ fn tell(group: &Group<'_>) -> Words {
         ),
         format!(
             "From other source ports {} to the same server were answered.",
-            units::counted(tally.answered, "query", "queries")
+            units::counted(answered, "query", "queries")
         ),
     ];
     if dead.is_some() {

@@ -9,6 +9,7 @@
 
 mod aaaa_broken;
 mod answer_too_big;
+mod at_server;
 mod client_gave_up;
 mod conntrack_full;
 mod conntrack_race;

@@ -1,14 +1,15 @@
 //! Rule `dns_server_overflow`: the server's receive buffer has no room.
 
 use super::Cause;
+use super::at_server::queue_told;
+use super::at_server::spans;
+use super::at_server::waited_in_queue;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
-use crate::doctor::thresholds::QUEUED_BYTES;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
-use crate::evidence::ServerView;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -18,46 +19,30 @@ pub(super) const CAUSE: Cause = Cause {
     tell,
 };
 
-const OVERFLOW: &str = "SOCKET_RCVBUFF";
-
-fn is_overflow(case: &Case) -> bool {
-    case.query_dropped()
-        .is_some_and(|(_, reason)| reason == OVERFLOW)
-}
-
-/// The server's view of a query that waited in its socket, or found no room
-/// there. For these three rules, which ask the server's CPU next.
-pub(super) fn waited_in_queue<'a>(case: &Case, evidence: &'a Evidence) -> Option<&'a ServerView> {
+/// What found no room, and what lay in the same socket and was not read in time.
+fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+    if case.has_overflowed() {
+        // One that came from elsewhere has no view here.
+        let view = evidence.view_of(case);
+        let pid = view.and_then(|view| view.owner.pid);
+        return Some(Place::at(view.map_or(case.server(), |view| view.local)).of(pid));
+    }
     let view = evidence.view_of(case)?;
-    let waited = view.queued_bytes >= QUEUED_BYTES && case.query_dropped().is_none();
-    (waited || is_overflow(case)).then_some(view)
+    let overflows = &evidence.overflows;
+    let unread = (overflows.concern(view) && waited_in_queue(case, evidence).is_some())
+        || overflows.stalled(view);
+    let is_discarded = case.query_dropped().is_some() && !case.was_left_unread();
+    (unread && !is_discarded).then(|| Place::at(view.local).of(view.owner.pid))
 }
 
-/// How much lay in the socket when these queries came.
-pub(super) fn queue_told(group: &Group<'_>) -> Vec<String> {
-    let mut queued: Vec<u32> = group.views().map(|view| view.queued_bytes).collect();
-    queued.sort_unstable();
-    let mut lines = Vec::new();
-    if let (Some(median), Some(most)) = (queued.get(queued.len() / 2), queued.last()) {
-        lines.push(format!(
-            "When these queries came, {} bytes lay unread in the server's socket (half of them found \
-             that much or more), {} at most.",
-            units::count(u64::from(*median)),
-            units::count(u64::from(*most))
-        ));
-    }
-    let overflowed = group.count(is_overflow);
-    if overflowed > 0 {
-        lines.push(format!(
-            "{} found its receive buffer full and were discarded (SOCKET_RCVBUFF).",
-            units::counted(overflowed, "query", "queries")
-        ));
-    }
-    lines
-}
-
-fn takes(case: &Case, _: &Evidence) -> Option<Place> {
-    is_overflow(case).then(|| Place::at(case.server()))
+/// Of how many the server was stopped meanwhile.
+fn stopped(group: &Group<'_>) -> u64 {
+    group.count(|case| {
+        group
+            .evidence
+            .view_of(case)
+            .is_some_and(|view| spans(view, group.evidence).any(|span| span.stopped))
+    })
 }
 
 fn tell(group: &Group<'_>) -> Words {
@@ -74,32 +59,61 @@ fn tell(group: &Group<'_>) -> Words {
             units::count(udp.receive_buffer_errors)
         ));
     }
-    evidence.push(format!("Asked by {}.", group.askers()));
+    let stopped = stopped(group);
+    if stopped > 0 {
+        evidence.push(format!(
+            "The server{} was stopped (state T in /proc) while {} lay there or came.",
+            group
+                .place
+                .pid
+                .map_or_else(String::new, |pid| format!(" (pid {pid})")),
+            units::counted(stopped, "of these queries", "of these queries")
+        ));
+    }
+    evidence.push(format!("{}, of {}.", group.told(), group.askers()));
+    let is_stopped = stopped * 2 > group.queries();
+    let (title, cause) = match is_stopped {
+        true => (
+            format!("The DNS server {server} is stopped, and its receive buffer overflows"),
+            "All threads of the server are stopped, by SIGSTOP or a debugger: it reads nothing, and what \
+             its socket has no room for is lost.",
+        ),
+        false => (
+            format!("The receive buffer of the DNS server {server} overflows"),
+            "Queries come faster than the server reads its socket; Linux does not enlarge a UDP buffer, \
+             and the default holds about 230 queries. Neither a CPU limit nor a busy thread explains it: \
+             the server is blocked, or reads too seldom.",
+        ),
+    };
     Words {
-        title: format!("The receive buffer of the DNS server {server} overflows"),
-        cause: "Queries come faster than the server reads its socket; Linux does not enlarge a UDP \
-                buffer, and the default holds about 230 queries. Neither a CPU limit nor a busy thread \
-                explains it: the server is stopped, blocked, or reads too seldom."
-            .to_owned(),
+        title,
+        cause: cause.to_owned(),
         impact: "Whatever comes while it is full is lost; those clients wait 5 s (glibc) or 2.5 s (musl) \
                  and ask again."
             .to_owned(),
         evidence,
-        fix: vec![
-            format!(
-                "See the queue (Recv-Q) and the drops of its sockets: `{}`",
-                group.within(
-                    Some(netns),
-                    &format!(
-                        "ss -uanm 'sport = :{}'",
-                        group.place.server.map_or(53, |server| server.port())
-                    )
-                )
-            ),
-            "See what the server does instead of reading: its log, `top -H`, `strace -f -p PID`.".to_owned(),
-            "Only then a larger buffer: `sysctl -w net.core.rmem_default=4194304` and restart the server \
-             (rmem_max alone does nothing)"
-                .to_owned(),
-        ],
+        fix: fix(group, netns, is_stopped),
     }
+}
+
+fn fix(group: &Group<'_>, netns: u32, is_stopped: bool) -> Vec<String> {
+    let pid = group.place.pid;
+    let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+    let port = group.place.server.map_or(53, |server| server.port());
+    let ss = group.within(Some(netns), &format!("ss -uanm 'sport = :{port}'"));
+    let look = format!("See the queue (Recv-Q) and the drops of its sockets: `{ss}`");
+    if is_stopped {
+        return vec![
+            format!("See who holds it: `grep -E 'State|TracerPid' /proc/{pid}/status`"),
+            format!("Let it go on: `kill -CONT {pid}`"),
+            look,
+        ];
+    }
+    vec![
+        look,
+        format!("See what the server does instead of reading: its log, `top -H -p {pid}`, `strace -f -p {pid}`"),
+        "Only then a larger buffer: `sysctl -w net.core.rmem_default=4194304` and restart the server \
+         (rmem_max alone does nothing)"
+            .to_owned(),
+    ]
 }

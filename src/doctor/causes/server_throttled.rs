@@ -1,16 +1,17 @@
 //! Rule `dns_server_throttled`: the server's cgroup has used up its CPU quota.
 
 use super::Cause;
+use super::at_server::held_up;
+use super::at_server::queue_told;
 use super::group::Group;
 use super::place::Place;
-use super::server_overflow::queue_told;
-use super::server_overflow::waited_in_queue;
 use super::severity;
 use super::words::Words;
 use crate::doctor::thresholds::THROTTLED_PERCENT;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::surroundings::Quota;
+use crate::evidence::surroundings::Version;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -21,7 +22,7 @@ pub(super) const CAUSE: Cause = Cause {
 };
 
 fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let view = waited_in_queue(case, evidence)?;
+    let view = held_up(case, evidence)?;
     let pid = view.owner.pid?;
     throttled(evidence, pid)?;
     Some(Place::at(view.local).of(Some(pid)))
@@ -65,16 +66,33 @@ fn tell(group: &Group<'_>) -> Words {
              stops it until the next one. Queries pile up in its socket meanwhile: the waiting, and any \
              overflow of the receive buffer, is a symptom of the limit, not of the load or the network."
         ),
-        impact: "Answers take tens to hundreds of milliseconds, in steps of the quota period, and at \
+        impact:
+            "Answers take tens to hundreds of milliseconds, in steps of the quota period, and at \
                  peaks queries are lost, while the CPU of the node looks idle."
-            .to_owned(),
+                .to_owned(),
         evidence,
         fix: vec![
-            "Raise or remove the server's CPU limit: `kubectl -n kube-system set resources deployment \
-             coredns --limits=cpu=0`"
+            quota.map_or_else(String::new, remedy),
+            format!("See it happen: `cat {cgroup}/cpu.stat`"),
+            "Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains."
                 .to_owned(),
-            format!("See it happen: `grep -r . {cgroup}/cpu.stat`"),
-            "Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains.".to_owned(),
         ],
     }
+}
+
+/// How the limit is raised, by who set it.
+fn remedy(quota: &Quota) -> String {
+    let cgroup = quota.cgroup.to_string();
+    let unit = cgroup
+        .rsplit('/')
+        .find(|part| part.ends_with(".service") && !part.contains('\\'));
+    let command = match (unit, quota.version) {
+        _ if cgroup.contains("kubepods") => {
+            "kubectl -n kube-system set resources deployment coredns --limits=cpu=0".to_owned()
+        }
+        (Some(unit), _) => format!("systemctl set-property {unit} CPUQuota="),
+        (None, Version::V1) => format!("echo -1 > {cgroup}/cpu.cfs_quota_us"),
+        (None, Version::V2) => format!("echo max > {cgroup}/cpu.max"),
+    };
+    format!("Raise or remove the server's CPU limit: `{command}`")
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::Cause;
+use super::at_server::waited_in_queue;
 use super::group::Group;
 use super::place::Place;
-use super::server_overflow::waited_in_queue;
 use super::severity;
 use super::words::Words;
 use crate::collect::Snapshot;
@@ -35,7 +35,11 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
         return None;
     }
     let tallies = &evidence.tallies;
-    let all = tallies.asked_by_all(case.server()).all.ended();
+    // The same address may be another server in another namespace.
+    let all = match evidence.view_of(case) {
+        Some(view) => tallies.served(view.owner.netns, view.local),
+        None => tallies.asked_by_all(case.server()).all.ended(),
+    };
     let (pid, _) = stormers(evidence)
         .filter(|(pid, storm)| {
             let storms = tallies.asked(storm.netns, case.server()).all.ended();

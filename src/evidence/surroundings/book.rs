@@ -12,6 +12,7 @@ use super::ServerProcess;
 use super::Surroundings;
 use super::cgroups::Hierarchies;
 use super::conntrack;
+use super::conntrack::Fullness;
 use super::ctnetlink;
 use super::flows::Collection;
 use super::flows::Wanted;
@@ -42,6 +43,8 @@ pub(super) struct Book {
     pub(super) clients: BTreeMap<u32, Client>,
     pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
     namespaces: BTreeMap<u32, Namespace>,
+    /// No way into them was known yet; whether packets are dropped there.
+    not_found: BTreeMap<u32, bool>,
     groups: Groups,
     softnet_dropped: Option<u64>,
     pub(super) missing: Missing,
@@ -55,6 +58,26 @@ struct Namespace {
     way: Way,
     late: bool,
     counters: Counters,
+    /// Packets were dropped in it: it is read again each second, so that a limit
+    /// that is raised meanwhile, or a namespace that goes, leaves something.
+    drops: bool,
+    /// The last such reading.
+    again: Option<Counters>,
+    fullest: Option<Fullness>,
+}
+
+impl Namespace {
+    fn look_again(&mut self, netns: u32) -> Option<()> {
+        let counters = Counters::read(&self.way, netns)?;
+        self.saw(&counters);
+        self.again = Some(counters);
+        Some(())
+    }
+
+    fn saw(&mut self, counters: &Counters) {
+        let seen = counters.conntrack.and_then(|reading| reading.fullness());
+        self.fullest = conntrack::fuller(self.fullest, seen);
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,6 +102,12 @@ impl Counters {
             udp,
         })
     }
+}
+
+/// Entries of a namespace's connection tracking table.
+pub(super) fn conntrack_of(way: &Way, netns: u32) -> Option<u64> {
+    let reading = Counters::read(way, netns)?.conntrack?;
+    Some(reading.entries)
 }
 
 impl Book {
@@ -121,11 +150,35 @@ impl Book {
     }
 
     /// A namespace that an attempt was in, or where a packet was dropped.
-    pub(super) fn meet_namespace(&mut self, netns: u32, way: Option<Way>) {
-        match way {
-            _ if self.namespaces.contains_key(&netns) => {}
-            Some(way) => self.add_namespace(netns, way, true),
-            None => self.missing.namespaces += 1,
+    pub(super) fn meet_namespace(&mut self, netns: u32, pid: Option<u32>, drops: bool) {
+        if !self.namespaces.contains_key(&netns) {
+            match self.way(netns, pid) {
+                Some(way) => self.add_namespace(netns, way, true),
+                None => *self.not_found.entry(netns).or_default() |= drops,
+            }
+        }
+        if let Some(namespace) = self.namespaces.get_mut(&netns).filter(|_| drops) {
+            namespace.drops = true;
+            let _gone = namespace.look_again(netns);
+        }
+    }
+
+    /// Looks once more for namespaces that are younger than the last search.
+    pub(super) fn look_for_namespaces(&mut self) {
+        // All processes are gone through anew, if there is a reason to.
+        self.census = None;
+        for (netns, drops) in std::mem::take(&mut self.not_found) {
+            self.meet_namespace(netns, None, drops);
+        }
+        self.missing.namespaces += std::mem::take(&mut self.not_found).len();
+    }
+
+    /// Reads again where packets were dropped.
+    pub(super) fn look_at_drops(&mut self) {
+        for (netns, namespace) in &mut self.namespaces {
+            if namespace.drops {
+                let _gone = namespace.look_again(*netns);
+            }
         }
     }
 
@@ -134,20 +187,25 @@ impl Book {
             self.missing.namespaces += 1;
             return;
         };
-        self.namespaces.insert(
-            netns,
-            Namespace {
-                way,
-                late,
-                counters,
-            },
-        );
+        let mut namespace = Namespace {
+            way,
+            late,
+            counters,
+            drops: false,
+            again: None,
+            fullest: None,
+        };
+        namespace.saw(&counters);
+        self.namespaces.insert(netns, namespace);
     }
 
-    /// Looks for the busiest second of each server.
+    /// Looks how busy each server is, and whether its quota runs out.
     pub(super) fn look_at_servers(&mut self) {
         for (pid, server) in &mut self.servers {
-            server.peak.look(*pid);
+            server.history.look(*pid);
+            if let Some(folder) = server.subject.groups() {
+                self.groups.look(folder);
+            }
         }
     }
 
@@ -166,7 +224,9 @@ impl Book {
             .zip(softnet::dropped())
             .map(|(first, last)| last.saturating_sub(first));
         self.missing.softnet = softnet_dropped.is_none();
+        self.missing.namespaces += self.not_found.len();
         let conntrack_max = conntrack::max();
+        self.groups.look_at_all();
         let mut surroundings = Surroundings {
             conntrack_max,
             softnet_dropped,
@@ -184,10 +244,8 @@ impl Book {
         let servers = std::mem::take(&mut self.servers).into_iter();
         let closed = servers.map(|(pid, server)| {
             let last = sockets(pid, server.netns, Some(&wanted.ports));
-            let mut process = server.subject.close(&mut self.groups);
-            if let Some(cpu) = &mut process.cpu {
-                cpu.busiest_second = server.peak.share();
-            }
+            let mut process = server.subject.close(&self.groups);
+            process.cpu = process.cpu.or_else(|| server.history.cpu());
             // The sockets of one that has ended are gone, and so is their count.
             self.missing.sockets += usize::from(last.is_none() && !process.ended);
             let socket_drops = server
@@ -196,6 +254,7 @@ impl Book {
                 .map(|(first, last)| udp_sockets::growth(&first, &last));
             let server = ServerProcess {
                 process,
+                spans: server.history.into_spans(),
                 socket_drops,
             };
             (pid, server)
@@ -207,7 +266,7 @@ impl Book {
         let clients = std::mem::take(&mut self.clients).into_iter();
         let closed = clients.map(|(pid, client)| {
             let client = ClientProcess {
-                process: client.subject.close(&mut self.groups),
+                process: client.subject.close(&self.groups),
                 resolv_conf: client.resolv_conf,
                 library: client.library,
             };
@@ -219,15 +278,20 @@ impl Book {
     fn close_namespaces(&mut self, surroundings: &mut Surroundings, wanted: &Wanted) {
         let mut census = Census::take();
         let mut tables = Vec::new();
-        for (netns, first) in std::mem::take(&mut self.namespaces) {
-            let way = census.ways.remove(&netns).unwrap_or(first.way);
-            let Some(last) = Counters::read(&way, netns) else {
+        for (netns, mut first) in std::mem::take(&mut self.namespaces) {
+            let way = census.ways.remove(&netns);
+            let way = way.unwrap_or_else(|| first.way.clone());
+            let read = Counters::read(&way, netns);
+            let is_there = read.is_some();
+            let Some(last) = read.or(first.again) else {
                 self.missing.namespaces += 1;
                 continue;
             };
+            first.saw(&last);
             match first.counters.conntrack.zip(last.conntrack) {
                 Some((first_look, last_look)) => {
-                    let grown = last_look.since(&first_look, first.late);
+                    let mut grown = last_look.since(&first_look, first.late);
+                    grown.fullest = first.fullest;
                     surroundings.conntrack.insert(netns, grown);
                 }
                 // Where connection tracking is not in use, nothing is missing.
@@ -242,7 +306,7 @@ impl Book {
                 }
                 None => self.missing.udp += 1,
             }
-            if last.conntrack.is_none_or(|table| table.entries > 0) {
+            if is_there && last.conntrack.is_none_or(|table| table.entries > 0) {
                 tables.push((netns, way));
             }
         }

@@ -19,9 +19,47 @@ pub struct ConntrackCounters {
     pub clash_resolved: Option<u64>,
     /// Entries in the table at the end.
     pub entries: u64,
+    /// How full it was when it was seen fullest: at the start, each second once
+    /// packets were dropped there, and at the end. `None` if the limit is unknown.
+    pub fullest: Option<Fullness>,
     /// Whether the growth counts from later than the start, because the
     /// namespace was first met then.
     pub baseline_late: bool,
+}
+
+/// Entries of a table, and the limit at that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fullness {
+    /// Entries in the table.
+    pub entries: u64,
+    /// How many it may have; 0 is no limit.
+    pub max: u64,
+}
+
+impl Fullness {
+    fn now(entries: u64) -> Option<Self> {
+        Some(Self {
+            entries,
+            max: max()?,
+        })
+    }
+
+    /// The one with less room, in proportion.
+    fn fuller(self, other: Self) -> Self {
+        let share = |it: Self| match it.max {
+            0 => 0,
+            max => it.entries.saturating_mul(1 << 20) / max,
+        };
+        match share(self) >= share(other) {
+            true => self,
+            false => other,
+        }
+    }
+}
+
+/// What is kept of several looks at how full a table is.
+pub(super) fn fuller(a: Option<Fullness>, b: Option<Fullness>) -> Option<Fullness> {
+    a.zip(b).map(|(a, b)| a.fuller(b)).or(a).or(b)
 }
 
 /// One look at the counters, summed up over the CPUs.
@@ -35,6 +73,11 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// How full the table is, with the limit that is in force now.
+    pub(super) fn fullness(&self) -> Option<Fullness> {
+        Fullness::now(self.entries)
+    }
+
     pub(super) fn since(&self, first: &Self, baseline_late: bool) -> ConntrackCounters {
         ConntrackCounters {
             drop: growth(first.drop, self.drop),
@@ -45,6 +88,7 @@ impl Reading {
                 .zip(self.clash_resolved)
                 .map(|(first, last)| growth(first, last)),
             entries: self.entries,
+            fullest: None,
             baseline_late,
         }
     }
@@ -145,6 +189,18 @@ entries  searched found new invalid ignore delete delete_list insert insert_fail
                 clash_resolved: None,
             })
         );
+    }
+
+    #[test]
+    fn the_fullest_is_the_one_with_the_least_room() {
+        let of = |entries, max| Some(Fullness { entries, max });
+        assert_eq!(fuller(of(600, 600), of(700, 262_144)), of(600, 600));
+        assert_eq!(fuller(of(700, 262_144), of(600, 600)), of(600, 600));
+        assert_eq!(fuller(of(5, 10), of(6, 10)), of(6, 10));
+        // Without a limit there is always room.
+        assert_eq!(fuller(of(5, 0), of(1, 10)), of(1, 10));
+        assert_eq!(fuller(None, of(1, 10)), of(1, 10));
+        assert_eq!(fuller(None, None), None);
     }
 
     #[test]

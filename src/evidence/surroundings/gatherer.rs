@@ -44,6 +44,10 @@ const SERVERS_MAX: usize = 64;
 /// Pairs of namespace and peer for which a route is looked up.
 const ROUTES_MAX: usize = 256;
 
+/// Network namespaces that are read again each second, which takes some 0.1 ms
+/// each.
+const DROPPING_MAX: usize = 64;
+
 /// Failed attempts whose connection tracking entries are looked for first.
 const FAILED_MAX: usize = 4096;
 
@@ -77,6 +81,8 @@ pub struct Gatherer {
     tidying: Pace,
     namespaces: HashSet<u32>,
     namespaces_left_out: HashSet<u32>,
+    /// Those of them where packets are dropped.
+    dropping: HashSet<u32>,
     routes: HashSet<(u32, IpAddr)>,
     wanted: Wanted,
     not_looked_at: u64,
@@ -126,6 +132,7 @@ impl Gatherer {
             tidying: Pace::new(1, Instant::now()),
             namespaces,
             namespaces_left_out: HashSet::new(),
+            dropping: HashSet::new(),
             routes: HashSet::new(),
             wanted: Wanted {
                 ports: [53].into(),
@@ -145,7 +152,7 @@ impl Gatherer {
         let owner = &attempt.owner;
         self.meet_namespace(owner.netns, owner.pid);
         if let Some(drop) = &attempt.drop {
-            self.meet_namespace(drop.netns, None);
+            self.meet_drop(drop.netns);
         }
         if attempt.outcome.is_failure() && attempt.role == Role::Client {
             if self.wanted.failed.len() < FAILED_MAX {
@@ -207,13 +214,33 @@ impl Gatherer {
         if netns == 0 || self.namespaces.contains(&netns) {
             return;
         }
-        let newcomer = Newcomer::Namespace { netns, pid };
+        let newcomer = Newcomer::Namespace {
+            netns,
+            pid,
+            drops: false,
+        };
         if self.namespaces.len() == netns::MAX {
             if self.namespaces_left_out.len() < netns::MAX {
                 self.namespaces_left_out.insert(netns);
             }
         } else if self.pace.allows(Instant::now()) && self.newcomers.try_send(newcomer).is_ok() {
             self.namespaces.insert(netns);
+        }
+    }
+
+    fn meet_drop(&mut self, netns: u32) {
+        self.meet_namespace(netns, None);
+        let newcomer = Newcomer::Namespace {
+            netns,
+            pid: None,
+            drops: true,
+        };
+        if self.namespaces.contains(&netns)
+            && self.dropping.len() < DROPPING_MAX
+            && !self.dropping.contains(&netns)
+            && self.newcomers.try_send(newcomer).is_ok()
+        {
+            self.dropping.insert(netns);
         }
     }
 
@@ -270,9 +297,10 @@ fn work(book: &Mutex<Book>, newcomers: &Receiver<Newcomer>) {
                 Err(_) => break,
             },
             recv(seconds) -> _ => {
-                book.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .look_at_servers();
+                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+                book.look_at_servers();
+                book.look_for_namespaces();
+                book.look_at_drops();
             }
         }
     }

@@ -8,8 +8,8 @@ use std::sync::PoisonError;
 
 use super::book::Book;
 use super::c_library;
+use super::history::History;
 use super::netns::Way;
-use super::process::Peak;
 use super::resolv_conf;
 use super::route;
 use super::subject::Client;
@@ -25,9 +25,14 @@ pub(super) enum Newcomer {
     Process { role: Role, pid: u32, netns: u32 },
     /// A client that has ended and was not harmed: nobody will ask for it.
     Gone { pid: u32 },
-    /// A namespace that was not there at the start, and a process that has a
-    /// socket in it.
-    Namespace { netns: u32, pid: Option<u32> },
+    /// A namespace that was not there at the start, or in which packets are
+    /// dropped, and a process that has a socket in it.
+    Namespace {
+        netns: u32,
+        pid: Option<u32>,
+        /// Packets are dropped in it.
+        drops: bool,
+    },
     /// The way from a namespace to an address.
     Route {
         netns: u32,
@@ -53,11 +58,7 @@ pub(super) fn look_at(book: &Mutex<Book>, newcomer: Newcomer) {
             ..
         } => client(open, pid),
         Newcomer::Gone { pid } => drop(open().clients.remove(&pid)),
-        Newcomer::Namespace { netns, pid } => {
-            let mut book = open();
-            let way = book.way(netns, pid);
-            book.meet_namespace(netns, way);
-        }
+        Newcomer::Namespace { netns, pid, drops } => open().meet_namespace(netns, pid, drops),
         Newcomer::Route { netns, pid, ip } => {
             let mut book = open();
             let known = book
@@ -76,14 +77,14 @@ fn server(book: &mut Book, pid: u32, netns: u32) {
     // Which of them are DNS is known at the end.
     let drops = sockets(pid, netns, None);
     book.met(&subject);
-    let peak = Peak::new(subject.cpu.clone());
+    let history = History::new(subject.cpu.clone());
     book.servers.insert(
         pid,
         Server {
             subject,
             netns,
             drops,
-            peak,
+            history,
         },
     );
 }

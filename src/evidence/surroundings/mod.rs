@@ -15,6 +15,7 @@ mod conntrack;
 mod ctnetlink;
 mod flows;
 mod gatherer;
+mod history;
 mod host_path;
 mod look;
 mod missing;
@@ -27,6 +28,7 @@ mod resolv_conf;
 mod route;
 mod softnet;
 mod subject;
+mod threads;
 mod udp;
 mod udp_sockets;
 
@@ -38,13 +40,23 @@ pub use c_library::CLibrary;
 pub use cgroup_cpu::Quota;
 pub use cgroups::Version;
 pub use conntrack::ConntrackCounters;
+pub use conntrack::Fullness;
 pub use flows::Flow;
 pub use flows::Flows;
 pub use gatherer::Gatherer;
+pub use history::Span;
 pub use host_path::HostPath;
 pub use process::CpuUse;
 pub use resolv_conf::ResolvConf;
 pub use udp::UdpCounters;
+
+/// Entries of the connection tracking table of each network namespace that can be
+/// looked into, by its inode number.
+pub fn conntrack_entries() -> BTreeMap<u32, u64> {
+    let ways = netns::Census::take().ways.into_iter();
+    let entries = ways.filter_map(|(netns, way)| Some((netns, book::conntrack_of(&way, netns)?)));
+    entries.collect()
+}
 
 /// What was found around the attempts of a watch.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,7 +96,7 @@ pub struct Surroundings {
 /// What counts for every process that was looked at.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Process {
-    /// It had ended when the watch did: CPU use is not known then.
+    /// It had ended when the watch did.
     pub ended: bool,
     /// From the first look to the end of the watch.
     pub observed: Duration,
@@ -92,7 +104,8 @@ pub struct Process {
     pub netns: Option<u32>,
     /// Its control group, as in /proc/PID/cgroup.
     pub cgroup: Option<HostPath>,
-    /// CPU time it used while observed.
+    /// CPU time it used while observed; of a server that has ended, as far as it
+    /// was seen.
     pub cpu: Option<CpuUse>,
     /// The CPU quota that it lives under; of several, the one that ran out most
     /// often, else the tightest. `None` if there is none, or nobody can tell.
@@ -107,6 +120,8 @@ pub struct Process {
 pub struct ServerProcess {
     /// See [`Process`].
     pub process: Process,
+    /// How busy it was, second by second: the last ten minutes.
+    pub spans: Vec<Span>,
     /// Queries that the receive buffers of its UDP sockets on DNS ports had no
     /// room for, while observed (`drops` in /proc/PID/net/udp).
     pub socket_drops: Option<u64>,

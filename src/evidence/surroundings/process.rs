@@ -4,19 +4,17 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
-use std::time::Instant;
 
 use nix::unistd::SysconfVar;
 use nix::unistd::sysconf;
 
-use super::netns::numbers_in;
 use super::read;
-
-/// Threads of one process whose CPU time is looked at.
-const THREADS_MAX: usize = 256;
+use super::threads;
+use super::threads::ThreadTimes;
+use crate::host::Clock;
 
 /// A line of stat has 52 numbers and a name of 64 octets at most.
-const STAT_MAX: u64 = 4096;
+pub(super) const STAT_MAX: u64 = 4096;
 
 /// Shares of shorter times say nothing: the kernel counts in hundredths of a
 /// second.
@@ -30,47 +28,39 @@ pub struct CpuUse {
     pub process: f64,
     /// The busiest thread; looked at for servers only.
     pub busiest_thread: Option<f64>,
-    /// The busiest thread in the busiest second: a load may have lasted for a
-    /// part of the observed time. For servers only.
-    pub busiest_second: Option<f64>,
-}
-
-impl CpuUse {
-    /// Of the shares of a single thread the one that tells most about a server
-    /// that cannot keep up.
-    pub fn busiest(&self) -> f64 {
-        self.busiest_second
-            .or(self.busiest_thread)
-            .unwrap_or(self.process)
-    }
 }
 
 /// A line of /proc/PID/stat, as far as it counts here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
     /// User and system time, in clock ticks.
-    ticks: u64,
+    pub(super) ticks: u64,
     /// When it started, in clock ticks since boot; with the pid, this names a
     /// process once and for all.
     pub(super) started: u64,
+    /// All its threads are stopped, by SIGSTOP or a debugger.
+    pub(super) stopped: bool,
 }
 
 /// The CPU time that had been used at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
-    at: Instant,
-    stat: Stat,
-    /// `None` if they were not asked for.
-    threads: Option<HashMap<u32, u64>>,
+    pub(super) at_ns: u64,
+    pub(super) stat: Stat,
+    /// Empty if they were not asked for.
+    threads: HashMap<u32, ThreadTimes>,
 }
 
 impl Reading {
     /// `None` if the process is gone.
     pub(super) fn take(pid: u32, with_threads: bool) -> Option<Self> {
-        let threads = with_threads.then(|| threads(pid));
+        let threads = match with_threads {
+            true => threads::times(pid),
+            false => HashMap::new(),
+        };
         let stat = stat(pid).ok()?;
         Some(Self {
-            at: Instant::now(),
+            at_ns: Clock::monotonic_ns(),
             stat,
             threads,
         })
@@ -78,52 +68,30 @@ impl Reading {
 
     /// `None` if the time is too short to say, or this is another process.
     pub(super) fn since(&self, first: &Self) -> Option<CpuUse> {
-        let observed = self.at.saturating_duration_since(first.at);
-        if observed < OBSERVED_MIN || self.stat.started != first.stat.started {
-            return None;
-        }
-        let per_second = ticks_per_second()?;
-        let share = |ticks: u64| ticks as f64 / per_second / observed.as_secs_f64();
-        let busiest = self.threads.as_ref().zip(first.threads.as_ref());
-        let busiest = busiest.and_then(|(last, first)| {
-            last.iter()
-                .map(|(tid, ticks)| ticks.saturating_sub(first.get(tid).copied().unwrap_or(0)))
-                .max()
-        });
+        let observed = self.time_since(first)?.as_secs_f64();
+        let ticks = self.stat.ticks.saturating_sub(first.stat.ticks) as f64;
+        let busiest = self.threads_since(first).map(|times| times.ran).max();
         Some(CpuUse {
-            process: share(self.stat.ticks.saturating_sub(first.stat.ticks)),
-            busiest_thread: busiest.map(share),
-            busiest_second: None,
+            process: ticks / ticks_per_second()? / observed,
+            busiest_thread: busiest.map(|ran| ran.as_secs_f64() / observed),
         })
     }
-}
 
-/// The busiest second of a process's busiest thread, looked for all the time.
-#[derive(Debug)]
-pub(super) struct Peak {
-    last: Option<Reading>,
-    share: Option<f64>,
-}
-
-impl Peak {
-    pub(super) fn new(first: Option<Reading>) -> Self {
-        Self {
-            last: first,
-            share: None,
-        }
+    /// How much later this is; `None` as for [`Self::since`].
+    pub(super) fn time_since(&self, first: &Self) -> Option<Duration> {
+        let observed = Duration::from_nanos(self.at_ns.saturating_sub(first.at_ns));
+        let is_same = self.stat.started == first.stat.started;
+        (observed >= OBSERVED_MIN && is_same).then_some(observed)
     }
 
-    /// To be called about once a second.
-    pub(super) fn look(&mut self, pid: u32) {
-        let now = Reading::take(pid, true);
-        let used = now.as_ref().zip(self.last.as_ref());
-        let share = used.and_then(|(now, last)| now.since(last)?.busiest_thread);
-        self.share = self.share.into_iter().chain(share).reduce(f64::max);
-        self.last = now;
-    }
-
-    pub(super) fn share(&self) -> Option<f64> {
-        self.share
+    /// What each thread did meanwhile.
+    pub(super) fn threads_since(&self, first: &Self) -> impl Iterator<Item = ThreadTimes> {
+        self.threads
+            .iter()
+            .map(|(tid, times)| match first.threads.get(tid) {
+                Some(first) => times.since(first),
+                None => *times,
+            })
     }
 }
 
@@ -133,20 +101,9 @@ pub(super) fn stat(pid: u32) -> io::Result<Stat> {
     parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-fn threads(pid: u32) -> HashMap<u32, u64> {
-    numbers_in(Path::new(&format!("/proc/{pid}/task")))
-        .take(THREADS_MAX)
-        .filter_map(|tid| {
-            let path = format!("/proc/{pid}/task/{tid}/stat");
-            let text = read::octets(Path::new(&path), STAT_MAX).ok()?;
-            Some((tid, parse(&text)?.ticks))
-        })
-        .collect()
-}
-
 /// The name stands in parentheses and may hold any octet, parentheses too; the
 /// numbers behind the last one count from the third field (proc_pid_stat(5)).
-fn parse(stat: &[u8]) -> Option<Stat> {
+pub(super) fn parse(stat: &[u8]) -> Option<Stat> {
     let name_ends = stat.iter().rposition(|&octet| octet == b')')?;
     let fields: Vec<&str> = std::str::from_utf8(stat.get(name_ends + 1..)?)
         .ok()?
@@ -156,10 +113,11 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     Some(Stat {
         ticks: field(14)?.checked_add(field(15)?)?,
         started: field(22)?,
+        stopped: matches!(fields.first(), Some(&("T" | "t"))),
     })
 }
 
-fn ticks_per_second() -> Option<f64> {
+pub(super) fn ticks_per_second() -> Option<f64> {
     let ticks = sysconf(SysconfVar::CLK_TCK).ok()??;
     (ticks > 0).then_some(ticks as f64)
 }
@@ -177,9 +135,12 @@ mod tests {
             parse(line),
             Some(Stat {
                 ticks: 200,
-                started: 6123
+                started: 6123,
+                stopped: false,
             })
         );
+        let stopped = line.map(|octet| if octet == b'S' { b'T' } else { octet });
+        assert!(parse(&stopped).unwrap().stopped);
     }
 
     #[test]
@@ -203,21 +164,35 @@ mod tests {
 
     #[test]
     fn shares_are_of_one_core() {
-        let start = Instant::now();
-        let reading = |ms, ticks, threads: &[(u32, u64)]| Reading {
-            at: start + Duration::from_millis(ms),
-            stat: Stat { ticks, started: 7 },
-            threads: Some(threads.iter().copied().collect()),
+        let reading = |seconds: f64, ticks, threads: &[(u32, f64)]| Reading {
+            at_ns: (seconds * 1e9) as u64,
+            stat: Stat {
+                ticks,
+                started: 7,
+                stopped: false,
+            },
+            threads: threads
+                .iter()
+                .map(|&(tid, ran)| {
+                    let ran = Duration::from_secs_f64(ran);
+                    (
+                        tid,
+                        ThreadTimes {
+                            ran,
+                            ..ThreadTimes::default()
+                        },
+                    )
+                })
+                .collect(),
         };
-        let first = reading(0, 100, &[(1, 100)]);
-        let last = reading(2000, 400, &[(1, 150), (2, 200)]);
+        let first = reading(1.0, 100, &[(1, 1.0)]);
+        let last = reading(3.0, 400, &[(1, 1.5), (2, 1.6)]);
         let used = last.since(&first).unwrap();
         let seconds = 300.0 / ticks_per_second().unwrap();
         assert!((used.process - seconds / 2.0).abs() < 1e-9);
-        let thread = used.busiest_thread.unwrap();
-        assert!((thread - used.process * 2.0 / 3.0).abs() < 1e-9);
-        assert_eq!(reading(50, 400, &[]).since(&first), None);
-        let mut another = reading(2000, 400, &[]);
+        assert!((used.busiest_thread.unwrap() - 0.8).abs() < 1e-9);
+        assert_eq!(reading(1.05, 400, &[]).since(&first), None);
+        let mut another = reading(3.0, 400, &[]);
         another.stat.started = 8;
         assert_eq!(another.since(&first), None, "a pid that was used again");
     }
@@ -226,24 +201,17 @@ mod tests {
     fn a_busy_process_is_seen_to_be_busy() {
         let pid = std::process::id();
         let first = Reading::take(pid, true).unwrap();
-        let mut peak = Peak::new(Some(first.clone()));
-        let start = Instant::now();
+        let start = std::time::Instant::now();
         // On a machine with much to do it takes longer than that.
         let used = || stat(pid).unwrap().ticks - first.stat.ticks;
         while start.elapsed() < Duration::from_millis(200) || used() < 10 {
             std::hint::black_box(start);
         }
-        peak.look(pid);
         let used = Reading::take(pid, true).unwrap().since(&first).unwrap();
         assert!(used.process > 0.0, "{used:?}");
         assert!(
             used.busiest_thread.is_some_and(|share| share > 0.0),
             "{used:?}"
         );
-        let busiest = peak.share();
-        std::thread::sleep(Duration::from_millis(200));
-        peak.look(u32::MAX);
-        assert!(busiest.is_some_and(|share| share > 0.0));
-        assert_eq!(peak.share(), busiest, "it is not forgotten");
     }
 }

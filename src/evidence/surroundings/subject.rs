@@ -14,6 +14,7 @@ use super::cgroup_memory;
 use super::cgroups::Folder;
 use super::cgroups::Hierarchies;
 use super::cgroups::Places;
+use super::history::History;
 use super::netns;
 use super::process;
 use super::udp_sockets::Drops;
@@ -46,7 +47,7 @@ pub(super) struct Server {
     /// The namespace of its sockets.
     pub(super) netns: u32,
     pub(super) drops: Option<Drops>,
-    pub(super) peak: process::Peak,
+    pub(super) history: History,
 }
 
 /// A client: its resolver besides.
@@ -86,7 +87,7 @@ impl Subject {
     }
 
     /// The second look.
-    pub(super) fn close(self, groups: &mut Groups) -> Process {
+    pub(super) fn close(self, groups: &Groups) -> Process {
         let observed = self.since.elapsed();
         let ended = process::stat(self.pid).map(|stat| stat.started).ok() != Some(self.started);
         let cpu = self
@@ -127,8 +128,8 @@ fn oom_folders(memory: Option<&Folder>) -> impl Iterator<Item = (PathBuf, Versio
 /// for all processes in and below them.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    first: HashMap<PathBuf, Option<cgroup_cpu::Reading>>,
-    last: HashMap<PathBuf, Option<cgroup_cpu::Reading>>,
+    first: HashMap<PathBuf, (Version, Option<cgroup_cpu::Reading>)>,
+    last: HashMap<PathBuf, cgroup_cpu::Reading>,
 }
 
 impl Groups {
@@ -137,21 +138,38 @@ impl Groups {
         for path in folder.and_above() {
             if self.first.len() < GROUPS_MAX && !self.first.contains_key(path) {
                 let reading = cgroup_cpu::Reading::take(path, folder.version);
-                self.first.insert(path.to_owned(), reading);
+                self.first
+                    .insert(path.to_owned(), (folder.version, reading));
             }
+        }
+    }
+
+    /// Reads a process's once more: they may be gone at the end.
+    pub(super) fn look(&mut self, folder: &Folder) {
+        for path in folder.and_above() {
+            let reading = cgroup_cpu::Reading::take(path, folder.version);
+            if let Some(reading) = reading.filter(|_| self.first.contains_key(path)) {
+                self.last.insert(path.to_owned(), reading);
+            }
+        }
+    }
+
+    /// The last look at all of them.
+    pub(super) fn look_at_all(&mut self) {
+        for (path, (version, _)) in &self.first {
+            let reading = cgroup_cpu::Reading::take(path, *version);
+            self.last
+                .extend(reading.map(|reading| (path.clone(), reading)));
         }
     }
 
     /// Of all quotas that a process there lives under, the one that ran out most
     /// often, else the tightest.
-    fn quota(&mut self, folder: &Folder) -> Option<Quota> {
+    fn quota(&self, folder: &Folder) -> Option<Quota> {
         let quotas = folder.and_above().filter_map(|path| {
-            let first = (*self.first.get(path)?)?;
-            let last = *self
-                .last
-                .entry(path.to_owned())
-                .or_insert_with(|| cgroup_cpu::Reading::take(path, folder.version));
-            last?.since(&first, path, folder.version)
+            let (_, first) = self.first.get(path)?;
+            let last = self.last.get(path)?;
+            last.since(&(*first)?, path, folder.version)
         });
         let cores = |quota: &Quota| quota.cores().unwrap_or(f64::INFINITY);
         quotas.max_by(|a, b| {

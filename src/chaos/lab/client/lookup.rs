@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
-use std::net::UdpSocket;
 
 use super::Ask;
 use super::Style;
@@ -16,9 +15,10 @@ use super::exchange::UdpExchange;
 use super::exchange::errno_name;
 use super::exchange::over_tcp;
 use super::libc_lookup;
+use super::origin::Origin;
 
 /// Resolves the `number`th name of a client.
-pub(super) fn run(ask: &Ask, zone: &str, number: u64) -> Came {
+pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin) -> Came {
     let mut came = Came::default();
     let number = number.checked_rem(ask.names).unwrap_or(number);
     let name = format!("q{number}.{}.{zone}", ask.group);
@@ -36,7 +36,7 @@ pub(super) fn run(ask: &Ask, zone: &str, number: u64) -> Came {
             .iter()
             .map(|&rtype| Query::new(&name, rtype, ask.udp_payload))
             .collect();
-        let asked = queries.and_then(|queries| round(ask, servers, queries, &mut came));
+        let asked = queries.and_then(|queries| round(ask, servers, queries, origin, &mut came));
         match asked {
             Ok(left) => wanted = left,
             // The socket could not even be made or connected.
@@ -56,16 +56,18 @@ fn round(
     ask: &Ask,
     servers: &[SocketAddr],
     queries: Vec<Query>,
+    origin: &Origin,
     came: &mut Came,
 ) -> io::Result<Vec<domain::base::iana::Rtype>> {
     let Some(&first) = servers.first() else {
         return Ok(Vec::new());
     };
-    let socket = UdpSocket::bind((any(first), 0))?;
+    let socket = origin.socket(first)?;
     let connected = ask.style == Style::Glibc;
     if connected {
         socket.connect(first)?;
     }
+    origin.wait();
     let mut exchange = UdpExchange {
         socket,
         connected,
@@ -98,7 +100,7 @@ pub(super) fn is_fine(rcode: u16) -> bool {
     matches!(rcode, 0 | 3)
 }
 
-fn any(server: SocketAddr) -> IpAddr {
+pub(super) fn any(server: SocketAddr) -> IpAddr {
     match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

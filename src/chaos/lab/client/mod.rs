@@ -5,6 +5,7 @@ mod counts;
 mod exchange;
 mod libc_lookup;
 mod lookup;
+mod origin;
 
 use std::io::BufRead;
 use std::net::SocketAddr;
@@ -26,9 +27,11 @@ use serde::Serialize;
 
 pub(super) use counts::Counts;
 pub(super) use exchange::Query;
+pub(super) use origin::Ports;
 
 use super::name;
-use crate::chaos::pace::Pace;
+use origin::Origin;
+use origin::Turns;
 
 /// Lookups a second: enough for percentages within seconds (20 queries and 3
 /// failures are what the doctor's rules need), and next to nothing for a CPU.
@@ -87,6 +90,9 @@ pub(super) struct Ask {
     pub(super) comm: String,
     /// What the fault does to it.
     pub(super) share: Share,
+    /// The rule that must explain what is broken of it, where that is not the
+    /// scenario's own.
+    pub(super) rule: Option<String>,
     /// The nameservers, in the order of its resolv.conf.
     pub(super) servers: Vec<SocketAddr>,
     /// Its names are `qN.GROUP.ZONE`; servers behave by the group.
@@ -95,6 +101,8 @@ pub(super) struct Ask {
     pub(super) names: u64,
     /// What it asks for.
     pub(super) types: Types,
+    /// From which ports.
+    pub(super) ports: Ports,
     /// How it asks.
     pub(super) style: Style,
     /// Lookups a second.
@@ -117,10 +125,12 @@ impl Ask {
         Self {
             comm: comm.to_owned(),
             share: Share::Broken,
+            rule: None,
             servers: vec![server],
             group: "bad".to_owned(),
             names: 0,
             types: Types::A,
+            ports: Ports::Fresh,
             style: Style::Glibc,
             rate: RATE,
             patience: PATIENCE,
@@ -184,30 +194,33 @@ pub(super) fn run(
     });
     // Half of a short time at least is for asking.
     let asking = (go.duration.saturating_sub(ask.longest())).max(go.duration / 2);
-    Ok(ask_for(asking, ask, &go.zone, &stop))
+    ask_for(asking, ask, &go.zone, &stop)
 }
 
 /// Starts lookups for the time, or until `stop` is disconnected, and waits for
 /// the last ones.
-fn ask_for(time: Duration, ask: &Ask, zone: &str, stop: &Receiver<()>) -> Counts {
+fn ask_for(time: Duration, ask: &Ask, zone: &str, stop: &Receiver<()>) -> Result<Counts> {
     let counts = Mutex::new(Counts::default());
+    let look_up = |number, origin: &Origin| {
+        let came = lookup::run(ask, zone, number, origin);
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.add(&came);
+    };
     let begin = Instant::now();
-    let mut pace = Pace::new(Some(ask.rate), begin);
-    thread::scope(|scope| {
+    let mut turns = Turns::new(ask, begin).context("cannot make a socket")?;
+    thread::scope(|scope| -> Result<()> {
         for number in 0.. {
-            let wait = pace.until_next(Instant::now()).unwrap_or_default();
-            let told = stop.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
+            let told = stop.recv_timeout(turns.wait()) != Err(RecvTimeoutError::Timeout);
             if told || begin.elapsed() > time {
                 break;
             }
-            pace.take(Instant::now());
-            let counts = &counts;
-            scope.spawn(move || {
-                let came = lookup::run(ask, zone, number);
-                let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-                counts.add(&came);
-            });
+            let look_up = &look_up;
+            match turns.take()? {
+                origin @ Origin::Kept(_) => look_up(number, &origin),
+                origin => drop(scope.spawn(move || look_up(number, &origin))),
+            }
         }
-    });
-    counts.into_inner().unwrap_or_else(PoisonError::into_inner)
+        Ok(())
+    })?;
+    Ok(counts.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

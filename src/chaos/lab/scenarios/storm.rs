@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::chaos::lab::Recipe;
 use crate::chaos::lab::client::Ask;
+use crate::chaos::lab::client::Counts;
 use crate::chaos::lab::server::Habits;
 use crate::chaos::lab::server::Serve;
 use crate::chaos::lab::site::Lab;
@@ -16,7 +17,10 @@ const STORM: NonZeroU32 = NonZeroU32::new(300).unwrap();
 const LIMIT: NonZeroU32 = NonZeroU32::new(200).unwrap();
 
 /// The scenario.
-pub const STORM_OF_QUERIES: Recipe = Recipe::of(make);
+pub const STORM_OF_QUERIES: Recipe = Recipe {
+    broken: Counts::hurt,
+    ..Recipe::of(make)
+};
 
 fn make(lab: &mut Lab) -> Result<()> {
     let server = lab.pod("server")?;

@@ -71,7 +71,7 @@ fn make(lab: &mut Lab, does: Does) -> Result<()> {
          forward-zone:\nname: \".\"\nforward-addr: {}\n",
         upstream.ip
     );
-    lab.resolve(&resolver, &configuration)?;
+    lab.resolve(&resolver, &[resolver.ip.into()], &configuration)?;
     let mut ask = Ask::broken("lab-app", resolver.dns());
     ask.patience = PATIENCE;
     lab.ask(&client, ask)?;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::attempt::FailedCall;
 use crate::evidence::surroundings::ConntrackCounters;
+use crate::evidence::surroundings::Fullness;
 
 /// Five queries that netfilter discarded so.
 fn netfilter(location: &str, conntrack: Conntrack, counters: Option<ConntrackCounters>) -> Case {
@@ -74,6 +75,81 @@ fn netfilter_drops_are_told_apart() {
             "{location} {conntrack:?} {counters:?}"
         );
     }
+}
+
+#[test]
+fn how_full_the_table_was_is_told_with_the_limit_of_that_time() {
+    let told = |fullest| {
+        let counters = ConntrackCounters {
+            drop: 5,
+            entries: 7,
+            fullest,
+            ..ConntrackCounters::default()
+        };
+        let case = netfilter("nf_hook_slow", Conntrack::Absent, Some(counters));
+        let finding = case.explain().findings.remove(0);
+        assert_eq!(finding.rule, "dns_conntrack_full");
+        finding.evidence.join("\n") + &finding.fix.join("\n")
+    };
+    let full = told(Some(Fullness {
+        entries: 524_288,
+        max: 524_288,
+    }));
+    let seen = "seen with 524,288 entries of at most 524,288 (nf_conntrack_max), and 5 new ones";
+    assert!(full.contains(seen), "{full}");
+    assert!(full.contains("nf_conntrack_max=1048576"), "{full}");
+    let unknown = told(None);
+    assert!(unknown.contains("7 entries at the end"), "{unknown}");
+    assert!(unknown.contains("nf_conntrack_max=262144"), "{unknown}");
+}
+
+#[test]
+fn insertions_that_were_counted_from_later_on_are_told_as_such() {
+    let told = |baseline_late| {
+        let counters = ConntrackCounters {
+            drop: 4,
+            insert_failed: 4,
+            baseline_late,
+            ..ConntrackCounters::default()
+        };
+        let case = netfilter("nf_hook_slow", Conntrack::Unconfirmed, Some(counters));
+        let finding = case.explain().findings.remove(0);
+        assert_eq!(finding.rule, "dns_conntrack_race");
+        finding.evidence.join("\n")
+    };
+    let same = told(false);
+    assert!(same.contains("In the same time 4 insertions"), "{same}");
+    let later = told(true);
+    assert!(
+        later.contains("Since shortly after the first of them 4 insertions"),
+        "{later}"
+    );
+}
+
+#[test]
+fn a_known_reason_comes_with_its_remedy() {
+    let fix = |reason, location| {
+        let case = Case::default().with((0..4).map(|n| {
+            let attempt = attempt(n, SERVER, Outcome::Dropped);
+            dropped(attempt, Packet::Query, reason, location)
+        }));
+        let finding = case.explain().findings.remove(0);
+        assert_eq!(finding.rule, "dns_kernel_drop");
+        assert!(finding.title.contains(reason));
+        finding.fix.join("\n")
+    };
+    let filtered = fix("IP_RPFILTER", "ip_rcv_finish_core");
+    assert!(
+        filtered.contains("rp_filter of that interface to 2"),
+        "{filtered}"
+    );
+    let queue = fix("QDISC_DROP", "__dev_queue_xmit");
+    assert!(
+        queue.contains("tc -s qdisc show") && queue.contains("limit of the queue"),
+        "{queue}"
+    );
+    let unheard = fix("SOMETHING_NEW", "some_function");
+    assert!(unheard.contains("nstat -az"), "{unheard}");
 }
 
 #[test]

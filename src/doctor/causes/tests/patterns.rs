@@ -112,6 +112,72 @@ fn a_stale_entry_leads_elsewhere_and_only_its_port_fails() {
     );
 }
 
+/// What the same port was answered before says nothing about others.
+#[test]
+fn answers_from_before_are_no_fresh_ports() {
+    let own_past = || {
+        many(40, SERVER, Outcome::Answered).map(|mut attempt| {
+            attempt.local.set_port(4000);
+            attempt
+        })
+    };
+    let with_past = || {
+        let mut case = stale(Some("10.244.1.9:53"), Outcome::Answered);
+        let later = std::mem::take(&mut case.attempts).into_iter();
+        case.attempts = own_past()
+            .chain(later.map(|mut attempt| {
+                shift(&mut attempt, 5_000 * MS);
+                attempt
+            }))
+            .collect();
+        case
+    };
+    let told = |case: Case| {
+        let finding = case.explain().findings.remove(0);
+        (finding.rule, finding.evidence.join("\n"))
+    };
+    let (rule, evidence) = told(with_past());
+    assert_eq!(rule, "dns_conntrack_stale");
+    assert!(
+        evidence.contains("From other source ports 40 queries"),
+        "{evidence}"
+    );
+    // Nobody else asks.
+    let mut alone = with_past();
+    alone.attempts.truncate(70);
+    assert_eq!(told(alone).0, "dns_unknown");
+    // Only others, in namespaces of their own.
+    let mut elsewhere = with_past();
+    for attempt in &mut elsewhere.attempts[70..] {
+        attempt.owner.netns = NODE;
+    }
+    assert_eq!(told(elsewhere).0, "dns_conntrack_stale");
+}
+
+#[test]
+fn the_packets_own_entry_is_proof_within_two_seconds() {
+    let said = |reply_source: &str, entry_to| {
+        let mut case = stale(entry_to, Outcome::Answered);
+        let reply_source = reply_source.parse().expect("an address");
+        // 30 failures of that port, 100 ms apart: three are left.
+        case.attempts.drain(3..30);
+        for attempt in &mut case.attempts[..3] {
+            let sent = attempt.clone();
+            *attempt = dropped(sent, Packet::Query, "IP_INNOROUTES", "ip_error");
+            if let Some(drop) = attempt.drop.as_mut() {
+                drop.conntrack = Some(Conntrack::Confirmed { reply_source });
+            }
+        }
+        case.said()
+    };
+    let server = address(SERVER).ip().to_string();
+    assert_eq!(said("10.244.1.9", None), [("dns_conntrack_stale", 3)]);
+    assert_eq!(said(&server, None), [("dns_no_route", 3)]);
+    // An entry that was there at the end proves nothing so soon.
+    let later = Some("10.244.1.9:53");
+    assert_eq!(said(&server, later), [("dns_no_route", 3)]);
+}
+
 #[test]
 fn tcp_is_blocked_if_it_was_asked_for_and_never_worked() {
     let truncated = (0..3).map(|n| {

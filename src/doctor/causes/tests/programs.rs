@@ -134,10 +134,32 @@ fn a_storm_is_the_load_of_its_server_not_of_the_host() {
         attempts.push(query);
     }
     // Others ask another server more than that.
-    for n in 0..3_000 {
-        let mut query = attempt(n, OTHER, Outcome::Answered);
-        query.owner.pid = Some(100 + (n % 20) as u32);
-        attempts.push(query);
-    }
-    assert_eq!(Case::default().with(attempts).said(), [("dns_storm", 250)]);
+    let others = |server| {
+        (2_000..5_000).map(move |n| {
+            let mut query = attempt(n, server, Outcome::Answered);
+            query.owner.pid = Some(100 + (n % 20) as u32);
+            query.owner.netns = NODE;
+            query
+        })
+    };
+    let elsewhere = Case::default().with(attempts.clone()).with(others(OTHER));
+    assert_eq!(elsewhere.said(), [("dns_storm", 250)]);
+    // Or another one that has the same address, in a namespace of its own.
+    let views: Vec<_> = attempts
+        .iter()
+        .map(|query| at_server(query, 53, query.outcome, MS))
+        .chain(others(SERVER).map(|query| {
+            let mut view = at_server(&query, 54, query.outcome, MS);
+            view.owner.netns = POD + 1;
+            view
+        }))
+        .collect();
+    let apart = Case::default()
+        .with(attempts.clone())
+        .with(others(SERVER))
+        .with(views);
+    assert_eq!(apart.said(), [("dns_storm", 250)]);
+    // At the same server it is not the load.
+    let same = Case::default().with(attempts).with(others(SERVER));
+    assert_eq!(same.said(), [("dns_unknown", 250)]);
 }

@@ -1,10 +1,10 @@
 //! What the server on this host was doing meanwhile.
 
 use super::*;
-use crate::evidence::surroundings::CpuUse;
 use crate::evidence::surroundings::Process;
 use crate::evidence::surroundings::Quota;
 use crate::evidence::surroundings::ServerProcess;
+use crate::evidence::surroundings::Span;
 
 const RESOLVER: u32 = 53;
 const UPSTREAM: &str = "192.0.2.53:53";
@@ -21,17 +21,20 @@ fn quota(throttled_periods: u64) -> Quota {
     }
 }
 
-fn server(quota: Option<Quota>, busiest_thread: f64) -> ServerProcess {
+/// A server whose busiest thread ran and waited for such shares of the time.
+fn server(quota: Option<Quota>, ran: f64, waited: f64) -> ServerProcess {
     ServerProcess {
         process: Process {
             quota,
-            cpu: Some(CpuUse {
-                process: busiest_thread,
-                busiest_thread: Some(busiest_thread / 2.0),
-                busiest_second: Some(busiest_thread),
-            }),
             ..Process::default()
         },
+        spans: vec![Span {
+            from_ns: 0,
+            to_ns: u64::MAX,
+            ran,
+            waited,
+            stopped: false,
+        }],
         socket_drops: None,
     }
 }
@@ -75,13 +78,130 @@ fn overloaded(server: ServerProcess) -> Case {
 
 #[test]
 fn the_overflow_is_a_symptom_of_the_cpu_limit() {
-    let throttled = overloaded(server(Some(quota(90)), 0.2));
+    let throttled = overloaded(server(Some(quota(90)), 0.2, 0.0));
     assert_eq!(throttled.said(), [("dns_server_throttled", 20)]);
-    let saturated = overloaded(server(None, 0.99));
+    let saturated = overloaded(server(None, 0.99, 0.0));
     assert_eq!(saturated.said(), [("dns_server_saturated", 20)]);
-    // A quota that hardly ever runs out explains nothing.
-    let stopped = overloaded(server(Some(quota(3)), 0.1));
-    assert_eq!(stopped.said(), [("dns_server_overflow", 10)]);
+    // A quota that hardly ever runs out explains nothing. What waited in a socket
+    // that overflowed belongs to the overflow.
+    let blocked = overloaded(server(Some(quota(3)), 0.1, 0.0));
+    assert_eq!(blocked.said(), [("dns_server_overflow", 20)]);
+}
+
+#[test]
+fn who_waits_for_a_cpu_is_busy_too() {
+    let starved = overloaded(server(None, 0.3, 0.65)).explain().findings;
+    assert_eq!(starved[0].rule, "dns_server_saturated");
+    assert!(starved[0].title.contains("too little CPU"), "{starved:?}");
+    let busy = overloaded(server(None, 0.65, 0.3)).explain().findings;
+    assert!(busy[0].title.contains("can't keep up"), "{busy:?}");
+}
+
+#[test]
+fn another_time_says_nothing_of_a_query() {
+    let mut idle = server(None, 0.99, 0.0);
+    // All queries were gone long before.
+    idle.spans[0].from_ns = u64::MAX - 1;
+    assert_eq!(overloaded(idle).said(), [("dns_server_overflow", 20)]);
+}
+
+#[test]
+fn a_server_that_takes_long_without_cpu_time_is_not_throttled_out_of_nothing() {
+    let slow = |server| {
+        let mut case = Case::default();
+        for n in 0..5 {
+            let mut client = attempt(n, SERVER, Outcome::Answered);
+            client.end_ns = client.sent_ns + 300 * MS;
+            let view = at_server(&client, RESOLVER, Outcome::Answered, 299 * MS);
+            case = case.with([view, client]);
+        }
+        case.surroundings.servers.insert(RESOLVER, server);
+        case.said()
+    };
+    // Nothing waited in its socket, but it was stopped in their midst.
+    assert_eq!(
+        slow(server(Some(quota(90)), 0.1, 0.0)),
+        [("dns_server_throttled", 5)]
+    );
+    assert_eq!(slow(server(Some(quota(3)), 0.1, 0.0)), []);
+}
+
+/// What lay in the socket of a server that ended.
+fn left_unread(queued_bytes: u32) -> Case {
+    let mut attempts = Vec::new();
+    for n in 0..5 {
+        let query = attempt(n, SERVER, Outcome::Dropped);
+        attempts.push(Attempt {
+            queued_bytes,
+            ..at_server(&query, RESOLVER, Outcome::Unanswered, 2_000 * MS)
+        });
+        let mut query = dropped(query, Packet::Query, "NOT_SPECIFIED", "udp_destruct_common");
+        if let Some(drop) = &mut query.drop {
+            drop.at_ns = query.sent_ns + 500 * MS;
+        }
+        attempts.push(query);
+    }
+    Case::default().with(attempts)
+}
+
+#[test]
+fn what_a_server_left_unread_was_held_up_or_lost_with_it() {
+    let finding = left_unread(0).explain().findings.remove(0);
+    assert_eq!((finding.rule, finding.queries), ("dns_kernel_drop", 5));
+    assert!(
+        finding.title.contains("ended with queries unread"),
+        "{finding:?}"
+    );
+    for queued_bytes in [0, 100_000] {
+        let mut busy = left_unread(queued_bytes);
+        let server = server(None, 0.99, 0.0);
+        busy.surroundings.servers.insert(RESOLVER, server);
+        assert_eq!(busy.said(), [("dns_server_saturated", 5)]);
+    }
+}
+
+/// A server that answers, stops with the 10th query, and goes on never.
+#[test]
+fn what_a_stopped_server_had_read_or_had_not_is_one_trouble() {
+    let mut attempts = Vec::new();
+    for n in 0..20 {
+        let query = attempt(n, SERVER, Outcome::Unanswered);
+        match n {
+            0..10 => {
+                attempts.push(at_server(&query, RESOLVER, Outcome::Answered, MS));
+                attempts.push(attempt(n, SERVER, Outcome::Answered));
+            }
+            10..15 => {
+                attempts.push(at_server(&query, RESOLVER, Outcome::Unanswered, 2_000 * MS));
+                attempts.push(query);
+            }
+            _ => {
+                attempts.push(at_server(&query, RESOLVER, Outcome::Dropped, MS));
+                let drop = "udp_queue_rcv_one_skb";
+                attempts.push(dropped(query, Packet::Query, "SOCKET_RCVBUFF", drop));
+            }
+        }
+    }
+    let mut case = Case::default().with(attempts.clone());
+    let mut stopped = server(None, 0.0, 0.0);
+    stopped.spans[0].stopped = true;
+    case.surroundings.servers.insert(RESOLVER, stopped);
+    let findings = case.explain().findings;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    let finding = &findings[0];
+    assert_eq!((finding.rule, finding.queries), ("dns_server_overflow", 10));
+    assert!(finding.title.contains("is stopped"), "{finding:?}");
+    assert!(
+        finding
+            .fix
+            .iter()
+            .any(|step| step.contains("kill -CONT 53"))
+    );
+    // A server that answers between two overflows has not stalled.
+    let mut alive = at_server(&attempts[1], RESOLVER, Outcome::Answered, MS);
+    shift(&mut alive, 1_430 * MS);
+    let said = Case::default().with(attempts).with([alive]).said();
+    assert_eq!(said, [("dns_server_overflow", 5), ("dns_unknown", 5)]);
 }
 
 /// Clients of a resolver on this host, whose own query ended so.

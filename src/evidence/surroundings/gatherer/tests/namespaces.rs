@@ -17,6 +17,7 @@ use super::place::Inhabitant;
 use super::*;
 use crate::attempt::FailedCall;
 use crate::attempt::Transport;
+use crate::evidence::surroundings::book::Book;
 use crate::evidence::surroundings::conntrack;
 use crate::evidence::surroundings::ctnetlink;
 use crate::evidence::surroundings::flows::Collection;
@@ -258,4 +259,47 @@ fn root_a_namespace_that_is_gone_is_absent_and_that_is_said() {
         "{:?}",
         surroundings.missing
     );
+}
+
+/// Where packets are dropped, the counters are read while it lasts: the limit may
+/// be raised before the end, and the namespace may be gone by then.
+#[test]
+fn root_what_was_read_where_packets_were_dropped_outlasts_the_namespace() {
+    const ENTRIES: usize = 1100;
+    let place = Inhabitant::of_a_namespace();
+    place.run("nft", &["-f", "-"], RULES);
+    let netns = place.netns();
+    let mut book = Book::open();
+    assert_eq!(place.enter(|| send(ENTRIES, "127.0.0.10:53")), 0);
+    let limit = Limit::set(1000);
+    let refused = place.enter(|| send(100, "127.0.0.1:9999"));
+    book.meet_namespace(netns, None, true);
+    drop(limit);
+    drop(place);
+    await_that("the namespace to go", || {
+        !Census::take().ways.contains_key(&netns)
+    });
+    let surroundings = book.close(&Wanted::default());
+    let counters = surroundings.conntrack[&netns];
+    assert_eq!(counters.drop, refused, "{counters:?}");
+    let fullest = counters.fullest.expect("a limit");
+    assert_eq!(fullest.max, 1000);
+    assert!(fullest.entries >= 1000, "{counters:?}");
+}
+
+#[test]
+fn root_a_namespace_younger_than_the_last_search_is_looked_for_again() {
+    let mut book = Book::open();
+    let place = Inhabitant::of_a_namespace();
+    let netns = place.netns();
+    // All processes have been gone through a moment ago.
+    book.meet_namespace(netns, None, true);
+    assert_eq!(book.namespaces().find(|&it| it == netns), None);
+    book.look_for_namespaces();
+    assert_eq!(book.namespaces().find(|&it| it == netns), Some(netns));
+    // One that nothing leads to is missing, once.
+    book.meet_namespace(1, None, false);
+    book.look_for_namespaces();
+    book.look_for_namespaces();
+    assert_eq!(book.missing.namespaces, 1);
 }

@@ -1,0 +1,86 @@
+//! What held a query up at its server on this host: for the rules that look for
+//! the reason in the server's process.
+
+use super::group::Group;
+use crate::doctor::thresholds::LATENCY_WARNING_NS;
+use crate::doctor::thresholds::QUEUED_BYTES;
+use crate::evidence::Case;
+use crate::evidence::Evidence;
+use crate::evidence::ServerView;
+use crate::evidence::surroundings::ServerProcess;
+use crate::evidence::surroundings::Span;
+use crate::units;
+
+/// Spans are a second long; those next to a query's time belong to it, too: the
+/// kernel books a wait for the CPU when it is over.
+const SPAN_NS: u64 = 1_000_000_000;
+
+/// The server's view of a query that waited in its socket, or found no room there.
+pub(super) fn waited_in_queue<'a>(case: &Case, evidence: &'a Evidence) -> Option<&'a ServerView> {
+    let view = evidence.view_of(case)?;
+    let waited = view.queued_bytes >= QUEUED_BYTES && !is_discarded(case);
+    (waited || case.has_overflowed()).then_some(view)
+}
+
+/// The same, or of one that the server itself took long to answer: who has no CPU
+/// has none in the midst of a query either.
+pub(super) fn held_up<'a>(case: &Case, evidence: &'a Evidence) -> Option<&'a ServerView> {
+    waited_in_queue(case, evidence).or_else(|| {
+        let view = evidence.view_of(case)?;
+        let slowly = view.is_answered() && view.took_ns() > LATENCY_WARNING_NS;
+        let until_closed = case.was_left_unread()
+            && case.drop().is_some_and(|drop| {
+                drop.at_ns.saturating_sub(view.arrived_ns) > LATENCY_WARNING_NS
+            });
+        ((slowly || until_closed) && !is_discarded(case)).then_some(view)
+    })
+}
+
+/// Whether this host discarded the query, for another reason than that the server
+/// had not read it.
+fn is_discarded(case: &Case) -> bool {
+    case.query_dropped().is_some() && !case.was_left_unread()
+}
+
+/// How busy the server was around the time when it had the query.
+pub(super) fn spans<'a>(
+    view: &ServerView,
+    evidence: &'a Evidence,
+) -> impl Iterator<Item = &'a Span> {
+    let from_ns = view.arrived_ns.saturating_sub(SPAN_NS);
+    let to_ns = view.ended_ns.saturating_add(SPAN_NS);
+    process(view, evidence)
+        .into_iter()
+        .flat_map(|server| &server.spans)
+        .filter(move |span| span.to_ns > from_ns && span.from_ns < to_ns)
+}
+
+/// The server's process, if it was looked at.
+pub(super) fn process<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a ServerProcess> {
+    evidence.surroundings.servers.get(&view.owner.pid?)
+}
+
+/// How much lay in the socket when these queries came.
+pub(super) fn queue_told(group: &Group<'_>) -> Vec<String> {
+    let mut queued: Vec<u32> = group.views().map(|view| view.queued_bytes).collect();
+    queued.sort_unstable();
+    let mut lines = Vec::new();
+    if let (Some(median), Some(most)) = (queued.get(queued.len() / 2), queued.last())
+        && *most > 0
+    {
+        lines.push(format!(
+            "When these queries came, {} bytes lay unread in the server's socket (half of them found \
+             that much or more), {} at most.",
+            units::count(u64::from(*median)),
+            units::count(u64::from(*most))
+        ));
+    }
+    let overflowed = group.count(Case::has_overflowed);
+    if overflowed > 0 {
+        lines.push(format!(
+            "{} found its receive buffer full and were discarded (SOCKET_RCVBUFF).",
+            units::counted(overflowed, "query", "queries")
+        ));
+    }
+    lines
+}
