@@ -36,8 +36,11 @@ pub(super) fn is_rule_of_nftables(drop: &PacketDrop) -> bool {
         .is_some_and(|it| it.starts_with(NFTABLES))
 }
 
-fn takes(case: &Case, _: &Evidence) -> Option<Place> {
+fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     let (drop, reason) = case.dropped()?;
+    if reason == NETFILTER && drop.packet != Packet::Answer && evidence.is_rejected(case) {
+        return None; // it rejects, and is told as such
+    }
     if reason != NETFILTER && !OTHERS.contains(&reason) {
         return None;
     }
