@@ -219,7 +219,7 @@ impl Casebook {
         window: Duration,
         unseen: Vec<String>,
     ) -> Evidence {
-        let (server_views, forgotten) = self.views.into_views();
+        let (server_views, forgotten) = self.views.into_views(&surroundings.listeners);
         if forgotten > 0 {
             log::info!("{forgotten} exchanges of servers on this host were too many to keep");
         }
