@@ -51,6 +51,7 @@ lab: setup-test ## Make every fault of kerno chaos and print what the doctor fin
 lint: setup-build ## Check format, lints and documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --no-default-features -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
 
 bpf-verify: setup-kernels ## Boot every promised kernel and do kerno's job on it (or KERNEL=path/to/vmlinuz)

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU16;
 use std::num::NonZeroU32;
+#[cfg(feature = "k8s")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ArgAction;
@@ -18,6 +20,7 @@ use crate::chaos::target::Choice;
 use crate::filter::NameGlob;
 use crate::filter::PodFilter;
 use crate::kernel::PORTS_MAX;
+use crate::workload;
 
 /// Version and commit, as `kerno --version` prints them.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KERNO_COMMIT"), ")");
@@ -123,9 +126,22 @@ pub struct WatchedArgs {
     /// Only queries of this systemd unit; `unbound` means unbound.service.
     #[arg(long, value_name = "NAME")]
     pub unit: Option<String>,
+    /// CRI socket to ask for names of pods and containers [default: those of
+    /// containerd, CRI-O, cri-dockerd, k3s, k0s and MicroK8s]
+    #[cfg(feature = "k8s")]
+    #[arg(long, value_name = "PATH", value_parser = socket)]
+    pub cri_endpoint: Option<PathBuf>,
 }
 
 impl WatchedArgs {
+    /// How to find out whose a query is.
+    pub fn workloads(&self) -> workload::Options {
+        workload::Options {
+            #[cfg(feature = "k8s")]
+            cri_endpoint: self.cri_endpoint.clone(),
+        }
+    }
+
     /// The ports to watch, without repetitions; an error names the limit.
     pub fn ports(&self) -> Result<Vec<u16>, clap::Error> {
         let mut ports = self.ports.clone();
@@ -266,6 +282,16 @@ fn comm(text: &str) -> Result<Comm, String> {
         return Err("write 1 to 15 bytes: the kernel keeps no more of a process's name".to_owned());
     }
     Ok(Comm::new(text.as_bytes()))
+}
+
+/// A socket as the kubelet's options have it, with or without `unix://`.
+#[cfg(feature = "k8s")]
+fn socket(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text.strip_prefix("unix://").unwrap_or(text));
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err("write a path as /run/containerd/containerd.sock".to_owned()),
+    }
 }
 
 /// Labels of letters, digits and hyphens, short enough for a name below it.

@@ -48,7 +48,8 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     // It takes its time where there are many namespaces; nothing is to wait then.
     let gatherer = Gatherer::start();
     let monitor = Monitor::start(host, config, args.watched.timeout)?;
-    let attribution = Attribution::start(monitor.messages().clone(), root)?;
+    let attribution =
+        Attribution::start(monitor.messages().clone(), root, &args.watched.workloads())?;
     log::info!("watching for {}", humantime::format_duration(args.duration));
     let report = watch(args, stop, monitor, attribution, gatherer)?;
 

@@ -41,7 +41,8 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
     let monitor = Monitor::start(host, config, args.watched.timeout)?;
-    let attribution = Attribution::start(monitor.messages().clone(), root)?;
+    let attribution =
+        Attribution::start(monitor.messages().clone(), root, &args.watched.workloads())?;
     super::say_missing(&monitor.signals);
     // Whoever starts kerno in the background waits for this line.
     super::say("watching");
@@ -96,7 +97,10 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
         }
     }
     monitor.join()?;
-    attribution.finish().complaints.iter().for_each(super::say);
+    let attributed = attribution.finish();
+    if !attributed.are_logged {
+        attributed.complaints.iter().for_each(super::say);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,6 +19,8 @@ mod tree;
 mod whom;
 
 use std::os::fd::OwnedFd;
+#[cfg(feature = "k8s")]
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -52,6 +54,14 @@ const ANSWERS_MAX: usize = 1024;
 /// How long the end waits for a last try to find names.
 const LAST_TRY: Duration = Duration::from_secs(3);
 
+/// What a user says about it.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The CRI socket, if it is not at one of the usual places.
+    #[cfg(feature = "k8s")]
+    pub cri_endpoint: Option<PathBuf>,
+}
+
 /// Says of each attempt whose it is.
 #[derive(Debug)]
 pub struct Attribution {
@@ -68,6 +78,8 @@ pub struct Ending {
     pub counts: Counts,
     /// What could not be found out and why, as sentences.
     pub complaints: Vec<String>,
+    /// Whether they were logged when they were due.
+    pub are_logged: bool,
 }
 
 /// Everything that is counted about it. Unfiltered, both roles.
@@ -86,9 +98,9 @@ pub struct Counts {
 
 impl Attribution {
     /// Takes the poller's messages over. `root` is that of cgroup v2.
-    pub fn start(messages: Receiver<Message>, root: OwnedFd) -> Result<Self> {
+    pub fn start(messages: Receiver<Message>, root: OwnedFd, options: &Options) -> Result<Self> {
         let (tell, answers) = bounded(ANSWERS_MAX);
-        let (names, asking) = Names::start(names::sources(), tell.clone())?;
+        let (names, asking) = Names::start(names::sources(options), tell.clone())?;
         let resolver = Resolver::start(root, asking.clone(), tell)?;
         let (output, out) = bounded(CHANNEL_BATCHES);
         let station = Station::new(messages, output, answers, resolver, procfs::has_version_1());
@@ -123,6 +135,7 @@ impl Attribution {
         if let Some(told) = self.names.finish(LAST_TRY) {
             ending.counts.names = told.counts;
             ending.complaints = told.complaints;
+            ending.are_logged = told.are_logged;
         }
         ending
     }

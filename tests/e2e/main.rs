@@ -27,6 +27,12 @@ mod listening;
 mod record;
 mod watch;
 
+// A CRI server, shared with the unit tests of its client, which use all of it.
+#[cfg(feature = "k8s")]
+#[allow(dead_code)]
+#[path = "../../src/workload/names/cri/fake.rs"]
+mod fake_cri;
+
 // The tests, a file for each theme.
 mod chaos;
 mod clients_libc;
@@ -53,3 +59,5 @@ mod slow_reader;
 mod starved;
 mod tcp;
 mod workloads;
+#[cfg(feature = "k8s")]
+mod workloads_cri;

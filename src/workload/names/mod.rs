@@ -1,5 +1,7 @@
 //! What containers and pods are called: asked of this node only.
 
+#[cfg(feature = "k8s")]
+mod cri;
 mod logs;
 mod runtimes;
 
@@ -16,6 +18,7 @@ use crossbeam_channel::Sender;
 use crossbeam_channel::bounded;
 use serde::Serialize;
 
+use super::Options;
 use super::Workload;
 use super::resolver::Answer;
 
@@ -30,8 +33,16 @@ const RETRIES: [Duration; 3] = [
 /// How often those are looked through.
 const TICK: Duration = Duration::from_millis(500);
 
+/// What to do about names that are missing without any failure.
+const NOBODY_KNOWS: &str = "some containers or pods have ids instead of names: no CRI socket, Docker or \
+                            Podman on this host told of them (--cri-endpoint names a socket at an \
+                            unusual place)";
+
 /// Who may know names.
 pub(super) trait Source: Send {
+    /// Notes what may be gone by the time that it is asked for.
+    fn look_around(&mut self) {}
+
     /// Names those that it knows.
     fn name(&mut self, wanted: &[Arc<Workload>]);
 
@@ -60,6 +71,8 @@ pub struct NameCounts {
 pub(super) struct Told {
     pub(super) counts: NameCounts,
     pub(super) complaints: Vec<String>,
+    /// Whether they were logged when they were due.
+    pub(super) are_logged: bool,
 }
 
 /// For who meets workloads.
@@ -100,6 +113,7 @@ impl Names {
                     answers,
                     nameless: Vec::new(),
                     counts: NameCounts::default(),
+                    are_logged: false,
                 };
                 thread.run(&asked);
                 // Nobody may be interested any more.
@@ -120,6 +134,7 @@ struct Thread {
     answers: Sender<Answer>,
     nameless: Vec<Nameless>,
     counts: NameCounts,
+    are_logged: bool,
 }
 
 /// A workload that nobody knew when it was asked for.
@@ -131,6 +146,9 @@ struct Nameless {
 
 impl Thread {
     fn run(&mut self, asked: &Receiver<Arc<Workload>>) {
+        for source in &mut self.sources {
+            source.look_around();
+        }
         loop {
             let mut wanted = Vec::new();
             match asked.recv_timeout(TICK) {
@@ -172,6 +190,7 @@ impl Thread {
             self.counts.named_late += workload.take_unnamed();
             return;
         }
+        self.log_complaints(tries);
         match RETRIES.get(tries) {
             Some(&pause) if self.nameless.len() < WAITING_MAX => self.nameless.push(Nameless {
                 workload: Arc::downgrade(workload),
@@ -180,6 +199,27 @@ impl Thread {
             }),
             _ => self.counts.nameless += 1,
         }
+    }
+
+    /// Once, as soon as somebody goes without a name because of them.
+    fn log_complaints(&mut self, tries: usize) {
+        if self.are_logged {
+            return;
+        }
+        let mut complaints = self.complaints();
+        // Without a failure a name may only be late.
+        if complaints.is_empty() && tries == RETRIES.len() {
+            complaints.push(NOBODY_KNOWS.to_owned());
+        }
+        self.are_logged = !complaints.is_empty();
+        for complaint in complaints {
+            log::warn!("{complaint}");
+        }
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        let complaints = self.sources.iter().map(|source| source.complaint());
+        complaints.flatten().collect()
     }
 
     fn try_again(&mut self, is_due: impl Fn(&Nameless, Instant) -> bool) {
@@ -205,22 +245,29 @@ impl Thread {
     fn told(mut self) -> Told {
         self.counts.nameless += self.nameless.len() as u64;
         self.counts.source_failures = self.sources.iter().map(|source| source.failures()).sum();
+        let mut complaints = self.complaints();
+        // A source that nobody missed is no trouble.
+        if self.counts.nameless == 0 && self.counts.named_late == 0 {
+            complaints.clear();
+        } else if complaints.is_empty() && self.counts.nameless > 0 {
+            complaints.push(NOBODY_KNOWS.to_owned());
+        }
         Told {
             counts: self.counts,
-            complaints: self
-                .sources
-                .iter()
-                .filter_map(|source| source.complaint())
-                .collect(),
+            complaints,
+            are_logged: self.are_logged,
         }
     }
 }
 
 /// Everybody on this host who may know names, the quickest first.
-pub(super) fn sources() -> Vec<Box<dyn Source>> {
+#[cfg_attr(not(feature = "k8s"), expect(unused_variables))]
+pub(super) fn sources(options: &Options) -> Vec<Box<dyn Source>> {
     vec![
         Box::new(logs::Logs::new("/var/log")),
         Box::new(runtimes::StateFolders::of_host()),
+        #[cfg(feature = "k8s")]
+        Box::new(cri::Cri::new(options.cri_endpoint.clone())),
     ]
 }
 

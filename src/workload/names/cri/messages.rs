@@ -1,0 +1,65 @@
+//! The few messages of CRI that are needed, by the field numbers of
+//! k8s.io/cri-api/pkg/apis/runtime/v1/api.proto. Fields that are not written here
+//! are skipped when they come.
+
+use prost::Message;
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListPodSandboxRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) filter: Option<PodSandboxFilter>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxFilter {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+}
+
+/// Items of `ListPodSandboxResponse`, whose field 1 they are.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandbox {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) metadata: Option<PodSandboxMetadata>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxMetadata {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) uid: String,
+    #[prost(string, tag = "3")]
+    pub(super) namespace: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListContainersRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) filter: Option<ContainerFilter>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ContainerFilter {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+}
+
+/// Items of `ListContainersResponse`, whose field 1 they are.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Container {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+    #[prost(string, tag = "2")]
+    pub(super) pod_sandbox_id: String,
+    #[prost(message, optional, tag = "3")]
+    pub(super) metadata: Option<ContainerMetadata>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ContainerMetadata {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+}

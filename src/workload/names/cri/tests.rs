@@ -1,0 +1,180 @@
+//! A CRI server that answers, and those that do not.
+
+use super::fake::Manner;
+use super::fake::Server;
+use super::fake::Told;
+use super::*;
+use crate::workload::Whom;
+
+const ENOUGH: Duration = Duration::from_secs(8);
+
+fn id(n: usize) -> String {
+    format!("{n:064x}")
+}
+
+fn told(n: usize) -> Told {
+    Told {
+        id: id(n),
+        name: format!("container-{n}"),
+        namespace: "shop".to_owned(),
+        pod: format!("web-{n}"),
+        uid: format!("uid-{n}"),
+    }
+}
+
+fn of(n: usize) -> Arc<Workload> {
+    let path = format!("/kubepods/burstable/poduid-{n}/{}", id(n));
+    Arc::new(Workload::of_cgroup(path.as_bytes()))
+}
+
+fn name(workload: &Workload) -> (String, Option<&str>) {
+    let whom = Whom::of(workload).expect("a pod");
+    (whom.to_string(), workload.container_name())
+}
+
+fn cri(server: &Server) -> Cri {
+    Cri::new(Some(server.socket().to_owned()))
+}
+
+#[test]
+fn a_few_are_asked_for_one_by_one_and_many_together() {
+    let server = Server::start(Manner::Answers((0..50).map(told).collect()));
+    let mut cri = cri(&server);
+    let one = of(7);
+    cri.name(&[Arc::clone(&one)]);
+    assert_eq!(
+        name(&one),
+        ("pod shop/web-7".to_owned(), Some("container-7"))
+    );
+    assert_eq!(server.calls(), 2);
+    let many: Vec<_> = (10..40).map(of).collect();
+    cri.name(&many);
+    assert_eq!(server.calls(), 4);
+    for (n, workload) in (10..40).zip(&many) {
+        let expected = format!("container-{n}");
+        assert_eq!(
+            name(workload),
+            (format!("pod shop/web-{n}"), Some(expected.as_str()))
+        );
+    }
+    assert_eq!((cri.failures(), cri.complaint()), (0, None));
+}
+
+#[test]
+fn a_pod_is_found_by_its_uid_or_its_sandbox() {
+    let mut pause = told(1);
+    pause.id = "x".to_owned();
+    let server = Server::start(Manner::Answers(vec![pause]));
+    let pod = Arc::new(Workload::of_cgroup(b"/kubepods/poduid-1"));
+    cri(&server).name(&[Arc::clone(&pod)]);
+    assert_eq!(name(&pod), ("pod shop/web-1".to_owned(), None));
+    assert_eq!(pod.pod_uid(), Some("uid-1"));
+}
+
+#[test]
+fn whom_it_does_not_know_keeps_its_id() {
+    let server = Server::start(Manner::Answers(vec![told(1)]));
+    let mut cri = cri(&server);
+    let stranger = of(2);
+    cri.name(&[Arc::clone(&stranger)]);
+    assert_eq!(name(&stranger), ("pod uid-2".to_owned(), None));
+    assert_eq!(cri.failures(), 0, "that is an answer");
+}
+
+#[test]
+fn what_was_there_at_the_start_is_known_when_it_is_gone() {
+    let server = Server::start(Manner::Answers(vec![told(1)]));
+    let mut cri = cri(&server);
+    cri.look_around();
+    let calls = server.calls();
+    let workload = of(1);
+    cri.name(&[Arc::clone(&workload)]);
+    assert_eq!(name(&workload).0, "pod shop/web-1");
+    assert_eq!(server.calls(), calls, "nobody had to be asked again");
+}
+
+/// Each costs names and a bounded time, is counted, and is left alone for a while.
+#[test]
+fn broken_and_evil_servers_cost_names_only() {
+    for manner in [
+        Manner::Mute,
+        Manner::Hangs,
+        Manner::Floods,
+        Manner::Babbles,
+        Manner::Garbles,
+        Manner::KnowsNothing,
+    ] {
+        let server = Server::start(manner.clone());
+        let mut cri = cri(&server);
+        let start = Instant::now();
+        let workload = of(1);
+        cri.name(&[Arc::clone(&workload)]);
+        assert!(
+            start.elapsed() < ENOUGH,
+            "{manner:?}: {:?}",
+            start.elapsed()
+        );
+        assert!(workload.lacks_names());
+        assert_eq!(cri.failures(), 1, "{manner:?}");
+        let complaint = cri.complaint().expect("a sentence");
+        assert!(complaint.contains("could not be asked ("), "{complaint}");
+        let calls = server.calls();
+        cri.name(&[workload]);
+        assert_eq!((server.calls(), cri.failures()), (calls, 1), "{manner:?}");
+    }
+}
+
+/// Four million items in 8 MB: a few thousand are looked at.
+#[test]
+fn a_crowd_of_items_is_bounded() {
+    let server = Server::start(Manner::Crowds);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let items = runtime.block_on(async {
+        let mut connection = Connection::open(server.socket()).await?;
+        let request = ListContainersRequest { filter: None };
+        connection
+            .list::<_, Container>(LIST_CONTAINERS, request)
+            .await
+    });
+    match items {
+        Ok(items) => assert_eq!(items.len(), call::ITEMS_MAX),
+        // On a busy machine it may take too long to come over.
+        Err(failure) => assert!(failure.to_string().contains("in time"), "{failure}"),
+    }
+}
+
+#[test]
+fn names_of_a_liar_are_printable_and_bounded() {
+    let mut liar = told(1);
+    liar.pod = "\x1b[2J".repeat(100_000);
+    liar.namespace = "\u{202e}".to_owned();
+    let server = Server::start(Manner::Answers(vec![liar]));
+    let workload = of(1);
+    cri(&server).name(&[Arc::clone(&workload)]);
+    let pod = workload.pod_name().expect("a name");
+    assert_eq!(pod.namespace, "\\xe2\\x80\\xae");
+    assert!(pod.name.len() < 2_000 && !pod.name.contains('\x1b'));
+}
+
+#[test]
+fn a_socket_that_is_not_there_is_a_failure_only_if_it_was_named() {
+    let workload = of(1);
+    let mut named = Cri::new(Some(PathBuf::from("/nonexistent/cri.sock")));
+    named.name(&[Arc::clone(&workload)]);
+    assert_eq!(named.failures(), 1);
+    assert!(
+        named
+            .complaint()
+            .expect("a sentence")
+            .contains("/nonexistent/cri.sock")
+    );
+    let mut usual = Cri::new(None);
+    for socket in &mut usual.sockets {
+        socket.path = PathBuf::from("/nonexistent");
+    }
+    usual.name(&[workload]);
+    assert_eq!((usual.failures(), usual.complaint()), (0, None));
+}
