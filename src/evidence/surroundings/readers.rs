@@ -91,9 +91,9 @@ mod tests {
             last: times(9, 100 + waited),
             lay: Duration::from_millis(400),
         };
-        let readers = BTreeMap::from([(1, reader(300)), (2, reader(0)), (3, reader(4_000))]);
+        let readers = BTreeMap::from([(1, reader(200)), (2, reader(0)), (3, reader(4_000))]);
         let shares: Vec<_> = Readers(readers).close().into_iter().collect();
-        assert_eq!(shares, [(1, 0.75), (2, 0.0), (3, 1.0)]);
+        assert_eq!(shares, [(1, 0.5), (2, 0.0), (3, 1.0)]);
     }
 
     #[test]
