@@ -208,6 +208,7 @@ impl NameGlob {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample;
 
     fn glob(pattern: &str) -> NameGlob {
         pattern.parse().expect("a good pattern")
@@ -231,6 +232,26 @@ mod tests {
         ];
         for (pattern, name, expected) in cases {
             assert_eq!(glob(pattern).matches(name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn workloads_are_called_as_their_own_tools_call_them() {
+        let web = sample::pod("shop", "web-1", "nginx");
+        let is_pod = |text: &str| text.parse::<PodFilter>().expect("a pod").is(&web);
+        assert!(is_pod("shop/web-1"));
+        assert!(!is_pod("shop/web") && !is_pod("other/web-1"));
+        let id = web.container().expect("an id");
+        assert!(is_container(&web, "nginx"));
+        assert!(is_container(&web, id) && is_container(&web, &id[..12]));
+        assert!(!is_container(&web, &id[..11]) && !is_container(&web, "ngin"));
+        let unit = sample::workload("/system.slice/unbound.service");
+        assert!(is_unit(&unit, "unbound") && is_unit(&unit, "unbound.service"));
+        assert!(!is_unit(&unit, "unboun") && !is_unit(&web, "unbound"));
+        let scope = sample::workload("/user.slice/session-3.scope");
+        assert!(is_unit(&scope, "session-3.scope") && !is_unit(&scope, "session-3"));
+        for bad in ["", "web-1", "/web-1", "shop/", "shop/web/1"] {
+            assert!(bad.parse::<PodFilter>().is_err(), "{bad:?}");
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The modules are the stations that a query passes, in order: `kernel` (BPF
 //! programs and the poller thread), `attempt` (what a record means), `track`
-//! (late answers, errors joined with their query), `filter` (what the user asked
+//! (late answers, errors joined with their query), `workload` (whose it is),
+//! `filter` (what the user asked
 //! for), `collect` (figures), `evidence` (what went wrong, with all that is known
 //! about it), `doctor` (findings), `report` (what a person reads)
 //! or `watch` (JSON lines).

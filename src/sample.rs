@@ -1,6 +1,7 @@
 //! Attempts to test with.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::Answer;
@@ -17,6 +18,7 @@ use crate::collect::OutcomeTotals;
 use crate::evidence::Casebook;
 use crate::evidence::Evidence;
 use crate::evidence::surroundings::Surroundings;
+use crate::workload::Workload;
 
 /// A millisecond in nanoseconds.
 pub(crate) const MS: u64 = 1_000_000;
@@ -57,6 +59,24 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
         workload: None,
         question: RawQuestion::default(),
     }
+}
+
+/// A control group that somebody is in.
+pub(crate) fn workload(path: &str) -> Arc<Workload> {
+    Arc::new(Workload::of_cgroup(path.as_bytes()))
+}
+
+/// A container in a pod, both with names.
+pub(crate) fn pod(namespace: &str, name: &str, container: &str) -> Arc<Workload> {
+    // An id that is the container's own, whatever it is called.
+    let id: String = format!("{name}/{container}")
+        .bytes()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    let pod = workload(&format!("/kubepods/burstable/pod{name}/{id:0<64.64}"));
+    pod.name_container(container);
+    pod.name_pod(namespace, name, "");
+    pod
 }
 
 /// A collector and the unfiltered totals, fed together.

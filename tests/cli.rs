@@ -82,7 +82,7 @@ fn what_is_not_understood_is_a_usage_error() {
 
 #[test]
 fn bad_values_are_usage_errors_that_name_them() {
-    let cases: [&[&str]; 16] = [
+    let cases: [&[&str]; 19] = [
         &["doctor", "--duration", "soon"],
         &["doctor", "--duration", "0s"],
         &["doctor", "--duration", "10"],
@@ -95,6 +95,12 @@ fn bad_values_are_usage_errors_that_name_them() {
         &["watch", "--name", "two words"],
         &["watch", "--role", "resolver"],
         &["watch", "--slower-than", "quick"],
+        &["watch", "--pod", "without-namespace"],
+        &["doctor", "--pod", "shop/web/1"],
+        #[cfg(feature = "k8s")]
+        &["watch", "--cri-endpoint", "relative.sock"],
+        #[cfg(not(feature = "k8s"))]
+        &["watch", "--pod", "/web"],
         &["chaos", "--induce", "dns-flod"],
         &["chaos", "--induce", "dns-flood", "--rate", "0"],
         &["chaos", "--induce", "closed-port", "--zone", "two words"],

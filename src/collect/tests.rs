@@ -1,5 +1,7 @@
 //! What the figures promise, whatever is recorded.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -9,6 +11,7 @@ use crate::kernel::Counters;
 use crate::sample::Fed;
 use crate::sample::MS;
 use crate::sample::attempt;
+use crate::sample::workload;
 
 const SERVER: &str = "10.0.0.10:53";
 const OUTCOMES: [Outcome; 6] = [
@@ -183,6 +186,64 @@ fn figures_survive_being_put_together() {
     assert_eq!(others.slower_than(500 * MS), others.queries());
     let latency = others.latency.expect("answers");
     assert_eq!((latency.p50_ns, latency.max_ns), (700 * MS, 700 * MS));
+}
+
+/// Figures are kept by control group; what they are called shows at the end.
+#[test]
+fn containers_of_a_pod_are_one_workload_also_when_they_are_named_late() {
+    let id = |digit: &str| digit.repeat(64);
+    let containers =
+        [id("a"), id("b")].map(|id| workload(&format!("/kubepods/burstable/podu-1/{id}")));
+    let mut fed = Fed::default();
+    for (container, pid) in containers.iter().zip([1, 2]) {
+        let mut answered = attempt(("curl", pid), SERVER, Outcome::Answered, MS);
+        answered.workload = Some(Arc::clone(container));
+        fed.feed(3, &answered);
+    }
+    let mut unit = attempt(("nginx", 3), SERVER, Outcome::Answered, MS);
+    unit.workload = Some(workload("/system.slice/nginx.service"));
+    fed.feed(2, &unit);
+    let mut root = attempt(("dig", 4), SERVER, Outcome::Answered, MS);
+    root.workload = Some(workload("/"));
+    fed.feed(1, &root);
+    containers[0].name_pod("shop", "web-1", "u-1");
+    containers[1].name_pod("shop", "web-1", "u-1");
+
+    let snapshot = fed.collector.snapshot();
+    let rows: Vec<_> = snapshot
+        .by_workload
+        .iter()
+        .map(|row| (row.whom.to_string(), row.figures.queries()))
+        .collect();
+    let expected = [
+        ("pod shop/web-1", 6),
+        ("nginx.service", 2),
+        ("dig (pid 4)", 1),
+    ];
+    assert_eq!(rows, expected.map(|(name, n)| (name.to_owned(), n)));
+    assert_eq!(snapshot.by_process.len(), 4);
+}
+
+#[test]
+fn a_crowd_of_workloads_is_bounded() {
+    let mut fed = Fed::default();
+    let mut busy = attempt(("curl", 1), SERVER, Outcome::Answered, MS);
+    busy.workload = Some(workload("/busy.service"));
+    fed.feed(10, &busy);
+    for n in 0..3 * WORKLOADS_MAX {
+        let mut once = attempt(("curl", 1), SERVER, Outcome::Answered, MS);
+        once.workload = Some(workload(&format!("/run-{n}.scope")));
+        fed.feed(1, &once);
+    }
+    let snapshot = fed.collector.snapshot();
+    assert!(snapshot.by_workload.len() <= WORKLOADS_MAX);
+    assert_eq!(snapshot.by_workload[0].whom.to_string(), "busy.service");
+    let rows = snapshot.by_workload.iter().map(|row| &row.figures);
+    let sum: u64 = rows
+        .chain(&snapshot.other_workloads)
+        .map(Figures::queries)
+        .sum();
+    assert_eq!(sum, snapshot.client.queries());
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(super) fn tables(page: &mut Page<'_>, dns: &Snapshot) -> io::Result<()> {
     if dns.has_workloads() {
         busiest(
             page,
-            "who asks: pod, container, service or process",
+            "who asks: workload",
             workloads,
             dns.other_workloads.as_ref(),
         )?;

@@ -1,5 +1,6 @@
 //! Whole reports of typical situations, and of any situation at all.
 
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
@@ -12,9 +13,11 @@ use crate::attempt::Outcome;
 use crate::attempt::Role;
 use crate::evidence::surroundings::Surroundings;
 use crate::kernel::Counters;
+use crate::sample;
 use crate::sample::Fed;
 use crate::sample::MS;
 use crate::sample::attempt;
+use crate::workload::Workload;
 
 const CURL: (&str, u32) = ("curl", 4242);
 const NGINX: (&str, u32) = ("nginx", 812);
@@ -133,11 +136,61 @@ fn one_of_two_fails() -> Fed {
     fed
 }
 
+/// A node with pods, services and a plain process; one pod asks a dead server.
+fn node() -> Fed {
+    let mut fed = Fed::default();
+    let mut of = |whose: Option<Arc<Workload>>, times, attempt: Attempt| {
+        let workload = whose;
+        fed.feed(
+            times,
+            &Attempt {
+                workload,
+                ..attempt
+            },
+        );
+    };
+    let web = sample::pod("shop", "web-7d4b9c6f5-x2x8p", "nginx");
+    of(Some(Arc::clone(&web)), 900, answer_after(NGINX, GOOD, 2));
+    of(Some(web), 12, answer_after(("sh", 815), GOOD, 3));
+    let job = sample::pod("batch", "report-28391-q9k2m", "report");
+    of(
+        Some(Arc::clone(&job)),
+        40,
+        attempt(CURL, BAD, Outcome::Unanswered, 5_000 * MS),
+    );
+    of(
+        Some(job),
+        40,
+        attempt(("curl", 4243), BAD, Outcome::Unanswered, 5_000 * MS),
+    );
+    let kubelet = sample::workload("/system.slice/kubelet.service");
+    of(Some(kubelet), 30, answer_after(("kubelet", 633), GOOD, 1));
+    let db = sample::workload(&format!("/system.slice/docker-{}.scope", "5".repeat(64)));
+    of(Some(db), 7, answer_after(("postgres", 977), GOOD, 1));
+    let plain = sample::workload("/");
+    of(Some(plain), 3, answer_after(("dig", 5001), GOOD, 1));
+    fed
+}
+
 fn few_queries() -> Fed {
     let mut fed = Fed::default();
     fed.feed(9, &answer_after(CURL, GOOD, 2));
     fed.feed(3, &attempt(CURL, GOOD, Outcome::Unanswered, 5_000 * MS));
     fed
+}
+
+#[test]
+fn node_with_pods() {
+    let mut report = report(&node());
+    report.attribution.complaints = vec!["a container has no name".to_owned()];
+    assert!(report.findings.iter().all(|finding| {
+        let pod = finding.scope.workload.as_ref().map(ToString::to_string);
+        pod.as_deref() == Some("pod batch/report-28391-q9k2m")
+    }));
+    insta::assert_snapshot!("node", pretty(&report));
+    let json = json(&report);
+    insta::assert_json_snapshot!("node_scope", json["findings"][0]["scope"]);
+    insta::assert_json_snapshot!("node_workload", json["dns"]["by_workload"][1]);
 }
 
 #[test]

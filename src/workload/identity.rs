@@ -150,7 +150,7 @@ impl Workload {
     }
 
     /// Gives the container its name. The first one stays.
-    pub(super) fn name_container(&self, name: &str) {
+    pub(crate) fn name_container(&self, name: &str) {
         if let Some(name) = printable(name) {
             // Both were told by somebody who knows it.
             let _first = self.container_name.set(name.into());
@@ -163,7 +163,7 @@ impl Workload {
     }
 
     /// Gives the pod its name. The first one stays.
-    pub(super) fn name_pod(&self, namespace: &str, name: &str, uid: &str) {
+    pub(crate) fn name_pod(&self, namespace: &str, name: &str, uid: &str) {
         if let (Some(namespace), Some(name)) = (printable(namespace), printable(name)) {
             let uid = printable(uid).unwrap_or_default();
             let _first = self.pod_name.set(PodName {

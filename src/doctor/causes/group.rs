@@ -23,6 +23,8 @@ use crate::workload::Whom;
 const EXAMPLES: usize = 3;
 /// A process chooses its name, and each byte of it can take four columns.
 const COMM_MAX: usize = 24;
+/// Enough for the namespaces and names of pods that people use.
+const WHOM_MAX: usize = 80;
 /// A name has up to 255 octets, and each can take four columns.
 const NAME_MAX: usize = 60;
 
@@ -127,7 +129,7 @@ impl<'a> Group<'a> {
             .take(2)
             .map(|((pid, comm), _)| process(*pid, comm))
             .collect();
-        match ranked.len() {
+        let askers = match ranked.len() {
             0 => "an unknown process".to_owned(),
             n @ 1..=2 => shown[..n].join(" and "),
             n => format!(
@@ -135,6 +137,10 @@ impl<'a> Group<'a> {
                 shown.join(", "),
                 units::count(n as u64 - 2)
             ),
+        };
+        match self.main_workload() {
+            Some(whom) => format!("{askers} of {}", shown_whom(&whom)),
+            None => askers,
         }
     }
 
@@ -254,6 +260,17 @@ impl<'a> Group<'a> {
         let ranked = self.ranked_askers();
         let resolvers = &self.evidence.resolvers;
         let is_client = |pid: Option<u32>| pid.is_none_or(|pid| !resolvers.contains(&pid));
+        let mut workloads: BTreeMap<Whom, u64> = BTreeMap::new();
+        for case in self.cases() {
+            if is_client(case.attempt.owner.pid) {
+                *workloads.entry(Whom::made(&case.attempt)).or_default() += case.weight;
+            }
+        }
+        let hit = workloads.into_iter().max_by_key(|(_, weight)| *weight);
+        if let Some((whom, weight)) = hit.filter(|(whom, _)| !matches!(whom, Whom::Process(..))) {
+            let queries = units::counted(weight, "query", "queries");
+            return Some(format!("{}: {queries}", shown_whom(&whom)));
+        }
         let client = ranked.iter().find(|((pid, _), _)| is_client(*pid));
         let ((pid, comm), weight) = client.or(ranked.first())?;
         Some(format!(
@@ -376,6 +393,11 @@ impl<'a> Group<'a> {
             .map(|sentence| format!("Not visible here: {sentence}"))
             .collect()
     }
+}
+
+/// `pod shop/web-1`
+fn shown_whom(whom: &Whom) -> String {
+    units::shorten(&whom.to_string(), WHOM_MAX)
 }
 
 /// `curl (pid 4242)`
