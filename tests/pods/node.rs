@@ -41,10 +41,8 @@ pub(crate) const DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 20, 10));
 /// What the node has of control groups.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Layout {
-    /// What this machine has.
+    /// What this machine has, with a group of version 2 for each container.
     Machine,
-    /// Version 2 alone, as all newer distributions have it.
-    Version2,
     /// Version 1 alone: the socket's group of version 2 is the root.
     Version1,
 }
@@ -54,7 +52,6 @@ impl Layout {
     fn mounts(self) -> &'static str {
         match self {
             Self::Machine => "true",
-            Self::Version2 => "mount -t cgroup2 none /sys/fs/cgroup",
             Self::Version1 => "mount -t tmpfs none \"$VERSION_2\"",
         }
     }

@@ -1,5 +1,6 @@
 //! Pods and their containers, made as the kubelet makes them.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -46,6 +47,8 @@ pub(crate) struct Pod<'a> {
     node: &'a Node,
     id: String,
     config: PodSandboxConfig,
+    /// Containers that were started: one that is started again is another attempt.
+    attempts: Cell<u32>,
 }
 
 /// A container of a pod.
@@ -69,7 +72,11 @@ impl Node {
         let uid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("a uid");
         let uid = uid.trim().to_owned();
         let config = PodSandboxConfig {
-            hostname: name.to_owned(),
+            // Whoever has the node's network has its name too.
+            hostname: match network {
+                Network::Own => name.to_owned(),
+                Network::Node => String::new(),
+            },
             log_directory: String::new(),
             dns_config: Some(DnsConfig {
                 servers: vec![DNS.to_string()],
@@ -97,6 +104,7 @@ impl Node {
             node: self,
             id: made.id,
             config,
+            attempts: Cell::new(0),
         }
     }
 }
@@ -121,7 +129,7 @@ impl<'a> Pod<'a> {
         let config = ContainerConfig {
             metadata: Some(ContainerMetadata {
                 name: name.to_owned(),
-                attempt: 0,
+                attempt: self.attempts.replace(self.attempts.get() + 1),
             }),
             image: Some(ImageSpec {
                 image: image::NAME.to_owned(),
