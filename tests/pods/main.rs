@@ -37,4 +37,6 @@ mod node;
 mod pod;
 
 // The tests.
+mod endings;
+mod findings;
 mod names;

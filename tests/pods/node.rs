@@ -63,7 +63,7 @@ pub(crate) struct Node {
     pub(crate) cri: Cri,
     pub(crate) socket: PathBuf,
     pub(crate) log: PathBuf,
-    containerd: Process,
+    pub(crate) containerd: Process,
     /// Where services of the node run.
     place: Place,
     /// What all control groups of its pods are below.
@@ -102,7 +102,12 @@ impl Node {
         let mut command = place.command("unshare");
         command
             .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
-            .args(["sh", "-c", &format!("{} && exec \"$@\"", layout.mounts()), "sh"])
+            .args([
+                "sh",
+                "-c",
+                &format!("{} && exec \"$@\"", layout.mounts()),
+                "sh",
+            ])
             .arg(unpacked(&["usr/bin/containerd"]))
             .arg("--config")
             .arg(config)
@@ -151,6 +156,11 @@ impl Node {
         let place = self.beside(group);
         let unbound = Unbound::start(&place, zone, &[DNS], 53);
         Dns { unbound, place }
+    }
+
+    /// Where containerd has everything.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.place.folder().to_owned()
     }
 
     /// In the network of the node, and in this control group.

@@ -192,7 +192,10 @@ impl Container<'_> {
         };
         let done: ExecSyncResponse = self.node.cri.done("ExecSync", request);
         let output = [done.stdout, done.stderr].concat();
-        (String::from_utf8_lossy(&output).into_owned(), done.exit_code)
+        (
+            String::from_utf8_lossy(&output).into_owned(),
+            done.exit_code,
+        )
     }
 
     /// Asks for the address of a name, once.
