@@ -4,6 +4,10 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+# For bpf-verify: a kernel image to boot instead of Debian's; any text to write
+# the records in the repository anew.
+KERNEL ?=
+RECORD ?=
 
 target_dir := $(or $(CARGO_TARGET_DIR),target)
 release := $(target_dir)/release/kerno
@@ -15,16 +19,22 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo test lab lint bpf-verify install uninstall clean setup-build
+.PHONY: help setup build demo test lab lint bpf-verify install uninstall clean \
+	setup-build setup-test setup-kernels
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what building and testing need and this machine lacks (apt)
-	@scripts/setup test
+setup: setup-test setup-kernels ## Install what building and testing need and this machine lacks (apt)
 
 setup-build:
 	@scripts/setup build
+
+setup-test:
+	@scripts/setup test
+
+setup-kernels:
+	@scripts/setup kernels
 
 build: setup-build ## Build the release binary, target/release/kerno
 	cargo build --locked --release
@@ -32,10 +42,10 @@ build: setup-build ## Build the release binary, target/release/kerno
 demo: build ## Flood kerno's own DNS server on loopback and see what the doctor says
 	@scripts/demo $(release)
 
-test: setup lint ## Run every check and every test (the tests as root)
+test: setup-test lint ## Run every check and every test (the tests as root)
 	scripts/test
 
-lab: setup ## Make every fault of kerno chaos and print what the doctor finds (as root)
+lab: setup-test ## Make every fault of kerno chaos and print what the doctor finds (as root)
 	scripts/test --test lab
 
 lint: setup-build ## Check format, lints and documentation
@@ -44,9 +54,8 @@ lint: setup-build ## Check format, lints and documentation
 	cargo clippy --locked --no-default-features -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
 
-bpf-verify: setup-build ## Take every BPF program through the running kernel's verifier
-	cargo build --locked
-	scripts/as-root $(target_dir)/debug/kerno verify
+bpf-verify: setup-kernels ## Boot every promised kernel and do kerno's job on it (or KERNEL=path/to/vmlinuz)
+	@scripts/bpf-verify $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RECORD),--record)
 
 install: build ## Install to PREFIX (/usr/local), under DESTDIR if that is set
 	$(as_installer) install -D --mode=755 $(release) '$(bindir)/kerno'

@@ -7,6 +7,7 @@
 
 pub mod deny;
 pub mod dns_flood;
+pub mod dns_mix;
 pub mod flood;
 pub mod lab;
 mod pace;

@@ -11,6 +11,8 @@ use super::lab;
 pub enum Fault {
     /// More lookups than the server can answer: [`super::dns_flood`].
     DnsFlood,
+    /// So many queries for each way that one can end: [`super::dns_mix`].
+    DnsMix,
     /// Something in network namespaces of its own: [`super::lab`].
     Lab(lab::Recipe),
 }
@@ -39,6 +41,12 @@ pub const SCENARIOS: &[Scenario] = &[
         rule: "dns_high_latency",
         makes: "more lookups than a DNS server can answer, so that its queue grows",
         fault: Fault::DnsFlood,
+    },
+    Scenario {
+        name: "dns-mix",
+        rule: "dns_failure_rate",
+        makes: "queries that are answered, unanswered, resent and refused, each an exact number",
+        fault: Fault::DnsMix,
     },
     Scenario {
         name: "healthy",

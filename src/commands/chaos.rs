@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::chaos::dns_flood;
+use crate::chaos::dns_mix;
 use crate::chaos::lab;
 use crate::chaos::scenario;
 use crate::chaos::scenario::Fault;
@@ -38,6 +39,11 @@ fn induce(
             let report = dns_flood::run(&flood_options(args), stop.flag())?;
             write(&report, |out| report.write_text(out), args.output, out)
         }
+        Fault::DnsMix => {
+            refuse_flood_options(scenario, args)?;
+            let report = dns_mix::run(args.duration, stop.flag())?;
+            write(&report, |out| report.write_text(out), args.output, out)
+        }
         Fault::Lab(recipe) => {
             refuse_flood_options(scenario, args)?;
             let report = lab::run(scenario, recipe, &lab_options(args), stop)?;
@@ -61,7 +67,7 @@ fn write(
     .context("cannot write to stdout")
 }
 
-/// What a lab would not heed must not pass in silence.
+/// What would not be heeded must not pass in silence.
 fn refuse_flood_options(scenario: &Scenario, args: &ChaosArgs) -> Result<(), clap::Error> {
     let given = [
         ("--rate", args.rate.is_some()),

@@ -126,7 +126,6 @@ fn watch(
     let unseen = signals
         .iter()
         .filter_map(|signal| signal.missing.clone())
-        .chain(surroundings.missing.iter().cloned())
         .collect();
     let evidence = casebook.close(surroundings, window, unseen);
     let report = Report::new(

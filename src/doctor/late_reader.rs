@@ -51,8 +51,8 @@ fn finding(
     lay.sort_unstable();
     let (median, longest) = (lay[lay.len() / 2], lay[lay.len() - 1]);
     let mut lines = vec![format!(
-        "{} of {} lay in the socket of {name} for more than {} before they were read: half of them {} or \
-         more, the longest {}.",
+        "{} of {} lay in the socket of {name} for more than {} before they were read: half of them \
+         {} or more, the longest {}.",
         units::count(late),
         units::counted(answered, "answer", "answers"),
         units::duration(LATE_READ_NS),
@@ -82,12 +82,13 @@ fn finding(
     });
     let cause = match throttled {
         Some(_) => {
-            "The answers were there. The program did not read them, because its CPU limit had stopped it."
+            "The answers were there. The program did not read them, because its CPU limit had \
+             stopped it."
         }
         None => {
-            "The answers were there. The program did not read them: its event loop was blocked, its \
-             threads were busy (Node.js makes at most two lookups at a time), it was collecting garbage, \
-             or it was stopped."
+            "The answers were there. The program did not read them: its event loop was blocked, \
+             its threads were busy (Node.js makes at most two lookups at a time), it was \
+             collecting garbage, or it was stopped."
         }
     };
     let remedy = match throttled {
@@ -106,8 +107,8 @@ fn finding(
             None => format!("{name} reads its answers late, whatever DNS itself does"),
         },
         cause: cause.to_owned(),
-        impact: "The program, and whatever measures it from inside, reports slow DNS lookups; changing DNS \
-                 changes nothing."
+        impact: "The program, and whatever measures it from inside, reports slow DNS lookups; \
+                 changing DNS changes nothing."
             .to_owned(),
         hit_hardest: Some(format!(
             "{name}: {}",

@@ -134,12 +134,13 @@ fn finding(
         severity,
         title: format!("The search list multiplies the queries of {name}"),
         cause: format!(
-            "A name with fewer than {} dots is first tried with each search domain, for A and AAAA each, \
-             before it is asked as it is. Only the last try is of use.",
+            "A name with fewer than {} dots is first tried with each search domain, for A and AAAA \
+             each, before it is asked as it is. Only the last try is of use.",
             conf.ndots
         ),
-        impact: "Each lookup of an outside name takes several rounds to the server, which bears several \
-                 times the load; where queries get lost, each round can be the one that waits 5 s."
+        impact: "Each lookup of an outside name takes several rounds to the server, which bears \
+                 several times the load; where queries get lost, each round can be the one that \
+                 waits 5 s."
             .to_owned(),
         hit_hardest: Some(format!(
             "{name}: {}",
@@ -147,8 +148,10 @@ fn finding(
         )),
         evidence: lines,
         fix: vec![
-            "Write outside names with a final dot in the program's settings: `api.example.com.`".to_owned(),
-            "Or lower ndots for it: in Kubernetes `dnsConfig: {options: [{name: ndots, value: \"2\"}]}`"
+            "Write outside names with a final dot in the program's settings: `api.example.com.`"
+                .to_owned(),
+            "Or lower ndots for it: in Kubernetes `dnsConfig: {options: [{name: ndots, value: \
+             \"2\"}]}`"
                 .to_owned(),
             format!("Its list: `grep -E 'search|ndots' /proc/{pid}/root/etc/resolv.conf`"),
         ],

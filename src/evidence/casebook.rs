@@ -94,6 +94,8 @@ pub struct Evidence {
     pub resolvers: HashSet<u32>,
     /// Sockets of servers that had no room.
     pub overflows: Overflows,
+    /// Who was told with an error that a packet was discarded.
+    rejections: HashSet<Way>,
     /// How all client attempts ended.
     pub tallies: Tallies,
     /// Answers that lay unread, of those that passed the filters.
@@ -108,6 +110,14 @@ pub struct Evidence {
     pub own_netns: Option<u32>,
     /// What could not be seen here and what it would have told, as sentences.
     pub unseen: Vec<String>,
+}
+
+/// The client's namespace, the one where its packets are discarded, the server.
+type Way = (u32, u32, SocketAddr);
+
+fn way(case: &Case) -> Option<Way> {
+    let netns = case.attempt.owner.netns;
+    Some((netns, case.drop()?.netns, case.server()))
 }
 
 impl Casebook {
@@ -209,7 +219,7 @@ impl Casebook {
         window: Duration,
         unseen: Vec<String>,
     ) -> Evidence {
-        let (server_views, forgotten) = self.views.into_views();
+        let (server_views, forgotten) = self.views.into_views(&surroundings.listeners);
         if forgotten > 0 {
             log::info!("{forgotten} exchanges of servers on this host were too many to keep");
         }
@@ -227,6 +237,7 @@ impl Casebook {
                 .collect(),
             server_views,
             overflows: Overflows::default(),
+            rejections: HashSet::new(),
             tallies: self.tallies,
             slow_reads: self.slow_reads,
             uncased: self.uncased,
@@ -241,6 +252,13 @@ impl Casebook {
 }
 
 impl Evidence {
+    /// Whether packets that are discarded there on the way to that server are
+    /// answered with an error, though this one may not have been: the kernel sends
+    /// few of them to one address (`net.ipv4.icmp_ratelimit`).
+    pub fn is_rejected(&self, case: &Case) -> bool {
+        way(case).is_some_and(|way| self.rejections.contains(&way))
+    }
+
     /// Joins the cases with the servers' views, and those with what the server
     /// itself asked meanwhile.
     fn join(&mut self) {
@@ -248,6 +266,8 @@ impl Evidence {
         for case in &mut self.cases {
             case.server_view = index.view_of(&self.server_views, &case.attempt);
         }
+        let refused = |case: &&Case| case.errno() == Some(libc::ECONNREFUSED);
+        self.rejections = self.cases.iter().filter(refused).filter_map(way).collect();
         self.overflows = Overflows::of(&self.cases, &self.server_views);
         // A resolver's own queries, by namespace and question.
         let mut asked: HashMap<(u32, Fingerprint), Vec<usize>> = HashMap::new();

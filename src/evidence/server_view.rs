@@ -1,5 +1,6 @@
 //! Exchanges as a server on this host saw them.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -31,7 +32,8 @@ pub struct ServerView {
     pub answer_bytes: u16,
     /// What lay in the socket's receive buffer before it, in bytes of kernel memory.
     pub queued_bytes: u32,
-    /// The server; its pid is known if it has answered.
+    /// The server; its pid is known if it has answered, or if it was found to
+    /// listen there.
     pub owner: Owner,
     /// Cookie of the server's socket.
     pub cookie: u64,
@@ -88,8 +90,11 @@ impl ServerViews {
     }
 
     /// Those of a server that never answered get the owner of another exchange
-    /// at the same socket, if one is known.
-    pub(super) fn into_views(self) -> (Vec<ServerView>, u64) {
+    /// at the same socket, if one is known, or else of who listens there.
+    pub(super) fn into_views(
+        self,
+        listeners: &BTreeMap<(u32, SocketAddr), u32>,
+    ) -> (Vec<ServerView>, u64) {
         let mut owners = HashMap::new();
         for view in &self.views {
             if view.owner.pid.is_some() {
@@ -98,10 +103,14 @@ impl ServerViews {
         }
         let mut views = Vec::from(self.views);
         for view in &mut views {
-            if view.owner.pid.is_none()
-                && let Some(owner) = owners.get(&view.cookie)
-            {
-                view.owner = *owner;
+            if view.owner.pid.is_some() {
+                continue;
+            }
+            match owners.get(&view.cookie) {
+                Some(owner) => view.owner = *owner,
+                None => {
+                    view.owner.pid = listeners.get(&(view.owner.netns, view.local)).copied();
+                }
             }
         }
         (views, self.forgotten)

@@ -22,6 +22,9 @@ use super::log;
 use crate::host::Host;
 use crate::host::Signal;
 
+/// Asks the verifier for its statistics only (include/linux/bpf_verifier.h).
+const BPF_LOG_STATS: u32 = 4;
+
 /// One program's way through the verifier, and its attachment.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProgramCheck {
@@ -32,7 +35,7 @@ pub struct ProgramCheck {
     /// Whether this kernel has what it is for; else it need not load.
     pub expected: bool,
     /// Instructions that the verifier walked through; `None` if it was not
-    /// loaded, or if the kernel (before 5.16) does not tell.
+    /// loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified_insns: Option<u32>,
     /// `None` if it loaded, else why not: the verifier's own last lines.
@@ -105,10 +108,32 @@ fn check_program(
         .progs_mut()
         .find(|prog| prog.name() == name)
         .context("the loaded object lost a program")?;
-    check.verified_insns = verified_insns(&prog)?;
+    check.verified_insns = match verified_insns(&prog)? {
+        Some(insns) => Some(insns),
+        None => counted_by_the_log(name, config, signals)?,
+    };
     let attached = hook.attach(&prog, host.cgroup());
     check.attach_error = attached.err().map(|error| format!("{error:#}"));
     Ok((check, bytes))
+}
+
+/// Before 5.16 a loaded program does not tell how much was verified, but the
+/// verifier's own log does, since 5.2: the program is loaded once more for it.
+fn counted_by_the_log(name: &str, config: &Config, signals: &[Signal]) -> Result<Option<u32>> {
+    let mut object = MaybeUninit::uninit();
+    let mut open = open(&mut object)?;
+    configure(&mut open, config, signals);
+    for mut prog in open.open_object_mut().progs_mut() {
+        let chosen = prog.name() == name;
+        prog.set_autoload(chosen);
+        if chosen {
+            prog.set_log_level(BPF_LOG_STATS);
+        }
+    }
+    log::clear();
+    open.load()
+        .with_context(|| format!("{name} loads, but not with a log of the verifier"))?;
+    Ok(log::processed_insns())
 }
 
 fn verified_insns(prog: &ProgramMut<'_>) -> Result<Option<u32>> {

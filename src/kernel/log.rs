@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use libbpf_rs::PrintLevel;
 
@@ -9,6 +11,7 @@ use libbpf_rs::PrintLevel;
 const KEPT_LINES: usize = 12;
 
 static RECENT: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+static PROCESSED: AtomicU32 = AtomicU32::new(0);
 
 /// Sends libbpf's messages to the log instead of to stderr. Its warnings are
 /// about programs that may be optional, so they are no warnings of ours.
@@ -21,7 +24,10 @@ pub fn install() {
                 log::debug!(target: "libbpf", "{message}");
             }
             PrintLevel::Info => log::trace!(target: "libbpf", "{message}"),
-            PrintLevel::Debug => log::trace!(target: "libbpf", "{message}"),
+            PrintLevel::Debug => {
+                remember_processed(message);
+                log::trace!(target: "libbpf", "{message}");
+            }
         }
     })));
 }
@@ -29,6 +35,24 @@ pub fn install() {
 pub(super) fn clear() {
     if let Ok(mut recent) = RECENT.lock() {
         recent.clear();
+    }
+    PROCESSED.store(0, Relaxed);
+}
+
+/// What the verifier's statistics said of the program loaded last, since
+/// [`clear`]; they come only if they were asked for.
+pub(super) fn processed_insns() -> Option<u32> {
+    Some(PROCESSED.load(Relaxed)).filter(|&insns| insns > 0)
+}
+
+/// `processed 95012 insns (limit 1000000) max_states_per_insn …`.
+fn remember_processed(message: &str) {
+    let mut insns = message
+        .lines()
+        .filter_map(|line| line.strip_prefix("processed "))
+        .filter_map(|rest| rest.split_ascii_whitespace().next()?.parse().ok());
+    if let Some(insns) = insns.next_back() {
+        PROCESSED.store(insns, Relaxed);
     }
 }
 

@@ -270,17 +270,26 @@ impl Station {
             Owner::Asked => !self.has_version_1,
             Owner::Unknown | Owner::Hurried => false,
         };
-        let (false, Some(pid)) = (says_all, attempt.owner.pid) else {
+        if says_all {
+            return group;
+        }
+        // With version 1, the root of version 2 says nothing about anybody.
+        let group = match group {
+            Owner::Known(workload) if self.has_version_1 && workload.is_anonymous() => {
+                Owner::Unknown
+            }
+            group => group,
+        };
+        let Some(pid) = attempt.owner.pid else {
             return group;
         };
-        match (
-            self.process(pid, attempt.owner.comm, attempt.sent_ns, now),
-            group,
-        ) {
+        let process = self.process(pid, attempt.owner.comm, attempt.sent_ns, now);
+        match (process, group) {
             (Owner::Known(process), Owner::Known(group)) if process.is_anonymous() => {
                 Owner::Known(group)
             }
-            (Owner::Unknown | Owner::Hurried, group @ Owner::Known(_)) => group,
+            (Owner::Known(process), Owner::Asked) if process.is_anonymous() => Owner::Asked,
+            (Owner::Unknown | Owner::Hurried, group) => group,
             (process, _) => process,
         }
     }

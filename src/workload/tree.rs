@@ -32,6 +32,9 @@ use super::recent::Recent;
 /// Groups that are watched, some 400 octets each here and 1 KiB in the kernel. A
 /// node has 110 pods by default, each with some five groups.
 pub(super) const WATCHES_MAX: usize = 8192;
+/// Of the watches that the kernel allows a user, which root's other programs need
+/// too (`fs.inotify.max_user_watches`, 8,192 before Linux 5.11): one in so many.
+const WATCHES_SHARE: usize = 4;
 /// Groups that are gone and still known.
 pub(super) const GONE_MAX: usize = 4096;
 /// Folders that are looked through before the next question is answered.
@@ -61,6 +64,7 @@ pub(super) struct Tree {
     watched: HashMap<Arc<[u8]>, WatchDescriptor>,
     by_id: HashMap<u64, Arc<[u8]>>,
     gone: Recent<u64, Arc<[u8]>>,
+    watches_max: usize,
     /// Folders yet to be looked through.
     to_visit: Vec<Arc<[u8]>>,
     pub(super) counts: TreeCounts,
@@ -84,6 +88,7 @@ impl Tree {
             watched: HashMap::new(),
             by_id: HashMap::new(),
             gone: Recent::new(GONE_MAX),
+            watches_max: watches_max(),
             to_visit: Vec::new(),
             counts: TreeCounts::default(),
         };
@@ -198,7 +203,7 @@ impl Tree {
             return;
         };
         let id = metadata.ino();
-        if self.groups.len() >= WATCHES_MAX {
+        if self.groups.len() >= self.watches_max {
             self.counts.cgroups_unwatched += 1;
             return;
         }
@@ -262,6 +267,12 @@ impl Tree {
     fn known(&self) -> (usize, usize) {
         (self.by_id.len(), self.gone.len())
     }
+}
+
+fn watches_max() -> usize {
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").ok();
+    let limit = limit.and_then(|text| text.trim().parse::<usize>().ok());
+    limit.map_or(WATCHES_MAX, |limit| WATCHES_MAX.min(limit / WATCHES_SHARE))
 }
 
 fn child(path: &[u8], name: &OsStr) -> Option<Arc<[u8]>> {

@@ -1,6 +1,5 @@
 //! Control groups (version 2) of a test's own.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::fs::File;
 use std::fs::OpenOptions;
@@ -131,20 +130,6 @@ impl Cgroup {
             .open(&path)
             .expect("cgroup.procs")
     }
-}
-
-/// Where control groups are mounted, every hierarchy once.
-pub(crate) fn hierarchies() -> Vec<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
-    let mut devices = BTreeSet::new();
-    // The third field is the device, the fifth the place, proc_pid_mountinfo(5).
-    mounts
-        .lines()
-        .filter(|line| line.contains(" - cgroup"))
-        .map(|line| line.split(' ').collect::<Vec<_>>())
-        .filter(|fields| devices.insert(fields[2]))
-        .map(|fields| PathBuf::from(fields[4]))
-        .collect()
 }
 
 /// Where version 2 is mounted; on a hybrid host that is not /sys/fs/cgroup.

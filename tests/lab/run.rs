@@ -57,7 +57,7 @@ pub(crate) struct Outcome {
 pub(crate) fn all(scenarios: &[&'static Scenario]) -> Vec<Outcome> {
     let is_alone = |scenario: &&&Scenario| match &scenario.fault {
         Fault::Lab(recipe) => recipe.is_alone(),
-        Fault::DnsFlood => true,
+        Fault::DnsFlood | Fault::DnsMix => true,
     };
     let (alone, together): (Vec<_>, Vec<_>) = scenarios.iter().partition(is_alone);
     let mut outcomes = side_by_side(together, SIDE_BY_SIDE);

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::cgroup::hierarchies;
 use crate::node::Layout;
 use crate::node::Node;
+use crate::node::hierarchies;
 
 #[test]
 fn root_nothing_is_left_of_a_node() {

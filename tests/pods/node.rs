@@ -4,6 +4,7 @@
 //! these namespaces and ends with their first process, however the test ends;
 //! its folders are the test's, and a janitor removes its control groups.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -20,7 +21,6 @@ use serde_json::json;
 
 use crate::cgroup::Cgroup;
 use crate::cgroup::Janitor;
-use crate::cgroup::hierarchies;
 use crate::cgroup::mount_point;
 use crate::cri::Cri;
 use crate::image;
@@ -257,4 +257,18 @@ SystemdCgroup = false
         runc = runc.display(),
         image = image::NAME,
     )
+}
+
+/// Where control groups are mounted, every hierarchy once.
+pub(crate) fn hierarchies() -> Vec<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
+    let mut devices = BTreeSet::new();
+    // The third field is the device, the fifth the place, proc_pid_mountinfo(5).
+    mounts
+        .lines()
+        .filter(|line| line.contains(" - cgroup"))
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .filter(|fields| devices.insert(fields[2]))
+        .map(|fields| PathBuf::from(fields[4]))
+        .collect()
 }

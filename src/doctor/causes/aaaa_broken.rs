@@ -69,37 +69,29 @@ fn tell(group: &Group<'_>) -> Words {
     evidence.extend(group.examples());
     Words {
         title: format!("{server} fails on AAAA (IPv6) questions, and answers A for the same names"),
-        cause: "The server, or a box in front of it, does not handle type AAAA: it stays silent or \
-                answers with an error, where \"no such data\" (NOERROR without an answer) would be right. \
-                dig asks for A only, so \"dig works\"."
-            .to_owned(),
-        impact: "Programs ask for both types and wait for both: glibc takes 5 to 15 s and then succeeds, \
-                 musl waits 5 s and fails."
+        cause:
+            "The server, or a box in front of it, does not handle type AAAA: it stays silent or \
+             answers with an error, where \"no such data\" (NOERROR without an answer) would be \
+             right. dig asks for A only, so \"dig works\"."
+                .to_owned(),
+        impact: "Programs ask for both types and wait for both: glibc takes 5 to 15 s and then \
+                 succeeds, musl waits 5 s and fails."
             .to_owned(),
         evidence,
         fix: vec![
-            "Let the server answer AAAA with NOERROR and no records: CoreDNS `template IN AAAA { rcode \
-             NOERROR }`, or mend the zone's servers."
+            "Let the server answer AAAA with NOERROR and no records: CoreDNS `template IN AAAA { \
+             rcode NOERROR }`, or mend the zone's servers."
                 .to_owned(),
-            "Until then, ask for A only: `options no-aaaa` in resolv.conf (glibc 2.36 or newer), IPv4-only \
-             lookups in the program."
+            "Until then, ask for A only: `options no-aaaa` in resolv.conf (glibc 2.36 or newer), \
+             IPv4-only lookups in the program."
                 .to_owned(),
             format!(
                 "Ask yourself: `{}`",
-                group.dig().unwrap_or_default().replace(". SOA", &format!("{} AAAA", name(group)))
+                group
+                    .dig()
+                    .unwrap_or_default()
+                    .replace(". SOA", &format!("{} AAAA", group.example_name()))
             ),
         ],
     }
-}
-
-fn name(group: &Group<'_>) -> String {
-    group
-        .first()
-        .and_then(|case| case.attempt.question.parse())
-        .map(|question| question.name)
-        .filter(|name| {
-            name.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        })
-        .unwrap_or_else(|| ".".to_owned())
 }

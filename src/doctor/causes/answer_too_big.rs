@@ -60,37 +60,44 @@ fn tell(group: &Group<'_>) -> Words {
         .collect();
     if let (Some(least), Some(most)) = (sizes.iter().min(), sizes.iter().max()) {
         evidence.push(format!(
-            "The server on this host had sent them: DNS messages of {least} to {most} bytes, more than \
-             the {BIG_ANSWER_BYTES} that pass everywhere."
+            "The server on this host had sent them: DNS messages of {least} to {most} bytes, more \
+             than the {BIG_ANSWER_BYTES} that pass everywhere."
         ));
     }
     evidence.push(format!("Asked by {}.", group.askers()));
     evidence.extend(group.examples());
+    let client = group
+        .first()
+        .map(|case| case.attempt.local.ip().to_string())
+        .unwrap_or_default();
     Words {
         title: format!("Large answers from {server} are lost on the way"),
-        cause: "The answer does not fit into one packet of some link (VPN, overlay), or travels in \
-                fragments that a firewall discards. Small answers pass, so only some names fail."
-            .to_owned(),
-        impact: "These names fail every time: each lookup waits 5 s (glibc) or 2.5 s (musl) and asks \
-                 again for the same large answer."
+        cause:
+            "The answer does not fit into one packet of some link (VPN, overlay), or travels in \
+             fragments that a firewall discards. Small answers pass, so only some names fail."
+                .to_owned(),
+        impact: "These names fail every time: each lookup waits 5 s (glibc) or 2.5 s (musl) and \
+                 asks again for the same large answer."
             .to_owned(),
         evidence,
         fix: vec![
-            "Let the servers send no more than 1,232 bytes over UDP: unbound `edns-buffer-size: 1232` \
-             and `max-udp-size: 1232`, CoreDNS `bufsize 1232`, BIND `max-udp-size 1232`; larger ones \
-             then come over TCP."
+            "Let the servers send no more than 1,232 bytes over UDP: unbound `edns-buffer-size: \
+             1232` and `max-udp-size: 1232`, CoreDNS `bufsize 1232`, BIND `max-udp-size 1232`; \
+             larger ones then come over TCP."
                 .to_owned(),
             format!(
                 "See the smallest MTU on the way: `{}`",
                 group.within(
-                    group.place.netns,
-                    &format!(
-                        "ip route get {}",
-                        group.place.server.map(|s| s.ip().to_string()).unwrap_or_default()
-                    )
+                    group
+                        .cases()
+                        .find_map(Case::drop)
+                        .map(|drop| drop.netns)
+                        .or(group.first().map(|case| case.attempt.owner.netns)),
+                    &format!("ip route get {client}")
                 )
             ),
-            "Let ICMP \"fragmentation needed\" and fragments through the firewalls between.".to_owned(),
+            "Let ICMP \"fragmentation needed\" and fragments through the firewalls between."
+                .to_owned(),
         ],
     }
 }

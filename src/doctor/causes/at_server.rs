@@ -60,6 +60,16 @@ pub(super) fn process<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&
     evidence.surroundings.servers.get(&view.owner.pid?)
 }
 
+/// Of how many queries the server was stopped around their time there.
+pub(super) fn stopped(group: &Group<'_>) -> u64 {
+    group.count(|case| {
+        group
+            .evidence
+            .view_of(case)
+            .is_some_and(|view| spans(view, group.evidence).any(|span| span.stopped))
+    })
+}
+
 /// How much lay in the socket when these queries came.
 pub(super) fn queue_told(group: &Group<'_>) -> Vec<String> {
     let mut queued: Vec<u32> = group.views().map(|view| view.queued_bytes).collect();
@@ -69,8 +79,8 @@ pub(super) fn queue_told(group: &Group<'_>) -> Vec<String> {
         && *most > 0
     {
         lines.push(format!(
-            "When these queries came, {} bytes lay unread in the server's socket (half of them found \
-             that much or more), {} at most.",
+            "When these queries came, {} bytes lay unread in the server's socket (half of them \
+             found that much or more), {} at most.",
             units::count(u64::from(*median)),
             units::count(u64::from(*most))
         ));

@@ -77,8 +77,8 @@ fn tell(group: &Group<'_>) -> Words {
     Words {
         title: format!("Answers from {server} come after the client has given up"),
         cause: format!(
-            "The server does answer, {}, but the client's patience is shorter: it had closed its socket \
-             or asked again by then.",
+            "The server does answer, {}, but the client's patience is shorter: it had closed its \
+             socket or asked again by then.",
             took.get(took.len() / 2)
                 .map_or("late".to_owned(), |median| format!(
                     "after {} or so",

@@ -87,12 +87,13 @@ fn tell(group: &Group<'_>) -> Words {
     evidence.extend(group.examples());
     Words {
         title: format!("The conntrack table is full: {} discarded", group.counted()),
-        cause: "Every new connection needs an entry in the connection-tracking table, and there is no \
-                room: the kernel discards the first packet of whatever is new. DNS suffers first, \
-                because nearly each query is a new connection."
-            .to_owned(),
-        impact: "New connections of all kinds fail at random in that namespace; DNS waits 5 s (glibc) \
-                 or 2.5 s (musl) and asks again."
+        cause:
+            "Every new connection needs an entry in the connection-tracking table, and there is no \
+             room: the kernel discards the first packet of whatever is new. DNS suffers first, \
+             because nearly each query is a new connection."
+                .to_owned(),
+        impact: "New connections of all kinds fail at random in that namespace; DNS waits 5 s \
+                 (glibc) or 2.5 s (musl) and asks again."
             .to_owned(),
         evidence,
         fix: vec![
@@ -104,15 +105,16 @@ fn tell(group: &Group<'_>) -> Words {
                 )
             ),
             format!(
-                "Make room at once, on the host itself: `sysctl -w net.netfilter.nf_conntrack_max={}` \
-                 (kube-proxy: --conntrack-max-per-core)",
+                "Make room at once, on the host itself: `sysctl -w \
+                 net.netfilter.nf_conntrack_max={}` (kube-proxy: --conntrack-max-per-core)",
                 larger(counters)
             ),
             format!(
                 "See who fills it: `{}`",
                 group.within(
                     group.place.netns,
-                    "conntrack -L 2>/dev/null | awk '{print $1,$4,$5}' | sort | uniq -c | sort -rn | head"
+                    "conntrack -L 2>/dev/null | awk '{print $1,$4,$5}' | sort | uniq -c | sort -rn \
+                     | head"
                 )
             ),
             "For good: exempt DNS from tracking (NodeLocal DNSCache, NOTRACK), or shorten \

@@ -35,7 +35,8 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
 fn tell(group: &Group<'_>) -> Words {
     let netns = group.place.netns.unwrap_or_default();
     let mut evidence = vec![format!(
-        "{} discarded with NETFILTER_DROP while the conntrack entry was not yet in the table, in {}.",
+        "{} discarded with NETFILTER_DROP while the conntrack entry was not yet in the table, in \
+         {}.",
         units::counted(group.queries(), "packet was", "packets were"),
         group.netns_told(netns)
     )];
@@ -56,13 +57,14 @@ fn tell(group: &Group<'_>) -> Words {
             "A conntrack race of address translation loses DNS packets: {}",
             group.counted()
         ),
-        cause: "Two new connections were given the same translated source port at the same moment. \
-                The second one can't be entered into the table, and the kernel discards its packet. It \
-                is the masquerade rule's port choice that clashes: it keeps the source port that the \
-                program has, and two programs had the same one."
-            .to_owned(),
-        impact: "A small share of lookups takes 5 s (glibc) or 2.5 s (musl), at random, and succeeds \
-                 then; nothing is logged anywhere."
+        cause:
+            "Two new connections were given the same translated source port at the same moment. \
+             The second one can't be entered into the table, and the kernel discards its packet. \
+             It is the masquerade rule's port choice that clashes: it keeps the source port that \
+             the program has, and two programs had the same one."
+                .to_owned(),
+        impact: "A small share of lookups takes 5 s (glibc) or 2.5 s (musl), at random, and \
+                 succeeds then; nothing is logged anywhere."
             .to_owned(),
         evidence,
         fix: vec![
@@ -71,11 +73,11 @@ fn tell(group: &Group<'_>) -> Words {
                 group.within(Some(netns), "nft list ruleset | grep -n masquerade")
             ),
             "Let it choose ports at random: `masquerade fully-random` (nftables), `-j MASQUERADE \
-             --random-fully` (iptables 1.6.2 or newer, with which kube-proxy does so by itself; CNI \
-             plugins and ip-masq-agent have rules of their own)"
+             --random-fully` (iptables 1.6.2 or newer, with which kube-proxy does so by itself; \
+             CNI plugins and ip-masq-agent have rules of their own)"
                 .to_owned(),
-            "Or keep DNS out of translation: NodeLocal DNSCache. Where A and AAAA of one \
-             socket clash (old kernels), `options single-request-reopen` helps glibc."
+            "Or keep DNS out of translation: NodeLocal DNSCache. Where A and AAAA of one socket \
+             clash (old kernels), `options single-request-reopen` helps glibc."
                 .to_owned(),
         ],
     }

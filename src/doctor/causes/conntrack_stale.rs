@@ -146,7 +146,8 @@ fn tell(group: &Group<'_>) -> Words {
     ];
     if dead.is_some() {
         evidence.push(format!(
-            "The conntrack entry of that flow translates {server} to {dead_text}, which answers nobody."
+            "The conntrack entry of that flow translates {server} to {dead_text}, which answers \
+             nobody."
         ));
     }
     let netns = entry
@@ -164,19 +165,24 @@ fn tell(group: &Group<'_>) -> Words {
         group.place.server.map_or(53, |server| server.port()),
     );
     Words {
-        title: format!("An old conntrack entry sends queries for {server} to {dead_text}, which is gone"),
-        cause: "Address translation chose a server once for this source port, and each packet that \
-                follows keeps that choice alive: the entry never expires while the program goes on \
-                asking. The server is gone, but whoever removed it (kube-proxy, as a rule) did not \
-                remove the entry. New sockets get a living server."
-            .to_owned(),
-        impact: "Programs that reuse one socket for DNS (Envoy, nginx, some Java clients) fail for \
-                 minutes or for good, until they are restarted; all others are fine."
-            .to_owned(),
+        title: format!(
+            "An old conntrack entry sends queries for {server} to {dead_text}, which is gone"
+        ),
+        cause:
+            "Address translation chose a server once for this source port, and each packet that \
+             follows keeps that choice alive: the entry never expires while the program goes on \
+             asking. The server is gone, but whoever removed it (kube-proxy, as a rule) did not \
+             remove the entry. New sockets get a living server."
+                .to_owned(),
+        impact:
+            "Programs that reuse one socket for DNS (Envoy, nginx, some Java clients) fail for \
+             minutes or for good, until they are restarted; all others are fine."
+                .to_owned(),
         evidence,
         fix: vec![
             format!("Delete the entry: `{}`", group.within(netns, &delete)),
-            "Then look why it was left: an old kube-proxy, or IPVS mode with its five-minute timeout."
+            "Then look why it was left: an old kube-proxy, or IPVS mode with its five-minute \
+             timeout."
                 .to_owned(),
             "Give DNS pods time to say goodbye: CoreDNS `health { lameduck 30s }`.".to_owned(),
         ],

@@ -71,20 +71,26 @@ fn tell(group: &Group<'_>) -> Words {
     Words {
         title: format!("The nameserver {server} is dead, and is still asked"),
         cause: format!(
-            "{server} answers nothing, while another server on the same list does: it is that server, or \
-             the way to it beyond this host."
+            "{server} answers nothing, while another server on the same list does: it is that \
+             server, or the way to it beyond this host."
         ),
-        impact: "With glibc every lookup that begins at the dead server takes 5 s longer; musl asks all \
-                 servers at once and hardly notices."
+        impact: "With glibc every lookup that begins at the dead server takes 5 s longer; musl \
+                 asks all servers at once and hardly notices."
             .to_owned(),
         evidence,
         fix: vec![
             format!(
                 "Take it out of the list: `grep -n nameserver {}`",
-                group.resolv_conf().unwrap_or_else(|| "/etc/resolv.conf".to_owned())
+                group
+                    .resolv_conf()
+                    .unwrap_or_else(|| "/etc/resolv.conf".to_owned())
             ),
-            format!("See whether it is back: `{}`", group.dig().unwrap_or_default()),
-            "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the wait.".to_owned(),
+            format!(
+                "See whether it is back: `{}`",
+                group.dig().unwrap_or_default()
+            ),
+            "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the wait."
+                .to_owned(),
         ],
     }
 }

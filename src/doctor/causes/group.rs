@@ -247,6 +247,15 @@ impl<'a> Group<'a> {
         })
     }
 
+    /// Whether somebody in a namespace without these cases is answered.
+    pub(super) fn others_are_answered(&self) -> bool {
+        let own = self.namespaces();
+        let tallies = &self.evidence.tallies.netns;
+        tallies
+            .iter()
+            .any(|(netns, tally)| tally.answered > 0 && !own.contains(netns))
+    }
+
     /// One process, if nearly all cases are its own.
     fn main_asker(&self) -> Option<(Option<u32>, String)> {
         let ranked = self.ranked_askers();
@@ -382,6 +391,19 @@ impl<'a> Group<'a> {
             .find(|pid| clients.contains_key(pid))?;
         let conf = clients.get(&pid)?.resolv_conf.as_ref()?;
         Some(conf.path.to_string())
+    }
+
+    /// A name that was asked for, if it can stand in a command as it is; else the
+    /// root.
+    pub(super) fn example_name(&self) -> String {
+        self.first()
+            .and_then(|case| case.attempt.question.parse())
+            .map(|question| question.name)
+            .filter(|name| {
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+                !name.starts_with('-') && name.bytes().all(plain)
+            })
+            .unwrap_or_else(|| ".".to_owned())
     }
 
     /// What would have told more, had it been there.

@@ -22,24 +22,25 @@ pub(super) const CAUSE: Cause = Cause {
 const KNOWN: &[(&str, &str, &str, &str)] = &[
     (
         "IP_RPFILTER",
-        "Strict reverse-path filtering: the packet came in by another interface than the answer to its \
-         sender would leave by.",
+        "Strict reverse-path filtering: the packet came in by another interface than the answer to \
+         its sender would leave by.",
         "sysctl -a 2>/dev/null | grep '\\.rp_filter = 1'",
         "Set rp_filter of that interface to 2 (loose), or route the sender's network through it.",
     ),
     (
         "UDP_CSUM",
-        "The UDP checksum is wrong: a network card or a tunnel that computes it badly, or a damaged \
-         packet.",
+        "The UDP checksum is wrong: a network card or a tunnel that computes it badly, or a \
+         damaged packet.",
         "ethtool -k DEVICE | grep tx-checksum",
-        "Have the sender compute it: `ethtool -K DEVICE tx-checksum-ip-generic off` on the tunnel or card.",
+        "Have the sender compute it: `ethtool -K DEVICE tx-checksum-ip-generic off` on the tunnel \
+         or card.",
     ),
     (
         "QDISC_DROP",
         "The interface's queue or its rate limit has no room.",
         "tc -s qdisc show",
-        "Raise the limit of the queue that has `dropped` (in Kubernetes the pod's bandwidth annotations), \
-         or let DNS pass ahead of it.",
+        "Raise the limit of the queue that has `dropped` (in Kubernetes the pod's bandwidth \
+         annotations), or let DNS pass ahead of it.",
     ),
     (
         "CPU_BACKLOG",
@@ -49,7 +50,8 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "NEIGH_CREATEFAIL",
-        "The neighbour table is full (net.ipv4.neigh.default.gc_thresh3, for all namespaces together).",
+        "The neighbour table is full (net.ipv4.neigh.default.gc_thresh3, for all namespaces \
+         together).",
         "cat /proc/net/stat/arp_cache",
         "Raise net.ipv4.neigh.default.gc_thresh3 (and gc_thresh2) on the host.",
     ),
@@ -89,15 +91,17 @@ fn closed(group: &Group<'_>) -> Words {
     evidence.extend(group.examples());
     Words {
         title: format!("The DNS server {server} ended with queries unread"),
-        cause: "The server closed its socket, because it ended or was started anew, and what lay in it \
-                was lost."
+        cause: "The server closed its socket, because it ended or was started anew, and what lay \
+                in it was lost."
             .to_owned(),
         impact: "Those lookups wait 5 s (glibc) or 2.5 s (musl) and ask again.".to_owned(),
         evidence,
         fix: vec![
-            "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` (restarts)."
+            "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` \
+             (restarts)."
                 .to_owned(),
-            "Let it serve on for a while after it has left its service: CoreDNS `health { lameduck 5s }`."
+            "Let it serve on for a while after it has left its service: CoreDNS `health { lameduck \
+             5s }`."
                 .to_owned(),
         ],
     }
@@ -130,7 +134,12 @@ fn tell(group: &Group<'_>) -> Words {
     Words {
         title: format!("This host's kernel discards DNS packets ({reason})"),
         cause: known.map_or_else(
-            || format!("The kernel's own name of the reason is {reason}; it is in the function {location}."),
+            || {
+                format!(
+                    "The kernel's own name of the reason is {reason}; it is in the function \
+                     {location}."
+                )
+            },
             |(_, what, ..)| (*what).to_owned(),
         ),
         impact: "The lookup waits 5 s (glibc) or 2.5 s (musl) and asks again.".to_owned(),

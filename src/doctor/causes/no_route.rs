@@ -69,11 +69,14 @@ fn tell(group: &Group<'_>) -> Words {
             drop.destination,
         ));
     }
-    evidence.push(
-        "The kernel knew it within milliseconds, but nobody told the program: ICMP host and net \
-         unreachable do not reach a UDP resolver."
-            .to_owned(),
-    );
+    let when = match group.place.form {
+        NEIGHBOUR => "when its own tries to find the address had failed",
+        _ => "at once",
+    };
+    evidence.push(format!(
+        "The kernel knew it {when}, but nobody told the program: ICMP host and net unreachable do \
+         not reach a UDP resolver."
+    ));
     evidence.push(format!("Asked by {}.", group.askers()));
     evidence.extend(group.examples());
     let (title, cause, look) = if group.place.form == NEIGHBOUR {
@@ -81,8 +84,8 @@ fn tell(group: &Group<'_>) -> Words {
             format!("Nobody has the DNS server's address on the last link: {server}"),
             format!(
                 "In {netns} the address is on a link of its own, but nobody there answers for it \
-                 (ARP or neighbour discovery): the server or the next router is down, or its address \
-                 has moved."
+                 (ARP or neighbour discovery): the server or the next router is down, or its \
+                 address has moved."
             ),
             "ip neigh show",
         )
@@ -90,7 +93,8 @@ fn tell(group: &Group<'_>) -> Words {
         (
             format!("There is no route to the DNS server {server}"),
             format!(
-                "In {netns}, on the way to the server, no route leads on, and the packet ends there."
+                "In {netns}, on the way to the server, no route leads on, and the packet ends \
+                 there."
             ),
             "ip route show table all",
         )
@@ -98,8 +102,8 @@ fn tell(group: &Group<'_>) -> Words {
     Words {
         title,
         cause,
-        impact: "Each lookup waits 5 s (glibc) or 2.5 s (musl) as if the server were silent, asks again, \
-                 and fails."
+        impact: "Each lookup waits 5 s (glibc) or 2.5 s (musl) as if the server were silent, asks \
+                 again, and fails."
             .to_owned(),
         evidence,
         fix: vec![

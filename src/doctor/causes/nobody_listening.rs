@@ -19,13 +19,23 @@ pub(super) const CAUSE: Cause = Cause {
     tell,
 };
 
-fn takes(case: &Case, _: &Evidence) -> Option<Place> {
-    let refused = case.errno() == Some(libc::ECONNREFUSED);
+fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+    let refused = is_refused(case) || rejected_silently(case, evidence);
     let place = Place::at(case.server());
     refused.then(|| match case.drop() {
         Some(drop) => place.in_netns(drop.netns).in_form(form(drop)),
         None => place,
     })
+}
+
+fn is_refused(case: &Case) -> bool {
+    case.errno() == Some(libc::ECONNREFUSED)
+}
+
+/// Discarded by the rule that rejects others, without a word.
+fn rejected_silently(case: &Case, evidence: &Evidence) -> bool {
+    let discarded = case.query_dropped();
+    discarded.is_some_and(|(_, reason)| reason == NETFILTER) && evidence.is_rejected(case)
 }
 
 const CLOSED: &str = "closed port";
@@ -45,23 +55,31 @@ fn tell(group: &Group<'_>) -> Words {
     let netns = drop.map(|drop| group.netns_told(drop.netns));
     let mut evidence = vec![format!(
         "{} refused (ECONNREFUSED), of {}.",
-        units::counted(group.queries(), "query was", "queries were"),
+        units::counted(group.count(is_refused), "query was", "queries were"),
         group.askers()
     )];
+    let silent = group.count(|case| !is_refused(case));
+    if silent > 0 {
+        evidence.push(format!(
+            "{} discarded in the same way, and nobody was told: the kernel sends such an error \
+             once a second to one address (net.ipv4.icmp_ratelimit).",
+            units::counted(silent, "more was", "more were")
+        ));
+    }
     let here = |netns: &str| format!("in {netns}, on this host");
     let (title, cause, look) = match (group.place.form, &netns) {
         (REJECTED, Some(netns)) => {
             evidence.push(format!(
-                "The packets were discarded with NETFILTER_DROP {}, and an ICMP error was sent back: \
-                 a REJECT rule.",
+                "The packets were discarded with NETFILTER_DROP {}, and an ICMP error was sent \
+                 back: a REJECT rule.",
                 here(netns)
             ));
             (
                 format!("A firewall rule rejects DNS queries to {server}"),
                 format!(
-                    "The queries never reach a server: a rule of netfilter {} answers them with \"port \
-                     unreachable\". kube-proxy has such a rule for a Service without ready endpoints: \
-                     then no DNS pod is ready.",
+                    "The queries never reach a server: a rule of netfilter {} answers them with \
+                     \"port unreachable\". kube-proxy has such a rule for a Service without ready \
+                     endpoints: then no DNS pod is ready.",
                     here(netns)
                 ),
                 group.within(
@@ -78,8 +96,8 @@ fn tell(group: &Group<'_>) -> Words {
             (
                 format!("Nobody listens at {server}"),
                 format!(
-                    "The queries arrive {}, and no program has that port open: the DNS server there is \
-                     not running, listens on another address, or has just been restarted.",
+                    "The queries arrive {}, and no program has that port open: the DNS server \
+                     there is not running, listens on another address, or has just been restarted.",
                     here(netns)
                 ),
                 group.within(
@@ -95,8 +113,8 @@ fn tell(group: &Group<'_>) -> Words {
             );
             (
                 format!("Nobody listens at {server}"),
-                "The host at that address can be reached and says that the port is closed: its DNS server \
-                 is not running, or a firewall on the way rejects the queries."
+                "The host at that address can be reached and says that the port is closed: its DNS \
+                 server is not running, or a firewall on the way rejects the queries."
                     .to_owned(),
                 group.dig().unwrap_or_default(),
             )
@@ -106,9 +124,10 @@ fn tell(group: &Group<'_>) -> Words {
     Words {
         title,
         cause,
-        impact: "glibc notices at once, tries its other servers and fails; musl does not notice and waits \
-                 5 s."
-            .to_owned(),
+        impact:
+            "glibc notices at once, if the kernel tells it, tries its other servers and fails; \
+             musl does not notice and waits 5 s."
+                .to_owned(),
         evidence,
         fix: vec![
             format!("Look there: `{look}`"),

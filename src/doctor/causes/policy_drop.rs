@@ -36,8 +36,11 @@ pub(super) fn is_rule_of_nftables(drop: &PacketDrop) -> bool {
         .is_some_and(|it| it.starts_with(NFTABLES))
 }
 
-fn takes(case: &Case, _: &Evidence) -> Option<Place> {
+fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     let (drop, reason) = case.dropped()?;
+    if reason == NETFILTER && drop.packet != Packet::Answer && evidence.is_rejected(case) {
+        return None; // it rejects, and is told as such
+    }
     if reason != NETFILTER && !OTHERS.contains(&reason) {
         return None;
     }
@@ -76,7 +79,7 @@ fn tell(group: &Group<'_>) -> Words {
     } else {
         "A BPF program (Cilium or the like)"
     };
-    let all = if group.takes_all_of_a_namespace() {
+    let all = if group.takes_all_of_a_namespace() && group.others_are_answered() {
         " Nothing that this client asks gets through, while others are fine: that is how a network \
          policy without an exception for DNS looks."
     } else {
@@ -94,17 +97,19 @@ fn tell(group: &Group<'_>) -> Words {
         "Last seen as {} → {}.",
         drop.source, drop.destination
     ));
-    evidence.push(match group.evidence.surroundings.conntrack.get(&drop.netns) {
-        Some(counters) if counters.drop == 0 && counters.insert_failed == 0 => {
-            "It is not conntrack: its counters there stood still.".to_owned()
-        }
-        Some(counters) => format!(
-            "Conntrack there turned away {} and failed to insert {} in the same time; these packets \
-             are not among them.",
-            counters.drop, counters.insert_failed
-        ),
-        None => "Conntrack counters of that namespace could not be read.".to_owned(),
-    });
+    evidence.push(
+        match group.evidence.surroundings.conntrack.get(&drop.netns) {
+            Some(counters) if counters.drop == 0 && counters.insert_failed == 0 => {
+                "It is not conntrack: its counters there stood still.".to_owned()
+            }
+            Some(counters) => format!(
+                "Conntrack there turned away {} and failed to insert {} in the same time; these \
+                 packets are not among them.",
+                counters.drop, counters.insert_failed
+            ),
+            None => "Conntrack counters of that namespace could not be read.".to_owned(),
+        },
+    );
     evidence.push(format!("Asked by {}.", group.askers()));
     evidence.extend(group.examples());
     Words {
@@ -128,8 +133,8 @@ fn tell(group: &Group<'_>) -> Words {
                 group.within(Some(drop.netns), "iptables-save -c")
             ),
             format!(
-                "Allow UDP and TCP port {} to {}; in Kubernetes an egress rule to the kube-dns pods \
-                 and to the NodeLocal address.",
+                "Allow UDP and TCP port {} to {}; in Kubernetes an egress rule to the kube-dns \
+                 pods and to the NodeLocal address.",
                 group.place.server.map_or(53, |server| server.port()),
                 group
                     .place

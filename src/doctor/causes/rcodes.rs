@@ -89,8 +89,8 @@ fn evidence(group: &Group<'_>, rcode: &str) -> Vec<String> {
         .max();
     if let Some(longest) = elsewhere {
         lines.push(format!(
-            "The server is on this host and needed up to {} for it; no slow or lost query of its own \
-             explains it.",
+            "The server is on this host and needed up to {} for it; no slow or lost query of its \
+             own explains it.",
             units::duration(longest)
         ));
     }
@@ -104,18 +104,22 @@ fn tell_servfail(group: &Group<'_>) -> Words {
     let zone = zones(group).map_or(String::new(), |zones| format!(", for {zones}"));
     Words {
         title: format!("{server} answers SERVFAIL{zone}"),
-        cause: "The server tried and could not: the zone's own servers fail or contradict each other, \
-                DNSSEC signatures do not verify (or this server's clock is wrong), or its upstream is \
-                gone. One zone alone speaks for the zone, all names together for the server."
+        cause: "The server tried and could not: the zone's own servers fail or contradict each \
+                other, DNSSEC signatures do not verify (or this server's clock is wrong), or its \
+                upstream is gone. One zone alone speaks for the zone, all names together for the \
+                server."
             .to_owned(),
-        impact: "glibc asks twice within a millisecond and fails; musl asks again and again for 5 s, \
-                 which multiplies the load."
+        impact: "glibc asks twice within a millisecond and fails; musl asks again and again for 5 \
+                 s, which multiplies the load."
             .to_owned(),
         evidence: evidence(group, "SERVFAIL"),
         fix: vec![
             format!(
                 "Ask with DNSSEC checks off; if that works, the signatures are the trouble: `{}`",
-                group.dig().unwrap_or_default().replace(". SOA", "+cd NAME")
+                group
+                    .dig()
+                    .unwrap_or_default()
+                    .replace(". SOA", &format!("+cd {}", group.example_name()))
             ),
             "Look into the server's log for that zone.".to_owned(),
             "See each one as it happens: `kerno watch --failed`".to_owned(),
@@ -128,17 +132,23 @@ fn tell_refused(group: &Group<'_>) -> Words {
     let zone = zones(group).map_or(String::new(), |zones| format!(", for {zones}"));
     Words {
         title: format!("{server} answers REFUSED{zone}"),
-        cause: "The server does not want to answer this client or this zone: an access list, recursion \
-                that is off, a zone that it does not serve; or a forwarder with more queries under way than \
-                it allows (dnsmasq --dns-forward-max, CoreDNS max_concurrent)."
+        cause: "The server does not want to answer this client or this zone: an access list, \
+                recursion that is off, a zone that it does not serve; or a forwarder with more \
+                queries under way than it allows (dnsmasq --dns-forward-max, CoreDNS \
+                max_concurrent)."
             .to_owned(),
-        impact: "glibc tries its next server and fails when all refuse; musl waits and fails after 5 s."
+        impact:
+            "glibc tries its next server and fails when all refuse; musl waits and fails after 5 \
+             s."
             .to_owned(),
         evidence: evidence(group, "REFUSED"),
         fix: vec![
             format!(
                 "Ask from where the client is: `{}`",
-                group.dig().unwrap_or_default().replace(". SOA", "NAME")
+                group
+                    .dig()
+                    .unwrap_or_default()
+                    .replace(". SOA", &group.example_name())
             ),
             "Allow the client's addresses in the server: unbound `access-control:`, BIND \
              `allow-recursion`; or ask another server for that zone."

@@ -70,8 +70,8 @@ fn tell(group: &Group<'_>) -> Words {
         ),
         fix: vec![
             format!("See which cgroup it is: `{cgroup_of}`"),
-            "List the programs on that cgroup and its parents, with the type connect4, sendmsg4 \
-             or egress: `bpftool cgroup tree`"
+            "List the programs on that cgroup and its parents, with the type connect4, sendmsg4 or \
+             egress: `bpftool cgroup tree`"
                 .to_owned(),
             "With Cilium, see whether the DNS Service has a backend: `cilium-dbg service list`"
                 .to_owned(),
@@ -135,8 +135,8 @@ fn tell(group: &Group<'_>) -> Words {
         },
     };
     words.impact =
-        "The program is told at once, but many resolvers wait all the same: musl sits out \
-                    its 5 s, glibc goes on to the next server and then fails."
+        "The program is told at once, but many resolvers wait all the same: musl sits out its 5 s, \
+         glibc goes on to the next server and then fails."
             .to_owned();
     words.evidence = evidence(group, &askers);
     words

@@ -2,7 +2,7 @@
 
 use super::Cause;
 use super::at_server::queue_told;
-use super::at_server::spans;
+use super::at_server::stopped;
 use super::at_server::waited_in_queue;
 use super::group::Group;
 use super::place::Place;
@@ -35,16 +35,6 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     (unread && !is_discarded).then(|| Place::at(view.local).of(view.owner.pid))
 }
 
-/// Of how many the server was stopped meanwhile.
-fn stopped(group: &Group<'_>) -> u64 {
-    group.count(|case| {
-        group
-            .evidence
-            .view_of(case)
-            .is_some_and(|view| spans(view, group.evidence).any(|span| span.stopped))
-    })
-}
-
 fn tell(group: &Group<'_>) -> Words {
     let server = group.server();
     let netns = group
@@ -54,7 +44,7 @@ fn tell(group: &Group<'_>) -> Words {
     let mut evidence = queue_told(group);
     if let Some(udp) = group.evidence.surroundings.udp.get(&netns) {
         evidence.push(format!(
-            "RcvbufErrors of {} grew by {} in the window.",
+            "RcvbufErrors of {} grew by {} until the last look at it.",
             group.netns_told(netns),
             units::count(udp.receive_buffer_errors)
         ));
@@ -75,21 +65,21 @@ fn tell(group: &Group<'_>) -> Words {
     let (title, cause) = match is_stopped {
         true => (
             format!("The DNS server {server} is stopped, and its receive buffer overflows"),
-            "All threads of the server are stopped, by SIGSTOP or a debugger: it reads nothing, and what \
-             its socket has no room for is lost.",
+            "All threads of the server are stopped, by SIGSTOP or a debugger: it reads nothing, \
+             and what its socket has no room for is lost.",
         ),
         false => (
             format!("The receive buffer of the DNS server {server} overflows"),
-            "Queries come faster than the server reads its socket; Linux does not enlarge a UDP buffer, \
-             and the default holds about 230 queries. Neither a CPU limit nor a busy thread explains it: \
-             the server is blocked, or reads too seldom.",
+            "Queries come faster than the server reads its socket; Linux does not enlarge a UDP \
+             buffer, and the default holds about 230 queries. Neither a CPU limit nor a busy \
+             thread explains it: the server is blocked, or reads too seldom.",
         ),
     };
     Words {
         title,
         cause: cause.to_owned(),
-        impact: "Whatever comes while it is full is lost; those clients wait 5 s (glibc) or 2.5 s (musl) \
-                 and ask again."
+        impact: "Whatever comes while it is full is lost; those clients wait 5 s (glibc) or 2.5 s \
+                 (musl) and ask again."
             .to_owned(),
         evidence,
         fix: fix(group, netns, is_stopped),
@@ -111,9 +101,12 @@ fn fix(group: &Group<'_>, netns: u32, is_stopped: bool) -> Vec<String> {
     }
     vec![
         look,
-        format!("See what the server does instead of reading: its log, `top -H -p {pid}`, `strace -f -p {pid}`"),
-        "Only then a larger buffer: `sysctl -w net.core.rmem_default=4194304` and restart the server \
-         (rmem_max alone does nothing)"
+        format!(
+            "See what the server does instead of reading: its log, `top -H -p {pid}`, `strace -f \
+             -p {pid}`"
+        ),
+        "Only then a larger buffer: `sysctl -w net.core.rmem_default=4194304` and restart the \
+         server (rmem_max alone does nothing)"
             .to_owned(),
     ]
 }

@@ -68,8 +68,8 @@ fn tell(group: &Group<'_>) -> Words {
     let pid = group.place.pid.unwrap_or_default();
     let load = Load::of(group);
     let mut evidence = vec![format!(
-        "Meanwhile the busiest thread of the server (pid {pid}) ran {:.0} % of the time and waited for a \
-         CPU {:.0} %; no CPU quota stopped it notably.",
+        "Meanwhile the busiest thread of the server (pid {pid}) ran {:.0} % of the time and waited \
+         for a CPU {:.0} %; no CPU quota stopped it notably.",
         load.ran * 100.0,
         load.waited * 100.0
     )];
@@ -84,7 +84,7 @@ fn tell(group: &Group<'_>) -> Words {
         cause,
         impact:
             "All clients of this server wait, the longer the more they ask, and their repeated \
-                 queries add to the load."
+             queries add to the load."
                 .to_owned(),
         evidence,
         fix,
@@ -94,8 +94,8 @@ fn tell(group: &Group<'_>) -> Words {
 fn busy(server: &str, pid: u32) -> (String, String, Vec<String>) {
     (
         format!("The DNS server {server} can't keep up with its load"),
-        "A thread of the server is busy all the time, so queries wait in its socket before they are \
-         read, and where the receive buffer is full the kernel discards them."
+        "A thread of the server is busy all the time, so queries wait in its socket before they \
+         are read, and where the receive buffer is full the kernel discards them."
             .to_owned(),
         vec![
             format!("See which threads are busy: `top -H -p {pid}`"),
@@ -112,15 +112,15 @@ fn busy(server: &str, pid: u32) -> (String, String, Vec<String>) {
 fn starved(server: &str, pid: u32) -> (String, String, Vec<String>) {
     (
         format!("The DNS server {server} gets too little CPU: others on this host have it"),
-        "The server has something to do all the time, and most of this time it waits for a CPU that \
-         other programs use; queries wait in its socket meanwhile, and where the receive buffer is full \
-         the kernel discards them."
+        "The server has something to do all the time, and most of this time it waits for a CPU \
+         that other programs use; queries wait in its socket meanwhile, and where the receive \
+         buffer is full the kernel discards them."
             .to_owned(),
         vec![
             "See who has the CPUs: `top`".to_owned(),
             format!(
-                "Give the server its share: a CPU request in Kubernetes, `CPUWeight=` in systemd, or for \
-                 the moment `renice -n -10 -p {pid}`"
+                "Give the server its share: a CPU request in Kubernetes, `CPUWeight=` in systemd, \
+                 or for the moment `renice -n -10 -p {pid}`"
             ),
             "Move other work away from this host.".to_owned(),
         ],

@@ -62,13 +62,14 @@ fn tell(group: &Group<'_>) -> Words {
     Words {
         title: format!("The DNS server {server} is stopped by its CPU limit"),
         cause: format!(
-            "The server's cgroup {cgroup} uses up its CPU quota early in each period, and the kernel \
-             stops it until the next one. Queries pile up in its socket meanwhile: the waiting, and any \
-             overflow of the receive buffer, is a symptom of the limit, not of the load or the network."
+            "The server's cgroup {cgroup} uses up its CPU quota early in each period, and the \
+             kernel stops it until the next one. Queries pile up in its socket meanwhile: the \
+             waiting, and any overflow of the receive buffer, is a symptom of the limit, not of \
+             the load or the network."
         ),
         impact:
             "Answers take tens to hundreds of milliseconds, in steps of the quota period, and at \
-                 peaks queries are lost, while the CPU of the node looks idle."
+             peaks queries are lost, while the CPU of the node looks idle."
                 .to_owned(),
         evidence,
         fix: vec![

@@ -133,8 +133,8 @@ fn told(evidence: &Evidence, pid: u32, process: &ProcessTally) -> Vec<String> {
 fn fix(pid: u32) -> Vec<String> {
     vec![
         format!("See what it asks: `kerno watch --pid {pid} --role client`"),
-        "Let it keep its connections open, or cache: nscd, systemd-resolved, NodeLocal DNSCache, or the \
-         cache of its own runtime (Node.js, Python and musl have none)."
+        "Let it keep its connections open, or cache: nscd, systemd-resolved, NodeLocal DNSCache, \
+         or the cache of its own runtime (Node.js, Python and musl have none)."
             .to_owned(),
         "If it retries in a loop, let it wait between its tries.".to_owned(),
     ]
@@ -168,8 +168,8 @@ fn tell(group: &Group<'_>) -> Words {
         impact: match others {
             0 => "Its own lookups fail or wait, because of all those that it made before.",
             _ => {
-                "The server spends its time, or the rate that it allows, on repetitions; whoever else \
-                 asks it goes without."
+                "The server spends its time, or the rate that it allows, on repetitions; whoever \
+                 else asks it goes without."
             }
         }
         .to_owned(),
@@ -197,7 +197,7 @@ pub(super) fn note(evidence: &Evidence, snapshot: &Snapshot) -> Option<Finding> 
         cause: CAUSE_TEXT.to_owned(),
         impact:
             "Nothing suffers from it at the moment; it is the load that will be missed at the next \
-                 peak."
+             peak."
                 .to_owned(),
         hit_hardest: None,
         evidence: told(evidence, pid, process),

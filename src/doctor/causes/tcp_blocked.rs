@@ -35,8 +35,8 @@ fn tell(group: &Group<'_>) -> Words {
     let dropped = group.count(|case| case.dropped().is_some());
     let silent = group.queries() - reset - dropped;
     let mut evidence = vec![format!(
-        "{} from {server} over UDP had the TC bit (the answer did not fit), and none of {} over TCP \
-         was answered.",
+        "{} from {server} over UDP had the TC bit (the answer did not fit), and none of {} over \
+         TCP was answered.",
         units::counted(tally.truncated, "answer", "answers"),
         units::counted(tally.tcp.ended(), "attempt", "attempts"),
     )];
@@ -46,29 +46,31 @@ fn tell(group: &Group<'_>) -> Words {
             .as_deref()
             .unwrap_or("a function that the kernel hides");
         evidence.push(format!(
-            "{dropped} of them were discarded by this host's kernel: {reason} at {location}, in {}.",
+            "{dropped} of them were discarded by this host's kernel: {reason} at {location}, in \
+             {}.",
             group.netns_told(drop.netns)
         ));
     }
     if silent > 0 {
         evidence.push(format!(
-            "{} got no answer to the opening of a connection: discarded on the way, beyond this host's \
-             sight.",
+            "{} got no answer to the opening of a connection: discarded on the way, beyond this \
+             host's sight.",
             units::count(silent)
         ));
     }
     if reset > 0 {
         evidence.push(format!(
-            "{} got a reset (ECONNREFUSED): the server does not listen on TCP, or a firewall rejects it.",
+            "{} got a reset (ECONNREFUSED): the server does not listen on TCP, or a firewall \
+             rejects it.",
             units::count(reset)
         ));
     }
     evidence.extend(group.examples());
     Words {
         title: format!("TCP to the DNS server {server} is blocked, so large answers never come"),
-        cause: "An answer that does not fit into a UDP packet comes with the TC bit, and the client \
-                must ask again over TCP (RFC 7766 section 5). UDP to port 53 is let through, TCP is \
-                not: often a network policy or security group that names UDP only."
+        cause: "An answer that does not fit into a UDP packet comes with the TC bit, and the \
+                client must ask again over TCP (RFC 7766 section 5). UDP to port 53 is let \
+                through, TCP is not: often a network policy or security group that names UDP only."
             .to_owned(),
         impact: "A few names fail every time (many addresses, TXT, SRV, DNSSEC), all others work."
             .to_owned(),
@@ -80,7 +82,7 @@ fn tell(group: &Group<'_>) -> Words {
                 "Ask over TCP yourself: `{}`",
                 group.dig().unwrap_or_default()
             ),
-            "Until then, larger answers fit if the servers offer it: EDNS buffer size 1232.".to_owned(),
+            "Until then: let the servers offer an EDNS buffer size of 1232, so that more fits.".to_owned(),
         ],
     }
 }

@@ -1,6 +1,7 @@
 //! Rule `dns_unknown`: none of the others; it says what was ruled out.
 
 use super::Cause;
+use super::at_server::stopped;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
@@ -33,8 +34,8 @@ fn tell(group: &Group<'_>) -> Words {
     )];
     let (title, cause) = if seen.is_empty() {
         evidence.push(
-            "Ruled out on this host: nothing was discarded by its kernel, no ICMP error came back, every \
-             query left."
+            "Ruled out on this host: nothing was discarded by its kernel, no ICMP error came back, \
+             every query left."
                 .to_owned(),
         );
         if tally.answered == 0 {
@@ -49,20 +50,21 @@ fn tell(group: &Group<'_>) -> Words {
         };
         (
             format!("{server} {how}, and the reason is not on this host"),
-            "The queries leave this host and nothing comes back: the server is down or overloaded, or a \
-             firewall or a lossy link on the way swallows them. Nothing on this host tells which."
+            "The queries leave this host and nothing comes back: the server is down or overloaded, \
+             or a firewall or a lossy link on the way swallows them. Nothing on this host tells \
+             which."
                 .to_owned(),
         )
     } else if answered == seen.len() as u64 {
         evidence.push(format!(
-            "The server is on this host, got {} of them and answered; the answers never reached the \
-             client's socket, and the kernel reported no drop.",
+            "The server is on this host, got {} of them and answered; the answers never reached \
+             the client's socket, and the kernel reported no drop.",
             units::count(answered)
         ));
         (
             format!("Answers of {server} get lost between server and client on this host"),
-            "Server and client are both on this host, and in between the answer vanishes without the \
-             kernel saying why: look at bridges, tunnels and BPF programs in between."
+            "Server and client are both on this host, and in between the answer vanishes without \
+             the kernel saying why: look at bridges, tunnels and BPF programs in between."
                 .to_owned(),
         )
     } else if let Some(most) = seen
@@ -72,54 +74,80 @@ fn tell(group: &Group<'_>) -> Words {
         .filter(|&most| most >= QUEUED_BYTES)
     {
         evidence.push(format!(
-            "The server is on this host, and up to {} bytes lie unread in its socket; its CPU quota and \
-             its threads show nothing wrong.",
+            "The server is on this host, and up to {} bytes lie unread in its socket; its CPU \
+             quota and its threads show nothing wrong.",
             units::count(u64::from(most))
         ));
         (
             format!("{server}, on this host, does not read its queries"),
-            "The server has its port open and does not read from it: it hangs, waits for something else, \
-             or is stopped (SIGSTOP, a debugger, a frozen cgroup)."
+            "The server has its port open and does not read from it: it hangs, waits for something \
+             else, or is stopped (SIGSTOP, a debugger, a frozen cgroup)."
                 .to_owned(),
         )
     } else {
         evidence.push(format!(
-            "The server is on this host: {} reached its socket and were not answered. Its CPU, its queue \
-             and its own queries show nothing wrong.",
+            "The server is on this host: {} reached its socket and were not answered. Its CPU, its \
+             queue and its own queries show nothing wrong.",
             units::counted(seen.len() as u64 - answered, "query", "queries")
         ));
         (
             format!("{server}, on this host, leaves queries unanswered"),
-            "The server reads the queries and does not answer: by its configuration (a drop list, rate \
-             limiting), or it hangs."
+            "The server reads the queries and does not answer: by its configuration (a drop list, \
+             rate limiting), or it hangs."
                 .to_owned(),
         )
     };
+    let stopped = stopped(group);
+    if stopped > 0 {
+        evidence.push(format!(
+            "The server was stopped (state T in /proc) while {} came or lay there.",
+            units::counted(stopped, "of these queries", "of these queries")
+        ));
+    }
     evidence.extend(group.missing_signals());
     evidence.push(format!("Asked by {}.", group.askers()));
     evidence.extend(group.examples());
     Words {
         title,
         cause,
-        impact: "Each lookup waits 5 s (glibc) or 2.5 s (musl), asks again, and fails if that is lost too."
+        impact: "Each lookup waits 5 s (glibc) or 2.5 s (musl), asks again, and fails if that is \
+                 lost too."
             .to_owned(),
         evidence,
-        fix: vec![
-            format!("Ask it yourself, as the client does: `{}`", group.dig().unwrap_or_default()),
-            "Run kerno on the server's host at the same time: what arrives there, and what leaves, halves \
-             the search."
-                .to_owned(),
-            format!(
-                "Follow the way of the packets: `{}`",
-                group.within(
-                    group.first().map(|case| case.attempt.owner.netns),
-                    &format!(
-                        "traceroute -U -p {} {}",
-                        group.place.server.map_or(53, |server| server.port()),
-                        group.place.server.map(|s| s.ip().to_string()).unwrap_or_default()
-                    )
-                )
-            ),
-        ],
+        fix: fix(group),
     }
+}
+
+fn fix(group: &Group<'_>) -> Vec<String> {
+    let ask = format!(
+        "Ask it yourself, as the client does: `{}`",
+        group.dig().unwrap_or_default()
+    );
+    if let Some(view) = group.views().next() {
+        let pid = view.owner.pid;
+        let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+        let mut steps = vec![format!(
+            "See what the server does: its log, `grep -E 'State|TracerPid' /proc/{pid}/status`, \
+             `strace -f -p {pid}`"
+        )];
+        if stopped(group) > 0 {
+            steps.push(format!("Let it go on: `kill -CONT {pid}`"));
+        }
+        steps.push(ask);
+        return steps;
+    }
+    let port = group.place.server.map_or(53, |server| server.port());
+    let ip = group.place.server.map(|server| server.ip().to_string());
+    let traceroute = format!("traceroute -U -p {port} {}", ip.unwrap_or_default());
+    let netns = group.first().map(|case| case.attempt.owner.netns);
+    vec![
+        ask,
+        "Run kerno on the server's host at the same time: what arrives there, and what leaves, \
+         halves the search."
+            .to_owned(),
+        format!(
+            "Follow the way of the packets: `{}`",
+            group.within(netns, &traceroute)
+        ),
+    ]
 }

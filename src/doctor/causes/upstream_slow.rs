@@ -75,10 +75,13 @@ fn tell(group: &Group<'_>) -> Words {
     let mut evidence = Vec::new();
     if own > 0 {
         let parts = [
-            (lost, "unanswered"),
-            (too_late, "answered when it had given up or asked again"),
-            (errors, "answered with an error"),
-            (slow, "answered slowly"),
+            (lost, "went unanswered"),
+            (
+                too_late,
+                "were answered when it had given up or asked again",
+            ),
+            (errors, "were answered with an error"),
+            (slow, "were answered slowly"),
         ];
         let told: Vec<_> = parts
             .iter()
@@ -86,8 +89,8 @@ fn tell(group: &Group<'_>) -> Words {
             .map(|(number, what)| format!("{} {what}", units::count(*number)))
             .collect();
         evidence.push(format!(
-            "{resolver_name} asked {upstream}: of {} went wrong {}.",
-            units::counted(group.asked().all.ended(), "query", "queries"),
+            "{resolver_name} asked {upstream} {}; of these, {}.",
+            units::counted(group.asked().all.ended(), "time", "times"),
             told.join(", "),
         ));
     }
@@ -123,8 +126,8 @@ fn tell(group: &Group<'_>) -> Words {
     Words {
         title: format!("The resolver on this host waits for its upstream {upstream}"),
         cause: format!(
-            "{resolver_name} is itself healthy: while its clients wait, it waits for {upstream}, which \
-             answers slowly or not at all."
+            "{resolver_name} is itself healthy: while its clients wait, it waits for {upstream}, \
+             which answers slowly or not at all."
         ),
         impact: "Names that must be asked upstream take seconds or fail with SERVFAIL; what the \
                  resolver has in its cache, or answers itself, is fast."

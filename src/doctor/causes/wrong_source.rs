@@ -41,22 +41,23 @@ fn tell(group: &Group<'_>) -> Words {
     evidence.extend(group.examples());
     Words {
         title: format!("Answers of {server} come from the wrong address, {source}"),
-        cause: "Somebody answers, but not from the address that was asked, so the answer is taken for a \
-                stranger's. Either the server has several addresses and answers from its first one, or \
-                the way back does not pass the translation that the query passed (a bridge without \
-                bridge-nf-call-iptables, hairpin traffic on one node)."
+        cause: "Somebody answers, but not from the address that was asked, so the answer is taken \
+                for a stranger's. Either the server has several addresses and answers from its \
+                first one, or the way back does not pass the translation that the query passed (a \
+                bridge without bridge-nf-call-iptables, hairpin traffic on one node)."
             .to_owned(),
-        impact: "The answers are there within milliseconds and nobody may read them: each lookup waits \
-                 5 s (glibc) or 2.5 s (musl), asks again, and fails. dig says \"reply from unexpected \
-                 source\"."
+        impact: "The answers are there within milliseconds and nobody may read them: each lookup \
+                 waits 5 s (glibc) or 2.5 s (musl), asks again, and fails. dig says \"reply from \
+                 unexpected source\"."
             .to_owned(),
         evidence,
         fix: vec![
-            "On a node with bridged pods, let bridged packets pass netfilter: `modprobe br_netfilter && \
-             sysctl -w net.bridge.bridge-nf-call-iptables=1`"
+            "On a node with bridged pods, let bridged packets pass netfilter: `modprobe \
+             br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1`"
                 .to_owned(),
-            "If the server has several addresses, let it answer from the one that was asked: unbound \
-             `interface-automatic: yes`, dnsmasq `bind-interfaces`, BIND listens on each by itself."
+            "If the server has several addresses, let it answer from the one that was asked: \
+             unbound `interface-automatic: yes`, dnsmasq `bind-interfaces`, BIND listens on each \
+             by itself."
                 .to_owned(),
             format!("See it: `{}`", group.dig().unwrap_or_default()),
         ],

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -42,6 +43,7 @@ pub(super) struct Book {
     pub(super) servers: BTreeMap<u32, Server>,
     pub(super) clients: BTreeMap<u32, Client>,
     pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
+    pub(super) listeners: BTreeMap<(u32, SocketAddr), u32>,
     namespaces: BTreeMap<u32, Namespace>,
     /// No way into them was known yet; whether packets are dropped there.
     not_found: BTreeMap<u32, bool>,
@@ -233,6 +235,7 @@ impl Book {
             servers: self.close_servers(wanted),
             clients: self.close_clients(),
             routes: std::mem::take(&mut self.routes),
+            listeners: std::mem::take(&mut self.listeners),
             ..Surroundings::default()
         };
         self.close_namespaces(&mut surroundings, wanted);

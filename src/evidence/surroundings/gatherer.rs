@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -84,6 +85,7 @@ pub struct Gatherer {
     /// Those of them where packets are dropped.
     dropping: HashSet<u32>,
     routes: HashSet<(u32, IpAddr)>,
+    listeners: HashSet<(u32, SocketAddr)>,
     wanted: Wanted,
     not_looked_at: u64,
 }
@@ -134,6 +136,7 @@ impl Gatherer {
             namespaces_left_out: HashSet::new(),
             dropping: HashSet::new(),
             routes: HashSet::new(),
+            listeners: HashSet::new(),
             wanted: Wanted {
                 ports: [53].into(),
                 ..Wanted::default()
@@ -161,8 +164,23 @@ impl Gatherer {
             }
             self.meet_route(attempt);
         }
-        if let Some(pid) = owner.pid {
-            self.meet_process(pid, attempt);
+        match owner.pid {
+            Some(pid) => self.meet_process(pid, attempt),
+            None if attempt.role == Role::Server => self.meet_listener(attempt),
+            None => {}
+        }
+    }
+
+    /// A server that has not answered since kerno watches.
+    fn meet_listener(&mut self, attempt: &Attempt) {
+        let (netns, address) = (attempt.owner.netns, attempt.local);
+        let newcomer = Newcomer::Listener { netns, address };
+        if netns != 0
+            && self.listeners.len() < SERVERS_MAX
+            && !self.listeners.contains(&(netns, address))
+            && self.newcomers.try_send(newcomer).is_ok()
+        {
+            self.listeners.insert((netns, address));
         }
     }
 

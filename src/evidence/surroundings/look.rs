@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -9,6 +11,7 @@ use std::sync::PoisonError;
 use super::book::Book;
 use super::c_library;
 use super::history::History;
+use super::listener;
 use super::netns::Way;
 use super::resolv_conf;
 use super::route;
@@ -25,6 +28,8 @@ pub(super) enum Newcomer {
     Process { role: Role, pid: u32, netns: u32 },
     /// A client that has ended and was not harmed: nobody will ask for it.
     Gone { pid: u32 },
+    /// A server's socket whose process is not known.
+    Listener { netns: u32, address: SocketAddr },
     /// A namespace that was not there at the start, or in which packets are
     /// dropped, and a process that has a socket in it.
     Namespace {
@@ -59,6 +64,7 @@ pub(super) fn look_at(book: &Mutex<Book>, newcomer: Newcomer) {
         } => client(open, pid),
         Newcomer::Gone { pid } => drop(open().clients.remove(&pid)),
         Newcomer::Namespace { netns, pid, drops } => open().meet_namespace(netns, pid, drops),
+        Newcomer::Listener { netns, address } => listener(&mut open(), netns, address),
         Newcomer::Route { netns, pid, ip } => {
             let mut book = open();
             let known = book
@@ -67,6 +73,18 @@ pub(super) fn look_at(book: &Mutex<Book>, newcomer: Newcomer) {
                 .flatten();
             book.routes.extend(known.map(|known| ((netns, ip), known)));
         }
+    }
+}
+
+fn listener(book: &mut Book, netns: u32, address: SocketAddr) {
+    let find = |net: &Path| listener::find(net, netns, address);
+    let way = book.way(netns, None);
+    let Some(pid) = way.and_then(|way| way.visit(netns, find)).flatten() else {
+        return;
+    };
+    book.listeners.insert((netns, address), pid);
+    if !book.servers.contains_key(&pid) {
+        server(book, pid, netns);
     }
 }
 

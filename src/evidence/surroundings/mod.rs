@@ -17,6 +17,7 @@ mod flows;
 mod gatherer;
 mod history;
 mod host_path;
+mod listener;
 mod look;
 mod missing;
 mod netlink;
@@ -34,6 +35,7 @@ mod udp_sockets;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use c_library::CLibrary;
@@ -76,6 +78,9 @@ pub struct Surroundings {
     pub softnet_dropped: Option<u64>,
     /// By pid: processes that answered queries, 64 at most.
     pub servers: BTreeMap<u32, ServerProcess>,
+    /// By network namespace and address: the process of a UDP socket that got
+    /// queries and did not answer, 64 at most; it is among `servers`.
+    pub listeners: BTreeMap<(u32, SocketAddr), u32>,
     /// By pid: processes that asked, 512 at most, of which half are kept for
     /// those with failed attempts.
     pub clients: BTreeMap<u32, ClientProcess>,

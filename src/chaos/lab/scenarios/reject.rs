@@ -1,5 +1,6 @@
 //! `reject`: a rule of the node rejects one pod's queries as if nobody listened,
-//! as kube-proxy does for a service without endpoints.
+//! as kube-proxy does for a service without endpoints. The kernel tells a client
+//! so once a second; of the other queries it is silent.
 
 use anyhow::Result;
 
@@ -16,9 +17,6 @@ fn make(lab: &mut Lab) -> Result<()> {
     let denied = lab.pod("denied")?;
     let client = lab.pod("client")?;
     lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
-    // By default one second lies between two to the same address, which makes
-    // silence of most rejections; whether it does is not what this is about.
-    lab.node.set("ipv4/icmp_ratelimit", "0")?;
     let rules = format!(
         "table inet kerno {{
             counter rejected {{ }}

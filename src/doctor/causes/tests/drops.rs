@@ -286,6 +286,48 @@ fn a_reject_rule_is_told_from_a_closed_port() {
     assert!(cause(None).contains("Nobody listens"));
 }
 
+/// By default the kernel sends one such error a second: the other queries of the
+/// same way are the same rule's.
+#[test]
+fn what_a_reject_rule_discards_without_a_word_is_its_own() {
+    let history = |packet, client_netns: u32| {
+        let told = (0..3).map(|n| {
+            let attempt = refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED);
+            let drop = packet_drop(&attempt, Packet::Query, "NETFILTER_DROP", "nft_do_chain");
+            Attempt {
+                drop: Some(Box::new(drop)),
+                ..attempt
+            }
+        });
+        let silent = (100..140).map(move |n| {
+            let mut attempt = attempt(n, SERVER, Outcome::Dropped);
+            attempt.owner.netns = client_netns;
+            dropped(attempt, packet, "NETFILTER_DROP", "nft_do_chain")
+        });
+        Case::default().with(told).with(silent)
+    };
+    let netns = attempt(0, SERVER, Outcome::Dropped).owner.netns;
+    let explanation = history(Packet::Query, netns).explain();
+    assert_eq!(explanation.findings.len(), 1);
+    let finding = &explanation.findings[0];
+    assert_eq!(
+        (finding.rule, finding.queries),
+        ("dns_nobody_listening", 43)
+    );
+    let evidence = finding.evidence.join("\n");
+    assert!(evidence.contains("3 queries were refused"), "{evidence}");
+    assert!(evidence.contains("40 more were discarded"), "{evidence}");
+    // Another client's packets, and answers, are another rule's.
+    for other in [
+        history(Packet::Query, netns + 1),
+        history(Packet::Answer, netns),
+    ] {
+        let said = other.said();
+        let expected = [("dns_policy_drop", 40), ("dns_nobody_listening", 3)];
+        assert_eq!(said, expected);
+    }
+}
+
 #[test]
 fn the_forms_of_a_send_that_fails() {
     let title = |call, errno: Option<i32>, route: Option<bool>| {

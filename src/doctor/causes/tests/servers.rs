@@ -126,6 +126,28 @@ fn a_server_that_takes_long_without_cpu_time_is_not_throttled_out_of_nothing() {
     assert_eq!(slow(server(Some(quota(3)), 0.1, 0.0)), []);
 }
 
+#[test]
+fn a_server_that_hangs_is_named_though_it_never_answered() {
+    let mut case = Case::default();
+    for n in 0..5 {
+        let query = attempt(n, SERVER, Outcome::Unanswered);
+        let mut view = at_server(&query, RESOLVER, Outcome::Unanswered, 2_000 * MS);
+        view.owner.pid = None;
+        view.queued_bytes = 4_000;
+        case = case.with([view, query]);
+    }
+    let mut hung = server(None, 0.0, 0.0);
+    hung.spans[0].stopped = true;
+    case.surroundings.servers.insert(RESOLVER, hung);
+    let listener = ((NODE, address(SERVER)), RESOLVER);
+    case.surroundings.listeners.extend([listener]);
+    let finding = case.explain().findings.remove(0);
+    assert_eq!((finding.rule, finding.queries), ("dns_unknown", 5));
+    let fix = finding.fix.join(" ");
+    assert!(fix.contains("kill -CONT 53"), "{fix}");
+    assert!(!fix.contains("traceroute"), "{fix}");
+}
+
 /// What lay in the socket of a server that ended.
 fn left_unread(queued_bytes: u32) -> Case {
     let mut attempts = Vec::new();
@@ -240,7 +262,10 @@ fn what_the_upstream_did_is_told_apart_and_its_clients_are_hit() {
     let finding = forwarded(late).explain().findings.remove(0);
     assert_eq!((finding.rule, finding.queries), ("dns_upstream_slow", 12));
     let told = finding.evidence.join(" ");
-    assert!(told.contains("6 answered when it had given up"), "{told}");
+    assert!(
+        told.contains("6 were answered when it had given up"),
+        "{told}"
+    );
     assert!(!told.contains("unanswered"), "{told}");
     let hit = finding.hit_hardest.unwrap();
     assert_eq!(hit, "curl (pid 4242): 6 queries");

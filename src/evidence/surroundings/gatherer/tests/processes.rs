@@ -185,3 +185,23 @@ fn root_queries_that_a_server_had_no_room_for_are_its_own() {
     );
     assert!(!udp.baseline_late);
 }
+
+#[test]
+fn who_listens_is_found_though_it_never_answered() {
+    let own = std::process::id();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let mut silent = attempt_of(own, Role::Server);
+    silent.local = socket.local_addr().expect("an address");
+    silent.outcome = Outcome::Unanswered;
+    silent.owner.pid = None;
+    let mut gatherer = Gatherer::start();
+    gatherer.meet(&silent);
+    let key = (silent.owner.netns, silent.local);
+    await_that("the listener", || {
+        let book = gatherer.book.lock().expect("the book");
+        book.listeners.contains_key(&key) && book.servers.contains_key(&own)
+    });
+    let surroundings = gatherer.finish();
+    assert_eq!(surroundings.listeners.get(&key), Some(&own));
+    assert!(surroundings.servers.contains_key(&own));
+}

@@ -1,0 +1,178 @@
+//! Boots a kernel in qemu, in software, and brings back what its guest wrote.
+
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
+
+use crate::reported::Files;
+
+/// What a guest gets, in MiB: kerno's maps and a kernel need a third of it.
+pub(crate) const GUEST_MEMORY: u64 = 512;
+
+/// Lines of the console that are shown of a boot that failed.
+const CONSOLE_LINES: usize = 15;
+
+/// How often it is looked whether qemu has ended.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Boots the kernel with that initramfs, and waits for its end. What it wrote is
+/// kept in `folder`.
+///
+/// # Errors
+///
+/// One sentence and the console's last lines: it did not end within `limit`, or
+/// it ended before it had written everything.
+pub(crate) fn boot(kernel: &Path, root: &Path, limit: Duration, folder: &Path) -> Result<Files> {
+    fs::create_dir_all(folder)?;
+    let console = folder.join("console");
+    let result = folder.join("result");
+    fs::write(&console, "")?;
+    fs::write(&result, "")?;
+    let mut qemu = Qemu::start(kernel, root, &console, &result)?;
+    let status = qemu.wait(limit)?;
+    let tail = || last_lines(&console);
+    let Some(status) = status else {
+        bail!(
+            "it did not end within {} s and was stopped; its console's last lines:\n{}",
+            limit.as_secs(),
+            tail()
+        );
+    };
+    if !status.success() {
+        bail!(
+            "qemu-system-x86_64 ended with {status}; the console's last lines:\n{}",
+            tail()
+        );
+    }
+    let written = fs::read(&result)?;
+    parse(&String::from_utf8_lossy(&written)).with_context(|| {
+        format!(
+            "it ended before its job was done; its console's last lines:\n{}",
+            tail()
+        )
+    })
+}
+
+/// A qemu that does not outlive this thread.
+struct Qemu(Child);
+
+impl Qemu {
+    fn start(kernel: &Path, root: &Path, console: &Path, result: &Path) -> Result<Self> {
+        let port = |path: &Path| format!("file:{}", path.display());
+        let mut command = Command::new("qemu-system-x86_64");
+        command
+            .args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m"])
+            .arg(GUEST_MEMORY.to_string())
+            .args([
+                "-nodefaults",
+                "-no-user-config",
+                "-no-reboot",
+                "-display",
+                "none",
+            ])
+            .arg("-kernel")
+            .arg(kernel)
+            .arg("-initrd")
+            .arg(root)
+            .arg("-serial")
+            .arg(port(console))
+            .arg("-serial")
+            .arg(port(result))
+            // A panic reboots, and a reboot ends qemu.
+            .args(["-append", "console=ttyS0 panic=-1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        // SAFETY: between fork and exec only a system call with plain numbers
+        // is made.
+        unsafe { command.pre_exec(|| die_with_the_parent(libc::SIGKILL)) };
+        let child = command.spawn().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => anyhow!(
+                "qemu-system-x86_64 is not installed: make setup (Debian's qemu-system-x86)"
+            ),
+            _ => anyhow!("qemu-system-x86_64 does not start: {error}"),
+        })?;
+        Ok(Self(child))
+    }
+
+    /// `None` if the time is over.
+    fn wait(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
+        let begin = Instant::now();
+        while begin.elapsed() < limit {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(Some(status));
+            }
+            thread::sleep(TICK);
+        }
+        Ok(None)
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // Both fail only for a child that has ended.
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// Whatever ends the harness ends what it started as well.
+pub(crate) fn die_with_the_parent(signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: a system call with plain numbers.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The files between the lines `=== NAME`; none if `=== end` is missing.
+fn parse(written: &str) -> Option<Files> {
+    let mut files = Files::new();
+    let mut current: Option<(String, String)> = None;
+    for line in written.lines() {
+        let line = line.trim_end_matches('\r');
+        match (line.strip_prefix("=== "), &mut current) {
+            (Some("end"), _) => {
+                files.extend(current);
+                return Some(files);
+            }
+            (Some(name), _) => files.extend(current.replace((name.to_owned(), String::new()))),
+            (None, Some((_, content))) => {
+                content.push_str(line);
+                content.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    None
+}
+
+fn last_lines(console: &Path) -> String {
+    let text = fs::read(console).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let clean = |line: &str| {
+        let line: String = line.chars().filter(|c| !c.is_control()).collect();
+        format!("  | {}", line.trim_end())
+    };
+    let lines: Vec<String> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(clean)
+        .collect();
+    if lines.is_empty() {
+        return "  | (nothing)".to_owned();
+    }
+    lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n")
+}
