@@ -1,8 +1,9 @@
-//! A node: containerd in network, mount and process namespaces of its own.
+//! A node: containerd in a network and a mount namespace of its own.
 //!
-//! All that it makes (shims, containers, mounts, network namespaces) lives in
-//! these namespaces and ends with their first process, however the test ends;
-//! its folders are the test's, and a janitor removes its control groups.
+//! All that it makes (mounts, network namespaces, shims, containers) lives in
+//! these namespaces and in control groups of the test. However the test ends, a
+//! janitor kills what is in these groups, and the namespaces end with it; the
+//! folders are the test's.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,9 +15,6 @@ use std::process::Stdio;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
-use nix::sys::signal::Signal;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::cgroup::Cgroup;
@@ -98,10 +96,9 @@ impl Node {
         file("cni/10-node.conflist", network(&folder));
         let config = file("containerd.toml", configuration(&folder));
 
-        // The first process of the process namespace is containerd.
         let mut command = place.command("unshare");
         command
-            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["--mount", "--"])
             .args([
                 "sh",
                 "-c",
@@ -166,22 +163,6 @@ impl Node {
     /// In the network of the node, and in this control group.
     pub(crate) fn beside(&self, group: Cgroup) -> Place {
         Place::with(Namespace::of(self.containerd.pid()), group)
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // When the first process of a namespace has been waited for, all others
-        // of it are gone too; unshare does that.
-        let unshare = self.containerd.pid();
-        let children = format!("/proc/{unshare}/task/{unshare}/children");
-        let children = std::fs::read_to_string(children).unwrap_or_default();
-        for pid in children.split(' ').filter_map(|pid| pid.parse().ok()) {
-            let _gone_already = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        if !std::thread::panicking() {
-            self.containerd.ended();
-        }
     }
 }
 
