@@ -15,24 +15,49 @@ use std::sync::atomic::Ordering;
 
 use crate::process::poll;
 
-/// Removes the group and those below it once standard input ends: when the test
+/// Removes the groups and those below them once standard input ends: when the test
 /// lets go of it, and also when the test was killed. The last process may take a
 /// moment to leave, and a group without its folder is gone already.
 const JANITOR: &str = r#"
 read -r _
 for _ in $(seq 200); do
-    find "$1" -depth -type d -exec rmdir {} \; 2>/dev/null
-    [ -d "$1" ] || exit 0
+    find "$@" -depth -type d -exec rmdir {} \; 2>/dev/null
+    [ -n "$(find "$@" -maxdepth 0 2>/dev/null)" ] || exit 0
     sleep 0.05
 done
 exit 1
 "#;
 
+/// Who cleans up: control groups have no owner with whose end they go.
+#[derive(Debug)]
+pub(crate) struct Janitor(Child);
+
+impl Janitor {
+    /// For groups of these paths, there or still to come.
+    pub(crate) fn of(paths: &[PathBuf]) -> Self {
+        let mut janitor = Command::new("sh");
+        janitor
+            .args(["-c", JANITOR, "janitor"])
+            .args(paths)
+            .stdin(Stdio::piped());
+        // A group of its own: Ctrl-C at the terminal is not meant for it.
+        janitor.process_group(0);
+        Self(janitor.spawn().expect("sh"))
+    }
+}
+
+impl Drop for Janitor {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _status = self.0.wait();
+    }
+}
+
 /// A control group, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
     path: PathBuf,
-    janitor: Option<Child>,
+    _janitor: Option<Janitor>,
 }
 
 impl Cgroup {
@@ -48,18 +73,14 @@ impl Cgroup {
 
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = mount_point.join(format!("kerno-e2e-{}-{number}", std::process::id()));
-        let mut janitor = Command::new("sh");
-        janitor
-            .args(["-c", JANITOR, "janitor"])
-            .arg(&path)
-            .stdin(Stdio::piped());
-        // A group of its own: Ctrl-C at the terminal is not meant for it.
-        janitor.process_group(0);
-        let janitor = Some(janitor.spawn().expect("sh"));
+        let janitor = Janitor::of(std::slice::from_ref(&path));
         // Without the slash at the end that join() gives to nothing.
         let path: PathBuf = path.join(folders).components().collect();
         fs::create_dir_all(&path).unwrap_or_else(|e| panic!("mkdir {}: {e}", path.display()));
-        Self { path, janitor }
+        Self {
+            path,
+            _janitor: Some(janitor),
+        }
     }
 
     /// The one that the test itself is in, and whatever it starts.
@@ -71,7 +92,7 @@ impl Cgroup {
             .expect("cgroup v2");
         Self {
             path: mount_point().join(own),
-            janitor: None,
+            _janitor: None,
         }
     }
 
@@ -108,15 +129,6 @@ impl Cgroup {
             .write(true)
             .open(&path)
             .expect("cgroup.procs")
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        if let Some(mut janitor) = self.janitor.take() {
-            drop(janitor.stdin.take());
-            let _status = janitor.wait();
-        }
     }
 }
 

@@ -38,7 +38,13 @@ impl Namespace {
 
     /// The one that the tests run in.
     pub(crate) fn host() -> Self {
-        let handle = File::open("/proc/self/ns/net").expect("/proc/self/ns/net");
+        Self::of(std::process::id())
+    }
+
+    /// The one that a process is in.
+    pub(crate) fn of(pid: u32) -> Self {
+        let path = format!("/proc/{pid}/ns/net");
+        let handle = File::open(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         Self { handle }
     }
 
@@ -97,7 +103,7 @@ impl Namespace {
         other.ip("link set cable up");
     }
 
-    fn ip(&self, arguments: &str) {
+    pub(crate) fn ip(&self, arguments: &str) {
         self.enter(|| run(Command::new("ip").args(arguments.split(' '))));
     }
 }

@@ -49,7 +49,8 @@ impl Place {
         Self::with(Namespace::host(), Cgroup::own())
     }
 
-    fn with(namespace: Namespace, cgroup: Cgroup) -> Self {
+    /// In this namespace and this cgroup.
+    pub(crate) fn with(namespace: Namespace, cgroup: Cgroup) -> Self {
         let files = TempDir::with_prefix_in("e2e-", env!("CARGO_TARGET_TMPDIR"))
             .expect("a folder for files");
         Self {

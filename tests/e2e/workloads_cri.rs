@@ -80,7 +80,7 @@ fn root_a_pod_is_named_by_its_first_query() {
     );
     assert_eq!(
         record.container,
-        json!({ "id": pod.told.id, "name": "nginx" })
+        json!({ "id": pod.told.id, "name": "nginx", "runtime": "cri-o" })
     );
 }
 

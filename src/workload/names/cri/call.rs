@@ -23,6 +23,7 @@ use tonic::codec::Encoder;
 use tonic::transport::Channel;
 use tonic::transport::Endpoint;
 
+use super::messages::VersionResponse;
 use crate::attempt::names;
 
 /// A socket on the same host answers at once or not at all.
@@ -91,20 +92,20 @@ impl Connection {
         }
     }
 
-    /// A call of the service that answers with one list.
-    pub(super) async fn list<Q, T>(
+    /// A call of the service.
+    pub(super) async fn call<Q, A>(
         &mut self,
         method: &'static str,
         request: Q,
-    ) -> Result<Vec<T>, Failure>
+    ) -> Result<A, Failure>
     where
         Q: Message + 'static,
-        T: Message + Default + 'static,
+        A: Answer + 'static,
     {
         let path = PathAndQuery::from_static(method);
         let call = async {
             self.0.ready().await.map_err(|error| cause(&error))?;
-            let codec = ListCodec(PhantomData);
+            let codec = Plain(PhantomData);
             let response = self.0.unary(Request::new(request), path, codec).await;
             Ok::<_, String>(response)
         };
@@ -126,33 +127,59 @@ fn cause(error: &dyn std::error::Error) -> String {
     last.to_string()
 }
 
-/// A request, and a message of which only the list in field 1 counts.
-struct ListCodec<Q, T>(PhantomData<(Q, T)>);
+/// What is read of an answer.
+pub(super) trait Answer: Send + Sync + Sized {
+    fn read(from: &mut DecodeBuf<'_>) -> Result<Self, prost::DecodeError>;
+}
 
-struct RequestEncoder<Q>(PhantomData<Q>);
-
-struct ListDecoder<T>(PhantomData<T>);
-
-impl<Q, T> Codec for ListCodec<Q, T>
-where
-    Q: Message + 'static,
-    T: Message + Default + 'static,
-{
-    type Encode = Q;
-    type Decode = Vec<T>;
-    type Encoder = RequestEncoder<Q>;
-    type Decoder = ListDecoder<T>;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        RequestEncoder(PhantomData)
-    }
-
-    fn decoder(&mut self) -> Self::Decoder {
-        ListDecoder(PhantomData)
+impl Answer for VersionResponse {
+    fn read(from: &mut DecodeBuf<'_>) -> Result<Self, prost::DecodeError> {
+        Self::decode(from)
     }
 }
 
-impl<Q: Message> Encoder for RequestEncoder<Q> {
+/// A message of which only the list in field 1 counts: up to [`ITEMS_MAX`] items;
+/// those beyond are left out.
+impl<T: Message + Default> Answer for Vec<T> {
+    fn read(from: &mut DecodeBuf<'_>) -> Result<Self, prost::DecodeError> {
+        let mut items = Self::new();
+        while from.has_remaining() && items.len() < ITEMS_MAX {
+            let (tag, wire_type) = prost::encoding::decode_key(from)?;
+            if (tag, wire_type) == (1, WireType::LengthDelimited) {
+                items.push(T::decode_length_delimited(&mut *from)?);
+            } else {
+                prost::encoding::skip_field(wire_type, tag, from, DecodeContext::default())?;
+            }
+        }
+        // tonic takes what is left for the next message.
+        from.advance(from.remaining());
+        Ok(items)
+    }
+}
+
+/// A request and its answer, as prost writes and reads them.
+struct Plain<Q, A>(PhantomData<(Q, A)>);
+
+impl<Q, A> Codec for Plain<Q, A>
+where
+    Q: Message + 'static,
+    A: Answer + 'static,
+{
+    type Encode = Q;
+    type Decode = A;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self(PhantomData)
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<Q: Message, A> Encoder for Plain<Q, A> {
     type Item = Q;
     type Error = Status;
 
@@ -162,29 +189,13 @@ impl<Q: Message> Encoder for RequestEncoder<Q> {
     }
 }
 
-impl<T: Message + Default> Decoder for ListDecoder<T> {
-    type Item = Vec<T>;
+impl<Q, A: Answer> Decoder for Plain<Q, A> {
+    type Item = A;
     type Error = Status;
 
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<T>>, Status> {
-        list(from)
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<A>, Status> {
+        A::read(from)
             .map(Some)
             .map_err(|error| Status::internal(error.to_string()))
     }
-}
-
-/// Reads up to [`ITEMS_MAX`] items; those beyond are left out.
-fn list<T: Message + Default>(from: &mut DecodeBuf<'_>) -> Result<Vec<T>, prost::DecodeError> {
-    let mut items = Vec::new();
-    while from.has_remaining() && items.len() < ITEMS_MAX {
-        let (tag, wire_type) = prost::encoding::decode_key(from)?;
-        if (tag, wire_type) == (1, WireType::LengthDelimited) {
-            items.push(T::decode_length_delimited(&mut *from)?);
-        } else {
-            prost::encoding::skip_field(wire_type, tag, from, DecodeContext::default())?;
-        }
-    }
-    // tonic takes what is left for the next message.
-    from.advance(from.remaining());
-    Ok(items)
 }

@@ -5,6 +5,15 @@
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
+pub(super) struct VersionRequest {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct VersionResponse {
+    #[prost(string, tag = "2")]
+    pub(super) runtime_name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct ListPodSandboxRequest {
     #[prost(message, optional, tag = "1")]
     pub(super) filter: Option<PodSandboxFilter>,

@@ -24,8 +24,11 @@ use self::messages::ListPodSandboxRequest;
 use self::messages::PodSandbox;
 use self::messages::PodSandboxFilter;
 use self::messages::PodSandboxMetadata;
+use self::messages::VersionRequest;
+use self::messages::VersionResponse;
 use super::Source;
 use super::Workload;
+use crate::workload::path::Runtime;
 
 /// Where runtimes have their sockets: containerd, CRI-O, cri-dockerd, k3s and
 /// RKE2, k0s, MicroK8s.
@@ -37,6 +40,7 @@ const SOCKETS: [&str; 6] = [
     "/run/k0s/containerd.sock",
     "/var/snap/microk8s/common/run/containerd.sock",
 ];
+const VERSION: &str = "/runtime.v1.RuntimeService/Version";
 const LIST_CONTAINERS: &str = "/runtime.v1.RuntimeService/ListContainers";
 const LIST_SANDBOXES: &str = "/runtime.v1.RuntimeService/ListPodSandbox";
 /// For so many workloads it is cheaper to ask for each than for everything.
@@ -54,7 +58,7 @@ pub(super) struct Cri {
     complaint: Option<String>,
     next: Option<Instant>,
     /// What there was at the start, and may be gone when it is asked for.
-    first: Told,
+    first: Vec<Told>,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,8 @@ struct Socket {
     /// Named by the user, so it must be there.
     demanded: bool,
     is_cri: bool,
+    /// Who listens there, if it has said so.
+    runtime: Option<Runtime>,
     /// Not before this time.
     next: Option<Instant>,
 }
@@ -82,13 +88,14 @@ impl Cri {
                     path,
                     demanded,
                     is_cri: true,
+                    runtime: None,
                     next: None,
                 })
                 .collect(),
             failures: 0,
             complaint: None,
             next: None,
-            first: Told::default(),
+            first: Vec::new(),
         }
     }
 
@@ -104,10 +111,13 @@ impl Cri {
             std::thread::sleep(pause);
         }
         let path = socket.path.clone();
-        let told = ask(&path, wanted);
+        let told = ask(&path, socket.runtime, wanted);
         self.next = Some(Instant::now() + PACE);
         match told {
-            Ok(told) => return Some(told),
+            Ok(told) => {
+                socket.runtime = told.runtime;
+                return Some(told);
+            }
             // Docker's own containerd has no CRI.
             Err(Failure::NotCri) if !socket.demanded => socket.is_cri = false,
             Err(failure) => {
@@ -133,10 +143,8 @@ impl Cri {
 impl Source for Cri {
     fn look_around(&mut self) {
         for at in 0..self.sockets.len() {
-            if let Some(told) = self.ask(at, &[]) {
-                self.first.containers.extend(told.containers);
-                self.first.sandboxes.extend(told.sandboxes);
-            }
+            let told = self.ask(at, &[]);
+            self.first.extend(told);
         }
     }
 
@@ -148,7 +156,7 @@ impl Source for Cri {
                 .cloned()
                 .collect()
         };
-        self.first.name(wanted);
+        self.first.iter().for_each(|told| told.name(wanted));
         for at in 0..self.sockets.len() {
             let lacking = lacking(wanted);
             if lacking.is_empty() {
@@ -172,24 +180,45 @@ impl Source for Cri {
 /// What a socket said.
 #[derive(Debug, Default)]
 struct Told {
+    runtime: Option<Runtime>,
     containers: Vec<Container>,
     sandboxes: Vec<PodSandbox>,
 }
 
 /// A runtime of its own for each round, so that nothing of a socket that hangs or
 /// floods is left behind.
-fn ask(path: &Path, wanted: &[Arc<Workload>]) -> Result<Told, Failure> {
+fn ask(path: &Path, known: Option<Runtime>, wanted: &[Arc<Workload>]) -> Result<Told, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Other(error.to_string()))?;
     runtime.block_on(async {
         let mut connection = Connection::open(path).await?;
+        let who = match known {
+            Some(runtime) => Some(runtime),
+            None => ask_who(&mut connection).await?,
+        };
         let all_have_ids = wanted.iter().all(|it| it.container().is_some());
-        match (1..=FEW).contains(&wanted.len()) && all_have_ids {
-            true => ask_for_each(&mut connection, wanted).await,
-            false => ask_for_all(&mut connection).await,
-        }
+        let told = match (1..=FEW).contains(&wanted.len()) && all_have_ids {
+            true => ask_for_each(&mut connection, wanted).await?,
+            false => ask_for_all(&mut connection).await?,
+        };
+        Ok(Told {
+            runtime: who,
+            ..told
+        })
+    })
+}
+
+/// With the cgroupfs driver a path has the bare id of a container.
+async fn ask_who(connection: &mut Connection) -> Result<Option<Runtime>, Failure> {
+    let version: VersionResponse = connection.call(VERSION, VersionRequest {}).await?;
+    Ok(match version.runtime_name.as_str() {
+        "containerd" => Some(Runtime::Containerd),
+        "cri-o" => Some(Runtime::CriO),
+        // As cri-dockerd says.
+        "docker" => Some(Runtime::Docker),
+        _ => None,
     })
 }
 
@@ -197,8 +226,9 @@ async fn ask_for_all(connection: &mut Connection) -> Result<Told, Failure> {
     let containers = ListContainersRequest { filter: None };
     let sandboxes = ListPodSandboxRequest { filter: None };
     Ok(Told {
-        containers: connection.list(LIST_CONTAINERS, containers).await?,
-        sandboxes: connection.list(LIST_SANDBOXES, sandboxes).await?,
+        runtime: None,
+        containers: connection.call(LIST_CONTAINERS, containers).await?,
+        sandboxes: connection.call(LIST_SANDBOXES, sandboxes).await?,
     })
 }
 
@@ -210,17 +240,14 @@ async fn ask_for_each(
     for id in wanted.iter().filter_map(|workload| workload.container()) {
         let filter = Some(ContainerFilter { id: id.to_owned() });
         let request = ListContainersRequest { filter };
-        let containers: Vec<Container> = connection.list(LIST_CONTAINERS, request).await?;
+        let containers: Vec<Container> = connection.call(LIST_CONTAINERS, request).await?;
         // What is no container may be the sandbox itself.
         let sandbox = containers.first().map(|it| it.pod_sandbox_id.clone());
         let id = sandbox.unwrap_or_else(|| id.to_owned());
         let filter = Some(PodSandboxFilter { id });
         let request = ListPodSandboxRequest { filter };
-        told.sandboxes.extend(
-            connection
-                .list::<_, PodSandbox>(LIST_SANDBOXES, request)
-                .await?,
-        );
+        let sandboxes: Vec<PodSandbox> = connection.call(LIST_SANDBOXES, request).await?;
+        told.sandboxes.extend(sandboxes);
         told.containers.extend(containers);
     }
     Ok(told)
@@ -246,6 +273,9 @@ impl Told {
             let container = workload.container().and_then(|id| containers.get(id));
             if let Some(metadata) = container.and_then(|it| it.metadata.as_ref()) {
                 workload.name_container(&metadata.name);
+            }
+            if let (Some(_), Some(runtime)) = (container, self.runtime) {
+                workload.tell_runtime(runtime);
             }
             let sandbox = container.map(|it| it.pod_sandbox_id.as_str());
             let of_sandbox = sandbox.or(workload.container()).and_then(|id| pods.get(id));
