@@ -100,6 +100,7 @@ fn watch(
                 },
                 Ok(Message::SlowReads(reads)) => {
                     reads.iter().for_each(|read| casebook.record_slow_read(read));
+                    gatherer.meet_readers(&reads);
                 }
                 Ok(Message::Finished(ending)) => break ending,
                 Err(_) => {

@@ -8,6 +8,7 @@ use super::finding::Subject;
 use super::thresholds::LATE_READ_NS;
 use super::thresholds::LATE_READS_MIN;
 use super::thresholds::LATE_READS_PERCENT;
+use super::thresholds::STARVED_PERCENT;
 use crate::attempt::SlowRead;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
@@ -80,20 +81,38 @@ fn finding(
             units::counted(quota.periods, "quota period", "quota periods")
         )
     });
-    let cause = match throttled {
-        Some(_) => {
+    let starved = evidence
+        .surroundings
+        .readers
+        .get(&pid)
+        .copied()
+        .filter(|&share| throttled.is_none() && share * 100.0 >= STARVED_PERCENT as f64);
+    lines.extend(starved.map(|share| {
+        format!(
+            "While they lay there it wanted to run {:.0} % of the time, and other programs had the \
+             CPUs.",
+            share * 100.0
+        )
+    }));
+    let cause = match (&throttled, starved) {
+        (Some(_), _) => {
             "The answers were there. The program did not read them, because its CPU limit had \
              stopped it."
         }
-        None => {
+        (None, Some(_)) => {
+            "The answers were there, and the program wanted to read them, but this host has too \
+             little CPU for all that run on it."
+        }
+        (None, None) => {
             "The answers were there. The program did not read them: its event loop was blocked, \
              its threads were busy (Node.js makes at most two lookups at a time), it was \
              collecting garbage, or it was stopped."
         }
     };
-    let remedy = match throttled {
-        Some(_) => "Raise its CPU limit, or let it do less at once.",
-        None => {
+    let remedy = match (&throttled, starved) {
+        (Some(_), _) => "Raise its CPU limit, or let it do less at once.",
+        (None, Some(_)) => "Move work away from this host, or give this program a larger share.",
+        (None, None) => {
             "Move the work that blocks it off the thread that reads; in Node.js raise \
              UV_THREADPOOL_SIZE or use dns.resolve instead of dns.lookup."
         }
@@ -101,7 +120,11 @@ fn finding(
     lines.extend(throttled);
     Some(Finding {
         rule: "dns_late_reader",
-        severity: Severity::Warning,
+        // Neither DNS nor the program is ill where the host has no CPU to give.
+        severity: match starved {
+            Some(_) => Severity::Info,
+            None => Severity::Warning,
+        },
         title: match came_ns {
             Some(_) => format!("DNS is innocent: {name} reads its answers late"),
             None => format!("{name} reads its answers late, whatever DNS itself does"),

@@ -88,6 +88,9 @@ pub const LATE_READ_NS: u64 = 50_000_000;
 pub const LATE_READS_PERCENT: u64 = 5;
 /// See [`LATE_READS_PERCENT`].
 pub const LATE_READS_MIN: u64 = 10;
+/// … it is the host's CPU that is short if the process waited for one during this
+/// share of that time, in percent. Source: judgement; more than half is the cause.
+pub const STARVED_PERCENT: u64 = 50;
 /// `dns_search_amplification`: queries of one process that only tried search
 /// domains, and their share of its queries in percent. Source: judgement; 8
 /// queries where 2 do for three search domains and ndots 5.

@@ -28,10 +28,12 @@ use super::look::Newcomer;
 use super::look::look_at;
 use super::netns;
 use super::pace::Pace;
+use super::readers::Readers;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Reason;
 use crate::attempt::Role;
+use crate::attempt::SlowRead;
 
 /// Client processes that are looked at. A process keeps 1 to 2 KiB.
 const CLIENTS_MAX: usize = 512;
@@ -87,6 +89,7 @@ pub struct Gatherer {
     routes: HashSet<(u32, IpAddr)>,
     listeners: HashSet<(u32, SocketAddr)>,
     wanted: Wanted,
+    readers: Readers,
     not_looked_at: u64,
 }
 
@@ -141,6 +144,7 @@ impl Gatherer {
                 ports: [53].into(),
                 ..Wanted::default()
             },
+            readers: Readers::default(),
             not_looked_at: 0,
         }
     }
@@ -288,6 +292,11 @@ impl Gatherer {
         }
     }
 
+    /// Looks at who read answers late: one small file for each process.
+    pub fn meet_readers(&mut self, reads: &[SlowRead]) {
+        self.readers.look_at(reads);
+    }
+
     /// Reads everything once more.
     pub fn finish(self) -> Surroundings {
         drop(self.newcomers);
@@ -301,6 +310,7 @@ impl Gatherer {
         let mut surroundings = book.close(&self.wanted);
         log::debug!("read everything once more in {:?}", begun.elapsed());
         surroundings.not_looked_at = self.not_looked_at;
+        surroundings.readers = self.readers.close();
         surroundings
     }
 }

@@ -25,6 +25,7 @@ mod netns;
 mod pace;
 mod process;
 mod read;
+mod readers;
 mod resolv_conf;
 mod route;
 mod softnet;
@@ -84,6 +85,10 @@ pub struct Surroundings {
     /// By pid: processes that asked, 512 at most, of which half are kept for
     /// those with failed attempts.
     pub clients: BTreeMap<u32, ClientProcess>,
+    /// By pid of those who read answers late, 64 at most: the share of the time that
+    /// the answers lay in which the process wanted to run and others had the CPU,
+    /// 0 to 1.
+    pub readers: BTreeMap<u32, f64>,
     /// Connection tracking entries with a DNS port as their destination.
     pub flows: Flows,
     /// By inode number of the network namespace and peer, for attempts that

@@ -40,7 +40,7 @@ pub(super) fn times(pid: u32) -> HashMap<u32, ThreadTimes> {
 
 /// From schedstat, which is fine and knows both. A kernel without SCHED_INFO has
 /// zeros there; then from stat, in hundredths of a second and without the wait.
-fn of(pid: u32, tid: u32) -> Option<ThreadTimes> {
+pub(super) fn of(pid: u32, tid: u32) -> Option<ThreadTimes> {
     let file = |name: &str| {
         let path = format!("/proc/{pid}/task/{tid}/{name}");
         read::octets(Path::new(&path), process::STAT_MAX).ok()

@@ -39,6 +39,10 @@ fn read_late(attempt: &Attempt, lay_ns: u64) -> SlowRead {
 
 /// So many answers that lay unread for so long, of twenty that took so long.
 fn late_reads(number: usize, lay_ns: u64, took_ns: u64) -> Vec<Finding> {
+    late_reads_of(Case::default(), number, lay_ns, took_ns)
+}
+
+fn late_reads_of(case: Case, number: usize, lay_ns: u64, took_ns: u64) -> Vec<Finding> {
     let attempts: Vec<_> = many(20, SERVER, Outcome::Answered)
         .map(|it| Attempt {
             end_ns: it.sent_ns + took_ns,
@@ -50,7 +54,7 @@ fn late_reads(number: usize, lay_ns: u64, took_ns: u64) -> Vec<Finding> {
         .take(number)
         .map(|it| read_late(it, lay_ns))
         .collect();
-    let found = diagnosed(Case::default().with(attempts), &reads).findings;
+    let found = diagnosed(case.with(attempts), &reads).findings;
     let of_rule = |finding: &Finding| finding.rule == "dns_late_reader";
     found.into_iter().filter(of_rule).collect()
 }
@@ -63,6 +67,16 @@ fn dns_is_innocent_if_its_answers_lay_unread() {
     // Too few, and not long enough.
     assert_eq!(late_reads(9, 300 * MS, MS), []);
     assert_eq!(late_reads(10, 49 * MS, MS), []);
+}
+
+#[test]
+fn a_reader_without_a_cpu_is_as_innocent_as_dns() {
+    for (share, severity) in [(0.5, Severity::Info), (0.49, Severity::Warning)] {
+        let mut case = Case::default();
+        case.surroundings.readers.insert(CURL, share);
+        let found = late_reads_of(case, 20, 300 * MS, MS);
+        assert_eq!((found.len(), found[0].severity), (1, severity), "{share}");
+    }
 }
 
 #[test]
