@@ -40,6 +40,9 @@ pub(super) enum Question {
     Process(u32, Comm),
 }
 
+/// A question, with the process if somebody has looked at it already.
+type Asked = (Question, Option<procfs::Process>);
+
 /// What was found out.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -62,7 +65,7 @@ pub(super) struct Found {
 /// The asking end.
 #[derive(Debug)]
 pub(super) struct Resolver {
-    questions: Sender<Question>,
+    questions: Sender<Asked>,
     bell: Arc<EventFd>,
     ended: Receiver<TreeCounts>,
 }
@@ -99,8 +102,8 @@ impl Resolver {
     }
 
     /// Whether there was room for the question. Never waits.
-    pub(super) fn ask(&self, question: Question) -> bool {
-        let asked = self.questions.try_send(question).is_ok();
+    pub(super) fn ask(&self, question: Question, looked: Option<procfs::Process>) -> bool {
+        let asked = self.questions.try_send((question, looked)).is_ok();
         // A bell that rings already needs no more.
         let _rung = self.bell.write(1);
         asked
@@ -123,13 +126,13 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(&mut self, questions: &Receiver<Question>, bell: &EventFd) {
+    fn run(&mut self, questions: &Receiver<Asked>, bell: &EventFd) {
         loop {
             let mut more = true;
             for _ in 0..BATCH {
                 match questions.try_recv() {
-                    Ok(question) => {
-                        let answer = self.answer(question);
+                    Ok((question, looked)) => {
+                        let answer = self.answer(question, looked);
                         if self.answers.send(answer).is_err() {
                             return;
                         }
@@ -161,14 +164,15 @@ impl Thread {
         let _count = bell.read();
     }
 
-    fn answer(&mut self, question: Question) -> Answer {
+    fn answer(&mut self, question: Question, looked: Option<procfs::Process>) -> Answer {
         match question {
             Question::Cgroup(id) => {
                 let path = self.tree.path_of(id, Instant::now());
                 Answer::Cgroup(id, path.map(|path| self.workload(path)))
             }
             Question::Process(pid, comm) => {
-                let found = procfs::look(pid).ok().map(|process| Found {
+                let process = looked.or_else(|| procfs::look(pid).ok());
+                let found = process.map(|process| Found {
                     workload: self.workload(process.cgroup),
                     started_ns: process.started_ns,
                 });

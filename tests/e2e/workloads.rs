@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -17,6 +18,7 @@ use crate::cgroup::mount_point;
 use crate::doctor::Doctor;
 use crate::message;
 use crate::place::Place;
+use crate::process::Process;
 use crate::process::finish;
 use crate::record::Record;
 use crate::site::SERVER_V4;
@@ -47,6 +49,13 @@ fn dig(site: &Site, label: &str) {
     let arguments = [&server, "+tries=1", &site.name(label), "A"];
     let dig = finish(site.client.command("dig").args(arguments));
     assert!(dig.succeeded, "{}", dig.output);
+}
+
+/// A line of bash that asks for this name.
+fn asks(name: &str) -> String {
+    let query = message::query(7, &message::labels(name), message::A);
+    let escaped: String = query.iter().map(|b| format!("\\x{b:02x}")).collect();
+    format!("exec 3<>/dev/udp/{SERVER_V4}/53; printf '{escaped}' >&3")
 }
 
 /// What the client's record says.
@@ -119,8 +128,13 @@ fn root_a_group_of_version_1_only() {
         let _unbound = site.unbound();
         let mut watch = site.watch(&[]);
         for label in ["a", "b", "c", "d", "e"] {
-            dig(&site, label);
-            let record = client(site.records(&mut watch));
+            let script = format!("{}; read", asks(&site.name(label)));
+            let mut asking = site.client.command("bash");
+            asking.args(["-c", &script]).stdin(Stdio::piped());
+            let _alive = Process::start(&mut asking);
+            let of_client = |it: &Record| it.role == "client";
+            let seen = watch.until("a client", |seen| seen.iter().any(of_client));
+            let record = client(seen);
             assert_eq!(record.cgroup, Some(site.client.cgroup.told(&point)));
             match option {
                 "pids" => assert_eq!(record.container, json!({ "id": ID, "runtime": "docker" })),
@@ -146,9 +160,7 @@ fn root_whoever_was_short_lived_is_named() {
         let place = Place::in_group(group);
         // It asks from the site's namespace, and does not wait for an answer.
         let name = site.name(&format!("job-{job}"));
-        let query = message::query(7, &message::labels(&name), message::A);
-        let escaped: String = query.iter().map(|b| format!("\\x{b:02x}")).collect();
-        let script = format!("printf '{escaped}' > /dev/udp/{SERVER_V4}/53");
+        let script = asks(&name);
         let inside = site.client.namespace.descriptor();
         let net = format!(
             "--net=/proc/{}/fd/{}",

@@ -323,6 +323,19 @@ fn root_a_crowd_is_bounded_and_a_known_group_costs_little() {
 }
 
 #[test]
+fn looks_are_so_many_a_second() {
+    let mut looks = Looks::new();
+    let start = looks.second;
+    let mut allowed = |now| (0..5000).filter(|_| looks.allows(now)).count();
+    assert_eq!(allowed(start), Looks::PER_SECOND as usize);
+    assert_eq!(allowed(start + Duration::from_millis(999)), 0);
+    assert_eq!(
+        allowed(start + Duration::from_secs(1)),
+        Looks::PER_SECOND as usize
+    );
+}
+
+#[test]
 fn what_is_known_is_bounded() {
     let mut groups: Recent<u64, (Option<Arc<Workload>>, Instant)> = Recent::new(KNOWN_MAX);
     let now = Instant::now();
