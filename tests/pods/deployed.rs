@@ -1,6 +1,8 @@
 //! kerno in a pod, with the rights and mounts of `deploy/kubernetes.yaml`.
 
 use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -10,6 +12,7 @@ use serde_json::Value;
 use crate::manifest;
 use crate::messages::Capability;
 use crate::messages::ContainerConfig;
+use crate::messages::ImageSpec;
 use crate::messages::LinuxContainerResources;
 use crate::messages::LinuxContainerSecurityContext;
 use crate::messages::Mount;
@@ -20,6 +23,7 @@ use crate::node::Node;
 use crate::pod::NODE;
 use crate::pod::Pod;
 use crate::process::poll;
+use crate::process::run;
 use crate::record::Record;
 
 /// What the kubelet hides of /proc and /sys from every container.
@@ -45,11 +49,17 @@ fn root_kerno_as_it_is_deployed() {
         pid: NODE,
     };
     let pod = node.pod_with("kerno", "kerno-1", namespaces);
+    node.import(&packed(&node));
     let kerno = pod.start(as_deployed(&node, &pod));
     poll("a kerno that watches", || {
         let log = pod.log("kerno");
         log.contains(&"kerno: watching".to_owned()).then_some(())
     });
+
+    // A filter of system calls is on (proc_pid_status(5)).
+    let status = format!("/proc/{}/status", kerno.process());
+    let status = std::fs::read_to_string(status).expect("its status");
+    assert!(status.contains("Seccomp:\t2\n"), "{status}");
 
     // A line in the log for what failed, and for nothing else.
     web.ask(&format!("www.{zone}"));
@@ -62,8 +72,6 @@ fn root_kerno_as_it_is_deployed() {
         records.find(|record| record.role == "client")
     });
     assert_eq!(record.rcode.as_deref(), Some("REFUSED"));
-    let (status, _) = kerno.exec(&["/bin/busybox", "grep", "Seccomp:", "/proc/self/status"]);
-    assert_eq!(status, "Seccomp:\t2\n", "a filter");
     assert_eq!(record.pod, web.pod_told(), "{record:?}");
     assert_eq!(record.container, web.told(), "{record:?}");
     let of_zone = |line: &&String| line.contains(&format!("www.{zone}"));
@@ -79,7 +87,7 @@ fn root_kerno_as_it_is_deployed() {
         });
         let glob = format!("*.{zone}");
         let arguments = ["--duration", "2s", "--output", "json", "--name", &glob];
-        let (report, code) = kerno.exec(&[&["/bin/kerno", "doctor"], &arguments[..]].concat());
+        let (report, code) = kerno.exec(&[&["kerno", "doctor"], &arguments[..]].concat());
         ended.store(true, Ordering::Relaxed);
         assert_eq!(code, 0, "{report}");
         report
@@ -103,11 +111,24 @@ fn root_kerno_as_it_is_deployed() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The container of the manifest, with the debug build and its libraries in place
-/// of the image.
+/// The image as `make image` makes it, but with the debug build.
+fn packed(node: &Node) -> PathBuf {
+    let file = node.folder().join("kerno-image.tar");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/image");
+    run(Command::new(script).args([env!("CARGO_BIN_EXE_kerno"), file.to_str().expect("UTF-8")]));
+    file
+}
+
+/// The container of the manifest, and the libraries that the debug build needs.
 fn as_deployed(node: &Node, pod: &Pod<'_>) -> ContainerConfig {
-    let program = [&["/bin/kerno"], &manifest::arguments()[..]].concat();
-    let mut config = pod.configured("kerno", &program);
+    let mut config = pod.configured("kerno", &[]);
+    config.args = manifest::arguments()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    config.image = Some(ImageSpec {
+        image: manifest::image(),
+    });
     for folder in manifest::folders() {
         let on_the_node = match folder.on_the_node.as_str() {
             "/run/containerd" => node.folder().display().to_string(),

@@ -48,6 +48,12 @@ pub(crate) fn capabilities() -> Vec<&'static str> {
     below("add:").into_iter().filter_map(item).collect()
 }
 
+/// As it is called where it is imported.
+pub(crate) fn image() -> String {
+    let image = lines().find_map(|(_, text)| text.strip_prefix("image: "));
+    format!("docker.io/library/{}", image.expect("an image"))
+}
+
 /// What kerno is started with.
 pub(crate) fn arguments() -> Vec<&'static str> {
     let args = lines().find_map(|(_, text)| text.strip_prefix("args: [")?.strip_suffix(']'));

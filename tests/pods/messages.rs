@@ -95,6 +95,8 @@ pub(crate) struct ContainerConfig {
     pub(crate) image: Option<ImageSpec>,
     #[prost(string, repeated, tag = "3")]
     pub(crate) command: Vec<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) args: Vec<String>,
     #[prost(message, repeated, tag = "7")]
     pub(crate) mounts: Vec<Mount>,
     #[prost(string, tag = "11")]

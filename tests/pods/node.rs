@@ -125,7 +125,7 @@ impl Node {
             top,
             _janitor: janitor,
         };
-        node.import_image(&folder);
+        node.import(&image::write(&folder));
         poll("a containerd that is ready", || {
             let status: StatusResponse = node.cri.call("Status", Empty {}).ok()?;
             let conditions = status.status?.conditions;
@@ -134,7 +134,8 @@ impl Node {
         node
     }
 
-    fn import_image(&self, folder: &Path) {
+    /// Takes an image into the node's store.
+    pub(crate) fn import(&self, image: &Path) {
         let mut ctr = self.place.command(unpacked(&["usr/bin/ctr"]));
         ctr.arg("--address").arg(&self.socket).args([
             "--namespace",
@@ -144,7 +145,7 @@ impl Node {
             "--snapshotter",
             "native",
         ]);
-        run(ctr.arg(image::write(folder)));
+        run(ctr.arg(image));
     }
 
     /// unbound as a service of the node, which every pod can ask.

@@ -268,12 +268,17 @@ impl Container<'_> {
         format!("{}/{}", self.parent, self.id)
     }
 
-    /// The network namespace of its pod.
-    pub(crate) fn network(&self) -> Namespace {
+    /// The number of its first process.
+    pub(crate) fn process(&self) -> u32 {
         let group: PathBuf = mount_point().join(self.cgroup().trim_start_matches('/'));
         let processes = std::fs::read_to_string(group.join("cgroup.procs")).expect("a group");
         let first = processes.lines().next().expect("a process");
-        Namespace::of(first.parse().expect("a number"))
+        first.parse().expect("a number")
+    }
+
+    /// The network namespace of its pod.
+    pub(crate) fn network(&self) -> Namespace {
+        Namespace::of(self.process())
     }
 
     /// Forgets it, after its end.
