@@ -1,6 +1,7 @@
 //! What the kernel tells without naming the query by its key: errors of sockets,
 //! and packets that it discarded.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -80,6 +81,8 @@ struct SocketError {
     at_ns: u64,
     error: i32,
     place: (u32, u16),
+    /// When the newest query was sent that left its stack and was ended by it.
+    ended_ns: Cell<u64>,
 }
 
 impl Notices {
@@ -104,6 +107,7 @@ impl Notices {
                         at_ns,
                         error,
                         place,
+                        ended_ns: Cell::new(0),
                     },
                 );
             }
@@ -238,7 +242,8 @@ impl Notices {
         };
         let error = self.errors.get(cookie)?;
         let apart = Duration::from_nanos(error.at_ns.abs_diff(attempt.end_ns));
-        (apart <= JOIN_DELAY).then_some(error.error)
+        let is_of_another = attempt.end_ns < error.ended_ns.get();
+        (apart <= JOIN_DELAY && !is_of_another).then_some(error.error)
     }
 
     /// Answers that nobody listened for any more, when no attempt in flight was
@@ -259,7 +264,12 @@ impl Notices {
             return None;
         }
         let error = self.errors.get(&asked.cookie)?;
-        (error.at_ns >= asked.sent_ns).then_some((error.at_ns, error.error))
+        if error.at_ns < asked.sent_ns {
+            return None;
+        }
+        let newest_ns = error.ended_ns.get().max(asked.sent_ns);
+        error.ended_ns.set(newest_ns);
+        Some((error.at_ns, error.error))
     }
 }
 

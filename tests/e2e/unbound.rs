@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::message;
 use crate::place::Place;
+use crate::process::PATIENCE;
 use crate::process::Process;
 use crate::process::poll;
 
@@ -117,7 +117,8 @@ impl Unbound {
             let socket = UdpSocket::bind(any).expect("a socket");
             socket.connect(server).expect("to connect");
             socket
-                .set_read_timeout(Some(Duration::from_millis(100)))
+                // Each query counts: no second one only because it is slow.
+                .set_read_timeout(Some(PATIENCE))
                 .expect("a timeout");
             poll("an answer of unbound", || {
                 assert!(

@@ -123,3 +123,21 @@ fn an_unsent_query_is_refused_in_either_order() {
         }
     }
 }
+
+/// The next query of the same socket got through to nobody: the error is its own.
+#[test]
+fn the_error_of_the_next_query_rejects_nothing() {
+    let mut tracker = tracker();
+    let mut discarded = query_of(&attempt(10), NETFILTER_DROP);
+    discarded.owner.pid = Some(1);
+    discarded.socket = socket(&attempt(10), true);
+    told(&mut tracker, 100, NoticeKind::Drop(Box::new(discarded)));
+    let next = attempt(105);
+    told(&mut tracker, 110, error());
+    assert!(swept(&tracker, &next, 110 + DELAY).is_some());
+    let ended = settled(&mut tracker, 110 + DELAY);
+    let [dropped] = &ended[..] else {
+        panic!("not one: {ended:?}")
+    };
+    assert_eq!(dropped.outcome, Outcome::Dropped);
+}
