@@ -38,7 +38,7 @@ impl OutcomeTotals {
     }
 
     /// Adds attempts that were counted elsewhere.
-    pub(super) fn absorb(&mut self, other: &Self) {
+    pub fn absorb(&mut self, other: &Self) {
         self.answered += other.answered;
         self.unanswered += other.unanswered;
         self.late += other.late;

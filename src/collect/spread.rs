@@ -33,7 +33,7 @@ impl Spread {
     }
 
     /// Adds latencies that were counted elsewhere.
-    pub(super) fn absorb(&mut self, other: &Self) {
+    pub fn absorb(&mut self, other: &Self) {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;
         }

@@ -129,6 +129,10 @@ impl<'a, R> Suspect<'a, R> {
                 let rest = trouble.told(self.rest_affected, self.rest_of);
                 format!("One {one} stands out, {name}: {own}. All other {many}: {rest}.")
             }
+            // Of many that had one trouble each, none is worth a name.
+            Pattern::Several if self.affected == 1 => {
+                format!("{} {many} are affected.", self.hit_of_known())
+            }
             Pattern::Several => {
                 format!(
                     "{} {many} are affected; the worst is {name}: {own}.",

@@ -1,4 +1,4 @@
-//! The figures as a reader wants them: tables of the busiest, and bars.
+//! How long answers took and what they said, as bars.
 
 use std::cmp::Reverse;
 use std::io;
@@ -9,125 +9,12 @@ use super::page::PLAIN;
 use super::page::Page;
 use super::page::RED;
 use super::page::YELLOW;
-use super::table;
 use crate::collect::Figures;
-use crate::collect::Snapshot;
 use crate::doctor::thresholds::LATENCY_WARNING_NS;
 use crate::units;
 
-/// Rows of each table; the JSON report has them all.
-const ROWS: usize = 5;
 /// Columns of the longest bar.
 const BAR: u64 = 50;
-
-/// The busiest processes and servers.
-pub(super) fn tables(page: &mut Page<'_>, dns: &Snapshot) -> io::Result<()> {
-    let processes: Vec<_> = dns
-        .by_process
-        .iter()
-        .map(|row| {
-            let name = match row.pid {
-                Some(pid) => format!("{} ({pid})", units::shorten(&row.comm.to_string(), 30)),
-                None => "unknown".to_owned(),
-            };
-            (name, &row.figures)
-        })
-        .collect();
-    let workloads: Vec<_> = dns
-        .by_workload
-        .iter()
-        .map(|row| (row.whom.to_string(), &row.figures))
-        .collect();
-    let servers: Vec<_> = dns
-        .by_server
-        .iter()
-        .map(|row| (row.address.to_string(), &row.figures))
-        .collect();
-    // Where everybody is a process, it would be the same table again.
-    if dns.has_workloads() {
-        busiest(
-            page,
-            "who asks: workload",
-            workloads,
-            dns.other_workloads.as_ref(),
-        )?;
-        page.blank()?;
-    }
-    busiest(
-        page,
-        "who asks: process (pid)",
-        processes,
-        dns.other_processes.as_ref(),
-    )?;
-    page.blank()?;
-    busiest(
-        page,
-        "who is asked: server",
-        servers,
-        dns.other_servers.as_ref(),
-    )
-}
-
-fn busiest(
-    page: &mut Page<'_>,
-    kind: &str,
-    rows: Vec<(String, &Figures)>,
-    others: Option<&Figures>,
-) -> io::Result<()> {
-    let hidden = rows.get(ROWS..).unwrap_or_default();
-    let hidden_queries: u64 = hidden.iter().map(|(_, figures)| figures.queries()).sum();
-    let mut cells: Vec<_> = rows
-        .iter()
-        .take(ROWS)
-        .map(|(name, figures)| row(name.clone(), figures))
-        .collect();
-    if let Some(figures) = others {
-        cells.push(row("many quieter ones together".to_owned(), figures));
-    }
-    let head = [
-        kind,
-        "queries",
-        "failed",
-        "half within",
-        "99 % within",
-        "slowest",
-    ];
-    table::write(page, head, &cells)?;
-    if !hidden.is_empty() {
-        let text = format!(
-            "  … and {} more with {} in all; --output json has every one",
-            units::count(hidden.len() as u64),
-            units::counted(hidden_queries, "query", "queries")
-        );
-        page.line(&[(DIM, &text)])?;
-    }
-    Ok(())
-}
-
-fn row(name: String, figures: &Figures) -> [String; 6] {
-    let failed = figures.outcomes.failed();
-    let latency = |pick: fn(&crate::collect::LatencyFigures) -> u64| {
-        figures
-            .latency
-            .as_ref()
-            .map_or_else(|| "–".to_owned(), |l| units::duration(pick(l)))
-    };
-    [
-        name,
-        units::count(figures.queries()),
-        match failed {
-            0 => "0".to_owned(),
-            _ => format!(
-                "{} ({})",
-                units::count(failed),
-                units::percent(failed, figures.queries())
-            ),
-        },
-        latency(|l| l.p50_ns),
-        latency(|l| l.p99_ns),
-        latency(|l| l.max_ns),
-    ]
-}
 
 /// How long answers took, and the queries that have none, as bars.
 pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {

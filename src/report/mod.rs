@@ -1,6 +1,7 @@
 //! What a person or a script reads in the end: `kerno.doctor.v1`.
 
 mod books;
+mod busiest;
 mod figures;
 mod headline;
 mod json;

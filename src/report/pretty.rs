@@ -4,6 +4,7 @@ use std::io;
 
 use super::Report;
 use super::books;
+use super::busiest;
 use super::figures;
 use super::headline;
 use super::page::BOLD;
@@ -43,7 +44,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         page.blank()?;
         figures::bars(page, &report.dns.client)?;
         page.blank()?;
-        figures::tables(page, &report.dns)?;
+        busiest::tables(page, &report.dns)?;
     }
     // Without any queries of its own, the host's headline says this.
     let server = &report.dns.server_side;

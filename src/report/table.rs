@@ -15,20 +15,18 @@ const GAP: usize = 3;
 
 /// Writes the head and the rows. The first column gives way where the page is
 /// too narrow.
-pub(super) fn write<const N: usize>(
-    page: &mut Page<'_>,
-    head: [&str; N],
-    rows: &[[String; N]],
-) -> io::Result<()> {
-    let mut widths = head.map(|text| text.chars().count());
+pub(super) fn write(page: &mut Page<'_>, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let mut widths: Vec<_> = head.iter().map(|text| text.chars().count()).collect();
     for row in rows {
         for (width, text) in widths.iter_mut().zip(row) {
             *width = (*width).max(text.chars().count());
         }
     }
-    let figures: usize = widths[1..].iter().map(|width| width + GAP).sum();
-    widths[0] = widths[0].min(WIDTH.saturating_sub(INDENT + figures));
-    page.line(&[(DIM, &aligned(&head, &widths))])?;
+    let figures: usize = widths.iter().skip(1).map(|width| width + GAP).sum();
+    if let Some(first) = widths.first_mut() {
+        *first = (*first).min(WIDTH.saturating_sub(INDENT + figures));
+    }
+    page.line(&[(DIM, &aligned(head, &widths))])?;
     for row in rows {
         page.line(&[(PLAIN, &aligned(row, &widths))])?;
     }
@@ -54,10 +52,10 @@ mod tests {
     fn written(name: &str) -> String {
         let mut out = Vec::new();
         let rows = [
-            [name.to_owned(), "1".to_owned()],
-            ["b".to_owned(), "1,000".to_owned()],
+            vec![name.to_owned(), "1".to_owned()],
+            vec!["b".to_owned(), "1,000".to_owned()],
         ];
-        write(&mut Page::new(&mut out), ["name", "n"], &rows).expect("a Vec takes everything");
+        write(&mut Page::new(&mut out), &["name", "n"], &rows).expect("a Vec takes everything");
         anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string()
     }
 

@@ -19,6 +19,8 @@ use crate::evidence::Tally;
 use crate::units;
 use crate::workload::Whom;
 
+/// Processes that are named when several asked.
+const ASKERS_SHOWN: usize = 2;
 /// Names that are given as examples.
 const EXAMPLES: usize = 3;
 /// A process chooses its name, and each byte of it can take four columns.
@@ -121,21 +123,31 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// `curl (pid 4242)` or `curl (pid 4242), nslookup (pid 7) and 3 other processes`
+    /// `curl (pid 4242)`, `40 processes named curl` or `curl (pid 4242), nslookup (pid
+    /// 7) and 3 more`, and of whom, if that is one.
     pub(super) fn askers(&self) -> String {
         let ranked = self.ranked_askers();
         let shown: Vec<_> = ranked
             .iter()
-            .take(2)
+            .take(ASKERS_SHOWN)
             .map(|((pid, comm), _)| process(*pid, comm))
             .collect();
-        let askers = match ranked.len() {
-            0 => "an unknown process".to_owned(),
-            n @ 1..=2 => shown[..n].join(" and "),
-            n => format!(
+        let one_name = ranked.first().map(|((_, comm), _)| comm).filter(|first| {
+            !first.is_empty() && ranked.iter().all(|((_, comm), _)| comm == *first)
+        });
+        let askers = match (ranked.len(), one_name) {
+            (0, _) => "an unknown process".to_owned(),
+            (1..=ASKERS_SHOWN, _) => shown.join(" and "),
+            // A script that starts a program for each lookup: their numbers say
+            // nothing.
+            (n, Some(comm)) => {
+                let comm = units::shorten(comm, COMM_MAX);
+                format!("{} processes named {comm}", units::count(n as u64))
+            }
+            (n, None) => format!(
                 "{} and {} more",
                 shown.join(", "),
-                units::count(n as u64 - 2)
+                units::count((n - ASKERS_SHOWN) as u64)
             ),
         };
         match self.main_workload() {
@@ -335,7 +347,7 @@ impl<'a> Group<'a> {
     }
 
     /// A command as it is run inside a network namespace: with `nsenter`, if that
-    /// is not this program's own and a process in it is known.
+    /// is not this program's own: by a process that lives there, if one is known.
     pub(super) fn within(&self, netns: Option<u32>, command: &str) -> String {
         let Some(netns) = netns.filter(|&netns| netns != 0) else {
             return command.to_owned();
@@ -343,16 +355,16 @@ impl<'a> Group<'a> {
         if self.evidence.own_netns == Some(netns) {
             return command.to_owned();
         }
+        // One of many that asked is gone: a program that was started for a lookup.
         let inhabitant = self.evidence.inhabitant(netns).or_else(|| {
-            let case = self
-                .cases()
-                .find(|case| case.attempt.owner.netns == netns)?;
-            case.attempt.owner.pid
+            let few = self.ranked_askers().len() <= ASKERS_SHOWN;
+            let mut there = self.cases().map(|case| &case.attempt.owner);
+            few.then(|| there.find(|owner| owner.netns == netns)?.pid)?
         });
         match inhabitant {
             Some(pid) => format!("nsenter -t {pid} -n {command}"),
             None => {
-                format!("nsenter --net=\"$(lsns -t net -n -o NSFS {netns} | head -1)\" {command}")
+                format!("nsenter -t \"$(lsns -t net -no PID {netns} | head -1)\" -n {command}")
             }
         }
     }

@@ -177,3 +177,30 @@ fn a_storm_is_the_load_of_its_server_not_of_the_host() {
     let same = Case::default().with(attempts).with(others(SERVER));
     assert_eq!(same.said(), [("dns_unknown", 250)]);
 }
+
+/// A script that starts a program for each lookup: no number of a process leads
+/// anywhere when the report is read.
+#[test]
+fn a_crowd_of_short_lived_processes_has_one_name_and_no_numbers() {
+    let explain = |processes: u32| {
+        let asked = (0..30).map(|n| {
+            let mut attempt = attempt(n, SERVER, Outcome::Unanswered);
+            attempt.owner.pid = Some(n as u32 % processes);
+            attempt.owner.netns = NODE;
+            attempt
+        });
+        let explanation = Case::default().with(asked).explain();
+        let finding = &explanation.findings[0];
+        (finding.evidence.join("\n"), finding.fix.join("\n"))
+    };
+    let (evidence, fix) = explain(30);
+    assert!(
+        evidence.contains("Asked by 30 processes named "),
+        "{evidence}"
+    );
+    let command = format!("nsenter -t \"$(lsns -t net -no PID {NODE} | head -1)\" -n dig");
+    assert!(fix.contains(&command), "{fix}");
+    let (evidence, fix) = explain(1);
+    assert!(evidence.contains("(pid 0)"), "{evidence}");
+    assert!(fix.contains("nsenter -t 0 -n dig"), "{fix}");
+}

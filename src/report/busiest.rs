@@ -1,0 +1,291 @@
+//! Who asks and who is asked: tables of the busiest.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::page::DIM;
+use super::page::Page;
+use super::table;
+use crate::collect::Figures;
+use crate::collect::OutcomeTotals;
+use crate::collect::ProcessFigures;
+use crate::collect::Snapshot;
+use crate::collect::Spread;
+use crate::units;
+
+/// Rows of the tables of processes and servers; the JSON report has them all.
+const ROWS: usize = 5;
+/// Rows of the table of workloads: a node has some dozens of pods.
+const WORKLOADS: usize = 10;
+/// Processes of one name that asked no more than this much each are a crowd: a
+/// script that starts a program for each lookup. One by one they say nothing.
+const CROWD_QUERIES: u64 = 3;
+
+/// A row, of one or of several together.
+#[derive(Debug)]
+struct Row {
+    name: String,
+    outcomes: OutcomeTotals,
+    /// Answers that say that the server could not or would not.
+    errors: u64,
+    /// 50th and 99th percentile and the slowest, in nanoseconds.
+    latency: Option<[u64; 3]>,
+}
+
+impl Row {
+    fn new(name: String, figures: &Figures) -> Self {
+        let latency = figures.latency.as_ref();
+        Self {
+            name,
+            outcomes: figures.outcomes,
+            errors: errors(figures),
+            latency: latency.map(|it| [it.p50_ns, it.p99_ns, it.max_ns]),
+        }
+    }
+
+    /// Of exact counts between edges an upper edge is no less true: half of the
+    /// answers came within that time.
+    fn together(name: String, all: &[&Figures]) -> Self {
+        let mut row = Self::new(name, &Figures::default());
+        let (mut spread, mut slowest) = (Spread::default(), 0);
+        for figures in all {
+            row.outcomes.absorb(&figures.outcomes);
+            row.errors += errors(figures);
+            if let Some(latency) = &figures.latency {
+                spread.absorb(&latency.spread);
+                slowest = slowest.max(latency.max_ns);
+            }
+        }
+        let answers: u64 = spread.buckets().map(|(_, _, count)| count).sum();
+        let within = |percent: u64| {
+            let (_, up_to) = spread.around((answers * percent).div_ceil(100));
+            up_to.min(slowest)
+        };
+        row.latency = (answers > 0).then(|| [within(50), within(99), slowest]);
+        row
+    }
+
+    fn cells(self, with_errors: bool) -> Vec<String> {
+        let (queries, failed) = (self.outcomes.queries(), self.outcomes.failed());
+        let failed = match failed {
+            0 => "0".to_owned(),
+            _ => format!(
+                "{} ({})",
+                units::count(failed),
+                units::percent(failed, queries)
+            ),
+        };
+        let mut cells = vec![self.name, units::count(queries), failed];
+        if with_errors {
+            cells.push(units::count(self.errors));
+        }
+        match self.latency {
+            Some(latency) => cells.extend(latency.map(units::duration)),
+            None => cells.extend(std::iter::repeat_n("–".to_owned(), 3)),
+        }
+        cells
+    }
+}
+
+fn errors(figures: &Figures) -> u64 {
+    let fine = ["NOERROR", "NXDOMAIN"];
+    let rcodes = figures.rcodes.iter();
+    rcodes
+        .filter(|(rcode, _)| !fine.contains(&rcode.as_str()))
+        .map(|(_, count)| count)
+        .sum()
+}
+
+/// The busiest workloads, processes and servers.
+pub(super) fn tables(page: &mut Page<'_>, dns: &Snapshot) -> io::Result<()> {
+    // Where everybody is a process, it would be the same table again.
+    if dns.has_workloads() {
+        let rows = dns.by_workload.iter();
+        let rows = rows.map(|row| Row::new(row.whom.to_string(), &row.figures));
+        let others = dns.other_workloads.as_ref();
+        write(
+            page,
+            "who asks: workload",
+            rows.collect(),
+            others,
+            WORKLOADS,
+        )?;
+        page.blank()?;
+    }
+    let others = dns.other_processes.as_ref();
+    let rows = processes(&dns.by_process);
+    write(page, "who asks: process (pid)", rows, others, ROWS)?;
+    page.blank()?;
+    let rows = dns.by_server.iter();
+    let rows = rows.map(|row| Row::new(row.address.to_string(), &row.figures));
+    let others = dns.other_servers.as_ref();
+    write(page, "who is asked: server", rows.collect(), others, ROWS)
+}
+
+/// Busiest first, crowds together.
+fn processes(all: &[ProcessFigures]) -> Vec<Row> {
+    let is_small = |row: &&ProcessFigures| row.figures.queries() <= CROWD_QUERIES;
+    let mut by_name: BTreeMap<String, Vec<&Figures>> = BTreeMap::new();
+    for row in all.iter().filter(is_small) {
+        let figures = by_name.entry(row.comm.to_string()).or_default();
+        figures.push(&row.figures);
+    }
+    by_name.retain(|_, all| all.len() > ROWS);
+    let alone = all
+        .iter()
+        .filter(|row| !is_small(row) || !by_name.contains_key(&row.comm.to_string()))
+        .map(|row| {
+            let name = units::shorten(&row.comm.to_string(), 30);
+            let name = match row.pid {
+                Some(pid) => format!("{name} ({pid})"),
+                None => "unknown".to_owned(),
+            };
+            Row::new(name, &row.figures)
+        });
+    let mut rows: Vec<_> = alone.collect();
+    rows.extend(by_name.iter().map(|(name, all)| {
+        let name = units::shorten(name, 30);
+        let number = units::count(all.len() as u64);
+        Row::together(format!("{name} ({number} processes)"), all)
+    }));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.outcomes.queries()));
+    rows
+}
+
+fn write(
+    page: &mut Page<'_>,
+    kind: &str,
+    rows: Vec<Row>,
+    others: Option<&Figures>,
+    max: usize,
+) -> io::Result<()> {
+    let (rows, hidden) = chosen(rows, max);
+    let with_errors = rows.iter().any(|row| row.errors > 0);
+    let mut head = vec![kind, "queries", "failed"];
+    head.extend(with_errors.then_some("errors"));
+    head.extend(["half within", "99 % within", "slowest"]);
+    let others = others.map(|figures| Row::new("many quieter ones together".to_owned(), figures));
+    let cells: Vec<_> = rows
+        .into_iter()
+        .chain(others)
+        .map(|row| row.cells(with_errors))
+        .collect();
+    table::write(page, &head, &cells)?;
+    if !hidden.is_empty() {
+        let queries = hidden.iter().map(|row| row.outcomes.queries()).sum();
+        let text = format!(
+            "  … and {} more with {} in all; --output json has every one",
+            units::count(hidden.len() as u64),
+            units::counted(queries, "query", "queries")
+        );
+        page.line(&[(DIM, &text)])?;
+    }
+    Ok(())
+}
+
+/// The busiest, and in their last places those that are hit hardest, however quiet
+/// they are.
+fn chosen(rows: Vec<Row>, max: usize) -> (Vec<Row>, Vec<Row>) {
+    let mut shown = vec![false; rows.len()];
+    let hurt = |row: &Row| row.outcomes.failed() + row.errors;
+    let mut worst: Vec<_> = (0..rows.len()).filter(|&at| hurt(&rows[at]) > 0).collect();
+    worst.sort_by_key(|&at| std::cmp::Reverse(hurt(&rows[at])));
+    let by_size = (0..rows.len()).take(max - max / 2);
+    for at in by_size.chain(worst).chain(0..rows.len()) {
+        if shown.iter().filter(|shown| **shown).count() < max {
+            shown[at] = true;
+        }
+    }
+    let (shown, hidden): (Vec<_>, Vec<_>) =
+        rows.into_iter().zip(shown).partition(|(_, shown)| *shown);
+    let rows = |rows: Vec<(Row, bool)>| rows.into_iter().map(|(row, _)| row).collect();
+    (rows(shown), rows(hidden))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt::Comm;
+    use crate::collect::LatencyFigures;
+
+    fn figures(queries: u64, failed: u64) -> Figures {
+        let mut spread = Spread::default();
+        (failed..queries).for_each(|_| spread.record(150_000));
+        Figures {
+            outcomes: OutcomeTotals {
+                answered: queries - failed,
+                unanswered: failed,
+                ..OutcomeTotals::default()
+            },
+            latency: (queries > failed).then(|| LatencyFigures {
+                p50_ns: 150_000,
+                p95_ns: 150_000,
+                p99_ns: 150_000,
+                max_ns: 150_000,
+                near_resend: Default::default(),
+                spread,
+            }),
+            ..Figures::default()
+        }
+    }
+
+    fn process(comm: &[u8], pid: u32, queries: u64) -> ProcessFigures {
+        ProcessFigures {
+            comm: Comm::new(comm),
+            pid: Some(pid),
+            figures: figures(queries, 0),
+        }
+    }
+
+    fn names(rows: &[Row]) -> Vec<&str> {
+        rows.iter().map(|row| row.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_crowd_of_short_lived_processes_is_one_row() {
+        let mut all = vec![process(b"curl", 1, 20)];
+        all.extend((2..32).map(|pid| process(b"curl", pid, 1)));
+        all.extend((50..53).map(|pid| process(b"dig", pid, 2)));
+        let rows = processes(&all);
+        assert_eq!(
+            names(&rows),
+            [
+                "curl (30 processes)",
+                "curl (1)",
+                "dig (50)",
+                "dig (51)",
+                "dig (52)"
+            ]
+        );
+        assert_eq!(rows[0].outcomes.queries(), 30);
+        // The upper edge of 200 µs is beyond the slowest.
+        assert_eq!(rows[0].latency, Some([150_000; 3]));
+    }
+
+    #[test]
+    fn whoever_is_hit_is_shown_however_quiet() {
+        let row = |at: u64| {
+            let failed = u64::from(at == 90);
+            Row::new(at.to_string(), &figures(100 - at + failed, failed))
+        };
+        let (shown, hidden) = chosen((0..99).map(row).collect(), 4);
+        assert_eq!(names(&shown), ["0", "1", "2", "90"]);
+        assert_eq!(hidden.len(), 95);
+        let (shown, hidden) = chosen((0..3).map(row).collect(), 4);
+        assert_eq!((shown.len(), hidden.len()), (3, 0));
+    }
+
+    #[test]
+    fn error_answers_have_a_column_where_there_are_any() {
+        let told = |rcode: &str| {
+            let mut figures = figures(10, 0);
+            figures.rcodes.insert(rcode.to_owned(), 10);
+            let rows = vec![Row::new("shop".to_owned(), &figures)];
+            let mut out = Vec::new();
+            write(&mut Page::new(&mut out), "who", rows, None, ROWS).expect("a Vec");
+            String::from_utf8(out).expect("UTF-8")
+        };
+        assert!(told("SERVFAIL").contains("errors"));
+        assert!(!told("NXDOMAIN").contains("errors"));
+    }
+}
