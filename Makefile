@@ -19,7 +19,7 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo test lab lint bpf-verify install uninstall clean \
+.PHONY: help setup build demo image test lab lint bpf-verify install uninstall clean \
 	setup-build setup-test setup-kernels
 
 help: ## Show this list
@@ -41,6 +41,9 @@ build: setup-build ## Build the release binary, target/release/kerno
 
 demo: build ## Flood kerno's own DNS server on loopback and see what the doctor says
 	@scripts/demo $(release)
+
+image: setup-build ## Pack an image for containers, target/kerno-image.tar
+	deploy/image "$$(scripts/build-static)" $(target_dir)/kerno-image.tar
 
 test: setup-test lint ## Run every check and every test (the tests as root)
 	scripts/test

@@ -16,11 +16,13 @@ use std::sync::atomic::Ordering;
 use crate::process::poll;
 
 /// Removes the groups and those below them once standard input ends: when the test
-/// lets go of it, and also when the test was killed. The last process may take a
-/// moment to leave, and a group without its folder is gone already.
+/// lets go of it, and also when the test was killed. Daemons in them that outlive
+/// it are ended. The last process may take a moment to leave, and a group without
+/// its folder is gone already.
 const JANITOR: &str = r#"
 read -r _
 for _ in $(seq 200); do
+    for group; do echo 1 >"$group/cgroup.kill"; done 2>/dev/null
     find "$@" -depth -type d -exec rmdir {} \; 2>/dev/null
     [ -n "$(find "$@" -maxdepth 0 2>/dev/null)" ] || exit 0
     sleep 0.05

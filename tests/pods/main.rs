@@ -32,11 +32,14 @@ mod watch;
 // The node and what the kubelet does on one.
 mod cri;
 mod image;
+mod manifest;
 mod messages;
 mod node;
 mod pod;
 
 // The tests.
+mod deployed;
 mod endings;
 mod findings;
 mod names;
+mod rights;

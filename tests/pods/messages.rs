@@ -95,6 +95,10 @@ pub(crate) struct ContainerConfig {
     pub(crate) image: Option<ImageSpec>,
     #[prost(string, repeated, tag = "3")]
     pub(crate) command: Vec<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) args: Vec<String>,
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) mounts: Vec<Mount>,
     #[prost(string, tag = "11")]
     pub(crate) log_path: String,
     #[prost(message, optional, tag = "15")]
@@ -116,15 +120,60 @@ pub(crate) struct ImageSpec {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(crate) struct Mount {
+    #[prost(string, tag = "1")]
+    pub(crate) container_path: String,
+    #[prost(string, tag = "2")]
+    pub(crate) host_path: String,
+    #[prost(bool, tag = "3")]
+    pub(crate) readonly: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(crate) struct LinuxContainerConfig {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) resources: Option<LinuxContainerResources>,
     #[prost(message, optional, tag = "2")]
     pub(crate) security_context: Option<LinuxContainerSecurityContext>,
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(crate) struct LinuxContainerResources {
+    #[prost(int64, tag = "4")]
+    pub(crate) memory_limit_in_bytes: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(crate) struct LinuxContainerSecurityContext {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) capabilities: Option<Capability>,
     #[prost(message, optional, tag = "3")]
     pub(crate) namespace_options: Option<NamespaceOption>,
+    #[prost(bool, tag = "7")]
+    pub(crate) readonly_rootfs: bool,
+    #[prost(bool, tag = "11")]
+    pub(crate) no_new_privs: bool,
+    #[prost(string, repeated, tag = "13")]
+    pub(crate) masked_paths: Vec<String>,
+    #[prost(string, repeated, tag = "14")]
+    pub(crate) readonly_paths: Vec<String>,
+    #[prost(message, optional, tag = "15")]
+    pub(crate) seccomp: Option<SecurityProfile>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Capability {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) add_capabilities: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) drop_capabilities: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SecurityProfile {
+    /// `ProfileType`: 0 is the runtime's default, 1 is none.
+    #[prost(int32, tag = "1")]
+    pub(crate) profile_type: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]

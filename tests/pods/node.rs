@@ -1,8 +1,9 @@
-//! A node: containerd in network, mount and process namespaces of its own.
+//! A node: containerd in a network and a mount namespace of its own.
 //!
-//! All that it makes (shims, containers, mounts, network namespaces) lives in
-//! these namespaces and ends with their first process, however the test ends;
-//! its folders are the test's, and a janitor removes its control groups.
+//! All that it makes (mounts, network namespaces, shims, containers) lives in
+//! these namespaces and in control groups of the test. However the test ends, a
+//! janitor kills what is in these groups, and the namespaces end with it; the
+//! folders are the test's.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,9 +15,6 @@ use std::process::Stdio;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
-use nix::sys::signal::Signal;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::cgroup::Cgroup;
@@ -98,10 +96,9 @@ impl Node {
         file("cni/10-node.conflist", network(&folder));
         let config = file("containerd.toml", configuration(&folder));
 
-        // The first process of the process namespace is containerd.
         let mut command = place.command("unshare");
         command
-            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["--mount", "--"])
             .args([
                 "sh",
                 "-c",
@@ -128,7 +125,7 @@ impl Node {
             top,
             _janitor: janitor,
         };
-        node.import_image(&folder);
+        node.import(&image::write(&folder));
         poll("a containerd that is ready", || {
             let status: StatusResponse = node.cri.call("Status", Empty {}).ok()?;
             let conditions = status.status?.conditions;
@@ -137,7 +134,8 @@ impl Node {
         node
     }
 
-    fn import_image(&self, folder: &Path) {
+    /// Takes an image into the node's store.
+    pub(crate) fn import(&self, image: &Path) {
         let mut ctr = self.place.command(unpacked(&["usr/bin/ctr"]));
         ctr.arg("--address").arg(&self.socket).args([
             "--namespace",
@@ -147,7 +145,7 @@ impl Node {
             "--snapshotter",
             "native",
         ]);
-        run(ctr.arg(image::write(folder)));
+        run(ctr.arg(image));
     }
 
     /// unbound as a service of the node, which every pod can ask.
@@ -166,22 +164,6 @@ impl Node {
     /// In the network of the node, and in this control group.
     pub(crate) fn beside(&self, group: Cgroup) -> Place {
         Place::with(Namespace::of(self.containerd.pid()), group)
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // When the first process of a namespace has been waited for, all others
-        // of it are gone too; unshare does that.
-        let unshare = self.containerd.pid();
-        let children = format!("/proc/{unshare}/task/{unshare}/children");
-        let children = std::fs::read_to_string(children).unwrap_or_default();
-        for pid in children.split(' ').filter_map(|pid| pid.parse().ok()) {
-            let _gone_already = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        if !std::thread::panicking() {
-            self.containerd.ended();
-        }
     }
 }
 

@@ -30,15 +30,16 @@ use crate::namespace::Namespace;
 use crate::node::DNS;
 use crate::node::Node;
 
-/// `NamespaceMode` of CRI.
+/// `NamespaceMode` of CRI: a container's own, and the node's.
 const CONTAINER: i32 = 1;
+pub(crate) const NODE: i32 = 2;
 
 /// Whose network a pod is in.
 #[derive(Clone, Copy, Debug)]
 #[repr(i32)]
 pub(crate) enum Network {
     Own = 0,
-    Node = 2,
+    Node = NODE,
 }
 
 /// A pod, or one that is no more.
@@ -67,17 +68,36 @@ impl Node {
         self.pod_in(namespace, name, Network::Own)
     }
 
-    /// A pod of the class Burstable.
+    /// A pod whose containers have processes of their own.
     pub(crate) fn pod_in(&self, namespace: &str, name: &str, network: Network) -> Pod<'_> {
+        self.pod_with(
+            namespace,
+            name,
+            NamespaceOption {
+                network: network as i32,
+                pid: CONTAINER,
+            },
+        )
+    }
+
+    /// A pod of the class Burstable.
+    pub(crate) fn pod_with(
+        &self,
+        namespace: &str,
+        name: &str,
+        namespaces: NamespaceOption,
+    ) -> Pod<'_> {
         let uid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("a uid");
         let uid = uid.trim().to_owned();
+        let log_directory = self.folder().join(format!("{namespace}_{name}_{uid}"));
+        std::fs::create_dir(&log_directory).expect("a folder for logs");
         let config = PodSandboxConfig {
             // Whoever has the node's network has its name too.
-            hostname: match network {
-                Network::Own => name.to_owned(),
-                Network::Node => String::new(),
+            hostname: match namespaces.network {
+                NODE => String::new(),
+                _ => name.to_owned(),
             },
-            log_directory: String::new(),
+            log_directory: log_directory.display().to_string(),
             dns_config: Some(DnsConfig {
                 servers: vec![DNS.to_string()],
                 searches: Vec::new(),
@@ -86,7 +106,7 @@ impl Node {
             linux: Some(LinuxPodSandboxConfig {
                 cgroup_parent: format!("/{}/kubepods/burstable/pod{uid}", self.top),
                 security_context: Some(LinuxSandboxSecurityContext {
-                    namespace_options: Some(namespaces(network)),
+                    namespace_options: Some(namespaces),
                 }),
             }),
             metadata: Some(PodSandboxMetadata {
@@ -109,13 +129,6 @@ impl Node {
     }
 }
 
-fn namespaces(network: Network) -> NamespaceOption {
-    NamespaceOption {
-        network: network as i32,
-        pid: CONTAINER,
-    }
-}
-
 impl<'a> Pod<'a> {
     /// Starts a container that does nothing until it is told to.
     pub(crate) fn container(&self, name: &str) -> Container<'a> {
@@ -124,9 +137,13 @@ impl<'a> Pod<'a> {
 
     /// Starts a container that runs this program.
     pub(crate) fn run(&self, name: &str, program: &[&str]) -> Container<'a> {
-        let linux = self.config.linux.as_ref().expect("it is set");
-        let security = linux.security_context.as_ref().expect("it is set");
-        let config = ContainerConfig {
+        self.start(self.configured(name, program))
+    }
+
+    /// How a container is made that has nothing special.
+    pub(crate) fn configured(&self, name: &str, program: &[&str]) -> ContainerConfig {
+        let namespaces = self.linux().security_context.as_ref().expect("it is set");
+        ContainerConfig {
             metadata: Some(ContainerMetadata {
                 name: name.to_owned(),
                 attempt: self.attempts.replace(self.attempts.get() + 1),
@@ -135,13 +152,21 @@ impl<'a> Pod<'a> {
                 image: image::NAME.to_owned(),
             }),
             command: program.iter().map(|&part| part.to_owned()).collect(),
-            log_path: String::new(),
+            log_path: format!("{name}.log"),
             linux: Some(LinuxContainerConfig {
                 security_context: Some(LinuxContainerSecurityContext {
-                    namespace_options: security.namespace_options.clone(),
+                    namespace_options: namespaces.namespace_options.clone(),
+                    ..LinuxContainerSecurityContext::default()
                 }),
+                ..LinuxContainerConfig::default()
             }),
-        };
+            ..ContainerConfig::default()
+        }
+    }
+
+    /// Starts a container.
+    pub(crate) fn start(&self, config: ContainerConfig) -> Container<'a> {
+        let name = config.metadata.as_ref().expect("it is set").name.clone();
         let request = CreateContainerRequest {
             pod_sandbox_id: self.id.clone(),
             config: Some(config),
@@ -155,10 +180,23 @@ impl<'a> Pod<'a> {
         Container {
             node: self.node,
             id: made.id,
-            name: name.to_owned(),
+            name,
             metadata: self.config.metadata.clone().expect("it is set"),
-            parent: linux.cgroup_parent.clone(),
+            parent: self.linux().cgroup_parent.clone(),
         }
+    }
+
+    fn linux(&self) -> &LinuxPodSandboxConfig {
+        self.config.linux.as_ref().expect("it is set")
+    }
+
+    /// What a container has written so far, in the order of its lines.
+    pub(crate) fn log(&self, name: &str) -> Vec<String> {
+        let path = PathBuf::from(&self.config.log_directory).join(format!("{name}.log"));
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        // `TIME stdout F TEXT`, as the kubelet reads it.
+        let lines = text.lines().filter_map(|line| line.splitn(4, ' ').nth(3));
+        lines.map(str::to_owned).collect()
     }
 
     /// What a report has as `pod` of it.
@@ -230,12 +268,17 @@ impl Container<'_> {
         format!("{}/{}", self.parent, self.id)
     }
 
-    /// The network namespace of its pod.
-    pub(crate) fn network(&self) -> Namespace {
+    /// The number of its first process.
+    pub(crate) fn process(&self) -> u32 {
         let group: PathBuf = mount_point().join(self.cgroup().trim_start_matches('/'));
         let processes = std::fs::read_to_string(group.join("cgroup.procs")).expect("a group");
         let first = processes.lines().next().expect("a process");
-        Namespace::of(first.parse().expect("a number"))
+        first.parse().expect("a number")
+    }
+
+    /// The network namespace of its pod.
+    pub(crate) fn network(&self) -> Namespace {
+        Namespace::of(self.process())
     }
 
     /// Forgets it, after its end.
