@@ -87,7 +87,10 @@ impl Site {
 
 /// A zone that no other test has, on this machine and at this time.
 pub(crate) fn unique_zone() -> String {
-    format!("t{}n{}.kerno.test", std::process::id(), unique_number())
+    // Always of the same length, and none of its labels has the ten octets that would
+    // be a line feed to a shell that writes a query.
+    let (process, number) = (std::process::id(), unique_number());
+    format!("t{process:07}n{number:04}.kerno.test")
 }
 
 /// A loopback address that no other test has; every namespace has all of 127/8.
