@@ -60,6 +60,8 @@ pub struct Recipe {
     /// What it touches outside its own namespaces, to complete "it touches";
     /// then it needs `--yes`.
     outside: Option<&'static str>,
+    /// It needs the CPUs for itself.
+    alone: bool,
 }
 
 impl Recipe {
@@ -72,6 +74,7 @@ impl Recipe {
             at_servers: false,
             asker: None,
             outside: None,
+            alone: false,
         }
     }
 
@@ -83,9 +86,9 @@ impl Recipe {
         }
     }
 
-    /// Whether it must run alone: it touches what others see.
+    /// Whether no other scenario is to run at the same time.
     pub fn is_alone(&self) -> bool {
-        self.outside.is_some()
+        self.alone || self.outside.is_some()
     }
 }
 

@@ -18,7 +18,11 @@ use crate::chaos::lab::site::Lab;
 const RULES: usize = 4_000;
 
 /// The scenario. Every pair has a winner: what is broken is what its loser sent.
-pub const CONNTRACK_RACE: Recipe = Recipe::of(make);
+pub const CONNTRACK_RACE: Recipe = Recipe {
+    // Two clients have to send at the same moment, each on a CPU of its own.
+    alone: true,
+    ..Recipe::of(make)
+};
 
 fn make(lab: &mut Lab) -> Result<()> {
     let server = lab.pod("server")?;

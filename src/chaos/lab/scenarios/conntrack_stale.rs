@@ -63,7 +63,10 @@ fn make(lab: &mut Lab) -> Result<()> {
     ask.ports = Ports::Kept;
     ask.patience = PATIENCE;
     lab.ask(&keeper, ask)?;
-    lab.ask(&client, Ask::healthy("lab-web", dns_at(SERVICE)))
+    let mut others = Ask::healthy("lab-web", dns_at(SERVICE));
+    // No port twice: one from before would still lead to the first server.
+    others.ports = Ports::InStep(0);
+    lab.ask(&client, others)
 }
 
 /// As kube-proxy does, but for the entries that it deletes.
