@@ -197,5 +197,28 @@ fn is_unit(level: &str) -> bool {
     })
 }
 
+/// Services that start containers. With cgroup version 1 a container may stay in
+/// the version 2 group of what started it, so that this group says nothing.
+const STARTERS: [&str; 13] = [
+    "containerd.service",
+    "cri-docker.service",
+    "crio.service",
+    "docker.service",
+    "k0scontroller.service",
+    "k0sworker.service",
+    "k3s-agent.service",
+    "k3s.service",
+    "kubelet.service",
+    "podman.service",
+    "rke2-agent.service",
+    "rke2-server.service",
+    "snap.microk8s.daemon-containerd.service",
+];
+
+/// Whether a unit starts containers.
+pub(super) fn starts_containers(unit: &str) -> bool {
+    STARTERS.contains(&unit)
+}
+
 #[cfg(test)]
 mod tests;

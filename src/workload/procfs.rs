@@ -35,8 +35,10 @@ pub(super) fn look(pid: u32) -> io::Result<Process> {
     let stat = octets(&format!("/proc/{pid}/stat"), STAT_MAX)?;
     let started_ns = started_ns(&stat).ok_or(io::ErrorKind::InvalidData)?;
     let cgroup = most_telling(&text).ok_or(io::ErrorKind::InvalidData)?;
-    // A zombie has left the hierarchies of version 1.
-    if cgroup == b"/" && state(&stat) == Some(b'Z') {
+    // A zombie has left the hierarchies of version 1, which may have told more than
+    // that of version 2, where it still is.
+    let tells_less = cgroup == b"/" || (in_version_1(&text) && telling(cgroup) < CONTAINED);
+    if tells_less && state(&stat) == Some(b'Z') {
         return Err(io::ErrorKind::NotFound.into());
     }
     Ok(Process {
@@ -48,8 +50,11 @@ pub(super) fn look(pid: u32) -> io::Result<Process> {
 /// Whether processes of this host are in hierarchies of version 1 too, so that a
 /// socket's control group of version 2 may not say everything.
 pub(super) fn has_version_1() -> bool {
-    let text = octets("/proc/self/cgroup", CGROUP_MAX).unwrap_or_default();
-    lines(&text).any(|(controllers, _)| !controllers.is_empty())
+    in_version_1(&octets("/proc/self/cgroup", CGROUP_MAX).unwrap_or_default())
+}
+
+fn in_version_1(text: &[u8]) -> bool {
+    lines(text).any(|(controllers, _)| !controllers.is_empty())
 }
 
 /// Lines `number:controllers:path`; version 2 has no controllers, and one that
@@ -72,19 +77,24 @@ fn most_telling(text: &[u8]) -> Option<&[u8]> {
         b"name=systemd" => 1,
         _ => 2,
     });
-    let telling = |path: &[u8]| {
-        let path = String::from_utf8_lossy(path);
-        let facts = path::parse(&path);
-        match () {
-            () if facts.is_contained() => 3,
-            () if facts.unit.is_some() => 2,
-            () if path != "/" => 1,
-            () => 0,
-        }
-    };
     // The first of those that tell most: max_by_key takes the last.
     let most = paths.iter().rev().max_by_key(|(_, path)| telling(path))?;
     Some(most.1)
+}
+
+/// How much a path tells that has a container or a pod.
+const CONTAINED: u8 = 3;
+
+/// How much a path tells.
+fn telling(path: &[u8]) -> u8 {
+    let path = String::from_utf8_lossy(path);
+    let facts = path::parse(&path);
+    match () {
+        () if facts.is_contained() => CONTAINED,
+        () if facts.unit.is_some() => 2,
+        () if path != "/" => 1,
+        () => 0,
+    }
 }
 
 /// Field 22 of stat, counted from behind the name, which may hold anything.

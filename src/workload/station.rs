@@ -15,6 +15,7 @@ use crossbeam_channel::select;
 use serde::Serialize;
 
 use super::Workload;
+use super::path;
 use super::procfs;
 use super::recent::Recent;
 use super::resolver::Answer;
@@ -305,9 +306,13 @@ impl Station {
         if says_all {
             return group;
         }
-        // With version 1, the root of version 2 says nothing about anybody.
+        // With version 1, the root of version 2 says nothing about anybody, and the
+        // group of a runtime nothing about its containers.
+        let says_nothing = |workload: &Workload| {
+            workload.is_anonymous() || workload.unit().is_some_and(path::starts_containers)
+        };
         let group = match group {
-            Owner::Known(workload) if self.has_version_1 && workload.is_anonymous() => {
+            Owner::Known(workload) if self.has_version_1 && says_nothing(&workload) => {
                 Owner::Unknown
             }
             group => group,

@@ -138,9 +138,6 @@ fn as_deployed(node: &Node, pod: &Pod<'_>) -> ContainerConfig {
             .mounts
             .push(mount(&on_the_node, &folder.inside, folder.read_only));
     }
-    config
-        .mounts
-        .push(mount(env!("CARGO_BIN_EXE_kerno"), "/bin/kerno", true));
     for (there, inside) in [("/usr/lib", "/lib"), ("/usr/lib64", "/lib64")] {
         if Path::new(there).exists() {
             config.mounts.push(mount(there, inside, true));
