@@ -20,6 +20,7 @@ use crate::message;
 use crate::place::Place;
 use crate::process::Process;
 use crate::process::finish;
+use crate::process::poll;
 use crate::record::Record;
 use crate::site::SERVER_V4;
 use crate::site::Site;
@@ -146,6 +147,16 @@ fn root_a_group_of_version_1_only() {
     }
 }
 
+/// Whether a process watches the folder with this inode number: proc_pid_fdinfo(5).
+fn is_watched(pid: u32, inode: u64) -> bool {
+    let wanted = format!(" ino:{inode:x} ");
+    let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("its descriptors");
+    infos
+        .filter_map(|info| fs::read_to_string(info.ok()?.path()).ok())
+        .flat_map(|info| info.lines().map(str::to_owned).collect::<Vec<_>>())
+        .any(|line| line.starts_with("inotify ") && line.contains(&wanted))
+}
+
 /// Groups that are gone before their query has come to its end.
 #[test]
 fn root_whoever_was_short_lived_is_named() {
@@ -159,6 +170,10 @@ fn root_whoever_was_short_lived_is_named() {
         .enter(|| UdpSocket::bind(server).expect("a server"));
     for job in 0..JOBS {
         let group = Cgroup::below(&mount_point(), &format!("job-{job}.service"));
+        // On a busy machine the job may be over before kerno has run.
+        poll("kerno to see the group", || {
+            is_watched(watch.process.pid(), group.id()).then_some(())
+        });
         let place = Place::in_group(group);
         // It asks from the site's namespace, and does not wait for an answer.
         let name = site.name(&format!("job-{job}"));
