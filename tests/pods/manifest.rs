@@ -51,7 +51,7 @@ pub(crate) fn capabilities() -> Vec<&'static str> {
 /// As it is called where it is imported.
 pub(crate) fn image() -> String {
     let image = lines().find_map(|(_, text)| text.strip_prefix("image: "));
-    format!("docker.io/library/{}", image.expect("an image"))
+    image.expect("an image").to_owned()
 }
 
 /// What kerno is started with.
