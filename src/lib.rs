@@ -7,6 +7,7 @@
 //! for), `collect` (figures), `evidence` (what went wrong, with all that is known
 //! about it), `doctor` (findings), `report` (what a person reads)
 //! or `watch` (JSON lines).
+//! `shell` makes the commands that people paste,
 //! `host` probes what this machine offers, `chaos` makes real faults.
 
 pub mod attempt;
@@ -22,6 +23,7 @@ pub mod kernel;
 pub mod report;
 #[cfg(test)]
 mod sample;
+pub mod shell;
 pub mod stop;
 pub mod track;
 pub mod units;
