@@ -5,7 +5,10 @@ use std::io;
 use anstyle::AnsiColor;
 use anstyle::Style;
 
-/// No line is wider, whatever a name or an address looks like.
+use crate::shell;
+
+/// No line is wider, whatever a name or an address looks like; but for a word of
+/// a command that is longer by itself.
 pub(super) const WIDTH: usize = 100;
 
 /// As the terminal has it.
@@ -81,6 +84,33 @@ impl<'a> Page<'a> {
         for row in wrap(&text, WIDTH - indent.len()) {
             self.line(&[start, (style, &row)])?;
             start = (PLAIN, &indent);
+        }
+        Ok(())
+    }
+
+    /// A command, whose lines paste as one: it is continued as a shell has it, and
+    /// no word of it is torn, as that would make two.
+    pub(super) fn command(&mut self, indent: usize, style: Style, text: &str) -> io::Result<()> {
+        const CONTINUED: &str = " \\";
+        let room = match text.chars().count() <= WIDTH - indent {
+            true => WIDTH - indent,
+            false => WIDTH - indent - CONTINUED.len(),
+        };
+        let mut rows: Vec<String> = Vec::new();
+        for word in shell::words(text) {
+            match rows.last_mut() {
+                Some(row) if row.chars().count() + 1 + word.chars().count() <= room => {
+                    row.push(' ');
+                    row.push_str(word);
+                }
+                _ => rows.push(word.to_owned()),
+            }
+        }
+        let last = rows.len().saturating_sub(1);
+        for (number, row) in rows.iter().enumerate() {
+            let end = if number < last { CONTINUED } else { "" };
+            let row = printable(row);
+            writeln!(self.out, "{:indent$}{style}{row}{end}{style:#}", "")?;
         }
         Ok(())
     }
@@ -171,6 +201,18 @@ mod tests {
             written(|page| page.line(&[(PLAIN, text)])),
             "a\\u{1b}[2J\\u{9b}1m\\nb\n"
         );
+    }
+
+    #[test]
+    fn a_command_is_continued_and_its_words_stay_whole() {
+        let long = format!("'{}  b'", "x".repeat(WIDTH));
+        let page = written(|page| page.command(4, CYAN, &format!("echo -1 > {long} | head")));
+        assert_eq!(
+            page,
+            format!("    echo -1 > \\\n    {long} \\\n    | head\n")
+        );
+        let page = written(|page| page.command(4, CYAN, "dig @10.0.0.1 . SOA"));
+        assert_eq!(page, "    dig @10.0.0.1 . SOA\n");
     }
 
     #[test]

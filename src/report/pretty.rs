@@ -107,7 +107,8 @@ fn write_finding(
     page.line(&[(DIM, "   Rule      "), (DIM, finding.rule)])
 }
 
-/// A command at the end stands in a line of its own, ready to be copied.
+/// A command at the end stands in lines of its own, ready to be copied. No command
+/// has a backtick in it: see [`crate::shell`].
 fn write_step(page: &mut Page<'_>, head: &str, step: &str) -> io::Result<()> {
     let Some((text, command)) = step
         .strip_suffix('`')
@@ -116,10 +117,7 @@ fn write_step(page: &mut Page<'_>, head: &str, step: &str) -> io::Result<()> {
         return page.paragraph((DIM, head), (PLAIN, step));
     };
     page.paragraph((DIM, head), (PLAIN, text.trim_end()))?;
-    page.paragraph(
-        (PLAIN, &" ".repeat(head.chars().count() + 2)),
-        (CYAN, command),
-    )
+    page.command(head.chars().count() + 2, CYAN, command)
 }
 
 fn next_steps(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
