@@ -3,6 +3,7 @@
 use super::error_answers::error_answers;
 use super::finding::Finding;
 use super::finding::Severity;
+use super::fix::Fix;
 use super::patient::Patient;
 use super::patient::small_sample;
 use super::suspect::Pattern;
@@ -15,6 +16,7 @@ use crate::attempt::Outcome;
 use crate::collect::Figures;
 use crate::collect::OutcomeTotals;
 use crate::collect::Snapshot;
+use crate::shell::Command;
 use crate::units;
 
 /// The finding, if the client side fails too often.
@@ -175,40 +177,38 @@ fn impact(figures: &Figures) -> String {
 
 fn fix(patient: &Patient<'_>) -> Vec<String> {
     let outcomes = &patient.snapshot.client.outcomes;
-    let mut steps = Vec::new();
-    if let Some(dig) = patient.dig() {
-        steps.push(format!("Ask the worst server yourself: `{dig}`"));
-    }
+    let mut steps = Fix::default().run("Ask the worst server yourself:", patient.dig());
     let process = patient
         .process
         .as_ref()
         .filter(|suspect| suspect.is_alone());
-    let pid = process.and_then(|suspect| suspect.row.pid);
-    if let (Some(dig), Some(pid)) = (patient.dig(), pid) {
-        steps.push(format!(
-            "If the process runs in a container, ask from its network, as it does: \
-             `nsenter -t {pid} -n {dig}`"
-        ));
+    if let Some(pid) = process.and_then(|suspect| suspect.row.pid) {
+        steps = steps.run(
+            "If the process runs in a container, ask from its network, as it does:",
+            Command::new("nsenter -t")
+                .word(pid.to_string())
+                .and("-n")
+                .then(patient.dig()),
+        );
     }
-    match patient.own_server() {
-        Some(address) => steps.push(format!(
-            "The server is on this host; see whether it listens: `ss -lntup 'sport = :{}'`",
-            address.port()
-        )),
-        None if outcomes.refused > outcomes.failed() / 2 => steps.push(
+    steps = match patient.own_server() {
+        Some(address) => steps.run(
+            "The server is on this host; see whether it listens:",
+            Command::new("ss -lntup").word(format!("sport = :{}", address.port())),
+        ),
+        None if outcomes.refused > outcomes.failed() / 2 => steps.say(
             "Start the DNS server there, or take its address out of resolv.conf: \
-             `grep nameserver /etc/resolv.conf`"
-                .to_owned(),
+             `grep nameserver /etc/resolv.conf`",
         ),
-        None => steps.push(
+        None => steps.say(
             "If it stays silent, check that server's load and the firewalls between; until it \
-             answers, take it out of resolv.conf: `grep nameserver /etc/resolv.conf`"
-                .to_owned(),
+             answers, take it out of resolv.conf: `grep nameserver /etc/resolv.conf`",
         ),
-    }
-    steps.push(format!(
-        "See each failing query as it happens: `{}`",
-        patient.watch("--failed")
-    ));
+    };
     steps
+        .run(
+            "See each failing query as it happens:",
+            patient.watch("--failed"),
+        )
+        .into_steps()
 }

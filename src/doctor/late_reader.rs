@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::finding::Finding;
 use super::finding::Severity;
 use super::finding::Subject;
+use super::fix::Fix;
 use super::thresholds::LATE_READ_NS;
 use super::thresholds::LATE_READS_MIN;
 use super::thresholds::LATE_READS_PERCENT;
@@ -12,6 +13,7 @@ use super::thresholds::STARVED_PERCENT;
 use crate::attempt::SlowRead;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
+use crate::shell::Command;
 use crate::units;
 
 /// One finding for each process that lets its answers lie.
@@ -138,10 +140,7 @@ fn finding(
             units::counted(late, "late read", "late reads")
         )),
         evidence: lines,
-        fix: vec![
-            format!("See what it does instead: `top -H -p {pid}`, or a profile of its event loop"),
-            remedy.to_owned(),
-        ],
+        fix: fix(pid, remedy),
         value: median as f64 / 1e6,
         threshold: LATE_READ_NS as f64 / 1e6,
         unit: "ms",
@@ -153,6 +152,17 @@ fn finding(
         },
         queries: late,
     })
+}
+
+fn fix(pid: u32, remedy: &str) -> Vec<String> {
+    Fix::default()
+        .run_amid(
+            "See what it does instead:",
+            &[Command::new("top -H -p").word(pid.to_string())],
+            ", or a profile of its event loop",
+        )
+        .say(remedy)
+        .into_steps()
 }
 
 /// How long 95 % of its answers took to reach its socket, if that is fast.

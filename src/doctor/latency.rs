@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::finding::Severity;
+use super::fix::Fix;
 use super::patient::Patient;
 use super::patient::process_name;
 use super::patient::small_sample;
@@ -14,6 +15,7 @@ use super::trouble::Trouble;
 use crate::collect::LatencyFigures;
 use crate::collect::RESEND_NS;
 use crate::collect::Snapshot;
+use crate::shell::Command;
 use crate::units;
 
 /// The finding, if the client side waits too long.
@@ -220,36 +222,32 @@ fn cause(latency: &LatencyFigures, shape: Shape, patient: &Patient<'_>) -> Strin
 }
 
 fn fix(patient: &Patient<'_>) -> Vec<String> {
-    let mut steps = Vec::new();
-    if let Some(dig) = patient.dig() {
-        steps.push(format!(
-            "Ask the slowest server yourself, twice; a fast second answer means that its cache \
-             is fine and its upstream slow: `{dig}`"
-        ));
-    }
+    let mut steps = Fix::default().run(
+        "Ask the slowest server yourself, twice; a fast second answer means that its cache is fine \
+         and its upstream slow:",
+        patient.dig(),
+    );
     if let Some(address) = patient.own_server() {
-        steps.push(format!(
-            "The server is on this host; a Recv-Q that stays above 0 means that it cannot keep \
-             up: `ss -lunpm 'sport = :{}'`",
-            address.port()
-        ));
-    }
-    if load(patient.snapshot).is_some() {
-        steps.push(
-            "Make the process that sends most of the load ask less: a cache in it or on this \
-             host, fewer search domains (ndots)."
-                .to_owned(),
+        steps = steps.run(
+            "The server is on this host; a Recv-Q that stays above 0 means that it cannot keep up:",
+            Command::new("ss -lunpm").word(format!("sport = :{}", address.port())),
         );
-    } else {
-        steps.push(
+    }
+    let load = match load(patient.snapshot) {
+        Some(_) => {
+            "Make the process that sends most of the load ask less: a cache in it or on this host, \
+             fewer search domains (ndots)."
+        }
+        None => {
             "Give the server more CPU or more replicas if it is busy, or put a cache in front of \
              it on this host."
-                .to_owned(),
-        );
-    }
-    steps.push(format!(
-        "See each slow answer as it comes: `{}`",
-        patient.watch("--slower-than 100ms")
-    ));
+        }
+    };
     steps
+        .say(load)
+        .run(
+            "See each slow answer as it comes:",
+            patient.watch("--slower-than 100ms"),
+        )
+        .into_steps()
 }

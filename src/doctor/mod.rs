@@ -4,6 +4,7 @@ mod causes;
 mod error_answers;
 mod failures;
 mod finding;
+mod fix;
 mod late_reader;
 mod latency;
 mod patient;

@@ -13,6 +13,7 @@ use crate::collect::ProcessFigures;
 use crate::collect::ServerFigures;
 use crate::collect::Snapshot;
 use crate::collect::WorkloadFigures;
+use crate::shell::Command;
 use crate::units;
 use crate::workload::Whom;
 
@@ -161,16 +162,16 @@ impl<'a> Patient<'a> {
     }
 
     /// A command that asks the worst server once, over the same protocol.
-    pub(super) fn dig(&self) -> Option<String> {
-        let address = self.server.as_ref()?.row.address;
-        let port = match address.port() {
-            53 => String::new(),
-            port => format!(" -p {port}"),
+    pub(super) fn dig(&self) -> Command {
+        let Some(server) = &self.server else {
+            return Command::default();
         };
-        Some(format!(
-            "dig @{}{port} +tries=1 +timeout=6 . SOA",
-            address.ip()
-        ))
+        let address = server.row.address;
+        let mut dig = Command::new("dig").word(format!("@{}", address.ip()));
+        if address.port() != 53 {
+            dig = dig.and("-p").word(address.port().to_string());
+        }
+        dig.and("+tries=1 +timeout=6 . SOA")
     }
 
     /// The worst server's address, if it is this host's own.
@@ -180,14 +181,15 @@ impl<'a> Patient<'a> {
     }
 
     /// `kerno watch …`, narrowed to the process if it is one.
-    pub(super) fn watch(&self, filter: &str) -> String {
+    pub(super) fn watch(&self, filter: &'static str) -> Command {
         let pid = self
             .process
             .as_ref()
             .filter(|suspect| suspect.pattern == Pattern::One);
+        let watch = Command::new("kerno watch").and(filter);
         match pid.and_then(|suspect| suspect.row.pid) {
-            Some(pid) => format!("kerno watch {filter} --pid {pid}"),
-            None => format!("kerno watch {filter}"),
+            Some(pid) => watch.and("--pid").word(pid.to_string()),
+            None => watch,
         }
     }
 }

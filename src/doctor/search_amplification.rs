@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::finding::Finding;
 use super::finding::Severity;
 use super::finding::Subject;
+use super::fix::Fix;
 use super::thresholds::WASTED_MIN;
 use super::thresholds::WASTED_OF_ALL_PERCENT;
 use super::thresholds::WASTED_PERCENT;
@@ -12,6 +13,7 @@ use crate::collect::Snapshot;
 use crate::evidence::Evidence;
 use crate::evidence::ProcessTally;
 use crate::evidence::surroundings::ResolvConf;
+use crate::shell::Command;
 use crate::units;
 
 /// Chains that are given as examples.
@@ -147,14 +149,7 @@ fn finding(
             units::counted(waste.queries, "wasted query", "wasted queries")
         )),
         evidence: lines,
-        fix: vec![
-            "Write outside names with a final dot in the program's settings: `api.example.com.`"
-                .to_owned(),
-            "Or lower ndots for it: in Kubernetes `dnsConfig: {options: [{name: ndots, value: \
-             \"2\"}]}`"
-                .to_owned(),
-            format!("Its list: `grep -E 'search|ndots' /proc/{pid}/root/etc/resolv.conf`"),
-        ],
+        fix: fix(pid),
         value: (units::ratio(waste.queries, process.queries) * 1e5).round() / 1e3,
         threshold: WASTED_PERCENT as f64,
         unit: "percent",
@@ -166,4 +161,19 @@ fn finding(
         },
         queries: waste.queries,
     })
+}
+
+fn fix(pid: u32) -> Vec<String> {
+    Fix::default()
+        .say("Write outside names with a final dot in the program's settings: `api.example.com.`")
+        .say(
+            "Or lower ndots for it: in Kubernetes `dnsConfig: {options: [{name: ndots, value: \
+                 \"2\"}]}`",
+        )
+        .run(
+            "Its list:",
+            Command::new("grep -E 'search|ndots'")
+                .word(format!("/proc/{pid}/root/etc/resolv.conf")),
+        )
+        .into_steps()
 }

@@ -23,6 +23,7 @@ use super::site::Server;
 use super::tool::NFT;
 use crate::chaos::flood::Endpoint;
 use crate::chaos::scenario::Scenario;
+use crate::shell::Command;
 
 /// A client of the scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -130,10 +131,7 @@ impl Report {
             scenario: scenario.name,
             rule: scenario.rule,
             zone: lab.zone.clone(),
-            doctor: {
-                let (option, value) = recipe.filter(&lab.zone);
-                format!("{option} '{value}'")
-            },
+            doctor: filter(recipe, &lab.zone),
             seconds,
             broken,
             also,
@@ -230,6 +228,13 @@ impl Report {
             rules.join(" and ")
         )
     }
+}
+
+/// The scenario's queries alone, as it is typed.
+fn filter(recipe: &Recipe, zone: &str) -> String {
+    let (option, value) = recipe.filter(zone);
+    let filter = Command::new(option).word(value);
+    filter.text().unwrap_or_default().to_owned()
 }
 
 fn client_report(client: &Client, counts: &Counts) -> Result<ClientReport> {

@@ -6,6 +6,7 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::attempt::names;
+use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::DEAD_PERCENT;
 use crate::doctor::thresholds::FAILURES_MIN;
 use crate::evidence::BothFamilies;
@@ -78,20 +79,15 @@ fn tell(group: &Group<'_>) -> Words {
                  succeeds, musl waits 5 s and fails."
             .to_owned(),
         evidence,
-        fix: vec![
-            "Let the server answer AAAA with NOERROR and no records: CoreDNS `template IN AAAA { \
-             rcode NOERROR }`, or mend the zone's servers."
-                .to_owned(),
-            "Until then, ask for A only: `options no-aaaa` in resolv.conf (glibc 2.36 or newer), \
-             IPv4-only lookups in the program."
-                .to_owned(),
-            format!(
-                "Ask yourself: `{}`",
-                group
-                    .dig()
-                    .unwrap_or_default()
-                    .replace(". SOA", &format!("{} AAAA", group.example_name()))
-            ),
-        ],
+        fix: Fix::default()
+            .say(
+                "Let the server answer AAAA with NOERROR and no records: CoreDNS `template IN AAAA \
+                 { rcode NOERROR }`, or mend the zone's servers.",
+            )
+            .say(
+                "Until then, ask for A only: `options no-aaaa` in resolv.conf (glibc 2.36 or \
+                 newer), IPv4-only lookups in the program.",
+            )
+            .run("Ask yourself:", group.ask_example(group.dig()).and("AAAA")),
     }
 }

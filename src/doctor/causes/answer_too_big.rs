@@ -5,10 +5,12 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::BIG_ANSWER_BYTES;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -80,24 +82,23 @@ fn tell(group: &Group<'_>) -> Words {
                  asks again for the same large answer."
             .to_owned(),
         evidence,
-        fix: vec![
-            "Let the servers send no more than 1,232 bytes over UDP: unbound `edns-buffer-size: \
-             1232` and `max-udp-size: 1232`, CoreDNS `bufsize 1232`, BIND `max-udp-size 1232`; \
-             larger ones then come over TCP."
-                .to_owned(),
-            format!(
-                "See the smallest MTU on the way: `{}`",
+        fix: Fix::default()
+            .say(
+                "Let the servers send no more than 1,232 bytes over UDP: unbound \
+                 `edns-buffer-size: 1232` and `max-udp-size: 1232`, CoreDNS `bufsize 1232`, BIND \
+                 `max-udp-size 1232`; larger ones then come over TCP.",
+            )
+            .run(
+                "See the smallest MTU on the way:",
                 group.within(
                     group
                         .cases()
                         .find_map(Case::drop)
                         .map(|drop| drop.netns)
                         .or(group.first().map(|case| case.attempt.owner.netns)),
-                    &format!("ip route get {client}")
-                )
-            ),
-            "Let ICMP \"fragmentation needed\" and fragments through the firewalls between."
-                .to_owned(),
-        ],
+                    Command::new("ip route get").word(client),
+                ),
+            )
+            .say("Let ICMP \"fragmentation needed\" and fragments through the firewalls between."),
     }
 }

@@ -7,6 +7,7 @@ use super::severity;
 use super::words::Words;
 use super::wrong_source::NO_SOCKET;
 use crate::attempt::Outcome;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::units;
@@ -89,14 +90,11 @@ fn tell(group: &Group<'_>) -> Words {
             "The lookup fails, although the server did all the work; each repetition is more work."
                 .to_owned(),
         evidence,
-        fix: vec![
-            format!(
-                "See how long the server takes: `{}`",
-                group.dig().unwrap_or_default()
+        fix: Fix::default()
+            .run("See how long the server takes:", group.dig_root())
+            .say(
+                "Make the server faster (a cache, another upstream), or give the client more time: \
+                 `options timeout:` in resolv.conf, or the program's own DNS timeout.",
             ),
-            "Make the server faster (a cache, another upstream), or give the client more time: \
-             `options timeout:` in resolv.conf, or the program's own DNS timeout."
-                .to_owned(),
-        ],
     }
 }

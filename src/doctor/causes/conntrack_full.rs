@@ -8,10 +8,12 @@ use super::severity;
 use super::words::Words;
 use crate::attempt::Conntrack;
 use crate::attempt::PacketDrop;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::surroundings::ConntrackCounters;
 use crate::evidence::surroundings::Fullness;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -96,30 +98,32 @@ fn tell(group: &Group<'_>) -> Words {
                  (glibc) or 2.5 s (musl) and asks again."
             .to_owned(),
         evidence,
-        fix: vec![
-            format!(
-                "See how full it is: `{}`",
-                group.within(
-                    group.place.netns,
-                    "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"
-                )
-            ),
-            format!(
-                "Make room at once, on the host itself: `sysctl -w \
-                 net.netfilter.nf_conntrack_max={}` (kube-proxy: --conntrack-max-per-core)",
-                larger(counters)
-            ),
-            format!(
-                "See who fills it: `{}`",
-                group.within(
-                    group.place.netns,
-                    "conntrack -L 2>/dev/null | awk '{print $1,$4,$5}' | sort | uniq -c | sort -rn \
-                     | head"
-                )
-            ),
-            "For good: exempt DNS from tracking (NodeLocal DNSCache, NOTRACK), or shorten \
-             nf_conntrack_udp_timeout."
-                .to_owned(),
-        ],
+        fix: fix(group, larger(counters)),
     }
+}
+
+fn fix(group: &Group<'_>, larger: u64) -> Fix {
+    let there = |command| group.within(group.place.netns, Command::new(command));
+    let room = format!("net.netfilter.nf_conntrack_max={larger}");
+    Fix::default()
+        .run(
+            "See how full it is:",
+            there("sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"),
+        )
+        .run_amid(
+            "Make room at once, on the host itself:",
+            &[Command::new("sysctl -w").word(room)],
+            " (kube-proxy: --conntrack-max-per-core)",
+        )
+        .run(
+            "See who fills it:",
+            there(
+                "conntrack -L 2>/dev/null | awk '{print $1,$4,$5}' | sort | uniq -c | sort -rn | \
+                 head",
+            ),
+        )
+        .say(
+            "For good: exempt DNS from tracking (NodeLocal DNSCache, NOTRACK), or shorten \
+             nf_conntrack_udp_timeout.",
+        )
 }

@@ -8,8 +8,10 @@ use super::policy_drop::is_rule_of_nftables;
 use super::severity;
 use super::words::Words;
 use crate::attempt::Conntrack;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -67,18 +69,22 @@ fn tell(group: &Group<'_>) -> Words {
                  succeeds then; nothing is logged anywhere."
             .to_owned(),
         evidence,
-        fix: vec![
-            format!(
-                "Find the rule that translates: `{}`",
-                group.within(Some(netns), "nft list ruleset | grep -n masquerade")
+        fix: Fix::default()
+            .run(
+                "Find the rule that translates:",
+                group.within(
+                    Some(netns),
+                    Command::new("nft list ruleset | grep -n masquerade"),
+                ),
+            )
+            .say(
+                "Let it choose ports at random: `masquerade fully-random` (nftables), `-j \
+                 MASQUERADE --random-fully` (iptables 1.6.2 or newer, with which kube-proxy does \
+                 so by itself; CNI plugins and ip-masq-agent have rules of their own)",
+            )
+            .say(
+                "Or keep DNS out of translation: NodeLocal DNSCache. Where A and AAAA of one \
+                 socket clash (old kernels), `options single-request-reopen` helps glibc.",
             ),
-            "Let it choose ports at random: `masquerade fully-random` (nftables), `-j MASQUERADE \
-             --random-fully` (iptables 1.6.2 or newer, with which kube-proxy does so by itself; \
-             CNI plugins and ip-masq-agent have rules of their own)"
-                .to_owned(),
-            "Or keep DNS out of translation: NodeLocal DNSCache. Where A and AAAA of one socket \
-             clash (old kernels), `options single-request-reopen` helps glibc."
-                .to_owned(),
-        ],
     }
 }

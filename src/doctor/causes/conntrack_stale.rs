@@ -8,6 +8,7 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::attempt::Conntrack;
+use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::FAILURES_MIN;
 use crate::doctor::thresholds::FRESH_PERCENT;
 use crate::doctor::thresholds::STALE_NS;
@@ -15,6 +16,7 @@ use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::Tally;
 use crate::evidence::surroundings::Flow;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -153,17 +155,15 @@ fn tell(group: &Group<'_>) -> Words {
     let netns = entry
         .map(|flow| flow.netns)
         .or(group.cases().find_map(Case::drop).map(|d| d.netns));
-    let delete = format!(
-        "conntrack -D -p udp --orig-dst {}{} --dport {}",
-        group
-            .place
-            .server
-            .map(|s| s.ip().to_string())
-            .unwrap_or_default(),
-        dead.map(|dead| format!(" --reply-src {dead}"))
-            .unwrap_or_default(),
-        group.place.server.map_or(53, |server| server.port()),
-    );
+    let asked = group.place.server;
+    let mut delete = Command::new("conntrack -D -p udp --orig-dst")
+        .word(asked.map_or_else(String::new, |server| server.ip().to_string()));
+    if let Some(dead) = dead {
+        delete = delete.and("--reply-src").word(dead.to_string());
+    }
+    let delete = delete
+        .and("--dport")
+        .word(asked.map_or(53, |server| server.port()).to_string());
     Words {
         title: format!(
             "An old conntrack entry sends queries for {server} to {dead_text}, which is gone"
@@ -179,12 +179,12 @@ fn tell(group: &Group<'_>) -> Words {
              minutes or for good, until they are restarted; all others are fine."
                 .to_owned(),
         evidence,
-        fix: vec![
-            format!("Delete the entry: `{}`", group.within(netns, &delete)),
-            "Then look why it was left: an old kube-proxy, or IPVS mode with its five-minute \
-             timeout."
-                .to_owned(),
-            "Give DNS pods time to say goodbye: CoreDNS `health { lameduck 30s }`.".to_owned(),
-        ],
+        fix: Fix::default()
+            .run("Delete the entry:", group.within(netns, delete))
+            .say(
+                "Then look why it was left: an old kube-proxy, or IPVS mode with its five-minute \
+                 timeout.",
+            )
+            .say("Give DNS pods time to say goodbye: CoreDNS `health { lameduck 30s }`."),
     }
 }

@@ -5,6 +5,7 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::DEAD_PERCENT;
 use crate::doctor::thresholds::FAILURES_MIN;
 use crate::evidence::Case;
@@ -78,20 +79,13 @@ fn tell(group: &Group<'_>) -> Words {
                  asks all servers at once and hardly notices."
             .to_owned(),
         evidence,
-        fix: vec![
-            format!(
-                "Take it out of the list: `grep -n nameserver {}`",
-                group
-                    .resolv_conf()
-                    .unwrap_or_else(|| "/etc/resolv.conf".to_owned())
+        fix: Fix::default()
+            .run("Take it out of the list:", group.grep_nameservers())
+            .run("See whether it is back:", group.dig_root())
+            .say(
+                "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the \
+                 wait.",
             ),
-            format!(
-                "See whether it is back: `{}`",
-                group.dig().unwrap_or_default()
-            ),
-            "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the wait."
-                .to_owned(),
-        ],
     }
 }
 

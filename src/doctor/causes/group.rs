@@ -20,7 +20,7 @@ use crate::units;
 use crate::workload::Whom;
 
 /// Processes that are named when several asked.
-const ASKERS_SHOWN: usize = 2;
+pub(super) const ASKERS_SHOWN: usize = 2;
 /// Names that are given as examples.
 const EXAMPLES: usize = 3;
 /// A process chooses its name, and each byte of it can take four columns.
@@ -161,7 +161,7 @@ impl<'a> Group<'a> {
         self.ranked_askers().first().and_then(|((pid, _), _)| *pid)
     }
 
-    fn ranked_askers(&self) -> Vec<((Option<u32>, String), u64)> {
+    pub(super) fn ranked_askers(&self) -> Vec<((Option<u32>, String), u64)> {
         let mut askers: BTreeMap<(Option<u32>, String), u64> = BTreeMap::new();
         for case in self.cases() {
             let owner = &case.attempt.owner;
@@ -346,29 +346,6 @@ impl<'a> Group<'a> {
         })
     }
 
-    /// A command as it is run inside a network namespace: with `nsenter`, if that
-    /// is not this program's own: by a process that lives there, if one is known.
-    pub(super) fn within(&self, netns: Option<u32>, command: &str) -> String {
-        let Some(netns) = netns.filter(|&netns| netns != 0) else {
-            return command.to_owned();
-        };
-        if self.evidence.own_netns == Some(netns) {
-            return command.to_owned();
-        }
-        // One of many that asked is gone: a program that was started for a lookup.
-        let inhabitant = self.evidence.inhabitant(netns).or_else(|| {
-            let few = self.ranked_askers().len() <= ASKERS_SHOWN;
-            let mut there = self.cases().map(|case| &case.attempt.owner);
-            few.then(|| there.find(|owner| owner.netns == netns)?.pid)?
-        });
-        match inhabitant {
-            Some(pid) => format!("nsenter -t {pid} -n {command}"),
-            None => {
-                format!("nsenter -t \"$(lsns -t net -no PID {netns} | head -1)\" -n {command}")
-            }
-        }
-    }
-
     /// `this host's own network namespace`, `network namespace 4026532001 (pod of …)`
     pub(super) fn netns_told(&self, netns: u32) -> String {
         match self.evidence.inhabitant(netns) {
@@ -379,43 +356,6 @@ impl<'a> Group<'a> {
             Some(pid) => format!("network namespace {netns} (of pid {pid})"),
             None => format!("network namespace {netns}"),
         }
-    }
-
-    /// `dig @10.0.0.2 -p 1053 +tries=1 +timeout=6 . SOA`, from where the client is.
-    pub(super) fn dig(&self) -> Option<String> {
-        let case = self.first()?;
-        let server = case.server();
-        let port = match server.port() {
-            53 => String::new(),
-            port => format!(" -p {port}"),
-        };
-        let tcp = if case.is_tcp() { " +tcp" } else { "" };
-        let dig = format!("dig @{}{port}{tcp} +tries=1 +timeout=6 . SOA", server.ip());
-        Some(self.within(Some(case.attempt.owner.netns), &dig))
-    }
-
-    /// The resolv.conf of a client, where this host sees it.
-    pub(super) fn resolv_conf(&self) -> Option<String> {
-        let clients = &self.evidence.surroundings.clients;
-        let pid = self
-            .cases()
-            .filter_map(|case| case.attempt.owner.pid)
-            .find(|pid| clients.contains_key(pid))?;
-        let conf = clients.get(&pid)?.resolv_conf.as_ref()?;
-        Some(conf.path.to_string())
-    }
-
-    /// A name that was asked for, if it can stand in a command as it is; else the
-    /// root.
-    pub(super) fn example_name(&self) -> String {
-        self.first()
-            .and_then(|case| case.attempt.question.parse())
-            .map(|question| question.name)
-            .filter(|name| {
-                let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-                !name.starts_with('-') && name.bytes().all(plain)
-            })
-            .unwrap_or_else(|| ".".to_owned())
     }
 
     /// What would have told more, had it been there.

@@ -6,8 +6,10 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -96,14 +98,15 @@ fn closed(group: &Group<'_>) -> Words {
             .to_owned(),
         impact: "Those lookups wait 5 s (glibc) or 2.5 s (musl) and ask again.".to_owned(),
         evidence,
-        fix: vec![
-            "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` \
-             (restarts)."
-                .to_owned(),
-            "Let it serve on for a while after it has left its service: CoreDNS `health { lameduck \
-             5s }`."
-                .to_owned(),
-        ],
+        fix: Fix::default()
+            .say(
+                "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` \
+                 (restarts).",
+            )
+            .say(
+                "Let it serve on for a while after it has left its service: CoreDNS `health { \
+                 lameduck 5s }`.",
+            ),
     }
 }
 
@@ -131,6 +134,11 @@ fn tell(group: &Group<'_>) -> Words {
     ];
     evidence.extend(group.examples());
     let look = known.map_or("nstat -az", |(_, _, look, _)| *look);
+    let look = group.within(Some(drop.netns), Command::new(look));
+    let mut fix = Fix::default().run("Look there:", look);
+    if let Some((.., remedy)) = known {
+        fix = fix.say(*remedy);
+    }
     Words {
         title: format!("This host's kernel discards DNS packets ({reason})"),
         cause: known.map_or_else(
@@ -144,13 +152,6 @@ fn tell(group: &Group<'_>) -> Words {
         ),
         impact: "The lookup waits 5 s (glibc) or 2.5 s (musl) and asks again.".to_owned(),
         evidence,
-        fix: [format!(
-            "Look there: `{}`",
-            group.within(Some(drop.netns), look)
-        )]
-        .into_iter()
-        .chain(known.map(|(.., remedy)| (*remedy).to_owned()))
-        .chain(["See each one as it happens: `kerno watch --failed`".to_owned()])
-        .collect(),
+        fix: fix.say("See each one as it happens: `kerno watch --failed`"),
     }
 }

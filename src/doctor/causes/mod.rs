@@ -11,6 +11,7 @@ mod aaaa_broken;
 mod answer_too_big;
 mod at_server;
 mod client_gave_up;
+mod commands;
 mod conntrack_full;
 mod conntrack_race;
 mod conntrack_stale;
@@ -208,7 +209,7 @@ fn finding(cause: &Cause, group: &Group<'_>) -> Option<Finding> {
         impact: words.impact,
         hit_hardest: group.hit_hardest(),
         evidence,
-        fix: words.fix,
+        fix: words.fix.into_steps(),
         value: group.queries() as f64,
         threshold: 1.0,
         unit: "queries",

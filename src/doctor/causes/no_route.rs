@@ -5,8 +5,10 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -55,6 +57,7 @@ fn tell(group: &Group<'_>) -> Words {
         .server
         .map(|server| server.ip().to_string())
         .unwrap_or_default();
+    let get = Command::new("ip route get").word(ip);
     let drop = group.cases().find_map(Case::drop);
     let netns = group.netns_told(group.place.netns.unwrap_or_default());
     let mut evidence = Vec::new();
@@ -87,7 +90,7 @@ fn tell(group: &Group<'_>) -> Words {
                  (ARP or neighbour discovery): the server or the next router is down, or its \
                  address has moved."
             ),
-            "ip neigh show",
+            Command::new("ip neigh show"),
         )
     } else {
         (
@@ -96,7 +99,7 @@ fn tell(group: &Group<'_>) -> Words {
                 "In {netns}, on the way to the server, no route leads on, and the packet ends \
                  there."
             ),
-            "ip route show table all",
+            Command::new("ip route show table all"),
         )
     };
     Words {
@@ -106,13 +109,12 @@ fn tell(group: &Group<'_>) -> Words {
                  again, and fails."
             .to_owned(),
         evidence,
-        fix: vec![
-            format!("Look there: `{}`", group.within(group.place.netns, look)),
-            format!(
-                "See which way the packet takes: `{}`",
-                group.within(group.place.netns, &format!("ip route get {ip}"))
-            ),
-            "Mend the route, or name a server that can be reached in resolv.conf.".to_owned(),
-        ],
+        fix: Fix::default()
+            .run("Look there:", group.within(group.place.netns, look))
+            .run(
+                "See which way the packet takes:",
+                group.within(group.place.netns, get),
+            )
+            .say("Mend the route, or name a server that can be reached in resolv.conf."),
     }
 }

@@ -8,8 +8,10 @@ use super::severity;
 use super::words::Words;
 use super::wrong_source::NO_SOCKET;
 use crate::attempt::PacketDrop;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -84,7 +86,7 @@ fn tell(group: &Group<'_>) -> Words {
                 ),
                 group.within(
                     drop.map(|drop| drop.netns),
-                    "nft list ruleset | grep -n reject",
+                    Command::new("nft list ruleset | grep -n reject"),
                 ),
             )
         }
@@ -102,7 +104,7 @@ fn tell(group: &Group<'_>) -> Words {
                 ),
                 group.within(
                     drop.map(|drop| drop.netns),
-                    &format!("ss -lntup 'sport = :{port}'"),
+                    Command::new("ss -lntup").word(format!("sport = :{port}")),
                 ),
             )
         }
@@ -116,7 +118,7 @@ fn tell(group: &Group<'_>) -> Words {
                 "The host at that address can be reached and says that the port is closed: its DNS \
                  server is not running, or a firewall on the way rejects the queries."
                     .to_owned(),
-                group.dig().unwrap_or_default(),
+                group.dig_root(),
             )
         }
     };
@@ -129,11 +131,9 @@ fn tell(group: &Group<'_>) -> Words {
              musl does not notice and waits 5 s."
                 .to_owned(),
         evidence,
-        fix: vec![
-            format!("Look there: `{look}`"),
+        fix: Fix::default().run("Look there:", look).say(
             "Start the server, or take the address out of resolv.conf; in Kubernetes: `kubectl -n \
-             kube-system get endpointslices -l k8s-app=kube-dns`"
-                .to_owned(),
-        ],
+             kube-system get endpointslices -l k8s-app=kube-dns`",
+        ),
     }
 }

@@ -7,8 +7,10 @@ use super::severity;
 use super::words::Words;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -123,16 +125,16 @@ fn tell(group: &Group<'_>) -> Words {
         }
         .to_owned(),
         evidence,
-        fix: vec![
-            format!(
-                "Find the rule and its counter: `{}`",
-                group.within(Some(drop.netns), "nft list ruleset")
-            ),
-            format!(
-                "… or, with the legacy tools: `{}`",
-                group.within(Some(drop.netns), "iptables-save -c")
-            ),
-            format!(
+        fix: Fix::default()
+            .run(
+                "Find the rule and its counter:",
+                group.within(Some(drop.netns), Command::new("nft list ruleset")),
+            )
+            .run(
+                "… or, with the legacy tools:",
+                group.within(Some(drop.netns), Command::new("iptables-save -c")),
+            )
+            .say(format!(
                 "Allow UDP and TCP port {} to {}; in Kubernetes an egress rule to the kube-dns \
                  pods and to the NodeLocal address.",
                 group.place.server.map_or(53, |server| server.port()),
@@ -140,7 +142,6 @@ fn tell(group: &Group<'_>) -> Words {
                     .place
                     .server
                     .map_or_else(|| server.clone(), |server| server.ip().to_string()),
-            ),
-        ],
+            )),
     }
 }

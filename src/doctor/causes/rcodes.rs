@@ -8,6 +8,7 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::doctor::finding::Severity;
+use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::REFUSED_MIN;
 use crate::doctor::thresholds::REFUSED_PERMILLE;
 use crate::doctor::thresholds::SERVFAIL_MIN;
@@ -113,17 +114,13 @@ fn tell_servfail(group: &Group<'_>) -> Words {
                  s, which multiplies the load."
             .to_owned(),
         evidence: evidence(group, "SERVFAIL"),
-        fix: vec![
-            format!(
-                "Ask with DNSSEC checks off; if that works, the signatures are the trouble: `{}`",
-                group
-                    .dig()
-                    .unwrap_or_default()
-                    .replace(". SOA", &format!("+cd {}", group.example_name()))
-            ),
-            "Look into the server's log for that zone.".to_owned(),
-            "See each one as it happens: `kerno watch --failed`".to_owned(),
-        ],
+        fix: Fix::default()
+            .run(
+                "Ask with DNSSEC checks off; if that works, the signatures are the trouble:",
+                group.ask_example(group.dig().and("+cd")),
+            )
+            .say("Look into the server's log for that zone.")
+            .say("See each one as it happens: `kerno watch --failed`"),
     }
 }
 
@@ -142,17 +139,14 @@ fn tell_refused(group: &Group<'_>) -> Words {
              s."
             .to_owned(),
         evidence: evidence(group, "REFUSED"),
-        fix: vec![
-            format!(
-                "Ask from where the client is: `{}`",
-                group
-                    .dig()
-                    .unwrap_or_default()
-                    .replace(". SOA", &group.example_name())
+        fix: Fix::default()
+            .run(
+                "Ask from where the client is:",
+                group.ask_example(group.dig()),
+            )
+            .say(
+                "Allow the client's addresses in the server: unbound `access-control:`, BIND \
+                 `allow-recursion`; or ask another server for that zone.",
             ),
-            "Allow the client's addresses in the server: unbound `access-control:`, BIND \
-             `allow-recursion`; or ask another server for that zone."
-                .to_owned(),
-        ],
     }
 }

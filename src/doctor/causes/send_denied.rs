@@ -6,8 +6,10 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::attempt::FailedCall;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::shell::Command;
 
 pub(super) const CAUSE: Cause = Cause {
     rule: "dns_send_denied",
@@ -56,10 +58,10 @@ fn tell(group: &Group<'_>) -> Words {
     let server = group.server();
     let askers = group.askers();
     let pid = group.asker_pid();
-    let cgroup_of = pid.map_or_else(
-        || "cat /proc/PID/cgroup".to_owned(),
-        |pid| format!("cat /proc/{pid}/cgroup"),
-    );
+    let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+    let cgroup_of = Command::new("cat").word(format!("/proc/{pid}/cgroup"));
+    let address = group.place.server.map(|server| server.ip().to_string());
+    let route = Command::new("ip route get").word(address.unwrap_or_default());
     let denied = |what: &str| Words {
         title: format!("A BPF program on the cgroup denies DNS queries to {server}"),
         cause: format!(
@@ -68,14 +70,15 @@ fn tell(group: &Group<'_>) -> Words {
              by systemd (IPAddressDeny=, RestrictNetworkInterfaces=). Firewall rules have no part \
              in it."
         ),
-        fix: vec![
-            format!("See which cgroup it is: `{cgroup_of}`"),
-            "List the programs on that cgroup and its parents, with the type connect4, sendmsg4 or \
-             egress: `bpftool cgroup tree`"
-                .to_owned(),
-            "With Cilium, see whether the DNS Service has a backend: `cilium-dbg service list`"
-                .to_owned(),
-        ],
+        fix: Fix::default()
+            .run("See which cgroup it is:", cgroup_of.clone())
+            .say(
+                "List the programs on that cgroup and its parents, with the type connect4, \
+                 sendmsg4 or egress: `bpftool cgroup tree`",
+            )
+            .say(
+                "With Cilium, see whether the DNS Service has a backend: `cilium-dbg service list`",
+            ),
         ..Words::default()
     };
     let mut words = match group.place.form {
@@ -92,22 +95,12 @@ fn tell(group: &Group<'_>) -> Words {
             cause: "The asker's own network namespace has no route to that address, so the send \
                     fails before there is a packet."
                 .to_owned(),
-            fix: vec![
-                format!(
-                    "See the routes as the asker has them: `{}`",
-                    group
-                        .within(group.place.netns, "ip route get SERVER")
-                        .replace(
-                            "SERVER",
-                            &group
-                                .place
-                                .server
-                                .map(|server| server.ip().to_string())
-                                .unwrap_or_default()
-                        )
-                ),
-                "Add the route, or name a server in resolv.conf that can be reached.".to_owned(),
-            ],
+            fix: Fix::default()
+                .run(
+                    "See the routes as the asker has them:",
+                    group.within(group.place.netns, route),
+                )
+                .say("Add the route, or name a server in resolv.conf that can be reached."),
             ..Words::default()
         },
         NO_PORT => Words {
@@ -115,22 +108,22 @@ fn tell(group: &Group<'_>) -> Words {
             cause: "There is a route, and still the call fails: all local ports are in use \
                     (EAGAIN, EADDRNOTAVAIL), or the address cannot be used from here."
                 .to_owned(),
-            fix: vec![
-                format!(
-                    "Count the UDP sockets of the namespace: `{}`",
-                    group.within(group.place.netns, "ss -uanH | wc -l")
+            fix: Fix::default()
+                .run(
+                    "Count the UDP sockets of the namespace:",
+                    group.within(group.place.netns, Command::new("ss -uanH | wc -l")),
+                )
+                .say(
+                    "Widen net.ipv4.ip_local_port_range, or mend the program that keeps the \
+                     sockets open.",
                 ),
-                "Widen net.ipv4.ip_local_port_range, or mend the program that keeps the sockets \
-                 open."
-                    .to_owned(),
-            ],
             ..Words::default()
         },
         _ => Words {
             title: format!("Sending DNS queries to {server} fails"),
             cause: "The system call fails before there is a packet; its error is in the evidence."
                 .to_owned(),
-            fix: vec!["See each one as it happens: `kerno watch --failed`".to_owned()],
+            fix: Fix::default().say("See each one as it happens: `kerno watch --failed`"),
             ..Words::default()
         },
     };

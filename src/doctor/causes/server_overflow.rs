@@ -8,8 +8,10 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -86,27 +88,36 @@ fn tell(group: &Group<'_>) -> Words {
     }
 }
 
-fn fix(group: &Group<'_>, netns: u32, is_stopped: bool) -> Vec<String> {
+fn fix(group: &Group<'_>, netns: u32, is_stopped: bool) -> Fix {
     let pid = group.place.pid;
     let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
     let port = group.place.server.map_or(53, |server| server.port());
-    let ss = group.within(Some(netns), &format!("ss -uanm 'sport = :{port}'"));
-    let look = format!("See the queue (Recv-Q) and the drops of its sockets: `{ss}`");
+    let ss = Command::new("ss -uanm").word(format!("sport = :{port}"));
+    let ss = group.within(Some(netns), ss);
+    let look = "See the queue (Recv-Q) and the drops of its sockets:";
     if is_stopped {
-        return vec![
-            format!("See who holds it: `grep -E 'State|TracerPid' /proc/{pid}/status`"),
-            format!("Let it go on: `kill -CONT {pid}`"),
-            look,
-        ];
+        let status = format!("/proc/{pid}/status");
+        return Fix::default()
+            .run(
+                "See who holds it:",
+                Command::new("grep -E 'State|TracerPid'").word(status),
+            )
+            .run("Let it go on:", Command::new("kill -CONT").word(&pid))
+            .run(look, ss);
     }
-    vec![
-        look,
-        format!(
-            "See what the server does instead of reading: its log, `top -H -p {pid}`, `strace -f \
-             -p {pid}`"
-        ),
-        "Only then a larger buffer: `sysctl -w net.core.rmem_default=4194304` and restart the \
-         server (rmem_max alone does nothing)"
-            .to_owned(),
-    ]
+    let looks = [
+        Command::new("top -H -p").word(&pid),
+        Command::new("strace -f -p").word(&pid),
+    ];
+    Fix::default()
+        .run(look, ss)
+        .run_amid(
+            "See what the server does instead of reading: its log,",
+            &looks,
+            "",
+        )
+        .say(
+            "Only then a larger buffer: `sysctl -w net.core.rmem_default=4194304` and restart the \
+             server (rmem_max alone does nothing)",
+        )
 }

@@ -8,11 +8,13 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::SATURATED_PERCENT;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
 use crate::evidence::surroundings::Span;
+use crate::shell::Command;
 
 pub(super) const CAUSE: Cause = Cause {
     rule: "dns_server_saturated",
@@ -91,38 +93,42 @@ fn tell(group: &Group<'_>) -> Words {
     }
 }
 
-fn busy(server: &str, pid: u32) -> (String, String, Vec<String>) {
+fn busy(server: &str, pid: u32) -> (String, String, Fix) {
     (
         format!("The DNS server {server} can't keep up with its load"),
         "A thread of the server is busy all the time, so queries wait in its socket before they \
          are read, and where the receive buffer is full the kernel discards them."
             .to_owned(),
-        vec![
-            format!("See which threads are busy: `top -H -p {pid}`"),
-            "Give it more threads or sockets (unbound `num-threads`, CoreDNS `multisocket`), more \
-             replicas, or a cache in front (NodeLocal DNSCache)."
-                .to_owned(),
-            "See who asks most: `kerno doctor` lists the processes, busiest first; a dns_storm or \
-             dns_search_amplification finding names the waste."
-                .to_owned(),
-        ],
+        Fix::default()
+            .run(
+                "See which threads are busy:",
+                Command::new("top -H -p").word(pid.to_string()),
+            )
+            .say(
+                "Give it more threads or sockets (unbound `num-threads`, CoreDNS `multisocket`), \
+                 more replicas, or a cache in front (NodeLocal DNSCache).",
+            )
+            .say(
+                "See who asks most: `kerno doctor` lists the processes, busiest first; a dns_storm \
+                 or dns_search_amplification finding names the waste.",
+            ),
     )
 }
 
-fn starved(server: &str, pid: u32) -> (String, String, Vec<String>) {
+fn starved(server: &str, pid: u32) -> (String, String, Fix) {
     (
         format!("The DNS server {server} gets too little CPU: others on this host have it"),
         "The server has something to do all the time, and most of this time it waits for a CPU \
          that other programs use; queries wait in its socket meanwhile, and where the receive \
          buffer is full the kernel discards them."
             .to_owned(),
-        vec![
-            "See who has the CPUs: `top`".to_owned(),
-            format!(
+        Fix::default()
+            .say("See who has the CPUs: `top`")
+            .run(
                 "Give the server its share: a CPU request in Kubernetes, `CPUWeight=` in systemd, \
-                 or for the moment `renice -n -10 -p {pid}`"
-            ),
-            "Move other work away from this host.".to_owned(),
-        ],
+                 or for the moment",
+                Command::new("renice -n -10 -p").word(pid.to_string()),
+            )
+            .say("Move other work away from this host."),
     )
 }

@@ -1,5 +1,8 @@
 //! Rule `dns_server_throttled`: the server's cgroup has used up its CPU quota.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use super::Cause;
 use super::at_server::held_up;
 use super::at_server::queue_told;
@@ -7,11 +10,13 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::THROTTLED_PERCENT;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::surroundings::Quota;
 use crate::evidence::surroundings::Version;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -72,28 +77,45 @@ fn tell(group: &Group<'_>) -> Words {
              peaks queries are lost, while the CPU of the node looks idle."
                 .to_owned(),
         evidence,
-        fix: vec![
-            quota.map_or_else(String::new, remedy),
-            format!("See it happen: `cat {cgroup}/cpu.stat`"),
-            "Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains."
-                .to_owned(),
-        ],
+        fix: quota
+            .map_or_else(Fix::default, |quota| remedy(quota, pid))
+            .say("Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains."),
     }
 }
 
-/// How the limit is raised, by who set it.
-fn remedy(quota: &Quota) -> String {
-    let cgroup = quota.cgroup.to_string();
-    let unit = cgroup
-        .rsplit('/')
-        .find(|part| part.ends_with(".service") && !part.contains('\\'));
-    let command = match (unit, quota.version) {
-        _ if cgroup.contains("kubepods") => {
-            "kubectl -n kube-system set resources deployment coredns --limits=cpu=0".to_owned()
-        }
-        (Some(unit), _) => format!("systemctl set-property {unit} CPUQuota="),
-        (None, Version::V1) => format!("echo -1 > {cgroup}/cpu.cfs_quota_us"),
-        (None, Version::V2) => format!("echo max > {cgroup}/cpu.max"),
+/// How the limit is raised, by who set it, and how to see it at work.
+fn remedy(quota: &Quota, pid: u32) -> Fix {
+    let folder = quota.cgroup.as_path();
+    let write = match quota.version {
+        Version::V1 => Command::new("echo -1 >").word(folder.join("cpu.cfs_quota_us")),
+        Version::V2 => Command::new("echo max >").word(folder.join("cpu.max")),
     };
-    format!("Raise or remove the server's CPU limit: `{command}`")
+    let unit = folder
+        .ancestors()
+        .find(|group| group.extension() == Some(OsStr::new("service")))
+        .and_then(Path::file_name);
+    let command = match unit {
+        _ if folder.to_string_lossy().contains("kubepods") => {
+            Command::new("kubectl -n kube-system set resources deployment coredns --limits=cpu=0")
+        }
+        Some(unit) => Command::new("systemctl set-property")
+            .word(unit)
+            .and("CPUQuota=")
+            .or(write),
+        None => write,
+    };
+    let raise = Fix::default();
+    let raise = match command.text() {
+        Some(_) => raise.run("Raise or remove the server's CPU limit:", command),
+        // The path has octets that no command can have.
+        None => raise.run(
+            "Raise or remove the server's CPU limit: it is in the file cpu.max or cpu.cfs_quota_us \
+             of the server's cgroup, or of one above it. See which cgroup that is:",
+            Command::new("cat").word(format!("/proc/{pid}/cgroup")),
+        ),
+    };
+    raise.run(
+        "See it happen:",
+        Command::new("cat").word(folder.join("cpu.stat")),
+    )
 }

@@ -12,12 +12,14 @@ use crate::collect::Snapshot;
 use crate::doctor::finding::Finding;
 use crate::doctor::finding::Severity;
 use crate::doctor::finding::Subject;
+use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::LOAD_PERCENT;
 use crate::doctor::thresholds::STORM_PER_SECOND;
 use crate::doctor::thresholds::STORM_REPEATS;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ProcessTally;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -130,14 +132,17 @@ fn told(evidence: &Evidence, pid: u32, process: &ProcessTally) -> Vec<String> {
     lines
 }
 
-fn fix(pid: u32) -> Vec<String> {
-    vec![
-        format!("See what it asks: `kerno watch --pid {pid} --role client`"),
-        "Let it keep its connections open, or cache: nscd, systemd-resolved, NodeLocal DNSCache, \
-         or the cache of its own runtime (Node.js, Python and musl have none)."
-            .to_owned(),
-        "If it retries in a loop, let it wait between its tries.".to_owned(),
-    ]
+fn fix(pid: u32) -> Fix {
+    let watch = Command::new("kerno watch --pid")
+        .word(pid.to_string())
+        .and("--role client");
+    Fix::default()
+        .run("See what it asks:", watch)
+        .say(
+            "Let it keep its connections open, or cache: nscd, systemd-resolved, NodeLocal \
+             DNSCache, or the cache of its own runtime (Node.js, Python and musl have none).",
+        )
+        .say("If it retries in a loop, let it wait between its tries.")
 }
 
 const CAUSE_TEXT: &str = "The process asks the same questions over and over instead of keeping the \
@@ -201,7 +206,7 @@ pub(super) fn note(evidence: &Evidence, snapshot: &Snapshot) -> Option<Finding> 
                 .to_owned(),
         hit_hardest: None,
         evidence: told(evidence, pid, process),
-        fix: fix(pid),
+        fix: fix(pid).into_steps(),
         value: process.queries as f64,
         threshold: 1.0,
         unit: "queries",

@@ -5,6 +5,7 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::units;
@@ -75,14 +76,14 @@ fn tell(group: &Group<'_>) -> Words {
         impact: "A few names fail every time (many addresses, TXT, SRV, DNSSEC), all others work."
             .to_owned(),
         evidence,
-        fix: vec![
-            "Allow TCP to port 53 wherever UDP is allowed: NetworkPolicy, security group, firewall."
-                .to_owned(),
-            format!(
-                "Ask over TCP yourself: `{}`",
-                group.dig().unwrap_or_default()
+        fix: Fix::default()
+            .say(
+                "Allow TCP to port 53 wherever UDP is allowed: NetworkPolicy, security group, \
+                 firewall.",
+            )
+            .run("Ask over TCP yourself:", group.dig_root())
+            .say(
+                "Until then: let the servers offer an EDNS buffer size of 1232, so that more fits.",
             ),
-            "Until then: let the servers offer an EDNS buffer size of 1232, so that more fits.".to_owned(),
-        ],
     }
 }

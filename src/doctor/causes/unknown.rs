@@ -6,9 +6,11 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::QUEUED_BYTES;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -118,36 +120,35 @@ fn tell(group: &Group<'_>) -> Words {
     }
 }
 
-fn fix(group: &Group<'_>) -> Vec<String> {
-    let ask = format!(
-        "Ask it yourself, as the client does: `{}`",
-        group.dig().unwrap_or_default()
-    );
+fn fix(group: &Group<'_>) -> Fix {
+    let ask = "Ask it yourself, as the client does:";
     if let Some(view) = group.views().next() {
         let pid = view.owner.pid;
         let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
-        let mut steps = vec![format!(
-            "See what the server does: its log, `grep -E 'State|TracerPid' /proc/{pid}/status`, \
-             `strace -f -p {pid}`"
-        )];
+        let status = format!("/proc/{pid}/status");
+        let looks = [
+            Command::new("grep -E 'State|TracerPid'").word(status),
+            Command::new("strace -f -p").word(&pid),
+        ];
+        let mut steps = Fix::default().run_amid("See what the server does: its log,", &looks, "");
         if stopped(group) > 0 {
-            steps.push(format!("Let it go on: `kill -CONT {pid}`"));
+            steps = steps.run("Let it go on:", Command::new("kill -CONT").word(&pid));
         }
-        steps.push(ask);
-        return steps;
+        return steps.run(ask, group.dig_root());
     }
-    let port = group.place.server.map_or(53, |server| server.port());
-    let ip = group.place.server.map(|server| server.ip().to_string());
-    let traceroute = format!("traceroute -U -p {port} {}", ip.unwrap_or_default());
+    let server = group.place.server;
+    let traceroute = Command::new("traceroute -U -p")
+        .word(server.map_or(53, |server| server.port()).to_string())
+        .word(server.map_or_else(String::new, |server| server.ip().to_string()));
     let netns = group.first().map(|case| case.attempt.owner.netns);
-    vec![
-        ask,
-        "Run kerno on the server's host at the same time: what arrives there, and what leaves, \
-         halves the search."
-            .to_owned(),
-        format!(
-            "Follow the way of the packets: `{}`",
-            group.within(netns, &traceroute)
-        ),
-    ]
+    Fix::default()
+        .run(ask, group.dig_root())
+        .say(
+            "Run kerno on the server's host at the same time: what arrives there, and what leaves, \
+             halves the search.",
+        )
+        .run(
+            "Follow the way of the packets:",
+            group.within(netns, traceroute),
+        )
 }

@@ -6,9 +6,11 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::attempt::Outcome;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::Trouble;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -112,17 +114,6 @@ fn tell(group: &Group<'_>) -> Words {
     }
     evidence.push("This host's kernel discarded no query on that way.".to_owned());
     evidence.extend(group.examples());
-    let dig = group
-        .place
-        .server
-        .map(|server| {
-            let netns = resolver.map(|owner| owner.netns);
-            group.within(
-                netns,
-                &format!("dig @{} -p {} +tries=1 . SOA", server.ip(), server.port()),
-            )
-        })
-        .unwrap_or_default();
     Words {
         title: format!("The resolver on this host waits for its upstream {upstream}"),
         cause: format!(
@@ -133,14 +124,31 @@ fn tell(group: &Group<'_>) -> Words {
                  resolver has in its cache, or answers itself, is fast."
             .to_owned(),
         evidence,
-        fix: vec![
-            format!("Ask the upstream as the resolver does: `{dig}`"),
-            "Replace that upstream or give the resolver a second one; the load or the CPU of the \
-             resolver need no change."
-                .to_owned(),
-            "Bridge such times from the cache: unbound `serve-expired: yes`, CoreDNS `cache { \
-             serve_stale }`."
-                .to_owned(),
-        ],
+        fix: Fix::default()
+            .run(
+                "Ask the upstream as the resolver does:",
+                dig(group, resolver.map(|owner| owner.netns)),
+            )
+            .say(
+                "Replace that upstream or give the resolver a second one; the load or the CPU of \
+                 the resolver need no change.",
+            )
+            .say(
+                "Bridge such times from the cache: unbound `serve-expired: yes`, CoreDNS `cache { \
+                 serve_stale }`.",
+            ),
     }
+}
+
+/// As the resolver asks, from its network namespace.
+fn dig(group: &Group<'_>, netns: Option<u32>) -> Command {
+    let Some(upstream) = group.place.server else {
+        return Command::default();
+    };
+    let dig = Command::new("dig")
+        .word(format!("@{}", upstream.ip()))
+        .and("-p")
+        .word(upstream.port().to_string())
+        .and("+tries=1 . SOA");
+    group.within(netns, dig)
 }

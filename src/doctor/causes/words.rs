@@ -1,5 +1,7 @@
 //! What a rule says of its cases.
 
+use crate::doctor::fix::Fix;
+
 /// See [`crate::doctor::Finding`], whose fields these become.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Words {
@@ -7,5 +9,5 @@ pub(super) struct Words {
     pub(super) cause: String,
     pub(super) impact: String,
     pub(super) evidence: Vec<String>,
-    pub(super) fix: Vec<String>,
+    pub(super) fix: Fix,
 }

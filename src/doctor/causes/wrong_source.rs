@@ -5,6 +5,7 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 
@@ -51,15 +52,16 @@ fn tell(group: &Group<'_>) -> Words {
                  unexpected source\"."
             .to_owned(),
         evidence,
-        fix: vec![
-            "On a node with bridged pods, let bridged packets pass netfilter: `modprobe \
-             br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1`"
-                .to_owned(),
-            "If the server has several addresses, let it answer from the one that was asked: \
-             unbound `interface-automatic: yes`, dnsmasq `bind-interfaces`, BIND listens on each \
-             by itself."
-                .to_owned(),
-            format!("See it: `{}`", group.dig().unwrap_or_default()),
-        ],
+        fix: Fix::default()
+            .say(
+                "On a node with bridged pods, let bridged packets pass netfilter: `modprobe \
+                 br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1`",
+            )
+            .say(
+                "If the server has several addresses, let it answer from the one that was asked: \
+                 unbound `interface-automatic: yes`, dnsmasq `bind-interfaces`, BIND listens on \
+                 each by itself.",
+            )
+            .run("See it:", group.dig_root()),
     }
 }

@@ -6,7 +6,11 @@ use crate::evidence::surroundings::ConntrackCounters;
 use crate::evidence::surroundings::Fullness;
 
 /// Five queries that netfilter discarded so.
-fn netfilter(location: &str, conntrack: Conntrack, counters: Option<ConntrackCounters>) -> Case {
+pub(super) fn netfilter(
+    location: &str,
+    conntrack: Conntrack,
+    counters: Option<ConntrackCounters>,
+) -> Case {
     let mut case = Case::default()
         .with(many(40, SERVER, Outcome::Answered))
         .with((100..105).map(|n| {
@@ -23,7 +27,7 @@ fn netfilter(location: &str, conntrack: Conntrack, counters: Option<ConntrackCou
     case
 }
 
-fn counters(drop: u64, insert_failed: u64) -> Option<ConntrackCounters> {
+pub(super) fn counters(drop: u64, insert_failed: u64) -> Option<ConntrackCounters> {
     Some(ConntrackCounters {
         drop,
         insert_failed,

@@ -32,7 +32,10 @@ fn a_dead_server_needs_a_living_one_beside_it() {
 }
 
 /// A and AAAA of one name, asked so many times.
-fn both(times: u64, aaaa: impl Fn(Attempt) -> Attempt + Copy) -> impl Iterator<Item = Attempt> {
+pub(super) fn both(
+    times: u64,
+    aaaa: impl Fn(Attempt) -> Attempt + Copy,
+) -> impl Iterator<Item = Attempt> {
     (0..times).flat_map(move |n| {
         let mut a = attempt(2 * n, SERVER, Outcome::Answered);
         a.question = question("api.example.com", TYPE_A);
@@ -67,7 +70,7 @@ fn aaaa_alone_must_fail_every_time() {
 }
 
 /// One source port that fails for three seconds, with others that work.
-fn stale(entry_to: Option<&str>, others: Outcome) -> Case {
+pub(super) fn stale(entry_to: Option<&str>, others: Outcome) -> Case {
     let mut case = Case::default()
         .with((0..30).map(|n| {
             let mut attempt = attempt(n, SERVER, Outcome::Unanswered);

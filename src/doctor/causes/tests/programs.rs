@@ -12,7 +12,7 @@ const NXDOMAIN: u16 = 3;
 const CURL: u32 = 4242;
 
 /// All rules together: these are no causes of failed queries.
-fn diagnosed(case: Case, reads: &[SlowRead]) -> Diagnosis {
+pub(super) fn diagnosed(case: Case, reads: &[SlowRead]) -> Diagnosis {
     let mut casebook = Casebook::default();
     let mut collector = Collector::new();
     for attempt in &case.attempts {
@@ -27,7 +27,7 @@ fn diagnosed(case: Case, reads: &[SlowRead]) -> Diagnosis {
     diagnose(&collector.snapshot(), &evidence)
 }
 
-fn read_late(attempt: &Attempt, lay_ns: u64) -> SlowRead {
+pub(super) fn read_late(attempt: &Attempt, lay_ns: u64) -> SlowRead {
     SlowRead {
         at_ns: attempt.end_ns + lay_ns,
         lay_ns,
@@ -87,7 +87,7 @@ fn nobody_is_called_innocent_who_is_slow_himself() {
 }
 
 /// Lookups of these names with a search list, as glibc makes them.
-fn searched(names: u64, times: u64, search: &[&str]) -> Vec<Finding> {
+pub(super) fn searching(names: u64, times: u64, search: &[&str]) -> Case {
     let mut attempts = Vec::new();
     for n in 0..names * times {
         let name = format!("api{}.example.com", n % names);
@@ -119,7 +119,11 @@ fn searched(names: u64, times: u64, search: &[&str]) -> Vec<Finding> {
         ..ClientProcess::default()
     };
     case.surroundings.clients.insert(CURL, client);
-    let found = diagnosed(case, &[]).findings;
+    case
+}
+
+fn searched(names: u64, times: u64, search: &[&str]) -> Vec<Finding> {
+    let found = diagnosed(searching(names, times, search), &[]).findings;
     let of_rule = |finding: &Finding| finding.rule == "dns_search_amplification";
     found.into_iter().filter(of_rule).collect()
 }

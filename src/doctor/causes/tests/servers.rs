@@ -6,10 +6,10 @@ use crate::evidence::surroundings::Quota;
 use crate::evidence::surroundings::ServerProcess;
 use crate::evidence::surroundings::Span;
 
-const RESOLVER: u32 = 53;
+pub(super) const RESOLVER: u32 = 53;
 const UPSTREAM: &str = "192.0.2.53:53";
 
-fn quota(throttled_periods: u64) -> Quota {
+pub(super) fn quota(throttled_periods: u64) -> Quota {
     Quota {
         cgroup: std::path::PathBuf::from("/sys/fs/cgroup/cpu/dns").into(),
         version: crate::evidence::surroundings::Version::V1,
@@ -22,7 +22,7 @@ fn quota(throttled_periods: u64) -> Quota {
 }
 
 /// A server whose busiest thread ran and waited for such shares of the time.
-fn server(quota: Option<Quota>, ran: f64, waited: f64) -> ServerProcess {
+pub(super) fn server(quota: Option<Quota>, ran: f64, waited: f64) -> ServerProcess {
     ServerProcess {
         process: Process {
             quota,
@@ -40,7 +40,7 @@ fn server(quota: Option<Quota>, ran: f64, waited: f64) -> ServerProcess {
 }
 
 /// Ten queries that found no room at the server, and ten that waited there.
-fn overloaded(server: ServerProcess) -> Case {
+pub(super) fn overloaded(server: ServerProcess) -> Case {
     let lost: Vec<_> = (0..10)
         .map(|n| {
             let attempt = attempt(n, SERVER, Outcome::Dropped);
@@ -227,7 +227,7 @@ fn what_a_stopped_server_had_read_or_had_not_is_one_trouble() {
 }
 
 /// Clients of a resolver on this host, whose own query ended so.
-fn forwarded(upstream: impl Fn(Attempt) -> Attempt) -> Case {
+pub(super) fn forwarded(upstream: impl Fn(Attempt) -> Attempt) -> Case {
     let mut attempts = Vec::new();
     for n in 0..6 {
         let mut client = attempt(n, SERVER, Outcome::Unanswered);

@@ -1,0 +1,215 @@
+//! Histories that together make every rule speak, and name its commands.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use super::super::drops;
+use super::super::patterns;
+use super::super::programs;
+use super::super::servers;
+use super::super::*;
+use super::Names;
+use crate::attempt::Comm;
+use crate::attempt::FailedCall;
+use crate::attempt::SlowRead;
+use crate::evidence::surroundings::Version;
+use crate::workload::Workload;
+
+const OWN: &str = "127.0.0.1:5353";
+
+/// What happened, and what was read late of it.
+pub(super) struct History {
+    case: Case,
+    reads: Vec<SlowRead>,
+}
+
+impl From<Case> for History {
+    fn from(case: Case) -> Self {
+        let reads = Vec::new();
+        Self { case, reads }
+    }
+}
+
+impl History {
+    /// The same, with names that strangers chose.
+    pub(super) fn renamed(mut self, names: &Names) -> Self {
+        let Names { folder, label } = names;
+        let path = [&b"/pods/"[..], folder].concat();
+        let workload = std::sync::Arc::new(Workload::of_cgroup(&path));
+        for attempt in &mut self.case.attempts {
+            let length = [label.len() as u8];
+            let name = [&length[..], label, attempt.question.as_bytes()].concat();
+            attempt.question = RawQuestion::new(&name);
+            attempt.owner.comm = Comm::new(folder);
+            attempt.workload = Some(workload.clone());
+        }
+        for read in &mut self.reads {
+            read.owner.comm = Comm::new(folder);
+        }
+        self
+    }
+
+    pub(super) fn findings(self) -> Vec<Finding> {
+        programs::diagnosed(self.case, &self.reads).findings
+    }
+}
+
+/// All of them; control groups and a resolv.conf are in the folder.
+pub(super) fn all(folder: &Path) -> Vec<History> {
+    let mut all: Vec<History> = Vec::new();
+    all.extend(before_the_packet().map(History::from));
+    all.extend(discarded().map(History::from));
+    all.extend(refusals().map(History::from));
+    all.extend(at_a_server_of_this_host(folder).map(History::from));
+    all.extend(by_pattern(folder).map(History::from));
+    all.push(read_late());
+    all
+}
+
+fn five(made: impl Fn(Attempt) -> Attempt) -> Case {
+    Case::default().with((0..5).map(|n| made(attempt(n, SERVER, Outcome::Unanswered))))
+}
+
+fn before_the_packet() -> impl Iterator<Item = Case> {
+    let failed = |errno| {
+        five(move |attempt| Attempt {
+            id: None,
+            failed_call: Some(FailedCall::Send),
+            ..refused(attempt, errno)
+        })
+    };
+    [libc::EPERM, libc::ENETUNREACH, libc::EAGAIN, libc::EIO]
+        .into_iter()
+        .map(failed)
+}
+
+fn discarded() -> impl Iterator<Item = Case> {
+    let (absent, unconfirmed) = (Conntrack::Absent, Conntrack::Unconfirmed);
+    let full = drops::netfilter("nf_hook_slow", absent, drops::counters(5, 0));
+    let race = drops::netfilter("nf_hook_slow", unconfirmed, drops::counters(5, 5));
+    let reasons = [
+        (Packet::Query, "IP_INNOROUTES", "ip_error"),
+        (Packet::Query, "NEIGH_FAILED", "neigh_invalidate"),
+        (Packet::Answer, "PKT_TOO_BIG", "ip_forward"),
+        (Packet::Query, "BPF_CGROUP_EGRESS", "ip_finish_output"),
+        (Packet::Query, "NETFILTER_DROP", "nft_do_chain"),
+        (Packet::Query, "SOCKET_RCVBUFF", "udp_queue_rcv_one_skb"),
+        (Packet::Answer, "NO_SOCKET", "__udp4_lib_rcv"),
+        (Packet::Query, "IP_RPFILTER", "ip_rcv_finish_core"),
+        (Packet::Query, "SOMETHING_NEW", "some_function"),
+    ];
+    let by_reason = reasons.map(|(packet, reason, location)| {
+        five(|attempt| dropped(attempt, packet, reason, location))
+    });
+    let wrong = five(|attempt| {
+        let mut attempt = dropped(attempt, Packet::Answer, "NO_SOCKET", "__udp4_lib_rcv");
+        attempt.drop.as_mut().expect("a drop").source = address(OTHER);
+        attempt
+    });
+    by_reason.into_iter().chain([full, race, wrong])
+}
+
+fn refusals() -> impl Iterator<Item = Case> {
+    let drops = [
+        Some(("NETFILTER_DROP", "nft_do_chain")),
+        Some(("NO_SOCKET", "__udp4_lib_rcv")),
+        None,
+    ];
+    drops.into_iter().map(|drop| {
+        five(|attempt| {
+            let attempt = refused(attempt, libc::ECONNREFUSED);
+            let drop = drop.map(|(reason, location)| {
+                Box::new(packet_drop(&attempt, Packet::Query, reason, location))
+            });
+            Attempt { drop, ..attempt }
+        })
+    })
+}
+
+fn at_a_server_of_this_host(folder: &Path) -> impl Iterator<Item = Case> {
+    let throttled = |cgroup: &Path, version| {
+        let quota = crate::evidence::surroundings::Quota {
+            cgroup: cgroup.to_owned().into(),
+            version,
+            ..servers::quota(90)
+        };
+        servers::overloaded(servers::server(Some(quota), 0.2, 0.0))
+    };
+    let mut unit = folder.as_os_str().to_owned();
+    unit.push(".service");
+    let mut stopped = servers::server(None, 0.0, 0.0);
+    stopped.spans[0].stopped = true;
+    let mut hung = five(|attempt| attempt);
+    for query in hung.attempts.clone() {
+        let view = at_server(&query, servers::RESOLVER, Outcome::Unanswered, MS);
+        hung.attempts.insert(0, view);
+    }
+    [
+        throttled(folder, Version::V1),
+        throttled(folder, Version::V2),
+        throttled(&PathBuf::from(unit), Version::V2),
+        throttled(Path::new("/sys/fs/cgroup/kubepods/pod1"), Version::V2),
+        servers::overloaded(servers::server(None, 0.99, 0.0)),
+        servers::overloaded(servers::server(None, 0.3, 0.65)),
+        servers::overloaded(servers::server(None, 0.1, 0.0)),
+        servers::overloaded(stopped),
+        servers::forwarded(|own| own),
+        hung,
+    ]
+    .into_iter()
+}
+
+fn by_pattern(folder: &Path) -> impl Iterator<Item = Case> {
+    let mut dead = Case::default()
+        .with(many(8, SERVER, Outcome::Unanswered))
+        .with(more(8, OTHER, Outcome::Answered));
+    let search = ["default.svc.lab", "svc.lab", "lab"];
+    let searching = programs::searching(4, 20, &search);
+    for (pid, client) in &searching.surroundings.clients {
+        let mut client = client.clone();
+        let conf = client.resolv_conf.as_mut().expect("a resolv.conf");
+        conf.path = folder.join("resolv.conf").into();
+        dead.surroundings.clients.insert(*pid, client);
+    }
+    let errors = |rcode| {
+        let errors = (500..510).map(move |n| attempt(n, SERVER, Outcome::Answered));
+        Case::default()
+            .with(many(40, SERVER, Outcome::Answered))
+            .with(errors.map(move |attempt| answered_with(attempt, rcode)))
+    };
+    let mut truncated = attempt(99, SERVER, Outcome::Answered);
+    truncated.answer.as_mut().expect("an answer").truncated = true;
+    let blocked = five(|attempt| Attempt {
+        transport: Transport::Tcp,
+        id: None,
+        ..attempt
+    });
+    let storm = (0..2_000).map(|n| Attempt {
+        question: question("db.example.com", TYPE_A),
+        ..attempt(n, SERVER, Outcome::Answered)
+    });
+    let slow = many(100, OWN, Outcome::Answered).map(|mut attempt| {
+        attempt.end_ns = attempt.sent_ns + 900 * MS;
+        attempt
+    });
+    [
+        dead,
+        searching,
+        errors(2),
+        errors(5),
+        blocked.with([truncated]),
+        Case::default().with(storm),
+        Case::default().with(slow),
+        Case::default().with(many(30, OWN, Outcome::Unanswered)),
+        patterns::stale(Some("10.244.1.9:53"), Outcome::Answered),
+        Case::default().with(patterns::both(6, |attempt| answered_with(attempt, 2))),
+    ]
+    .into_iter()
+}
+
+fn read_late() -> History {
+    let case = Case::default().with(many(20, SERVER, Outcome::Answered));
+    let reads = case.attempts.iter();
+    let reads = reads.map(|it| programs::read_late(it, 300 * MS)).collect();
+    History { case, reads }
+}
