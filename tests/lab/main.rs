@@ -26,6 +26,7 @@ mod process;
 mod unbound;
 
 mod judge;
+mod kept;
 mod matrix;
 mod run;
 

@@ -16,6 +16,8 @@ use serde_json::Value;
 use crate::doctor::Doctor;
 use crate::doctor::checked;
 use crate::judge;
+use crate::kept::Kept;
+use crate::kept::counters;
 use crate::place::Place;
 use crate::process::finish;
 use crate::unbound;
@@ -89,8 +91,10 @@ fn side_by_side(scenarios: Vec<&&'static Scenario>, width: usize) -> Vec<Outcome
 }
 
 fn one(scenario: &'static Scenario) -> Outcome {
-    let seen = catch_unwind(AssertUnwindSafe(|| watch(scenario)));
-    match seen {
+    let run = Kept::begin(scenario);
+    let seen = catch_unwind(AssertUnwindSafe(|| watch(scenario, &run)));
+    run.keep("counters-after.txt", &counters());
+    let mut outcome = match seen {
         Ok((chaos, findings)) => Outcome {
             scenario,
             complaints: judge::complaints(scenario, &chaos, &findings),
@@ -106,11 +110,18 @@ fn one(scenario: &'static Scenario) -> Outcome {
                 complaints: vec![format!("it could not be run: {why}")],
             }
         }
+    };
+    if !outcome.complaints.is_empty() {
+        let kept = run.failed();
+        outcome
+            .complaints
+            .push(format!("what it said is kept in {}", kept.display()));
     }
+    outcome
 }
 
 /// The scenario, and a doctor that watches from before it until after it.
-fn watch(scenario: &Scenario) -> (Value, Vec<Finding>) {
+fn watch(scenario: &Scenario, run: &Kept) -> (Value, Vec<Finding>) {
     let zone = format!("{}.lab{}.test", scenario.name, std::process::id());
     let Fault::Lab(recipe) = &scenario.fault else {
         panic!("{} is no scenario of the lab", scenario.name)
@@ -123,9 +134,10 @@ fn watch(scenario: &Scenario) -> (Value, Vec<Finding>) {
     chaos.args(["--zone", &zone, "--yes", "--output", "json"]);
     with_unbound(&mut chaos);
     let chaos = finish(&mut chaos);
+    run.keep("chaos.json", &chaos.output);
     thread::sleep(UNTIL_GIVEN_UP);
     let (_, report) = doctor.text();
-    keep(scenario.name, &chaos.output, &report);
+    run.keep("doctor.json", &report);
     assert!(chaos.succeeded, "{}", chaos.output);
     let chaos = serde_json::from_str(&chaos.output).expect("JSON and nothing else");
     (chaos, findings(&checked(&report)))
@@ -139,16 +151,6 @@ fn with_unbound(chaos: &mut Command) {
     let folders = iter::once(folder).chain(env::split_paths(&path));
     chaos.env("PATH", env::join_paths(folders).expect("a PATH"));
     chaos.env("LD_LIBRARY_PATH", unbound::library_path());
-}
-
-/// Both reports are there to be read after the run.
-fn keep(scenario: &str, chaos: &str, doctor: &str) {
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
-    std::fs::create_dir_all(&folder).expect("a folder for reports");
-    for (what, text) in [("chaos", chaos), ("doctor", doctor)] {
-        let file = folder.join(format!("{scenario}.{what}.json"));
-        std::fs::write(file, text).expect("to write a report");
-    }
 }
 
 fn findings(report: &Value) -> Vec<Finding> {

@@ -18,13 +18,7 @@ use crate::chaos::lab::site::dns_at;
 const ASK_EACH_MS: &str = "200";
 
 /// The scenario.
-pub const DEAD_NEIGHBOUR: Recipe = Recipe {
-    // All queries that wait are dropped by one timer. Where it interrupts the hook on
-    // another packet that is just being dropped, the kernel leaves the hook out for all
-    // of them: a tracing program does not interrupt itself.
-    alone: true,
-    ..Recipe::of(make)
-};
+pub const DEAD_NEIGHBOUR: Recipe = Recipe::of(make);
 
 fn make(lab: &mut Lab) -> Result<()> {
     let server = lab.pod("server")?;
