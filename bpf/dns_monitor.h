@@ -65,7 +65,8 @@ enum dns_counter {
 	DNS_COUNT_QUERIES = 0,       /* attempts seen, both roles */
 	DNS_COUNT_INFLIGHT_FULL = 1, /* attempts lost: dns_inflight had no room */
 	DNS_COUNT_RING_FULL = 2,     /* attempts lost: dns_events had no room */
-	DNS_COUNT_NOTICE_LOST = 3,   /* strays and errors lost: no room in dns_events */
+	DNS_COUNT_NOTICE_LOST = 3,   /* strays, errors and drops lost: no room in dns_events, or
+				      * a drop's message in page fragments */
 	DNS_COUNT_UNPARSED = 4,      /* messages on a DNS port that are not DNS */
 	DNS_COUNT_CONTRADICTORY = 5, /* QR bit against the ports; QR was believed */
 	DNS_COUNT_TCP_UNTRACKED = 6, /* TCP segments unread: dns_connections had no room, or

@@ -66,10 +66,17 @@ static __always_inline __u32 discarded_ipv6(struct discarded *p)
 /* A pure acknowledgement, FIN or RST is no loss to anybody. */
 static __always_inline int is_worth_telling(struct discarded *p)
 {
+	__u32 message = p->transport + UDP_HEADER_LEN + DNS_HEADER_LEN;
 	__u8 header[2] = {}; /* data offset and flags */
 
-	if (p->protocol == IPPROTO_UDP)
-		return p->tail >= p->transport + UDP_HEADER_LEN + DNS_HEADER_LEN;
+	if (p->protocol == IPPROTO_UDP) {
+		/* A driver may leave the message in page fragments, where nobody on its
+		 * way had to look.
+		 */
+		if (p->tail < message && p->end >= message)
+			count(DNS_COUNT_NOTICE_LOST, 1);
+		return p->tail >= message;
+	}
 	bpf_probe_read_kernel(header, sizeof(header), p->head + p->transport + 12);
 	p->tcp_flags = header[1];
 	return (header[1] & TCP_SYN) || p->transport + (header[0] >> 4) * 4 < p->end;
@@ -260,6 +267,7 @@ static __always_inline void report_drop(struct sk_buff *skb, __u64 location, __u
 		d->standing |= DNS_DROP_UNFRAMED;
 	if (p.protocol == IPPROTO_UDP && !fill_discarded_message(d, &p)) {
 		bpf_ringbuf_discard(d, BPF_RB_NO_WAKEUP);
+		count(DNS_COUNT_UNPARSED, 1);
 		return;
 	}
 	fill_discarded_addresses(d, &p);

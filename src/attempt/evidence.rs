@@ -34,6 +34,52 @@ pub struct PacketDrop {
     pub when_sent: bool,
 }
 
+/// Where the way of a packet ends, so that whatever is sent there ends too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadEnd {
+    /// No route leads on.
+    Route,
+    /// The next hop, or the server itself, does not answer for its address (ARP,
+    /// neighbour discovery).
+    Neighbour,
+}
+
+/// No route at all.
+const NO_ROUTE: [&str; 2] = ["IP_INNOROUTES", "IP_OUTNOROUTES"];
+/// Where the kernel discards what a `blackhole` or `unreachable` route takes;
+/// there is no reason of its own for it.
+const ROUTE_ERRORS: [&str; 4] = ["ip_error", "ip6_pkt_drop", "ip6_pkt_discard", "dst_discard"];
+/// The neighbour was asked for in vain.
+const NO_NEIGHBOUR: [&str; 3] = ["NEIGH_FAILED", "NEIGH_QUEUEFULL", "NEIGH_DEAD"];
+/// Where the kernel empties the queue of a neighbour that it has not found (in
+/// net/core/neighbour.c; a queue that is emptied is told with a reason of that name,
+/// or, before Linux 6.8, with none): in `neigh_invalidate` what is left of it when a
+/// packet is sent there on another CPU meanwhile.
+const NEIGHBOUR_QUEUES: [&str; 4] = [
+    "neigh_invalidate",
+    "neigh_timer_handler",
+    "neigh_flush_dev",
+    "neigh_destroy",
+];
+
+impl PacketDrop {
+    /// Where its way ended, if it is over for all that is sent there.
+    pub fn dead_end(&self) -> Option<DeadEnd> {
+        let at = |places: &[&str]| {
+            self.location
+                .as_deref()
+                .is_some_and(|it| places.contains(&it))
+        };
+        match &*self.reason {
+            reason if NO_ROUTE.contains(&reason) => Some(DeadEnd::Route),
+            reason if NO_NEIGHBOUR.contains(&reason) => Some(DeadEnd::Neighbour),
+            _ if at(&ROUTE_ERRORS) => Some(DeadEnd::Route),
+            _ if at(&NEIGHBOUR_QUEUES) => Some(DeadEnd::Neighbour),
+            _ => None,
+        }
+    }
+}
+
 /// Which packet of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Packet {

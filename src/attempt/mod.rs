@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use evidence::Conntrack;
+pub use evidence::DeadEnd;
 pub use evidence::FailedCall;
 pub use evidence::Packet;
 pub use evidence::PacketDrop;

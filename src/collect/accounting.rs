@@ -34,7 +34,13 @@ pub struct Accounting {
     /// failed query: of queries from before, TCP segments that came through later,
     /// traffic of other hosts.
     pub drops_unjoined: u64,
-    /// Stray answers and socket errors lost for want of room.
+    /// Failed queries that must have been discarded on this host, as others like
+    /// them, though the kernel did not tell of it. Clients only.
+    pub drops_unseen: u64,
+    /// Times that the kernel did not run a program of kerno, whatever the packet
+    /// was.
+    pub missed_runs: u64,
+    /// Stray answers, socket errors and drops lost for want of room.
     pub notice_lost: u64,
     /// Messages on a DNS port that are not DNS.
     pub unparsed: u64,
@@ -68,6 +74,7 @@ impl Accounting {
         in_flight: u64,
         stray_answers: u64,
         drops_unjoined: u64,
+        drops_unseen: u64,
     ) -> Self {
         Self {
             queries_seen: kernel.queries,
@@ -85,6 +92,8 @@ impl Accounting {
             },
             stray_answers,
             drops_unjoined,
+            drops_unseen,
+            missed_runs: kernel.missed_runs,
             notice_lost: kernel.notice_lost,
             unparsed: kernel.unparsed,
             contradictory: kernel.contradictory,
@@ -127,6 +136,7 @@ impl Accounting {
 
     /// Whether the figures stand for everything that went on.
     pub fn is_complete(&self) -> bool {
-        self.balance() == 0 && self.lost == 0 && self.notice_lost == 0 && self.tcp_unseen() == 0
+        let unseen = self.drops_unseen + self.missed_runs + self.tcp_unseen();
+        self.balance() == 0 && self.lost == 0 && self.notice_lost == 0 && unseen == 0
     }
 }

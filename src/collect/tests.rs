@@ -262,11 +262,11 @@ fn the_books_add_up() {
         dropped: 2,
         superseded: 1,
     };
-    let books = Accounting::new(&kernel, &totals, 2, 9, 8);
+    let books = Accounting::new(&kernel, &totals, 2, 9, 8, 0);
     assert_eq!(books.lost, 7);
     assert_eq!(books.balance(), 0);
-    assert_eq!(Accounting::new(&kernel, &totals, 1, 9, 8).balance(), 1);
-    assert_eq!(Accounting::new(&kernel, &totals, 3, 9, 8).balance(), -1);
+    assert_eq!(Accounting::new(&kernel, &totals, 1, 9, 8, 0).balance(), 1);
+    assert_eq!(Accounting::new(&kernel, &totals, 3, 9, 8, 0).balance(), -1);
     assert!(!books.is_complete(), "seven were lost");
 }
 
@@ -277,7 +277,7 @@ fn any_loss_makes_the_picture_incomplete() {
         contradictory: 5,
         ..Counters::default()
     };
-    let of = |kernel: &Counters| Accounting::new(kernel, &OutcomeTotals::default(), 0, 0, 0);
+    let of = |kernel: &Counters| Accounting::new(kernel, &OutcomeTotals::default(), 0, 0, 0, 0);
     assert!(of(&complete).is_complete());
     for loss in [
         Counters {

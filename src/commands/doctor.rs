@@ -142,6 +142,7 @@ fn watch(
             ending.in_flight,
             ending.stray_answers,
             ending.drops_unjoined,
+            evidence.drops_unseen,
         ),
     );
     Ok(report.with_attribution(attributed))

@@ -150,7 +150,11 @@ fn say_losses(ending: &Ending, unwritten: u64) {
             counters.tcp_unseen(),
         ));
     }
-    if ending.undecoded > 0 {
-        log::error!("{} records could not be decoded", ending.undecoded);
+    if counters.missed_runs > 0 {
+        super::say(format_args!(
+            "the kernel left kerno's programs out {} times: what it discarded then counts as \
+             unanswered",
+            counters.missed_runs,
+        ));
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::attempt::Attempt;
+use crate::attempt::DeadEnd;
 use crate::attempt::Outcome;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
@@ -18,7 +19,8 @@ const REFUSED: u16 = 5;
 const OVERFLOW: &str = "SOCKET_RCVBUFF";
 /// … and for what lies in a buffer when its socket is closed: the first up to
 /// Linux 6.18 (`udp_destruct_common`), the second wherever queues are purged.
-const CLOSED: [&str; 2] = ["NOT_SPECIFIED", "QUEUE_PURGE"];
+const CLOSED: [&str; 2] = ["NOT_SPECIFIED", QUEUE_PURGE];
+const QUEUE_PURGE: &str = "QUEUE_PURGE";
 
 /// In which way it went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +70,9 @@ pub struct Case {
     pub upstream: Option<usize>,
     /// Whether it is itself what a server on this host was waiting for.
     pub is_upstream: bool,
+    /// What others came to that were sent to the same server at the same time, if
+    /// nothing is known of its own end.
+    pub like: Option<Box<PacketDrop>>,
 }
 
 impl Case {
@@ -80,6 +85,7 @@ impl Case {
             server_view: None,
             upstream: None,
             is_upstream: false,
+            like: None,
         }
     }
 
@@ -116,6 +122,27 @@ impl Case {
     pub fn answer_dropped(&self) -> Option<(&PacketDrop, &str)> {
         self.dropped()
             .filter(|(drop, _)| drop.packet == Packet::Answer)
+    }
+
+    /// Where its way ended for all that was sent there: as the kernel told of it,
+    /// or of others like it.
+    pub fn dead_end(&self) -> Option<(&PacketDrop, DeadEnd)> {
+        let own = self.dropped().map(|(drop, _)| drop);
+        let drop = own
+            .filter(|drop| drop.dead_end().is_some())
+            .or(self.like.as_deref())?;
+        Some((drop, drop.dead_end()?))
+    }
+
+    /// Whether nothing is known of its end, and no program on this host had it: it
+    /// may have been discarded without a word.
+    pub(super) fn is_lost_from_sight(&self) -> bool {
+        let told = match self.dropped() {
+            // A queue was emptied; where, this kernel hides.
+            Some((drop, reason)) => reason != QUEUE_PURGE || drop.location.is_some(),
+            None => self.attempt.outcome != Outcome::Unanswered,
+        };
+        !told && self.has_failed() && self.server_view.is_none()
     }
 
     /// Whether the server's receive buffer had no room for the query.

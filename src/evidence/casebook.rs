@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::case::Trouble;
+use super::dead_ends::DeadEnds;
 use super::fingerprint;
 use super::fingerprint::Fingerprint;
 use super::overflows::Overflows;
@@ -75,6 +76,7 @@ pub struct Casebook {
     waiting: HashMap<(u64, u16, u64), usize>,
     views: ServerViews,
     tallies: Tallies,
+    dead_ends: DeadEnds,
     /// The latest answers: socket, id, and whether their attempt is reported.
     answered: VecDeque<(u64, u16, bool)>,
     slow_reads: Vec<SlowRead>,
@@ -102,6 +104,9 @@ pub struct Evidence {
     pub slow_reads: Vec<SlowRead>,
     /// Failed attempts of which nothing but the number was kept.
     pub uncased: u64,
+    /// Failed attempts that must have been discarded on this host, as others like
+    /// them, though the kernel did not tell of it.
+    pub drops_unseen: u64,
     /// What the host's own counters say.
     pub surroundings: Surroundings,
     /// How long was watched.
@@ -131,6 +136,7 @@ impl Casebook {
         }
         let question = fingerprint::of(&attempt.question);
         self.tallies.record(attempt, question);
+        self.dead_ends.record(attempt);
         if let (Outcome::Answered, Some(id)) = (attempt.outcome, attempt.id) {
             if self.answered.len() == ANSWERED_MAX {
                 self.answered.pop_front();
@@ -241,12 +247,14 @@ impl Casebook {
             tallies: self.tallies,
             slow_reads: self.slow_reads,
             uncased: self.uncased,
+            drops_unseen: 0,
             surroundings,
             window,
             own_netns: own_netns(),
             unseen,
         };
         evidence.join();
+        evidence.join_dead_ends(&self.dead_ends);
         evidence
     }
 }
@@ -287,6 +295,18 @@ impl Evidence {
             }
         }
         self.mark_other_upstreams();
+    }
+
+    /// What is known of no end of its own, but of others like it.
+    fn join_dead_ends(&mut self, dead_ends: &DeadEnds) {
+        for case in &mut self.cases {
+            if case.is_lost_from_sight() {
+                case.like = dead_ends.of(&case.attempt).cloned().map(Box::new);
+            }
+            if case.like.is_some() && case.drop().is_none() {
+                self.drops_unseen += case.weight;
+            }
+        }
     }
 
     /// The query that the server sent for the same question while it worked on

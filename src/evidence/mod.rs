@@ -7,6 +7,7 @@
 
 mod case;
 mod casebook;
+mod dead_ends;
 mod fingerprint;
 mod overflows;
 mod processes;

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use super::fingerprint::Fingerprint;
 use super::processes::Processes;
 use crate::attempt::Attempt;
+use crate::attempt::Conntrack;
 use crate::attempt::Outcome;
 use crate::attempt::Transport;
 
@@ -87,6 +89,9 @@ pub struct Flow {
     /// What its namespace had asked the server by then, the first of those
     /// included: what was answered since was asked from other ports.
     pub before: Tally,
+    /// Where connection tracking leads it, if that is not where it was sent: known
+    /// from a packet of it that was discarded.
+    pub leads_to: Option<IpAddr>,
 }
 
 /// Address lookups of one name, or of one server.
@@ -206,9 +211,11 @@ impl Tallies {
             // query leaves behind.
             self.flows.retain(|_, flow| flow.failed > 1);
         }
+        let leads_to = leads_to(attempt);
         if let Some(flow) = self.flows.get_mut(&key) {
             flow.failed += 1;
             flow.last_ns = attempt.sent_ns;
+            flow.leads_to = leads_to.or(flow.leads_to);
         } else if self.flows.len() < FLOWS_MAX {
             self.flows.insert(
                 key,
@@ -221,6 +228,7 @@ impl Tallies {
                         .get(&(key.0, key.2))
                         .map(|asked| asked.all)
                         .unwrap_or_default(),
+                    leads_to,
                 },
             );
         } else {
@@ -272,6 +280,16 @@ impl Tallies {
 
     pub(super) fn both_families(&self, question: Fingerprint) -> Option<BothFamilies> {
         self.names.get(&question.name).copied()
+    }
+}
+
+/// Where its packet's own entry leads, if that is not where it was sent.
+fn leads_to(attempt: &Attempt) -> Option<IpAddr> {
+    match attempt.drop.as_deref()?.conntrack? {
+        Conntrack::Confirmed { reply_source } if reply_source != attempt.peer.ip() => {
+            Some(reply_source)
+        }
+        _ => None,
     }
 }
 

@@ -19,7 +19,8 @@ pub struct Counters {
     pub inflight_full: u64,
     /// Attempts lost because `dns_events` had no room.
     pub ring_full: u64,
-    /// Notices (strays, socket errors) lost because `dns_events` had no room.
+    /// Notices (strays, socket errors) lost because `dns_events` had no room, and
+    /// discarded packets whose message lay in page fragments.
     pub notice_lost: u64,
     /// Messages on a DNS port that are not DNS.
     pub unparsed: u64,
@@ -33,6 +34,8 @@ pub struct Counters {
     pub tcp_split: u64,
     /// Segments that held more messages than are read; the rest is unseen.
     pub tcp_crowded: u64,
+    /// Runs of the programs that the kernel left out.
+    pub missed_runs: u64,
 }
 
 impl Counters {
@@ -47,6 +50,7 @@ impl Counters {
         self.tcp_untracked + self.tcp_gap + self.tcp_split + self.tcp_crowded
     }
 
+    /// What the programs count; the kernel counts `missed_runs`.
     pub(super) fn read(map: &dyn MapCore) -> Result<Self> {
         let total = |index: dns_counter| -> Result<u64> {
             let per_cpu = map
@@ -69,6 +73,7 @@ impl Counters {
             tcp_gap: total(dns_counter::DNS_COUNT_TCP_GAP)?,
             tcp_split: total(dns_counter::DNS_COUNT_TCP_SPLIT)?,
             tcp_crowded: total(dns_counter::DNS_COUNT_TCP_CROWDED)?,
+            missed_runs: 0,
         })
     }
 }

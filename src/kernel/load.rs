@@ -1,6 +1,8 @@
 //! Loads and attaches the programs, and says which signals this kernel gives.
 
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
+use std::os::fd::AsRawFd as _;
 use std::os::fd::BorrowedFd;
 
 use anyhow::Context as _;
@@ -103,9 +105,34 @@ impl<'obj> Loaded<'obj> {
         }
     }
 
+    /// Runs of the programs that the kernel left out: a tracing program that is
+    /// interrupted is not run again on that CPU. Told since Linux 5.12, before that 0.
+    pub(super) fn missed_runs(&self) -> Result<u64> {
+        let mut missed = 0;
+        for program in self.skel.object().progs().filter(|it| it.autoload()) {
+            missed += recursion_misses(program.as_fd())
+                .with_context(|| format!("cannot ask how often {:?} ran", program.name()))?;
+        }
+        Ok(missed)
+    }
+
     /// Takes every program off its hook, the last one first.
     pub(super) fn detach(&mut self) {
         while self.links.pop().is_some() {}
+    }
+}
+
+fn recursion_misses(program: BorrowedFd<'_>) -> Result<u64> {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut len = size_of_val(&info) as u32;
+    // SAFETY: the kernel writes at most `len` bytes into `info`, which is plain data,
+    // and both outlive the call.
+    let error = unsafe {
+        libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut len)
+    };
+    match error {
+        0 => Ok(info.recursion_misses),
+        _ => Err(std::io::Error::from_raw_os_error(-error).into()),
     }
 }
 

@@ -82,8 +82,6 @@ pub struct Ending {
     pub stray_answers: u64,
     /// Discarded packets that belonged to no failed attempt that was seen.
     pub drops_unjoined: u64,
-    /// Records that this version could not decode; a defect if not 0.
-    pub undecoded: u64,
 }
 
 /// The running monitor. Dropping it detaches everything and ends the thread.
@@ -370,6 +368,10 @@ impl Poller<'_, '_, '_> {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
+        let undecoded = *self.undecoded.borrow();
+        if undecoded > 0 {
+            log::error!("{undecoded} records could not be decoded: a fault in kerno");
+        }
         send(self.out, Message::Finished(ending));
         Ok(())
     }
@@ -383,6 +385,7 @@ impl Poller<'_, '_, '_> {
     fn ending(&self) -> Result<Ending> {
         let maps = &self.loaded.skel.maps;
         let mut counters = Counters::read(&maps.dns_counters)?;
+        counters.missed_runs = self.loaded.missed_runs()?;
         counters.queries += self.never_accepted + self.tracker.unsent();
         counters.inflight_full += self.lost_in_claims;
         counters.notice_lost += self.tracker.notices_lost();
@@ -392,7 +395,6 @@ impl Poller<'_, '_, '_> {
             in_flight: in_flight.iter().map(|entry| entry.servers_asked()).sum(),
             stray_answers: self.tracker.stray_answers(),
             drops_unjoined: self.tracker.drops_unjoined(),
-            undecoded: *self.undecoded.borrow(),
         })
     }
 }

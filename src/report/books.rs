@@ -36,6 +36,29 @@ pub(super) fn gaps(books: &Accounting) -> Vec<String> {
             )
         ));
     }
+    if books.drops_unseen > 0 {
+        gaps.push(format!(
+            "{} though the kernel told kerno nothing of it: {} counted with others that were sent \
+             to the same place at the same time.",
+            units::counted(
+                books.drops_unseen,
+                "query was discarded",
+                "queries were discarded"
+            ),
+            if books.drops_unseen == 1 {
+                "it is"
+            } else {
+                "they are"
+            }
+        ));
+    }
+    if books.missed_runs > 0 {
+        gaps.push(format!(
+            "The kernel left kerno's programs out {}, for packets of any kind, so some queries \
+             that it discarded may count as unanswered.",
+            units::counted(books.missed_runs, "time", "times")
+        ));
+    }
     if books.tcp_unseen() > 0 {
         gaps.push(format!(
             "DNS over TCP could not be read in {}, so some queries over TCP are missing.",

@@ -52,7 +52,7 @@ fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>
         signals,
         fed.collector.snapshot(),
         &fed.evidence(Surroundings::default()),
-        Accounting::new(&kernel, &fed.totals, in_flight, 0, 0),
+        Accounting::new(&kernel, &fed.totals, in_flight, 0, 0, 0),
     )
 }
 
@@ -253,6 +253,7 @@ fn losses_and_missing_signals_are_said() {
         unparsed: 17,
         tcp_gap: 3,
         tcp_split: 1,
+        missed_runs: 4,
         ..Counters::default()
     };
     let mut signals = signals();

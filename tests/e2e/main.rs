@@ -42,6 +42,7 @@ mod dropped_at_ends;
 mod dropped_at_sockets;
 mod dropped_evidence;
 mod dropped_on_the_way;
+mod dropped_unseen;
 mod endings;
 mod failed_calls;
 mod filters;

@@ -7,7 +7,6 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
-use crate::attempt::Conntrack;
 use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::FAILURES_MIN;
 use crate::doctor::thresholds::FRESH_PERCENT;
@@ -26,28 +25,20 @@ pub(super) const CAUSE: Cause = Cause {
     tell,
 };
 
-/// What a stale entry does to the packet: nothing at all, or what happens when
-/// nobody owns the old address any more.
-const ENDS: [&str; 4] = [
-    "NEIGH_FAILED",
-    "NEIGH_QUEUEFULL",
-    "IP_INNOROUTES",
-    "NOT_SPECIFIED",
-];
-
 /// One source port fails every time, all others to the same server are answered,
 /// and the entry leads to another address than was asked.
 fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     let quiet = match case.dropped() {
         None => case.has_failed() && case.errno().is_none(),
-        Some((_, reason)) => ENDS.contains(&reason),
+        // What happens when nobody owns the old address any more.
+        Some((drop, reason)) => drop.dead_end().is_some() || reason == "NOT_SPECIFIED",
     };
     if !quiet || case.is_tcp() {
         return None;
     }
     let flow = evidence.tallies.flow(&case.attempt)?;
-    let pinned = pinned_to(case, evidence).is_some();
-    // The packet's own entry is proof, an entry found afterwards is not.
+    let pinned = flow.leads_to.is_some();
+    // A packet's own entry is proof, an entry found afterwards is not.
     let lasts = pinned || flow.last_ns.saturating_sub(flow.first_ns) >= STALE_NS;
     if flow.failed < FAILURES_MIN || !lasts {
         return None;
@@ -94,14 +85,9 @@ impl Fresh {
     }
 }
 
-/// Where the packet's entry leads, if that is not where it was sent.
-fn pinned_to(case: &Case, _: &Evidence) -> Option<IpAddr> {
-    match case.drop()?.conntrack? {
-        Conntrack::Confirmed { reply_source } if reply_source != case.server().ip() => {
-            Some(reply_source)
-        }
-        _ => None,
-    }
+/// Where the entry of its source port leads, by what was discarded of it.
+fn pinned_to(case: &Case, evidence: &Evidence) -> Option<IpAddr> {
+    evidence.tallies.flow(&case.attempt)?.leads_to
 }
 
 /// The entry of its source port at the end of the window, if it translates.

@@ -1,10 +1,15 @@
 //! Rule `dns_no_route`: somewhere on this host the way ends.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use super::Cause;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
 use super::words::Words;
+use crate::attempt::DeadEnd;
+use crate::attempt::PacketDrop;
 use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
@@ -18,35 +23,22 @@ pub(super) const CAUSE: Cause = Cause {
     tell,
 };
 
-/// No route at all.
-const NO_ROUTE: [&str; 2] = ["IP_INNOROUTES", "IP_OUTNOROUTES"];
-/// The next hop, or the server itself, does not answer for its address.
-const NO_NEIGHBOUR: [&str; 3] = ["NEIGH_FAILED", "NEIGH_QUEUEFULL", "NEIGH_DEAD"];
-/// Where the kernel discards what a `blackhole` or `unreachable` route takes;
-/// there is no reason of its own for it.
-const ROUTE_ERRORS: [&str; 4] = ["ip_error", "ip6_pkt_drop", "ip6_pkt_discard", "dst_discard"];
+/// Of the ways in which packets ended, so many are told.
+const ENDS_SHOWN: usize = 3;
 
 const ROUTE: &str = "route";
 const NEIGHBOUR: &str = "neighbour";
 
 fn takes(case: &Case, _: &Evidence) -> Option<Place> {
-    let form = match case.dropped() {
-        Some((_, reason)) if NO_ROUTE.contains(&reason) => ROUTE,
-        Some((_, reason)) if NO_NEIGHBOUR.contains(&reason) => NEIGHBOUR,
-        Some((drop, _))
-            if drop
-                .location
-                .as_deref()
-                .is_some_and(|it| ROUTE_ERRORS.contains(&it)) =>
-        {
-            ROUTE
+    let (form, netns) = match case.dead_end() {
+        Some((drop, DeadEnd::Route)) => (ROUTE, drop.netns),
+        Some((drop, DeadEnd::Neighbour)) => (NEIGHBOUR, drop.netns),
+        None if matches!(case.errno(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH)) => {
+            let netns = case.drop().map(|drop| drop.netns);
+            (ROUTE, netns.unwrap_or(case.attempt.owner.netns))
         }
-        None if matches!(case.errno(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH)) => ROUTE,
-        _ => return None,
+        None => return None,
     };
-    let netns = case
-        .drop()
-        .map_or(case.attempt.owner.netns, |drop| drop.netns);
     Some(Place::at(case.server()).in_netns(netns).in_form(form))
 }
 
@@ -58,24 +50,12 @@ fn tell(group: &Group<'_>) -> Words {
         .map(|server| server.ip().to_string())
         .unwrap_or_default();
     let get = Command::new("ip route get").word(ip);
-    let drop = group.cases().find_map(Case::drop);
     let netns = group.netns_told(group.place.netns.unwrap_or_default());
-    let mut evidence = Vec::new();
-    if let Some(drop) = drop {
-        evidence.push(format!(
-            "{} discarded: {} at {}, in {netns}, on the way to {}.",
-            units::counted(group.queries(), "packet was", "packets were"),
-            drop.reason,
-            drop.location
-                .as_deref()
-                .unwrap_or("a function that the kernel hides"),
-            drop.destination,
-        ));
-    }
     let when = match group.place.form {
         NEIGHBOUR => "when its own tries to find the address had failed",
         _ => "at once",
     };
+    let mut evidence = discarded(group, &netns);
     evidence.push(format!(
         "The kernel knew it {when}, but nobody told the program: ICMP host and net unreachable do \
          not reach a UDP resolver."
@@ -117,4 +97,43 @@ fn tell(group: &Group<'_>) -> Words {
             )
             .say("Mend the route, or name a server that can be reached in resolv.conf."),
     }
+}
+
+/// The packets that the kernel told of, by where they ended, and those that it did not.
+fn discarded(group: &Group<'_>, netns: &str) -> Vec<String> {
+    let mut ends: BTreeMap<(&str, &str), (u64, &PacketDrop)> = BTreeMap::new();
+    let mut unseen = 0;
+    for case in group.cases() {
+        match (case.dropped(), &case.like) {
+            (Some((drop, reason)), _) => {
+                let place = drop.location.as_deref();
+                let place = place.unwrap_or("a function that the kernel hides");
+                ends.entry((reason, place)).or_insert((0, drop)).0 += case.weight;
+            }
+            (None, Some(_)) => unseen += case.weight,
+            (None, None) => {}
+        }
+    }
+    let mut ends: Vec<_> = ends.into_iter().collect();
+    ends.sort_by_key(|(_, (packets, _))| Reverse(*packets));
+    let mut told: Vec<_> = ends
+        .into_iter()
+        .take(ENDS_SHOWN)
+        .map(|((reason, place), (packets, drop))| {
+            format!(
+                "{} discarded: {reason} at {place}, in {netns}, on the way to {}.",
+                units::counted(packets, "packet was", "packets were"),
+                drop.destination,
+            )
+        })
+        .collect();
+    if unseen > 0 {
+        told.push(format!(
+            "{} sent there at the same time and never answered, though the kernel did not tell \
+             what it did with {}.",
+            units::counted(unseen, "more query was", "more queries were"),
+            if unseen == 1 { "it" } else { "them" }
+        ));
+    }
+    told
 }

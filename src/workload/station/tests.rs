@@ -97,7 +97,6 @@ impl Site {
             in_flight: 0,
             stray_answers: 0,
             drops_unjoined: 0,
-            undecoded: 0,
         };
         self.poller
             .send(Message::Finished(ending))

@@ -192,6 +192,18 @@ fn reasons_have_their_rules() {
         ),
         (Packet::Query, "NOT_SPECIFIED", "ip_error", "dns_no_route"),
         (
+            Packet::Query,
+            "QUEUE_PURGE",
+            "neigh_invalidate",
+            "dns_no_route",
+        ),
+        (
+            Packet::Query,
+            "NOT_SPECIFIED",
+            "neigh_flush_dev",
+            "dns_no_route",
+        ),
+        (
             Packet::Answer,
             "PKT_TOO_BIG",
             "ip_forward",
@@ -357,4 +369,88 @@ fn the_forms_of_a_send_that_fails() {
     assert!(title(connect, None, Some(false)).contains("no route"));
     assert!(title(connect, None, Some(true)).contains("No socket can be connected"));
     assert!(title(send, Some(libc::EAGAIN), None).contains("No socket can be connected"));
+}
+
+/// Sixteen of a batch whose drop the kernel does not tell, as it happens where it runs
+/// no tracing program.
+fn a_batch_unseen() -> Case {
+    let mut case = Case::default();
+    for n in 0..48 {
+        let attempt = attempt(n, SERVER, Outcome::Unanswered);
+        case.attempts.push(match n {
+            16..32 => attempt,
+            _ => dropped(attempt, Packet::Query, "NEIGH_FAILED", "neigh_invalidate"),
+        });
+    }
+    // Else another rule would not take them.
+    case.with(more(40, OTHER, Outcome::Answered))
+}
+
+#[test]
+fn a_drop_that_is_not_told_has_the_cause_of_those_around_it() {
+    let evidence = a_batch_unseen().evidence();
+    assert_eq!(evidence.drops_unseen, 16);
+    let explanation = a_batch_unseen().explain();
+    assert_eq!(explanation.failures_by_cause["dns_no_route"], 48);
+    let finding = &explanation.findings[0];
+    assert_eq!((finding.rule, finding.queries), ("dns_no_route", 48));
+    let evidence = &finding.evidence;
+    assert!(evidence[0].starts_with("32 packets were discarded: NEIGH_FAILED at neigh_invalidate"));
+    assert!(
+        evidence[1].starts_with("16 more queries were sent there at the same time"),
+        "{evidence:?}"
+    );
+}
+
+#[test]
+fn what_got_through_meanwhile_is_another_matter() {
+    // The neighbour answered again before them.
+    let mut case = a_batch_unseen();
+    case.attempts.truncate(32);
+    let mut answered = attempt(15, SERVER, Outcome::Answered);
+    shift(&mut answered, MS);
+    case.attempts.insert(16, answered);
+    let case = case.with(more(40, OTHER, Outcome::Answered));
+    let evidence = case.evidence();
+    assert_eq!(evidence.drops_unseen, 0);
+    // They arrived at a server of this host.
+    let mut case = a_batch_unseen();
+    for n in 16..32 {
+        let view = at_server(&case.attempts[n], 53, Outcome::Unanswered, 5_000 * MS);
+        case.attempts.push(view);
+    }
+    assert_eq!(case.evidence().drops_unseen, 0);
+    // Long before and long after.
+    for apart in [-4_000, 4_000] {
+        let mut case = a_batch_unseen();
+        let mut far: Vec<_> = case.attempts.drain(16..32).collect();
+        for attempt in &mut far {
+            let at = 10_000 * MS as i64 + apart * MS as i64;
+            attempt.sent_ns = at.unsigned_abs();
+            attempt.first_ns = attempt.sent_ns;
+            attempt.end_ns = attempt.sent_ns + 5_000 * MS;
+        }
+        for attempt in &mut case.attempts[..32] {
+            attempt.sent_ns = 10_000 * MS;
+        }
+        assert_eq!(case.with(far).evidence().drops_unseen, 0);
+    }
+    // Another namespace, another server.
+    let mut case = a_batch_unseen();
+    case.attempts[16].owner.netns = NODE;
+    case.attempts[17].peer = address("10.0.0.12:53");
+    assert_eq!(case.evidence().drops_unseen, 14);
+}
+
+/// On a kernel that hides its symbols a queue that is emptied has no place.
+#[test]
+fn a_queue_that_is_emptied_somewhere_has_the_cause_of_those_around_it() {
+    let mut case = a_batch_unseen();
+    for attempt in &mut case.attempts[16..32] {
+        *attempt = dropped(attempt.clone(), Packet::Query, "QUEUE_PURGE", "");
+        if let Some(drop) = attempt.drop.as_mut() {
+            drop.location = None;
+        }
+    }
+    assert_eq!(case.said(), [("dns_no_route", 48)]);
 }

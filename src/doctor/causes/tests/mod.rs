@@ -47,16 +47,21 @@ impl Case {
         self
     }
 
-    fn explain(self) -> Explanation {
+    fn evidence(&self) -> Evidence {
         let mut casebook = Casebook::default();
-        let mut collector = Collector::new();
         for attempt in &self.attempts {
             casebook.record(attempt, true);
-            collector.record(attempt);
         }
         let window = Duration::from_secs(30);
-        let evidence = casebook.close(self.surroundings, window, Vec::new());
-        explain(&evidence, &collector.snapshot())
+        casebook.close(self.surroundings.clone(), window, Vec::new())
+    }
+
+    fn explain(self) -> Explanation {
+        let mut collector = Collector::new();
+        for attempt in &self.attempts {
+            collector.record(attempt);
+        }
+        explain(&self.evidence(), &collector.snapshot())
     }
 
     /// Rule and number of each finding that is more than a note.

@@ -174,6 +174,19 @@ fn the_packets_own_entry_is_proof_within_two_seconds() {
         case.said()
     };
     let server = address(SERVER).ip().to_string();
+    // One without a drop of its own, of the same port: the server had it when its link
+    // went.
+    let mut case = stale(None, Outcome::Answered);
+    case.attempts.drain(4..30);
+    for attempt in &mut case.attempts[1..4] {
+        let sent = attempt.clone();
+        *attempt = dropped(sent, Packet::Query, "IP_INNOROUTES", "ip_error");
+        if let Some(drop) = attempt.drop.as_mut() {
+            let reply_source = "10.244.1.9".parse().expect("an address");
+            drop.conntrack = Some(Conntrack::Confirmed { reply_source });
+        }
+    }
+    assert_eq!(case.said(), [("dns_conntrack_stale", 4)]);
     assert_eq!(said("10.244.1.9", None), [("dns_conntrack_stale", 3)]);
     assert_eq!(said(&server, None), [("dns_no_route", 3)]);
     // An entry that was there at the end proves nothing so soon.
