@@ -111,6 +111,53 @@ impl Figures {
             .as_ref()
             .map_or(0, |latency| latency.spread.longer_than(edge_ns))
     }
+
+    /// Those of several scopes as if they were one.
+    pub fn together<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sum = Self::default();
+        let mut latencies = Vec::new();
+        for figures in all {
+            sum.outcomes.absorb(&figures.outcomes);
+            for (rcode, count) in &figures.rcodes {
+                *sum.rcodes.entry(rcode.clone()).or_default() += count;
+            }
+            sum.answered_after_resend += figures.answered_after_resend;
+            sum.longest_wait_ns = sum.longest_wait_ns.max(figures.longest_wait_ns);
+            sum.latest_ns = sum.latest_ns.max(figures.latest_ns);
+            latencies.extend(&figures.latency);
+        }
+        sum.latency = LatencyFigures::together(&latencies);
+        sum
+    }
+}
+
+impl LatencyFigures {
+    /// A percentile is the upper edge of its bucket: no less true, so many answers
+    /// came within that time, and on the right side of every threshold.
+    fn together(all: &[&Self]) -> Option<Self> {
+        let max_ns = all.iter().map(|latency| latency.max_ns).max()?;
+        let mut spread = Spread::default();
+        let mut near_resend = [0; RESEND_NS.len()];
+        for latency in all {
+            spread.absorb(&latency.spread);
+            for (sum, near) in near_resend.iter_mut().zip(latency.near_resend) {
+                *sum += near;
+            }
+        }
+        let answers: u64 = spread.buckets().map(|(_, _, count)| count).sum();
+        let within = |percent: u64| {
+            let (_, up_to) = spread.around((answers * percent).div_ceil(100));
+            up_to.min(max_ns)
+        };
+        Some(Self {
+            p50_ns: within(50),
+            p95_ns: within(95),
+            p99_ns: within(99),
+            max_ns,
+            near_resend,
+            spread,
+        })
+    }
 }
 
 impl Snapshot {

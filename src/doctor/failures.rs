@@ -4,6 +4,7 @@ use super::error_answers::error_answers;
 use super::finding::Finding;
 use super::finding::Severity;
 use super::fix::Fix;
+use super::own::Own;
 use super::patient::Patient;
 use super::patient::small_sample;
 use super::suspect::Pattern;
@@ -19,24 +20,42 @@ use crate::collect::Snapshot;
 use crate::shell::Command;
 use crate::units;
 
-/// The finding, if the client side fails too often.
-pub(super) fn check(snapshot: &Snapshot) -> Option<Finding> {
-    let figures = &snapshot.client;
+const RULE: &str = "dns_failure_rate";
+
+/// How bad it is if so many attempts fail.
+pub(super) fn judge(figures: &Figures) -> Option<Severity> {
     let (failed, queries) = (figures.outcomes.failed(), figures.queries());
     let exceeds = |percent| u128::from(failed) * 100 > u128::from(queries) * u128::from(percent);
     if failed < FAILURES_MIN || !exceeds(FAILURE_WARNING_PERCENT) {
-        return None;
-    }
-    let critical = exceeds(FAILURE_CRITICAL_PERCENT) && queries >= SAMPLE_MIN;
-    let (severity, threshold) = if critical {
-        (Severity::Critical, FAILURE_CRITICAL_PERCENT)
+        None
+    } else if exceeds(FAILURE_CRITICAL_PERCENT) && queries >= SAMPLE_MIN {
+        Some(Severity::Critical)
     } else {
-        (Severity::Warning, FAILURE_WARNING_PERCENT)
+        Some(Severity::Warning)
+    }
+}
+
+fn threshold(severity: Severity) -> f64 {
+    let percent = match severity {
+        Severity::Critical => FAILURE_CRITICAL_PERCENT,
+        _ => FAILURE_WARNING_PERCENT,
     };
+    percent as f64
+}
+
+fn value(failed: u64, queries: u64) -> f64 {
+    (units::ratio(failed, queries) * 1e5).round() / 1e3
+}
+
+/// The finding, if the client side fails too often.
+pub(super) fn check(snapshot: &Snapshot) -> Option<Finding> {
+    let figures = &snapshot.client;
+    let severity = judge(figures)?;
+    let (failed, queries) = (figures.outcomes.failed(), figures.queries());
     let patient = Patient::examine(Trouble::Failed, snapshot);
     let share = units::percent(failed, queries);
     Some(Finding {
-        rule: "dns_failure_rate",
+        rule: RULE,
         severity,
         title: format!(
             "{share} of DNS queries{} fail{}",
@@ -48,19 +67,61 @@ pub(super) fn check(snapshot: &Snapshot) -> Option<Finding> {
         hit_hardest: patient.hit_hardest(),
         evidence: evidence(&patient),
         fix: fix(&patient),
-        value: (units::ratio(failed, queries) * 1e5).round() / 1e3,
-        threshold: threshold as f64,
+        value: value(failed, queries),
+        threshold: threshold(severity),
         unit: "percent",
         scope: patient.subject(),
         queries: failed,
     })
 }
 
+/// The finding about one that fails too often by its own attempts.
+pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Finding {
+    let figures = &*own.party.figures;
+    let (failed, queries) = (figures.outcomes.failed(), figures.queries());
+    let mut cause = why(&figures.outcomes);
+    if own.stands_out() {
+        cause += &format!(
+            " The rest of this host fares better, so look first at what only {} has: its network \
+             policy, network namespace and resolver settings.",
+            own.party.name()
+        );
+    }
+    Finding {
+        rule: RULE,
+        severity,
+        title: own.told(),
+        cause,
+        impact: impact(figures),
+        hit_hardest: Some(own.share_told()),
+        evidence: std::iter::once(how_they_ended(figures))
+            .chain(own.evidence())
+            .chain(more_evidence(figures))
+            .collect(),
+        fix: fix_of_one(own),
+        value: value(failed, queries),
+        threshold: threshold(severity),
+        unit: "percent",
+        scope: own.subject(),
+        queries: failed,
+    }
+}
+
 fn evidence(patient: &Patient<'_>) -> Vec<String> {
     let figures = &patient.snapshot.client;
+    std::iter::once(how_they_ended(figures))
+        .chain(patient.evidence())
+        .chain(more_evidence(figures))
+        .collect()
+}
+
+fn how_they_ended(figures: &Figures) -> String {
     let failed = Trouble::Failed.told(figures.outcomes.failed(), figures.queries());
-    let mut lines = vec![format!("{failed}: {}.", ends(&figures.outcomes))];
-    lines.extend(patient.evidence());
+    format!("{failed}: {}.", ends(&figures.outcomes))
+}
+
+fn more_evidence(figures: &Figures) -> Vec<String> {
+    let mut lines = Vec::new();
     if figures.outcomes.late > 0 {
         lines.push(format!(
             "Late answers came up to {} after their query, when nobody waited any more.",
@@ -110,7 +171,30 @@ fn main_outcome(outcomes: &OutcomeTotals) -> Option<Outcome> {
 }
 
 fn cause(patient: &Patient<'_>) -> String {
-    let outcomes = &patient.snapshot.client.outcomes;
+    let mut cause = why(&patient.snapshot.client.outcomes);
+    match patient.server.as_ref().map(|suspect| suspect.pattern) {
+        Some(Pattern::One) => {
+            cause += " The other servers are fine, so it is that server or the way to it.";
+        }
+        Some(Pattern::Several) => {
+            cause += " Several servers are affected, so look first at what they share: this \
+                      host's network, its firewall, or a common upstream.";
+        }
+        Some(Pattern::Only) | None => {}
+    }
+    if patient
+        .process
+        .as_ref()
+        .is_some_and(|suspect| suspect.pattern == Pattern::One)
+    {
+        cause += " Other processes are fine, so look at that one's network policy, network \
+                  namespace and resolver settings.";
+    }
+    cause
+}
+
+/// What the main way of failing means.
+fn why(outcomes: &OutcomeTotals) -> String {
     let mut cause = match main_outcome(outcomes) {
         Some(Outcome::Refused) => {
             "The other end refuses: its host can be reached, but nothing listens on that port, or \
@@ -134,24 +218,6 @@ fn cause(patient: &Patient<'_>) -> String {
     .to_owned();
     if outcomes.late > 0 && outcomes.unanswered >= outcomes.late {
         cause += " That some answers came late speaks for an overloaded server.";
-    }
-    match patient.server.as_ref().map(|suspect| suspect.pattern) {
-        Some(Pattern::One) => {
-            cause += " The other servers are fine, so it is that server or the way to it.";
-        }
-        Some(Pattern::Several) => {
-            cause += " Several servers are affected, so look first at what they share: this \
-                      host's network, its firewall, or a common upstream.";
-        }
-        Some(Pattern::Only) | None => {}
-    }
-    if patient
-        .process
-        .as_ref()
-        .is_some_and(|suspect| suspect.pattern == Pattern::One)
-    {
-        cause += " Other processes are fine, so look at that one's network policy, network \
-                  namespace and resolver settings.";
     }
     cause
 }
@@ -209,6 +275,21 @@ fn fix(patient: &Patient<'_>) -> Vec<String> {
         .run(
             "See each failing query as it happens:",
             patient.watch("--failed"),
+        )
+        .into_steps()
+}
+
+fn fix_of_one(own: &Own<'_>) -> Vec<String> {
+    Fix::default()
+        .run("Ask the server yourself, from its network:", own.dig())
+        .say(
+            "If the server is silent for you, too, check its load and the firewalls between; if it \
+             answers you, compare the workload's resolver settings with those of a program that \
+             works.",
+        )
+        .run(
+            "See each failing query as it happens:",
+            own.party.watch("--failed"),
         )
         .into_steps()
 }

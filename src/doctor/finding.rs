@@ -81,6 +81,19 @@ pub struct Subject {
     pub netns: Option<u32>,
 }
 
+impl Subject {
+    /// Whether it is not about somebody else than the other one: what is not named
+    /// can be anybody.
+    pub fn may_include(&self, other: &Self) -> bool {
+        fn may_be<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
+            one.is_none() || other.is_none() || one == other
+        }
+        may_be(&self.pid, &other.pid)
+            && may_be(&self.comm, &other.comm)
+            && may_be(&self.workload, &other.workload)
+    }
+}
+
 /// The fields of the records of `kerno watch`.
 fn labels<S: serde::Serializer>(whom: &Option<Whom>, serializer: S) -> Result<S::Ok, S::Error> {
     let labels = whom.as_ref().map(Whom::labels);

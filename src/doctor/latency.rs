@@ -3,6 +3,7 @@
 use super::finding::Finding;
 use super::finding::Severity;
 use super::fix::Fix;
+use super::own::Own;
 use super::patient::Patient;
 use super::patient::process_name;
 use super::patient::small_sample;
@@ -12,47 +13,116 @@ use super::thresholds::LATENCY_WARNING_NS;
 use super::thresholds::LOAD_PERCENT;
 use super::thresholds::SAMPLE_MIN;
 use super::trouble::Trouble;
+use crate::collect::Figures;
 use crate::collect::LatencyFigures;
 use crate::collect::RESEND_NS;
 use crate::collect::Snapshot;
 use crate::shell::Command;
 use crate::units;
 
+const RULE: &str = "dns_high_latency";
+
+/// How bad it is if answers take so long.
+pub(super) fn judge(figures: &Figures) -> Option<Severity> {
+    let p99_ns = figures.latency.as_ref()?.p99_ns;
+    if p99_ns <= LATENCY_WARNING_NS {
+        None
+    } else if p99_ns > LATENCY_CRITICAL_NS && figures.outcomes.answered >= SAMPLE_MIN {
+        Some(Severity::Critical)
+    } else {
+        Some(Severity::Warning)
+    }
+}
+
+fn threshold(severity: Severity) -> f64 {
+    let ns = match severity {
+        Severity::Critical => LATENCY_CRITICAL_NS,
+        _ => LATENCY_WARNING_NS,
+    };
+    ns as f64 / 1e6
+}
+
+fn value(latency: &LatencyFigures) -> f64 {
+    (latency.p99_ns as f64 / 1e3).round() / 1e3
+}
+
 /// The finding, if the client side waits too long.
 pub(super) fn check(snapshot: &Snapshot) -> Option<Finding> {
+    let severity = judge(&snapshot.client)?;
     let latency = snapshot.client.latency.as_ref()?;
-    if latency.p99_ns <= LATENCY_WARNING_NS {
-        return None;
-    }
-    let critical =
-        latency.p99_ns > LATENCY_CRITICAL_NS && snapshot.client.outcomes.answered >= SAMPLE_MIN;
-    let (severity, threshold_ns) = if critical {
-        (Severity::Critical, LATENCY_CRITICAL_NS)
-    } else {
-        (Severity::Warning, LATENCY_WARNING_NS)
-    };
     let patient = Patient::examine(Trouble::Slow, snapshot);
     let shape = Shape::of(latency);
     Some(Finding {
-        rule: "dns_high_latency",
+        rule: RULE,
         severity,
         title: title(latency, shape, &patient),
         cause: cause(latency, shape, &patient),
-        impact: format!(
-            "Programs look a name up before they connect, so each slow answer delays them by \
-             {} to {}; a page or job that needs several names waits for them one after the other.",
-            units::duration(LATENCY_WARNING_NS),
-            units::duration(latency.max_ns)
-        ),
+        impact: impact(latency),
         hit_hardest: patient.hit_hardest(),
         evidence: evidence(latency, &patient),
         fix: fix(&patient),
-        value: (latency.p99_ns as f64 / 1e3).round() / 1e3,
-        threshold: threshold_ns as f64 / 1e6,
+        value: value(latency),
+        threshold: threshold(severity),
         unit: "ms",
         scope: patient.subject(),
         queries: snapshot.client.slower_than(LATENCY_WARNING_NS),
     })
+}
+
+/// The finding about one that waits too long by its own answers.
+pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Option<Finding> {
+    let figures = &*own.party.figures;
+    let latency = figures.latency.as_ref()?;
+    let mut cause = why(latency, Shape::of(latency), true);
+    if own.stands_out() {
+        cause += &format!(
+            " The rest of this host gets its answers faster, so look first at what only {} has: \
+             the servers and names that it asks, and the way there.",
+            own.party.name()
+        );
+    }
+    let steps = Fix::default()
+        .run(
+            "Ask the server yourself, from its network, twice; a fast second answer means that its \
+             cache is fine and its upstream slow:",
+            own.dig(),
+        )
+        .run(
+            "See each slow answer as it comes:",
+            own.party.watch("--slower-than 100ms"),
+        );
+    let mut evidence = figures_told(figures, latency);
+    evidence.extend(own.evidence());
+    evidence.extend(resends(latency));
+    evidence.extend(small_sample(figures.outcomes.answered, "answers"));
+    Some(Finding {
+        rule: RULE,
+        severity,
+        title: format!(
+            "{}, the slowest took {}",
+            own.told(),
+            units::duration(latency.max_ns)
+        ),
+        cause,
+        impact: impact(latency),
+        hit_hardest: Some(own.share_told()),
+        evidence,
+        fix: steps.into_steps(),
+        value: value(latency),
+        threshold: threshold(severity),
+        unit: "ms",
+        scope: own.subject(),
+        queries: figures.slower_than(LATENCY_WARNING_NS),
+    })
+}
+
+fn impact(latency: &LatencyFigures) -> String {
+    format!(
+        "Programs look a name up before they connect, so each slow answer delays them by {} to \
+         {}; a page or job that needs several names waits for them one after the other.",
+        units::duration(LATENCY_WARNING_NS),
+        units::duration(latency.max_ns)
+    )
 }
 
 /// What the distribution looks like.
@@ -95,9 +165,20 @@ fn title(latency: &LatencyFigures, shape: Shape, patient: &Patient<'_>) -> Strin
 
 fn evidence(latency: &LatencyFigures, patient: &Patient<'_>) -> Vec<String> {
     let client = &patient.snapshot.client;
+    let mut lines = figures_told(client, latency);
+    lines.extend(patient.evidence());
+    lines.extend(resends(latency));
+    lines.extend(load(patient.snapshot));
+    lines.extend(own_view(patient));
+    lines.extend(small_sample(client.outcomes.answered, "answers"));
+    lines
+}
+
+/// How long the answers took.
+fn figures_told(figures: &Figures, latency: &LatencyFigures) -> Vec<String> {
     let slow = latency.spread.longer_than(LATENCY_WARNING_NS);
-    let told = Trouble::Slow.told(slow, client.outcomes.answered);
-    let mut lines = vec![
+    let told = Trouble::Slow.told(slow, figures.outcomes.answered);
+    vec![
         format!(
             "99 % of answers came within {} (P99), 95 % within {}, half within {}; the slowest \
              took {}.",
@@ -110,22 +191,20 @@ fn evidence(latency: &LatencyFigures, patient: &Patient<'_>) -> Vec<String> {
             "{told}, which means longer than {}.",
             units::duration(LATENCY_WARNING_NS)
         ),
-    ];
-    lines.extend(patient.evidence());
-    for (resend_ns, &near) in RESEND_NS.into_iter().zip(&latency.near_resend) {
-        if near > 0 {
-            lines.push(format!(
-                "{} about {} or a little longer, the time after which {}.",
-                units::counted(near, "answer took", "answers took"),
-                units::duration(resend_ns),
-                who_resends(resend_ns)
-            ));
-        }
-    }
-    lines.extend(load(patient.snapshot));
-    lines.extend(own_view(patient));
-    lines.extend(small_sample(client.outcomes.answered, "answers"));
-    lines
+    ]
+}
+
+/// Answers that took as long as resolvers wait before they ask again.
+fn resends(latency: &LatencyFigures) -> impl Iterator<Item = String> {
+    let near = RESEND_NS.into_iter().zip(latency.near_resend);
+    near.filter(|(_, near)| *near > 0).map(|(resend_ns, near)| {
+        format!(
+            "{} about {} or a little longer, the time after which {}.",
+            units::counted(near, "answer took", "answers took"),
+            units::duration(resend_ns),
+            who_resends(resend_ns)
+        )
+    })
 }
 
 /// Source: resolv.conf(5), musl's `res_msend.c`, CoreDNS's forward plugin.
@@ -175,8 +254,9 @@ fn own_view(patient: &Patient<'_>) -> Option<String> {
     ))
 }
 
-fn cause(latency: &LatencyFigures, shape: Shape, patient: &Patient<'_>) -> String {
-    let mut cause = match shape {
+/// What the shape means.
+fn why(latency: &LatencyFigures, shape: Shape, may_be_far: bool) -> String {
+    match shape {
         Shape::Resends(at) => format!(
             "The slow answers gather at {}: a resolver in between got no answer, waited out its \
              timeout and asked again. So queries are being lost or ignored behind the server that \
@@ -188,7 +268,7 @@ fn cause(latency: &LatencyFigures, shape: Shape, patient: &Patient<'_>) -> Strin
              queries than it can answer and they queue up, or its own upstream is slow{}; which \
              of these it is, the figures alone do not tell.",
             units::duration(latency.p50_ns),
-            if patient.own_server().is_none() {
+            if may_be_far {
                 ", or it is far away"
             } else {
                 ""
@@ -200,7 +280,11 @@ fn cause(latency: &LatencyFigures, shape: Shape, patient: &Patient<'_>) -> Strin
              server has short spells of overload; which of these it is, the figures do not tell.",
             units::duration(latency.p50_ns)
         ),
-    };
+    }
+}
+
+fn cause(latency: &LatencyFigures, shape: Shape, patient: &Patient<'_>) -> String {
+    let mut cause = why(latency, shape, patient.own_server().is_none());
     if let Some(own) = server_latency(patient) {
         cause += if own.p99_ns >= latency.p99_ns / 2 {
             " The DNS server on this host takes that long itself, its own queue included: the \

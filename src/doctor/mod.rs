@@ -7,8 +7,11 @@ mod finding;
 mod fix;
 mod late_reader;
 mod latency;
+mod own;
+mod party;
 mod patient;
 mod search_amplification;
+mod summary;
 mod suspect;
 pub mod thresholds;
 mod trouble;
@@ -21,6 +24,7 @@ pub use finding::Verdict;
 
 use std::collections::BTreeMap;
 
+use self::party::Parties;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
 use crate::workload::Whom;
@@ -38,12 +42,12 @@ pub struct Diagnosis {
 
 /// Applies every rule.
 pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
-    let explanation = causes::explain(evidence, snapshot);
+    let parties = Parties::of(snapshot, evidence);
+    let explanation = causes::explain(evidence, snapshot, &parties);
     let mut findings = explanation.findings;
     findings.extend(late_reader::check(evidence, snapshot));
     findings.extend(search_amplification::check(evidence, snapshot));
-    let summary = [failures::check, latency::check];
-    findings.extend(summary.iter().filter_map(|check| check(snapshot)));
+    findings.extend(summary::check(snapshot, evidence, &parties));
     name_workloads(&mut findings, evidence);
     finding::rank(&mut findings);
     Diagnosis {

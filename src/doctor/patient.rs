@@ -195,7 +195,7 @@ impl<'a> Patient<'a> {
 }
 
 /// `pod shop/web-1`, whose name has 253 characters at most, and its namespace 63.
-fn workload_name(row: &WorkloadFigures) -> String {
+pub(super) fn workload_name(row: &WorkloadFigures) -> String {
     match &row.whom {
         // The names of processes take more columns than they have octets.
         Whom::Process(..) => units::shorten(&row.whom.to_string(), NAME_MAX + 16),

@@ -41,6 +41,14 @@ pub(super) struct Kind {
     pub(super) does: &'static str,
 }
 
+/// Whether one with this much trouble is much worse off than the rest.
+pub(super) fn stands_out(own: (u64, u64), rest: (u64, u64)) -> bool {
+    let rate = |(affected, of)| units::ratio(affected, of);
+    // Others that were not heard of at all (no answer of theirs that could have
+    // been slow) are no comparison.
+    rest.1 > 0 && rate(own) >= rate(rest) * STANDS_OUT_FACTOR
+}
+
 impl<'a, R> Suspect<'a, R> {
     /// Looks through all rows and the row of the others. `None` if no single
     /// row has the trouble.
@@ -88,11 +96,8 @@ impl<'a, R> Suspect<'a, R> {
     fn compare(&self) -> Pattern {
         let total = self.affected + self.rest_affected;
         let most = self.affected * 100 >= total * CONCENTRATED_PERCENT;
-        let rate = units::ratio(self.affected, self.of);
-        let stands_out = rate >= units::ratio(self.rest_affected, self.rest_of) * STANDS_OUT_FACTOR;
-        // Others that were not heard of at all (no answer of theirs that could
-        // have been slow) are no comparison.
-        if most && stands_out && self.rest_of > 0 {
+        let rest = (self.rest_affected, self.rest_of);
+        if most && stands_out((self.affected, self.of), rest) {
             Pattern::One
         } else {
             Pattern::Several

@@ -1,5 +1,7 @@
 //! The rules at their thresholds, and what a finding blames.
 
+mod own;
+
 use super::*;
 use crate::attempt::Outcome;
 use crate::attempt::Role;

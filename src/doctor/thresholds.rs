@@ -15,6 +15,10 @@ pub const FAILURE_CRITICAL_PERCENT: u64 = 5;
 /// Fewer failures than this are no finding. Source: the base rules.
 pub const FAILURES_MIN: u64 = 3;
 
+/// Slow answers without which a workload has no finding of its own: the P99 of up
+/// to 100 answers is the slowest alone. Source: judgement, as for failures.
+pub const SLOW_MIN: u64 = FAILURES_MIN;
+
 /// With fewer attempts a finding is a warning at most and says that the sample
 /// is small. Source: the base rules; one of 20 is the critical 5 %.
 pub const SAMPLE_MIN: u64 = 20;
@@ -32,6 +36,10 @@ pub const CONCENTRATED_PERCENT: u64 = 80;
 /// only has most of the traffic. Source: judgement.
 pub const STANDS_OUT_FACTOR: f64 = 3.0;
 
+/// Workloads that have a finding of their own by one rule, the worst ones; the
+/// others follow in one sentence. Source: judgement; the tables have every one.
+pub const WORKLOADS_TOLD: usize = 3;
+
 /// One process is named as the source of the load above this share of all
 /// queries, in percent. Source: judgement.
 pub const LOAD_PERCENT: u64 = 50;
@@ -44,7 +52,8 @@ pub const DROPS_CRITICAL: u64 = 10;
 /// a percent. Source: judgement; below that are the single losses of any network.
 pub const UNKNOWN_PERMILLE: u64 = 5;
 /// `dns_dead_server`, `dns_aaaa_broken`: that share of one side fails, and of the
-/// other is answered, in percent. Source: judgement; the fault is total where it
+/// other is answered, in percent. A resolver on this host is judged by its own
+/// attempts from this share on. Source: judgement; the fault is total where it
 /// exists, the rest leaves room for answers from before it.
 pub const DEAD_PERCENT: u64 = 90;
 /// `dns_conntrack_stale`: of the other source ports so many are answered, in

@@ -32,6 +32,19 @@ impl Trouble {
 
     /// `90 of 400 queries failed (23 %)`
     pub(super) fn told(self, affected: u64, of: u64) -> String {
+        self.phrase(affected, of, "")
+    }
+
+    /// `90 of 400 queries of curl (pid 4242) failed (23 %)`
+    pub(super) fn told_of(self, affected: u64, of: u64, whom: &str) -> String {
+        let preposition = match self {
+            Self::Failed => "of",
+            Self::Slow => "to",
+        };
+        self.phrase(affected, of, &format!(" {preposition} {whom}"))
+    }
+
+    fn phrase(self, affected: u64, of: u64, whose: &str) -> String {
         let (what, did) = match self {
             Self::Failed => (units::counted(of, "query", "queries"), "failed"),
             Self::Slow => {
@@ -44,7 +57,7 @@ impl Trouble {
             }
         };
         format!(
-            "{} of {what} {did} ({})",
+            "{} of {what}{whose} {did} ({})",
             units::count(affected),
             units::percent(affected, of)
         )

@@ -10,7 +10,6 @@ use crate::collect::Figures;
 use crate::collect::OutcomeTotals;
 use crate::collect::ProcessFigures;
 use crate::collect::Snapshot;
-use crate::collect::Spread;
 use crate::units;
 
 /// Rows of the tables of processes and servers; the JSON report has them all.
@@ -41,28 +40,6 @@ impl Row {
             errors: errors(figures),
             latency: latency.map(|it| [it.p50_ns, it.p99_ns, it.max_ns]),
         }
-    }
-
-    /// Of exact counts between edges an upper edge is no less true: half of the
-    /// answers came within that time.
-    fn together(name: String, all: &[&Figures]) -> Self {
-        let mut row = Self::new(name, &Figures::default());
-        let (mut spread, mut slowest) = (Spread::default(), 0);
-        for figures in all {
-            row.outcomes.absorb(&figures.outcomes);
-            row.errors += errors(figures);
-            if let Some(latency) = &figures.latency {
-                spread.absorb(&latency.spread);
-                slowest = slowest.max(latency.max_ns);
-            }
-        }
-        let answers: u64 = spread.buckets().map(|(_, _, count)| count).sum();
-        let within = |percent: u64| {
-            let (_, up_to) = spread.around((answers * percent).div_ceil(100));
-            up_to.min(slowest)
-        };
-        row.latency = (answers > 0).then(|| [within(50), within(99), slowest]);
-        row
     }
 
     fn cells(self, with_errors: bool) -> Vec<String> {
@@ -146,7 +123,8 @@ fn processes(all: &[ProcessFigures]) -> Vec<Row> {
     rows.extend(by_name.iter().map(|(name, all)| {
         let name = units::shorten(name, 30);
         let number = units::count(all.len() as u64);
-        Row::together(format!("{name} ({number} processes)"), all)
+        let together = Figures::together(all.iter().copied());
+        Row::new(format!("{name} ({number} processes)"), &together)
     }));
     rows.sort_by_key(|row| std::cmp::Reverse(row.outcomes.queries()));
     rows
@@ -207,6 +185,7 @@ mod tests {
     use super::*;
     use crate::attempt::Comm;
     use crate::collect::LatencyFigures;
+    use crate::collect::Spread;
 
     fn figures(queries: u64, failed: u64) -> Figures {
         let mut spread = Spread::default();

@@ -16,6 +16,8 @@ use crate::units;
 
 /// Causes that the first sentence names.
 const CAUSES_SHOWN: usize = 2;
+/// Findings of the base rules that it names: there can be several workloads.
+const SUMMARIES_SHOWN: usize = 2;
 
 /// The verdict's colour and word.
 pub(super) fn label(report: &Report) -> (Style, &'static str) {
@@ -57,8 +59,16 @@ fn troubled(report: &Report) -> String {
     if more > 0 {
         titles.push(units::counted(more as u64, "more cause", "more causes") + " below");
     }
-    let summary = hurting().filter(|finding| finding.is_summary());
-    titles.extend(summary.map(|finding| finding.title.clone()));
+    let summaries = hurting().filter(|finding| finding.is_summary());
+    let more = summaries.clone().count().saturating_sub(SUMMARIES_SHOWN);
+    titles.extend(
+        summaries
+            .take(SUMMARIES_SHOWN)
+            .map(|finding| finding.title.clone()),
+    );
+    if more > 0 {
+        titles.push(units::counted(more as u64, "more finding", "more findings") + " below");
+    }
     let whom = report
         .findings
         .first()

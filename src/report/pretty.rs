@@ -32,13 +32,15 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         page.blank()?;
         next_steps(page, report)?;
     }
-    let has_causes = report
+    let causes = report
         .findings
         .iter()
-        .any(|finding| !finding.is_summary() && finding.severity > Severity::Info);
+        .filter(|finding| !finding.is_summary() && finding.severity > Severity::Info);
     for (number, finding) in (1..).zip(&report.findings) {
+        let mut causes = causes.clone();
+        let is_explained = causes.any(|cause| cause.scope.may_include(&finding.scope));
         page.blank()?;
-        write_finding(page, number, finding, has_causes && finding.is_summary())?;
+        write_finding(page, number, finding, finding.is_summary() && is_explained)?;
     }
     if report.dns.client.queries() > 0 {
         page.blank()?;

@@ -48,7 +48,7 @@ impl Group<'_> {
     }
 
     /// The same, with the question that every server can answer.
-    pub(super) fn dig_root(&self) -> Command {
+    pub(in crate::doctor) fn dig_root(&self) -> Command {
         self.dig().and(". SOA")
     }
 

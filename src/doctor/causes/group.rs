@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::place::Place;
+use super::severity::Share;
 use crate::attempt::names;
-use crate::collect::Snapshot;
 use crate::doctor::finding::Subject;
 use crate::doctor::finding::SubjectServer;
+use crate::doctor::party::Parties;
 use crate::doctor::thresholds::CONCENTRATED_PERCENT;
 use crate::doctor::thresholds::FAILURES_MIN;
 use crate::evidence::Asked;
@@ -32,10 +33,10 @@ const NAME_MAX: usize = 60;
 
 /// See the module.
 #[derive(Clone)]
-pub(super) struct Group<'a> {
+pub(in crate::doctor) struct Group<'a> {
     pub(super) place: Place,
     pub(super) evidence: &'a Evidence,
-    snapshot: &'a Snapshot,
+    pub(super) parties: &'a Parties<'a>,
     /// Cases that it took itself.
     own: Vec<&'a Case>,
     /// Cases that failed because of those.
@@ -45,18 +46,22 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(place: Place, evidence: &'a Evidence, snapshot: &'a Snapshot) -> Self {
+    pub(in crate::doctor) fn new(
+        place: Place,
+        evidence: &'a Evidence,
+        parties: &'a Parties<'a>,
+    ) -> Self {
         Self {
             place,
             evidence,
-            snapshot,
+            parties,
             own: Vec::new(),
             symptoms: Vec::new(),
             others: 0,
         }
     }
 
-    pub(super) fn add(&mut self, case: &'a Case, symptom: bool) {
+    pub(in crate::doctor) fn add(&mut self, case: &'a Case, symptom: bool) {
         match symptom {
             true => self.symptoms.push(case),
             false => self.own.push(case),
@@ -81,7 +86,7 @@ impl<'a> Group<'a> {
     }
 
     /// The first one: what all of one place have in common can be read off it.
-    pub(super) fn first(&self) -> Option<&'a Case> {
+    pub(in crate::doctor) fn first(&self) -> Option<&'a Case> {
         self.cases().next()
     }
 
@@ -98,9 +103,23 @@ impl<'a> Group<'a> {
             .sum()
     }
 
-    /// Client attempts of the whole report.
-    pub(super) fn of(&self) -> u64 {
-        self.snapshot.client.queries()
+    /// Of all client attempts of the report.
+    pub(super) fn share(&self) -> Share {
+        Share {
+            queries: self.queries(),
+            of: self.parties.whole.queries(),
+            is_own: false,
+            is_all_of_a_namespace: self.takes_all_of_a_namespace(),
+        }
+    }
+
+    /// Attempts that it explains, by who made them.
+    pub(super) fn by_whom(&self) -> BTreeMap<Whom, u64> {
+        let mut by_whom = BTreeMap::new();
+        for case in self.cases() {
+            *by_whom.entry(Whom::made(&case.attempt)).or_default() += case.weight;
+        }
+        by_whom
     }
 
     /// `120 queries`
@@ -203,12 +222,20 @@ impl<'a> Group<'a> {
     }
 
     /// The one server, or the number of them.
-    pub(super) fn server(&self) -> String {
+    pub(in crate::doctor) fn server(&self) -> String {
         let servers = self.servers();
         match (&servers[..], self.place.server) {
             ([one], _) => one.to_string(),
             (_, Some(server)) if self.others == 0 => server.to_string(),
             (many, _) => units::counted(many.len() as u64, "server", "servers"),
+        }
+    }
+
+    /// The server, if it is one.
+    pub(in crate::doctor) fn only_server(&self) -> Option<SocketAddr> {
+        match &self.servers()[..] {
+            [one] => Some(*one),
+            _ => self.place.server.filter(|_| self.others == 0),
         }
     }
 
@@ -316,15 +343,11 @@ impl<'a> Group<'a> {
     /// The `scope` of the finding.
     pub(super) fn subject(&self) -> Subject {
         let (pid, comm) = self.main_asker().unwrap_or_default();
-        let server = match &self.servers()[..] {
-            [one] => Some(*one),
-            _ => self.place.server.filter(|_| self.others == 0),
-        };
         Subject {
             role: "client",
             pid,
             comm: Some(comm).filter(|comm| !comm.is_empty()),
-            server: server.map(|server| SubjectServer {
+            server: self.only_server().map(|server| SubjectServer {
                 ip: server.ip(),
                 port: server.port(),
             }),

@@ -17,6 +17,7 @@ mod conntrack_race;
 mod conntrack_stale;
 mod dead_server;
 mod group;
+mod hurt;
 mod kernel_drop;
 mod no_route;
 mod nobody_listening;
@@ -41,11 +42,14 @@ use std::collections::BTreeMap;
 
 use super::finding::Finding;
 use super::finding::Severity;
+use super::party::Parties;
 use crate::collect::Snapshot;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
-use group::Group;
-use place::Place;
+pub(super) use group::Group;
+use hurt::Hurt;
+pub(super) use place::Place;
+use severity::Share;
 use words::Words;
 
 /// A rule.
@@ -54,8 +58,9 @@ struct Cause {
     rule: &'static str,
     /// Whether the case is its own, and where that happens.
     takes: fn(&Case, &Evidence) -> Option<Place>,
-    /// How bad it is; `None` if it is too little to speak of.
-    judge: fn(&Group<'_>) -> Option<Severity>,
+    /// How bad it is if this is the share of it; `None` if it is too little to
+    /// speak of.
+    judge: fn(&Share) -> Option<Severity>,
     /// What is said of all cases of one place.
     tell: fn(&Group<'_>) -> Words,
 }
@@ -111,7 +116,11 @@ struct Belongs {
 }
 
 /// Assigns each case to one cause, and tells of them.
-pub(super) fn explain(evidence: &Evidence, snapshot: &Snapshot) -> Explanation {
+pub(super) fn explain(
+    evidence: &Evidence,
+    snapshot: &Snapshot,
+    parties: &Parties<'_>,
+) -> Explanation {
     let mut failures_by_cause = BTreeMap::new();
     let mut places: Vec<BTreeMap<Place, Group<'_>>> = vec![BTreeMap::new(); CAUSES.len()];
     for (index, case) in evidence.cases.iter().enumerate() {
@@ -128,7 +137,7 @@ pub(super) fn explain(evidence: &Evidence, snapshot: &Snapshot) -> Explanation {
         }
         places[belongs.cause]
             .entry(belongs.place.clone())
-            .or_insert_with(|| Group::new(belongs.place, evidence, snapshot))
+            .or_insert_with(|| Group::new(belongs.place, evidence, parties))
             .add(case, belongs.symptom);
     }
     if evidence.uncased > 0 {
@@ -197,23 +206,29 @@ fn is_sharper(cause: &Cause) -> bool {
 }
 
 fn finding(cause: &Cause, group: &Group<'_>) -> Option<Finding> {
-    let severity = (cause.judge)(group)?;
+    let whole = (cause.judge)(&group.share());
+    let hurt = Hurt::by(group, |share| {
+        (cause.judge)(share).filter(|own| Some(*own) > whole)
+    });
+    let severity = hurt.as_ref().map(|hurt| hurt.severity).or(whole)?;
     let words = (cause.tell)(group);
     let mut evidence = words.evidence;
+    evidence.extend(hurt.as_ref().map(|hurt| hurt.told(group)));
     evidence.extend(group.symptoms_told());
+    let hardest = hurt.as_ref().map(Hurt::hardest);
     Some(Finding {
         rule: cause.rule,
         severity,
         title: words.title,
         cause: words.cause,
         impact: words.impact,
-        hit_hardest: group.hit_hardest(),
+        hit_hardest: hardest.or_else(|| group.hit_hardest()),
         evidence,
         fix: words.fix.into_steps(),
         value: group.queries() as f64,
         threshold: 1.0,
         unit: "queries",
-        scope: group.subject(),
+        scope: hurt.map_or_else(|| group.subject(), |hurt| hurt.subject(group)),
         queries: group.queries(),
     })
 }

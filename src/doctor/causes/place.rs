@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// The parts that a rule tells places apart by; the others stay empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Place {
+pub(in crate::doctor) struct Place {
     pub(super) server: Option<SocketAddr>,
     /// The network namespace where it happens.
     pub(super) netns: Option<u32>,

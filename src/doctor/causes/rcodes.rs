@@ -6,6 +6,7 @@ use super::Cause;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
+use super::severity::Share;
 use super::words::Words;
 use crate::doctor::finding::Severity;
 use crate::doctor::fix::Fix;
@@ -29,14 +30,14 @@ const ZONE_LABELS: usize = 2;
 pub(super) const SERVFAIL: Cause = Cause {
     rule: "dns_servfail",
     takes: |case, _| takes(case, RCODE_SERVFAIL),
-    judge: |group| judge(group, SERVFAIL_MIN, SERVFAIL_PERMILLE),
+    judge: |share| judge(share, SERVFAIL_MIN, SERVFAIL_PERMILLE),
     tell: tell_servfail,
 };
 
 pub(super) const REFUSED: Cause = Cause {
     rule: "dns_refused_rcode",
     takes: |case, _: &Evidence| takes(case, RCODE_REFUSED),
-    judge: |group| judge(group, REFUSED_MIN, REFUSED_PERMILLE),
+    judge: |share| judge(share, REFUSED_MIN, REFUSED_PERMILLE),
     tell: tell_refused,
 };
 
@@ -45,8 +46,8 @@ fn takes(case: &Case, rcode: u16) -> Option<Place> {
     said.then(|| Place::at(case.server()))
 }
 
-fn judge(group: &Group<'_>, least: u64, permille: (u64, u64)) -> Option<Severity> {
-    severity::answers(group, least, permille.0, permille.1)
+fn judge(share: &Share, least: u64, permille: (u64, u64)) -> Option<Severity> {
+    severity::answers(share, least, permille.0, permille.1)
 }
 
 /// `example.com (40), example.org (2) and 7 more zones`

@@ -1,18 +1,35 @@
 //! How bad a cause is, by its number and its share.
 
-use super::group::Group;
 use crate::doctor::finding::Severity;
 use crate::doctor::thresholds::DROPS_CRITICAL;
 use crate::doctor::thresholds::FAILURE_CRITICAL_PERCENT;
+use crate::doctor::thresholds::FAILURE_WARNING_PERCENT;
 use crate::doctor::thresholds::FAILURES_MIN;
 use crate::doctor::thresholds::SAMPLE_MIN;
 use crate::doctor::thresholds::UNKNOWN_PERMILLE;
 
+/// How many attempts have the cause, and of how many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) queries: u64,
+    pub(super) of: u64,
+    /// Of one by itself, not of the whole host.
+    pub(super) is_own: bool,
+    pub(super) is_all_of_a_namespace: bool,
+}
+
+impl Share {
+    /// Whether it is more than this, in tenths of a percent.
+    pub(super) fn exceeds(&self, permille: u64) -> bool {
+        self.queries * 1000 > self.of * permille
+    }
+}
+
 /// The kernel itself has told what happened: once is enough to say it.
-pub(super) fn exact(group: &Group<'_>) -> Option<Severity> {
-    if group.queries() == 0 {
+pub(super) fn exact(share: &Share) -> Option<Severity> {
+    if share.queries == 0 {
         None
-    } else if group.queries() >= DROPS_CRITICAL || hurts(group) {
+    } else if share.queries >= DROPS_CRITICAL || hurts(share) {
         Some(Severity::Critical)
     } else {
         Some(Severity::Warning)
@@ -20,33 +37,37 @@ pub(super) fn exact(group: &Group<'_>) -> Option<Severity> {
 }
 
 /// A conclusion from figures: it takes a few.
-pub(super) fn pattern(group: &Group<'_>) -> Option<Severity> {
-    if group.queries() < FAILURES_MIN {
+pub(super) fn pattern(share: &Share) -> Option<Severity> {
+    if share.queries < FAILURES_MIN {
         None
-    } else if hurts(group) {
+    } else if hurts(share) {
         Some(Severity::Critical)
     } else {
         Some(Severity::Warning)
     }
 }
 
-/// What nothing explains: single losses are the network's daily life.
-pub(super) fn residue(group: &Group<'_>) -> Option<Severity> {
-    let share = group.queries() * 1000 > group.of() * UNKNOWN_PERMILLE;
-    pattern(group).filter(|_| share)
+/// What nothing explains: single losses are the network's daily life. Of many
+/// workloads one has more of them than its share by chance, so one by itself has to
+/// fail as the base rule has it.
+pub(super) fn residue(share: &Share) -> Option<Severity> {
+    let permille = match share.is_own {
+        true => FAILURE_WARNING_PERCENT * 10,
+        false => UNKNOWN_PERMILLE,
+    };
+    pattern(share).filter(|_| share.exceeds(permille))
 }
 
 /// More than so many percent of the answers, and at least `least`.
 pub(super) fn answers(
-    group: &Group<'_>,
+    share: &Share,
     least: u64,
     warning_permille: u64,
     critical_permille: u64,
 ) -> Option<Severity> {
-    let exceeds = |permille| group.queries() * 1000 > group.of() * permille;
-    if group.queries() < least || !exceeds(warning_permille) {
+    if share.queries < least || !share.exceeds(warning_permille) {
         None
-    } else if exceeds(critical_permille) && group.of() >= SAMPLE_MIN {
+    } else if share.exceeds(critical_permille) && share.of >= SAMPLE_MIN {
         Some(Severity::Critical)
     } else {
         Some(Severity::Warning)
@@ -54,7 +75,7 @@ pub(super) fn answers(
 }
 
 /// As the base rules have it, or everything that somebody asks goes wrong.
-fn hurts(group: &Group<'_>) -> bool {
-    let share = group.queries() * 100 > group.of() * FAILURE_CRITICAL_PERCENT;
-    (share && group.of() >= SAMPLE_MIN) || group.takes_all_of_a_namespace()
+fn hurts(share: &Share) -> bool {
+    let exceeds = share.exceeds(FAILURE_CRITICAL_PERCENT * 10);
+    (exceeds && share.of >= SAMPLE_MIN) || share.is_all_of_a_namespace
 }

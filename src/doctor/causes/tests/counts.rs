@@ -92,7 +92,7 @@ fn what_the_filters_leave_out_is_no_finding() {
         casebook.record(&attempt(n, SERVER, Outcome::Unanswered), false);
     }
     let evidence = casebook.close(Surroundings::default(), Duration::from_secs(30), Vec::new());
-    let explanation = explain(&evidence, &Collector::new().snapshot());
+    let explanation = explained(&evidence, &Collector::new().snapshot());
     assert_eq!(explanation, Explanation::default());
 }
 

@@ -3,6 +3,7 @@
 mod commands;
 mod counts;
 mod drops;
+mod own;
 mod patterns;
 mod programs;
 mod servers;
@@ -61,7 +62,7 @@ impl Case {
         for attempt in &self.attempts {
             collector.record(attempt);
         }
-        explain(&self.evidence(), &collector.snapshot())
+        explained(&self.evidence(), &collector.snapshot())
     }
 
     /// Rule and number of each finding that is more than a note.
@@ -73,6 +74,10 @@ impl Case {
             .map(|finding| (finding.rule, finding.queries))
             .collect()
     }
+}
+
+fn explained(evidence: &Evidence, snapshot: &Snapshot) -> Explanation {
+    explain(evidence, snapshot, &Parties::of(snapshot, evidence))
 }
 
 fn address(text: &str) -> SocketAddr {

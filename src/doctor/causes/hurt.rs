@@ -1,0 +1,102 @@
+//! Who is hit worse by a cause, by its own attempts, than the host as a whole.
+
+use std::cmp::Reverse;
+
+use super::group::Group;
+use super::severity::Share;
+use crate::doctor::finding::Severity;
+use crate::doctor::finding::Subject;
+use crate::doctor::party::Party;
+use crate::doctor::thresholds::FAILURES_MIN;
+use crate::doctor::thresholds::WORKLOADS_TOLD;
+use crate::units;
+
+/// Those of whom the judgement on the whole host is too mild.
+pub(super) struct Hurt<'a> {
+    pub(super) severity: Severity,
+    /// The worst first, each with how many of how many.
+    parties: Vec<(&'a Party<'a>, Share)>,
+}
+
+impl<'a> Hurt<'a> {
+    /// Everybody whose own share is judged so.
+    pub(super) fn by(
+        group: &Group<'a>,
+        judge: impl Fn(&Share) -> Option<Severity>,
+    ) -> Option<Self> {
+        let by_whom = group.by_whom();
+        let mut judged = group.parties.judged(|party| {
+            let queries: u64 = party.whoms().filter_map(|whom| by_whom.get(whom)).sum();
+            let of = party.figures.queries();
+            let share = Share {
+                // Of one that came and went there may be figures of a part only.
+                queries: queries.min(of),
+                of,
+                is_own: true,
+                is_all_of_a_namespace: false,
+            };
+            // One lost query is not worth a name.
+            let counts = share.queries >= FAILURES_MIN && party.is_telling(share.queries, of);
+            let severity = judge(&share).filter(|_| counts)?;
+            Some((severity, share))
+        });
+        judged.sort_by_key(|(_, (severity, share))| Reverse((*severity, share.queries)));
+        let (_, (severity, _)) = *judged.first()?;
+        let parties = judged.into_iter();
+        Some(Self {
+            severity,
+            parties: parties.map(|(party, (_, share))| (party, share)).collect(),
+        })
+    }
+
+    /// `pod shop/web-1: 48 of 48 queries (100 %)`
+    pub(super) fn hardest(&self) -> String {
+        let (party, share) = &self.parties[0];
+        told(party, share)
+    }
+
+    /// The figures that the judgement rests on.
+    pub(super) fn told(&self, group: &Group<'_>) -> String {
+        let shown = self.parties.iter().take(WORKLOADS_TOLD);
+        let mut told: Vec<_> = shown.map(|(party, share)| told(party, share)).collect();
+        let more = self.parties.len().saturating_sub(WORKLOADS_TOLD);
+        if more > 0 {
+            told.push(format!("and {} more", units::count(more as u64)));
+        }
+        let whole = group.share();
+        let whose = match self.parties.len() {
+            1 => "its",
+            _ => "their",
+        };
+        format!(
+            "Judged by {whose} own attempts: {}. Of the whole host: {} of {} ({}).",
+            told.join(", "),
+            units::count(whole.queries),
+            units::counted(whole.of, "query", "queries"),
+            units::percent(whole.queries, whole.of)
+        )
+    }
+
+    /// The `scope` of the finding: the one who is hurt, if it is one.
+    pub(super) fn subject(&self, group: &Group<'_>) -> Subject {
+        let subject = group.subject();
+        match &self.parties[..] {
+            [(party, _)] => Subject {
+                server: subject.server,
+                netns: subject.netns,
+                ..party.subject()
+            },
+            _ => subject,
+        }
+    }
+}
+
+fn told(party: &Party<'_>, share: &Share) -> String {
+    format!(
+        "{}: {} of {} ({})",
+        party.name(),
+        units::count(share.queries),
+        units::counted(share.of, "query", "queries"),
+        units::percent(share.queries, share.of)
+    )
+}

@@ -1,0 +1,112 @@
+//! The base rules over the host as a whole, and over each workload by itself.
+
+use std::cmp::Reverse;
+
+use super::failures;
+use super::finding::Finding;
+use super::finding::Severity;
+use super::latency;
+use super::own::Own;
+use super::party::Parties;
+use super::party::Party;
+use super::thresholds::SLOW_MIN;
+use super::thresholds::WORKLOADS_TOLD;
+use super::trouble::Trouble;
+use crate::collect::Snapshot;
+use crate::evidence::Evidence;
+use crate::units;
+
+/// What both base rules say.
+pub(super) fn check(
+    snapshot: &Snapshot,
+    evidence: &Evidence,
+    parties: &Parties<'_>,
+) -> Vec<Finding> {
+    let whole = [
+        (Trouble::Failed, failures::check(snapshot)),
+        (Trouble::Slow, latency::check(snapshot)),
+    ];
+    let has_choice = snapshot.by_server.len() > 1;
+    whole
+        .into_iter()
+        .flat_map(|(trouble, whole)| findings(trouble, whole, has_choice, evidence, parties))
+        .collect()
+}
+
+/// One party with a finding of its own, and how bad it is.
+type Judged<'a> = (Own<'a>, Severity);
+
+/// The finding about the host, and those about whom it does not speak for.
+fn findings<'a>(
+    trouble: Trouble,
+    whole: Option<Finding>,
+    has_choice: bool,
+    evidence: &'a Evidence,
+    parties: &'a Parties<'a>,
+) -> Vec<Finding> {
+    let judged = parties.judged(|party| judge(trouble, party));
+    let mut own: Vec<Judged<'a>> = judged
+        .into_iter()
+        .map(|(party, severity)| (Own::examine(trouble, party, parties, evidence), severity))
+        .collect();
+    let whole = whole.filter(|whole| is_needed(whole, has_choice, &mut own));
+    own.sort_by_key(|(own, severity)| Reverse((*severity, own.party.share(trouble).0)));
+    let rest = own.split_off(own.len().min(WORKLOADS_TOLD));
+    let told = own.iter().filter_map(|(own, severity)| match trouble {
+        Trouble::Failed => Some(failures::of_one(own, *severity)),
+        Trouble::Slow => latency::of_one(own, *severity),
+    });
+    let mut findings: Vec<_> = whole.into_iter().chain(told).collect();
+    if let Some(last) = findings.last_mut() {
+        last.evidence.extend(rest_told(&rest));
+    }
+    findings
+}
+
+fn judge(trouble: Trouble, party: &Party<'_>) -> Option<Severity> {
+    let (affected, of) = party.share(trouble);
+    if !party.is_telling(affected, of) {
+        return None;
+    }
+    match trouble {
+        Trouble::Failed => failures::judge(&party.figures),
+        Trouble::Slow if affected < SLOW_MIN => None,
+        Trouble::Slow => latency::judge(&party.figures),
+    }
+}
+
+/// One trouble is one finding: those for whom that about the host speaks go, or it
+/// goes itself, if it is about one who says it better.
+fn is_needed(whole: &Finding, has_choice: bool, own: &mut Vec<Judged<'_>>) -> bool {
+    // Where all ask one server, it is not to blame for what one of them has.
+    let blamed = whole.scope.server.filter(|_| has_choice);
+    // Nobody else can have nearly all of it.
+    let names_one = own
+        .iter()
+        .any(|(own, _)| own.has_nearly_all() && own.stands_out());
+    own.retain(|(own, severity)| {
+        if own.has_nearly_all() {
+            // The rows of the host name no crowd.
+            let is_named_better = own.party.is_crowd() && own.stands_out();
+            (*severity, is_named_better) > (whole.severity, false)
+        } else {
+            let is_told = blamed.is_some() && own.subject().server == blamed;
+            *severity > whole.severity || names_one || (own.stands_out() && !is_told)
+        }
+    });
+    !own.iter().any(|(own, _)| own.has_nearly_all())
+}
+
+/// Those who have no finding of their own, in one sentence.
+fn rest_told(rest: &[Judged<'_>]) -> Option<String> {
+    let (worst, _) = rest.first()?;
+    Some(format!(
+        "Judged by their own attempts, {} too; the worst of them: {}.",
+        units::counted(
+            rest.len() as u64,
+            "more workload is badly off",
+            "more workloads are badly off"
+        ),
+        worst.told()
+    ))
+}
