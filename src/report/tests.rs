@@ -303,6 +303,36 @@ fn answers_without_help_hurt_too() {
 }
 
 #[test]
+fn the_cause_of_another_ones_trouble_is_not_that_of_a_slow_one() {
+    let mut fed = Fed::default();
+    fed.feed(5_000, &answer_after(NGINX, GOOD, 1));
+    fed.feed(60, &with_rcode(answer_after(CURL, BAD, 1), 2));
+    fed.feed(30, &answer_after(("java", 7), BAD, 2_000));
+    let page = pretty(&report(&fed));
+    let slow = page
+        .split_once("30 of 30 answers to java (pid 7) were slow (100 %), the slowest took 2.0 s\n")
+        .and_then(|(_, rest)| rest.split_once("Rule      dns_high_latency"))
+        .expect("a finding about java");
+    assert!(slow.0.contains("   Cause     "), "{page}");
+    assert!(!slow.1.starts_with(':'), "{page}");
+}
+
+#[test]
+fn the_first_sentence_has_an_end() {
+    let mut fed = Fed::default();
+    fed.feed(50_000, &answer_after(NGINX, GOOD, 1));
+    for pid in 1..=9 {
+        let lost = attempt(("app", pid), BAD, Outcome::Unanswered, 5_000 * MS);
+        fed.feed(20, &lost);
+    }
+    let page = pretty(&report(&fed));
+    let first = page.split("node-7").next().expect("a headline");
+    let first = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(first.matches(" queries of app").count(), 2, "{first}");
+    assert!(first.contains("1 more finding below."), "{first}");
+}
+
+#[test]
 fn little_to_judge_by_is_said() {
     for (queries, small) in [(19, true), (20, false)] {
         let mut fed = Fed::default();
