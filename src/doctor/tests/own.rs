@@ -289,3 +289,17 @@ fn the_losses_of_daily_life_are_nobodys_finding() {
     // Of all of them 1 % and no more, so the host has none either.
     assert_eq!(titles(&fed), []);
 }
+
+#[test]
+fn whoever_it_is_the_command_names_it_or_nobody() {
+    let of = |comm: &'static str| {
+        let lost = |pid| (1, lost((comm, pid)));
+        let found = summaries(&beside(
+            20_000,
+            &(1_000..1_030).map(lost).collect::<Vec<_>>(),
+        ));
+        found[0].fix.last().expect("a step").clone()
+    };
+    assert!(of("a b").ends_with("`kerno watch --failed --comm 'a b'`"));
+    assert!(of("a\u{1b}").ends_with("`kerno watch --failed`"));
+}
