@@ -16,10 +16,12 @@ pub mod cli;
 pub mod collect;
 pub mod commands;
 pub mod doctor;
+pub mod event;
 pub mod evidence;
 pub mod filter;
 pub mod host;
 pub mod kernel;
+pub mod monitor;
 pub mod report;
 #[cfg(test)]
 mod sample;

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use super::discarded;
-use super::discarded::Discarded;
 use super::wire;
 use super::wire::dns_drop;
 use super::wire::dns_full_record;
@@ -24,77 +23,15 @@ use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::SlowRead;
 use crate::attempt::Transport;
+use crate::event::Event;
+use crate::event::Notice;
+use crate::event::NoticeKind;
+use crate::event::Stray;
 
 /// TC bit of the header, RFC 1035 section 4.1.1.
 pub(super) const FLAG_TC: u16 = 0x0200;
 /// Lower four bits of the response code.
 pub(super) const RCODE_MASK: u16 = 0x000f;
-
-/// What a record says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// An attempt has ended.
-    Ended(Attempt),
-    /// An answer came to nothing in flight.
-    Stray(Stray),
-    /// The kernel tells of a failure without naming the query by its key.
-    Notice(Notice),
-    /// An answer was read late.
-    SlowRead(SlowRead),
-}
-
-/// An answer to nothing in flight: late, a duplicate, or to a query from
-/// before kerno watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stray {
-    /// When it came, `CLOCK_MONOTONIC` nanoseconds.
-    pub at_ns: u64,
-    /// Cookie of the socket; `None` if it was closed before the answer came.
-    pub cookie: Option<u64>,
-    /// Which end the socket is.
-    pub role: Role,
-    /// What carried it.
-    pub transport: Transport,
-    /// Port of the socket.
-    pub local_port: u16,
-    /// The other end.
-    pub peer: SocketAddr,
-    /// DNS message id.
-    pub id: u16,
-    /// Who answers, for a server; of a client nothing is known.
-    pub owner: Owner,
-    /// What its header says.
-    pub answer: Answer,
-    /// The question that it echoes, cut to the kernel's short form.
-    pub question: RawQuestion,
-}
-
-/// A failure that has to be joined with the query that it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// When, `CLOCK_MONOTONIC` nanoseconds.
-    pub at_ns: u64,
-    /// What happened.
-    pub kind: NoticeKind,
-}
-
-/// What a notice tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoticeKind {
-    /// A socket got an error; every query in flight on it has failed.
-    SocketError {
-        /// Cookie of the socket.
-        cookie: u64,
-        /// Inode number of its network namespace.
-        netns: u32,
-        /// Its port.
-        local_port: u16,
-        /// The errno value.
-        error: i32,
-    },
-    /// The kernel discarded a packet.
-    Drop(Box<Discarded>),
-}
 
 /// A record of either size, with the parts that only the full one has.
 struct Sized<'a> {
@@ -138,9 +75,9 @@ fn sized(bytes: &[u8]) -> Option<Sized<'_>> {
 
 /// Decodes one record into `events`; `None` if it is malformed or of a kind
 /// that this version does not know.
-pub(super) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
+pub(crate) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
     if bytes.len() == size_of::<dns_drop>() {
-        events.push(Event::Notice(discarded::decode(bytes)?));
+        events.push(Event::Notice(discarded::notice(bytes)?));
         return Some(());
     }
     let sized = sized(bytes)?;

@@ -18,6 +18,7 @@ use crate::attempt::Outcome;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::attempt::Transport;
+use crate::event::InFlight;
 
 /// A connection without a segment for this long has lost its end unseen.
 const IDLE: Duration = Duration::from_secs(600);
@@ -28,55 +29,36 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// sends its last SYN halfway.
 const CONNECTING: Duration = Duration::from_secs(130);
 
-/// A query in flight: copied from the kernel, which may have moved on since.
+/// An entry of `dns_inflight`: copied from the kernel, which may have moved on
+/// since.
 #[derive(Clone, Copy)]
-pub struct InFlight {
+pub(crate) struct Entry {
     pub(super) key: dns_key,
     pub(super) query: dns_query,
 }
 
-impl InFlight {
-    /// Which end the socket is.
-    pub fn role(&self) -> Role {
-        decode::role(self.key.role)
-    }
-
-    /// What carries it.
-    pub fn transport(&self) -> Transport {
-        decode::transport(self.key.transport)
-    }
-
-    /// Cookie of the socket.
-    pub fn cookie(&self) -> u64 {
-        self.key.cookie
-    }
-
-    /// Port of the asking end.
-    pub fn client_port(&self) -> u16 {
-        match self.role() {
-            Role::Client => self.key.local_port,
-            Role::Server => self.key.peer_port,
+impl Entry {
+    /// What a failure is joined by.
+    pub(crate) fn view(&self) -> InFlight<'_> {
+        let role = decode::role(self.key.role);
+        InFlight {
+            role,
+            transport: decode::transport(self.key.transport),
+            cookie: self.key.cookie,
+            netns: self.query.owner.netns,
+            id: self.key.id,
+            client_port: match role {
+                Role::Client => self.key.local_port,
+                Role::Server => self.key.peer_port,
+            },
+            question: self.question(),
+            newest_ns: self.newest_ns(),
+            servers: self.sends().len(),
         }
     }
 
-    /// Network namespace of the socket; 0 if it is not known.
-    pub fn netns(&self) -> u32 {
-        self.query.owner.netns
-    }
-
-    /// DNS message id.
-    pub fn id(&self) -> u16 {
-        self.key.id
-    }
-
-    /// The message from the question on.
-    pub fn question(&self) -> &[u8] {
-        let len = usize::from(self.query.question_len).min(self.query.question.len());
-        &self.query.question[..len]
-    }
-
     /// When the last of its servers was asked, `CLOCK_MONOTONIC` nanoseconds.
-    pub fn newest_ns(&self) -> u64 {
+    pub(crate) fn newest_ns(&self) -> u64 {
         self.sends()
             .iter()
             .map(|send| send.at_ns)
@@ -84,51 +66,14 @@ impl InFlight {
             .unwrap_or(0)
     }
 
-    /// The servers that were asked.
-    pub fn servers(&self) -> impl ExactSizeIterator<Item = SocketAddr> {
-        let sends = self.sends().iter();
-        sends.map(|send| decode::address(send.peer_ip, send.peer_port))
-    }
-
-    /// What the kernel has of a UDP query that was sent once.
-    #[cfg(test)]
-    pub(crate) fn of_attempt(attempt: &Attempt) -> Self {
-        let mut entry = Self {
-            key: dns_key {
-                cookie: attempt.cookie,
-                local_port: attempt.local.port(),
-                id: attempt.id.unwrap_or_default(),
-                role: match attempt.role {
-                    Role::Client => 1,
-                    Role::Server => super::wire::ROLE_SERVER,
-                },
-                transport: match attempt.transport {
-                    Transport::Udp => 17,
-                    Transport::Tcp => super::wire::IPPROTO_TCP,
-                },
-                peer_port: match attempt.role {
-                    Role::Client => 0,
-                    Role::Server => attempt.peer.port(),
-                },
-                ..dns_key::default()
-            },
-            query: dns_query {
-                first_ns: attempt.first_ns,
-                nsends: 1,
-                ready: 1,
-                question_len: attempt.question.as_bytes().len() as u16,
-                ..dns_query::default()
-            },
-        };
-        entry.query.sends[0].at_ns = attempt.sent_ns;
-        entry.query.owner.netns = attempt.owner.netns;
-        let question = attempt.question.as_bytes();
-        entry.query.question[..question.len()].copy_from_slice(question);
-        entry
+    /// The message from the question on.
+    pub(super) fn question(&self) -> &[u8] {
+        let len = usize::from(self.query.question_len).min(self.query.question.len());
+        &self.query.question[..len]
     }
 
     /// Attempts that the entry stands for.
-    pub(super) fn servers_asked(&self) -> u64 {
+    pub(crate) fn servers_asked(&self) -> u64 {
         self.sends().len() as u64
     }
 
@@ -143,9 +88,9 @@ impl InFlight {
         self.sends()
             .iter()
             .map(|send| Attempt {
-                role: self.role(),
+                role: decode::role(key.role),
                 outcome: Outcome::Unanswered,
-                transport: self.transport(),
+                transport: decode::transport(key.transport),
                 end_ns: now_ns,
                 sent_ns: send.at_ns,
                 first_ns: query.first_ns,
@@ -169,11 +114,11 @@ impl InFlight {
 }
 
 /// Every entry of `dns_inflight` that is completely filled.
-pub(super) fn snapshot(map: &dyn MapCore) -> Result<Vec<InFlight>> {
+pub(super) fn snapshot(map: &dyn MapCore) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for_each(map, |key: &dns_key, query: &dns_query| {
         if query.ready != 0 {
-            entries.push(InFlight {
+            entries.push(Entry {
                 key: *key,
                 query: *query,
             });
@@ -184,7 +129,7 @@ pub(super) fn snapshot(map: &dyn MapCore) -> Result<Vec<InFlight>> {
 
 /// What came of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Claim {
+pub(crate) enum Claim {
     /// The kernel was faster (an answer or a resend) and reports it.
     Kernels,
     /// Ours: these attempts have ended.
@@ -195,7 +140,7 @@ pub(super) enum Claim {
 }
 
 /// Takes the entry out of the kernel's hands and gives up on it.
-pub(super) fn claim(map: &dyn MapCore, entry: &InFlight, now_ns: u64) -> Result<Claim> {
+pub(super) fn claim(map: &dyn MapCore, entry: &Entry, now_ns: u64) -> Result<Claim> {
     // A look first: what was replaced since the snapshot may just be filled, and
     // should not be taken from under the hands of the program that fills it.
     let current = map.lookup(key_bytes(&entry.key), MapFlags::ANY)?;
@@ -207,7 +152,7 @@ pub(super) fn claim(map: &dyn MapCore, entry: &InFlight, now_ns: u64) -> Result<
 
 /// The claim itself. Between the look and this, a microsecond, the entry may
 /// have been replaced.
-pub(super) fn take_claim(map: &dyn MapCore, entry: &InFlight, now_ns: u64) -> Result<Claim> {
+pub(super) fn take_claim(map: &dyn MapCore, entry: &Entry, now_ns: u64) -> Result<Claim> {
     let key = key_bytes(&entry.key);
     let Some(bytes) = take(map, key)? else {
         return Ok(Claim::Kernels);
@@ -221,7 +166,7 @@ pub(super) fn take_claim(map: &dyn MapCore, entry: &InFlight, now_ns: u64) -> Re
     if !is_still(entry, query) && map.update(key, &bytes, MapFlags::NO_EXIST).is_ok() {
         return Ok(Claim::Kernels);
     }
-    let taken = InFlight {
+    let taken = Entry {
         key: entry.key,
         query: *query,
     };
@@ -229,8 +174,8 @@ pub(super) fn take_claim(map: &dyn MapCore, entry: &InFlight, now_ns: u64) -> Re
 }
 
 /// Whether the query is what we saw: filled, and not sent again since.
-fn is_still(entry: &InFlight, query: &dns_query) -> bool {
-    let now = InFlight {
+fn is_still(entry: &Entry, query: &dns_query) -> bool {
+    let now = Entry {
         key: entry.key,
         query: *query,
     };

@@ -4,10 +4,12 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use anyhow::Result;
 use libbpf_rs::Link;
+use libbpf_rs::MapHandle;
 use libbpf_rs::OpenObject;
 use libbpf_rs::skel::OpenSkel as _;
 use libbpf_rs::skel::Skel as _;
@@ -16,9 +18,14 @@ use libbpf_rs::skel::SkelBuilder as _;
 use super::bpf::DnsMonitorSkel;
 use super::bpf::DnsMonitorSkelBuilder;
 use super::bpf::OpenDnsMonitorSkel;
+use super::counters::Counters;
 use super::hooks::HOOKS;
 use super::hooks::Hook;
 use super::hooks::is_there;
+use super::inflight;
+use super::inflight::Claim;
+use super::inflight::Entry;
+use crate::attempt::Attempt;
 use crate::host::Host;
 use crate::host::Signal;
 use crate::host::signals::DENIALS;
@@ -39,16 +46,16 @@ pub struct Config {
 }
 
 /// The programs in the kernel. Dropping it detaches and frees everything.
-pub(super) struct Loaded<'obj> {
+pub(crate) struct Programs<'obj> {
     /// In the order in which they were attached.
     links: Vec<Link>,
-    pub(super) skel: DnsMonitorSkel<'obj>,
-    pub(super) signals: Vec<Signal>,
+    skel: DnsMonitorSkel<'obj>,
+    signals: Vec<Signal>,
 }
 
-impl<'obj> Loaded<'obj> {
+impl<'obj> Programs<'obj> {
     /// Opens, configures, loads and attaches; nothing counts before [`Self::arm`].
-    pub(super) fn new(
+    pub(crate) fn load(
         object: &'obj mut MaybeUninit<OpenObject>,
         host: &Host,
         config: &Config,
@@ -64,13 +71,13 @@ impl<'obj> Loaded<'obj> {
         let skel = open
             .load()
             .context("this kernel rejected kerno's programs; `kerno verify` shows which and why")?;
-        let mut loaded = Self {
+        let mut programs = Self {
             links: Vec::new(),
             skel,
             signals,
         };
-        loaded.attach(host.cgroup())?;
-        Ok(loaded)
+        programs.attach(host.cgroup())?;
+        Ok(programs)
     }
 
     fn attach(&mut self, cgroup: BorrowedFd<'_>) -> Result<()> {
@@ -99,7 +106,7 @@ impl<'obj> Loaded<'obj> {
     }
 
     /// Queries count from now on, or no more.
-    pub(super) fn arm(&mut self, armed: bool) {
+    pub(crate) fn arm(&mut self, armed: bool) {
         if let Some(bss) = self.skel.maps.bss_data.as_mut() {
             bss.armed = u32::from(armed);
         }
@@ -107,7 +114,7 @@ impl<'obj> Loaded<'obj> {
 
     /// Runs of the programs that the kernel left out: a tracing program that is
     /// interrupted is not run again on that CPU. Told since Linux 5.12, before that 0.
-    pub(super) fn missed_runs(&self) -> Result<u64> {
+    fn missed_runs(&self) -> Result<u64> {
         let mut missed = 0;
         for program in self.skel.object().progs().filter(|it| it.autoload()) {
             missed += recursion_misses(program.as_fd())
@@ -116,8 +123,52 @@ impl<'obj> Loaded<'obj> {
         Ok(missed)
     }
 
+    /// Which hooks are active.
+    pub(crate) fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    /// The ring buffer with what [`super::decode`] reads.
+    pub(crate) fn events(&self) -> Result<MapHandle> {
+        Ok(MapHandle::try_from(&self.skel.maps.dns_events)?)
+    }
+
+    /// The queries in flight.
+    pub(crate) fn in_flight(&self) -> Result<Vec<Entry>> {
+        inflight::snapshot(&self.skel.maps.dns_inflight)
+    }
+
+    /// Takes a query in flight out of the kernel's hands and gives up on it.
+    pub(crate) fn claim(&self, entry: &Entry, now_ns: u64) -> Result<Claim> {
+        inflight::claim(&self.skel.maps.dns_inflight, entry, now_ns)
+    }
+
+    /// Connections for a query that nobody accepted in time, each once.
+    pub(crate) fn never_accepted(
+        &self,
+        now_ns: u64,
+        timeout: Duration,
+        until_ns: u64,
+    ) -> Result<Vec<Attempt>> {
+        let connections = &self.skel.maps.dns_connections;
+        inflight::sweep_connections(connections, now_ns, timeout, until_ns)
+    }
+
+    /// Whether a connection is being made that was begun until then.
+    pub(crate) fn any_connecting(&self, until_ns: u64) -> Result<bool> {
+        inflight::any_connecting(&self.skel.maps.dns_connections, until_ns)
+    }
+
+    /// Everything that was seen and lost.
+    pub(crate) fn counters(&self) -> Result<Counters> {
+        Ok(Counters {
+            missed_runs: self.missed_runs()?,
+            ..Counters::read(&self.skel.maps.dns_counters)?
+        })
+    }
+
     /// Takes every program off its hook, the last one first.
-    pub(super) fn detach(&mut self) {
+    pub(crate) fn detach(&mut self) {
         while self.links.pop().is_some() {}
     }
 }

@@ -5,7 +5,7 @@ use crate::attempt::Attempt;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::attempt::Transport;
-use crate::kernel::InFlight;
+use crate::event::InFlight;
 
 /// Octets of a discarded message that the kernel keeps.
 const STEM_MAX: usize = 64;
@@ -61,16 +61,16 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn of_query(query: &InFlight) -> Self {
+    pub(super) fn of_query(query: &InFlight<'_>) -> Self {
         Self {
-            role: query.role(),
-            transport: query.transport(),
-            cookie: query.cookie(),
-            netns: query.netns(),
-            id: Some(query.id()),
-            client_port: query.client_port(),
-            stem: Stem::new(&RawQuestion::new(query.question())),
-            sent_ns: query.newest_ns(),
+            role: query.role,
+            transport: query.transport,
+            cookie: query.cookie,
+            netns: query.netns,
+            id: Some(query.id),
+            client_port: query.client_port,
+            stem: Stem::new(&RawQuestion::new(query.question)),
+            sent_ns: query.newest_ns,
             ended_ns: u64::MAX,
         }
     }

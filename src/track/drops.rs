@@ -15,7 +15,7 @@ use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::attempt::Role;
 use crate::attempt::Transport;
-use crate::kernel::Discarded;
+use crate::event::Discarded;
 
 /// The longest timeout is a minute: an attempt to several servers is joined when it
 /// ends.

@@ -11,7 +11,7 @@ use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
 use crate::attempt::Transport;
-use crate::kernel::Stray;
+use crate::event::Stray;
 
 /// Longer than the whole patience of any stub resolver: glibc ends after 2
 /// attempts on each of 3 servers, 5 s each (resolv.conf(5)).

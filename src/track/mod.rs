@@ -18,10 +18,10 @@ mod unsent;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
+use crate::event::Event;
+use crate::event::InFlight;
+use crate::event::Stray;
 use crate::host::DropNames;
-use crate::kernel::Event;
-use crate::kernel::InFlight;
-use crate::kernel::Stray;
 
 use given_up::GivenUp;
 pub use notices::Failure;
@@ -102,7 +102,7 @@ impl Tracker {
     }
 
     /// Why a query in flight has failed already, if the kernel has told by then.
-    pub fn failure_of(&self, query: &InFlight, now_ns: u64) -> Option<Failure> {
+    pub fn failure_of(&self, query: &InFlight<'_>, now_ns: u64) -> Option<Failure> {
         self.notices.failure_of_query(query, now_ns)
     }
 

@@ -20,12 +20,12 @@ use crate::attempt::PacketDrop;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
+use crate::event::Discarded;
+use crate::event::InFlight;
+use crate::event::Notice;
+use crate::event::NoticeKind;
+use crate::event::Stray;
 use crate::host::DropNames;
-use crate::kernel::Discarded;
-use crate::kernel::InFlight;
-use crate::kernel::Notice;
-use crate::kernel::NoticeKind;
-use crate::kernel::Stray;
 
 /// A packet that a firewall rejects is discarded, and its sender told, within
 /// microseconds, in either order: after this time both are known. The poller looks
@@ -173,12 +173,12 @@ impl Notices {
 
     /// Why a query in flight has failed, at every server that was asked; while
     /// one of several may still answer, it has not.
-    pub(super) fn failure_of_query(&self, query: &InFlight, now_ns: u64) -> Option<Failure> {
+    pub(super) fn failure_of_query(&self, query: &InFlight<'_>, now_ns: u64) -> Option<Failure> {
         let asked = Asked::of_query(query);
         let error = self.error(&asked);
         // With several servers, each attempt is joined when the question ends; and
         // TCP sends again what was lost.
-        let drop = match query.servers().len() == 1 && asked.transport == Transport::Udp {
+        let drop = match query.servers == 1 && asked.transport == Transport::Udp {
             true => self.drops.of(&asked, |_| true),
             false => None,
         };

@@ -11,8 +11,8 @@ use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
-use crate::kernel::Discarded;
-use crate::kernel::DiscardedSocket;
+use crate::event::Discarded;
+use crate::event::DiscardedSocket;
 
 /// What netfilter's hooks say, in OUTPUT and POSTROUTING too.
 const NETFILTER: &str = "NETFILTER_DROP";

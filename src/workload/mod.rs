@@ -45,7 +45,7 @@ use self::names::Asking;
 use self::names::Names;
 use self::resolver::Resolver;
 use self::station::Station;
-use crate::kernel::Message;
+use crate::monitor::Message;
 
 /// Batches that may wait for the command; those behind wait with the poller.
 const CHANNEL_BATCHES: usize = 2;

@@ -25,7 +25,7 @@ use super::resolver::Resolver;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::SlowRead;
-use crate::kernel::Message;
+use crate::monitor::Message;
 
 /// How long an attempt waits for its names. An answer that a person waits for is
 /// there in a few milliseconds; a CRI socket takes some ten.

@@ -14,8 +14,8 @@ use kerno::attempt::Packet;
 use kerno::attempt::PacketDrop;
 use kerno::host::Host;
 use kerno::kernel::Config;
-use kerno::kernel::Message;
-use kerno::kernel::Monitor;
+use kerno::monitor::Message;
+use kerno::monitor::Monitor;
 
 use crate::ask::connected;
 use crate::fake_server;

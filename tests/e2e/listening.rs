@@ -8,8 +8,8 @@ use kerno::attempt::Owner;
 use kerno::attempt::SlowRead;
 use kerno::host::Host;
 use kerno::kernel::Config;
-use kerno::kernel::Message;
-use kerno::kernel::Monitor;
+use kerno::monitor::Message;
+use kerno::monitor::Monitor;
 
 use crate::process::PATIENCE;
 use crate::site::Site;

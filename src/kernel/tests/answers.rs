@@ -1,7 +1,6 @@
 //! Answers that meet their query.
 
 use super::super::counters::Counters;
-use super::super::decode::Event;
 use super::message::Dns;
 use super::message::TC;
 use super::packet::Path;
@@ -10,6 +9,7 @@ use super::programs::Programs;
 use super::socket::Socket;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
+use crate::event::Event;
 
 use Hook::Egress;
 use Hook::Ingress;

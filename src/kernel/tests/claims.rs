@@ -8,9 +8,8 @@ use libbpf_rs::MapCore as _;
 use libbpf_rs::MapFlags;
 use libbpf_rs::MapHandle;
 
-use super::super::decode::Event;
 use super::super::inflight::Claim;
-use super::super::inflight::InFlight;
+use super::super::inflight::Entry;
 use super::super::inflight::claim;
 use super::super::inflight::snapshot;
 use super::super::inflight::sweep_connections;
@@ -24,11 +23,12 @@ use super::socket::Socket;
 use super::socket::entries;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
+use crate::event::Event;
 use crate::host::Clock;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-fn claimed(programs: &Programs, entry: &InFlight) -> Claim {
+fn claimed(programs: &Programs, entry: &Entry) -> Claim {
     claim(&programs.maps().dns_inflight, entry, 99).expect("the map can be used")
 }
 
@@ -41,7 +41,7 @@ fn ours(claim: Claim) -> Vec<Attempt> {
 }
 
 /// Changes a query in flight as the kernel could have.
-fn change(programs: &Programs, change: impl Fn(&mut InFlight)) {
+fn change(programs: &Programs, change: impl Fn(&mut Entry)) {
     let mut entry = programs.the_query();
     change(&mut entry);
     // SAFETY: the fields of both fill them; there is no padding.
@@ -169,11 +169,7 @@ fn root_every_attempt_has_one_end_while_resends_and_claims_race() {
     });
     let counters = programs.counters();
     let ended = programs.ended().len() as u64;
-    let in_flight: u64 = programs
-        .in_flight()
-        .iter()
-        .map(InFlight::servers_asked)
-        .sum();
+    let in_flight: u64 = programs.in_flight().iter().map(Entry::servers_asked).sum();
     assert_eq!(counters.queries, u64::from(SENDS));
     assert_eq!(
         counters.queries,

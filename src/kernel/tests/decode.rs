@@ -5,8 +5,6 @@ use std::mem::offset_of;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::decode::Event;
-use super::super::decode::NoticeKind;
 use super::super::decode::decode;
 use super::super::wire::dns_full_record;
 use super::super::wire::dns_kind;
@@ -19,6 +17,8 @@ use crate::attempt::Outcome;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
+use crate::event::Event;
+use crate::event::NoticeKind;
 
 const QUESTION_SHORT: usize = 64;
 const QUESTION_MAX: usize = 260;

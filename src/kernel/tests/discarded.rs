@@ -3,16 +3,16 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::decode::Event;
-use super::super::decode::NoticeKind;
 use super::super::decode::decode;
-use super::super::discarded::Discarded;
 use super::super::wire::dns_conntrack;
 use super::super::wire::dns_drop;
 use super::super::wire::dns_standing;
 use crate::attempt::Conntrack;
 use crate::attempt::Packet;
 use crate::attempt::Transport;
+use crate::event::Discarded;
+use crate::event::Event;
+use crate::event::NoticeKind;
 
 const SENT: u32 = dns_standing::DNS_DROP_SENT.0;
 const RECEIVED: u32 = dns_standing::DNS_DROP_RECEIVED.0;

@@ -14,7 +14,7 @@ fn root_every_id_is_legal() {
     for id in [0, 1, 255, 256, 32767, 32768, 65534, 65535] {
         programs.clear();
         programs.run(Hook::Egress, &Path::v4().udp(&Dns::query(id, "id").bytes()));
-        assert_eq!(programs.the_query().id(), id);
+        assert_eq!(programs.the_query().key.id, id);
     }
 }
 

@@ -3,7 +3,6 @@
 use libbpf_rs::MapCore as _;
 use libbpf_rs::MapFlags;
 
-use super::super::decode::Event;
 use super::super::wire::dns_connection;
 use super::super::wire::dns_key;
 use super::super::wire::dns_query;
@@ -12,6 +11,7 @@ use super::packet::Path;
 use super::packet::Segment;
 use super::programs::Hook;
 use super::programs::Programs;
+use crate::event::Event;
 
 /// More records than the ring buffer has room for.
 const FLOOD: u32 = 12_000;

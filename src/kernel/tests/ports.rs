@@ -1,7 +1,6 @@
 //! Which ports are DNS, and what follows from the direction.
 
 use super::super::counters::Counters;
-use super::super::decode::Event;
 use super::message::Dns;
 use super::message::QR;
 use super::packet::Path;
@@ -9,6 +8,7 @@ use super::programs::BOTH;
 use super::programs::Hook;
 use super::programs::Programs;
 use crate::attempt::Role;
+use crate::event::Event;
 
 #[test]
 fn root_other_ports_are_not_looked_at() {
@@ -89,7 +89,7 @@ fn root_the_qr_bit_decides_and_a_contradiction_is_counted() {
         assert_eq!(counters.contradictory, u64::from(contradictory), "{case}");
         assert_eq!(counters.queries, u64::from(!is_answer), "{case}");
         if !is_answer {
-            assert_eq!(programs.the_query().role(), role, "{case}");
+            assert_eq!(programs.the_query().view().role, role, "{case}");
             continue;
         }
         let (local, peer) = path.local_and_peer(hook);

@@ -17,16 +17,16 @@ use libbpf_rs::skel::OpenSkel as _;
 use super::super::bpf::DnsMonitorMaps;
 use super::super::bpf::DnsMonitorSkel;
 use super::super::counters::Counters;
-use super::super::decode::Event;
 use super::super::decode::decode;
 use super::super::hooks;
-use super::super::inflight::InFlight;
+use super::super::inflight::Entry;
 use super::super::inflight::snapshot;
 use super::super::load::Config;
 use super::super::load::configure;
 use super::super::load::open;
 use super::super::wire::dns_query;
 use crate::attempt::Attempt;
+use crate::event::Event;
 use crate::host::Signal;
 use crate::host::signals::READS;
 
@@ -186,13 +186,13 @@ impl Programs {
     }
 
     /// Every query in flight.
-    pub(super) fn in_flight(&self) -> Vec<InFlight> {
+    pub(super) fn in_flight(&self) -> Vec<Entry> {
         snapshot(&self.maps().dns_inflight).expect("dns_inflight can be read")
     }
 
     /// The only query in flight.
     #[track_caller]
-    pub(super) fn the_query(&self) -> InFlight {
+    pub(super) fn the_query(&self) -> Entry {
         let all = self.in_flight();
         assert_eq!(all.len(), 1, "queries in flight");
         all[0]

@@ -1,7 +1,6 @@
 //! DNS messages of every size, and packets that end anywhere.
 
 use super::super::counters::Counters;
-use super::super::decode::Event;
 use super::message::Dns;
 use super::message::HEADER_LEN;
 use super::packet::IPV4;
@@ -12,6 +11,7 @@ use super::packet::ethernet;
 use super::programs::BOTH;
 use super::programs::Hook;
 use super::programs::Programs;
+use crate::event::Event;
 
 /// Octets behind the header that the programs keep.
 const QUESTION_MAX: usize = 260;

@@ -15,10 +15,10 @@ use nix::sched::CpuSet;
 use nix::sched::sched_setaffinity;
 use nix::unistd::Pid;
 
-use super::super::decode::Event;
 use super::programs::Hook;
 use super::programs::Programs;
 use crate::attempt::Attempt;
+use crate::event::Event;
 
 /// Other sockets of the host get cookies too, on this CPU a few per second.
 const TRIES: usize = 100;

@@ -1,7 +1,5 @@
 //! TCP over several segments of one connection.
 
-use super::super::decode::Event;
-use super::super::decode::NoticeKind;
 use super::message::Dns;
 use super::packet::Path;
 use super::packet::Segment;
@@ -12,6 +10,8 @@ use super::socket::entries;
 use crate::attempt::Outcome;
 use crate::attempt::Reason;
 use crate::attempt::Role;
+use crate::event::Event;
+use crate::event::NoticeKind;
 
 use Hook::Egress;
 use Hook::Ingress;
@@ -104,7 +104,7 @@ impl<'a> Connection<'a> {
 
     fn ids(&self) -> Vec<u16> {
         let in_flight = self.programs.in_flight();
-        let mut ids: Vec<u16> = in_flight.iter().map(|query| query.id()).collect();
+        let mut ids: Vec<u16> = in_flight.iter().map(|query| query.key.id).collect();
         ids.sort_unstable();
         ids
     }
@@ -148,7 +148,7 @@ fn root_a_server_answers_on_the_connection_that_asked() {
     let mut connection = Connection::of_server(&programs);
     let query = Dns::query(7, "server.example");
     assert_eq!(connection.data(Ingress, &query.prefixed()), []);
-    assert_eq!(programs.the_query().role(), Role::Server);
+    assert_eq!(programs.the_query().view().role, Role::Server);
     let events = connection.data(Egress, &query.answer(0).prefixed());
     let [Event::Ended(attempt)] = &events[..] else {
         panic!("{events:?}");
@@ -253,7 +253,7 @@ fn root_a_reset_connection_tells_of_its_queries() {
     let mut connection = Connection::of_client(&programs);
     connection.connect();
     connection.data(Egress, &Dns::query(7, "reset.example").prefixed());
-    let cookie = |programs: &Programs| programs.the_query().cookie();
+    let cookie = |programs: &Programs| programs.the_query().key.cookie;
     let events = connection.control(Ingress, RST);
     let [Event::Notice(notice)] = &events[..] else {
         panic!("{events:?}");

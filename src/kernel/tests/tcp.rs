@@ -71,7 +71,7 @@ fn root_several_messages_in_one_segment_are_all_read() {
             let mut ids: Vec<u16> = programs
                 .in_flight()
                 .iter()
-                .map(|query| query.id())
+                .map(|query| query.key.id)
                 .collect();
             ids.sort_unstable();
             assert_eq!(ids, (0..count).collect::<Vec<_>>());
@@ -152,7 +152,7 @@ fn root_a_header_cut_by_the_segment_is_counted() {
         // The message before it is whole.
         let payload = [&queries(1)[..], &query[..2 + there]].concat();
         programs.run(Hook::Egress, &data(Path::v4(), &payload));
-        assert_eq!(programs.the_query().id(), 0);
+        assert_eq!(programs.the_query().key.id, 0);
         assert_eq!(programs.counters().tcp_split, 1);
     }
 }

@@ -3,12 +3,12 @@
 use libbpf_rs::MapCore as _;
 use libbpf_rs::MapFlags;
 
-use super::super::decode::Event;
 use super::super::wire::dns_unread_answer;
 use super::message::Dns;
 use super::packet::Path;
 use super::programs::Hook;
 use super::programs::Programs;
+use crate::event::Event;
 
 /// The notes of answers with this id; each test has one of its own.
 fn notes(programs: &Programs, id: u16) -> Vec<dns_unread_answer> {

@@ -29,8 +29,8 @@ use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
-use crate::kernel::Discarded;
-use crate::kernel::Event;
+use crate::event::Discarded;
+use crate::event::Event;
 use crate::track::Tracker;
 
 /// The same exchange as the server has it.

@@ -10,8 +10,8 @@ use crate::attempt::Outcome;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::attempt::Transport;
-use crate::kernel::Event;
-use crate::kernel::Stray;
+use crate::event::Event;
+use crate::event::Stray;
 use crate::track::Tracker;
 
 #[test]

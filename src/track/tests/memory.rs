@@ -14,8 +14,8 @@ use super::swept;
 use super::told;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
-use crate::kernel::Event;
-use crate::kernel::NoticeKind;
+use crate::event::Event;
+use crate::event::NoticeKind;
 use crate::track::Tracker;
 
 /// An attempt of its own socket.

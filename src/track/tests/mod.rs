@@ -24,15 +24,15 @@ use crate::attempt::Packet;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::attempt::Transport;
+use crate::event::Discarded;
+use crate::event::DiscardedMessage;
+use crate::event::DiscardedSocket;
+use crate::event::Event;
+use crate::event::InFlight;
+use crate::event::Notice;
+use crate::event::NoticeKind;
+use crate::event::Stray;
 use crate::host::DropNames;
-use crate::kernel::Discarded;
-use crate::kernel::DiscardedMessage;
-use crate::kernel::DiscardedSocket;
-use crate::kernel::Event;
-use crate::kernel::InFlight;
-use crate::kernel::Notice;
-use crate::kernel::NoticeKind;
-use crate::kernel::Stray;
 
 const SECOND: u64 = 1_000_000_000;
 /// After so long, what is told of is joined.

@@ -10,7 +10,7 @@ use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
-use crate::kernel::Event;
+use crate::event::Event;
 use crate::track::Failure;
 use crate::track::Tracker;
 

@@ -14,8 +14,8 @@ use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
-use crate::kernel::Event;
-use crate::kernel::NoticeKind;
+use crate::event::Event;
+use crate::event::NoticeKind;
 use crate::track::Tracker;
 
 const REFUSED: Reason = Reason::Errno(libc::ECONNREFUSED);

@@ -15,8 +15,8 @@ use crate::attempt::FailedCall;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Reason;
-use crate::kernel::Discarded;
-use crate::kernel::NoticeKind;
+use crate::event::Discarded;
+use crate::event::NoticeKind;
 
 const REFUSED: Reason = Reason::Errno(libc::ECONNREFUSED);
 

@@ -21,7 +21,7 @@ use crate::attempt::Owner;
 use crate::attempt::Packet;
 use crate::attempt::Reason;
 use crate::attempt::Transport;
-use crate::kernel::Discarded;
+use crate::event::Discarded;
 
 /// A query that netfilter discards in its sender's stack.
 fn unsent() -> Discarded {

@@ -18,7 +18,7 @@ use crate::attempt::Outcome;
 use crate::host;
 use crate::host::Clock;
 use crate::kernel::Counters;
-use crate::kernel::Ending;
+use crate::monitor::Ending;
 use crate::sample::MS;
 use crate::sample::attempt;
 use crate::workload::names::Names;

@@ -1,41 +1,39 @@
-//! The thread that owns the programs: drains, sweeps, hands on.
+//! The poller thread: drains, sweeps, hands on.
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::anyhow;
-use crossbeam_channel::Receiver;
 use crossbeam_channel::SendTimeoutError;
 use crossbeam_channel::Sender;
-use crossbeam_channel::bounded;
 use libbpf_rs::RingBuffer;
 use libbpf_rs::RingBufferBuilder;
 use nix::poll::PollFd;
 use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
 
-use super::counters::Counters;
-use super::decode;
-use super::decode::Event;
-use super::inflight;
-use super::inflight::Claim;
-use super::load::Config;
-use super::load::Loaded;
+use super::Ending;
+use super::Message;
+use super::SETTLING;
+use super::WATCHING;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::SlowRead;
+use crate::event::Event;
 use crate::host::Clock;
 use crate::host::DropNames;
 use crate::host::Host;
 use crate::host::Signal;
+use crate::kernel::Claim;
+use crate::kernel::Config;
+use crate::kernel::Programs;
+use crate::kernel::decode;
 use crate::track::JOIN_DELAY;
 use crate::track::Tracker;
 
@@ -44,9 +42,6 @@ const DRAIN_MAX: usize = 2048;
 /// So often, and the ring buffer was empty once: it has room for 10,082 of the
 /// shortest records, which take 208 bytes of its 2 MiB.
 const DRAINS_OF_RING: usize = 5;
-/// Batches that may wait for the receiver; with the ring buffer behind it, the
-/// memory that a stopped reader can cost.
-const CHANNEL_BATCHES: usize = 8;
 /// How long the poller sleeps when nothing wakes it.
 const NAP: Duration = Duration::from_millis(100);
 /// How often the queries in flight are looked through, at most.
@@ -55,115 +50,8 @@ const SWEEP_EVERY: Duration = Duration::from_millis(200);
 /// period, a few milliseconds; a record of theirs is waited for no longer.
 const SETTLE_MAX: Duration = Duration::from_millis(250);
 
-/// What the poller is told, each after the other.
-const WATCHING: u8 = 0;
-const SETTLING: u8 = 1;
-const STOPPING: u8 = 2;
-
-/// What comes through the channel.
-#[derive(Debug)]
-pub enum Message {
-    /// Attempts that have ended, in the order in which they ended.
-    Ended(Vec<Attempt>),
-    /// Answers that lay in their client's socket before they were read.
-    SlowReads(Vec<SlowRead>),
-    /// The last message: the programs are detached.
-    Finished(Ending),
-}
-
-/// What the kernel side says at the end.
-#[derive(Clone, Copy, Debug)]
-pub struct Ending {
-    /// Everything that the kernel saw and lost.
-    pub counters: Counters,
-    /// Attempts without an end when the watching stopped, both roles.
-    pub in_flight: u64,
-    /// Answers that belonged to no query that was seen.
-    pub stray_answers: u64,
-    /// Discarded packets that belonged to no failed attempt that was seen.
-    pub drops_unjoined: u64,
-}
-
-/// The running monitor. Dropping it detaches everything and ends the thread.
-#[derive(Debug)]
-pub struct Monitor {
-    /// Which hooks are active.
-    pub signals: Vec<Signal>,
-    messages: Receiver<Message>,
-    phase: Arc<AtomicU8>,
-    thread: Option<JoinHandle<Result<()>>>,
-}
-
-impl Monitor {
-    /// Loads and attaches the programs, and returns when they count. An attempt
-    /// is given up on after `timeout`.
-    pub fn start(host: Host, config: Config, timeout: Duration) -> Result<Self> {
-        let (ready_tx, ready_rx) = bounded(1);
-        let (tx, messages) = bounded(CHANNEL_BATCHES);
-        let phase = Arc::new(AtomicU8::new(WATCHING));
-        let told = Arc::clone(&phase);
-        let thread = std::thread::Builder::new()
-            .name("kerno-poller".to_owned())
-            .spawn(move || run(&host, &config, timeout, &ready_tx, &tx, &told))
-            .context("cannot start the poller thread")?;
-        match ready_rx.recv() {
-            Ok(signals) => Ok(Self {
-                signals,
-                messages,
-                phase,
-                thread: Some(thread),
-            }),
-            // The thread ended before it was ready: its result says why.
-            Err(_) => Err(match thread.join() {
-                Ok(Err(error)) => error,
-                _ => anyhow!("the poller thread died while starting"),
-            }),
-        }
-    }
-
-    /// The attempts, and at last [`Message::Finished`].
-    pub fn messages(&self) -> &Receiver<Message> {
-        &self.messages
-    }
-
-    /// Counts no more queries, but waits for those in flight, up to the timeout:
-    /// then `stop`.
-    pub fn settle(&self) {
-        self.phase.fetch_max(SETTLING, Ordering::Relaxed);
-    }
-
-    /// Asks the poller to detach; it then sends the rest and `Finished`.
-    pub fn stop(&self) {
-        self.phase.store(STOPPING, Ordering::Relaxed);
-    }
-
-    /// Waits for the poller's end and returns its error, if any.
-    pub fn join(mut self) -> Result<()> {
-        self.end()
-    }
-
-    fn end(&mut self) -> Result<()> {
-        self.stop();
-        // Nobody listens any more: a poller that waits for room must not wait.
-        self.messages = crossbeam_channel::never();
-        match self.thread.take().map(JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok(result)) => result,
-            Some(Err(_)) => Err(anyhow!("the poller thread died")),
-        }
-    }
-}
-
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        if let Err(error) = self.end() {
-            log::error!("{error:#}");
-        }
-    }
-}
-
 /// The thread's main function: the programs live on its stack.
-fn run(
+pub(super) fn run(
     host: &Host,
     config: &Config,
     timeout: Duration,
@@ -172,22 +60,22 @@ fn run(
     phase: &AtomicU8,
 ) -> Result<()> {
     let mut object = MaybeUninit::uninit();
-    let mut loaded = Loaded::new(&mut object, host, config)?;
+    let mut programs = Programs::load(&mut object, host, config)?;
     let events = RefCell::new(Vec::new());
     let undecoded = RefCell::new(0);
     let mut builder = RingBufferBuilder::new();
-    let ring_map = libbpf_rs::MapHandle::try_from(&loaded.skel.maps.dns_events)?;
+    let ring_map = programs.events()?;
     builder.add(&ring_map, |bytes| {
-        if decode::decode(bytes, &mut events.borrow_mut()).is_none() {
+        if decode(bytes, &mut events.borrow_mut()).is_none() {
             *undecoded.borrow_mut() += 1;
         }
         0
     })?;
     let ring = builder.build().context("cannot map the ring buffer")?;
-    loaded.arm(true);
-    let signals = loaded.signals.clone();
+    programs.arm(true);
+    let signals = programs.signals().to_vec();
     let mut poller = Poller {
-        loaded,
+        programs,
         ring,
         events: &events,
         undecoded: &undecoded,
@@ -208,7 +96,7 @@ fn run(
     while phase.load(Ordering::Relaxed) == WATCHING {
         poller.turn()?;
     }
-    poller.loaded.arm(false);
+    poller.programs.arm(false);
     poller.until_ns = Clock::monotonic_ns();
     let patience = Instant::now() + timeout + SWEEP_EVERY + 2 * NAP;
     while phase.load(Ordering::Relaxed) == SETTLING
@@ -221,7 +109,7 @@ fn run(
 }
 
 struct Poller<'a, 'obj, 'cb> {
-    loaded: Loaded<'obj>,
+    programs: Programs<'obj>,
     ring: RingBuffer<'cb>,
     events: &'a RefCell<Vec<Event>>,
     undecoded: &'a RefCell<u64>,
@@ -301,17 +189,16 @@ impl Poller<'_, '_, '_> {
             }
             self.hand_on();
         }
-        let maps = &self.loaded.skel.maps;
-        for entry in inflight::snapshot(&maps.dns_inflight)? {
+        for entry in self.programs.in_flight()? {
             let waited = Duration::from_nanos(now_ns.saturating_sub(entry.newest_ns()));
             let is_over = waited >= self.timeout;
             // What has just been told counts too, when nothing more is waited for.
             let told_by = if is_over { u64::MAX } else { now_ns };
-            let failure = self.tracker.failure_of(&entry, told_by);
+            let failure = self.tracker.failure_of(&entry.view(), told_by);
             if failure.is_none() && !is_over {
                 continue;
             }
-            let attempts = match inflight::claim(&maps.dns_inflight, &entry, now_ns)? {
+            let attempts = match self.programs.claim(&entry, now_ns)? {
                 Claim::Ours(attempts) => attempts,
                 Claim::Kernels => continue,
                 Claim::Lost => {
@@ -324,10 +211,10 @@ impl Poller<'_, '_, '_> {
                     .ended(attempt, failure.clone(), &mut self.ended);
             }
         }
-        let connections = &maps.dns_connections;
-        for attempt in
-            inflight::sweep_connections(connections, now_ns, self.timeout, self.until_ns)?
-        {
+        let never_accepted = self
+            .programs
+            .never_accepted(now_ns, self.timeout, self.until_ns)?;
+        for attempt in never_accepted {
             self.never_accepted += 1;
             self.tracker.ended(attempt, None, &mut self.ended);
         }
@@ -352,7 +239,7 @@ impl Poller<'_, '_, '_> {
     /// Detaches, waits for the programs that are just running, and says what is
     /// left.
     fn finish(&mut self) -> Result<()> {
-        self.loaded.detach();
+        self.programs.detach();
         let deadline = Instant::now() + SETTLE_MAX;
         let ending = loop {
             while self.drain()? > 0 {
@@ -377,19 +264,18 @@ impl Poller<'_, '_, '_> {
     }
 
     fn is_settled(&self) -> Result<bool> {
-        let maps = &self.loaded.skel.maps;
-        Ok(inflight::snapshot(&maps.dns_inflight)?.is_empty()
-            && !inflight::any_connecting(&maps.dns_connections, self.until_ns)?)
+        Ok(
+            self.programs.in_flight()?.is_empty()
+                && !self.programs.any_connecting(self.until_ns)?,
+        )
     }
 
     fn ending(&self) -> Result<Ending> {
-        let maps = &self.loaded.skel.maps;
-        let mut counters = Counters::read(&maps.dns_counters)?;
-        counters.missed_runs = self.loaded.missed_runs()?;
+        let mut counters = self.programs.counters()?;
         counters.queries += self.never_accepted + self.tracker.unsent();
         counters.inflight_full += self.lost_in_claims;
         counters.notice_lost += self.tracker.notices_lost();
-        let in_flight = inflight::snapshot(&maps.dns_inflight)?;
+        let in_flight = self.programs.in_flight()?;
         Ok(Ending {
             counters,
             in_flight: in_flight.iter().map(|entry| entry.servers_asked()).sum(),

@@ -1,0 +1,139 @@
+//! The thread that owns the programs, and the channel through which it hands on
+//! what has ended.
+//!
+//! The poller drains the ring buffer, sweeps the queries that nobody answered, and
+//! hands [`Attempt`]s on in batches. When the receiver is slow the poller
+//! waits; the ring buffer fills, and the kernel counts what it could not put
+//! there. So there is one place for losses, and memory stays bounded.
+
+mod poller;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::anyhow;
+use crossbeam_channel::Receiver;
+use crossbeam_channel::bounded;
+
+use crate::attempt::Attempt;
+use crate::attempt::SlowRead;
+use crate::host::Host;
+use crate::host::Signal;
+use crate::kernel::Config;
+use crate::kernel::Counters;
+
+/// Batches that may wait for the receiver; with the ring buffer behind it, the
+/// memory that a stopped reader can cost.
+const CHANNEL_BATCHES: usize = 8;
+
+/// What the poller is told, each after the other.
+const WATCHING: u8 = 0;
+const SETTLING: u8 = 1;
+const STOPPING: u8 = 2;
+
+/// What comes through the channel.
+#[derive(Debug)]
+pub enum Message {
+    /// Attempts that have ended, in the order in which they ended.
+    Ended(Vec<Attempt>),
+    /// Answers that lay in their client's socket before they were read.
+    SlowReads(Vec<SlowRead>),
+    /// The last message: the programs are detached.
+    Finished(Ending),
+}
+
+/// What the kernel side says at the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// Everything that the kernel saw and lost.
+    pub counters: Counters,
+    /// Attempts without an end when the watching stopped, both roles.
+    pub in_flight: u64,
+    /// Answers that belonged to no query that was seen.
+    pub stray_answers: u64,
+    /// Discarded packets that belonged to no failed attempt that was seen.
+    pub drops_unjoined: u64,
+}
+
+/// The running monitor. Dropping it detaches everything and ends the thread.
+#[derive(Debug)]
+pub struct Monitor {
+    /// Which hooks are active.
+    pub signals: Vec<Signal>,
+    messages: Receiver<Message>,
+    phase: Arc<AtomicU8>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Monitor {
+    /// Loads and attaches the programs, and returns when they count. An attempt
+    /// is given up on after `timeout`.
+    pub fn start(host: Host, config: Config, timeout: Duration) -> Result<Self> {
+        let (ready_tx, ready_rx) = bounded(1);
+        let (tx, messages) = bounded(CHANNEL_BATCHES);
+        let phase = Arc::new(AtomicU8::new(WATCHING));
+        let told = Arc::clone(&phase);
+        let thread = std::thread::Builder::new()
+            .name("kerno-poller".to_owned())
+            .spawn(move || poller::run(&host, &config, timeout, &ready_tx, &tx, &told))
+            .context("cannot start the poller thread")?;
+        match ready_rx.recv() {
+            Ok(signals) => Ok(Self {
+                signals,
+                messages,
+                phase,
+                thread: Some(thread),
+            }),
+            // The thread ended before it was ready: its result says why.
+            Err(_) => Err(match thread.join() {
+                Ok(Err(error)) => error,
+                _ => anyhow!("the poller thread died while starting"),
+            }),
+        }
+    }
+
+    /// The attempts, and at last [`Message::Finished`].
+    pub fn messages(&self) -> &Receiver<Message> {
+        &self.messages
+    }
+
+    /// Counts no more queries, but waits for those in flight, up to the timeout:
+    /// then `stop`.
+    pub fn settle(&self) {
+        self.phase.fetch_max(SETTLING, Ordering::Relaxed);
+    }
+
+    /// Asks the poller to detach; it then sends the rest and `Finished`.
+    pub fn stop(&self) {
+        self.phase.store(STOPPING, Ordering::Relaxed);
+    }
+
+    /// Waits for the poller's end and returns its error, if any.
+    pub fn join(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.stop();
+        // Nobody listens any more: a poller that waits for room must not wait.
+        self.messages = crossbeam_channel::never();
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(anyhow!("the poller thread died")),
+        }
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            log::error!("{error:#}");
+        }
+    }
+}
