@@ -9,7 +9,6 @@ use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
-use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
@@ -27,10 +26,10 @@ pub(crate) const MS: u64 = 1_000_000;
 pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: u64) -> Attempt {
     let answered = matches!(outcome, Outcome::Answered | Outcome::Late);
     let sent_ns = 1_000_000_000_000;
+    let local = SocketAddr::from(([10, 0, 0, 5], 49_962));
+    let peer = server.parse().expect("an address in a test");
     Attempt {
-        role: Role::Client,
         outcome,
-        transport: Transport::Udp,
         end_ns: sent_ns + ns,
         sent_ns,
         first_ns: sent_ns,
@@ -41,10 +40,7 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
             cgroup_id: 1,
             netns: 4_026_531_840,
         },
-        local: SocketAddr::from(([10, 0, 0, 5], 49_962)),
-        peer: server.parse().expect("an address in a test"),
         id: Some(4_711),
-        number: 1,
         query_bytes: 40,
         answer: answered.then_some(Answer {
             rcode: 0,
@@ -53,11 +49,7 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
             bytes: 80,
         }),
         reason: (outcome == Outcome::Refused).then_some(Reason::Errno(libc::ECONNREFUSED)),
-        drop: None,
-        failed_call: None,
-        queued_bytes: 0,
-        workload: None,
-        question: RawQuestion::default(),
+        ..Attempt::between(Role::Client, Transport::Udp, local, peer)
     }
 }
 

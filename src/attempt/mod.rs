@@ -199,6 +199,33 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// One between these ends that has just been given up on; whoever knows more of
+    /// it fills that in.
+    pub fn between(role: Role, transport: Transport, local: SocketAddr, peer: SocketAddr) -> Self {
+        Self {
+            role,
+            outcome: Outcome::Unanswered,
+            transport,
+            end_ns: 0,
+            sent_ns: 0,
+            first_ns: 0,
+            cookie: 0,
+            owner: Owner::default(),
+            local,
+            peer,
+            id: None,
+            number: 1,
+            query_bytes: 0,
+            answer: None,
+            reason: None,
+            question: RawQuestion::default(),
+            drop: None,
+            failed_call: None,
+            queued_bytes: 0,
+            workload: None,
+        }
+    }
+
     /// The asking end's address.
     pub fn client(&self) -> SocketAddr {
         match self.role {

@@ -187,27 +187,18 @@ fn call_failed(record: &dns_record) -> Attempt {
 
 /// What all attempts of a record share.
 fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
+    let local = address(send.local_ip, record.local_port);
+    let peer = address(send.peer_ip, send.peer_port);
     Attempt {
-        role: role(record.role),
-        outcome: Outcome::Unanswered,
-        transport: transport(record.transport),
         end_ns: record.end_ns,
         sent_ns: send.at_ns,
         first_ns: record.first_ns,
         cookie: record.cookie,
         owner: owner(&record.owner),
-        local: address(send.local_ip, record.local_port),
-        peer: address(send.peer_ip, send.peer_port),
-        id: None,
         number: send.attempt,
         query_bytes: record.query_bytes,
-        answer: None,
-        reason: None,
-        drop: None,
-        failed_call: None,
         queued_bytes: record.queued_bytes,
-        workload: None,
-        question: RawQuestion::default(),
+        ..Attempt::between(role(record.role), transport(record.transport), local, peer)
     }
 }
 

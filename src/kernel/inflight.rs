@@ -1,7 +1,6 @@
 //! The queries in flight, as user space sees them: what is there, and the claim
 //! that makes an entry ours.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -14,7 +13,6 @@ use super::wire::dns_key;
 use super::wire::dns_query;
 use super::wire::dns_send;
 use crate::attempt::Attempt;
-use crate::attempt::Outcome;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::attempt::Transport;
@@ -83,33 +81,26 @@ impl Entry {
 
     /// One attempt for each server that was asked, ended as unanswered.
     pub(super) fn give_up(&self, now_ns: u64) -> Vec<Attempt> {
-        let key = &self.key;
-        let query = &self.query;
-        self.sends()
-            .iter()
-            .map(|send| Attempt {
-                role: decode::role(key.role),
-                outcome: Outcome::Unanswered,
-                transport: decode::transport(key.transport),
+        let (key, query) = (&self.key, &self.query);
+        let (role, transport) = (decode::role(key.role), decode::transport(key.transport));
+        let attempt = |send: &dns_send| {
+            let local = decode::address(send.local_ip, key.local_port);
+            let peer = decode::address(send.peer_ip, send.peer_port);
+            Attempt {
                 end_ns: now_ns,
                 sent_ns: send.at_ns,
                 first_ns: query.first_ns,
                 cookie: key.cookie,
                 owner: decode::owner(&query.owner),
-                local: decode::address(send.local_ip, key.local_port),
-                peer: decode::address(send.peer_ip, send.peer_port),
                 id: Some(key.id),
                 number: send.attempt,
                 query_bytes: query.message_bytes,
-                answer: None,
-                reason: None,
-                drop: None,
-                failed_call: None,
                 queued_bytes: query.queued_bytes,
-                workload: None,
                 question: RawQuestion::new(self.question()),
-            })
-            .collect()
+                ..Attempt::between(role, transport, local, peer)
+            }
+        };
+        self.sends().iter().map(attempt).collect()
     }
 }
 
@@ -275,28 +266,15 @@ fn patience(c: &dns_connection) -> Duration {
 }
 
 fn never_accepted(cookie: u64, c: &dns_connection, now_ns: u64) -> Attempt {
-    let peer: SocketAddr = decode::address(c.peer_ip, c.peer_port);
+    let local = decode::address(c.local_ip, c.local_port);
+    let peer = decode::address(c.peer_ip, c.peer_port);
     Attempt {
-        role: Role::Client,
-        outcome: Outcome::Unanswered,
-        transport: Transport::Tcp,
         end_ns: now_ns,
         sent_ns: c.connect_ns,
         first_ns: c.connect_ns,
         cookie,
         owner: decode::owner(&c.owner),
-        local: decode::address(c.local_ip, c.local_port),
-        peer,
-        id: None,
-        number: 1,
-        query_bytes: 0,
-        answer: None,
-        reason: None,
-        drop: None,
-        failed_call: None,
-        queued_bytes: 0,
-        workload: None,
-        question: RawQuestion::default(),
+        ..Attempt::between(Role::Client, Transport::Tcp, local, peer)
     }
 }
 

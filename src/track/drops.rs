@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::asked::Asked;
-use super::asked::Stem;
-use super::losses;
+use super::drop_filter;
+use super::query_key::QueryKey;
+use super::query_key::QuestionKey;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::attempt::Role;
@@ -35,7 +35,7 @@ enum Place {
     /// The client's port and the DNS id; for TCP the port alone.
     Port(Transport, u16, u16),
     /// The DNS id and the question, where translation has changed the port.
-    Question(u16, Stem),
+    Question(u16, QuestionKey),
 }
 
 /// A drop as it is kept.
@@ -43,7 +43,7 @@ enum Place {
 pub(super) struct Kept {
     pub(super) evidence: PacketDrop,
     pub(super) discarded: Discarded,
-    stem: Option<Stem>,
+    question: Option<QuestionKey>,
     by_client: bool,
     by_server: bool,
     /// Looked at when it was old enough to be joined.
@@ -72,7 +72,7 @@ impl Drops {
         self.next += 1;
         let message = discarded.message.as_ref();
         let kept = Kept {
-            stem: message.map(|message| Stem::new(&message.question)),
+            question: message.map(|message| QuestionKey::new(&message.question)),
             evidence,
             discarded,
             by_client: false,
@@ -93,7 +93,7 @@ impl Drops {
     /// The drop that a query was ended by, of those that are `accepted`.
     pub(super) fn of(
         &self,
-        asked: &Asked,
+        asked: &QueryKey,
         accepted: impl Fn(&Kept) -> bool,
     ) -> Option<(u64, &Kept)> {
         let id = match asked.transport {
@@ -108,7 +108,7 @@ impl Drops {
         }
         // Behind translation the port is another one, never in the client's own
         // namespace; then it must be the only one with this id and question.
-        let place = Place::Question(id, asked.stem.clone());
+        let place = Place::Question(id, asked.question.clone());
         let mut alike = self.at(&place).filter(|(_, kept)| {
             let netns = [kept.evidence.netns, asked.netns];
             !netns.contains(&0) && netns[0] != netns[1] && kept.fits(asked)
@@ -195,7 +195,7 @@ impl Kept {
     }
 
     /// Whether the packet can be one of this query, but for the ports.
-    fn fits(&self, asked: &Asked) -> bool {
+    fn fits(&self, asked: &QueryKey) -> bool {
         let at_ns = self.evidence.at_ns;
         let taken = match asked.role {
             Role::Client => self.by_client,
@@ -212,7 +212,7 @@ impl Kept {
             && cookie.is_none_or(|cookie| cookie == asked.cookie)
             && match asked.id {
                 Some(_) if asked.transport == Transport::Udp => {
-                    self.stem.as_ref() == Some(&asked.stem)
+                    self.question.as_ref() == Some(&asked.question)
                 }
                 Some(_) => self.evidence.packet != Packet::Connect,
                 None => self.evidence.packet == Packet::Connect,
@@ -221,7 +221,7 @@ impl Kept {
 
     /// Whether the packet was lost behind a server's hooks: a query that it has
     /// seen coming, or an answer that it has not seen going.
-    fn is_at_server(&self, asked: &Asked) -> bool {
+    fn is_at_server(&self, asked: &QueryKey) -> bool {
         let drop = &self.evidence;
         match drop.packet {
             Packet::Connect => false,
@@ -229,7 +229,7 @@ impl Kept {
             Packet::Query => {
                 let is_sender = self.discarded.client_socket().is_some();
                 let waited = Duration::from_nanos(drop.at_ns.saturating_sub(asked.sent_ns));
-                let at_close = losses::is_at_close(&drop.reason, drop.location.as_deref());
+                let at_close = drop_filter::is_at_close(&drop.reason, drop.location.as_deref());
                 !is_sender && (waited <= INGRESS || at_close)
             }
         }
@@ -262,7 +262,8 @@ fn places(kept: &Kept) -> Vec<Place> {
     ports.extend(discarded.client_socket().map(|socket| socket.port));
     ports.sort_unstable();
     ports.dedup();
-    let question = kept.stem.clone().map(|stem| Place::Question(id, stem));
+    let question = kept.question.clone();
+    let question = question.map(|question| Place::Question(id, question));
     let port = |port| Place::Port(discarded.transport, port, id);
     ports.into_iter().map(port).chain(question).collect()
 }

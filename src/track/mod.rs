@@ -5,13 +5,13 @@
 //! flight; a resend after the timeout continues the count of its predecessor. Pure
 //! data: the clock is that of the events.
 
-mod asked;
+mod drop_filter;
 mod drops;
-mod given_up;
-mod losses;
-mod notices;
+mod kernel_errors;
+mod query_key;
 #[cfg(test)]
 mod tests;
+mod timed_out;
 mod truncated;
 mod unsent;
 
@@ -23,18 +23,18 @@ use crate::event::InFlight;
 use crate::event::Stray;
 use crate::host::DropNames;
 
-use given_up::GivenUp;
-pub use notices::Failure;
-pub use notices::JOIN_DELAY;
-use notices::Notices;
+pub use kernel_errors::Failure;
+pub use kernel_errors::JOIN_DELAY;
+use kernel_errors::KernelErrors;
+use timed_out::TimedOut;
 use truncated::Truncated;
 
 /// Joins events. One for each monitor.
 #[derive(Debug, Default)]
 pub struct Tracker {
     names: DropNames,
-    given_up: GivenUp,
-    notices: Notices,
+    timed_out: TimedOut,
+    kernel_errors: KernelErrors,
     truncated: Truncated,
     unsent: u64,
     stray_answers: u64,
@@ -56,7 +56,7 @@ impl Tracker {
                 self.ended(attempt, None, ended);
             }
             Event::Stray(stray) => self.stray(&stray, ended),
-            Event::Notice(notice) => self.notices.add(notice, &mut self.names),
+            Event::Notice(notice) => self.kernel_errors.add(notice, &mut self.names),
             // Nothing failed: DNS did its part.
             Event::SlowRead(_) => {}
         }
@@ -71,11 +71,13 @@ impl Tracker {
         ended: &mut Vec<Attempt>,
     ) {
         let failure = failure.or_else(|| match attempt.outcome {
-            Outcome::Unanswered | Outcome::Superseded => self.notices.failure_of_attempt(&attempt),
+            Outcome::Unanswered | Outcome::Superseded => {
+                self.kernel_errors.failure_of_attempt(&attempt)
+            }
             _ => None,
         });
         if let Some(failure) = failure {
-            self.notices.joined(attempt.role, &failure);
+            self.kernel_errors.joined(attempt.role, &failure);
             attempt.outcome = failure.outcome;
             attempt.end_ns = failure.at_ns;
             attempt.reason = Some(failure.reason);
@@ -91,44 +93,44 @@ impl Tracker {
             // A call that failed had no packet that could be discarded.
             && attempt.failed_call.is_none()
         {
-            attempt.drop = self.notices.rejected(&attempt);
+            attempt.drop = self.kernel_errors.rejected(&attempt);
         }
         self.truncated.see(&mut attempt);
-        self.given_up.number(&mut attempt);
+        self.timed_out.number(&mut attempt);
         if attempt.outcome != Outcome::Answered {
-            self.given_up.remember(&attempt);
+            self.timed_out.remember(&attempt);
         }
         ended.push(attempt);
     }
 
     /// Why a query in flight has failed already, if the kernel has told by then.
     pub fn failure_of(&self, query: &InFlight<'_>, now_ns: u64) -> Option<Failure> {
-        self.notices.failure_of_query(query, now_ns)
+        self.kernel_errors.failure_of_query(query, now_ns)
     }
 
     /// Whether a notice has come that was too young to be joined when
     /// [`Self::settle`] was last called.
     pub fn has_fresh_notices(&self) -> bool {
-        self.notices.has_fresh()
+        self.kernel_errors.has_fresh()
     }
 
     /// Called after each sweep: ends the queries that were discarded in their
     /// sender's own stack and finds the late answers among what was discarded.
-    /// Notices that can't be joined any more, and attempts too old for a late
+    /// KernelErrors that can't be joined any more, and attempts too old for a late
     /// answer, are forgotten.
     pub fn settle(&mut self, now_ns: u64, ended: &mut Vec<Attempt>) {
-        for attempt in self.notices.unsent(now_ns) {
+        for attempt in self.kernel_errors.unsent(now_ns) {
             self.unsent += 1;
             self.ended(attempt, None, ended);
         }
-        for (number, stray) in self.notices.unheard(now_ns) {
-            if let Some(attempt) = self.given_up.late(&stray) {
-                self.notices.unheard_is_late(number);
+        for (number, stray) in self.kernel_errors.unheard(now_ns) {
+            if let Some(attempt) = self.timed_out.late(&stray) {
+                self.kernel_errors.unheard_is_late(number);
                 ended.push(attempt);
             }
         }
-        self.notices.forget(now_ns);
-        self.given_up.forget(now_ns);
+        self.kernel_errors.forget(now_ns);
+        self.timed_out.forget(now_ns);
     }
 
     /// Attempts that were known from a drop alone.
@@ -138,12 +140,12 @@ impl Tracker {
 
     /// Discarded packets that belonged to no failed attempt that is known.
     pub fn drops_unjoined(&self) -> u64 {
-        self.notices.unjoined()
+        self.kernel_errors.unjoined()
     }
 
-    /// Notices for which there was no room; their queries end as unanswered.
+    /// KernelErrors for which there was no room; their queries end as unanswered.
     pub fn notices_lost(&self) -> u64 {
-        self.notices.lost()
+        self.kernel_errors.lost()
     }
 
     /// Answers that belonged to no attempt: duplicates, the answers of the other
@@ -153,7 +155,7 @@ impl Tracker {
     }
 
     fn stray(&mut self, stray: &Stray, ended: &mut Vec<Attempt>) {
-        match self.given_up.late(stray) {
+        match self.timed_out.late(stray) {
             Some(attempt) => ended.push(attempt),
             None => self.stray_answers += 1,
         }

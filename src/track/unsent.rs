@@ -52,10 +52,10 @@ pub(super) fn attempt(discarded: &Discarded, drop: &PacketDrop) -> Option<Attemp
         comm: Comm::default(),
         ..discarded.owner
     };
+    let local = (asking.ip(), socket.port).into();
+    let peer = socket.peer.unwrap_or(asked);
     Some(Attempt {
-        role: Role::Client,
         outcome: Outcome::Dropped,
-        transport: discarded.transport,
         end_ns: drop.at_ns,
         sent_ns: drop.at_ns,
         first_ns: drop.at_ns,
@@ -65,18 +65,12 @@ pub(super) fn attempt(discarded: &Discarded, drop: &PacketDrop) -> Option<Attemp
         } else {
             discarded.owner
         },
-        local: (asking.ip(), socket.port).into(),
-        peer: socket.peer.unwrap_or(asked),
         id: message.map(|message| message.id),
-        number: 1,
         query_bytes: message.map_or(0, |message| message.answer.bytes),
-        answer: None,
         reason: Some(Reason::Drop(drop.reason.to_string())),
         question: message.map_or_else(RawQuestion::default, |message| message.question.clone()),
         drop: Some(Box::new(drop.clone())),
-        failed_call: None,
-        queued_bytes: 0,
-        workload: None,
+        ..Attempt::between(Role::Client, discarded.transport, local, peer)
     })
 }
 

@@ -61,27 +61,16 @@ fn question() -> RawQuestion {
 
 /// An attempt of one client socket that was sent at this time.
 fn attempt(sent_ns: u64) -> Attempt {
+    let (local, peer) = (addr("10.0.0.5:40000"), addr("10.0.0.53:53"));
     Attempt {
-        role: Role::Client,
-        outcome: Outcome::Unanswered,
-        transport: Transport::Udp,
         end_ns: sent_ns + 5 * SECOND,
         sent_ns,
         first_ns: sent_ns,
         cookie: 77,
-        owner: Owner::default(),
-        local: addr("10.0.0.5:40000"),
-        peer: addr("10.0.0.53:53"),
         id: Some(7),
-        number: 1,
         query_bytes: 19,
-        answer: None,
-        reason: None,
-        drop: None,
-        failed_call: None,
-        queued_bytes: 0,
-        workload: None,
         question: question(),
+        ..Attempt::between(Role::Client, Transport::Udp, local, peer)
     }
 }
 

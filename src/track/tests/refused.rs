@@ -51,7 +51,7 @@ fn no_socket() -> NoticeKind {
 fn failure(kind: &NoticeKind, attempt: &Attempt) -> Option<(Outcome, u64, Reason)> {
     let told = told(100, kind.clone());
     let in_flight = swept(&told, attempt, 100 + DELAY);
-    let resent = told.notices.failure_of_attempt(attempt);
+    let resent = told.kernel_errors.failure_of_attempt(attempt);
     assert_eq!(resent, in_flight);
     in_flight.map(|failure| (failure.outcome, failure.at_ns, failure.reason))
 }

@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::asked::Asked;
+use super::drop_filter;
 use super::drops::Drops;
 use super::drops::Kept;
-use super::losses;
+use super::query_key::QueryKey;
 use super::unsent;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
@@ -62,7 +62,7 @@ pub struct Failure {
 /// Indexed by what a query shares with them: a closed port under load makes two
 /// notices for each query.
 #[derive(Debug, Default)]
-pub(super) struct Notices {
+pub(super) struct KernelErrors {
     /// By socket cookie.
     errors: HashMap<u64, SocketError>,
     /// The cookie by network namespace and port, for a socket whose cookie was not
@@ -85,7 +85,7 @@ struct SocketError {
     ended_ns: Cell<u64>,
 }
 
-impl Notices {
+impl KernelErrors {
     pub(super) fn add(&mut self, notice: Notice, names: &mut DropNames) {
         self.newest_ns = self.newest_ns.max(notice.at_ns);
         match notice.kind {
@@ -120,7 +120,7 @@ impl Notices {
             return; // no loss, as far as this kernel tells
         };
         let function = drop.location.as_deref();
-        if !losses::is_loss(drop.packet, discarded.transport, &drop.reason, function) {
+        if !drop_filter::is_loss(drop.packet, discarded.transport, &drop.reason, function) {
             return;
         }
         if let Some(attempt) = unsent::attempt(&discarded, &drop) {
@@ -139,7 +139,7 @@ impl Notices {
         !self.unsent.is_empty() || self.newest_ns > self.settled_ns
     }
 
-    /// Notices for which there was no room.
+    /// KernelErrors for which there was no room.
     pub(super) fn lost(&self) -> u64 {
         self.lost
     }
@@ -174,7 +174,7 @@ impl Notices {
     /// Why a query in flight has failed, at every server that was asked; while
     /// one of several may still answer, it has not.
     pub(super) fn failure_of_query(&self, query: &InFlight<'_>, now_ns: u64) -> Option<Failure> {
-        let asked = Asked::of_query(query);
+        let asked = QueryKey::of_query(query);
         let error = self.error(&asked);
         // With several servers, each attempt is joined when the question ends; and
         // TCP sends again what was lost.
@@ -189,7 +189,7 @@ impl Notices {
     /// Why an attempt failed that has just ended without an answer.
     pub(super) fn failure_of_attempt(&self, attempt: &Attempt) -> Option<Failure> {
         failure(
-            self.error(&Asked::of_attempt(attempt)),
+            self.error(&QueryKey::of_attempt(attempt)),
             self.drop_of(attempt),
         )
     }
@@ -202,7 +202,7 @@ impl Notices {
 
     fn drop_of(&self, attempt: &Attempt) -> Option<(u64, &Kept)> {
         let (client, server) = (attempt.client(), attempt.server());
-        self.drops.of(&Asked::of_attempt(attempt), |kept| {
+        self.drops.of(&QueryKey::of_attempt(attempt), |kept| {
             match (attempt.transport, attempt.role) {
                 // One of several that may have been asked at once.
                 (Transport::Udp, Role::Client) => kept.is_of_server(server),
@@ -259,7 +259,7 @@ impl Notices {
         self.drops.joined(number, Role::Client);
     }
 
-    fn error(&self, asked: &Asked) -> Option<(u64, i32)> {
+    fn error(&self, asked: &QueryKey) -> Option<(u64, i32)> {
         if asked.role != Role::Client {
             return None;
         }

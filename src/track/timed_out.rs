@@ -35,7 +35,7 @@ struct Key {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct GivenUp {
+pub(super) struct TimedOut {
     /// Oldest first; several if it was resent and given up on again.
     attempts: HashMap<Key, VecDeque<Attempt>>,
     /// Cookies of clients' sockets by port and id: for an answer that comes when
@@ -75,7 +75,7 @@ impl Key {
     }
 }
 
-impl GivenUp {
+impl TimedOut {
     pub(super) fn remember(&mut self, attempt: &Attempt) {
         let Some(key) = Key::of_attempt(attempt) else {
             return;

@@ -8,23 +8,23 @@ use crate::attempt::Transport;
 use crate::event::InFlight;
 
 /// Octets of a discarded message that the kernel keeps.
-const STEM_MAX: usize = 64;
+const KEPT_MAX: usize = 64;
 
 /// What a query and its answer share: the beginning of the question, without what
 /// follows it, in small letters (servers may change the case, RFC 4343).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Stem(Box<[u8]>);
+pub(super) struct QuestionKey(Box<[u8]>);
 
-impl Stem {
+impl QuestionKey {
     pub(super) fn new(question: &RawQuestion) -> Self {
         let octets = question.as_bytes();
         let whole = octets.len();
         let (len, name) = question_len(octets).unwrap_or((whole, whole));
-        let mut stem: Box<[u8]> = octets[..len.min(whole).min(STEM_MAX)].into();
+        let mut key: Box<[u8]> = octets[..len.min(whole).min(KEPT_MAX)].into();
         // Lengths of labels are below the letters (RFC 1035 section 4.1.4).
-        let name = name.min(stem.len());
-        stem[..name].make_ascii_lowercase();
-        Self(stem)
+        let name = name.min(key.len());
+        key[..name].make_ascii_lowercase();
+        Self(key)
     }
 }
 
@@ -33,7 +33,7 @@ fn question_len(octets: &[u8]) -> Option<(usize, usize)> {
     let mut at = 0;
     loop {
         let label = usize::from(*octets.get(at)?);
-        if label >= STEM_MAX {
+        if label >= KEPT_MAX {
             return None; // a pointer, or junk
         }
         at += 1 + label;
@@ -46,7 +46,7 @@ fn question_len(octets: &[u8]) -> Option<(usize, usize)> {
 
 /// A query in flight, or one that has ended.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct QueryKey {
     pub(super) role: Role,
     pub(super) transport: Transport,
     pub(super) cookie: u64,
@@ -54,13 +54,13 @@ pub(super) struct Asked {
     /// `None` for a TCP connection.
     pub(super) id: Option<u16>,
     pub(super) client_port: u16,
-    pub(super) stem: Stem,
+    pub(super) question: QuestionKey,
     pub(super) sent_ns: u64,
     /// The end of time while it is in flight.
     pub(super) ended_ns: u64,
 }
 
-impl Asked {
+impl QueryKey {
     pub(super) fn of_query(query: &InFlight<'_>) -> Self {
         Self {
             role: query.role,
@@ -69,7 +69,7 @@ impl Asked {
             netns: query.netns,
             id: Some(query.id),
             client_port: query.client_port,
-            stem: Stem::new(&RawQuestion::new(query.question)),
+            question: QuestionKey::new(&RawQuestion::new(query.question)),
             sent_ns: query.newest_ns,
             ended_ns: u64::MAX,
         }
@@ -83,7 +83,7 @@ impl Asked {
             netns: attempt.owner.netns,
             id: attempt.id,
             client_port: attempt.client().port(),
-            stem: Stem::new(&attempt.question),
+            question: QuestionKey::new(&attempt.question),
             sent_ns: attempt.sent_ns,
             ended_ns: attempt.end_ns,
         }
@@ -94,18 +94,18 @@ impl Asked {
 mod tests {
     use super::*;
 
-    fn stem(octets: &[u8]) -> Stem {
-        Stem::new(&RawQuestion::new(octets))
+    fn question(octets: &[u8]) -> QuestionKey {
+        QuestionKey::new(&RawQuestion::new(octets))
     }
 
     #[test]
-    fn a_query_and_its_answer_have_one_stem() {
-        let query = stem(b"\x01a\x02Xy\0\0\x41\0\x01\0\0\x29\x04\xd0");
-        let answer = stem(b"\x01A\x02xy\0\0\x41\0\x01\xc0\x0c\0\x01\0\x01\0\0");
+    fn a_query_and_its_answer_have_one_key() {
+        let query = question(b"\x01a\x02Xy\0\0\x41\0\x01\0\0\x29\x04\xd0");
+        let answer = question(b"\x01A\x02xy\0\0\x41\0\x01\xc0\x0c\0\x01\0\x01\0\0");
         assert_eq!(query, answer);
         // The type is no letter.
-        assert_ne!(query, stem(b"\x01a\x02xy\0\0\x61\0\x01"));
-        assert_ne!(query, stem(b"\x01a\x02xz\0\0\x41\0\x01"));
+        assert_ne!(query, question(b"\x01a\x02xy\0\0\x61\0\x01"));
+        assert_ne!(query, question(b"\x01a\x02xz\0\0\x41\0\x01"));
     }
 
     #[test]
@@ -118,15 +118,15 @@ mod tests {
             b"\0\0\x01\0\x01",
         ]
         .concat();
-        assert_eq!(stem(&whole), stem(&whole[..64]));
-        assert_ne!(stem(&whole), stem(&whole[..63]));
+        assert_eq!(question(&whole), question(&whole[..64]));
+        assert_ne!(question(&whole), question(&whole[..63]));
     }
 
     #[test]
     fn junk_is_compared_as_it_is() {
         for junk in [&b""[..], b"\xc0\x0c", b"\x05ab", b"\0", b"\0\0\x01"] {
-            assert_eq!(stem(junk), stem(junk));
+            assert_eq!(question(junk), question(junk));
         }
-        assert_ne!(stem(b""), stem(b"\0"));
+        assert_ne!(question(b""), question(b"\0"));
     }
 }
