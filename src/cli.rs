@@ -17,6 +17,7 @@ use crate::attempt::Role;
 use crate::chaos::lab;
 use crate::chaos::scenario::Scenario;
 use crate::chaos::target::Choice;
+use crate::filter::Filter;
 use crate::filter::NameGlob;
 use crate::filter::PodFilter;
 use crate::kernel::PORTS_MAX;
@@ -142,6 +143,20 @@ impl WatchedArgs {
         }
     }
 
+    /// Which queries are wanted.
+    pub fn filter(&self) -> Filter {
+        Filter {
+            pid: self.pid,
+            comm: self.comm,
+            name: self.name.clone(),
+            role: self.role.role(),
+            pod: self.pod.clone(),
+            container: self.container.clone(),
+            unit: self.unit.clone(),
+            ..Filter::default()
+        }
+    }
+
     /// The ports to watch, without repetitions; an error names the limit.
     pub fn ports(&self) -> Result<Vec<u16>, clap::Error> {
         let mut ports = self.ports.clone();
@@ -175,12 +190,12 @@ pub enum RoleArg {
 }
 
 impl RoleArg {
-    /// Whether a role is wanted.
-    pub fn includes(self, role: Role) -> bool {
+    /// `None` if both are wanted.
+    fn role(self) -> Option<Role> {
         match self {
-            Self::Client => role == Role::Client,
-            Self::Server => role == Role::Server,
-            Self::Both => true,
+            Self::Client => Some(Role::Client),
+            Self::Server => Some(Role::Server),
+            Self::Both => None,
         }
     }
 }
@@ -228,6 +243,17 @@ pub struct WatchArgs {
     /// What to watch.
     #[command(flatten)]
     pub watched: WatchedArgs,
+}
+
+impl WatchArgs {
+    /// Which queries are wanted.
+    pub fn filter(&self) -> Filter {
+        Filter {
+            failed: self.failed,
+            slower_than: self.slower_than,
+            ..self.watched.filter()
+        }
+    }
 }
 
 /// `kerno chaos`.

@@ -6,53 +6,36 @@ use std::time::Duration;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Role;
-use crate::cli::RoleArg;
-use crate::cli::WatchedArgs;
 use crate::workload::Workload;
 
 /// RFC 1035 section 4.1.1.
 const NOERROR: u16 = 0;
 const NXDOMAIN: u16 = 3;
 
-/// The filters of `doctor` and `watch`.
-#[derive(Debug)]
+/// The filters of `doctor` and `watch`; the default lets everything through.
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
-    pid: Option<u32>,
-    comm: Option<Comm>,
-    name: Option<NameGlob>,
-    role: RoleArg,
-    failed: bool,
-    slower_than: Option<Duration>,
-    pod: Option<PodFilter>,
-    container: Option<String>,
-    unit: Option<String>,
+    /// Only queries of the process with this id.
+    pub pid: Option<u32>,
+    /// Only queries of processes with this name.
+    pub comm: Option<Comm>,
+    /// Only queries for these names.
+    pub name: Option<NameGlob>,
+    /// Only this end; `None` for both.
+    pub role: Option<Role>,
+    /// Only what was not answered with NOERROR or NXDOMAIN.
+    pub failed: bool,
+    /// Only what took longer, answered or not.
+    pub slower_than: Option<Duration>,
+    /// Only queries of this pod.
+    pub pod: Option<PodFilter>,
+    /// Only queries of the container with this name or id.
+    pub container: Option<String>,
+    /// Only queries of this systemd unit.
+    pub unit: Option<String>,
 }
 
 impl Filter {
-    /// What `doctor` and `watch` have in common.
-    pub fn new(watched: &WatchedArgs) -> Self {
-        Self {
-            pid: watched.pid,
-            comm: watched.comm,
-            name: watched.name.clone(),
-            role: watched.role,
-            failed: false,
-            slower_than: None,
-            pod: watched.pod.clone(),
-            container: watched.container.clone(),
-            unit: watched.unit.clone(),
-        }
-    }
-
-    /// With what only `watch` has.
-    pub fn for_watch(watched: &WatchedArgs, failed: bool, slower_than: Option<Duration>) -> Self {
-        Self {
-            failed,
-            slower_than,
-            ..Self::new(watched)
-        }
-    }
-
     /// One whose names are not known is nobody's that was asked for.
     fn is_of_workload(&self, workload: Option<&Workload>) -> bool {
         let is = |test: &dyn Fn(&Workload) -> bool| workload.is_some_and(test);
@@ -68,8 +51,7 @@ impl Filter {
 
     /// Whether the attempt is wanted.
     pub fn matches(&self, attempt: &Attempt) -> bool {
-        let role: Role = attempt.role;
-        self.role.includes(role)
+        self.role.is_none_or(|role| attempt.role == role)
             && self.pid.is_none_or(|pid| attempt.owner.pid == Some(pid))
             && self.comm.is_none_or(|comm| attempt.owner.comm == comm)
             && (!self.failed || !is_fine(attempt))

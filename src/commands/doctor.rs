@@ -24,7 +24,6 @@ use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
 use crate::evidence::Casebook;
 use crate::evidence::surroundings::Gatherer;
-use crate::filter::Filter;
 use crate::host::Facts;
 use crate::host::Host;
 use crate::kernel::Config;
@@ -76,7 +75,7 @@ fn watch(
     attribution: Attribution,
     mut gatherer: Gatherer,
 ) -> Result<Report> {
-    let filter = Filter::new(&args.watched);
+    let filter = args.watched.filter();
     let mut collector = Collector::new();
     let mut casebook = Casebook::default();
     let mut totals = OutcomeTotals::default();

@@ -36,7 +36,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
         ports: args.watched.ports()?,
         live: true,
     };
-    let filter = Filter::for_watch(&args.watched, args.failed, args.slower_than);
+    let filter = args.filter();
     let clock = Clock::start();
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
