@@ -30,4 +30,5 @@ pub mod stop;
 pub mod track;
 pub mod units;
 pub mod watch;
+pub mod window;
 pub mod workload;

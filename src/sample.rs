@@ -14,9 +14,13 @@ use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
-use crate::evidence::Casebook;
 use crate::evidence::Evidence;
 use crate::evidence::surroundings::Surroundings;
+use crate::host::Signal;
+use crate::monitor::Ending;
+use crate::window::ClosedWindow;
+use crate::window::End;
+use crate::window::Window;
 use crate::workload::Workload;
 
 /// A millisecond in nanoseconds.
@@ -71,12 +75,12 @@ pub(crate) fn pod(namespace: &str, name: &str, container: &str) -> Arc<Workload>
     pod
 }
 
-/// A collector and the unfiltered totals, fed together.
+/// What was fed, as figures and as a window.
 #[derive(Default)]
 pub(crate) struct Fed {
     pub(crate) collector: Collector,
     pub(crate) totals: OutcomeTotals,
-    casebook: Casebook,
+    window: Window,
 }
 
 impl Fed {
@@ -85,16 +89,29 @@ impl Fed {
         for _ in 0..times {
             self.collector.record(attempt);
             self.totals.record(attempt);
-            self.casebook.record(attempt, true);
+            self.window.attempt(attempt);
         }
         self
     }
 
+    /// The window of 30 s, with what is known at its end.
+    pub(crate) fn closed(
+        &self,
+        kernel: Ending,
+        host: Surroundings,
+        signals: Vec<Signal>,
+    ) -> ClosedWindow {
+        self.window.clone().close(End {
+            duration: Duration::from_secs(30),
+            kernel,
+            host,
+            signals,
+        })
+    }
+
     /// What is known of those that went wrong, with these surroundings.
     pub(crate) fn evidence(&self, surroundings: Surroundings) -> Evidence {
-        let window = Duration::from_secs(30);
-        self.casebook
-            .clone()
-            .close(surroundings, window, Vec::new())
+        self.closed(Ending::default(), surroundings, Vec::new())
+            .evidence()
     }
 }

@@ -50,6 +50,26 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
         }
     }
 
+    /// Adds what was counted right after.
+    pub(super) fn follow(&mut self, next: &Self) {
+        // In a fixed order, because who finds no room depends on it.
+        let mut scopes: Vec<_> = next.scopes.iter().collect();
+        scopes.sort_unstable_by_key(|(key, _)| *key);
+        for (key, scope) in scopes {
+            if !self.scopes.contains_key(key) && self.scopes.len() == self.max {
+                self.make_room();
+            }
+            self.scopes
+                .entry(key.clone())
+                .or_insert_with(Scope::new)
+                .follow(scope);
+        }
+        if let Some(scope) = &next.others {
+            let others = self.others.get_or_insert_with(|| Box::new(Scope::new()));
+            others.follow(scope);
+        }
+    }
+
     /// A quarter at a time, so that a crowd costs little per newcomer.
     fn make_room(&mut self) {
         let mut quietest: Vec<_> = self

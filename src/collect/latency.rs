@@ -64,6 +64,12 @@ impl Latency {
         self.spread.absorb(&other.spread);
         self.count += other.count;
         self.max_ns = self.max_ns.max(other.max_ns);
+        if let (Values::Few(values), Values::Few(more)) = (&mut self.values, &other.values)
+            && values.len() + more.len() <= FEW
+        {
+            values.extend(more);
+            return;
+        }
         let histogram = self.histogram();
         match &other.values {
             Values::Few(values) => values

@@ -81,6 +81,15 @@ impl Collector {
         }
     }
 
+    /// Adds what another one has counted right after.
+    pub fn follow(&mut self, next: &Self) {
+        self.client.follow(&next.client);
+        self.server_side.follow(&next.server_side);
+        self.processes.follow(&next.processes);
+        self.workloads.follow(&next.workloads);
+        self.servers.follow(&next.servers);
+    }
+
     /// The figures up to now.
     pub fn snapshot(&self) -> Snapshot {
         let mut by_process: Vec<_> = self

@@ -18,6 +18,8 @@ pub struct OutcomeTotals {
     pub dropped: u64,
     /// Another server answered the same question first.
     pub superseded: u64,
+    /// Late ones whose first record is not among these: in the window before, or lost.
+    pub owed: u64,
 }
 
 impl OutcomeTotals {
@@ -28,7 +30,10 @@ impl OutcomeTotals {
             Outcome::Answered => self.answered += 1,
             Outcome::Unanswered => self.unanswered += 1,
             Outcome::Late => {
-                self.unanswered = self.unanswered.saturating_sub(1);
+                match self.unanswered.checked_sub(1) {
+                    Some(rest) => self.unanswered = rest,
+                    None => self.owed += 1,
+                }
                 self.late += 1;
             }
             Outcome::Refused => self.refused += 1,
@@ -37,7 +42,7 @@ impl OutcomeTotals {
         }
     }
 
-    /// Adds attempts that were counted elsewhere.
+    /// Adds those of another scope.
     pub fn absorb(&mut self, other: &Self) {
         self.answered += other.answered;
         self.unanswered += other.unanswered;
@@ -45,6 +50,16 @@ impl OutcomeTotals {
         self.refused += other.refused;
         self.dropped += other.dropped;
         self.superseded += other.superseded;
+        self.owed += other.owed;
+    }
+
+    /// Adds those of the time right after: what was late then may have been counted
+    /// as unanswered here.
+    pub fn follow(&mut self, next: &Self) {
+        let moved = self.unanswered.min(next.owed);
+        self.absorb(next);
+        self.unanswered -= moved;
+        self.owed -= moved;
     }
 
     /// All attempts.

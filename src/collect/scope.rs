@@ -70,6 +70,14 @@ impl Scope {
         self.outcomes.unanswered > 0
     }
 
+    /// Adds what the same scope has counted right after.
+    pub(super) fn follow(&mut self, next: &Self) {
+        let mut outcomes = self.outcomes;
+        outcomes.follow(&next.outcomes);
+        self.absorb(next);
+        self.outcomes = outcomes;
+    }
+
     /// Adds what another scope has counted.
     pub(super) fn absorb(&mut self, other: &Self) {
         self.outcomes.absorb(&other.outcomes);

@@ -56,6 +56,7 @@ fn a_late_answer_out_of_nowhere_is_new() {
         fed.totals,
         OutcomeTotals {
             late: 1,
+            owed: 1,
             ..OutcomeTotals::default()
         }
     );
@@ -261,6 +262,7 @@ fn the_books_add_up() {
         refused: 3,
         dropped: 2,
         superseded: 1,
+        owed: 0,
     };
     let books = Accounting::new(&kernel, &totals, 2, 9, 8, 0);
     assert_eq!(books.lost, 7);

@@ -19,10 +19,6 @@ use indicatif::ProgressStyle;
 
 use crate::cli::DoctorArgs;
 use crate::cli::Output;
-use crate::collect::Accounting;
-use crate::collect::Collector;
-use crate::collect::OutcomeTotals;
-use crate::evidence::Casebook;
 use crate::evidence::surroundings::Gatherer;
 use crate::host::Facts;
 use crate::host::Host;
@@ -32,6 +28,8 @@ use crate::monitor::Message;
 use crate::monitor::Monitor;
 use crate::report::Report;
 use crate::stop::Stop;
+use crate::window::End;
+use crate::window::Window;
 use crate::workload;
 use crate::workload::Attribution;
 
@@ -75,12 +73,9 @@ fn watch(
     attribution: Attribution,
     mut gatherer: Gatherer,
 ) -> Result<Report> {
-    let filter = args.watched.filter();
-    let mut collector = Collector::new();
-    let mut casebook = Casebook::default();
-    let mut totals = OutcomeTotals::default();
+    let mut window = Window::new(args.watched.filter());
     let started = Instant::now();
-    let mut window = args.duration;
+    let mut duration = args.duration;
     let over = after(args.duration);
     let progress = Progress::start(args.duration);
     let mut stopped = stop.channel().clone();
@@ -88,20 +83,16 @@ fn watch(
     let ending: Ending = loop {
         select! {
             recv(attribution.messages()) -> message => match message {
-                Ok(Message::Ended(attempts)) => for attempt in &attempts {
-                    totals.record(attempt);
-                    let asked_for = filter.matches(attempt);
-                    if asked_for {
-                        collector.record(attempt);
+                Ok(message) => {
+                    window.take(&message);
+                    match message {
+                        Message::Ended(attempts) => {
+                            attempts.iter().for_each(|attempt| gatherer.meet(attempt));
+                        }
+                        Message::SlowReads(reads) => gatherer.meet_readers(&reads),
+                        Message::Finished(ending) => break ending,
                     }
-                    casebook.record(attempt, asked_for);
-                    gatherer.meet(attempt);
-                },
-                Ok(Message::SlowReads(reads)) => {
-                    reads.iter().for_each(|read| casebook.record_slow_read(read));
-                    gatherer.meet_readers(&reads);
                 }
-                Ok(Message::Finished(ending)) => break ending,
                 Err(_) => {
                     monitor.join()?;
                     bail!("the poller thread ended without a word");
@@ -111,10 +102,10 @@ fn watch(
             recv(over) -> _ => monitor.settle(),
             recv(stopped) -> _ => {
                 stopped = never();
-                window = window.min(started.elapsed());
+                duration = duration.min(started.elapsed());
                 monitor.stop();
             }
-            recv(ticks) -> _ => progress.show(started.elapsed(), totals.queries()),
+            recv(ticks) -> _ => progress.show(started.elapsed(), window.queries()),
         }
     };
     progress.clear();
@@ -122,28 +113,13 @@ fn watch(
     monitor.join()?;
     // Before the figures are taken: names that came late are in them.
     let attributed = attribution.finish();
-    let surroundings = gatherer.finish();
-    let unseen = signals
-        .iter()
-        .filter_map(|signal| signal.missing.clone())
-        .collect();
-    let evidence = casebook.close(surroundings, window, unseen);
-    let report = Report::new(
-        SystemTime::now(),
-        Facts::gather(),
-        window,
+    let closed = window.close(End {
+        duration,
+        kernel: ending,
+        host: gatherer.finish(),
         signals,
-        collector.snapshot(),
-        &evidence,
-        Accounting::new(
-            &ending.counters,
-            &totals,
-            ending.in_flight,
-            ending.stray_answers,
-            ending.drops_unjoined,
-            evidence.drops_unseen,
-        ),
-    );
+    });
+    let report = Report::new(SystemTime::now(), Facts::gather(), &closed);
     Ok(report.with_attribution(attributed))
 }
 

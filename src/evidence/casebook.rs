@@ -35,6 +35,15 @@ const UNLIKE_MAX: usize = 1_024;
 const READS_MAX: usize = 8_192;
 /// Answers that may still be read late; a read tells its socket and its id only.
 const ANSWERED_MAX: usize = 8_192;
+/// Late answers to queries of the window before, about 400 bytes each.
+const LATE_MAX: usize = 1_024;
+
+/// An attempt, by its socket, id and when it was sent.
+type AttemptKey = (u64, u16, u64);
+
+fn waiting_key(attempt: &Attempt) -> Option<AttemptKey> {
+    Some((attempt.cookie, attempt.id?, attempt.sent_ns))
+}
 
 /// What makes two cases alike.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,7 +82,7 @@ pub struct Casebook {
     /// Where a case is that stands for those like it; made when room is short.
     alike: HashMap<Likeness, usize>,
     /// Unanswered ones, for the answer that comes late: socket, id, sent when.
-    waiting: HashMap<(u64, u16, u64), usize>,
+    waiting: HashMap<AttemptKey, usize>,
     views: ServerViews,
     tallies: Tallies,
     dead_ends: DeadEnds,
@@ -83,10 +92,12 @@ pub struct Casebook {
     slow_reads_left_out: u64,
     /// Failed attempts beyond every bound, by whether they are reported.
     uncased: u64,
+    /// Answered late, and given up on before this window.
+    late: Vec<Attempt>,
 }
 
 /// Everything that is known when the window is over. Plain data.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
     /// What went wrong, of the client role, in the order of its end.
     pub cases: Vec<Case>,
@@ -156,8 +167,15 @@ impl Casebook {
             .rfind(|(cookie, id, _)| (*cookie, *id) == (read.cookie, read.id));
         match answer {
             Some((_, _, false)) => {}
-            Some(_) if self.slow_reads.len() < READS_MAX => self.slow_reads.push(*read),
-            _ => self.slow_reads_left_out += 1,
+            Some(_) => self.keep_slow_read(*read),
+            None => self.slow_reads_left_out += 1,
+        }
+    }
+
+    fn keep_slow_read(&mut self, read: SlowRead) {
+        match self.slow_reads.len() < READS_MAX {
+            true => self.slow_reads.push(read),
+            false => self.slow_reads_left_out += 1,
         }
     }
 
@@ -168,35 +186,34 @@ impl Casebook {
         question: Option<Fingerprint>,
         reported: bool,
     ) {
-        let key = attempt.id.map(|id| (attempt.cookie, id, attempt.sent_ns));
+        let key = waiting_key(attempt);
         if attempt.outcome == Outcome::Late {
             // It was a case already, and is no second one.
             let place = key.and_then(|key| self.waiting.remove(&key));
             if let Some(case) = place.and_then(|place| self.cases.get_mut(place)) {
                 case.attempt = attempt.clone();
+            } else if self.late.len() < LATE_MAX {
+                self.late.push(attempt.clone());
             }
             return;
         }
+        self.push(Case::new(attempt.clone(), trouble, reported), question);
+    }
+
+    fn push(&mut self, case: Case, question: Option<Fingerprint>) {
         if self.cases.len() >= CASES_MAX {
-            self.add_alike(attempt, trouble, question, reported);
+            self.add_alike(case, question);
             return;
         }
-        if attempt.outcome == Outcome::Unanswered
-            && let Some(key) = key
+        if case.attempt.outcome == Outcome::Unanswered
+            && let Some(key) = waiting_key(&case.attempt)
         {
             self.waiting.insert(key, self.cases.len());
         }
-        self.cases
-            .push(Case::new(attempt.clone(), trouble, reported));
+        self.cases.push(case);
     }
 
-    fn add_alike(
-        &mut self,
-        attempt: &Attempt,
-        trouble: Trouble,
-        question: Option<Fingerprint>,
-        reported: bool,
-    ) {
+    fn add_alike(&mut self, case: Case, question: Option<Fingerprint>) {
         if self.alike.is_empty() {
             for (place, case) in self.cases.iter().enumerate() {
                 let question = fingerprint::of(&case.attempt.question);
@@ -204,17 +221,46 @@ impl Casebook {
                 self.alike.insert(likeness, place);
             }
         }
-        let likeness = Likeness::of(attempt, question, reported);
+        let likeness = Likeness::of(&case.attempt, question, case.reported);
         let place = self.alike.get(&likeness).copied();
-        if let Some(case) = place.and_then(|place| self.cases.get_mut(place)) {
-            case.weight += 1;
+        if let Some(like) = place.and_then(|place| self.cases.get_mut(place)) {
+            like.weight += case.weight;
         } else if self.cases.len() < CASES_MAX + UNLIKE_MAX {
             self.alike.insert(likeness, self.cases.len());
-            self.cases
-                .push(Case::new(attempt.clone(), trouble, reported));
-        } else if reported && trouble == Trouble::Failed {
-            self.uncased += 1;
+            self.cases.push(case);
+        } else if case.reported && case.trouble == Trouble::Failed {
+            self.uncased += case.weight;
         }
+    }
+
+    /// Begins the next window: what spans both goes on in it.
+    pub fn next(&self) -> Self {
+        Self {
+            tallies: self.tallies.next(),
+            dead_ends: self.dead_ends.clone(),
+            answered: self.answered.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds what was seen in the window that was begun by [`Self::next`].
+    pub fn follow(&mut self, next: Self) {
+        for attempt in next.late {
+            self.add(&attempt, Trouble::Failed, None, false);
+        }
+        for case in next.cases {
+            let question = fingerprint::of(&case.attempt.question);
+            self.push(case, question);
+        }
+        self.views.follow(next.views);
+        self.tallies.follow(next.tallies);
+        self.dead_ends = next.dead_ends;
+        self.answered = next.answered;
+        self.slow_reads_left_out += next.slow_reads_left_out;
+        for read in next.slow_reads {
+            self.keep_slow_read(read);
+        }
+        self.uncased += next.uncased;
     }
 
     /// Puts together what belongs together. `unseen` has what this kernel does

@@ -7,14 +7,14 @@ use super::case::Case;
 use super::server_view::ServerView;
 
 /// Times of one socket in nanoseconds of `CLOCK_MONOTONIC`, in their order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Socket {
     overflows: Vec<u64>,
     answers: Vec<u64>,
 }
 
 /// By the socket's cookie.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overflows {
     sockets: HashMap<u64, Socket>,
 }

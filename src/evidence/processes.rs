@@ -1,6 +1,7 @@
 //! What each process asked for: how much, how often the same, how often in vain.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::fingerprint::Fingerprint;
@@ -55,7 +56,7 @@ pub struct NameTally {
 }
 
 /// The processes that asked most, bounded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Processes {
     processes: HashMap<u32, ProcessTally>,
     names: usize,
@@ -111,6 +112,45 @@ impl Processes {
         {
             name.nxdomain += 1;
         }
+    }
+
+    /// Adds what was counted in the window after.
+    pub(super) fn follow(&mut self, next: Self) {
+        let mut processes: Vec<_> = next.processes.into_iter().collect();
+        processes.sort_unstable_by_key(|(pid, _)| *pid);
+        for (pid, tally) in processes {
+            if self.processes.len() == PROCESSES_MAX && !self.processes.contains_key(&pid) {
+                self.make_room();
+            }
+            let process = self.processes.entry(pid).or_default();
+            process.comm = tally.comm;
+            process.netns = tally.netns;
+            process.workload = process.workload.take().or(tally.workload);
+            process.queries += tally.queries;
+            process.tally.absorb(&tally.tally);
+            process.reverse += tally.reverse;
+            process.unnamed += tally.unnamed;
+            for (key, name) in tally.names {
+                let has_room = process.names.len() < NAMES_MAX && self.names < ALL_NAMES_MAX;
+                let own = match process.names.entry(key) {
+                    Entry::Occupied(own) => own.into_mut(),
+                    Entry::Vacant(room) if has_room => {
+                        self.names += 1;
+                        room.insert(NameTally {
+                            name: name.name,
+                            ..NameTally::default()
+                        })
+                    }
+                    Entry::Vacant(_) => {
+                        process.unnamed += name.asked;
+                        continue;
+                    }
+                };
+                own.asked += name.asked;
+                own.nxdomain += name.nxdomain;
+            }
+        }
+        self.left_out += next.left_out;
     }
 
     /// The quietest quarter goes: a crowd of short-lived processes must not keep

@@ -69,11 +69,7 @@ impl ServerViews {
         let Some(id) = attempt.id else {
             return;
         };
-        if self.views.len() == VIEWS_MAX {
-            self.views.pop_front();
-            self.forgotten += 1;
-        }
-        self.views.push_back(ServerView {
+        self.push(ServerView {
             arrived_ns: attempt.sent_ns,
             ended_ns: attempt.end_ns,
             outcome: attempt.outcome,
@@ -87,6 +83,20 @@ impl ServerViews {
             id,
             question: fingerprint::of(&attempt.question),
         });
+    }
+
+    /// Adds those of the window after.
+    pub(super) fn follow(&mut self, next: Self) {
+        self.forgotten += next.forgotten;
+        next.views.into_iter().for_each(|view| self.push(view));
+    }
+
+    fn push(&mut self, view: ServerView) {
+        if self.views.len() == VIEWS_MAX {
+            self.views.pop_front();
+            self.forgotten += 1;
+        }
+        self.views.push_back(view);
     }
 
     /// Those of a server that never answered get the owner of another exchange

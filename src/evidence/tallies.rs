@@ -92,6 +92,8 @@ pub struct Flow {
     /// Where connection tracking leads it, if that is not where it was sent: known
     /// from a packet of it that was discarded.
     pub leads_to: Option<IpAddr>,
+    /// It had failed already when this window began.
+    is_carried: bool,
 }
 
 /// Address lookups of one name, or of one server.
@@ -145,7 +147,7 @@ impl Asked {
 type FlowKey = (u32, u16, SocketAddr);
 
 /// How all client attempts ended, filtered or not.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tallies {
     /// By network namespace.
     pub netns: HashMap<u32, Tally>,
@@ -229,11 +231,57 @@ impl Tallies {
                         .map(|asked| asked.all)
                         .unwrap_or_default(),
                     leads_to,
+                    is_carried: false,
                 },
             );
         } else {
             self.left_out += 1;
         }
+    }
+
+    /// Begins the next window, in which what fails now goes on failing.
+    pub(super) fn next(&self) -> Self {
+        let mut flows = self.flows.clone();
+        flows.values_mut().for_each(|flow| flow.is_carried = true);
+        Self {
+            flows,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what was counted in the window that was begun by [`Self::next`].
+    pub(super) fn follow(&mut self, mut next: Self) {
+        for (key, flow) in &mut next.flows {
+            if flow.is_carried {
+                flow.is_carried = self.flows.get(key).is_some_and(|flow| flow.is_carried);
+            } else if let Some(asked) = self.asked.get(&(key.0, key.2)) {
+                flow.before.absorb(&asked.all);
+            }
+        }
+        self.flows = next.flows;
+        let left_out = &mut self.left_out;
+        for (netns, tally) in next.netns {
+            if let Some(own) = entry(&mut self.netns, netns, NETNS_MAX, left_out) {
+                own.absorb(&tally);
+            }
+        }
+        for (way, asked) in next.asked {
+            if let Some(own) = entry(&mut self.asked, way, ASKED_MAX, left_out) {
+                own.absorb(&asked);
+            }
+        }
+        for (server, served) in next.served {
+            if let Some(own) = entry(&mut self.served, server, ASKED_MAX, left_out) {
+                *own += served;
+            }
+        }
+        for (name, both) in next.names {
+            if let Some(own) = entry(&mut self.names, name, NAMES_MAX, left_out) {
+                own.absorb(&both);
+            }
+        }
+        self.left_out += next.left_out;
+        self.processes.follow(next.processes);
     }
 
     /// What one namespace asked one server.

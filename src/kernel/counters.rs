@@ -50,6 +50,34 @@ impl Counters {
         self.tcp_untracked + self.tcp_gap + self.tcp_split + self.tcp_crowded
     }
 
+    /// Adds those of the time after.
+    pub fn add(&mut self, next: &Self) {
+        let Self {
+            queries,
+            inflight_full,
+            ring_full,
+            notice_lost,
+            unparsed,
+            contradictory,
+            tcp_untracked,
+            tcp_gap,
+            tcp_split,
+            tcp_crowded,
+            missed_runs,
+        } = next;
+        self.queries += queries;
+        self.inflight_full += inflight_full;
+        self.ring_full += ring_full;
+        self.notice_lost += notice_lost;
+        self.unparsed += unparsed;
+        self.contradictory += contradictory;
+        self.tcp_untracked += tcp_untracked;
+        self.tcp_gap += tcp_gap;
+        self.tcp_split += tcp_split;
+        self.tcp_crowded += tcp_crowded;
+        self.missed_runs += missed_runs;
+    }
+
     /// What the programs count; the kernel counts `missed_runs`.
     pub(super) fn read(map: &dyn MapCore) -> Result<Self> {
         let total = |index: dns_counter| -> Result<u64> {

@@ -48,7 +48,7 @@ pub enum Message {
 }
 
 /// What the kernel side says at the end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ending {
     /// Everything that the kernel saw and lost.
     pub counters: Counters,
@@ -58,6 +58,16 @@ pub struct Ending {
     pub stray_answers: u64,
     /// Discarded packets that belonged to no failed attempt that was seen.
     pub drops_unjoined: u64,
+}
+
+impl Ending {
+    /// Adds what the kernel side counted right after.
+    pub fn follow(&mut self, next: &Self) {
+        self.counters.add(&next.counters);
+        self.in_flight = next.in_flight;
+        self.stray_answers += next.stray_answers;
+        self.drops_unjoined += next.drops_unjoined;
+    }
 }
 
 /// The running monitor. Dropping it detaches everything and ends the thread.

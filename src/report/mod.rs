@@ -20,9 +20,9 @@ use crate::doctor;
 use crate::doctor::Diagnosis;
 use crate::doctor::Finding;
 use crate::doctor::Verdict;
-use crate::evidence::Evidence;
 use crate::host::Facts;
 use crate::host::Signal;
+use crate::window::ClosedWindow;
 use crate::workload;
 
 /// Everything that the doctor found out in one window.
@@ -52,25 +52,20 @@ pub struct Report {
 
 impl Report {
     /// Examines the figures and puts the report together.
-    pub fn new(
-        time: SystemTime,
-        host: Facts,
-        window: Duration,
-        signals: Vec<Signal>,
-        dns: Snapshot,
-        evidence: &Evidence,
-        accounting: Accounting,
-    ) -> Self {
+    pub fn new(time: SystemTime, host: Facts, window: &ClosedWindow) -> Self {
+        let dns = window.snapshot();
+        let evidence = window.evidence();
+        let accounting = window.accounting(&evidence);
         let Diagnosis {
             findings,
             failures_by_cause,
-        } = doctor::diagnose(&dns, evidence);
+        } = doctor::diagnose(&dns, &evidence);
         let verdict = Verdict::of(&dns, &findings);
         Self {
             time,
             host,
-            window,
-            signals,
+            window: window.duration(),
+            signals: window.signals().to_vec(),
             dns,
             findings,
             failures_by_cause,

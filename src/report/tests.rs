@@ -13,6 +13,7 @@ use crate::attempt::Outcome;
 use crate::attempt::Role;
 use crate::evidence::surroundings::Surroundings;
 use crate::kernel::Counters;
+use crate::monitor::Ending;
 use crate::sample;
 use crate::sample::Fed;
 use crate::sample::MS;
@@ -48,11 +49,15 @@ fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>
             kernel: "6.18.5".to_owned(),
             arch: "x86_64".to_owned(),
         },
-        Duration::from_secs(30),
-        signals,
-        fed.collector.snapshot(),
-        &fed.evidence(Surroundings::default()),
-        Accounting::new(&kernel, &fed.totals, in_flight, 0, 0, 0),
+        &fed.closed(
+            Ending {
+                counters: kernel,
+                in_flight,
+                ..Ending::default()
+            },
+            Surroundings::default(),
+            signals,
+        ),
     )
 }
 

@@ -7,7 +7,7 @@ use super::process::CpuUse;
 use super::process::Reading;
 
 /// Spans that are kept: ten minutes, 25 KB.
-const SPANS_MAX: usize = 600;
+pub(super) const SPANS_MAX: usize = 600;
 
 /// How busy a process was for a while, a second as a rule.
 #[derive(Clone, Copy, Debug, PartialEq)]

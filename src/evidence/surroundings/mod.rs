@@ -14,6 +14,7 @@ mod cgroups;
 mod conntrack;
 mod ctnetlink;
 mod flows;
+mod follow;
 mod gatherer;
 mod history;
 mod host_path;

@@ -1,0 +1,175 @@
+//! What was seen between two moments, from its messages to what a report is made of.
+//!
+//! A window takes what the monitor tells, is closed with what the host says around
+//! it, and is then plain data. Two that follow each other can be put together:
+//! the result is what one long window would have been, but for what bounded tables
+//! had no room for.
+
+use std::time::Duration;
+
+use crate::attempt::Attempt;
+use crate::attempt::SlowRead;
+use crate::collect::Accounting;
+use crate::collect::Collector;
+use crate::collect::OutcomeTotals;
+use crate::collect::Snapshot;
+use crate::evidence::Casebook;
+use crate::evidence::Evidence;
+use crate::evidence::surroundings::Surroundings;
+use crate::filter::Filter;
+use crate::host::Signal;
+use crate::monitor::Ending;
+use crate::monitor::Message;
+
+/// A window that is open.
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    filter: Filter,
+    seen: Seen,
+}
+
+/// What the messages told.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// All attempts, whatever the filter says.
+    totals: OutcomeTotals,
+    collector: Collector,
+    casebook: Casebook,
+}
+
+/// What is known only when a window ends.
+#[derive(Clone, Debug, Default)]
+pub struct End {
+    /// How long was watched.
+    pub duration: Duration,
+    /// What the kernel side counted in the window, and what still waits.
+    pub kernel: Ending,
+    /// What the host said around it.
+    pub host: Surroundings,
+    /// Which hooks were active.
+    pub signals: Vec<Signal>,
+}
+
+/// A window that is over: plain data.
+#[derive(Clone, Debug, Default)]
+pub struct ClosedWindow {
+    seen: Seen,
+    end: End,
+}
+
+impl Window {
+    /// One that shows what passes the filter; all else is evidence only.
+    pub fn new(filter: Filter) -> Self {
+        Self {
+            filter,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a message of the monitor.
+    pub fn take(&mut self, message: &Message) {
+        match message {
+            Message::Ended(attempts) => attempts.iter().for_each(|attempt| self.attempt(attempt)),
+            Message::SlowReads(reads) => reads.iter().for_each(|read| self.slow_read(read)),
+            // What it says is there when the window is closed.
+            Message::Finished(_) => {}
+        }
+    }
+
+    /// Takes an attempt that has ended.
+    pub fn attempt(&mut self, attempt: &Attempt) {
+        let seen = &mut self.seen;
+        seen.totals.record(attempt);
+        let is_wanted = self.filter.matches(attempt);
+        if is_wanted {
+            seen.collector.record(attempt);
+        }
+        seen.casebook.record(attempt, is_wanted);
+    }
+
+    /// Takes an answer that lay unread.
+    pub fn slow_read(&mut self, read: &SlowRead) {
+        self.seen.casebook.record_slow_read(read);
+    }
+
+    /// Attempts up to now, whatever the filter says.
+    pub fn queries(&self) -> u64 {
+        self.seen.totals.queries()
+    }
+
+    /// The window is over.
+    pub fn close(self, end: End) -> ClosedWindow {
+        ClosedWindow {
+            seen: self.seen,
+            end,
+        }
+    }
+
+    /// The window is over, and the next begins. What spans both goes on in it, so
+    /// that they can be put together.
+    pub fn roll(&mut self, end: End) -> ClosedWindow {
+        let next = Seen {
+            casebook: self.seen.casebook.next(),
+            ..Seen::default()
+        };
+        ClosedWindow {
+            seen: std::mem::replace(&mut self.seen, next),
+            end,
+        }
+    }
+}
+
+impl ClosedWindow {
+    /// Puts the window behind it that was begun when this one ended
+    /// ([`Window::roll`]).
+    pub fn merge(&mut self, next: Self) {
+        self.seen.totals.follow(&next.seen.totals);
+        self.seen.collector.follow(&next.seen.collector);
+        self.seen.casebook.follow(next.seen.casebook);
+        self.end.duration += next.end.duration;
+        self.end.kernel.follow(&next.end.kernel);
+        self.end.host.follow(next.end.host);
+        // Hooks only get lost: the later list is the shorter one.
+        self.end.signals = next.end.signals;
+    }
+
+    /// How long was watched.
+    pub fn duration(&self) -> Duration {
+        self.end.duration
+    }
+
+    /// Which hooks were active.
+    pub fn signals(&self) -> &[Signal] {
+        &self.end.signals
+    }
+
+    /// The figures.
+    pub fn snapshot(&self) -> Snapshot {
+        self.seen.collector.snapshot()
+    }
+
+    /// What went wrong, with all that is known about it.
+    pub fn evidence(&self) -> Evidence {
+        let missing = |signal: &Signal| signal.missing.clone();
+        let unseen = self.end.signals.iter().filter_map(missing).collect();
+        let host = self.end.host.clone();
+        let casebook = self.seen.casebook.clone();
+        casebook.close(host, self.end.duration, unseen)
+    }
+
+    /// What was seen and lost.
+    pub fn accounting(&self, evidence: &Evidence) -> Accounting {
+        let kernel = &self.end.kernel;
+        Accounting::new(
+            &kernel.counters,
+            &self.seen.totals,
+            kernel.in_flight,
+            kernel.stray_answers,
+            kernel.drops_unjoined,
+            evidence.drops_unseen,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

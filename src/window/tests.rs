@@ -1,0 +1,269 @@
+//! Two windows that follow each other are one long window.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::attempt::Answer;
+use crate::attempt::Conntrack;
+use crate::attempt::Outcome;
+use crate::attempt::Packet;
+use crate::attempt::PacketDrop;
+use crate::attempt::RawQuestion;
+use crate::attempt::Reason;
+use crate::attempt::Role;
+use crate::doctor;
+use crate::kernel::Counters;
+use crate::sample;
+use crate::sample::MS;
+
+const SERVERS: [&str; 3] = ["10.0.0.10:53", "10.0.0.11:53", "10.96.0.10:53"];
+const NAMES: [&[u8]; 3] = [
+    b"\x01a\x07example\x03com\0",
+    b"\x01b\x07example\x03com\0",
+    b"\x04gone\x04test\0",
+];
+const NETNS: u32 = 4_026_532_001;
+
+/// What becomes of a query, by a few numbers.
+#[derive(Clone, Debug)]
+struct Fate {
+    process: u32,
+    server: usize,
+    name: usize,
+    /// One port is used again and again, others once.
+    keeps_its_port: bool,
+    kind: u8,
+    took_ms: u64,
+    /// Answered late after so many others, if it is unanswered at first.
+    late_after: Option<usize>,
+    is_read_late: bool,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    let late_after = prop::option::weighted(0.3, 1..20usize);
+    let numbers = (1..5u32, 0..SERVERS.len(), 0..NAMES.len(), any::<bool>());
+    (numbers, 0..12u8, 1..800u64, late_after, any::<bool>()).prop_map(
+        |((process, server, name, keeps_its_port), kind, took_ms, late_after, is_read_late)| Fate {
+            process,
+            server,
+            name,
+            keeps_its_port,
+            kind,
+            took_ms,
+            late_after,
+            is_read_late,
+        },
+    )
+}
+
+/// What a window is told, in its order.
+#[derive(Clone, Debug)]
+enum Told {
+    Attempt(Box<Attempt>),
+    Read(SlowRead),
+}
+
+fn attempt(number: usize, fate: &Fate) -> Attempt {
+    let outcome = match fate.kind {
+        0..=4 => Outcome::Answered,
+        5 | 6 => Outcome::Unanswered,
+        7 => Outcome::Refused,
+        8 => Outcome::Superseded,
+        _ => Outcome::Dropped,
+    };
+    let process = (
+        ["curl", "java", "node", "unbound"][fate.process as usize - 1],
+        fate.process,
+    );
+    let mut attempt = sample::attempt(process, SERVERS[fate.server], outcome, fate.took_ms * MS);
+    let at = number as u64 * 300 * MS;
+    attempt.sent_ns += at;
+    attempt.first_ns += at;
+    attempt.end_ns += at;
+    attempt.cookie = 1_000 + number as u64;
+    attempt.id = Some(number as u16);
+    let port = match fate.keeps_its_port {
+        true => 30_000 + fate.process as u16,
+        false => 40_000 + number as u16,
+    };
+    attempt.local.set_port(port);
+    attempt.question = RawQuestion::new(&[NAMES[fate.name], &[0, 1, 0, 1]].concat());
+    match fate.kind {
+        3 => attempt.answer = attempt.answer.map(|answer| Answer { rcode: 2, ..answer }),
+        4 => attempt.answer = attempt.answer.map(|answer| Answer { rcode: 3, ..answer }),
+        9.. => {
+            let reason = ["NEIGH_FAILED", "NETFILTER_DROP", "IP_INNOROUTES"];
+            let reason = reason[usize::from(fate.kind - 9)];
+            attempt.reason = Some(Reason::Drop(reason.to_owned()));
+            attempt.drop = Some(Box::new(PacketDrop {
+                at_ns: attempt.end_ns,
+                reason: reason.into(),
+                location: None,
+                packet: Packet::Query,
+                conntrack: Some(match fate.keeps_its_port {
+                    true => Conntrack::Confirmed {
+                        reply_source: "10.244.1.9".parse().expect("an address"),
+                    },
+                    false => Conntrack::Absent,
+                }),
+                netns: NETNS,
+                source: attempt.local,
+                destination: attempt.peer,
+                when_sent: false,
+            }));
+        }
+        _ => {}
+    }
+    attempt
+}
+
+/// The same as a server on this host saw it, where it was answered.
+fn at_server(client: &Attempt) -> Option<Attempt> {
+    (client.outcome == Outcome::Answered && client.peer.ip().to_string() == "10.0.0.10").then(
+        || Attempt {
+            role: Role::Server,
+            cookie: 7,
+            local: client.peer,
+            peer: client.local,
+            sent_ns: client.sent_ns + MS / 10,
+            ..client.clone()
+        },
+    )
+}
+
+fn story(fates: &[Fate]) -> Vec<Told> {
+    let mut told: Vec<(usize, Told)> = Vec::new();
+    for (number, fate) in fates.iter().enumerate() {
+        let attempt = attempt(number, fate);
+        told.extend(at_server(&attempt).map(|view| (number, Told::Attempt(Box::new(view)))));
+        if attempt.outcome == Outcome::Answered && fate.is_read_late {
+            let read = SlowRead {
+                at_ns: attempt.end_ns + 80 * MS,
+                lay_ns: 80 * MS,
+                owner: attempt.owner,
+                cookie: attempt.cookie,
+                id: attempt.id.unwrap_or_default(),
+            };
+            told.push((number + 2, Told::Read(read)));
+        }
+        if let (Outcome::Unanswered, Some(after)) = (attempt.outcome, fate.late_after) {
+            let mut late = attempt.clone();
+            late.outcome = Outcome::Late;
+            late.end_ns += after as u64 * 300 * MS;
+            late.answer = Some(Answer {
+                rcode: 0,
+                truncated: false,
+                answers: 1,
+                bytes: 80,
+            });
+            told.push((number + after, Told::Attempt(Box::new(late))));
+        }
+        told.push((number, Told::Attempt(Box::new(attempt))));
+    }
+    // Stable: what comes at the same time stays in its order, a late answer behind.
+    told.sort_by_key(|(at, _)| *at);
+    told.into_iter().map(|(_, told)| told).collect()
+}
+
+fn take(window: &mut Window, told: &[Told]) {
+    for told in told {
+        match told {
+            Told::Attempt(attempt) => window.attempt(attempt),
+            Told::Read(read) => window.slow_read(read),
+        }
+    }
+}
+
+fn end(seconds: u64, queries: u64) -> End {
+    End {
+        duration: Duration::from_secs(seconds),
+        kernel: Ending {
+            counters: Counters {
+                queries,
+                ring_full: seconds,
+                ..Counters::default()
+            },
+            in_flight: seconds,
+            ..Ending::default()
+        },
+        ..End::default()
+    }
+}
+
+proptest! {
+    #[test]
+    fn windows_that_follow_each_other_are_one(
+        fates in prop::collection::vec(fate(), 1..120),
+        cuts in prop::collection::vec(0.0..1.0f64, 1..4),
+        filtered in any::<bool>(),
+    ) {
+        let told = story(&fates);
+        let filter = Filter { pid: filtered.then_some(1), ..Filter::default() };
+        let mut long = Window::new(filter.clone());
+        take(&mut long, &told);
+
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| (cut * told.len() as f64) as usize).collect();
+        cuts.sort_unstable();
+        let mut window = Window::new(filter);
+        let mut begin = 0;
+        let mut merged: Option<ClosedWindow> = None;
+        let mut seconds = 0;
+        for cut in cuts.into_iter().chain([told.len()]) {
+            take(&mut window, &told[begin..cut]);
+            begin = cut;
+            seconds += 1;
+            let closed = window.roll(end(1, 10));
+            match &mut merged {
+                Some(merged) => merged.merge(closed),
+                None => merged = Some(closed),
+            }
+        }
+        let merged = merged.expect("one at least");
+        let mut whole = end(seconds, 10 * seconds);
+        whole.kernel.in_flight = 1;
+        let long = long.close(whole);
+
+        prop_assert_eq!(merged.duration(), long.duration());
+        prop_assert_eq!(merged.snapshot(), long.snapshot());
+        let (evidence, expected) = (merged.evidence(), long.evidence());
+        prop_assert_eq!(merged.accounting(&evidence), long.accounting(&expected));
+        prop_assert_eq!(
+            doctor::diagnose(&merged.snapshot(), &evidence),
+            doctor::diagnose(&long.snapshot(), &expected)
+        );
+        prop_assert_eq!(evidence.cases, expected.cases);
+        prop_assert_eq!(evidence.slow_reads, expected.slow_reads);
+    }
+}
+
+/// The fates above must do what windows can get wrong, or they prove nothing.
+#[test]
+fn a_late_answer_in_the_next_window_moves_the_one_before() {
+    let fate = |kind, late_after| Fate {
+        process: 1,
+        server: 0,
+        name: 0,
+        keeps_its_port: false,
+        kind,
+        took_ms: 5,
+        late_after,
+        is_read_late: false,
+    };
+    let told = story(&[fate(5, Some(1)), fate(0, None)]);
+    let mut window = Window::new(Filter::default());
+    take(&mut window, &told[..1]);
+    let mut first = window.roll(end(1, 1));
+    assert_eq!(first.snapshot().client.outcomes.unanswered, 1);
+    take(&mut window, &told[1..]);
+    let second = window.roll(end(1, 1));
+    assert_eq!(second.snapshot().client.outcomes.late, 1);
+    first.merge(second);
+    let outcomes = first.snapshot().client.outcomes;
+    assert_eq!(
+        (outcomes.unanswered, outcomes.late, outcomes.answered),
+        (0, 1, 1)
+    );
+    assert_eq!(first.evidence().cases[0].attempt.outcome, Outcome::Late);
+}
