@@ -2,7 +2,6 @@
 
 use hdrhistogram::Histogram;
 
-use super::snapshot::LatencyFigures;
 use super::spread::Spread;
 
 /// Most processes ask little: so many latencies are kept as they are before a
@@ -20,6 +19,23 @@ const DIGITS: u8 = 2;
 /// CoreDNS `forward` 2 s, musl 2.5 s, glibc 5 s. A client that waits for one of
 /// them sees a little more.
 pub const RESEND_NS: [u64; 3] = [2_000_000_000, 2_500_000_000, 5_000_000_000];
+
+/// Latency of answered attempts, in nanoseconds, each by its own message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyFigures {
+    /// Half of the answers took no longer.
+    pub p50_ns: u64,
+    /// 95 % of the answers took no longer.
+    pub p95_ns: u64,
+    /// 99 % of the answers took no longer.
+    pub p99_ns: u64,
+    /// The slowest answer.
+    pub max_ns: u64,
+    /// Answers that took about as long as each time of [`RESEND_NS`].
+    pub near_resend: [u64; RESEND_NS.len()],
+    /// Exact counts between fixed edges.
+    pub spread: Spread,
+}
 
 /// The latencies of one scope.
 #[derive(Clone, Debug)]

@@ -13,10 +13,10 @@ use std::net::SocketAddr;
 
 pub use accounting::Accounting;
 pub use accounting::LostBy;
+pub use latency::LatencyFigures;
 pub use latency::RESEND_NS;
 pub use outcomes::OutcomeTotals;
 pub use snapshot::Figures;
-pub use snapshot::LatencyFigures;
 pub use snapshot::ProcessFigures;
 pub use snapshot::ServerFigures;
 pub use snapshot::Snapshot;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::latency::LatencyFigures;
 use super::latency::RESEND_NS;
 use super::outcomes::OutcomeTotals;
 use super::spread::Spread;
@@ -80,23 +81,6 @@ pub struct Figures {
     pub longest_wait_ns: u64,
     /// How long the latest of the late answers took, in nanoseconds.
     pub latest_ns: u64,
-}
-
-/// Latency of answered attempts, in nanoseconds, each by its own message.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LatencyFigures {
-    /// Half of the answers took no longer.
-    pub p50_ns: u64,
-    /// 95 % of the answers took no longer.
-    pub p95_ns: u64,
-    /// 99 % of the answers took no longer.
-    pub p99_ns: u64,
-    /// The slowest answer.
-    pub max_ns: u64,
-    /// Answers that took about as long as each time of [`RESEND_NS`].
-    pub near_resend: [u64; RESEND_NS.len()],
-    /// Exact counts between fixed edges.
-    pub spread: Spread,
 }
 
 impl Figures {

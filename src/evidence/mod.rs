@@ -14,6 +14,7 @@ mod processes;
 mod server_view;
 pub mod surroundings;
 mod tallies;
+mod tally;
 
 pub use case::Case;
 pub use case::Trouble;
@@ -29,4 +30,4 @@ pub use tallies::Asked;
 pub use tallies::BothFamilies;
 pub use tallies::Flow;
 pub use tallies::Tallies;
-pub use tallies::Tally;
+pub use tally::Tally;

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::fingerprint::Fingerprint;
-use super::tallies::Tally;
+use super::tally::Tally;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Outcome;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use super::fingerprint::Fingerprint;
 use super::processes::Processes;
+use super::tally::Tally;
 use crate::attempt::Attempt;
 use crate::attempt::Conntrack;
 use crate::attempt::Outcome;
@@ -21,47 +22,6 @@ const NETNS_MAX: usize = 4096;
 /// IANA: resource record types.
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
-/// RFC 1035 section 4.1.1.
-const NOERROR: u16 = 0;
-
-/// Attempts that ended; superseded ones are in neither.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Answered in time, with whatever rcode.
-    pub answered: u64,
-    /// Of those, NOERROR.
-    pub noerror: u64,
-    /// Failed, late ones included.
-    pub failed: u64,
-}
-
-impl Tally {
-    /// All of them.
-    pub fn ended(&self) -> u64 {
-        self.answered + self.failed
-    }
-
-    /// Adds another one.
-    pub fn absorb(&mut self, other: &Self) {
-        self.answered += other.answered;
-        self.noerror += other.noerror;
-        self.failed += other.failed;
-    }
-
-    pub(super) fn record(&mut self, attempt: &Attempt) {
-        match attempt.outcome {
-            Outcome::Answered => {
-                self.answered += 1;
-                if attempt.answer.is_some_and(|answer| answer.rcode == NOERROR) {
-                    self.noerror += 1;
-                }
-            }
-            // It was counted when it was given up on.
-            Outcome::Late | Outcome::Superseded => {}
-            Outcome::Unanswered | Outcome::Refused | Outcome::Dropped => self.failed += 1,
-        }
-    }
-}
 
 /// What one network namespace asked one server. The same address may be another
 /// server in another namespace.

@@ -1,37 +1,30 @@
 //! From bytes in the ring buffer to events. Nothing here touches libbpf.
 
-use std::net::IpAddr;
-use std::net::SocketAddr;
-
 use super::discarded;
+use super::fields::FLAG_TC;
+use super::fields::RCODE_MASK;
+use super::fields::address;
+use super::fields::owner;
+use super::fields::role;
+use super::fields::transport;
 use super::wire;
 use super::wire::dns_drop;
 use super::wire::dns_full_record;
 use super::wire::dns_kind;
-use super::wire::dns_owner;
 use super::wire::dns_record;
 use super::wire::dns_send;
 use super::wire::dns_short_record;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
-use crate::attempt::Comm;
 use crate::attempt::FailedCall;
 use crate::attempt::Outcome;
-use crate::attempt::Owner;
 use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
-use crate::attempt::Role;
 use crate::attempt::SlowRead;
-use crate::attempt::Transport;
 use crate::event::Event;
 use crate::event::Notice;
 use crate::event::NoticeKind;
 use crate::event::Stray;
-
-/// TC bit of the header, RFC 1035 section 4.1.1.
-pub(super) const FLAG_TC: u16 = 0x0200;
-/// Lower four bits of the response code.
-pub(super) const RCODE_MASK: u16 = 0x000f;
 
 /// A record of either size, with the parts that only the full one has.
 struct Sized<'a> {
@@ -225,35 +218,5 @@ fn extended_rcode(octets: &[u8]) -> u16 {
             rest.get(5).map_or(0, |&bits| u16::from(bits))
         }
         _ => 0,
-    }
-}
-
-pub(super) fn role(role: u8) -> Role {
-    if role == wire::ROLE_SERVER {
-        Role::Server
-    } else {
-        Role::Client
-    }
-}
-
-pub(super) fn transport(protocol: u8) -> Transport {
-    if protocol == wire::IPPROTO_TCP {
-        Transport::Tcp
-    } else {
-        Transport::Udp
-    }
-}
-
-/// An IPv4-mapped address is shown as the IPv4 address that it is.
-pub(super) fn address(ip: [u8; 16], port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::from(ip).to_canonical(), port)
-}
-
-pub(super) fn owner(owner: &dns_owner) -> Owner {
-    Owner {
-        pid: (owner.tgid != 0).then_some(owner.tgid),
-        comm: Comm::new(&owner.comm),
-        cgroup_id: owner.cgroup_id,
-        netns: owner.netns,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::decode;
+use super::fields;
 use super::wire::dns_conntrack;
 use super::wire::dns_drop;
 use super::wire::dns_standing;
@@ -27,7 +27,7 @@ const TCP_ACK: u8 = 0x10;
 pub(super) fn notice(bytes: &[u8]) -> Option<Notice> {
     let drop: &dns_drop = plain::from_bytes(bytes).ok()?;
     let stands = |bit: dns_standing| u32::from(drop.standing) & bit.0 != 0;
-    let transport = decode::transport(drop.transport);
+    let transport = fields::transport(drop.transport);
     let message = match transport {
         Transport::Udp => Some(message(drop)?),
         Transport::Tcp => None,
@@ -44,7 +44,7 @@ pub(super) fn notice(bytes: &[u8]) -> Option<Notice> {
         cookie: Some(drop.cookie).filter(|&cookie| cookie != 0),
         port: drop.socket_port,
         peer: (drop.socket_peer_port != 0)
-            .then(|| decode::address(drop.socket_peer_ip, drop.socket_peer_port)),
+            .then(|| fields::address(drop.socket_peer_ip, drop.socket_peer_port)),
     };
     let discarded = Discarded {
         reason: drop.reason,
@@ -52,13 +52,13 @@ pub(super) fn notice(bytes: &[u8]) -> Option<Notice> {
         transport,
         packet,
         from_client,
-        source: decode::address(drop.source_ip, drop.source_port),
-        destination: decode::address(drop.destination_ip, drop.destination_port),
+        source: fields::address(drop.source_ip, drop.source_port),
+        destination: fields::address(drop.destination_ip, drop.destination_port),
         // An entry that an answer began has them the other way round.
         asked: (tracked && towards_reply != from_client).then(|| {
             (
-                decode::address(drop.asking_ip, drop.asking_port),
-                decode::address(drop.asked_ip, drop.asked_port),
+                fields::address(drop.asking_ip, drop.asking_port),
+                fields::address(drop.asked_ip, drop.asked_port),
             )
         }),
         conntrack: conntrack(drop),
@@ -66,7 +66,7 @@ pub(super) fn notice(bytes: &[u8]) -> Option<Notice> {
         unframed: stands(dns_standing::DNS_DROP_UNFRAMED),
         again: stands(dns_standing::DNS_DROP_AGAIN),
         armed: stands(dns_standing::DNS_DROP_ARMED),
-        owner: decode::owner(&drop.owner),
+        owner: fields::owner(&drop.owner),
         message,
     };
     Some(Notice {
@@ -80,8 +80,8 @@ fn message(drop: &dns_drop) -> Option<Message> {
     Some(Message {
         id: drop.id,
         answer: Answer {
-            rcode: drop.flags & decode::RCODE_MASK,
-            truncated: drop.flags & decode::FLAG_TC != 0,
+            rcode: drop.flags & fields::RCODE_MASK,
+            truncated: drop.flags & fields::FLAG_TC != 0,
             answers: drop.answers,
             bytes: drop.message_bytes,
         },

@@ -7,7 +7,7 @@ use anyhow::Result;
 use libbpf_rs::MapCore;
 use libbpf_rs::MapFlags;
 
-use super::decode;
+use super::fields;
 use super::wire::dns_connection;
 use super::wire::dns_key;
 use super::wire::dns_query;
@@ -38,10 +38,10 @@ pub(crate) struct Entry {
 impl Entry {
     /// What a failure is joined by.
     pub(crate) fn view(&self) -> InFlight<'_> {
-        let role = decode::role(self.key.role);
+        let role = fields::role(self.key.role);
         InFlight {
             role,
-            transport: decode::transport(self.key.transport),
+            transport: fields::transport(self.key.transport),
             cookie: self.key.cookie,
             netns: self.query.owner.netns,
             id: self.key.id,
@@ -82,16 +82,16 @@ impl Entry {
     /// One attempt for each server that was asked, ended as unanswered.
     pub(super) fn give_up(&self, now_ns: u64) -> Vec<Attempt> {
         let (key, query) = (&self.key, &self.query);
-        let (role, transport) = (decode::role(key.role), decode::transport(key.transport));
+        let (role, transport) = (fields::role(key.role), fields::transport(key.transport));
         let attempt = |send: &dns_send| {
-            let local = decode::address(send.local_ip, key.local_port);
-            let peer = decode::address(send.peer_ip, send.peer_port);
+            let local = fields::address(send.local_ip, key.local_port);
+            let peer = fields::address(send.peer_ip, send.peer_port);
             Attempt {
                 end_ns: now_ns,
                 sent_ns: send.at_ns,
                 first_ns: query.first_ns,
                 cookie: key.cookie,
-                owner: decode::owner(&query.owner),
+                owner: fields::owner(&query.owner),
                 id: Some(key.id),
                 number: send.attempt,
                 query_bytes: query.message_bytes,
@@ -266,14 +266,14 @@ fn patience(c: &dns_connection) -> Duration {
 }
 
 fn never_accepted(cookie: u64, c: &dns_connection, now_ns: u64) -> Attempt {
-    let local = decode::address(c.local_ip, c.local_port);
-    let peer = decode::address(c.peer_ip, c.peer_port);
+    let local = fields::address(c.local_ip, c.local_port);
+    let peer = fields::address(c.peer_ip, c.peer_port);
     Attempt {
         end_ns: now_ns,
         sent_ns: c.connect_ns,
         first_ns: c.connect_ns,
         cookie,
-        owner: decode::owner(&c.owner),
+        owner: fields::owner(&c.owner),
         ..Attempt::between(Role::Client, Transport::Tcp, local, peer)
     }
 }

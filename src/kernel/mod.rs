@@ -4,6 +4,7 @@ mod check;
 mod counters;
 mod decode;
 mod discarded;
+mod fields;
 mod hooks;
 mod inflight;
 mod load;
