@@ -36,9 +36,12 @@ const struct dns_short_record *unused_short_record __attribute__((unused));
 const struct dns_full_record *unused_full_record __attribute__((unused));
 const struct dns_drop *unused_drop __attribute__((unused));
 const enum dns_conntrack *unused_conntrack __attribute__((unused));
-const enum dns_standing *unused_standing __attribute__((unused));
+const enum dns_drop_flag *unused_drop_flag __attribute__((unused));
 const enum dns_kind *unused_kind __attribute__((unused));
 const enum dns_counter *unused_counter __attribute__((unused));
+const enum dns_limit *unused_limit __attribute__((unused));
+const enum dns_role *unused_role __attribute__((unused));
+const enum dns_call_kind *unused_call_kind __attribute__((unused));
 
 static __always_inline int observe(struct __sk_buff *skb, __u8 egress)
 {

@@ -10,25 +10,34 @@
 #ifndef KERNO_DNS_MONITOR_H
 #define KERNO_DNS_MONITOR_H
 
-/* A name of 255 octets, type and class (RFC 1035 section 4.1.2), rounded up. */
-#define DNS_QUESTION_MAX 260
-/* Most questions fit here: a short record is less than half a full one. */
-#define DNS_QUESTION_SHORT 64
-/* A full record has room for the beginning of the answer as well, if the question
- * is not long: there an error's OPT record says more (RFC 6891 section 6.1.3).
- */
-#define DNS_ECHO_AT 132
+/* Sizes that user space needs too: an enum reaches the skeleton, a macro does not. */
+enum dns_limit {
+	/* Where the beginning of the answer stands in a full record, if the question is
+	 * not long: there an error's OPT record says more (RFC 6891 section 6.1.3).
+	 */
+	DNS_ECHO_AT = 132,
+	/* Most questions fit here: a short record is less than half a full one. */
+	DNS_QUESTION_SHORT = 64,
+	/* A name of 255 octets, type and class (RFC 1035 section 4.1.2), rounded up. */
+	DNS_QUESTION_MAX = 260,
+	/* Ports that can be watched at once. */
+	DNS_PORTS_MAX = 8,
+	/* musl and glibc read at most three nameservers (MAXNS in resolv.h). */
+	DNS_SERVERS_MAX = 3,
+};
 #define DNS_ECHO_MAX (DNS_QUESTION_MAX - DNS_ECHO_AT)
-/* musl and glibc read at most three nameservers (MAXNS in resolv.h). */
-#define DNS_SERVERS_MAX 3
-/* Ports that can be watched at once. */
-#define DNS_PORTS_MAX 8
 
-#define DNS_ROLE_CLIENT 1
-#define DNS_ROLE_SERVER 2
+/* Which end of an exchange a socket is. */
+enum dns_role {
+	DNS_ROLE_CLIENT = 1,
+	DNS_ROLE_SERVER = 2,
+};
 
-#define DNS_CALL_CONNECT 1
-#define DNS_CALL_SEND 2
+/* Which call failed. */
+enum dns_call_kind {
+	DNS_CALL_CONNECT = 1,
+	DNS_CALL_SEND = 2,
+};
 
 /* What a record in the ring buffer says. */
 enum dns_kind {
@@ -49,11 +58,11 @@ enum dns_conntrack {
 	DNS_CONNTRACK_CONFIRMED = 3,
 };
 
-/* Where a discarded packet was: bits of dns_drop.standing. */
-enum dns_standing {
+/* Where a discarded packet was: bits of dns_drop.drop_flags. */
+enum dns_drop_flag {
 	DNS_DROP_SENT = 1,     /* still in its sender's stack, whose socket is told */
 	DNS_DROP_RECEIVED = 2, /* the socket told is the one that it was for */
-	DNS_DROP_UNFRAMED = 4, /* without a link header: not yet, or no longer */
+	DNS_DROP_NO_L2_HEADER = 4, /* without a link header: not yet, or no longer */
 	DNS_DROP_AGAIN = 8,    /* TCP sends this segment again, in a timer's context */
 	DNS_DROP_ARMED = 16,   /* queries count */
 	DNS_DROP_REPLY = 32,   /* conntrack: against the direction of its first packet */
@@ -196,7 +205,7 @@ struct dns_drop {
 	__u8 transport;
 	__u8 tcp_flags;
 	__u8 conntrack; /* enum dns_conntrack */
-	__u8 standing;  /* enum dns_standing */
+	__u8 drop_flags; /* enum dns_drop_flag */
 	__u8 pad[2];
 	__u8 question[DNS_QUESTION_SHORT];
 };

@@ -182,7 +182,7 @@ static __always_inline void fill_conntrack(struct dns_drop *d, struct discarded 
 						DNS_CONNTRACK_UNCONFIRMED;
 	info = nfct & NFCT_INFOMASK;
 	if (info == IP_CT_IS_REPLY || info == IP_CT_RELATED_REPLY)
-		d->standing |= DNS_DROP_REPLY;
+		d->drop_flags |= DNS_DROP_REPLY;
 	first.src.u3 = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u3);
 	first.dst.u3 = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u3);
 	reply = BPF_CORE_READ(ct, tuplehash[1].tuple.src.u3);
@@ -222,15 +222,15 @@ static __always_inline void fill_socket(struct dns_drop *d, struct discarded *p,
 	d->socket_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	d->owner.netns = netns_of(sk);
 	if (skb->skb_iif) {
-		d->standing |= DNS_DROP_RECEIVED;
+		d->drop_flags |= DNS_DROP_RECEIVED;
 		return;
 	}
-	d->standing |= DNS_DROP_SENT;
+	d->drop_flags |= DNS_DROP_SENT;
 	fill_socket_peer(d, sk);
 	if (p->protocol == IPPROTO_TCP && (p->tcp_flags & TCP_ACK))
 		return; /* perhaps in softirq, when an acknowledgement came */
 	if (p->protocol == IPPROTO_TCP && is_sent_again(sk)) {
-		d->standing |= DNS_DROP_AGAIN;
+		d->drop_flags |= DNS_DROP_AGAIN;
 		return;
 	}
 	take_process(&d->owner);
@@ -260,11 +260,11 @@ static __always_inline void report_drop(struct sk_buff *skb, __u64 location, __u
 	d->transport = p.protocol;
 	d->tcp_flags = p.tcp_flags;
 	if (armed)
-		d->standing |= DNS_DROP_ARMED;
+		d->drop_flags |= DNS_DROP_ARMED;
 	if (is_dns_port(bpf_ntohs(p.ports[1])))
-		d->standing |= DNS_DROP_TO_DNS;
+		d->drop_flags |= DNS_DROP_TO_DNS;
 	if (skb->data - p.head == p.network)
-		d->standing |= DNS_DROP_UNFRAMED;
+		d->drop_flags |= DNS_DROP_NO_L2_HEADER;
 	if (p.protocol == IPPROTO_UDP && !fill_discarded_message(d, &p)) {
 		bpf_ringbuf_discard(d, BPF_RB_NO_WAKEUP);
 		count(DNS_COUNT_UNPARSED, 1);

@@ -25,15 +25,10 @@ static __always_inline void report_socket_error(struct sock *sk)
 
 	if (!is_dns_port(port) || !error)
 		return;
-	s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
-	if (!s) {
-		count(DNS_COUNT_NOTICE_LOST, 1);
+	s = new_record(DNS_SOCKET_ERROR, bpf_ktime_get_ns(), DNS_COUNT_NOTICE_LOST);
+	if (!s)
 		return;
-	}
-	__builtin_memset(s, 0, sizeof(*s));
 	r = &s->record;
-	r->end_ns = bpf_ktime_get_ns();
-	r->kind = DNS_SOCKET_ERROR;
 	r->cookie = bpf_get_socket_cookie(sk);
 	r->owner.netns = netns_of(sk);
 	r->transport = BPF_CORE_READ(sk, sk_protocol);

@@ -89,4 +89,21 @@ static __always_inline __u64 wake_flags(void)
 		       BPF_RB_NO_WAKEUP;
 }
 
+/* A record with nothing in it but its kind and when it happened. Without room it
+ * counts what is lost. Whoever gets one submits it.
+ */
+static __always_inline struct dns_short_record *new_record(__u8 kind, __u64 now, __u32 lost)
+{
+	struct dns_short_record *s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
+
+	if (!s) {
+		count(lost, 1);
+		return s;
+	}
+	__builtin_memset(s, 0, sizeof(*s));
+	s->record.kind = kind;
+	s->record.end_ns = now;
+	return s;
+}
+
 #endif

@@ -153,16 +153,12 @@ static __always_inline int conclude(struct __sk_buff *skb, struct dns_key *key,
 /* An answer to nothing in flight. User space knows whether it is late. */
 static __noinline int report_stray(struct __sk_buff *skb, struct dns_key *key, struct dns_packet *p)
 {
-	struct dns_short_record *s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
+	struct dns_short_record *s = new_record(DNS_STRAY, p->now, DNS_COUNT_NOTICE_LOST);
 	struct dns_record *r;
 
-	if (!s) {
-		count(DNS_COUNT_NOTICE_LOST, 1);
+	if (!s)
 		return 0;
-	}
-	__builtin_memset(s, 0, sizeof(*s));
 	r = &s->record;
-	r->end_ns = p->now;
 	r->cookie = key->cookie;
 	r->local_port = p->local_port;
 	__builtin_memcpy(r->send.local_ip, p->local_ip, 16);
@@ -172,7 +168,6 @@ static __noinline int report_stray(struct __sk_buff *skb, struct dns_key *key, s
 	r->answer_bytes = p->message_len;
 	r->flags = p->flags;
 	r->answers = p->answers;
-	r->kind = DNS_STRAY;
 	r->role = key->role;
 	r->transport = p->transport;
 	r->echoed = 1;

@@ -86,19 +86,14 @@ static __noinline int report_call(struct dns_call *call, struct sock *sk, __u8 w
 	if (!armed)
 		return 0;
 	count(DNS_COUNT_QUERIES, 1);
-	s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
-	if (!s) {
-		count(DNS_COUNT_RING_FULL, 1);
+	s = new_record(DNS_CALL_FAILED, call->at_ns, DNS_COUNT_RING_FULL);
+	if (!s)
 		return 0;
-	}
-	__builtin_memset(s, 0, sizeof(*s));
 	r = &s->record;
-	r->kind = DNS_CALL_FAILED;
 	r->call = which;
 	r->error = error;
 	r->role = DNS_ROLE_CLIENT;
 	r->transport = call->transport;
-	r->end_ns = call->at_ns;
 	r->first_ns = call->at_ns;
 	r->cookie = call->cookie;
 	r->owner = call->owner;

@@ -76,14 +76,11 @@ static __noinline int report_reset(struct dns_connection *c, struct dns_packet *
 		return 0;
 	if (refused)
 		count(DNS_COUNT_QUERIES, 1);
-	s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
-	if (!s) {
-		count(refused ? DNS_COUNT_RING_FULL : DNS_COUNT_NOTICE_LOST, 1);
+	s = new_record(refused ? DNS_CONNECT_REFUSED : DNS_SOCKET_ERROR, p->now,
+		       refused ? DNS_COUNT_RING_FULL : DNS_COUNT_NOTICE_LOST);
+	if (!s)
 		return 0;
-	}
-	__builtin_memset(s, 0, sizeof(*s));
 	r = &s->record;
-	r->end_ns = p->now;
 	r->first_ns = c->connect_ns;
 	r->cookie = *cookie;
 	r->owner = c->owner;
@@ -93,7 +90,6 @@ static __noinline int report_reset(struct dns_connection *c, struct dns_packet *
 	__builtin_memcpy(r->send.peer_ip, c->peer_ip, 16);
 	r->send.peer_port = c->peer_port;
 	r->send.attempt = 1;
-	r->kind = refused ? DNS_CONNECT_REFUSED : DNS_SOCKET_ERROR;
 	r->role = DNS_ROLE_CLIENT;
 	r->transport = IPPROTO_TCP;
 	r->error = refused ? ECONNREFUSED : ECONNRESET;

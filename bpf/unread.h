@@ -69,20 +69,15 @@ static __always_inline int may_ask_dns(struct sock *sk)
 static __always_inline void report_slow_read(struct sock *sk, __u64 cookie, __u64 at_ns, __u16 id,
 					     __u64 now)
 {
-	struct dns_short_record *s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
+	struct dns_short_record *s = new_record(DNS_READ_LATE, now, DNS_COUNT_NOTICE_LOST);
 	struct dns_record *r;
 
-	if (!s) {
-		count(DNS_COUNT_NOTICE_LOST, 1);
+	if (!s)
 		return;
-	}
-	__builtin_memset(s, 0, sizeof(*s));
 	r = &s->record;
-	r->kind = DNS_READ_LATE;
 	r->role = DNS_ROLE_CLIENT;
 	r->transport = sk->sk_protocol;
 	r->first_ns = at_ns;
-	r->end_ns = now;
 	r->cookie = cookie;
 	r->id = id;
 	take_caller(&r->owner, sk);

@@ -9,6 +9,9 @@ use crate::attempt::Packet;
 use crate::attempt::RawQuestion;
 use crate::attempt::Transport;
 
+/// Octets from the question on that the kernel keeps of a discarded message.
+pub const QUESTION_MAX: usize = 64;
+
 /// A packet with a DNS port that the kernel discarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discarded {
@@ -34,7 +37,7 @@ pub struct Discarded {
     /// The socket that it belonged to, if there was one.
     pub socket: Option<Socket>,
     /// Without a link header: before the egress hook, or at it.
-    pub unframed: bool,
+    pub no_l2_header: bool,
     /// Sent again by TCP, in the context of a timer.
     pub again: bool,
     /// Whether queries counted.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 pub use discarded::Discarded;
 pub use discarded::Message as DiscardedMessage;
+pub use discarded::QUESTION_MAX as DISCARDED_QUESTION_MAX;
 pub use discarded::Socket as DiscardedSocket;
 pub use in_flight::InFlight;
 

@@ -7,10 +7,11 @@ use super::fields::address;
 use super::fields::owner;
 use super::fields::role;
 use super::fields::transport;
-use super::wire;
+use super::wire::dns_call_kind;
 use super::wire::dns_drop;
 use super::wire::dns_full_record;
 use super::wire::dns_kind;
+use super::wire::dns_limit;
 use super::wire::dns_record;
 use super::wire::dns_send;
 use super::wire::dns_short_record;
@@ -54,7 +55,9 @@ fn sized(bytes: &[u8]) -> Option<Sized<'_>> {
     let question = octets.get(..usize::from(record.question_len))?;
     let echo = match (record.echoed, usize::from(record.echo_len)) {
         (0, 0) => &[],
-        (0, len) => octets.get(wire::ECHO_AT..)?.get(..len)?,
+        (0, len) => octets
+            .get(dns_limit::DNS_ECHO_AT.0 as usize..)?
+            .get(..len)?,
         _ => question,
     };
     Some(Sized {
@@ -166,8 +169,8 @@ fn connect_refused(record: &dns_record) -> Attempt {
 
 /// A system call that failed before there was a packet.
 fn call_failed(record: &dns_record) -> Attempt {
-    let call = match record.call {
-        wire::CALL_CONNECT => FailedCall::Connect,
+    let call = match dns_call_kind(u32::from(record.call)) {
+        dns_call_kind::DNS_CALL_CONNECT => FailedCall::Connect,
         _ => FailedCall::Send,
     };
     Attempt {

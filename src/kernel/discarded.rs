@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::fields;
 use super::wire::dns_conntrack;
 use super::wire::dns_drop;
-use super::wire::dns_standing;
+use super::wire::dns_drop_flag;
 use crate::attempt::Answer;
 use crate::attempt::Conntrack;
 use crate::attempt::Packet;
@@ -26,19 +26,19 @@ const TCP_ACK: u8 = 0x10;
 /// Decodes one `dns_drop`; `None` if it is malformed.
 pub(super) fn notice(bytes: &[u8]) -> Option<Notice> {
     let drop: &dns_drop = plain::from_bytes(bytes).ok()?;
-    let stands = |bit: dns_standing| u32::from(drop.standing) & bit.0 != 0;
+    let stands = |bit: dns_drop_flag| u32::from(drop.drop_flags) & bit.0 != 0;
     let transport = fields::transport(drop.transport);
     let message = match transport {
         Transport::Udp => Some(message(drop)?),
         Transport::Tcp => None,
     };
-    let (packet, from_client) = packet(drop, transport, stands(dns_standing::DNS_DROP_TO_DNS));
-    let towards_reply = stands(dns_standing::DNS_DROP_REPLY);
+    let (packet, from_client) = packet(drop, transport, stands(dns_drop_flag::DNS_DROP_TO_DNS));
+    let towards_reply = stands(dns_drop_flag::DNS_DROP_REPLY);
     let tracked = matches!(
         dns_conntrack(u32::from(drop.conntrack)),
         dns_conntrack::DNS_CONNTRACK_UNCONFIRMED | dns_conntrack::DNS_CONNTRACK_CONFIRMED
     );
-    let is_sender = stands(dns_standing::DNS_DROP_SENT);
+    let is_sender = stands(dns_drop_flag::DNS_DROP_SENT);
     let socket = Socket {
         is_sender,
         cookie: Some(drop.cookie).filter(|&cookie| cookie != 0),
@@ -62,10 +62,10 @@ pub(super) fn notice(bytes: &[u8]) -> Option<Notice> {
             )
         }),
         conntrack: conntrack(drop),
-        socket: (is_sender || stands(dns_standing::DNS_DROP_RECEIVED)).then_some(socket),
-        unframed: stands(dns_standing::DNS_DROP_UNFRAMED),
-        again: stands(dns_standing::DNS_DROP_AGAIN),
-        armed: stands(dns_standing::DNS_DROP_ARMED),
+        socket: (is_sender || stands(dns_drop_flag::DNS_DROP_RECEIVED)).then_some(socket),
+        no_l2_header: stands(dns_drop_flag::DNS_DROP_NO_L2_HEADER),
+        again: stands(dns_drop_flag::DNS_DROP_AGAIN),
+        armed: stands(dns_drop_flag::DNS_DROP_ARMED),
         owner: fields::owner(&drop.owner),
         message,
     };

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
-use super::wire;
 use super::wire::dns_owner;
+use super::wire::dns_role;
 use crate::attempt::Comm;
 use crate::attempt::Owner;
 use crate::attempt::Role;
@@ -16,18 +16,16 @@ pub(super) const FLAG_TC: u16 = 0x0200;
 pub(super) const RCODE_MASK: u16 = 0x000f;
 
 pub(super) fn role(role: u8) -> Role {
-    if role == wire::ROLE_SERVER {
-        Role::Server
-    } else {
-        Role::Client
+    match dns_role(u32::from(role)) {
+        dns_role::DNS_ROLE_SERVER => Role::Server,
+        _ => Role::Client,
     }
 }
 
 pub(super) fn transport(protocol: u8) -> Transport {
-    if protocol == wire::IPPROTO_TCP {
-        Transport::Tcp
-    } else {
-        Transport::Udp
+    match i32::from(protocol) {
+        libc::IPPROTO_TCP => Transport::Tcp,
+        _ => Transport::Udp,
     }
 }
 

@@ -25,6 +25,7 @@ use super::hooks::is_there;
 use super::inflight;
 use super::inflight::Claim;
 use super::inflight::Entry;
+use super::wire::dns_limit;
 use crate::attempt::Attempt;
 use crate::host::Host;
 use crate::host::Signal;
@@ -32,8 +33,8 @@ use crate::host::signals::DENIALS;
 use crate::host::signals::READS;
 use crate::host::signals::REASONS;
 
-/// Ports that can be watched at once; `DNS_PORTS_MAX` of bpf/dns_monitor.h.
-pub const PORTS_MAX: usize = 8;
+/// Ports that can be watched at once.
+pub const PORTS_MAX: usize = dns_limit::DNS_PORTS_MAX.0 as usize;
 
 /// What the programs are told before they are loaded.
 #[derive(Clone, Debug)]

@@ -6,30 +6,29 @@ use std::mem::size_of;
 
 use plain::Plain;
 
+use crate::event::DISCARDED_QUESTION_MAX;
+
+pub(super) use super::bpf::types::dns_call_kind;
 pub(super) use super::bpf::types::dns_connection;
 pub(super) use super::bpf::types::dns_conntrack;
 pub(super) use super::bpf::types::dns_counter;
 pub(super) use super::bpf::types::dns_drop;
+pub(super) use super::bpf::types::dns_drop_flag;
 pub(super) use super::bpf::types::dns_full_record;
 pub(super) use super::bpf::types::dns_key;
 pub(super) use super::bpf::types::dns_kind;
+pub(super) use super::bpf::types::dns_limit;
 pub(super) use super::bpf::types::dns_owner;
 pub(super) use super::bpf::types::dns_query;
 pub(super) use super::bpf::types::dns_record;
+pub(super) use super::bpf::types::dns_role;
 pub(super) use super::bpf::types::dns_send;
 pub(super) use super::bpf::types::dns_short_record;
-pub(super) use super::bpf::types::dns_standing;
 #[cfg(test)]
 pub(super) use super::bpf::types::dns_unread_answer;
 
-/// `DNS_ROLE_SERVER` of bpf/dns_monitor.h (a macro does not reach the skeleton).
-pub(super) const ROLE_SERVER: u8 = 2;
-/// `DNS_ECHO_AT`: where the beginning of the answer stands in a full record.
-pub(super) const ECHO_AT: usize = 132;
-/// `DNS_CALL_CONNECT`: which call failed; any other is a send.
-pub(super) const CALL_CONNECT: u8 = 1;
-/// `IPPROTO_TCP`.
-pub(super) const IPPROTO_TCP: u8 = 6;
+// What the tracker compares is what the kernel keeps.
+const _: () = assert!(dns_limit::DNS_QUESTION_SHORT.0 as usize == DISCARDED_QUESTION_MAX);
 
 // bpf/dns_monitor.h asserts the same.
 const _: () = assert!(size_of::<dns_key>() == 32);

@@ -5,10 +5,11 @@ use crate::attempt::Attempt;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::attempt::Transport;
+use crate::event::DISCARDED_QUESTION_MAX;
 use crate::event::InFlight;
 
-/// Octets of a discarded message that the kernel keeps.
-const KEPT_MAX: usize = 64;
+/// Octets of a label, RFC 1035 section 2.3.4; more is a pointer.
+const LABEL_MAX: usize = 63;
 
 /// What a query and its answer share: the beginning of the question, without what
 /// follows it, in small letters (servers may change the case, RFC 4343).
@@ -20,7 +21,7 @@ impl QuestionKey {
         let octets = question.as_bytes();
         let whole = octets.len();
         let (len, name) = question_len(octets).unwrap_or((whole, whole));
-        let mut key: Box<[u8]> = octets[..len.min(whole).min(KEPT_MAX)].into();
+        let mut key: Box<[u8]> = octets[..len.min(whole).min(DISCARDED_QUESTION_MAX)].into();
         // Lengths of labels are below the letters (RFC 1035 section 4.1.4).
         let name = name.min(key.len());
         key[..name].make_ascii_lowercase();
@@ -33,8 +34,8 @@ fn question_len(octets: &[u8]) -> Option<(usize, usize)> {
     let mut at = 0;
     loop {
         let label = usize::from(*octets.get(at)?);
-        if label >= KEPT_MAX {
-            return None; // a pointer, or junk
+        if label > LABEL_MAX {
+            return None;
         }
         at += 1 + label;
         if label == 0 {

@@ -21,7 +21,9 @@ const CGROUP: &str = "BPF_CGROUP_EGRESS";
 
 /// Whether it was discarded in its sender's stack, so that the send failed.
 pub(super) fn when_sent(discarded: &Discarded, reason: &str) -> bool {
-    sender(discarded).is_some() && discarded.unframed && (reason == NETFILTER || reason == CGROUP)
+    sender(discarded).is_some()
+        && discarded.no_l2_header
+        && (reason == NETFILTER || reason == CGROUP)
 }
 
 /// Whether the egress hook had not seen it: netfilter's hooks come before.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::decode::decode;
 use super::super::wire::dns_conntrack;
 use super::super::wire::dns_drop;
-use super::super::wire::dns_standing;
+use super::super::wire::dns_drop_flag;
 use crate::attempt::Conntrack;
 use crate::attempt::Packet;
 use crate::attempt::Transport;
@@ -14,10 +14,10 @@ use crate::event::Discarded;
 use crate::event::Event;
 use crate::event::NoticeKind;
 
-const SENT: u32 = dns_standing::DNS_DROP_SENT.0;
-const RECEIVED: u32 = dns_standing::DNS_DROP_RECEIVED.0;
-const REPLY: u32 = dns_standing::DNS_DROP_REPLY.0;
-const TO_DNS: u32 = dns_standing::DNS_DROP_TO_DNS.0;
+const SENT: u32 = dns_drop_flag::DNS_DROP_SENT.0;
+const RECEIVED: u32 = dns_drop_flag::DNS_DROP_RECEIVED.0;
+const REPLY: u32 = dns_drop_flag::DNS_DROP_REPLY.0;
+const TO_DNS: u32 = dns_drop_flag::DNS_DROP_TO_DNS.0;
 
 fn mapped(last: u8) -> [u8; 16] {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last]
@@ -80,7 +80,7 @@ fn a_drop_says_which_packet_it_was() {
             transport,
             flags,
             tcp_flags,
-            standing: if to_dns { TO_DNS as u8 } else { 0 },
+            drop_flags: if to_dns { TO_DNS as u8 } else { 0 },
             ..query()
         };
         let discarded = decoded(&drop).expect("a drop");
@@ -129,7 +129,7 @@ fn a_drop_has_its_message() {
 #[test]
 fn a_drop_says_whose_its_socket_is() {
     // Flags of the header, where it stands; of the client, of the server.
-    for (flags, standing, client, server) in [
+    for (flags, drop_flags, client, server) in [
         (0x0100, 0, false, false),
         (0x0100, SENT, true, false),
         (0x0100, RECEIVED, false, true),
@@ -138,7 +138,7 @@ fn a_drop_says_whose_its_socket_is() {
     ] {
         let drop = dns_drop {
             flags,
-            standing: standing as u8,
+            drop_flags: drop_flags as u8,
             ..query()
         };
         let discarded = decoded(&drop).expect("a drop");
@@ -147,7 +147,7 @@ fn a_drop_says_whose_its_socket_is() {
     }
     let unasked = dns_drop {
         cookie: 0,
-        standing: SENT as u8,
+        drop_flags: SENT as u8,
         ..query()
     };
     let socket = decoded(&unasked).and_then(|drop| drop.socket);
@@ -159,9 +159,9 @@ fn a_drop_says_whose_its_socket_is() {
 
 #[test]
 fn conntrack_tells_who_asked_whom() {
-    let tracked = |conntrack: dns_conntrack, standing: u32, flags| dns_drop {
+    let tracked = |conntrack: dns_conntrack, drop_flags: u32, flags| dns_drop {
         conntrack: conntrack.0 as u8,
-        standing: standing as u8,
+        drop_flags: drop_flags as u8,
         flags,
         asking_ip: mapped(7),
         asking_port: 50000,

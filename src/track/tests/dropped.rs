@@ -122,7 +122,7 @@ fn a_socket_that_is_known_must_be_the_attempts() {
     ] {
         let mut discarded = Discarded {
             socket: socket(&query, is_sender),
-            unframed: false,
+            no_l2_header: false,
             ..discarded
         };
         assert_eq!(end(&discarded, &query), dropped("NETFILTER_DROP"));

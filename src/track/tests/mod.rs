@@ -125,7 +125,7 @@ fn query_of(attempt: &Attempt, reason: u32) -> Discarded {
         asked: None,
         conntrack: Some(Conntrack::Absent),
         socket: None,
-        unframed: true,
+        no_l2_header: true,
         again: false,
         armed: true,
         owner: Owner::default(),

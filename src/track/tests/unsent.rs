@@ -96,7 +96,7 @@ fn what_the_hook_has_seen_or_nobody_counts_is_no_query_of_its_own() {
             ..unsent()
         },
         Discarded {
-            unframed: false,
+            no_l2_header: false,
             ..unsent()
         },
         Discarded {
