@@ -212,8 +212,10 @@ impl Tallies {
     /// Adds what was counted in the window that was begun by [`Self::next`].
     pub(super) fn follow(&mut self, mut next: Self) {
         for (key, flow) in &mut next.flows {
-            if flow.is_carried {
-                flow.is_carried = self.flows.get(key).is_some_and(|flow| flow.is_carried);
+            if let Some(own) = self.flows.get(key).filter(|_| flow.is_carried) {
+                // By now it may be known what was asked before that window too.
+                flow.before = own.before;
+                flow.is_carried = own.is_carried;
             } else if let Some(asked) = self.asked.get(&(key.0, key.2)) {
                 flow.before.absorb(&asked.all);
             }

@@ -233,8 +233,9 @@ proptest! {
             doctor::diagnose(&merged.snapshot(), &evidence),
             doctor::diagnose(&long.snapshot(), &expected)
         );
-        prop_assert_eq!(evidence.cases, expected.cases);
-        prop_assert_eq!(evidence.slow_reads, expected.slow_reads);
+        prop_assert_eq!(&evidence.cases, &expected.cases);
+        prop_assert_eq!(&evidence.tallies, &expected.tallies);
+        prop_assert!(evidence == expected);
     }
 }
 
