@@ -25,6 +25,7 @@ pub mod monitor;
 pub mod report;
 #[cfg(test)]
 mod sample;
+pub mod sampler;
 pub mod shell;
 pub mod stop;
 pub mod track;

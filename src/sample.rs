@@ -15,9 +15,9 @@ use crate::attempt::Transport;
 use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
 use crate::evidence::Evidence;
-use crate::evidence::surroundings::Surroundings;
 use crate::host::Signal;
 use crate::monitor::Ending;
+use crate::sampler::HostSample;
 use crate::window::ClosedWindow;
 use crate::window::End;
 use crate::window::Window;
@@ -98,7 +98,7 @@ impl Fed {
     pub(crate) fn closed(
         &self,
         kernel: Ending,
-        host: Surroundings,
+        host: HostSample,
         signals: Vec<Signal>,
     ) -> ClosedWindow {
         self.window.clone().close(End {
@@ -110,7 +110,7 @@ impl Fed {
     }
 
     /// What is known of those that went wrong, with these surroundings.
-    pub(crate) fn evidence(&self, surroundings: Surroundings) -> Evidence {
+    pub(crate) fn evidence(&self, surroundings: HostSample) -> Evidence {
         self.closed(Ending::default(), surroundings, Vec::new())
             .evidence()
     }

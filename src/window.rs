@@ -15,11 +15,11 @@ use crate::collect::OutcomeTotals;
 use crate::collect::Snapshot;
 use crate::evidence::Casebook;
 use crate::evidence::Evidence;
-use crate::evidence::surroundings::Surroundings;
 use crate::filter::Filter;
 use crate::host::Signal;
 use crate::monitor::Ending;
 use crate::monitor::Message;
+use crate::sampler::HostSample;
 
 /// A window that is open.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ pub struct End {
     /// What the kernel side counted in the window, and what still waits.
     pub kernel: Ending,
     /// What the host said around it.
-    pub host: Surroundings,
+    pub host: HostSample,
     /// Which hooks were active.
     pub signals: Vec<Signal>,
 }

@@ -19,14 +19,15 @@ use indicatif::ProgressStyle;
 
 use crate::cli::DoctorArgs;
 use crate::cli::Output;
-use crate::evidence::surroundings::Gatherer;
 use crate::host::Facts;
 use crate::host::Host;
+use crate::host::proc::Root;
 use crate::kernel::Config;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::monitor::Monitor;
 use crate::report::Report;
+use crate::sampler::Sampler;
 use crate::stop::Stop;
 use crate::window::End;
 use crate::window::Window;
@@ -43,12 +44,12 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
     // It takes its time where there are many namespaces; nothing is to wait then.
-    let gatherer = Gatherer::start();
+    let sampler = Sampler::start(Root::default());
     let monitor = Monitor::start(host, config, args.watched.timeout)?;
     let attribution =
         Attribution::start(monitor.messages().clone(), root, &args.watched.workloads())?;
     log::info!("watching for {}", humantime::format_duration(args.duration));
-    let report = watch(args, stop, monitor, attribution, gatherer)?;
+    let report = watch(args, stop, monitor, attribution, sampler)?;
 
     let mut out = anstream::stdout().lock();
     let written = match args.output {
@@ -71,7 +72,7 @@ fn watch(
     stop: &Stop,
     monitor: Monitor,
     attribution: Attribution,
-    mut gatherer: Gatherer,
+    mut sampler: Sampler,
 ) -> Result<Report> {
     let mut window = Window::new(args.watched.filter());
     let started = Instant::now();
@@ -87,9 +88,9 @@ fn watch(
                     window.take(&message);
                     match message {
                         Message::Ended(attempts) => {
-                            attempts.iter().for_each(|attempt| gatherer.meet(attempt));
+                            attempts.iter().for_each(|attempt| sampler.meet(attempt));
                         }
-                        Message::SlowReads(reads) => gatherer.meet_readers(&reads),
+                        Message::SlowReads(reads) => sampler.meet_readers(&reads),
                         Message::Finished(ending) => break ending,
                     }
                 }
@@ -116,7 +117,7 @@ fn watch(
     let closed = window.close(End {
         duration,
         kernel: ending,
-        host: gatherer.finish(),
+        host: sampler.finish(),
         signals,
     });
     let report = Report::new(SystemTime::now(), Facts::gather(), &closed);

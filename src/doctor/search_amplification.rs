@@ -12,7 +12,7 @@ use super::thresholds::WASTED_PERCENT;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
 use crate::evidence::ProcessTally;
-use crate::evidence::surroundings::ResolvConf;
+use crate::sampler::ResolvConf;
 use crate::shell::Command;
 use crate::units;
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use super::case::Case;
@@ -16,7 +15,6 @@ use super::overflows::Overflows;
 use super::server_view::Index;
 use super::server_view::ServerView;
 use super::server_view::ServerViews;
-use super::surroundings::Surroundings;
 use super::tallies::BothFamilies;
 use super::tallies::Tallies;
 use crate::attempt::Attempt;
@@ -25,6 +23,7 @@ use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::SlowRead;
 use crate::attempt::Transport;
+use crate::sampler::HostSample;
 
 /// Cases that are kept one by one, about 400 bytes each: 6 MB. Further ones are
 /// counted with one that is like them.
@@ -119,7 +118,7 @@ pub struct Evidence {
     /// them, though the kernel did not tell of it.
     pub drops_unseen: u64,
     /// What the host's own counters say.
-    pub surroundings: Surroundings,
+    pub surroundings: HostSample,
     /// How long was watched.
     pub window: Duration,
     /// The network namespace of this program itself.
@@ -267,7 +266,7 @@ impl Casebook {
     /// not tell.
     pub fn close(
         self,
-        surroundings: Surroundings,
+        surroundings: HostSample,
         window: Duration,
         unseen: Vec<String>,
     ) -> Evidence {
@@ -294,9 +293,9 @@ impl Casebook {
             slow_reads: self.slow_reads,
             uncased: self.uncased,
             drops_unseen: 0,
+            own_netns: surroundings.own_netns,
             surroundings,
             window,
-            own_netns: own_netns(),
             unseen,
         };
         evidence.join();
@@ -430,9 +429,4 @@ impl Evidence {
         let key = (case.attempt.owner.netns, case.server().ip());
         self.surroundings.routes.get(&key) == Some(&false)
     }
-}
-
-fn own_netns() -> Option<u32> {
-    let inode = std::fs::metadata("/proc/self/ns/net").ok()?.ino();
-    u32::try_from(inode).ok()
 }

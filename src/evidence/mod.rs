@@ -12,7 +12,6 @@ mod fingerprint;
 mod overflows;
 mod processes;
 mod server_view;
-pub mod surroundings;
 mod tallies;
 mod tally;
 

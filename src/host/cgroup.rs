@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use anyhow::Result;
 
-use super::mounts;
+use super::proc::Root;
+use super::proc::mountinfo;
 
 /// Inode number of the root of the whole hierarchy; a cgroup namespace shows
 /// another one.
@@ -22,8 +23,8 @@ const ROOT_INODE: u64 = 1;
 /// Opens the root. On a host without a cgroup2 mount (cgroup v1 only) it makes
 /// a detached mount, which ends with the last descriptor, even after SIGKILL.
 pub(super) fn open_root() -> Result<File> {
-    let mounts =
-        mounts::read().context("cannot read /proc/thread-self/mountinfo; is /proc mounted?")?;
+    let mounts = mountinfo::read(&Root::default())
+        .context("cannot read /proc/thread-self/mountinfo; is /proc mounted?")?;
     let root = match mount_points(&mounts).find_map(|path| File::open(path).ok()) {
         Some(root) => root,
         None => detached_mount().context(
@@ -36,7 +37,7 @@ pub(super) fn open_root() -> Result<File> {
 
 /// Where the hierarchy of cgroup v2 is mounted, if it is.
 pub fn mount_point() -> Option<PathBuf> {
-    let mounts = mounts::read().ok()?;
+    let mounts = mountinfo::read(&Root::default()).ok()?;
     mount_points(&mounts).next()
 }
 
@@ -48,7 +49,7 @@ pub(super) fn is_host_root(root: &File) -> bool {
 /// Mount points of cgroup2 file systems; a whole hierarchy before a bind mount
 /// of a part.
 fn mount_points(mountinfo: &[u8]) -> impl Iterator<Item = PathBuf> {
-    let mut found: Vec<(bool, PathBuf)> = mounts::parse(mountinfo)
+    let mut found: Vec<(bool, PathBuf)> = mountinfo::parse(mountinfo)
         .filter(|mount| mount.filesystem == b"cgroup2")
         .map(|mount| (mount.root != "/", mount.point))
         .collect();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::types::Enum;
 
-use super::symbols::Symbols;
+use super::proc::kallsyms::Symbols;
 
 /// Every reason of the kernel's core begins so.
 const PREFIX: &str = "SKB_DROP_REASON_";

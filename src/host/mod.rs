@@ -1,16 +1,19 @@
 //! What this machine offers: rights, kernel features, cgroups, signals.
 //!
 //! Everything is probed, nothing is concluded from a version number. What is
-//! missing is said in one sentence, with what to do about it.
+//! missing is said in one sentence, with what to do about it. Each file format of the
+//! kernel is parsed once, in [`proc`] and [`netlink`].
 
 mod capabilities;
 mod cgroup;
 mod clock;
+pub mod conntrack;
 mod drop_names;
 mod facts;
-pub(crate) mod mounts;
+pub mod netlink;
+pub mod netns;
+pub mod proc;
 pub mod signals;
-mod symbols;
 
 use std::fs::File;
 use std::os::fd::AsFd as _;

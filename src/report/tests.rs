@@ -11,13 +11,13 @@ use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
-use crate::evidence::surroundings::Surroundings;
 use crate::kernel::Counters;
 use crate::monitor::Ending;
 use crate::sample;
 use crate::sample::Fed;
 use crate::sample::MS;
 use crate::sample::attempt;
+use crate::sampler::HostSample;
 use crate::workload::Workload;
 
 const CURL: (&str, u32) = ("curl", 4242);
@@ -55,7 +55,7 @@ fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>
                 in_flight,
                 ..Ending::default()
             },
-            Surroundings::default(),
+            HostSample::default(),
             signals,
         ),
     )

@@ -12,18 +12,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use anyhow::Result;
 
-use crate::host::mounts;
+use crate::host::proc::Root;
+use crate::host::proc::mountinfo;
 
 /// What container runtimes choose.
 const PERIOD_US: u32 = 100_000;
 
 /// Where the CPU controller of version 1 is mounted, if it is.
 pub(super) fn cpu_mount_point() -> Option<PathBuf> {
-    let mounts = mounts::read().ok()?;
-    let mut of_cpu = mounts::parse(&mounts).filter(|mount| {
-        let mut options = mount.options.split(|&octet| octet == b',');
-        mount.filesystem == b"cgroup" && mount.root == "/" && options.any(|it| it == b"cpu")
-    });
+    let mounts = mountinfo::read(&Root::default()).ok()?;
+    let mut of_cpu =
+        mountinfo::parse(&mounts).filter(|mount| mount.root == "/" && mount.controls(b"cpu"));
     Some(of_cpu.next()?.point)
 }
 

@@ -7,8 +7,8 @@ use crate::doctor::thresholds::QUEUED_BYTES;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
-use crate::evidence::surroundings::ServerProcess;
-use crate::evidence::surroundings::Span;
+use crate::sampler::ServerProcess;
+use crate::sampler::Span;
 use crate::units;
 
 /// Spans are a second long; those next to a query's time belong to it, too: the

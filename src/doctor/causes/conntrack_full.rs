@@ -11,8 +11,8 @@ use crate::attempt::PacketDrop;
 use crate::doctor::fix::Fix;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
-use crate::evidence::surroundings::ConntrackCounters;
-use crate::evidence::surroundings::Fullness;
+use crate::sampler::ConntrackCounters;
+use crate::sampler::Fullness;
 use crate::shell::Command;
 use crate::units;
 

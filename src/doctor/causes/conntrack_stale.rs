@@ -14,7 +14,7 @@ use crate::doctor::thresholds::STALE_NS;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::Tally;
-use crate::evidence::surroundings::Flow;
+use crate::sampler::Flow;
 use crate::shell::Command;
 use crate::units;
 

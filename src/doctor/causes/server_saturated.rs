@@ -13,7 +13,7 @@ use crate::doctor::thresholds::SATURATED_PERCENT;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
-use crate::evidence::surroundings::Span;
+use crate::sampler::Span;
 use crate::shell::Command;
 
 pub(super) const CAUSE: Cause = Cause {

@@ -14,8 +14,8 @@ use crate::doctor::fix::Fix;
 use crate::doctor::thresholds::THROTTLED_PERCENT;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
-use crate::evidence::surroundings::Quota;
-use crate::evidence::surroundings::Version;
+use crate::sampler::Quota;
+use crate::sampler::Version;
 use crate::shell::Command;
 use crate::units;
 

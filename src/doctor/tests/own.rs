@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::attempt::Attempt;
-use crate::evidence::surroundings::Surroundings;
 use crate::sample;
+use crate::sampler::HostSample;
 
 const POOR: (&str, u32) = ("poor", 77);
 const BUSY: (&str, u32) = ("busy", 78);
@@ -36,7 +36,7 @@ fn of_pod(name: &str, attempt: Attempt) -> Attempt {
 
 /// What the base rules say, with what is known of each attempt that went wrong.
 fn summaries(fed: &Fed) -> Vec<Finding> {
-    let evidence = fed.evidence(Surroundings::default());
+    let evidence = fed.evidence(HostSample::default());
     let findings = diagnose(&fed.collector.snapshot(), &evidence).findings;
     findings.into_iter().filter(Finding::is_summary).collect()
 }

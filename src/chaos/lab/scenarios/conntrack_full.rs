@@ -30,7 +30,7 @@ use crate::chaos::lab::server::Serve;
 use crate::chaos::lab::site::Lab;
 use crate::chaos::lab::site::Pod;
 use crate::chaos::lab::undo::Undo;
-use crate::evidence::surroundings;
+use crate::host::conntrack;
 
 /// The limit.
 const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
@@ -109,7 +109,7 @@ fn connect(lab: &mut Lab, from: &Rc<Pod>, to: &Rc<Pod>) -> Result<()> {
 fn fill(lab: &mut Lab) -> Result<()> {
     let entries = lab.node.enter(|| number(COUNT))?;
     let own = lab.node.inode()?;
-    let mut others = surroundings::conntrack_entries();
+    let mut others = conntrack::entries();
     others.retain(|&netns, _| u64::from(netns) != own);
     if let Some((netns, theirs)) = endangered(&others) {
         bail!(

@@ -91,7 +91,7 @@ fn what_the_filters_leave_out_is_no_finding() {
     for n in 0..9 {
         casebook.record(&attempt(n, SERVER, Outcome::Unanswered), false);
     }
-    let evidence = casebook.close(Surroundings::default(), Duration::from_secs(30), Vec::new());
+    let evidence = casebook.close(HostSample::default(), Duration::from_secs(30), Vec::new());
     let explanation = explained(&evidence, &Collector::new().snapshot());
     assert_eq!(explanation, Explanation::default());
 }

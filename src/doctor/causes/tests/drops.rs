@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::attempt::FailedCall;
-use crate::evidence::surroundings::ConntrackCounters;
-use crate::evidence::surroundings::Fullness;
+use crate::sampler::ConntrackCounters;
+use crate::sampler::Fullness;
 
 /// Five queries that netfilter discarded so.
 pub(super) fn netfilter(

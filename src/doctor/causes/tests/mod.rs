@@ -24,9 +24,9 @@ use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::collect::Collector;
 use crate::evidence::Casebook;
-use crate::evidence::surroundings::Surroundings;
 use crate::sample;
 use crate::sample::MS;
+use crate::sampler::HostSample;
 
 const SERVER: &str = "10.0.0.10:53";
 const OTHER: &str = "10.0.0.11:53";
@@ -39,7 +39,7 @@ const TYPE_AAAA: u16 = 28;
 #[derive(Default)]
 struct Case {
     attempts: Vec<Attempt>,
-    surroundings: Surroundings,
+    surroundings: HostSample,
 }
 
 impl Case {

@@ -1,7 +1,7 @@
 //! What only the pattern over servers, types, ports and answers shows.
 
 use super::*;
-use crate::evidence::surroundings::Flow;
+use crate::sampler::Flow;
 
 #[test]
 fn a_dead_server_needs_a_living_one_beside_it() {

@@ -4,8 +4,8 @@ use super::*;
 use crate::attempt::SlowRead;
 use crate::doctor::Diagnosis;
 use crate::doctor::diagnose;
-use crate::evidence::surroundings::ClientProcess;
-use crate::evidence::surroundings::ResolvConf;
+use crate::sampler::ClientProcess;
+use crate::sampler::ResolvConf;
 
 const NXDOMAIN: u16 = 3;
 /// The program of [`attempt`].

@@ -1,10 +1,10 @@
 //! What the server on this host was doing meanwhile.
 
 use super::*;
-use crate::evidence::surroundings::Process;
-use crate::evidence::surroundings::Quota;
-use crate::evidence::surroundings::ServerProcess;
-use crate::evidence::surroundings::Span;
+use crate::sampler::Process;
+use crate::sampler::Quota;
+use crate::sampler::ServerProcess;
+use crate::sampler::Span;
 
 pub(super) const RESOLVER: u32 = 53;
 const UPSTREAM: &str = "192.0.2.53:53";
@@ -12,7 +12,7 @@ const UPSTREAM: &str = "192.0.2.53:53";
 pub(super) fn quota(throttled_periods: u64) -> Quota {
     Quota {
         cgroup: std::path::PathBuf::from("/sys/fs/cgroup/cpu/dns").into(),
-        version: crate::evidence::surroundings::Version::V1,
+        version: crate::sampler::Version::V1,
         quota: Some(Duration::from_millis(20)),
         period: Duration::from_millis(100),
         periods: 100,

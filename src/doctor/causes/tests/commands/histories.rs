@@ -12,7 +12,7 @@ use super::Names;
 use crate::attempt::Comm;
 use crate::attempt::FailedCall;
 use crate::attempt::SlowRead;
-use crate::evidence::surroundings::Version;
+use crate::sampler::Version;
 use crate::workload::Workload;
 
 const OWN: &str = "127.0.0.1:5353";
@@ -128,7 +128,7 @@ fn refusals() -> impl Iterator<Item = Case> {
 
 fn at_a_server_of_this_host(folder: &Path) -> impl Iterator<Item = Case> {
     let throttled = |cgroup: &Path, version| {
-        let quota = crate::evidence::surroundings::Quota {
+        let quota = crate::sampler::Quota {
             cgroup: cgroup.to_owned().into(),
             version,
             ..servers::quota(90)

@@ -1,0 +1,139 @@
+//! Connection tracking by netlink, for kernels that do not show it in procfs.
+//!
+//! `CONFIG_NF_CONNTRACK_PROCFS` is off in Ubuntu's kernels and, since 2022, by
+//! default (node_exporter issue 2491); `conntrack -S` and `conntrack -L` ask in this way. It takes a
+//! socket in the namespace itself, so a thread that enters it (CAP_SYS_ADMIN).
+//!
+//! Numbers are those of include/uapi/linux/netfilter/nfnetlink_conntrack.h.
+
+use std::io;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Ask;
+use super::Attributes;
+use super::Message;
+use super::ask_conntrack;
+use super::dump;
+use super::soon;
+use crate::host::proc::conntrack_stat::ConntrackStat;
+use crate::host::proc::conntrack_table::Entry;
+
+const IPCTNL_MSG_CT_GET: u8 = 1;
+const IPCTNL_MSG_CT_GET_STATS_CPU: u8 = 4;
+const IPCTNL_MSG_CT_GET_STATS: u8 = 5;
+
+const CTA_STATS_INSERT_FAILED: u16 = 9;
+const CTA_STATS_DROP: u16 = 10;
+const CTA_STATS_EARLY_DROP: u16 = 11;
+const CTA_STATS_CLASH_RESOLVE: u16 = 14;
+const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
+
+const CTA_TUPLE_ORIG: u16 = 1;
+const CTA_TUPLE_REPLY: u16 = 2;
+const CTA_STATUS: u16 = 3;
+const CTA_TUPLE_IP: u16 = 1;
+const CTA_TUPLE_PROTO: u16 = 2;
+const CTA_IP_V4_SRC: u16 = 1;
+const CTA_IP_V4_DST: u16 = 2;
+const CTA_IP_V6_SRC: u16 = 3;
+const CTA_IP_V6_DST: u16 = 4;
+const CTA_PROTO_NUM: u16 = 1;
+const CTA_PROTO_SRC_PORT: u16 = 2;
+const CTA_PROTO_DST_PORT: u16 = 3;
+
+/// include/uapi/linux/netfilter/nf_conntrack_common.h
+const IPS_SEEN_REPLY: u32 = 1 << 1;
+const IPS_ASSURED: u32 = 1 << 2;
+
+/// The counters of the namespace that the calling thread is in.
+pub fn stat() -> io::Result<ConntrackStat> {
+    let (sum, complete) = dump(
+        soon(),
+        || None::<ConntrackStat>,
+        |sum| {
+            ask_conntrack(IPCTNL_MSG_CT_GET_STATS_CPU, Ask::All, soon(), |cpu| {
+                add(sum.get_or_insert_default(), cpu.attributes);
+            })
+        },
+    )?;
+    let mut entries = None;
+    ask_conntrack(IPCTNL_MSG_CT_GET_STATS, Ask::Once, soon(), |table| {
+        entries = table.attributes.number(CTA_STATS_GLOBAL_ENTRIES);
+    })?;
+    let both = sum.filter(|_| complete).zip(entries);
+    let (mut sum, entries) = both.ok_or(io::ErrorKind::InvalidData)?;
+    sum.entries = entries.into();
+    Ok(sum)
+}
+
+fn add(sum: &mut ConntrackStat, cpu: Attributes<'_>) {
+    let count = |kind| cpu.number(kind).map_or(0, u64::from);
+    sum.drop += count(CTA_STATS_DROP);
+    sum.early_drop += count(CTA_STATS_EARLY_DROP);
+    sum.insert_failed += count(CTA_STATS_INSERT_FAILED);
+    if let Some(clashes) = cpu.number(CTA_STATS_CLASH_RESOLVE) {
+        *sum.clash_resolved.get_or_insert(0) += u64::from(clashes);
+    }
+}
+
+/// Gathers the entries of the namespace that the calling thread is in. False
+/// beside it if some may be missing: `deadline` came before the last of them, or
+/// the table changed each time that it was asked for.
+pub fn entries<T>(
+    deadline: Instant,
+    empty: impl Fn() -> T,
+    mut take: impl FnMut(&mut T, Entry),
+) -> io::Result<(T, bool)> {
+    dump(deadline, empty, |gathered| {
+        ask_conntrack(IPCTNL_MSG_CT_GET, Ask::All, deadline, |message| {
+            if let Some(entry) = entry(message) {
+                take(gathered, entry);
+            }
+        })
+    })
+}
+
+fn entry(message: Message<'_>) -> Option<Entry> {
+    let asked = message.attributes.nested(CTA_TUPLE_ORIG)?;
+    let expected = message.attributes.nested(CTA_TUPLE_REPLY)?;
+    let status = message.attributes.number(CTA_STATUS)?;
+    let protocol = asked.nested(CTA_TUPLE_PROTO)?.get(CTA_PROTO_NUM)?;
+    let (source, destination) = endpoints(message.family, asked)?;
+    let (reply_source, reply_destination) = endpoints(message.family, expected)?;
+    Some(Entry {
+        protocol: *protocol.first()?,
+        source,
+        destination,
+        reply_source,
+        reply_destination,
+        assured: status & IPS_ASSURED != 0,
+        unreplied: status & IPS_SEEN_REPLY == 0,
+    })
+}
+
+fn endpoints(family: u8, tuple: Attributes<'_>) -> Option<(SocketAddr, SocketAddr)> {
+    let addresses = tuple.nested(CTA_TUPLE_IP)?;
+    let ports = tuple.nested(CTA_TUPLE_PROTO)?;
+    let v4 = |kind| {
+        let octets: [u8; 4] = addresses.get(kind)?.try_into().ok()?;
+        Some(IpAddr::from(Ipv4Addr::from(octets)))
+    };
+    let v6 = |kind| {
+        let octets: [u8; 16] = addresses.get(kind)?.try_into().ok()?;
+        Some(IpAddr::from(Ipv6Addr::from(octets)))
+    };
+    let port = |kind| Some(u16::from_be_bytes(ports.get(kind)?.try_into().ok()?));
+    let (source, destination) = match i32::from(family) {
+        libc::AF_INET => (v4(CTA_IP_V4_SRC)?, v4(CTA_IP_V4_DST)?),
+        libc::AF_INET6 => (v6(CTA_IP_V6_SRC)?, v6(CTA_IP_V6_DST)?),
+        _ => return None,
+    };
+    Some((
+        SocketAddr::new(source, port(CTA_PROTO_SRC_PORT)?),
+        SocketAddr::new(destination, port(CTA_PROTO_DST_PORT)?),
+    ))
+}

@@ -1,0 +1,189 @@
+//! `/proc/…/net/nf_conntrack`: the entries of a connection tracking table.
+
+use std::fs::File;
+use std::io;
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::io::Read as _;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Root;
+
+/// A table of half a million entries takes a second and 100 MB of text; what is
+/// beyond is left out and said.
+const TABLE_MAX: u64 = 64 << 20;
+
+/// Nothing is read after this.
+const LINES_PER_LOOK_AT_THE_CLOCK: usize = 1024;
+
+/// An entry of a protocol with ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// As in the IP header: 6 is TCP, 17 UDP.
+    pub protocol: u8,
+    /// Who asked.
+    pub source: SocketAddr,
+    /// The address that was asked.
+    pub destination: SocketAddr,
+    /// Who is to answer: the server behind `destination`, if there is address
+    /// translation.
+    pub reply_source: SocketAddr,
+    /// Where the answers are sent: not `source`, if that is translated.
+    pub reply_destination: SocketAddr,
+    /// Packets went both ways and it is kept longer (`IPS_ASSURED`).
+    pub assured: bool,
+    /// Nothing has come back yet.
+    pub unreplied: bool,
+}
+
+/// Hands on the entries of the namespace whose `/proc/…/net` folder this is, and
+/// says whether that was all of them: a table may be too long, or `deadline` come
+/// before its end.
+///
+/// # Errors
+///
+/// This kernel has no such file.
+pub fn read(net: &Root, deadline: Instant, mut take: impl FnMut(Entry)) -> io::Result<bool> {
+    let table = File::open(net.path("nf_conntrack"))?;
+    let mut table = BufReader::with_capacity(64 << 10, table.take(TABLE_MAX));
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        match table.read_until(b'\n', &mut line) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(_) => return Ok(false),
+        }
+        if let Some(entry) = std::str::from_utf8(&line).ok().and_then(parse) {
+            take(entry);
+        }
+        if number % LINES_PER_LOOK_AT_THE_CLOCK == 0 && Instant::now() > deadline {
+            return Ok(false);
+        }
+    }
+    Ok(table.into_inner().limit() > 0)
+}
+
+/// A line of `nf_conntrack` (`ct_seq_show` in
+/// net/netfilter/nf_conntrack_standalone.c): family, protocol, what remains of
+/// its time, for TCP a state, the tuple as it was asked and the one expected
+/// back. Protocols without ports are passed over.
+pub fn parse(line: &str) -> Option<Entry> {
+    let mut words = line.split_ascii_whitespace();
+    let protocol = words.nth(3)?.parse().ok()?;
+    let mut tuples = [Tuple::default(); 2];
+    let mut current = 0;
+    let (mut assured, mut unreplied) = (false, false);
+    for word in words {
+        match word {
+            "[ASSURED]" => assured = true,
+            "[UNREPLIED]" => unreplied = true,
+            _ => {
+                let Some((key, value)) = word.split_once('=') else {
+                    continue;
+                };
+                // The source comes first in a tuple.
+                if key == "src" && tuples.first()?.source.is_some() {
+                    current = 1;
+                }
+                tuples.get_mut(current)?.set(key, value);
+            }
+        }
+    }
+    let [asked, expected] = tuples;
+    let (source, destination) = asked.endpoints()?;
+    let (reply_source, reply_destination) = expected.endpoints()?;
+    Some(Entry {
+        protocol,
+        source,
+        destination,
+        reply_source,
+        reply_destination,
+        assured,
+        unreplied,
+    })
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tuple {
+    source: Option<IpAddr>,
+    destination: Option<IpAddr>,
+    source_port: Option<u16>,
+    destination_port: Option<u16>,
+}
+
+impl Tuple {
+    fn set(&mut self, key: &str, value: &str) {
+        match key {
+            "src" => self.source = value.parse().ok(),
+            "dst" => self.destination = value.parse().ok(),
+            "sport" => self.source_port = value.parse().ok(),
+            "dport" => self.destination_port = value.parse().ok(),
+            _ => {}
+        }
+    }
+
+    fn endpoints(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let source = SocketAddr::new(self.source?, self.source_port?);
+        let destination = SocketAddr::new(self.destination?, self.destination_port?);
+        Some((source, destination))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STALE: &str = "ipv4     2 udp      17 117 src=10.77.0.1 dst=10.96.0.10 sport=40000 dport=53 src=10.77.0.9 dst=10.88.0.1 sport=5353 dport=61000 [ASSURED] mark=0 zone=0 use=2\n";
+    const LONELY_V6: &str = "ipv6     10 tcp      6 119 SYN_SENT src=fd77:0000:0000:0000:0000:0000:0000:0001 dst=fd77:0000:0000:0000:0000:0000:0000:0002 sport=41000 dport=53 packets=1 bytes=80 [UNREPLIED] src=fd77:0000:0000:0000:0000:0000:0000:0002 dst=fd77:0000:0000:0000:0000:0000:0000:0001 sport=53 dport=41000 packets=0 bytes=0 mark=0 secctx=x use=2\n";
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn lines_are_taken_apart() {
+        assert_eq!(
+            parse(STALE),
+            Some(Entry {
+                protocol: 17,
+                source: address("10.77.0.1:40000"),
+                destination: address("10.96.0.10:53"),
+                reply_source: address("10.77.0.9:5353"),
+                reply_destination: address("10.88.0.1:61000"),
+                assured: true,
+                unreplied: false,
+            })
+        );
+        let lonely = parse(LONELY_V6).unwrap();
+        assert_eq!(lonely.protocol, 6);
+        assert_eq!(lonely.source, address("[fd77::1]:41000"));
+        assert_eq!(lonely.reply_source, address("[fd77::2]:53"));
+        assert!(lonely.unreplied && !lonely.assured);
+    }
+
+    #[test]
+    fn other_protocols_and_nonsense_are_no_flow() {
+        let ping = "ipv4 2 icmp 1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=1 src=10.0.0.2 dst=10.0.0.1 type=0 code=0 id=1 mark=0 use=2";
+        for junk in [
+            "",
+            ping,
+            "ipv4 2 udp 17 1 src=1.1.1.1 dst=1.1.1.2 sport=1 dport=53",
+            "ipv4 2 udp 17 1 src=x dst=y sport=99999 dport=53 src= dst= sport= dport=",
+            "ipv4 2 udp src=1.1.1.1 src=1.1.1.1 src=1.1.1.1 src=1.1.1.1",
+        ] {
+            assert_eq!(parse(junk), None, "{junk:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "((src|dst|sport|dport)=[0-9a-f.:]{0,12} |udp |\\[ASSURED\\] ){0,30}") {
+            let _ = parse(&text);
+        }
+    }
+}

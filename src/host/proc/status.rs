@@ -1,0 +1,40 @@
+//! `/proc/PID/status`: what a process may do.
+
+use std::io;
+
+use super::Root;
+
+/// Some 60 lines; groups of a user may be many.
+const STATUS_MAX: u64 = 64 << 10;
+
+/// The mask of effective capabilities of the process whose folder this is; `None`
+/// if there is no such line.
+pub fn effective_capabilities(process: &Root) -> io::Result<Option<u64>> {
+    Ok(parse(&process.text("status", STATUS_MAX)?))
+}
+
+fn parse(status: &str) -> Option<u64> {
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_found() {
+        let status = "Name:\tx\nCapEff:\t000001ffffffffff\n";
+        assert_eq!(parse(status), Some(0x1ff_ffff_ffff));
+        for junk in ["", "CapEff:", "CapEff:\tx\n", "CapPrm:\t1\n"] {
+            assert_eq!(parse(junk), None, "{junk:?}");
+        }
+    }
+
+    #[test]
+    fn the_running_kernel_agrees_on_the_form() {
+        let mask = effective_capabilities(&Root::at("/proc/self"));
+        assert!(mask.expect("a file").is_some());
+    }
+}

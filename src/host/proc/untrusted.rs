@@ -1,0 +1,193 @@
+//! Files in folders that strangers fill: a container's own file system, a user's
+//! home.
+//!
+//! What is asked for may be a link out of there, a pipe that nobody writes to, a
+//! device that does something when it is opened, a lease that makes who opens wait,
+//! a file of the kernel that waits or is used up by reading (`/proc/kmsg`), or one
+//! without an end. Against a file system that does not answer nothing
+//! helps but a thread of its own.
+
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io;
+use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::fcntl::OpenHow;
+use nix::fcntl::ResolveFlag;
+use nix::fcntl::openat2;
+
+/// A regular file in such a folder.
+#[derive(Debug)]
+pub struct Untrusted {
+    file: File,
+    /// It says that it is empty, as those of procfs and tracefs do.
+    is_empty: bool,
+    device: u64,
+    inode: u64,
+}
+
+/// Opens a file below `folder` as a process would whose root that is: links are
+/// followed, and none leads out of it.
+///
+/// # Errors
+///
+/// As of openat2(2), Linux 5.6. `InvalidData` if it is no regular file.
+pub fn open(folder: &Path, file: impl AsRef<Path>) -> io::Result<Untrusted> {
+    // Without opening it: a folder of FUSE may never answer that.
+    let folder = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+        .open(folder)?;
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let handle = File::from(openat2(&folder, file.as_ref(), how)?);
+    let found = handle.metadata()?;
+    if !found.is_file() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    // The same file, whatever has been put in its place meanwhile.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(format!("/proc/self/fd/{}", handle.as_raw_fd()))?;
+    Ok(Untrusted {
+        file,
+        is_empty: found.len() == 0,
+        device: found.dev(),
+        inode: found.ino(),
+    })
+}
+
+impl Untrusted {
+    /// Device and inode number: which file it is, whatever its path.
+    pub fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    /// Up to `max` octets of it.
+    pub fn octets(&mut self, max: u64) -> io::Result<Vec<u8>> {
+        let mut octets = Vec::new();
+        if !self.is_empty {
+            (&mut self.file).take(max).read_to_end(&mut octets)?;
+        }
+        Ok(octets)
+    }
+
+    /// The same as text; what is no UTF-8 is replaced.
+    pub fn text(&mut self, max: u64) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&self.octets(max)?).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+    use std::time::Instant;
+
+    use nix::sys::stat::Mode;
+    use nix::sys::stat::SFlag;
+    use nix::sys::stat::makedev;
+    use nix::sys::stat::mknod;
+    use nix::unistd::mkfifo;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A stranger's folder, `root`, beside a file of the host.
+    fn place() -> TempDir {
+        let place = tempfile::tempdir().expect("a folder");
+        fs::write(place.path().join("secret"), "of the host").expect("a file");
+        fs::create_dir_all(place.path().join("root/etc")).expect("folders");
+        fs::write(place.path().join("root/secret"), "of the stranger").expect("a file");
+        place
+    }
+
+    fn read(place: &TempDir) -> io::Result<String> {
+        let begun = Instant::now();
+        let text = open(&place.path().join("root"), "/etc/file").and_then(|mut it| it.text(1000));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        text
+    }
+
+    #[test]
+    fn links_are_followed_and_lead_nowhere_else() {
+        for target in [
+            "/secret",
+            "../secret",
+            "../../../secret",
+            "/etc/../../secret",
+        ] {
+            let place = place();
+            symlink(target, place.path().join("root/etc/file")).expect("a link");
+            assert_eq!(read(&place).expect(target), "of the stranger");
+        }
+        let place = place();
+        let secret = place.path().join("secret");
+        fs::remove_dir(place.path().join("root/etc")).expect("gone");
+        // Of a folder on the way, and absolute as the host has it.
+        symlink(place.path(), place.path().join("root/etc")).expect("a link");
+        symlink(secret, place.path().join("file")).expect("a link");
+        assert!(read(&place).is_err());
+    }
+
+    #[test]
+    fn links_of_procfs_are_not_followed() {
+        let secret = File::open("/etc/passwd").expect("a file");
+        let own = std::process::id();
+        let fd = secret.as_raw_fd();
+        let refused = open(Path::new("/proc"), format!("{own}/fd/{fd}"));
+        let errno = refused.map(|_| ()).unwrap_err().raw_os_error();
+        assert_eq!(errno, Some(libc::ELOOP));
+    }
+
+    #[test]
+    fn a_loop_of_links_and_a_folder_are_no_file() {
+        let place = place();
+        let file = place.path().join("root/etc/file");
+        symlink("/etc/file", &file).expect("a link");
+        assert!(read(&place).is_err());
+        fs::remove_file(&file).expect("gone");
+        fs::create_dir(&file).expect("a folder");
+        assert_eq!(read(&place).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        fs::remove_dir(&file).expect("gone");
+        assert_eq!(read(&place).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_pipe_without_a_writer_holds_nothing_up() {
+        let place = place();
+        mkfifo(&place.path().join("root/etc/file"), Mode::S_IRWXU).expect("a pipe");
+        assert_eq!(read(&place).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn root_a_device_is_not_opened() {
+        let place = place();
+        let file = place.path().join("root/etc/file");
+        // /dev/zero, which has no end either.
+        mknod(&file, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 5)).expect("a device (root?)");
+        assert_eq!(read(&place).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn files_of_the_kernel_are_not_read() {
+        let mut endless = open(Path::new("/"), "proc/kallsyms").expect("a regular file");
+        assert!(endless.octets(1000).expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn of_a_huge_file_no_more_is_read_than_was_asked_for() {
+        let place = place();
+        let file = File::create(place.path().join("root/etc/file")).expect("a file");
+        file.set_len(10 << 30).expect("a sparse file");
+        assert_eq!(read(&place).expect("a file").len(), 1000);
+    }
+}

@@ -1,0 +1,352 @@
+//! What was read at the start and at first sight, until it is compared with the
+//! end.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::ClientProcess;
+use super::ConntrackCounters;
+use super::Flows;
+use super::HostSample;
+use super::ServerProcess;
+use super::UdpCounters;
+use super::cgroups::Hierarchies;
+use super::conntrack;
+use super::conntrack::Fullness;
+use super::flows::Collection;
+use super::flows::Wanted;
+use super::missing::Missing;
+use super::probe::sockets;
+use super::process_baseline::Client;
+use super::process_baseline::Groups;
+use super::process_baseline::ProcessBaseline;
+use super::process_baseline::Server;
+use super::udp_sockets;
+use crate::host;
+use crate::host::netns;
+use crate::host::netns::NetnsHandle;
+use crate::host::netns::NetnsIndex;
+use crate::host::proc::Root;
+use crate::host::proc::conntrack_stat;
+use crate::host::proc::conntrack_stat::ConntrackStat;
+use crate::host::proc::snmp::Udp;
+use crate::host::proc::softnet_stat;
+
+/// How long tables of connection tracking entries are read at the end.
+const FLOWS_TIME: Duration = Duration::from_secs(2);
+
+/// All processes are gone through again for a namespace at most this often.
+const INDEX_INTERVAL: Duration = Duration::from_secs(1);
+
+/// First readings.
+#[derive(Debug, Default)]
+pub(super) struct Baseline {
+    pub(super) root: Root,
+    pub(super) hierarchies: Hierarchies,
+    pub(super) servers: BTreeMap<u32, Server>,
+    pub(super) clients: BTreeMap<u32, Client>,
+    pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
+    pub(super) listeners: BTreeMap<(u32, SocketAddr), u32>,
+    namespaces: BTreeMap<u32, Namespace>,
+    /// No way into them was known yet; whether packets are dropped there.
+    not_found: BTreeMap<u32, bool>,
+    groups: Groups,
+    softnet_dropped: Option<u64>,
+    pub(super) missing: Missing,
+    /// When all processes were gone through.
+    indexed: Option<Instant>,
+    handles: BTreeMap<u32, NetnsHandle>,
+}
+
+/// The first reading of a namespace's counters.
+#[derive(Debug)]
+struct Namespace {
+    handle: NetnsHandle,
+    late: bool,
+    counters: Counters,
+    /// Packets were dropped in it: it is read again each second, so that a limit
+    /// that is raised meanwhile, or a namespace that goes, leaves something.
+    drops: bool,
+    /// The last such reading.
+    again: Option<Counters>,
+    fullest: Option<Fullness>,
+}
+
+impl Namespace {
+    fn look_again(&mut self, root: &Root, netns: u32) -> Option<()> {
+        let max = conntrack_stat::max(root);
+        let counters = Counters::read(&self.handle, netns, max)?;
+        self.saw(&counters, max);
+        self.again = Some(counters);
+        Some(())
+    }
+
+    fn saw(&mut self, counters: &Counters, max: Option<u64>) {
+        let stat = counters.conntrack.as_ref();
+        let seen = stat.and_then(|stat| Fullness::of(stat, max));
+        self.fullest = conntrack::fuller(self.fullest, seen);
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    conntrack: Option<ConntrackStat>,
+    udp: Option<Udp>,
+}
+
+impl Counters {
+    /// `None` if the namespace cannot be looked into. Without a limit there is no
+    /// connection tracking to ask for.
+    fn read(handle: &NetnsHandle, netns: u32, conntrack_max: Option<u64>) -> Option<Self> {
+        let (conntrack, udp) = handle.visit(netns, |net| {
+            let udp = Udp::read(net).ok();
+            (ConntrackStat::read(net).ok(), udp)
+        })?;
+        let by_netlink = || {
+            conntrack_max?;
+            host::conntrack::by_netlink(handle, netns)
+        };
+        Some(Self {
+            conntrack: conntrack.or_else(by_netlink),
+            udp,
+        })
+    }
+}
+
+impl Baseline {
+    /// Reads what counts from now on.
+    pub(super) fn open(root: Root) -> Self {
+        let index = NetnsIndex::take(&root);
+        let mut baseline = Self {
+            hierarchies: Hierarchies::find(&root),
+            softnet_dropped: softnet_stat::dropped(&root),
+            indexed: Some(Instant::now()),
+            root,
+            ..Self::default()
+        };
+        baseline.missing.processes = index.unreadable;
+        baseline.missing.namespaces_left_out = index.left_out;
+        for (netns, handle) in &index.handles {
+            baseline.add_namespace(*netns, handle.clone(), false);
+        }
+        baseline.handles = index.handles;
+        baseline
+    }
+
+    /// Those whose counters were read.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = u32> {
+        self.namespaces.keys().copied()
+    }
+
+    /// How to look into a namespace, best through the process that has a socket
+    /// in it.
+    pub(super) fn handle(&mut self, netns: u32, pid: Option<u32>) -> Option<NetnsHandle> {
+        let process = pid.map(|pid| self.root.process(pid));
+        let through = process.and_then(|it| NetnsHandle::through(&it, netns));
+        if through.is_some() {
+            return through;
+        }
+        let fresh = self.indexed.is_some_and(|it| it.elapsed() < INDEX_INTERVAL);
+        if !fresh && !self.handles.contains_key(&netns) {
+            self.handles = NetnsIndex::take(&self.root).handles;
+            self.indexed = Some(Instant::now());
+        }
+        self.handles.get(&netns).cloned()
+    }
+
+    /// A namespace that an attempt was in, or where a packet was dropped.
+    pub(super) fn meet_namespace(&mut self, netns: u32, pid: Option<u32>, drops: bool) {
+        if !self.namespaces.contains_key(&netns) {
+            match self.handle(netns, pid) {
+                Some(handle) => self.add_namespace(netns, handle, true),
+                None => *self.not_found.entry(netns).or_default() |= drops,
+            }
+        }
+        if let Some(namespace) = self.namespaces.get_mut(&netns).filter(|_| drops) {
+            namespace.drops = true;
+            let _gone = namespace.look_again(&self.root, netns);
+        }
+    }
+
+    /// Looks once more for namespaces that are younger than the last search.
+    pub(super) fn look_for_namespaces(&mut self) {
+        // All processes are gone through anew, if there is a reason to.
+        self.indexed = None;
+        for (netns, drops) in std::mem::take(&mut self.not_found) {
+            self.meet_namespace(netns, None, drops);
+        }
+        self.missing.namespaces += std::mem::take(&mut self.not_found).len();
+    }
+
+    /// Reads again where packets were dropped.
+    pub(super) fn look_at_drops(&mut self) {
+        for (netns, namespace) in &mut self.namespaces {
+            if namespace.drops {
+                let _gone = namespace.look_again(&self.root, *netns);
+            }
+        }
+    }
+
+    fn add_namespace(&mut self, netns: u32, handle: NetnsHandle, late: bool) {
+        let max = conntrack_stat::max(&self.root);
+        let Some(counters) = Counters::read(&handle, netns, max) else {
+            self.missing.namespaces += 1;
+            return;
+        };
+        let mut namespace = Namespace {
+            handle,
+            late,
+            counters,
+            drops: false,
+            again: None,
+            fullest: None,
+        };
+        namespace.saw(&counters, max);
+        self.namespaces.insert(netns, namespace);
+    }
+
+    /// Looks how busy each server is, and whether its quota runs out.
+    pub(super) fn look_at_servers(&mut self) {
+        for server in self.servers.values_mut() {
+            server.history.look(&server.baseline.folder);
+            if let Some(folder) = server.baseline.groups() {
+                self.groups.look(&self.root, folder);
+            }
+        }
+    }
+
+    /// Looks at a process: its control groups count from now on. `None` if it is
+    /// gone.
+    pub(super) fn process(&mut self, pid: u32, with_threads: bool) -> Option<ProcessBaseline> {
+        let process = ProcessBaseline::meet(&self.root, pid, &self.hierarchies, with_threads)?;
+        match process.groups() {
+            Some(folder) => self.groups.meet(&self.root, folder),
+            None => self.missing.cgroups += 1,
+        }
+        Some(process)
+    }
+
+    /// Reads everything once more and tells what grew.
+    pub(super) fn close(mut self, wanted: &Wanted) -> HostSample {
+        let softnet_dropped = self
+            .softnet_dropped
+            .zip(softnet_stat::dropped(&self.root))
+            .map(|(first, last)| last.saturating_sub(first));
+        self.missing.softnet = softnet_dropped.is_none();
+        self.missing.namespaces += self.not_found.len();
+        let conntrack_max = conntrack_stat::max(&self.root);
+        self.groups.look_at_all(&self.root);
+        let mut sample = HostSample {
+            own_netns: self.own_netns(),
+            conntrack_max,
+            softnet_dropped,
+            servers: self.close_servers(wanted),
+            clients: self.close_clients(),
+            routes: std::mem::take(&mut self.routes),
+            listeners: std::mem::take(&mut self.listeners),
+            ..HostSample::default()
+        };
+        self.close_namespaces(&mut sample, wanted);
+        sample.missing = self.missing.sentences();
+        sample
+    }
+
+    fn own_netns(&self) -> Option<u32> {
+        netns::of(&self.root.below("proc/self"))
+    }
+
+    fn close_servers(&mut self, wanted: &Wanted) -> BTreeMap<u32, ServerProcess> {
+        let servers = std::mem::take(&mut self.servers).into_iter();
+        let closed = servers.map(|(pid, server)| {
+            let last = sockets(&server.baseline.folder, server.netns, Some(&wanted.ports));
+            let mut process = server.baseline.close(&self.root, &self.groups);
+            process.cpu = process.cpu.or_else(|| server.history.cpu());
+            // The sockets of one that has ended are gone, and so is their count.
+            self.missing.sockets += usize::from(last.is_none() && !process.ended);
+            let socket_drops = server
+                .drops
+                .zip(last.filter(|_| !process.ended))
+                .map(|(first, last)| udp_sockets::growth(&first, &last));
+            let server = ServerProcess {
+                process,
+                spans: server.history.into_spans(),
+                socket_drops,
+            };
+            (pid, server)
+        });
+        closed.collect()
+    }
+
+    fn close_clients(&mut self) -> BTreeMap<u32, ClientProcess> {
+        let clients = std::mem::take(&mut self.clients).into_iter();
+        let closed = clients.map(|(pid, client)| {
+            let client = ClientProcess {
+                process: client.baseline.close(&self.root, &self.groups),
+                resolv_conf: client.resolv_conf,
+                library: client.library,
+            };
+            (pid, client)
+        });
+        closed.collect()
+    }
+
+    fn close_namespaces(&mut self, sample: &mut HostSample, wanted: &Wanted) {
+        let mut index = NetnsIndex::take(&self.root);
+        let mut tables = Vec::new();
+        for (netns, mut first) in std::mem::take(&mut self.namespaces) {
+            let handle = index.handles.remove(&netns);
+            let handle = handle.unwrap_or_else(|| first.handle.clone());
+            let read = Counters::read(&handle, netns, sample.conntrack_max);
+            let is_there = read.is_some();
+            let Some(last) = read.or(first.again) else {
+                self.missing.namespaces += 1;
+                continue;
+            };
+            first.saw(&last, sample.conntrack_max);
+            match first.counters.conntrack.zip(last.conntrack) {
+                Some((first_look, last_look)) => {
+                    let mut grown = ConntrackCounters::between(&first_look, &last_look, first.late);
+                    grown.fullest = first.fullest;
+                    sample.conntrack.insert(netns, grown);
+                }
+                // Where connection tracking is not in use, nothing is missing.
+                None => {
+                    self.missing.conntrack += usize::from(sample.conntrack_max.is_some());
+                }
+            }
+            match first.counters.udp.zip(last.udp) {
+                Some((first_look, last_look)) => {
+                    let grown = UdpCounters::between(&first_look, &last_look, first.late);
+                    sample.udp.insert(netns, grown);
+                }
+                None => self.missing.udp += 1,
+            }
+            if is_there && last.conntrack.is_none_or(|table| table.entries > 0) {
+                tables.push((netns, handle));
+            }
+        }
+        if sample.conntrack_max.is_some() {
+            sample.flows = self.flows(tables, wanted);
+        }
+    }
+
+    /// First the tables of namespaces where attempts failed, then this one's, in
+    /// which translation for containers is done, then the others.
+    fn flows(&mut self, mut tables: Vec<(u32, NetnsHandle)>, wanted: &Wanted) -> Flows {
+        let deadline = Instant::now() + FLOWS_TIME;
+        let own = self.own_netns();
+        tables.sort_by_key(|(netns, _)| (!wanted.namespaces.contains(netns), own != Some(*netns)));
+        let mut flows = Collection::default();
+        for (netns, handle) in tables {
+            let in_procfs = handle.visit(netns, |net| flows.read(net, netns, wanted, deadline));
+            if in_procfs == Some(false) {
+                let asked = handle.enter(netns, || flows.ask(netns, wanted, deadline));
+                self.missing.flows += usize::from(asked != Some(true));
+            }
+        }
+        flows.finish()
+    }
+}

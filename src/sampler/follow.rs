@@ -1,0 +1,212 @@
+//! What the host said in two windows that follow each other: growth is added, what was
+//! at first sight is kept of the first, what was at the end of the second.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::ClientProcess;
+use super::ConntrackCounters;
+use super::CpuUse;
+use super::Flows;
+use super::Process;
+use super::Quota;
+use super::ServerProcess;
+use super::HostSample;
+use super::UdpCounters;
+use super::conntrack;
+use super::flows::MAX as FLOWS_MAX;
+use super::history::SPANS_MAX;
+
+/// Processes that asked or answered, of several windows together.
+const PROCESSES_MAX: usize = 1_024;
+
+impl HostSample {
+    /// Adds what was found in the window after.
+    pub fn follow(&mut self, next: Self) {
+        each(&mut self.conntrack, next.conntrack, follow_conntrack);
+        each(&mut self.udp, next.udp, follow_udp);
+        each(&mut self.servers, next.servers, follow_server);
+        each(&mut self.clients, next.clients, follow_client);
+        self.conntrack_max = next.conntrack_max.or(self.conntrack_max);
+        self.softnet_dropped = sum(self.softnet_dropped, next.softnet_dropped);
+        self.listeners.extend(next.listeners);
+        self.routes.extend(next.routes);
+        for (pid, share) in next.readers {
+            let worst = self.readers.entry(pid).or_insert(share);
+            *worst = worst.max(share);
+        }
+        follow_flows(&mut self.flows, next.flows);
+        self.not_looked_at += next.not_looked_at;
+        for sentence in next.missing {
+            if !self.missing.contains(&sentence) {
+                self.missing.push(sentence);
+            }
+        }
+    }
+}
+
+fn each<K: Ord, V>(own: &mut BTreeMap<K, V>, next: BTreeMap<K, V>, follow: fn(&mut V, V)) {
+    for (key, value) in next {
+        if let Some(own) = own.get_mut(&key) {
+            follow(own, value);
+        } else if own.len() < PROCESSES_MAX {
+            own.insert(key, value);
+        }
+    }
+}
+
+fn sum(first: Option<u64>, next: Option<u64>) -> Option<u64> {
+    first
+        .zip(next)
+        .map(|(first, next)| first + next)
+        .or(first)
+        .or(next)
+}
+
+fn follow_conntrack(own: &mut ConntrackCounters, next: ConntrackCounters) {
+    own.drop += next.drop;
+    own.early_drop += next.early_drop;
+    own.insert_failed += next.insert_failed;
+    own.clash_resolved = sum(own.clash_resolved, next.clash_resolved);
+    own.entries = next.entries;
+    own.fullest = conntrack::fuller(own.fullest, next.fullest);
+}
+
+fn follow_udp(own: &mut UdpCounters, next: UdpCounters) {
+    own.receive_buffer_errors += next.receive_buffer_errors;
+    own.checksum_errors += next.checksum_errors;
+    own.no_ports += next.no_ports;
+    own.send_buffer_errors += next.send_buffer_errors;
+}
+
+fn follow_server(own: &mut ServerProcess, next: ServerProcess) {
+    follow_process(&mut own.process, next.process);
+    own.socket_drops = sum(own.socket_drops, next.socket_drops);
+    own.spans.extend(next.spans);
+    let old = own.spans.len().saturating_sub(SPANS_MAX);
+    own.spans.drain(..old);
+}
+
+fn follow_client(own: &mut ClientProcess, next: ClientProcess) {
+    follow_process(&mut own.process, next.process);
+    own.resolv_conf = next.resolv_conf.or(own.resolv_conf.take());
+    own.library = next.library.or(own.library);
+}
+
+fn follow_process(own: &mut Process, next: Process) {
+    own.cpu = follow_cpu((own.cpu, own.observed), (next.cpu, next.observed));
+    own.ended = next.ended;
+    own.observed += next.observed;
+    own.netns = next.netns.or(own.netns);
+    own.cgroup = next.cgroup.or(own.cgroup.take());
+    own.oom_kills = sum(own.oom_kills, next.oom_kills);
+    own.quota = match (own.quota.take(), next.quota) {
+        (Some(first), Some(next)) if first.cgroup == next.cgroup => Some(Quota {
+            periods: first.periods + next.periods,
+            throttled_periods: first.throttled_periods + next.throttled_periods,
+            throttled: first.throttled + next.throttled,
+            ..next
+        }),
+        (first, next) => next.or(first),
+    };
+}
+
+/// Shares of a core, each weighed by how long it was looked at.
+fn follow_cpu(
+    (first, first_time): (Option<CpuUse>, Duration),
+    (next, next_time): (Option<CpuUse>, Duration),
+) -> Option<CpuUse> {
+    let (Some(first), Some(next)) = (first, next) else {
+        return next.or(first);
+    };
+    let (a, b) = (first_time.as_secs_f64(), next_time.as_secs_f64());
+    let mean = |x: f64, y: f64| match a + b {
+        0.0 => y,
+        all => (x * a + y * b) / all,
+    };
+    let threads = first.busiest_thread.zip(next.busiest_thread);
+    Some(CpuUse {
+        process: mean(first.process, next.process),
+        busiest_thread: threads
+            .map(|(first, next)| mean(first, next))
+            .or(first.busiest_thread)
+            .or(next.busiest_thread),
+    })
+}
+
+/// Those of the end first: they are in the table.
+fn follow_flows(own: &mut Flows, next: Flows) {
+    let mut kept = next.kept;
+    for flow in own.kept.drain(..) {
+        if kept.contains(&flow) {
+            continue;
+        }
+        match kept.len() < FLOWS_MAX {
+            true => kept.push(flow),
+            false => own.left_out += 1,
+        }
+    }
+    own.kept = kept;
+    own.left_out += next.left_out;
+    own.incomplete |= next.incomplete;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(observed: u64, cpu: f64) -> Process {
+        Process {
+            observed: Duration::from_secs(observed),
+            cpu: Some(CpuUse {
+                process: cpu,
+                busiest_thread: None,
+            }),
+            oom_kills: Some(1),
+            ..Process::default()
+        }
+    }
+
+    #[test]
+    fn growth_is_added_and_the_end_is_the_later_one() {
+        let counters = |drop, entries, baseline_late| ConntrackCounters {
+            drop,
+            entries,
+            baseline_late,
+            ..ConntrackCounters::default()
+        };
+        let mut first = HostSample::default();
+        first.conntrack.insert(1, counters(3, 10, true));
+        first.softnet_dropped = Some(2);
+        let mut next = HostSample::default();
+        next.conntrack.insert(1, counters(4, 7, false));
+        next.conntrack.insert(2, counters(1, 1, true));
+        next.softnet_dropped = Some(5);
+        first.follow(next);
+        assert_eq!(first.conntrack[&1], counters(7, 7, true));
+        assert_eq!(first.conntrack[&2], counters(1, 1, true));
+        assert_eq!(first.softnet_dropped, Some(7));
+    }
+
+    #[test]
+    fn cpu_use_is_weighed_by_time() {
+        let mut first = process(10, 1.0);
+        follow_process(&mut first, process(30, 0.2));
+        assert_eq!(first.observed, Duration::from_secs(40));
+        assert_eq!(first.oom_kills, Some(2));
+        let cpu = first.cpu.expect("of both").process;
+        assert!((cpu - 0.4).abs() < 1e-9, "{cpu}");
+    }
+
+    #[test]
+    fn a_sentence_about_what_is_missing_is_said_once() {
+        let missing = |sentence: &str| HostSample {
+            missing: vec![sentence.to_owned()],
+            ..HostSample::default()
+        };
+        let mut first = missing("a");
+        first.follow(missing("a"));
+        first.follow(missing("b"));
+        assert_eq!(first.missing, ["a", "b"]);
+    }
+}

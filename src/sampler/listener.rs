@@ -1,0 +1,69 @@
+//! Whose socket it is that gets queries and has not answered any: a server that
+//! hangs does not show itself otherwise.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use crate::host::netns;
+use crate::host::proc::Root;
+use crate::host::proc::descriptors;
+use crate::host::proc::net_udp;
+
+/// Descriptors of one process that are looked at.
+const DESCRIPTORS_MAX: usize = 1024;
+
+/// The process with the lowest number that has a UDP socket on this address, or
+/// on any address with this port, in the namespace whose `/proc/…/net` folder
+/// this is. Only processes that are in the namespace themselves are asked.
+pub(super) fn find(root: &Root, net: &Root, netns: u32, address: SocketAddr) -> Option<u32> {
+    let inode = inode(net, address)?;
+    let has_it = |pid: &u32| {
+        let process = root.process(*pid);
+        netns::of(&process) == Some(netns)
+            && descriptors::sockets(&process, DESCRIPTORS_MAX)
+                .is_ok_and(|mut own| own.any(|it| it == inode))
+    };
+    root.numbers("proc").filter(has_it).min()
+}
+
+/// The socket's inode number; the address itself before any address.
+fn inode(net: &Root, address: SocketAddr) -> Option<u64> {
+    let all: Vec<_> = net_udp::sockets(net)
+        .ok()?
+        .filter(|socket| socket.local.port() == address.port())
+        .collect();
+    let of = |fits: &dyn Fn(IpAddr) -> bool| {
+        let fitting = all.iter().find(|socket| fits(socket.local.ip()));
+        fitting.map(|socket| socket.inode)
+    };
+    let exact = of(&|ip| ip.to_canonical() == address.ip().to_canonical());
+    exact.or_else(|| of(&|ip| ip.is_unspecified()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_of_this_process_is_found() {
+        let own = std::process::id();
+        let root = Root::default();
+        let netns = netns::of(&root.process(own)).unwrap();
+        let net = root.process(own).below("net");
+        let find = |netns, address| find(&root, &net, netns, address);
+        let exact = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = exact.local_addr().unwrap();
+        assert_eq!(find(netns, address), Some(own));
+        let any = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let port = any.local_addr().unwrap().port();
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        assert_eq!(find(netns, address), Some(own));
+        // In another namespace it is another one's.
+        assert_eq!(find(netns + 1, address), None);
+        drop(any);
+        assert_eq!(find(netns, address), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! What the host's own counters and files say: read when the doctor begins to
+//! watch, or when a process or namespace is first met, and once more at the end.
+//!
+//! Plain data comes out. Everything is read from procfs and the control groups'
+//! files; what they do not give is `None` or absent, and
+//! [`missing`](HostSample::missing) says so. All of it was written by
+//! strangers or about them: lengths and numbers are bounded everywhere.
+
+mod baseline;
+mod c_library;
+mod cgroups;
+mod conntrack;
+mod flows;
+mod follow;
+mod history;
+mod host_path;
+mod listener;
+mod missing;
+mod pace;
+mod probe;
+mod process;
+mod process_baseline;
+mod quota;
+mod readers;
+mod resolv_conf;
+mod thread;
+mod threads;
+mod udp;
+mod udp_sockets;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use c_library::CLibrary;
+pub use conntrack::ConntrackCounters;
+pub use conntrack::Fullness;
+pub use flows::Flow;
+pub use flows::Flows;
+pub use history::Span;
+pub use host_path::HostPath;
+pub use process::CpuUse;
+pub use quota::Quota;
+pub use resolv_conf::ResolvConf;
+pub use thread::Sampler;
+pub use udp::UdpCounters;
+
+pub use crate::host::proc::cgroup::Version;
+
+/// What was found around the attempts of a watch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostSample {
+    /// Inode number of the network namespace that kerno itself is in.
+    pub own_netns: Option<u32>,
+    /// By inode number of the network namespace. One that was gone at the end
+    /// is absent.
+    pub conntrack: BTreeMap<u32, ConntrackCounters>,
+    /// The most entries that a connection tracking table may have; one limit
+    /// for all namespaces, each against its own number of entries. `None` if
+    /// connection tracking is not in use.
+    pub conntrack_max: Option<u64>,
+    /// By inode number of the network namespace. One that was gone at the end
+    /// is absent.
+    pub udp: BTreeMap<u32, UdpCounters>,
+    /// Packets that found the backlog queue of a CPU full, on the whole host
+    /// while watched.
+    pub softnet_dropped: Option<u64>,
+    /// By pid: processes that answered queries, 64 at most.
+    pub servers: BTreeMap<u32, ServerProcess>,
+    /// By network namespace and address: the process of a UDP socket that got
+    /// queries and did not answer, 64 at most; it is among `servers`.
+    pub listeners: BTreeMap<(u32, SocketAddr), u32>,
+    /// By pid: processes that asked, 512 at most, of which half are kept for
+    /// those with failed attempts.
+    pub clients: BTreeMap<u32, ClientProcess>,
+    /// By pid of those who read answers late, 64 at most: the share of the time that
+    /// the answers lay in which the process wanted to run and others had the CPU,
+    /// 0 to 1.
+    pub readers: BTreeMap<u32, f64>,
+    /// Connection tracking entries with a DNS port as their destination.
+    pub flows: Flows,
+    /// By inode number of the network namespace and peer, for attempts that
+    /// failed before a packet was sent or with "unreachable": whether the
+    /// namespace's routing tables have a route to it (without routing rules,
+    /// which procfs does not show).
+    pub routes: BTreeMap<(u32, IpAddr), bool>,
+    /// Attempts whose process was not looked at, because there were too many
+    /// processes in all or at that moment.
+    pub not_looked_at: u64,
+    /// What could not be read and what it would have told, in plain sentences.
+    pub missing: Vec<String>,
+}
+
+/// What counts for every process that was looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Process {
+    /// It had ended when the watch did.
+    pub ended: bool,
+    /// From the first look to the end of the watch.
+    pub observed: Duration,
+    /// Inode number of its own network namespace; its sockets may be in another.
+    pub netns: Option<u32>,
+    /// Its control group, as in /proc/PID/cgroup.
+    pub cgroup: Option<HostPath>,
+    /// CPU time it used while observed; of a server that has ended, as far as it
+    /// was seen.
+    pub cpu: Option<CpuUse>,
+    /// The CPU quota that it lives under; of several, the one that ran out most
+    /// often, else the tightest. `None` if there is none, or nobody can tell.
+    pub quota: Option<Quota>,
+    /// Processes of its control group that were killed for want of memory while
+    /// observed; those of the group above it if its own is gone.
+    pub oom_kills: Option<u64>,
+}
+
+/// A process that answered queries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerProcess {
+    /// See [`Process`].
+    pub process: Process,
+    /// How busy it was, second by second: the last ten minutes.
+    pub spans: Vec<Span>,
+    /// Queries that the receive buffers of its UDP sockets on DNS ports had no
+    /// room for, while observed (`drops` in /proc/PID/net/udp).
+    pub socket_drops: Option<u64>,
+}
+
+/// A process that asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientProcess {
+    /// See [`Process`].
+    pub process: Process,
+    /// `None` if it has none, or had ended before it could be read.
+    pub resolv_conf: Option<ResolvConf>,
+    /// `None` if it had ended before it could be told.
+    pub library: Option<CLibrary>,
+}

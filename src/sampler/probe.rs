@@ -1,0 +1,143 @@
+//! The first look at whom an attempt brought.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use super::baseline::Baseline;
+use super::c_library;
+use super::history::History;
+use super::listener;
+use super::process_baseline::Client;
+use super::process_baseline::Server;
+use super::resolv_conf;
+use super::udp_sockets;
+use crate::attempt::Role;
+use crate::host::netns::NetnsHandle;
+use crate::host::proc::Root;
+use crate::host::proc::route;
+
+/// What to look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ProbeRequest {
+    /// A process, and the namespace of its socket.
+    Process { role: Role, pid: u32, netns: u32 },
+    /// A client that has ended and was not harmed: nobody will ask for it.
+    Gone { pid: u32 },
+    /// A server's socket whose process is not known.
+    Listener { netns: u32, address: SocketAddr },
+    /// A namespace that was not there at the start, or in which packets are
+    /// dropped, and a process that has a socket in it.
+    Namespace {
+        netns: u32,
+        pid: Option<u32>,
+        /// Packets are dropped in it.
+        drops: bool,
+    },
+    /// The way from a namespace to an address.
+    Route {
+        netns: u32,
+        pid: Option<u32>,
+        ip: IpAddr,
+    },
+}
+
+/// Looks at one of them. The baseline is locked only while something is written or
+/// read from procfs and control groups; files of strangers, which may hang, are
+/// read while it is not.
+pub(super) fn look_at(root: &Root, baseline: &Mutex<Baseline>, request: ProbeRequest) {
+    let lock = || baseline.lock().unwrap_or_else(PoisonError::into_inner);
+    match request {
+        ProbeRequest::Process {
+            role: Role::Server,
+            pid,
+            netns,
+        } => server(&mut lock(), pid, netns),
+        ProbeRequest::Process {
+            role: Role::Client,
+            pid,
+            ..
+        } => client(root, lock, pid),
+        ProbeRequest::Gone { pid } => drop(lock().clients.remove(&pid)),
+        ProbeRequest::Namespace { netns, pid, drops } => lock().meet_namespace(netns, pid, drops),
+        ProbeRequest::Listener { netns, address } => listener(&mut lock(), netns, address),
+        ProbeRequest::Route { netns, pid, ip } => {
+            let mut baseline = lock();
+            let known = baseline
+                .handle(netns, pid)
+                .and_then(|handle| handle.visit(netns, |net| route::is_known(net, ip)))
+                .flatten();
+            baseline
+                .routes
+                .extend(known.map(|known| ((netns, ip), known)));
+        }
+    }
+}
+
+fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
+    let root = baseline.root.clone();
+    let find = |net: &Root| listener::find(&root, net, netns, address);
+    let handle = baseline.handle(netns, None);
+    let Some(pid) = handle.and_then(|it| it.visit(netns, find)).flatten() else {
+        return;
+    };
+    baseline.listeners.insert((netns, address), pid);
+    if !baseline.servers.contains_key(&pid) {
+        server(baseline, pid, netns);
+    }
+}
+
+fn server(baseline: &mut Baseline, pid: u32, netns: u32) {
+    let Some(process) = baseline.process(pid, true) else {
+        return;
+    };
+    // Which of them are DNS is known at the end.
+    let drops = sockets(&process.folder, netns, None);
+    let history = History::new(process.cpu.clone());
+    let server = Server {
+        baseline: process,
+        netns,
+        drops,
+        history,
+    };
+    baseline.servers.insert(pid, server);
+}
+
+/// The drops of a process's UDP sockets in a namespace, on certain ports if that
+/// is said.
+pub(super) fn sockets(
+    process: &Root,
+    netns: u32,
+    ports: Option<&BTreeSet<u16>>,
+) -> Option<udp_sockets::Drops> {
+    NetnsHandle::through(process, netns)?
+        .visit(netns, |net| udp_sockets::drops(net, process, ports))
+        .flatten()
+}
+
+fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32) {
+    {
+        let mut baseline = lock();
+        let Some(process) = baseline.process(pid, false) else {
+            return;
+        };
+        let client = Client {
+            baseline: process,
+            resolv_conf: None,
+            library: None,
+        };
+        baseline.clients.insert(pid, client);
+    }
+    let resolv_conf = resolv_conf::of(root, pid);
+    if let Err(error) = &resolv_conf {
+        log::debug!("no resolv.conf of process {pid}: {error}");
+    }
+    let library = c_library::of(&root.process(pid));
+    if let Some(client) = lock().clients.get_mut(&pid) {
+        client.resolv_conf = resolv_conf.ok();
+        client.library = library;
+    }
+}

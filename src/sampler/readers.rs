@@ -1,0 +1,121 @@
+//! Processes that read their answers late: whether they wanted to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::threads;
+use crate::attempt::SlowRead;
+use crate::host::proc::Root;
+use crate::host::proc::schedstat::ThreadTimes;
+
+/// Processes that are looked at.
+const READERS_MAX: usize = 64;
+
+/// One process between its first late read and its last.
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    first: ThreadTimes,
+    last: ThreadTimes,
+    /// How long the answers lay that it read after the first look.
+    lay: Duration,
+}
+
+/// Looks at each while it lives: it may be gone when the watch ends.
+#[derive(Debug, Default)]
+pub(super) struct Readers(BTreeMap<u32, Reader>);
+
+impl Readers {
+    pub(super) fn look_at(&mut self, root: &Root, reads: &[SlowRead]) {
+        let mut lay: BTreeMap<u32, Duration> = BTreeMap::new();
+        for read in reads {
+            if let Some(pid) = read.owner.pid {
+                *lay.entry(pid).or_default() += Duration::from_nanos(read.lay_ns);
+            }
+        }
+        for (pid, lay) in lay {
+            self.look(root, pid, lay);
+        }
+    }
+
+    fn look(&mut self, root: &Root, pid: u32, lay: Duration) {
+        if self.0.len() == READERS_MAX && !self.0.contains_key(&pid) {
+            return;
+        }
+        // The main thread: that of an event loop, and the only one of many.
+        let Some(now) = threads::of(&root.process(pid), pid) else {
+            return;
+        };
+        let reader = self.0.entry(pid).or_insert(Reader {
+            first: now,
+            last: now,
+            lay: Duration::ZERO,
+        });
+        if reader.last != now {
+            reader.last = now;
+            reader.lay += lay;
+        }
+    }
+
+    /// By pid, the share of the time that the answers lay in which it wanted to run
+    /// and others had the CPU, 0 to 1. Only those of which two moments are known.
+    pub(super) fn close(self) -> BTreeMap<u32, f64> {
+        self.0
+            .into_iter()
+            .filter(|(_, reader)| !reader.lay.is_zero())
+            .map(|(pid, reader)| {
+                let waited = threads::between(&reader.first, &reader.last).waited;
+                (
+                    pid,
+                    (waited.as_secs_f64() / reader.lay.as_secs_f64()).min(1.0),
+                )
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt::Owner;
+
+    fn times(ran: u64, waited: u64) -> ThreadTimes {
+        ThreadTimes {
+            ran: Duration::from_millis(ran),
+            waited: Duration::from_millis(waited),
+        }
+    }
+
+    #[test]
+    fn the_share_is_of_the_time_that_answers_lay() {
+        let reader = |waited: u64| Reader {
+            first: times(5, 100),
+            last: times(9, 100 + waited),
+            lay: Duration::from_millis(400),
+        };
+        let readers = BTreeMap::from([(1, reader(200)), (2, reader(0)), (3, reader(4_000))]);
+        let shares: Vec<_> = Readers(readers).close().into_iter().collect();
+        assert_eq!(shares, [(1, 0.5), (2, 0.0), (3, 1.0)]);
+    }
+
+    #[test]
+    fn one_look_says_nothing_and_a_stranger_costs_nothing() {
+        let read = |pid| SlowRead {
+            at_ns: 1,
+            lay_ns: 60_000_000,
+            owner: Owner {
+                pid: Some(pid),
+                ..Owner::default()
+            },
+            cookie: 1,
+            id: 1,
+        };
+        let mut readers = Readers::default();
+        // pid_max is 2^22 at most: there is no such process.
+        readers.look_at(
+            &Root::default(),
+            &[read(u32::MAX), read(std::process::id())],
+        );
+        assert_eq!(readers.0.len(), 1);
+        assert!(readers.close().is_empty());
+    }
+}
