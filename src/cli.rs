@@ -14,6 +14,7 @@ use clap::ValueEnum;
 
 use crate::attempt::Comm;
 use crate::attempt::Role;
+use crate::attribution;
 use crate::chaos::lab;
 use crate::chaos::scenario::Scenario;
 use crate::chaos::target::Choice;
@@ -21,7 +22,6 @@ use crate::filter::Filter;
 use crate::filter::NameGlob;
 use crate::filter::PodFilter;
 use crate::kernel::PORTS_MAX;
-use crate::workload;
 
 /// Version and commit, as `kerno --version` prints them.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KERNO_COMMIT"), ")");
@@ -136,8 +136,8 @@ pub struct WatchedArgs {
 
 impl WatchedArgs {
     /// How to find out whose a query is.
-    pub fn workloads(&self) -> workload::Options {
-        workload::Options {
+    pub fn workloads(&self) -> attribution::Options {
+        attribution::Options {
             #[cfg(feature = "k8s")]
             cri_endpoint: self.cri_endpoint.clone(),
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
+use crate::attempt::Identity;
 use crate::attempt::Role;
-use crate::workload::Workload;
 
 /// RFC 1035 section 4.1.1.
 const NOERROR: u16 = 0;
@@ -37,8 +37,8 @@ pub struct Filter {
 
 impl Filter {
     /// One whose names are not known is nobody's that was asked for.
-    fn is_of_workload(&self, workload: Option<&Workload>) -> bool {
-        let is = |test: &dyn Fn(&Workload) -> bool| workload.is_some_and(test);
+    fn is_of_workload(&self, workload: Option<&Identity>) -> bool {
+        let is = |test: &dyn Fn(&Identity) -> bool| workload.is_some_and(test);
         let (pod, container, unit) = (&self.pod, &self.container, &self.unit);
         pod.as_ref().is_none_or(|wanted| is(&|it| wanted.is(it)))
             && container
@@ -91,7 +91,7 @@ impl FromStr for PodFilter {
 }
 
 impl PodFilter {
-    fn is(&self, workload: &Workload) -> bool {
+    fn is(&self, workload: &Identity) -> bool {
         workload
             .pod_name()
             .is_some_and(|pod| pod.namespace == self.namespace && pod.name == self.name)
@@ -100,7 +100,7 @@ impl PodFilter {
 
 /// Whether `--container` means this one: by its name, or by its id or the first
 /// digits of it, as the runtimes' own tools allow.
-fn is_container(workload: &Workload, wanted: &str) -> bool {
+fn is_container(workload: &Identity, wanted: &str) -> bool {
     /// Fewer digits might be the beginning of several.
     const ID_MIN: usize = 12;
     let by_id = wanted.len() >= ID_MIN
@@ -112,7 +112,7 @@ fn is_container(workload: &Workload, wanted: &str) -> bool {
 
 /// Whether `--unit` means this one: a name without a type is a service, as with
 /// systemctl.
-fn is_unit(workload: &Workload, wanted: &str) -> bool {
+fn is_unit(workload: &Identity, wanted: &str) -> bool {
     workload
         .unit()
         .is_some_and(|unit| unit == wanted || unit.strip_suffix(".service") == Some(wanted))

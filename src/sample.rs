@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
+use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Reason;
@@ -21,7 +22,6 @@ use crate::sampler::HostSample;
 use crate::window::ClosedWindow;
 use crate::window::End;
 use crate::window::Window;
-use crate::workload::Workload;
 
 /// A millisecond in nanoseconds.
 pub(crate) const MS: u64 = 1_000_000;
@@ -58,21 +58,22 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
 }
 
 /// A control group that somebody is in.
-pub(crate) fn workload(path: &str) -> Arc<Workload> {
-    Arc::new(Workload::of_cgroup(path.as_bytes()))
+pub(crate) fn workload(path: &str) -> Arc<Identity> {
+    Arc::new(Identity::of_cgroup(path.as_bytes()))
 }
 
 /// A container in a pod, both with names.
-pub(crate) fn pod(namespace: &str, name: &str, container: &str) -> Arc<Workload> {
+pub(crate) fn pod(namespace: &str, name: &str, container: &str) -> Arc<Identity> {
     // An id that is the container's own, whatever it is called.
     let id: String = format!("{name}/{container}")
         .bytes()
         .map(|b| format!("{b:02x}"))
         .collect();
-    let pod = workload(&format!("/kubepods/burstable/pod{name}/{id:0<64.64}"));
+    let path = format!("/kubepods/burstable/pod{name}/{id:0<64.64}");
+    let mut pod = Identity::of_cgroup(path.as_bytes());
     pod.name_container(container);
     pod.name_pod(namespace, name, "");
-    pod
+    Arc::new(pod)
 }
 
 /// What was fed, as figures and as a window.
@@ -106,6 +107,7 @@ impl Fed {
             kernel,
             host,
             signals,
+            ..End::default()
         })
     }
 

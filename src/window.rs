@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::attempt::Attempt;
 use crate::attempt::SlowRead;
+use crate::attempt::identity::IdentityTable;
 use crate::collect::Accounting;
 use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
@@ -48,6 +49,8 @@ pub struct End {
     pub host: HostSample,
     /// Which hooks were active.
     pub signals: Vec<Signal>,
+    /// The names of workloads that became known later than their attempts.
+    pub known: IdentityTable,
 }
 
 /// A window that is over: plain data.
@@ -98,11 +101,8 @@ impl Window {
     }
 
     /// The window is over.
-    pub fn close(self, end: End) -> ClosedWindow {
-        ClosedWindow {
-            seen: self.seen,
-            end,
-        }
+    pub fn close(mut self, end: End) -> ClosedWindow {
+        self.roll(end)
     }
 
     /// The window is over, and the next begins. What spans both goes on in it, so
@@ -112,10 +112,16 @@ impl Window {
             casebook: self.seen.casebook.next(),
             ..Seen::default()
         };
-        ClosedWindow {
-            seen: std::mem::replace(&mut self.seen, next),
-            end,
-        }
+        let mut seen = std::mem::replace(&mut self.seen, next);
+        seen.learn(&end.known);
+        ClosedWindow { seen, end }
+    }
+}
+
+impl Seen {
+    fn learn(&mut self, known: &IdentityTable) {
+        self.collector.learn(known);
+        self.casebook.learn(known);
     }
 }
 
@@ -126,6 +132,8 @@ impl ClosedWindow {
         self.seen.totals.follow(&next.seen.totals);
         self.seen.collector.follow(&next.seen.collector);
         self.seen.casebook.follow(next.seen.casebook);
+        self.end.known.follow(next.end.known);
+        self.seen.learn(&self.end.known);
         self.end.duration += next.end.duration;
         self.end.kernel.follow(&next.end.kernel);
         self.end.host.follow(next.end.host);

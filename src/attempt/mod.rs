@@ -4,6 +4,7 @@
 //! decoding station hands on and what every later station works with.
 
 mod evidence;
+pub mod identity;
 pub mod names;
 mod question;
 
@@ -19,10 +20,9 @@ pub use evidence::FailedCall;
 pub use evidence::Packet;
 pub use evidence::PacketDrop;
 pub use evidence::SlowRead;
+pub use identity::Identity;
 pub use question::Question;
 pub use question::RawQuestion;
-
-use crate::workload::Workload;
 
 /// Which end of the exchange the observed socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -193,9 +193,9 @@ pub struct Attempt {
     /// For a server: what lay in its socket's receive buffer when the query
     /// came, in bytes of kernel memory (`sk_rmem_alloc`). Else 0.
     pub queued_bytes: u32,
-    /// Whose it is beyond the process; `None` until the workload station has
+    /// Whose it is beyond the process; `None` until attribution has
     /// seen it, and if its control group is not known.
-    pub workload: Option<Arc<Workload>>,
+    pub workload: Option<Arc<Identity>>,
 }
 
 impl Attempt {

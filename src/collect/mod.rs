@@ -29,7 +29,8 @@ use self::scope::Scope;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Role;
-use crate::workload::Asker;
+use crate::attempt::identity::ClientKey;
+use crate::attempt::identity::IdentityTable;
 
 /// Processes with figures of their own; a scope is up to 12 KB.
 pub const PROCESSES_MAX: usize = 320;
@@ -44,8 +45,9 @@ pub struct Collector {
     client: Scope,
     server_side: Scope,
     processes: Bounded<(Option<u32>, Comm)>,
-    workloads: Bounded<Asker>,
+    workloads: Bounded<ClientKey>,
     servers: Bounded<SocketAddr>,
+    known: IdentityTable,
 }
 
 impl Default for Collector {
@@ -63,6 +65,7 @@ impl Collector {
             processes: Bounded::new(PROCESSES_MAX),
             workloads: Bounded::new(WORKLOADS_MAX),
             servers: Bounded::new(SERVERS_MAX),
+            known: IdentityTable::default(),
         }
     }
 
@@ -74,7 +77,7 @@ impl Collector {
                 self.client.record(attempt);
                 self.processes
                     .record((attempt.owner.pid, attempt.owner.comm), attempt);
-                self.workloads.record(Asker::of(attempt), attempt);
+                self.workloads.record(ClientKey::of(attempt), attempt);
                 self.servers.record(attempt.peer, attempt);
             }
             Role::Server => self.server_side.record(attempt),
@@ -88,6 +91,11 @@ impl Collector {
         self.processes.follow(&next.processes);
         self.workloads.follow(&next.workloads);
         self.servers.follow(&next.servers);
+    }
+
+    /// Takes over what is known of workloads in the end.
+    pub fn learn(&mut self, known: &IdentityTable) {
+        self.known.clone_from(known);
     }
 
     /// The figures up to now.
@@ -113,7 +121,7 @@ impl Collector {
         by_server.sort_by_key(|row| (Reverse(row.figures.queries()), row.address));
         let mut by_workload: Vec<_> = self
             .workloads
-            .grouped(Asker::whom)
+            .grouped(|key| key.id(&self.known))
             .into_iter()
             .map(|(whom, figures)| WorkloadFigures { whom, figures })
             .collect();

@@ -8,7 +8,7 @@ use super::latency::RESEND_NS;
 use super::outcomes::OutcomeTotals;
 use super::spread::Spread;
 use crate::attempt::Comm;
-use crate::workload::Whom;
+use crate::attempt::identity::WorkloadId;
 
 /// Everything that was collected, up to one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,7 +48,7 @@ pub struct ProcessFigures {
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadFigures {
     /// Who it is.
-    pub whom: Whom,
+    pub whom: WorkloadId,
     /// Its attempts.
     pub figures: Figures,
 }
@@ -150,7 +150,7 @@ impl Snapshot {
     pub fn has_workloads(&self) -> bool {
         self.by_workload
             .iter()
-            .any(|row| !matches!(row.whom, Whom::Process(..)))
+            .any(|row| !matches!(row.whom, WorkloadId::Process(..)))
     }
 
     /// Whether not one attempt ended.

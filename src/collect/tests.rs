@@ -207,8 +207,18 @@ fn containers_of_a_pod_are_one_workload_also_when_they_are_named_late() {
     let mut root = attempt(("dig", 4), SERVER, Outcome::Answered, MS);
     root.workload = Some(workload("/"));
     fed.feed(1, &root);
-    containers[0].name_pod("shop", "web-1", "u-1");
-    containers[1].name_pod("shop", "web-1", "u-1");
+    let mut known = IdentityTable::default();
+    for container in containers {
+        let mut named = (*container).clone();
+        named.name_pod("shop", "web-1", "u-1");
+        let named = Arc::new(named);
+        assert!(known.insert(Arc::clone(&named)));
+        // Those that come when the name is known are counted with those before.
+        let mut answered = attempt(("curl", 1), SERVER, Outcome::Answered, MS);
+        answered.workload = Some(named);
+        fed.feed(1, &answered);
+    }
+    fed.collector.learn(&known);
 
     let snapshot = fed.collector.snapshot();
     let rows: Vec<_> = snapshot
@@ -217,7 +227,7 @@ fn containers_of_a_pod_are_one_workload_also_when_they_are_named_late() {
         .map(|row| (row.whom.to_string(), row.figures.queries()))
         .collect();
     let expected = [
-        ("pod shop/web-1", 6),
+        ("pod shop/web-1", 8),
         ("nginx.service", 2),
         ("dig (pid 4)", 1),
     ];

@@ -17,6 +17,8 @@ use crossbeam_channel::tick;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 
+use crate::attribution;
+use crate::attribution::Attribution;
 use crate::cli::DoctorArgs;
 use crate::cli::Output;
 use crate::host::Facts;
@@ -31,15 +33,13 @@ use crate::sampler::Sampler;
 use crate::stop::Stop;
 use crate::window::End;
 use crate::window::Window;
-use crate::workload;
-use crate::workload::Attribution;
 
 /// Watches until the time is over or a signal comes, then prints the report.
 pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let config = Config {
         ports: args.watched.ports()?,
         // Who is in a hierarchy of version 1 is known only while it lives.
-        live: workload::reads_processes(),
+        live: attribution::reads_processes(),
     };
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
@@ -118,6 +118,7 @@ fn watch(
         duration,
         kernel: ending,
         host: sampler.finish(),
+        known: attributed.known.clone(),
         signals,
     });
     let report = Report::new(SystemTime::now(), Facts::gather(), &closed);

@@ -13,6 +13,7 @@ use crossbeam_channel::select;
 use crossbeam_channel::tick;
 
 use crate::attempt::Attempt;
+use crate::attribution::Attribution;
 use crate::cli::WatchArgs;
 use crate::filter::Filter;
 use crate::host::Clock;
@@ -25,7 +26,6 @@ use crate::stop::Stop;
 use crate::watch::LineWriter;
 use crate::watch::Record;
 use crate::watch::Written;
-use crate::workload::Attribution;
 
 /// A reader that goes away is noticed, even if there is nothing to tell it.
 const LOOK_FOR_READER: Duration = Duration::from_millis(500);

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::attempt::identity::WorkloadId as Whom;
 use crate::collect::Snapshot;
-use crate::workload::Whom;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -25,9 +25,9 @@ pub use finding::Verdict;
 use std::collections::BTreeMap;
 
 use self::party::Parties;
+use crate::attempt::identity::WorkloadId as Whom;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
-use crate::workload::Whom;
 
 /// What the rules say.
 #[derive(Clone, Debug, Default, PartialEq)]

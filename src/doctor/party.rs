@@ -13,6 +13,7 @@ use super::thresholds::DEAD_PERCENT;
 use super::thresholds::SAMPLE_MIN;
 use super::trouble::Trouble;
 use crate::attempt::Comm;
+use crate::attempt::identity::WorkloadId as Whom;
 use crate::collect::Figures;
 use crate::collect::Snapshot;
 use crate::collect::WorkloadFigures;
@@ -20,7 +21,6 @@ use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::shell::Command;
 use crate::units;
-use crate::workload::Whom;
 
 /// A process chooses its name, and each byte of it can take four columns.
 const COMM_MAX: usize = 24;

@@ -9,13 +9,13 @@ use super::suspect::Pattern;
 use super::suspect::Suspect;
 use super::thresholds::SAMPLE_MIN;
 use super::trouble::Trouble;
+use crate::attempt::identity::WorkloadId as Whom;
 use crate::collect::ProcessFigures;
 use crate::collect::ServerFigures;
 use crate::collect::Snapshot;
 use crate::collect::WorkloadFigures;
 use crate::shell::Command;
 use crate::units;
-use crate::workload::Whom;
 
 /// A process chooses its name, and each byte of it can take four columns.
 const NAME_MAX: usize = 24;

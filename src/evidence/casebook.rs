@@ -23,6 +23,7 @@ use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::SlowRead;
 use crate::attempt::Transport;
+use crate::attempt::identity::IdentityTable;
 use crate::sampler::HostSample;
 
 /// Cases that are kept one by one, about 400 bytes each: 6 MB. Further ones are
@@ -262,6 +263,14 @@ impl Casebook {
         self.uncased += next.uncased;
     }
 
+    /// Takes over what is known of workloads in the end.
+    pub fn learn(&mut self, known: &IdentityTable) {
+        for case in &mut self.cases {
+            known.update(&mut case.attempt.workload);
+        }
+        self.tallies.processes.learn(known);
+    }
+
     /// Puts together what belongs together. `unseen` has what this kernel does
     /// not tell.
     pub fn close(
@@ -428,5 +437,33 @@ impl Evidence {
     pub fn has_no_route(&self, case: &Case) -> bool {
         let key = (case.attempt.owner.netns, case.server().ip());
         self.surroundings.routes.get(&key) == Some(&false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::attempt::Identity;
+    use crate::sample;
+
+    #[test]
+    fn a_name_that_came_late_is_in_the_evidence() {
+        let unnamed = Identity::of_cgroup(b"/kubepods/podu-1");
+        let mut named = unnamed.clone();
+        named.name_pod("shop", "web-1", "");
+        let mut failed = sample::attempt(("curl", 1), "10.0.0.1:53", Outcome::Unanswered, 1);
+        failed.workload = Some(Arc::new(unnamed));
+        let mut casebook = Casebook::default();
+        casebook.record(&failed, true);
+        let mut known = IdentityTable::default();
+        assert!(known.insert(Arc::new(named)));
+        casebook.learn(&known);
+        let evidence = casebook.close(HostSample::default(), Duration::ZERO, Vec::new());
+        let process = evidence.tallies.processes.get(1).expect("a process");
+        for workload in [&evidence.cases[0].attempt.workload, &process.workload] {
+            assert!(!workload.as_deref().expect("its own").lacks_names());
+        }
     }
 }

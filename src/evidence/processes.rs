@@ -8,8 +8,9 @@ use super::fingerprint::Fingerprint;
 use super::tally::Tally;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
+use crate::attempt::Identity;
 use crate::attempt::Outcome;
-use crate::workload::Workload;
+use crate::attempt::identity::IdentityTable;
 
 /// Processes that are told apart.
 const PROCESSES_MAX: usize = 512;
@@ -31,7 +32,7 @@ pub struct ProcessTally {
     /// Inode number of its network namespace.
     pub netns: u32,
     /// Whose it is.
-    pub workload: Option<Arc<Workload>>,
+    pub workload: Option<Arc<Identity>>,
     /// How its attempts ended.
     pub tally: Tally,
     /// Attempts, whatever their end.
@@ -151,6 +152,12 @@ impl Processes {
             }
         }
         self.left_out += next.left_out;
+    }
+
+    pub(super) fn learn(&mut self, known: &IdentityTable) {
+        for process in self.processes.values_mut() {
+            known.update(&mut process.workload);
+        }
     }
 
     /// The quietest quarter goes: a crowd of short-lived processes must not keep

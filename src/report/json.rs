@@ -8,6 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Report;
+use crate::attempt::identity::Labels;
+use crate::attempt::identity::WorkloadId as Whom;
+use crate::attribution;
 use crate::collect::Accounting;
 use crate::collect::Figures;
 use crate::collect::LatencyFigures;
@@ -19,9 +22,6 @@ use crate::doctor::Finding;
 use crate::doctor::Verdict;
 use crate::host::Signal;
 use crate::units;
-use crate::workload;
-use crate::workload::Labels;
-use crate::workload::Whom;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let object = ReportJson {
@@ -74,7 +74,7 @@ struct AccountingJson<'a> {
 #[derive(Serialize)]
 struct WorkloadBooks<'a> {
     #[serde(flatten)]
-    counts: &'a workload::Counts,
+    counts: &'a attribution::Counts,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     not_known: &'a [String],
 }

@@ -14,6 +14,7 @@ use std::io;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use crate::attribution;
 use crate::collect::Accounting;
 use crate::collect::Snapshot;
 use crate::doctor;
@@ -23,7 +24,6 @@ use crate::doctor::Verdict;
 use crate::host::Facts;
 use crate::host::Signal;
 use crate::window::ClosedWindow;
-use crate::workload;
 
 /// Everything that the doctor found out in one window.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct Report {
     /// What the program itself saw and lost, without filters.
     pub accounting: Accounting,
     /// How it went to say whose each attempt is, without filters.
-    pub attribution: workload::Ending,
+    pub attribution: attribution::Ending,
 }
 
 impl Report {
@@ -71,12 +71,12 @@ impl Report {
             failures_by_cause,
             verdict,
             accounting,
-            attribution: workload::Ending::default(),
+            attribution: attribution::Ending::default(),
         }
     }
 
     /// With how it went to say whose each attempt is.
-    pub fn with_attribution(self, attribution: workload::Ending) -> Self {
+    pub fn with_attribution(self, attribution: attribution::Ending) -> Self {
         Self {
             attribution,
             ..self

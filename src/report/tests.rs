@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
+use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
 use crate::kernel::Counters;
@@ -18,7 +19,6 @@ use crate::sample::Fed;
 use crate::sample::MS;
 use crate::sample::attempt;
 use crate::sampler::HostSample;
-use crate::workload::Workload;
 
 const CURL: (&str, u32) = ("curl", 4242);
 const NGINX: (&str, u32) = ("nginx", 812);
@@ -144,7 +144,7 @@ fn one_of_two_fails() -> Fed {
 /// A node with pods, services and a plain process; one pod asks a dead server.
 fn node() -> Fed {
     let mut fed = Fed::default();
-    let mut of = |whose: Option<Arc<Workload>>, times, attempt: Attempt| {
+    let mut of = |whose: Option<Arc<Identity>>, times, attempt: Attempt| {
         let workload = whose;
         fed.feed(
             times,

@@ -16,7 +16,6 @@ mod history;
 mod host_path;
 mod listener;
 mod missing;
-mod pace;
 mod probe;
 mod process;
 mod process_baseline;

@@ -24,7 +24,6 @@ use nix::unistd::Pid;
 use super::HostSample;
 use super::baseline::Baseline;
 use super::flows::Wanted;
-use super::pace::Pace;
 use super::probe::ProbeRequest;
 use super::probe::look_at;
 use super::readers::Readers;
@@ -35,6 +34,7 @@ use crate::attempt::Role;
 use crate::attempt::SlowRead;
 use crate::host::netns;
 use crate::host::proc::Root;
+use crate::pace::Pace;
 
 /// Client processes that are looked at. A process keeps 1 to 2 KiB.
 const CLIENTS_MAX: usize = 512;

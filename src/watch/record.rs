@@ -11,9 +11,9 @@ use crate::attempt::FailedCall;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
 use crate::attempt::Transport;
+use crate::attempt::identity::Labels;
 use crate::attempt::names;
 use crate::host::Clock;
-use crate::workload::Labels;
 
 /// One attempt. Absent means unknown or not applicable; nothing is ever null.
 #[derive(Debug, Serialize)]

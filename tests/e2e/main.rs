@@ -30,7 +30,7 @@ mod watch;
 // A CRI server, shared with the unit tests of its client, which use all of it.
 #[cfg(feature = "k8s")]
 #[allow(dead_code)]
-#[path = "../../src/workload/names/cri/fake.rs"]
+#[path = "../../src/attribution/names/cri/fake.rs"]
 mod fake_cri;
 
 // The tests, a file for each theme.

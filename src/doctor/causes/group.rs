@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use super::place::Place;
 use super::severity::Share;
+use crate::attempt::identity::WorkloadId as Whom;
 use crate::attempt::names;
 use crate::doctor::finding::Subject;
 use crate::doctor::finding::SubjectServer;
@@ -18,7 +19,6 @@ use crate::evidence::Evidence;
 use crate::evidence::ServerView;
 use crate::evidence::Tally;
 use crate::units;
-use crate::workload::Whom;
 
 /// Processes that are named when several asked.
 pub(super) const ASKERS_SHOWN: usize = 2;

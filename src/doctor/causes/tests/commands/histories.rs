@@ -11,9 +11,9 @@ use super::super::*;
 use super::Names;
 use crate::attempt::Comm;
 use crate::attempt::FailedCall;
+use crate::attempt::Identity;
 use crate::attempt::SlowRead;
 use crate::sampler::Version;
-use crate::workload::Workload;
 
 const OWN: &str = "127.0.0.1:5353";
 
@@ -35,7 +35,7 @@ impl History {
     pub(super) fn renamed(mut self, names: &Names) -> Self {
         let Names { folder, label } = names;
         let path = [&b"/pods/"[..], folder].concat();
-        let workload = std::sync::Arc::new(Workload::of_cgroup(&path));
+        let workload = std::sync::Arc::new(Identity::of_cgroup(&path));
         for attempt in &mut self.case.attempts {
             let length = [label.len() as u8];
             let name = [&length[..], label, attempt.question.as_bytes()].concat();

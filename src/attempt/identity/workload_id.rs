@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Workload;
+use super::Identity;
+use super::IdentityTable;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 
@@ -15,7 +16,7 @@ const SHORT: usize = 12;
 /// A workload as people think of it: a pod, else a container, else a systemd
 /// unit, else a process. Several control groups may be one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Whom {
+pub enum WorkloadId {
     /// A pod with all its containers.
     Pod(Pod),
     /// A container that is in no pod.
@@ -70,19 +71,19 @@ pub struct Labels {
     pub pod: Option<Pod>,
 }
 
-impl Whom {
+impl WorkloadId {
     /// Who made an attempt.
     pub fn made(attempt: &Attempt) -> Self {
         let owner = &attempt.owner;
-        let workload = attempt.workload.as_deref();
-        workload
+        let identity = attempt.workload.as_deref();
+        identity
             .and_then(Self::of)
             .unwrap_or(Self::Process(owner.pid, owner.comm))
     }
 
     /// Whose control group it is; `None` if only the process can be named.
-    pub fn of(workload: &Workload) -> Option<Self> {
-        let labels = Labels::of(workload);
+    pub fn of(identity: &Identity) -> Option<Self> {
+        let labels = Labels::of(identity);
         if let Some(pod) = labels.pod {
             let container = None;
             return Some(Self::Pod(Pod { container, ..pod }));
@@ -133,7 +134,7 @@ impl Whom {
     }
 }
 
-impl fmt::Display for Whom {
+impl fmt::Display for WorkloadId {
     /// `pod shop/web-1`, `container db`, `unbound.service`, `curl (pid 4242)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name();
@@ -149,20 +150,20 @@ impl fmt::Display for Whom {
 
 impl Labels {
     /// All that is known of a control group.
-    pub fn of(workload: &Workload) -> Self {
-        let container_name = workload.container_name().map(str::to_owned);
-        let pod = workload.is_pod().then(|| Pod {
-            namespace: workload.pod_name().map(|pod| pod.namespace.clone()),
-            name: workload.pod_name().map(|pod| pod.name.clone()),
-            uid: workload.pod_uid().map(str::to_owned),
+    pub fn of(identity: &Identity) -> Self {
+        let container_name = identity.container_name().map(str::to_owned);
+        let pod = identity.is_pod().then(|| Pod {
+            namespace: identity.pod_name().map(|pod| pod.namespace.clone()),
+            name: identity.pod_name().map(|pod| pod.name.clone()),
+            uid: identity.pod_uid().map(str::to_owned),
             container: container_name.clone(),
         });
         Self {
-            unit: workload.unit().map(str::to_owned),
-            container: workload.container().map(|id| Container {
+            unit: identity.unit().map(str::to_owned),
+            container: identity.container().map(|id| Container {
                 id: id.to_owned(),
                 name: container_name,
-                runtime: workload.runtime().map(|runtime| runtime.name()),
+                runtime: identity.runtime().map(|runtime| runtime.name()),
             }),
             pod,
         }
@@ -171,14 +172,14 @@ impl Labels {
 
 /// The key by which figures are kept while names are still to come.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Asker {
+pub enum ClientKey {
     /// A control group that is somebody's.
-    Workload(Arc<Workload>),
+    Workload(Arc<Identity>),
     /// Any other process.
     Process(Option<u32>, Comm),
 }
 
-impl Asker {
+impl ClientKey {
     /// Who made an attempt.
     pub fn of(attempt: &Attempt) -> Self {
         match &attempt.workload {
@@ -187,13 +188,15 @@ impl Asker {
         }
     }
 
-    /// By the names that are known by now.
-    pub fn whom(&self) -> Whom {
+    /// By the names that are known in the end.
+    pub fn id(&self, known: &IdentityTable) -> WorkloadId {
         match self {
-            Self::Workload(workload) => {
-                Whom::of(workload).unwrap_or_else(|| Whom::Unit(workload.cgroup().to_owned()))
+            Self::Workload(identity) => {
+                let identity = known.latest(identity);
+                let unnamed = || WorkloadId::Unit(identity.cgroup().to_owned());
+                WorkloadId::of(identity).unwrap_or_else(unnamed)
             }
-            Self::Process(pid, comm) => Whom::Process(*pid, *comm),
+            Self::Process(pid, comm) => WorkloadId::Process(*pid, *comm),
         }
     }
 }
@@ -204,14 +207,14 @@ mod tests {
 
     const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
 
-    fn told(path: &str) -> (Option<Whom>, serde_json::Value) {
-        let workload = Workload::of_cgroup(path.as_bytes());
+    fn told(path: &str) -> (Option<WorkloadId>, serde_json::Value) {
+        let mut workload = Identity::of_cgroup(path.as_bytes());
         workload.name_container("nginx");
         if workload.is_pod() {
             workload.name_pod("shop", "web-1", "");
         }
         let labels = serde_json::to_value(Labels::of(&workload)).expect("JSON");
-        (Whom::of(&workload), labels)
+        (WorkloadId::of(&workload), labels)
     }
 
     #[test]
@@ -233,17 +236,17 @@ mod tests {
         assert_eq!(whom.expect("a container").to_string(), "container nginx");
         assert_eq!(labels["unit"], "web.service");
         let (whom, labels) = told("/system.slice/web.service");
-        assert_eq!(whom, Some(Whom::Unit("web.service".to_owned())));
+        assert_eq!(whom, Some(WorkloadId::Unit("web.service".to_owned())));
         assert_eq!(labels, serde_json::json!({ "unit": "web.service" }));
     }
 
     #[test]
     fn without_names_there_are_ids() {
-        let pod = Workload::of_cgroup(format!("/kubepods/podu-1/{ID}").as_bytes());
-        assert_eq!(Whom::of(&pod).expect("a pod").name(), "u-1");
-        let container = Workload::of_cgroup(format!("/docker/{ID}").as_bytes());
-        let whom = Whom::of(&container).expect("a container");
+        let pod = Identity::of_cgroup(format!("/kubepods/podu-1/{ID}").as_bytes());
+        assert_eq!(WorkloadId::of(&pod).expect("a pod").name(), "u-1");
+        let container = Identity::of_cgroup(format!("/docker/{ID}").as_bytes());
+        let whom = WorkloadId::of(&container).expect("a container");
         assert_eq!(whom.name(), "3f0c2b8f5a1d");
-        assert_eq!(Whom::of(&Workload::of_cgroup(b"/user.slice")), None);
+        assert_eq!(WorkloadId::of(&Identity::of_cgroup(b"/user.slice")), None);
     }
 }

@@ -14,18 +14,20 @@ use crossbeam_channel::never;
 use crossbeam_channel::select;
 use serde::Serialize;
 
-use super::Workload;
-use super::path;
-use super::procfs;
+use super::process;
+use super::questions::Answer;
+use super::questions::Found;
+use super::questions::Question;
 use super::recent::Recent;
-use super::resolver::Answer;
-use super::resolver::Found;
-use super::resolver::Question;
 use super::resolver::Resolver;
+use super::subject::Subject;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::SlowRead;
+use crate::attempt::identity::cgroup_path;
+use crate::host::proc::Root;
 use crate::monitor::Message;
+use crate::pace::Pace;
 
 /// How long an attempt waits for its names. An answer that a person waits for is
 /// there in a few milliseconds; a CRI socket takes some ten.
@@ -37,6 +39,10 @@ pub(super) const KNOWN_MAX: usize = 8192;
 /// After this time a process is looked at again: its number may be another's by
 /// now, or it may have been moved. Nothing is moved but what has just started.
 const TRUSTED: Duration = Duration::from_secs(5);
+/// Looks at processes in a second that the station takes itself, which saves one
+/// thread's waking up; the resolver takes those beyond. A look takes some 30 µs, so
+/// these take 3 % of a core.
+const LOOKS_PER_SECOND: u32 = 1000;
 /// The kernel counts the start of processes in hundredths of a second.
 const TICK_NS: u64 = 10_000_000;
 
@@ -58,7 +64,7 @@ pub struct Attributed {
 /// What is known of an attempt's owner.
 #[derive(Clone, Debug)]
 enum Owner {
-    Known(Arc<Workload>),
+    Known(Arc<Subject>),
     /// It is being asked for.
     Asked,
     Unknown,
@@ -73,35 +79,6 @@ struct Looked {
     at: Instant,
 }
 
-/// Looks at processes that the station takes itself, which saves one thread's
-/// waking up; the resolver takes those beyond.
-#[derive(Debug)]
-struct Looks {
-    second: Instant,
-    taken: u32,
-}
-
-impl Looks {
-    /// A look takes some 30 µs, so these take 3 % of a core.
-    const PER_SECOND: u32 = 1000;
-
-    fn new() -> Self {
-        Self {
-            second: Instant::now(),
-            taken: 0,
-        }
-    }
-
-    fn allows(&mut self, now: Instant) -> bool {
-        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
-            (self.second, self.taken) = (now, 0);
-        }
-        let allowed = self.taken < Self::PER_SECOND;
-        self.taken += u32::from(allowed);
-        allowed
-    }
-}
-
 /// See the module.
 pub(super) struct Station {
     input: Receiver<Message>,
@@ -110,10 +87,11 @@ pub(super) struct Station {
     resolver: Resolver,
     /// Whether processes are in hierarchies of version 1 too.
     has_version_1: bool,
-    groups: Recent<u64, (Option<Arc<Workload>>, Instant)>,
+    groups: Recent<u64, (Option<Arc<Subject>>, Instant)>,
     processes: Recent<(u32, Comm), Looked>,
     asked: HashSet<Question>,
-    looks: Looks,
+    root: Root,
+    looks: Pace,
     /// Attempts that wait, and until when at the latest.
     held: VecDeque<(Attempt, Instant)>,
     /// Slow reads are of attempts that went before them: so many must be out.
@@ -153,7 +131,8 @@ impl Station {
             groups: Recent::new(KNOWN_MAX),
             processes: Recent::new(KNOWN_MAX),
             asked: HashSet::new(),
-            looks: Looks::new(),
+            root: Root::default(),
+            looks: Pace::new(LOOKS_PER_SECOND, Instant::now()),
             held: VecDeque::new(),
             reads: VecDeque::new(),
             taken: 0,
@@ -271,7 +250,7 @@ impl Station {
         let owner = self.owner(attempt, now);
         let pending = match &owner {
             Owner::Asked => true,
-            Owner::Known(workload) => workload.lacks_names() && workload.is_awaited(),
+            Owner::Known(subject) => subject.lacks_names() && subject.is_awaited(),
             Owner::Unknown | Owner::Hurried => false,
         };
         if pending && wait == Wait::Patient {
@@ -280,15 +259,16 @@ impl Station {
         let crowded = pending && wait == Wait::Crowded;
         self.counts.hurried += u64::from(crowded || matches!(owner, Owner::Hurried));
         match owner {
-            Owner::Known(workload) => {
-                match workload.lacks_names() {
+            Owner::Known(subject) => {
+                let identity = subject.identity();
+                match identity.lacks_names() {
                     true => {
                         self.counts.unnamed += 1;
-                        workload.went_unnamed();
+                        subject.went_unnamed();
                     }
                     false => self.counts.attributed += 1,
                 }
-                attempt.workload = Some(workload);
+                attempt.workload = Some(identity);
             }
             Owner::Asked | Owner::Unknown | Owner::Hurried => self.counts.unknown += 1,
         }
@@ -299,7 +279,7 @@ impl Station {
     fn owner(&mut self, attempt: &Attempt, now: Instant) -> Owner {
         let group = self.group(attempt.owner.cgroup_id, now);
         let says_all = match &group {
-            Owner::Known(workload) => workload.is_contained() || !self.has_version_1,
+            Owner::Known(subject) => subject.of_path().is_contained() || !self.has_version_1,
             Owner::Asked => !self.has_version_1,
             Owner::Unknown | Owner::Hurried => false,
         };
@@ -308,13 +288,12 @@ impl Station {
         }
         // With version 1, the root of version 2 says nothing about anybody, and the
         // group of a runtime nothing about its containers.
-        let says_nothing = |workload: &Workload| {
-            workload.is_anonymous() || workload.unit().is_some_and(path::starts_containers)
+        let says_nothing = |subject: &Subject| {
+            let of_path = subject.of_path();
+            of_path.is_anonymous() || of_path.unit().is_some_and(cgroup_path::starts_containers)
         };
         let group = match group {
-            Owner::Known(workload) if self.has_version_1 && says_nothing(&workload) => {
-                Owner::Unknown
-            }
+            Owner::Known(subject) if self.has_version_1 && says_nothing(&subject) => Owner::Unknown,
             group => group,
         };
         let Some(pid) = attempt.owner.pid else {
@@ -322,10 +301,12 @@ impl Station {
         };
         let process = self.process(pid, attempt.owner.comm, attempt.sent_ns, now);
         match (process, group) {
-            (Owner::Known(process), Owner::Known(group)) if process.is_anonymous() => {
+            (Owner::Known(process), Owner::Known(group)) if process.of_path().is_anonymous() => {
                 Owner::Known(group)
             }
-            (Owner::Known(process), Owner::Asked) if process.is_anonymous() => Owner::Asked,
+            (Owner::Known(process), Owner::Asked) if process.of_path().is_anonymous() => {
+                Owner::Asked
+            }
             (Owner::Unknown | Owner::Hurried, group) => group,
             (process, _) => process,
         }
@@ -336,7 +317,7 @@ impl Station {
             return Owner::Unknown;
         }
         match self.groups.get(&id, now) {
-            Some((Some(workload), _)) => Owner::Known(Arc::clone(workload)),
+            Some((Some(subject), _)) => Owner::Known(Arc::clone(subject)),
             Some((None, at)) if now.saturating_duration_since(*at) < TRUSTED => Owner::Unknown,
             _ => self.ask(Question::Cgroup(id), None),
         }
@@ -348,7 +329,7 @@ impl Station {
                 match &looked.found {
                     // Of an earlier process with this number.
                     Some(found) if sent_ns + TICK_NS < found.started_ns => Owner::Unknown,
-                    Some(found) => Owner::Known(Arc::clone(&found.workload)),
+                    Some(found) => Owner::Known(Arc::clone(&found.subject)),
                     None => Owner::Unknown,
                 }
             }
@@ -359,7 +340,7 @@ impl Station {
                 }
                 // At once: it has its answer and may be about to end.
                 let looked = match self.looks.allows(now) {
-                    true => procfs::look(pid).ok(),
+                    true => process::look(&self.root, pid).ok(),
                     false => None,
                 };
                 self.ask(question, looked)
@@ -367,7 +348,7 @@ impl Station {
         }
     }
 
-    fn ask(&mut self, question: Question, looked: Option<procfs::Process>) -> Owner {
+    fn ask(&mut self, question: Question, looked: Option<process::Process>) -> Owner {
         if self.asked.contains(&question) {
             return Owner::Asked;
         }
@@ -383,9 +364,9 @@ impl Station {
     fn learn(&mut self, answer: Answer) {
         let now = Instant::now();
         match answer {
-            Answer::Cgroup(id, workload) => {
+            Answer::Cgroup(id, subject) => {
                 self.asked.remove(&Question::Cgroup(id));
-                self.groups.insert(id, (workload, now), now);
+                self.groups.insert(id, (subject, now), now);
             }
             Answer::Process(pid, comm, found) => {
                 self.asked.remove(&Question::Process(pid, comm));

@@ -14,15 +14,18 @@ use crossbeam_channel::bounded;
 use crossbeam_channel::unbounded;
 
 use super::*;
+use crate::attempt::Identity;
 use crate::attempt::Outcome;
+use crate::attempt::identity::ClientKey;
+use crate::attempt::identity::IdentityTable;
+use crate::attribution::names::Names;
+use crate::attribution::names::Source;
 use crate::host;
 use crate::host::Clock;
 use crate::kernel::Counters;
 use crate::monitor::Ending;
 use crate::sample::MS;
 use crate::sample::attempt;
-use crate::workload::names::Names;
-use crate::workload::names::Source;
 
 const ENOUGH: Duration = Duration::from_secs(10);
 const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
@@ -31,11 +34,11 @@ const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3
 struct Slow(Duration);
 
 impl Source for Slow {
-    fn name(&mut self, wanted: &[Arc<Workload>]) {
+    fn name(&mut self, wanted: &[Arc<Subject>]) {
         std::thread::sleep(self.0);
-        for workload in wanted {
-            workload.name_pod("ns", "pod", "");
-            workload.name_container("container");
+        for subject in wanted {
+            subject.learn(|it| it.name_pod("ns", "pod", ""));
+            subject.learn(|it| it.name_container("container"));
         }
     }
 
@@ -53,7 +56,7 @@ struct Site {
     poller: Sender<Message>,
     command: Receiver<Message>,
     station: JoinHandle<(Attributed, Resolver)>,
-    _names: Names,
+    names: Names,
 }
 
 impl Site {
@@ -69,7 +72,7 @@ impl Site {
             poller,
             command,
             station: std::thread::spawn(move || station.run()),
-            _names: names,
+            names,
         }
     }
 
@@ -92,6 +95,11 @@ impl Site {
     }
 
     fn finish(self) -> Attributed {
+        self.end().0
+    }
+
+    /// What was counted, and who is known in the end.
+    fn end(self) -> (Attributed, IdentityTable) {
         let ending = Ending {
             counters: Counters::default(),
             in_flight: 0,
@@ -103,7 +111,7 @@ impl Site {
             .expect("a station");
         let (counts, resolver) = self.station.join().expect("no panic");
         resolver.finish(ENOUGH).expect("the end of the resolver");
-        counts
+        (counts, self.names.finish(ENOUGH).1)
     }
 }
 
@@ -239,12 +247,12 @@ fn root_a_name_is_waited_for_but_not_for_long() {
     let name = got[0]
         .workload
         .as_deref()
-        .and_then(Workload::container_name);
+        .and_then(Identity::container_name);
     assert_eq!(name, Some("container"));
     assert_eq!(site.finish().unnamed, 0);
 
     // Not in time: the attempt goes on, those behind it keep their order, and
-    // whoever has it sees the name later.
+    // the name is in the table at the end.
     let site = Site::new(false, Duration::from_millis(1000));
     let start = Instant::now();
     let mut second = of(1, 1);
@@ -260,11 +268,9 @@ fn root_a_name_is_waited_for_but_not_for_long() {
     assert!(workload.lacks_names());
     let after = site.command.recv_timeout(ENOUGH).expect("the reads");
     assert!(matches!(after, Message::SlowReads(_)), "{after:?}");
-    while workload.lacks_names() {
-        assert!(start.elapsed() < ENOUGH);
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let counts = site.finish();
+    let key = ClientKey::of(&got[0]);
+    let (counts, known) = site.end();
+    assert_eq!(key.id(&known).to_string(), "pod ns/pod");
     assert_eq!((counts.attributed, counts.unnamed), (1, 1));
     let _removed = fs::remove_dir(inner);
 }
@@ -322,21 +328,8 @@ fn root_a_crowd_is_bounded_and_a_known_group_costs_little() {
 }
 
 #[test]
-fn looks_are_so_many_a_second() {
-    let mut looks = Looks::new();
-    let start = looks.second;
-    let mut allowed = |now| (0..5000).filter(|_| looks.allows(now)).count();
-    assert_eq!(allowed(start), Looks::PER_SECOND as usize);
-    assert_eq!(allowed(start + Duration::from_millis(999)), 0);
-    assert_eq!(
-        allowed(start + Duration::from_secs(1)),
-        Looks::PER_SECOND as usize
-    );
-}
-
-#[test]
 fn what_is_known_is_bounded() {
-    let mut groups: Recent<u64, (Option<Arc<Workload>>, Instant)> = Recent::new(KNOWN_MAX);
+    let mut groups: Recent<u64, (Option<Arc<Subject>>, Instant)> = Recent::new(KNOWN_MAX);
     let now = Instant::now();
     for id in 0..10 * KNOWN_MAX as u64 {
         groups.insert(id, (None, now), now);

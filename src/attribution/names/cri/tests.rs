@@ -4,7 +4,7 @@ use super::fake::Manner;
 use super::fake::Server;
 use super::fake::Told;
 use super::*;
-use crate::workload::Whom;
+use crate::attempt::identity::WorkloadId;
 
 const ENOUGH: Duration = Duration::from_secs(8);
 
@@ -22,14 +22,16 @@ fn told(n: usize) -> Told {
     }
 }
 
-fn of(n: usize) -> Arc<Workload> {
+fn of(n: usize) -> Arc<Subject> {
     let path = format!("/kubepods/burstable/poduid-{n}/{}", id(n));
-    Arc::new(Workload::of_cgroup(path.as_bytes()))
+    Arc::new(Subject::of_cgroup(path.as_bytes()))
 }
 
-fn name(workload: &Workload) -> (String, Option<&str>) {
-    let whom = Whom::of(workload).expect("a pod");
-    (whom.to_string(), workload.container_name())
+fn name(subject: &Subject) -> (String, Option<String>) {
+    let identity = subject.identity();
+    let id = WorkloadId::of(&identity).expect("a pod");
+    let container = identity.container_name().map(str::to_owned);
+    (id.to_string(), container)
 }
 
 fn cri(server: &Server) -> Cri {
@@ -44,20 +46,17 @@ fn a_few_are_asked_for_one_by_one_and_many_together() {
     cri.name(&[Arc::clone(&one)]);
     assert_eq!(
         name(&one),
-        ("pod shop/web-7".to_owned(), Some("container-7"))
+        ("pod shop/web-7".to_owned(), Some("container-7".to_owned()))
     );
-    assert_eq!(one.runtime(), Some(Runtime::CriO));
+    assert_eq!(one.identity().runtime(), Some(Runtime::CriO));
     // It said once what it is.
     assert_eq!(server.calls(), 3);
     let many: Vec<_> = (10..40).map(of).collect();
     cri.name(&many);
     assert_eq!(server.calls(), 5);
-    for (n, workload) in (10..40).zip(&many) {
+    for (n, subject) in (10..40).zip(&many) {
         let expected = format!("container-{n}");
-        assert_eq!(
-            name(workload),
-            (format!("pod shop/web-{n}"), Some(expected.as_str()))
-        );
+        assert_eq!(name(subject), (format!("pod shop/web-{n}"), Some(expected)));
     }
     assert_eq!((cri.failures(), cri.complaint()), (0, None));
 }
@@ -67,10 +66,10 @@ fn a_pod_is_found_by_its_uid_or_its_sandbox() {
     let mut pause = told(1);
     pause.id = "x".to_owned();
     let server = Server::start(Manner::Answers(vec![pause]));
-    let pod = Arc::new(Workload::of_cgroup(b"/kubepods/poduid-1"));
+    let pod = Arc::new(Subject::of_cgroup(b"/kubepods/poduid-1"));
     cri(&server).name(&[Arc::clone(&pod)]);
     assert_eq!(name(&pod), ("pod shop/web-1".to_owned(), None));
-    assert_eq!(pod.pod_uid(), Some("uid-1"));
+    assert_eq!(pod.identity().pod_uid(), Some("uid-1"));
 }
 
 #[test]
@@ -89,9 +88,9 @@ fn what_was_there_at_the_start_is_known_when_it_is_gone() {
     let mut cri = cri(&server);
     cri.look_around();
     let calls = server.calls();
-    let workload = of(1);
-    cri.name(&[Arc::clone(&workload)]);
-    assert_eq!(name(&workload).0, "pod shop/web-1");
+    let subject = of(1);
+    cri.name(&[Arc::clone(&subject)]);
+    assert_eq!(name(&subject).0, "pod shop/web-1");
     assert_eq!(server.calls(), calls, "nobody had to be asked again");
 }
 
@@ -109,19 +108,19 @@ fn broken_and_evil_servers_cost_names_only() {
         let server = Server::start(manner.clone());
         let mut cri = cri(&server);
         let start = Instant::now();
-        let workload = of(1);
-        cri.name(&[Arc::clone(&workload)]);
+        let subject = of(1);
+        cri.name(&[Arc::clone(&subject)]);
         assert!(
             start.elapsed() < ENOUGH,
             "{manner:?}: {:?}",
             start.elapsed()
         );
-        assert!(workload.lacks_names());
+        assert!(subject.lacks_names());
         assert_eq!(cri.failures(), 1, "{manner:?}");
         let complaint = cri.complaint().expect("a sentence");
         assert!(complaint.contains("could not be asked ("), "{complaint}");
         let calls = server.calls();
-        cri.name(&[workload]);
+        cri.name(&[subject]);
         assert_eq!((server.calls(), cri.failures()), (calls, 1), "{manner:?}");
     }
 }
@@ -154,18 +153,19 @@ fn names_of_a_liar_are_printable_and_bounded() {
     liar.pod = "\x1b[2J".repeat(100_000);
     liar.namespace = "\u{202e}".to_owned();
     let server = Server::start(Manner::Answers(vec![liar]));
-    let workload = of(1);
-    cri(&server).name(&[Arc::clone(&workload)]);
-    let pod = workload.pod_name().expect("a name");
+    let subject = of(1);
+    cri(&server).name(&[Arc::clone(&subject)]);
+    let identity = subject.identity();
+    let pod = identity.pod_name().expect("a name");
     assert_eq!(pod.namespace, "\\xe2\\x80\\xae");
     assert!(pod.name.len() < 2_000 && !pod.name.contains('\x1b'));
 }
 
 #[test]
 fn a_socket_that_is_not_there_is_a_failure_only_if_it_was_named() {
-    let workload = of(1);
+    let subject = of(1);
     let mut named = Cri::new(Some(PathBuf::from("/nonexistent/cri.sock")));
-    named.name(&[Arc::clone(&workload)]);
+    named.name(&[Arc::clone(&subject)]);
     assert_eq!(named.failures(), 1);
     assert!(
         named
@@ -177,6 +177,6 @@ fn a_socket_that_is_not_there_is_a_failure_only_if_it_was_named() {
     for socket in &mut usual.sockets {
         socket.path = PathBuf::from("/nonexistent");
     }
-    usual.name(&[workload]);
+    usual.name(&[subject]);
     assert_eq!((usual.failures(), usual.complaint()), (0, None));
 }

@@ -3,18 +3,17 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::fs::File;
 use std::io;
-use std::io::Read as _;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::Source;
-use super::Workload;
-use crate::workload::path::Runtime;
+use super::Subject;
+use crate::attempt::identity::Runtime;
+use crate::host::proc::Root;
+use crate::host::proc::untrusted;
 
 /// A container's configuration with Docker is some 10 KB.
 const CONFIG_MAX: u64 = 1 << 20;
@@ -26,9 +25,28 @@ const USERS_MAX: usize = 256;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct StateFolders {
-    docker: Vec<PathBuf>,
-    storage: Vec<PathBuf>,
+    docker: Vec<Folder>,
+    storage: Vec<Folder>,
     failures: u64,
+}
+
+/// A folder of state.
+#[derive(Debug, PartialEq, Eq)]
+struct Folder {
+    /// What its owner may write to: no link leads out of there.
+    within: PathBuf,
+    path: &'static str,
+}
+
+impl Folder {
+    fn of_host(path: &'static str) -> Self {
+        let within = PathBuf::from("/");
+        Self { within, path }
+    }
+
+    fn read(&self, file: &str, max: u64) -> io::Result<Vec<u8>> {
+        untrusted::open(&self.within, format!("{}/{file}", self.path))?.octets(max)
+    }
 }
 
 /// `config.v2.json` of Docker, as far as it counts here.
@@ -57,31 +75,19 @@ struct Stored {
 impl StateFolders {
     /// Where this host's have them.
     pub(super) fn of_host() -> Self {
-        let mut docker = vec![
-            PathBuf::from("/var/lib/docker"),
-            PathBuf::from("/var/snap/docker/common/var-lib-docker"),
-        ];
-        let mut storage = vec![PathBuf::from("/var/lib/containers/storage")];
-        // Rootless ones are in their user's home.
-        for home in homes(&read(Path::new("/etc/passwd"), CONFIG_MAX).unwrap_or_default()) {
-            docker.push(home.join(".local/share/docker"));
-            storage.push(home.join(".local/share/containers/storage"));
-        }
-        Self::new(docker, storage)
-    }
-
-    fn new(docker: Vec<PathBuf>, storage: Vec<PathBuf>) -> Self {
+        let docker = ["/var/lib/docker", "/var/snap/docker/common/var-lib-docker"];
+        let storage = ["/var/lib/containers/storage"];
         Self {
-            docker,
-            storage,
+            docker: docker.map(Folder::of_host).into(),
+            storage: storage.map(Folder::of_host).into(),
             failures: 0,
         }
     }
 
-    fn name_by_docker(&mut self, workload: &Workload, id: &str) {
+    fn name_by_docker(&mut self, subject: &Subject, id: &str) {
         for folder in &self.docker {
-            let path = folder.join("containers").join(id).join("config.v2.json");
-            let Some(text) = present(read(&path, CONFIG_MAX), &mut self.failures) else {
+            let read = folder.read(&format!("containers/{id}/config.v2.json"), CONFIG_MAX);
+            let Some(text) = present(read, &mut self.failures) else {
                 continue;
             };
             let Ok(config) = serde_json::from_slice::<DockerConfig>(&text) else {
@@ -92,21 +98,21 @@ impl StateFolders {
             let label = |name: &str| labels.get(&format!("io.kubernetes.{name}"));
             if let (Some(namespace), Some(pod)) = (label("pod.namespace"), label("pod.name")) {
                 let uid = label("pod.uid").map_or("", String::as_str);
-                workload.name_pod(namespace, pod, uid);
+                subject.learn(|it| it.name_pod(namespace, pod, uid));
             }
             let name = label("container.name").unwrap_or(&config.name);
-            workload.name_container(name.trim_start_matches('/'));
-            workload.tell_runtime(Runtime::Docker);
+            subject.learn(|it| it.name_container(name.trim_start_matches('/')));
+            subject.learn(|it| it.tell_runtime(Runtime::Docker));
             return;
         }
     }
 
-    fn name_by_storage(&mut self, wanted: &HashMap<&str, &Arc<Workload>>) {
+    fn name_by_storage(&mut self, wanted: &HashMap<&str, &Arc<Subject>>) {
         for folder in &self.storage {
             // The second is of containers that do not outlive a reboot.
             for file in ["containers.json", "volatile-containers.json"] {
-                let path = folder.join("overlay-containers").join(file);
-                let Some(text) = present(read(&path, LIST_MAX), &mut self.failures) else {
+                let read = folder.read(&format!("overlay-containers/{file}"), LIST_MAX);
+                let Some(text) = present(read, &mut self.failures) else {
                     continue;
                 };
                 let Ok(all) = serde_json::from_slice::<Vec<Stored>>(&text) else {
@@ -114,8 +120,8 @@ impl StateFolders {
                     continue;
                 };
                 for stored in all {
-                    if let Some(workload) = wanted.get(stored.id.as_str()) {
-                        name_stored(workload, stored.names.unwrap_or_default());
+                    if let Some(subject) = wanted.get(stored.id.as_str()) {
+                        name_stored(subject, stored.names.unwrap_or_default());
                     }
                 }
             }
@@ -125,30 +131,44 @@ impl StateFolders {
 
 /// CRI-O calls them `k8s_CONTAINER_POD_NAMESPACE_UID_ATTEMPT`; `POD` is the
 /// sandbox.
-fn name_stored(workload: &Workload, names: Vec<String>) {
+fn name_stored(subject: &Subject, names: Vec<String>) {
     let Some(name) = names.first() else {
         return;
     };
     let parts: Vec<_> = name.split('_').collect();
     match parts[..] {
-        ["k8s", container, pod, namespace, uid, _attempt] if workload.is_pod() => {
-            workload.name_pod(namespace, pod, uid);
-            workload.name_container(container);
+        ["k8s", container, pod, namespace, uid, _attempt] if subject.identity().is_pod() => {
+            subject.learn(|it| it.name_pod(namespace, pod, uid));
+            subject.learn(|it| it.name_container(container));
         }
-        _ => workload.name_container(name),
+        _ => subject.learn(|it| it.name_container(name)),
     }
 }
 
 impl Source for StateFolders {
-    fn name(&mut self, wanted: &[Arc<Workload>]) {
-        let containers: HashMap<&str, &Arc<Workload>> = wanted
-            .iter()
-            .filter_map(|workload| Some((workload.container()?, workload)))
-            .collect();
-        for (id, workload) in &containers {
-            self.name_by_docker(workload, id);
+    /// Rootless ones are in their user's home, whose file system may be slow.
+    fn look_around(&mut self) {
+        let passwd = Root::default().octets("etc/passwd", CONFIG_MAX);
+        for within in homes(&passwd.unwrap_or_default()) {
+            let of_user = |path| Folder {
+                within: within.clone(),
+                path,
+            };
+            self.docker.push(of_user(".local/share/docker"));
+            self.storage
+                .push(of_user(".local/share/containers/storage"));
         }
-        if containers.values().any(|workload| workload.lacks_names()) {
+    }
+
+    fn name(&mut self, wanted: &[Arc<Subject>]) {
+        let containers: HashMap<&str, &Arc<Subject>> = wanted
+            .iter()
+            .filter_map(|subject| Some((subject.of_path().container()?, subject)))
+            .collect();
+        for (id, subject) in &containers {
+            self.name_by_docker(subject, id);
+        }
+        if containers.values().any(|subject| subject.lacks_names()) {
             self.name_by_storage(&containers);
         }
     }
@@ -180,12 +200,6 @@ fn present(read: io::Result<Vec<u8>>, failures: &mut u64) -> Option<Vec<u8>> {
     }
 }
 
-fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(path)?.take(max).read_to_end(&mut text)?;
-    Ok(text)
-}
-
 /// Home folders that have state of a runtime in them (passwd(5)).
 fn homes(passwd: &[u8]) -> Vec<PathBuf> {
     let homes = passwd.split(|&octet| octet == b'\n').filter_map(|line| {
@@ -201,14 +215,20 @@ fn homes(passwd: &[u8]) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
     use super::*;
-    use crate::workload::Whom;
+    use crate::attempt::identity::WorkloadId;
 
     const A: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
     const B: &str = "b1946ac92492d2347c6235b4d2611184e59bd4a1c2f3a7d8990123456789abcd";
 
-    fn of(path: &str) -> Arc<Workload> {
-        Arc::new(Workload::of_cgroup(path.as_bytes()))
+    fn of(path: &str) -> Arc<Subject> {
+        Arc::new(Subject::of_cgroup(path.as_bytes()))
     }
 
     fn docker(config: &[u8]) -> tempfile::TempDir {
@@ -219,13 +239,36 @@ mod tests {
         folder
     }
 
+    fn below(folder: &tempfile::TempDir) -> Folder {
+        Folder {
+            within: folder.path().to_owned(),
+            path: "",
+        }
+    }
+
+    fn of_docker(folder: &tempfile::TempDir) -> StateFolders {
+        StateFolders {
+            docker: vec![below(folder)],
+            storage: Vec::new(),
+            failures: 0,
+        }
+    }
+
+    fn of_storage(folder: &tempfile::TempDir) -> StateFolders {
+        StateFolders {
+            docker: Vec::new(),
+            storage: vec![below(folder)],
+            failures: 0,
+        }
+    }
+
     #[test]
     fn docker_tells_names_and_labels() {
         let folder = docker(br#"{"Name":"/web","Config":{"Labels":null},"State":{"Pid":1}}"#);
-        let mut folders = StateFolders::new(vec![folder.path().to_owned()], Vec::new());
-        let workload = of(&format!("/docker/{A}"));
-        folders.name(&[Arc::clone(&workload), of(&format!("/docker/{B}"))]);
-        assert_eq!(workload.container_name(), Some("web"));
+        let mut folders = of_docker(&folder);
+        let subject = of(&format!("/docker/{A}"));
+        folders.name(&[Arc::clone(&subject), of(&format!("/docker/{B}"))]);
+        assert_eq!(subject.identity().container_name(), Some("web"));
         assert_eq!(folders.failures, 0);
 
         let folder = docker(
@@ -233,15 +276,17 @@ mod tests {
                 "io.kubernetes.container.name":"nginx","io.kubernetes.pod.name":"web-1",
                 "io.kubernetes.pod.namespace":"shop","io.kubernetes.pod.uid":"u-1"}}}"#,
         );
-        let mut folders = StateFolders::new(vec![folder.path().to_owned()], Vec::new());
-        let workload = of(&format!("/kubepods/podu-1/{A}"));
-        folders.name(&[Arc::clone(&workload)]);
+        let mut folders = of_docker(&folder);
+        let subject = of(&format!("/kubepods/podu-1/{A}"));
+        folders.name(&[Arc::clone(&subject)]);
         assert_eq!(
-            Whom::of(&workload).expect("it is somebody").to_string(),
+            WorkloadId::of(&subject.identity())
+                .expect("it is somebody")
+                .to_string(),
             "pod shop/web-1"
         );
-        assert_eq!(workload.container_name(), Some("nginx"));
-        assert_eq!(workload.runtime(), Some(Runtime::Docker));
+        assert_eq!(subject.identity().container_name(), Some("nginx"));
+        assert_eq!(subject.identity().runtime(), Some(Runtime::Docker));
     }
 
     #[test]
@@ -254,29 +299,55 @@ mod tests {
                 {{"id":"{B}","names":["k8s_nginx_web-1_shop_u-1_0"]}},{{"id":"c"}}]"#
         );
         fs::write(list.join("containers.json"), json).expect("a file");
-        let mut folders = StateFolders::new(Vec::new(), vec![folder.path().to_owned()]);
+        let mut folders = of_storage(&folder);
         let podman = of(&format!("/machine.slice/libpod-{A}.scope"));
         let crio = of(&format!("/kubepods/podu-1/crio-{B}"));
         folders.name(&[Arc::clone(&podman), Arc::clone(&crio)]);
-        assert_eq!(podman.container_name(), Some("db"));
-        assert_eq!(podman.runtime(), Some(Runtime::Podman));
+        assert_eq!(podman.identity().container_name(), Some("db"));
+        assert_eq!(podman.identity().runtime(), Some(Runtime::Podman));
         assert_eq!(
-            Whom::of(&crio).expect("it is somebody").to_string(),
+            WorkloadId::of(&crio.identity())
+                .expect("it is somebody")
+                .to_string(),
             "pod shop/web-1"
         );
-        assert_eq!(crio.container_name(), Some("nginx"));
+        assert_eq!(crio.identity().container_name(), Some("nginx"));
     }
 
     #[test]
     fn nonsense_costs_names_and_is_counted() {
         for junk in [&b""[..], b"{\"Name\":7}", &b"[".repeat(200_000)] {
             let folder = docker(junk);
-            let mut folders = StateFolders::new(vec![folder.path().to_owned()], Vec::new());
-            let workload = of(&format!("/docker/{A}"));
-            folders.name(&[Arc::clone(&workload)]);
-            assert!(workload.lacks_names());
+            let mut folders = of_docker(&folder);
+            let subject = of(&format!("/docker/{A}"));
+            folders.name(&[Arc::clone(&subject)]);
+            assert!(subject.lacks_names());
             assert_eq!(folders.failures, 1, "{:?}", junk.get(..10));
             assert!(folders.complaint().is_some());
+        }
+    }
+
+    /// How many failures are counted if a user makes this in the place of the list.
+    fn failures(make: impl Fn(&Path)) -> u64 {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("overlay-containers")).expect("mkdir");
+        make(&folder.path().join("overlay-containers/containers.json"));
+        let mut folders = of_storage(&folder);
+        let subject = of(&format!("/docker/{A}"));
+        folders.name(&[Arc::clone(&subject)]);
+        assert!(subject.lacks_names());
+        folders.failures
+    }
+
+    #[test]
+    fn pipes_devices_and_links_out_of_a_home_cost_names() {
+        let secret = tempfile::NamedTempFile::new().expect("a file");
+        let list = format!(r#"[{{"id":"{A}","names":["db"]}}]"#);
+        fs::write(secret.path(), list).expect("a file");
+        assert_eq!(failures(|it| mkfifo(it, Mode::S_IRWXU).expect("a pipe")), 1);
+        // Seen from the home, nothing is there.
+        for target in [secret.path(), Path::new("/dev/zero")] {
+            assert_eq!(failures(|it| symlink(target, it).expect("a link")), 0);
         }
     }
 

@@ -1,22 +1,21 @@
-//! Whose an attempt is: process, systemd unit, container, pod.
+//! Finds out whose an attempt is: process, systemd unit, container, pod.
 //!
 //! The kernel tells a socket's control group and its process. A thread of its
-//! own turns these into a [`Workload`] (`resolver`, with the `tree` of groups and
-//! `procfs`), another one finds names (`names`), and the `station` between the
+//! own turns these into an [`Identity`](crate::attempt::Identity) (`resolver`, with the
+//! `tree` of groups and `process`), another one finds names (`names`), and the `station` between the
 //! poller and the command puts both together with the attempts, in their order.
 //! An attempt waits a moment for what is not known yet and then goes without:
 //! nothing here holds up the ring buffer.
 
 mod handle;
-mod identity;
 mod names;
-pub mod path;
-mod procfs;
+mod process;
+mod questions;
 mod recent;
 mod resolver;
 mod station;
+mod subject;
 mod tree;
-mod whom;
 
 use std::os::fd::OwnedFd;
 #[cfg(feature = "k8s")]
@@ -30,21 +29,16 @@ use crossbeam_channel::Receiver;
 use crossbeam_channel::bounded;
 use serde::Serialize;
 
-pub use identity::PodName;
-pub use identity::Workload;
 pub use names::NameCounts;
 pub use station::Attributed;
 pub use tree::TreeCounts;
-pub use whom::Asker;
-pub use whom::Container;
-pub use whom::Labels;
-pub use whom::Pod;
-pub use whom::Whom;
 
 use self::names::Asking;
 use self::names::Names;
 use self::resolver::Resolver;
 use self::station::Station;
+use crate::attempt::identity::IdentityTable;
+use crate::host::proc::Root;
 use crate::monitor::Message;
 
 /// Batches that may wait for the command; those behind wait with the poller.
@@ -80,6 +74,8 @@ pub struct Ending {
     pub complaints: Vec<String>,
     /// Whether they were logged when they were due.
     pub are_logged: bool,
+    /// Names that may have come after their attempts had gone on.
+    pub known: IdentityTable,
 }
 
 /// Everything that is counted about it. Unfiltered, both roles.
@@ -103,7 +99,13 @@ impl Attribution {
         let (names, asking) = Names::start(names::sources(options), tell.clone())?;
         let resolver = Resolver::start(root, asking.clone(), tell)?;
         let (output, out) = bounded(CHANNEL_BATCHES);
-        let station = Station::new(messages, output, answers, resolver, procfs::has_version_1());
+        let station = Station::new(
+            messages,
+            output,
+            answers,
+            resolver,
+            process::has_version_1(&Root::default()),
+        );
         let station = std::thread::Builder::new()
             .name("kerno-whose".to_owned())
             .spawn(move || station.run())
@@ -116,13 +118,12 @@ impl Attribution {
         })
     }
 
-    /// The attempts with their workload, and at last [`Message::Finished`].
+    /// The attempts with their identity, and at last [`Message::Finished`].
     pub fn messages(&self) -> &Receiver<Message> {
         &self.messages
     }
 
-    /// Tries a last time to find the names that are missing: whoever holds a
-    /// workload has them then.
+    /// Tries a last time to find the names that are missing.
     pub fn finish(self) -> Ending {
         drop((self.messages, self.asking));
         let mut ending = Ending::default();
@@ -132,7 +133,9 @@ impl Attribution {
         };
         ending.counts.attempts = attempts;
         ending.counts.tree = resolver.finish(LAST_TRY).unwrap_or_default();
-        if let Some(told) = self.names.finish(LAST_TRY) {
+        let (told, known) = self.names.finish(LAST_TRY);
+        ending.known = known;
+        if let Some(told) = told {
             ending.counts.names = told.counts;
             ending.complaints = told.complaints;
             ending.are_logged = told.are_logged;
@@ -144,5 +147,5 @@ impl Attribution {
 /// Whether a process's own file has to be read at once, before it ends: where
 /// its socket's control group does not say everything.
 pub fn reads_processes() -> bool {
-    procfs::has_version_1()
+    process::has_version_1(&Root::default())
 }

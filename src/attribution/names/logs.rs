@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Source;
-use super::Workload;
+use super::Subject;
 
 /// Entries of a folder that are looked at; a node has some hundred.
 const ENTRIES_MAX: usize = 16_384;
@@ -32,32 +32,32 @@ impl Logs {
 }
 
 impl Source for Logs {
-    fn name(&mut self, wanted: &[Arc<Workload>]) {
-        if !wanted.iter().any(|workload| workload.is_pod()) {
+    fn name(&mut self, wanted: &[Arc<Subject>]) {
+        if !wanted.iter().any(|subject| subject.of_path().is_pod()) {
             return;
         }
-        let mut containers: HashMap<&str, &Arc<Workload>> = HashMap::new();
-        let mut pods: HashMap<&str, Vec<&Arc<Workload>>> = HashMap::new();
-        for workload in wanted {
-            if let Some(uid) = workload.pod_uid() {
-                pods.entry(uid).or_default().push(workload);
+        let mut containers: HashMap<&str, &Arc<Subject>> = HashMap::new();
+        let mut pods: HashMap<&str, Vec<&Arc<Subject>>> = HashMap::new();
+        for subject in wanted {
+            if let Some(uid) = subject.of_path().pod_uid() {
+                pods.entry(uid).or_default().push(subject);
             }
-            if let Some(id) = workload.container() {
-                containers.insert(id, workload);
+            if let Some(id) = subject.of_path().container() {
+                containers.insert(id, subject);
             }
         }
         for name in entries(&self.pods) {
             if let Some((namespace, pod, uid)) = pod_folder(&name) {
-                for workload in pods.get(uid).into_iter().flatten() {
-                    workload.name_pod(namespace, pod, uid);
+                for subject in pods.get(uid).into_iter().flatten() {
+                    subject.learn(|it| it.name_pod(namespace, pod, uid));
                 }
             }
         }
         for name in entries(&self.containers) {
             if let Some((container, id)) = container_log(&name)
-                && let Some(workload) = containers.get(id)
+                && let Some(subject) = containers.get(id)
             {
-                workload.name_container(container);
+                subject.learn(|it| it.name_container(container));
             }
         }
     }
@@ -107,25 +107,26 @@ mod tests {
             .path()
             .join(format!("containers/web-1_shop_my-nginx-{ID}.log"));
         fs::write(link, "").expect("a file");
-        let workload = Arc::new(Workload::of_cgroup(
+        let subject = Arc::new(Subject::of_cgroup(
             format!("/kubepods/burstable/podu-1/{ID}").as_bytes(),
         ));
-        let other = Arc::new(Workload::of_cgroup(b"/kubepods/podu-2"));
+        let other = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2"));
         let mut logs = Logs::new(log.path().to_str().expect("UTF-8"));
-        logs.name(&[Arc::clone(&workload), Arc::clone(&other)]);
-        let pod = workload.pod_name().expect("a name");
+        logs.name(&[Arc::clone(&subject), Arc::clone(&other)]);
+        let identity = subject.identity();
+        let pod = identity.pod_name().expect("a name");
         assert_eq!(
             (pod.namespace.as_str(), pod.name.as_str()),
             ("shop", "web-1")
         );
-        assert_eq!(workload.container_name(), Some("my-nginx"));
-        assert!(other.pod_name().is_none());
+        assert_eq!(identity.container_name(), Some("my-nginx"));
+        assert!(other.identity().pod_name().is_none());
     }
 
     #[test]
     fn a_host_without_a_kubelet_has_no_names() {
-        let workload = Arc::new(Workload::of_cgroup(b"/kubepods/podu-2"));
-        Logs::new("/nonexistent").name(&[Arc::clone(&workload)]);
-        assert!(workload.lacks_names());
+        let subject = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2"));
+        Logs::new("/nonexistent").name(&[Arc::clone(&subject)]);
+        assert!(subject.lacks_names());
     }
 }

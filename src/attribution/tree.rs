@@ -26,8 +26,9 @@ use nix::sys::inotify::WatchDescriptor;
 use serde::Serialize;
 
 use super::handle;
-use super::path;
 use super::recent::Recent;
+use crate::attempt::identity::cgroup_path;
+use crate::host::proc::Root;
 
 /// Groups that are watched, some 400 octets each here and 1 KiB in the kernel. A
 /// node has 110 pods by default, each with some five groups.
@@ -270,14 +271,17 @@ impl Tree {
 }
 
 fn watches_max() -> usize {
-    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").ok();
-    let limit = limit.and_then(|text| text.trim().parse::<usize>().ok());
+    let limit = Root::default().text("proc/sys/fs/inotify/max_user_watches", 64);
+    let limit = limit
+        .ok()
+        .and_then(|text| text.trim().parse::<usize>().ok());
     limit.map_or(WATCHES_MAX, |limit| WATCHES_MAX.min(limit / WATCHES_SHARE))
 }
 
 fn child(path: &[u8], name: &OsStr) -> Option<Arc<[u8]>> {
     let name = name.as_bytes();
-    (path.len() + 1 + name.len() <= path::PATH_MAX).then(|| [path, b"/", name].concat().into())
+    (path.len() + 1 + name.len() <= cgroup_path::PATH_MAX)
+        .then(|| [path, b"/", name].concat().into())
 }
 
 #[cfg(test)]

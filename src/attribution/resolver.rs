@@ -1,4 +1,4 @@
-//! The thread that turns ids and processes into workloads.
+//! The thread that turns ids and processes into control groups with a path.
 
 use std::collections::HashMap;
 use std::os::fd::AsFd as _;
@@ -19,48 +19,23 @@ use nix::poll::PollTimeout;
 use nix::sys::eventfd::EfdFlags;
 use nix::sys::eventfd::EventFd;
 
-use super::Workload;
 use super::names::Asking;
-use super::procfs;
+use super::process;
+use super::questions::Answer;
+use super::questions::Found;
+use super::questions::Question;
+use super::subject::Subject;
 use super::tree::Tree;
 use super::tree::TreeCounts;
-use crate::attempt::Comm;
+use crate::host::proc::Root;
 
 /// Questions that may wait. Who finds no room asks with the next attempt.
 pub(super) const QUESTIONS_MAX: usize = 1024;
 /// Questions that are answered before the tree is looked after again.
 const BATCH: usize = 64;
 
-/// What is to be found out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Question {
-    /// The control group of version 2 with this id.
-    Cgroup(u64),
-    /// The process with this number, which had this name.
-    Process(u32, Comm),
-}
-
 /// A question, with the process if somebody has looked at it already.
-type Asked = (Question, Option<procfs::Process>);
-
-/// What was found out.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// `None` if nobody knows the group.
-    Cgroup(u64, Option<Arc<Workload>>),
-    /// `None` if the process is gone.
-    Process(u32, Comm, Option<Found>),
-    /// A workload has its names now, or will not have them soon.
-    Named,
-}
-
-/// A process that was still there.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) workload: Arc<Workload>,
-    /// See [`procfs::Process::started_ns`].
-    pub(super) started_ns: u64,
-}
+type Asked = (Question, Option<process::Process>);
 
 /// The asking end.
 #[derive(Debug)]
@@ -71,7 +46,7 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    /// Starts the thread, which ends when this is dropped. Workloads without
+    /// Starts the thread, which ends when this is dropped. Those without
     /// names are handed to `names`.
     pub(super) fn start(root: OwnedFd, names: Asking, answers: Sender<Answer>) -> Result<Self> {
         let (questions, asked) = bounded(QUESTIONS_MAX);
@@ -84,6 +59,7 @@ impl Resolver {
             .name("kerno-cgroups".to_owned())
             .spawn(move || {
                 let mut thread = Thread {
+                    root: Root::default(),
                     tree: Tree::new(root),
                     known: HashMap::new(),
                     names,
@@ -102,7 +78,7 @@ impl Resolver {
     }
 
     /// Whether there was room for the question. Never waits.
-    pub(super) fn ask(&self, question: Question, looked: Option<procfs::Process>) -> bool {
+    pub(super) fn ask(&self, question: Question, looked: Option<process::Process>) -> bool {
         let asked = self.questions.try_send((question, looked)).is_ok();
         // A bell that rings already needs no more.
         let _rung = self.bell.write(1);
@@ -118,9 +94,10 @@ impl Resolver {
 }
 
 struct Thread {
+    root: Root,
     tree: Tree,
     /// By path, as long as anybody has one: all processes of a group share it.
-    known: HashMap<Vec<u8>, Weak<Workload>>,
+    known: HashMap<Vec<u8>, Weak<Subject>>,
     names: Asking,
     answers: Sender<Answer>,
 }
@@ -164,16 +141,16 @@ impl Thread {
         let _count = bell.read();
     }
 
-    fn answer(&mut self, question: Question, looked: Option<procfs::Process>) -> Answer {
+    fn answer(&mut self, question: Question, looked: Option<process::Process>) -> Answer {
         match question {
             Question::Cgroup(id) => {
                 let path = self.tree.path_of(id, Instant::now());
-                Answer::Cgroup(id, path.map(|path| self.workload(path)))
+                Answer::Cgroup(id, path.map(|path| self.subject(path)))
             }
             Question::Process(pid, comm) => {
-                let process = looked.or_else(|| procfs::look(pid).ok());
+                let process = looked.or_else(|| process::look(&self.root, pid).ok());
                 let found = process.map(|process| Found {
-                    workload: self.workload(process.cgroup),
+                    subject: self.subject(process.cgroup),
                     started_ns: process.started_ns,
                 });
                 Answer::Process(pid, comm, found)
@@ -181,7 +158,7 @@ impl Thread {
         }
     }
 
-    fn workload(&mut self, path: Vec<u8>) -> Arc<Workload> {
+    fn subject(&mut self, path: Vec<u8>) -> Arc<Subject> {
         if let Some(known) = self.known.get(&path).and_then(Weak::upgrade) {
             return known;
         }
@@ -189,9 +166,9 @@ impl Thread {
         if self.known.len() == self.known.capacity() {
             self.known.retain(|_, known| known.strong_count() > 0);
         }
-        let workload = Arc::new(Workload::of_cgroup(&path));
-        self.known.insert(path, Arc::downgrade(&workload));
-        self.names.ask(&workload);
-        workload
+        let subject = Arc::new(Subject::of_cgroup(&path));
+        self.known.insert(path, Arc::downgrade(&subject));
+        self.names.ask(&subject);
+        subject
     }
 }

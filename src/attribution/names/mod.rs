@@ -6,7 +6,9 @@ mod logs;
 mod runtimes;
 
 use std::sync::Arc;
-use std::sync::Weak;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -19,10 +21,11 @@ use crossbeam_channel::bounded;
 use serde::Serialize;
 
 use super::Options;
-use super::Workload;
-use super::resolver::Answer;
+use super::questions::Answer;
+use super::subject::Subject;
+use crate::attempt::identity::IdentityTable;
 
-/// Workloads that may wait to be named, and those that are tried again.
+/// Control groups that may wait to be named, and those that are tried again.
 const WAITING_MAX: usize = 1024;
 /// A source that was not ready yet is asked again after these times.
 const RETRIES: [Duration; 3] = [
@@ -44,7 +47,7 @@ pub(super) trait Source: Send {
     fn look_around(&mut self) {}
 
     /// Names those that it knows.
-    fn name(&mut self, wanted: &[Arc<Workload>]);
+    fn name(&mut self, wanted: &[Arc<Subject>]);
 
     /// Times that it could not be asked although it is there.
     fn failures(&self) -> u64;
@@ -75,17 +78,17 @@ pub(super) struct Told {
     pub(super) are_logged: bool,
 }
 
-/// For who meets workloads.
+/// For who meets control groups.
 #[derive(Clone, Debug)]
-pub(super) struct Asking(Sender<Arc<Workload>>);
+pub(super) struct Asking(Sender<Arc<Subject>>);
 
 impl Asking {
     /// Has names looked for if some are missing. Never waits.
-    pub(super) fn ask(&self, workload: &Arc<Workload>) {
-        if workload.lacks_names() {
-            workload.set_awaited(true);
-            if self.0.try_send(Arc::clone(workload)).is_err() {
-                workload.set_awaited(false);
+    pub(super) fn ask(&self, subject: &Arc<Subject>) {
+        if subject.lacks_names() {
+            subject.set_awaited(true);
+            if self.0.try_send(Arc::clone(subject)).is_err() {
+                subject.set_awaited(false);
             }
         }
     }
@@ -95,6 +98,8 @@ impl Asking {
 #[derive(Debug)]
 pub(super) struct Names {
     told: Receiver<Told>,
+    /// Those that have names, though a source may never let go of the thread.
+    known: Arc<Mutex<IdentityTable>>,
 }
 
 impl Names {
@@ -105,6 +110,8 @@ impl Names {
     ) -> Result<(Self, Asking)> {
         let (asking, asked) = bounded(WAITING_MAX);
         let (tell, told) = bounded(1);
+        let known = Arc::<Mutex<IdentityTable>>::default();
+        let shared = Arc::clone(&known);
         std::thread::Builder::new()
             .name("kerno-names".to_owned())
             .spawn(move || {
@@ -114,19 +121,26 @@ impl Names {
                     nameless: Vec::new(),
                     counts: NameCounts::default(),
                     are_logged: false,
+                    known: shared,
                 };
                 thread.run(&asked);
                 // Nobody may be interested any more.
                 let _ = tell.send(thread.told());
             })
             .context("cannot start the thread that looks up names")?;
-        Ok((Self { told }, Asking(asking)))
+        Ok((Self { told, known }, Asking(asking)))
     }
 
-    /// Waits for the last try; `None` if a source does not let go.
-    pub(super) fn finish(self, patience: Duration) -> Option<Told> {
-        self.told.recv_timeout(patience).ok()
+    /// Waits for the last try, which is `None` if a source does not let go.
+    pub(super) fn finish(self, patience: Duration) -> (Option<Told>, IdentityTable) {
+        let told = self.told.recv_timeout(patience).ok();
+        (told, std::mem::take(&mut lock(&self.known)))
     }
+}
+
+fn lock(known: &Mutex<IdentityTable>) -> MutexGuard<'_, IdentityTable> {
+    // An entry is there or not, whoever panics.
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Thread {
@@ -135,17 +149,18 @@ struct Thread {
     nameless: Vec<Nameless>,
     counts: NameCounts,
     are_logged: bool,
+    known: Arc<Mutex<IdentityTable>>,
 }
 
-/// A workload that nobody knew when it was asked for.
+/// A control group that nobody knew when it was asked for.
 struct Nameless {
-    workload: Weak<Workload>,
+    subject: Arc<Subject>,
     next: Instant,
     tries: usize,
 }
 
 impl Thread {
-    fn run(&mut self, asked: &Receiver<Arc<Workload>>) {
+    fn run(&mut self, asked: &Receiver<Arc<Subject>>) {
         for source in &mut self.sources {
             source.look_around();
         }
@@ -159,8 +174,8 @@ impl Thread {
             wanted.extend(asked.try_iter().take(WAITING_MAX));
             if !wanted.is_empty() {
                 self.name(&wanted);
-                for workload in wanted {
-                    self.settle(&workload, 0);
+                for subject in wanted {
+                    self.settle(&subject, 0);
                 }
                 let _gone = self.answers.send(Answer::Named);
             }
@@ -169,11 +184,11 @@ impl Thread {
         self.try_again(|_, _| true);
     }
 
-    fn name(&mut self, wanted: &[Arc<Workload>]) {
+    fn name(&mut self, wanted: &[Arc<Subject>]) {
         for source in &mut self.sources {
             let lacking: Vec<_> = wanted
                 .iter()
-                .filter(|workload| workload.lacks_names())
+                .filter(|subject| subject.lacks_names())
                 .cloned()
                 .collect();
             if lacking.is_empty() {
@@ -183,17 +198,19 @@ impl Thread {
         }
     }
 
-    fn settle(&mut self, workload: &Arc<Workload>, tries: usize) {
-        workload.set_awaited(false);
-        if !workload.lacks_names() {
+    fn settle(&mut self, subject: &Arc<Subject>, tries: usize) {
+        subject.set_awaited(false);
+        if !subject.lacks_names() {
             self.counts.named += 1;
-            self.counts.named_late += workload.take_unnamed();
+            if lock(&self.known).insert(subject.identity()) {
+                self.counts.named_late += subject.take_unnamed();
+            }
             return;
         }
         self.log_complaints(tries);
         match RETRIES.get(tries) {
             Some(&pause) if self.nameless.len() < WAITING_MAX => self.nameless.push(Nameless {
-                workload: Arc::downgrade(workload),
+                subject: Arc::clone(subject),
                 next: Instant::now() + pause,
                 tries: tries + 1,
             }),
@@ -229,16 +246,12 @@ impl Thread {
             .partition(|nameless| is_due(nameless, now));
         self.nameless = later;
         let due: Vec<Nameless> = due;
-        let wanted: Vec<_> = due.iter().map(|it| it.workload.upgrade()).collect();
-        let alive: Vec<_> = wanted.iter().flatten().cloned().collect();
-        if !alive.is_empty() {
-            self.name(&alive);
+        let wanted: Vec<_> = due.iter().map(|it| Arc::clone(&it.subject)).collect();
+        if !wanted.is_empty() {
+            self.name(&wanted);
         }
-        for (nameless, workload) in due.iter().zip(wanted) {
-            match workload {
-                Some(workload) => self.settle(&workload, nameless.tries),
-                None => self.counts.nameless += 1,
-            }
+        for nameless in due {
+            self.settle(&nameless.subject, nameless.tries);
         }
     }
 

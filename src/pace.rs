@@ -5,14 +5,14 @@ use std::time::Instant;
 
 /// Lets a number of events pass in each second.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     per_second: u32,
     second: Instant,
     passed: u32,
 }
 
 impl Pace {
-    pub(super) fn new(per_second: u32, now: Instant) -> Self {
+    pub(crate) fn new(per_second: u32, now: Instant) -> Self {
         Self {
             per_second,
             second: now,
@@ -21,7 +21,7 @@ impl Pace {
     }
 
     /// Whether one more may pass.
-    pub(super) fn allows(&mut self, now: Instant) -> bool {
+    pub(crate) fn allows(&mut self, now: Instant) -> bool {
         if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
             self.second = now;
             self.passed = 0;

@@ -1,21 +1,12 @@
 //! A process's own control group, as it says in `/proc/PID/cgroup`.
 
-use std::fs::File;
 use std::io;
-use std::io::Read as _;
-use std::time::Duration;
 
-use nix::time::ClockId;
-use nix::time::clock_gettime;
-use nix::unistd::SysconfVar;
-use nix::unistd::sysconf;
-
-use super::path;
-
-/// A line for each hierarchy, each path at most 4096 octets.
-const CGROUP_MAX: u64 = 64 << 10;
-/// A line of stat has 52 numbers and a name of 64 octets at most.
-const STAT_MAX: u64 = 4096;
+use crate::attempt::identity::cgroup_path;
+use crate::host::proc::Root;
+use crate::host::proc::cgroup;
+use crate::host::proc::cgroup::Version;
+use crate::host::proc::stat::Stat;
 
 /// A process as it was when it was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,58 +19,48 @@ pub(super) struct Process {
 }
 
 /// Reads both files. An error if it is gone, or as good as gone.
-pub(super) fn look(pid: u32) -> io::Result<Process> {
-    let text = octets(&format!("/proc/{pid}/cgroup"), CGROUP_MAX)?;
+pub(super) fn look(root: &Root, pid: u32) -> io::Result<Process> {
+    let folder = root.process(pid);
+    let text = cgroup::read(&folder)?;
     // Read last: what came before belongs to the process that is there now, or
     // to one with the same number that ended in between, which takes longer.
-    let stat = octets(&format!("/proc/{pid}/stat"), STAT_MAX)?;
-    let started_ns = started_ns(&stat).ok_or(io::ErrorKind::InvalidData)?;
-    let cgroup = most_telling(&text).ok_or(io::ErrorKind::InvalidData)?;
+    let stat = Stat::read(&folder)?;
+    let started_ns = stat.started_ns().ok_or(io::ErrorKind::InvalidData)?;
+    let path = most_telling(&text).ok_or(io::ErrorKind::InvalidData)?;
     // A zombie has left the hierarchies of version 1, which may have told more than
     // that of version 2, where it still is.
-    let tells_less = cgroup == b"/" || (in_version_1(&text) && telling(cgroup) < CONTAINED);
-    if tells_less && state(&stat) == Some(b'Z') {
+    let tells_less = path == b"/" || (in_version_1(&text) && telling(path) < CONTAINED);
+    if tells_less && stat.is_zombie() {
         return Err(io::ErrorKind::NotFound.into());
     }
     Ok(Process {
-        cgroup: cgroup.to_vec(),
+        cgroup: path.to_vec(),
         started_ns,
     })
 }
 
 /// Whether processes of this host are in hierarchies of version 1 too, so that a
 /// socket's control group of version 2 may not say everything.
-pub(super) fn has_version_1() -> bool {
-    in_version_1(&octets("/proc/self/cgroup", CGROUP_MAX).unwrap_or_default())
+pub(super) fn has_version_1(root: &Root) -> bool {
+    in_version_1(&cgroup::read(&root.below("proc/self")).unwrap_or_default())
 }
 
 fn in_version_1(text: &[u8]) -> bool {
-    lines(text).any(|(controllers, _)| !controllers.is_empty())
-}
-
-/// Lines `number:controllers:path`; version 2 has no controllers, and one that
-/// has been removed has ` (deleted)` at its end (cgroups(7)).
-fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    text.split(|&octet| octet == b'\n').filter_map(|line| {
-        let mut fields = line.splitn(3, |&octet| octet == b':');
-        let (_number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-        let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-        path.starts_with(b"/").then_some((controllers, path))
-    })
+    cgroup::parse(text).any(|it| it.version() == Version::V1)
 }
 
 /// Of all hierarchies the path with a container or pod, else a unit, else with
 /// anything; where several have it, version 2 before systemd's own before others.
 fn most_telling(text: &[u8]) -> Option<&[u8]> {
-    let mut paths: Vec<_> = lines(text).collect();
-    paths.sort_by_key(|(controllers, _)| match *controllers {
+    let mut all: Vec<_> = cgroup::parse(text).collect();
+    all.sort_by_key(|it| match it.controllers {
         b"" => 0,
         b"name=systemd" => 1,
         _ => 2,
     });
     // The first of those that tell most: max_by_key takes the last.
-    let most = paths.iter().rev().max_by_key(|(_, path)| telling(path))?;
-    Some(most.1)
+    let most = all.iter().rev().max_by_key(|it| telling(it.path))?;
+    Some(most.path)
 }
 
 /// How much a path tells that has a container or a pod.
@@ -88,41 +69,13 @@ const CONTAINED: u8 = 3;
 /// How much a path tells.
 fn telling(path: &[u8]) -> u8 {
     let path = String::from_utf8_lossy(path);
-    let facts = path::parse(&path);
+    let facts = cgroup_path::parse(&path);
     match () {
         () if facts.is_contained() => CONTAINED,
         () if facts.unit.is_some() => 2,
         () if path != "/" => 1,
         () => 0,
     }
-}
-
-/// Field 22 of stat, counted from behind the name, which may hold anything.
-fn started_ns(stat: &[u8]) -> Option<u64> {
-    let ticks: u64 = field(stat, 22)?.parse().ok()?;
-    let per_second = sysconf(SysconfVar::CLK_TCK).ok()??;
-    let since_boot = Duration::from_secs(ticks) / u32::try_from(per_second).ok()?;
-    // Boot time goes on while the machine sleeps, monotonic time does not.
-    let clock = |id| clock_gettime(id).map(Duration::from).ok();
-    let asleep = clock(ClockId::CLOCK_BOOTTIME)?.saturating_sub(clock(ClockId::CLOCK_MONOTONIC)?);
-    u64::try_from(since_boot.saturating_sub(asleep).as_nanos()).ok()
-}
-
-fn state(stat: &[u8]) -> Option<u8> {
-    field(stat, 3)?.bytes().next()
-}
-
-/// Counted from 1 as in proc_pid_stat(5); 3 and more.
-fn field(stat: &[u8], number: usize) -> Option<&str> {
-    let behind_name = stat.iter().rposition(|&octet| octet == b')')? + 1;
-    let rest = std::str::from_utf8(stat.get(behind_name..)?).ok()?;
-    rest.split_ascii_whitespace().nth(number.checked_sub(3)?)
-}
-
-fn octets(path: &str, max: u64) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    File::open(path)?.take(max).read_to_end(&mut octets)?;
-    Ok(octets)
 }
 
 #[cfg(test)]
@@ -183,20 +136,30 @@ mod tests {
         for junk in ["", "\n\n", "0:", "0::", "0::relative", "::\u{0}"] {
             assert_eq!(told(junk), None, "{junk:?}");
         }
-        for junk in [&b""[..], b")", b"1 (a) S", b"1 (a) S x", b"\xff) \xff"] {
-            assert_eq!(started_ns(junk), None, "{junk:?}");
-        }
     }
 
     #[test]
-    fn a_name_with_brackets_does_not_shift_the_fields() {
-        let stat = b"7 (a) b) Z 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 250 0";
-        assert_eq!(state(stat), Some(b'Z'));
-        assert_eq!(field(stat, 22), Some("250"));
+    fn a_zombie_that_tells_less_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let process = root.process(7);
+        std::fs::create_dir_all(process.path("")).unwrap();
+        let of = |state: &str, cgroup: &str| {
+            let stat = format!("7 (a) b) {state} 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 250 0");
+            std::fs::write(process.path("stat"), stat).unwrap();
+            std::fs::write(process.path("cgroup"), cgroup).unwrap();
+            look(&root, 7).is_ok()
+        };
+        let unit = "0::/system.slice/a.service\n";
+        assert!(of("S", "0::/\n") && of("Z", unit));
+        assert!(!of("Z", "0::/\n"));
+        assert!(!of("Z", &format!("1:cpu:/\n{unit}")));
+        assert!(of("Z", &format!("1:cpu:/docker/{ID}\n0::/\n")));
     }
 
     #[test]
     fn the_running_kernel_agrees_on_the_form() {
+        let look = |pid| look(&Root::default(), pid);
         let before = look(std::process::id()).expect("this process");
         assert!(before.started_ns > 0 && before.started_ns < Clock::monotonic_ns());
         assert_eq!(look(std::process::id()).expect("still there"), before);

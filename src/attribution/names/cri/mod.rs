@@ -27,8 +27,8 @@ use self::messages::PodSandboxMetadata;
 use self::messages::VersionRequest;
 use self::messages::VersionResponse;
 use super::Source;
-use super::Workload;
-use crate::workload::path::Runtime;
+use super::Subject;
+use crate::attempt::identity::Runtime;
 
 /// Where runtimes have their sockets: containerd, CRI-O, cri-dockerd, k3s and
 /// RKE2, k0s, MicroK8s.
@@ -100,7 +100,7 @@ impl Cri {
     }
 
     /// Asks one socket for these, or for everything; `None` if it cannot be asked.
-    fn ask(&mut self, at: usize, wanted: &[Arc<Workload>]) -> Option<Told> {
+    fn ask(&mut self, at: usize, wanted: &[Arc<Subject>]) -> Option<Told> {
         let socket = self.sockets.get_mut(at)?;
         let now = Instant::now();
         let rests = socket.next.is_some_and(|next| now < next);
@@ -148,8 +148,8 @@ impl Source for Cri {
         }
     }
 
-    fn name(&mut self, wanted: &[Arc<Workload>]) {
-        let lacking = |wanted: &[Arc<Workload>]| -> Vec<Arc<Workload>> {
+    fn name(&mut self, wanted: &[Arc<Subject>]) {
+        let lacking = |wanted: &[Arc<Subject>]| -> Vec<Arc<Subject>> {
             wanted
                 .iter()
                 .filter(|it| it.lacks_names())
@@ -187,7 +187,7 @@ struct Told {
 
 /// A runtime of its own for each round, so that nothing of a socket that hangs or
 /// floods is left behind.
-fn ask(path: &Path, known: Option<Runtime>, wanted: &[Arc<Workload>]) -> Result<Told, Failure> {
+fn ask(path: &Path, known: Option<Runtime>, wanted: &[Arc<Subject>]) -> Result<Told, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -198,7 +198,7 @@ fn ask(path: &Path, known: Option<Runtime>, wanted: &[Arc<Workload>]) -> Result<
             Some(runtime) => Some(runtime),
             None => ask_who(&mut connection).await?,
         };
-        let all_have_ids = wanted.iter().all(|it| it.container().is_some());
+        let all_have_ids = wanted.iter().all(|it| it.of_path().container().is_some());
         let told = match (1..=FEW).contains(&wanted.len()) && all_have_ids {
             true => ask_for_each(&mut connection, wanted).await?,
             false => ask_for_all(&mut connection).await?,
@@ -234,10 +234,13 @@ async fn ask_for_all(connection: &mut Connection) -> Result<Told, Failure> {
 
 async fn ask_for_each(
     connection: &mut Connection,
-    wanted: &[Arc<Workload>],
+    wanted: &[Arc<Subject>],
 ) -> Result<Told, Failure> {
     let mut told = Told::default();
-    for id in wanted.iter().filter_map(|workload| workload.container()) {
+    for id in wanted
+        .iter()
+        .filter_map(|subject| subject.of_path().container())
+    {
         let filter = Some(ContainerFilter { id: id.to_owned() });
         let request = ListContainersRequest { filter };
         let containers: Vec<Container> = connection.call(LIST_CONTAINERS, request).await?;
@@ -255,7 +258,7 @@ async fn ask_for_each(
 
 impl Told {
     /// Names those that are in it; a server may send more than was asked for.
-    fn name(&self, wanted: &[Arc<Workload>]) {
+    fn name(&self, wanted: &[Arc<Subject>]) {
         let mut pods: HashMap<&str, &PodSandboxMetadata> = HashMap::new();
         let mut by_uid: HashMap<&str, &PodSandboxMetadata> = HashMap::new();
         for sandbox in &self.sandboxes {
@@ -269,19 +272,24 @@ impl Told {
             .iter()
             .map(|it| (it.id.as_str(), it))
             .collect();
-        for workload in wanted {
-            let container = workload.container().and_then(|id| containers.get(id));
+        for subject in wanted {
+            let container = subject
+                .of_path()
+                .container()
+                .and_then(|id| containers.get(id));
             if let Some(metadata) = container.and_then(|it| it.metadata.as_ref()) {
-                workload.name_container(&metadata.name);
+                subject.learn(|it| it.name_container(&metadata.name));
             }
             if let (Some(_), Some(runtime)) = (container, self.runtime) {
-                workload.tell_runtime(runtime);
+                subject.learn(|it| it.tell_runtime(runtime));
             }
             let sandbox = container.map(|it| it.pod_sandbox_id.as_str());
-            let of_sandbox = sandbox.or(workload.container()).and_then(|id| pods.get(id));
-            let of_uid = || workload.pod_uid().and_then(|uid| by_uid.get(uid));
+            let of_sandbox = sandbox
+                .or(subject.of_path().container())
+                .and_then(|id| pods.get(id));
+            let of_uid = || subject.of_path().pod_uid().and_then(|uid| by_uid.get(uid));
             if let Some(pod) = of_sandbox.or_else(of_uid) {
-                workload.name_pod(&pod.namespace, &pod.name, &pod.uid);
+                subject.learn(|it| it.name_pod(&pod.namespace, &pod.name, &pod.uid));
             }
         }
     }

@@ -5,7 +5,7 @@
 //! service manager may have units of its own.
 
 /// The kernel gives no longer path (PATH_MAX).
-pub(super) const PATH_MAX: usize = 4096;
+pub const PATH_MAX: usize = 4096;
 /// Nothing that is known nests deeper than some 12 levels; further ones are not
 /// looked at.
 const LEVELS_MAX: usize = 64;
@@ -216,7 +216,7 @@ const STARTERS: [&str; 13] = [
 ];
 
 /// Whether a unit starts containers.
-pub(super) fn starts_containers(unit: &str) -> bool {
+pub fn starts_containers(unit: &str) -> bool {
     STARTERS.contains(&unit)
 }
 
