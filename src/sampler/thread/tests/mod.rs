@@ -1,5 +1,6 @@
 //! Sampling on the real machine.
 
+mod files;
 mod limits;
 mod namespaces;
 mod place;
