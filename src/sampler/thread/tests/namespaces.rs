@@ -33,7 +33,8 @@ table ip kerno {
 }
 ";
 
-/// A global limit of this machine, put back at once. Others who change it wait.
+/// A global limit of this machine, put back at once. Others who change it, or are
+/// not to be hurt by it, wait.
 struct Limit {
     _lock: Flock<File>,
     before: String,
@@ -42,16 +43,19 @@ struct Limit {
 impl Limit {
     const PATH: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 
-    fn set(entries: usize) -> Self {
+    /// It stays as it is until it is set here.
+    fn hold() -> Self {
         let file = File::open(Self::PATH).expect("nf_conntrack_max");
         let lock = Flock::lock(file, FlockArg::LockExclusive).expect("a lock");
         let before = fs::read_to_string(Self::PATH).expect("nf_conntrack_max");
-        let limit = Self {
+        Self {
             _lock: lock,
             before,
-        };
+        }
+    }
+
+    fn set(&self, entries: usize) {
         fs::write(Self::PATH, entries.to_string()).expect("to set nf_conntrack_max (root?)");
-        limit
     }
 }
 
@@ -85,8 +89,9 @@ fn root_a_full_table_shows_in_its_own_namespace_only() {
     let netns = place.netns();
     let mut sampler = start();
     sampler.meet(&attempt_of(place.pid(), Role::Client));
+    let limit = Limit::hold();
     assert_eq!(place.enter(|| send(ENTRIES, "127.0.0.10:53")), 0);
-    let limit = Limit::set(ENTRIES / 2);
+    limit.set(ENTRIES / 2);
     let refused = place.enter(|| send(100, "127.0.0.1:9999"));
     drop(limit);
     assert!(refused > 0, "the table was not full");
@@ -271,8 +276,9 @@ fn root_what_was_read_where_packets_were_dropped_outlasts_the_namespace() {
     place.run("nft", &["-f", "-"], RULES);
     let netns = place.netns();
     let mut baseline = Baseline::open(Root::default());
+    let limit = Limit::hold();
     assert_eq!(place.enter(|| send(ENTRIES, "127.0.0.10:53")), 0);
-    let limit = Limit::set(1000);
+    limit.set(1000);
     let refused = place.enter(|| send(100, "127.0.0.1:9999"));
     baseline.meet_namespace(netns, None, true);
     drop(limit);
