@@ -54,90 +54,78 @@ pub(super) fn check_btf() -> Result<()> {
     Ok(())
 }
 
+/// Name, what it shows, and what is to be said where it is missing.
+const ALL: [(&str, &str, &str); 8] = [
+    (PACKETS, "every DNS query and answer at its socket", ""),
+    (
+        SOCKET_ERRORS,
+        "ICMP and socket errors",
+        "this kernel has no tracepoint inet_sk_error_report (it came with Linux 5.14): \
+         refused queries of connected sockets show as unanswered",
+    ),
+    (
+        DISCARDS,
+        "packets that this kernel discards, and where",
+        "this kernel has no tracepoint kfree_skb: queries that it discards show as \
+         unanswered, and those that a firewall discards as they are sent do not show at all",
+    ),
+    (
+        REASONS,
+        "why it discards them",
+        "this kernel does not say why it discards packets (that came with Linux 5.17): what \
+         a firewall or a missing route discards is known by the place, but queries that \
+         meet a full buffer or nobody who listens show as unanswered",
+    ),
+    (
+        DENIALS,
+        "connects and sends that a program of a cgroup denied",
+        "this kernel does not show one cgroup program what another decided \
+         (bpf_get_retval, since Linux 6.0): a send that was denied before there was a \
+         packet is not visible, and a denied connect has no reason",
+    ),
+    (
+        FAILED_CONNECTS,
+        "connects that failed, as without a route",
+        "this kernel does not show when a socket is closed (it does since Linux 5.9): \
+         connects that failed for want of a route or a port are not visible",
+    ),
+    (
+        FAILED_SENDS,
+        "sends that failed, as without a route",
+        "this kernel has no tracepoint sock_send_length (it came with Linux 6.3): sends \
+         that failed before there was a packet are not visible",
+    ),
+    (
+        READS,
+        "answers that lie unread in their client's socket",
+        "this kernel has no tracepoint sock_recv_length (it came with Linux 6.3): a client \
+         that leaves its answers unread is not told from one that reads them at once",
+    ),
+];
+
 /// Every hook is known by what the running kernel's BTF has (a tracepoint's
 /// prototype, a constant's name) or by trying, never by the kernel's version.
 pub(super) fn signals() -> Vec<Signal> {
     let btf = Btf::from_vmlinux();
     let btf = btf.as_ref().ok();
-    let takes = |tracepoint, number| btf.and_then(|btf| arguments(btf, tracepoint)) == Some(number);
+    let arguments = |tracepoint| btf.and_then(|btf| arguments(btf, tracepoint));
     let has = |list, constant| btf.is_some_and(|btf| has_constant(btf, list, constant));
-    vec![
-        Signal {
-            name: PACKETS,
-            shows: "every DNS query and answer at its socket",
-            missing: None,
-        },
-        Signal {
-            name: SOCKET_ERRORS,
-            shows: "ICMP and socket errors",
-            missing: unless(
-                takes(SOCKET_ERRORS, 1),
-                "this kernel has no tracepoint inet_sk_error_report (it came with Linux 5.14): \
-                 refused queries of connected sockets show as unanswered",
-            ),
-        },
-        Signal {
-            name: DISCARDS,
-            shows: "packets that this kernel discards, and where",
-            missing: unless(
-                btf.and_then(|btf| arguments(btf, DISCARDS)) >= Some(2),
-                "this kernel has no tracepoint kfree_skb: queries that it discards show as \
-                 unanswered, and those that a firewall discards as they are sent do not show at all",
-            ),
-        },
-        Signal {
-            name: REASONS,
-            shows: "why it discards them",
-            missing: unless(
-                btf.and_then(|btf| arguments(btf, DISCARDS)) >= Some(3)
-                    && has("skb_drop_reason", "SKB_DROP_REASON_NO_SOCKET"),
-                "this kernel does not say why it discards packets (that came with Linux 5.17): what \
-                 a firewall or a missing route discards is known by the place, but queries that \
-                 meet a full buffer or nobody who listens show as unanswered",
-            ),
-        },
-        Signal {
-            name: DENIALS,
-            shows: "connects and sends that a program of a cgroup denied",
-            missing: unless(
-                sees_verdicts(),
-                "this kernel does not show one cgroup program what another decided \
-                 (bpf_get_retval, since Linux 6.0): a send that was denied before there was a \
-                 packet is not visible, and a denied connect has no reason",
-            ),
-        },
-        Signal {
-            name: FAILED_CONNECTS,
-            shows: "connects that failed, as without a route",
-            missing: unless(
-                has("bpf_attach_type", "BPF_CGROUP_INET_SOCK_RELEASE"),
-                "this kernel does not show when a socket is closed (it does since Linux 5.9): \
-                 connects that failed for want of a route or a port are not visible",
-            ),
-        },
-        Signal {
-            name: FAILED_SENDS,
-            shows: "sends that failed, as without a route",
-            missing: unless(
-                takes(FAILED_SENDS, 3),
-                "this kernel has no tracepoint sock_send_length (it came with Linux 6.3): sends \
-                 that failed before there was a packet are not visible",
-            ),
-        },
-        Signal {
-            name: READS,
-            shows: "answers that lie unread in their client's socket",
-            missing: unless(
-                takes(READS, 3),
-                "this kernel has no tracepoint sock_recv_length (it came with Linux 6.3): a client \
-                 that leaves its answers unread is not told from one that reads them at once",
-            ),
-        },
-    ]
-}
-
-fn unless(is_there: bool, sentence: &str) -> Option<String> {
-    (!is_there).then(|| sentence.to_owned())
+    let is_there = |name| match name {
+        SOCKET_ERRORS => arguments(name) == Some(1),
+        DISCARDS => arguments(name) >= Some(2),
+        REASONS => arguments(DISCARDS) >= Some(3) && has(REASONS, "SKB_DROP_REASON_NO_SOCKET"),
+        DENIALS => sees_verdicts(),
+        FAILED_CONNECTS => has("bpf_attach_type", "BPF_CGROUP_INET_SOCK_RELEASE"),
+        FAILED_SENDS | READS => arguments(name) == Some(3),
+        // Without the packets kerno does not start.
+        _ => true,
+    };
+    let signal = |(name, shows, sentence): (&'static str, &'static str, &str)| Signal {
+        name,
+        shows,
+        missing: (!is_there(name)).then(|| sentence.to_owned()),
+    };
+    ALL.map(signal).into()
 }
 
 /// Number of arguments of a tracepoint, without the hidden first one.
@@ -186,13 +174,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said_in_one_sentence() {
-        for signal in signals() {
-            if let Some(sentence) = signal.missing {
-                assert!(sentence.starts_with("this kernel"), "{sentence}");
-                assert!(sentence.contains(": "), "what is not visible: {sentence}");
-            }
+        for (name, _, sentence) in ALL.into_iter().filter(|(name, ..)| *name != PACKETS) {
+            assert!(sentence.starts_with("this kernel"), "{name}: {sentence}");
+            assert!(sentence.contains(": "), "what is not visible: {sentence}");
         }
-        assert_eq!(unless(true, "x"), None);
-        assert_eq!(unless(false, "x"), Some("x".to_owned()));
+        let packets = signals().into_iter().find(|signal| signal.name == PACKETS);
+        assert_eq!(packets.expect("a signal").missing, None);
     }
 }

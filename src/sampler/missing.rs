@@ -27,68 +27,60 @@ pub(super) struct Missing {
 
 impl Missing {
     pub(super) fn sentences(&self) -> Vec<String> {
-        let mut sentences = Vec::new();
-        let mut say = |count: usize, sentence: &dyn Fn(&str) -> String| {
-            if count > 0 {
-                sentences.push(sentence(&count.to_string()));
-            }
-        };
-        say(self.processes, &|n| {
-            format!(
-                "{n} processes did not say which network namespace they are in (CAP_SYS_PTRACE): \
-                 the counters of namespaces with no other process are missing"
-            )
-        });
-        say(self.namespaces, &|n| {
-            format!(
-                "{n} network namespaces could not be looked into or were gone at the end: their \
-                 connection tracking and UDP counters are missing"
-            )
-        });
-        say(self.namespaces_left_out, &|n| {
-            format!("{n} network namespaces were left out: kerno looks into 1024 at most")
-        });
-        say(self.conntrack, &|n| {
-            format!(
-                "the connection tracking counters of {n} network namespaces could not be read: \
-                 whether a table was full or insertions failed is not confirmed by them"
-            )
-        });
-        say(self.flows, &|n| {
-            format!(
-                "the connection tracking tables of {n} network namespaces could not be read: which \
-                 server stands behind a translated address is not known from them"
-            )
-        });
-        say(self.udp, &|n| {
-            format!(
-                "the UDP counters of {n} network namespaces could not be read: datagrams that a \
-                 receive buffer had no room for are not counted there"
-            )
-        });
-        say(self.sockets, &|n| {
-            format!(
-                "the sockets of {n} DNS servers could not be told apart: which of them had no room \
-                 for queries is not known"
-            )
-        });
-        say(self.cgroups, &|n| {
-            format!(
-                "the control groups of {n} processes could not be read: whether a CPU quota held \
-                 them up is not known"
-            )
-        });
-        say(usize::from(self.softnet), &|_| {
-            "/proc/net/softnet_stat could not be read: packets lost before any protocol saw them \
-             are not counted"
-                .to_owned()
-        });
-        say(usize::from(self.stuck), &|_| {
-            "a file of some process did not answer in time: the resolv.conf and the C library of \
-             some clients are not known"
-                .to_owned()
-        });
-        sentences
+        let all: [(usize, &str); 10] = [
+            (
+                self.processes,
+                "# processes did not say which network namespace they are in (CAP_SYS_PTRACE): \
+                 the counters of namespaces with no other process are missing",
+            ),
+            (
+                self.namespaces,
+                "# network namespaces could not be looked into or were gone at the end: their \
+                 connection tracking and UDP counters are missing",
+            ),
+            (
+                self.namespaces_left_out,
+                "# network namespaces were left out: kerno looks into 1024 at most",
+            ),
+            (
+                self.conntrack,
+                "the connection tracking counters of # network namespaces could not be read: \
+                 whether a table was full or insertions failed is not confirmed by them",
+            ),
+            (
+                self.flows,
+                "the connection tracking tables of # network namespaces could not be read: which \
+                 server stands behind a translated address is not known from them",
+            ),
+            (
+                self.udp,
+                "the UDP counters of # network namespaces could not be read: datagrams that a \
+                 receive buffer had no room for are not counted there",
+            ),
+            (
+                self.sockets,
+                "the sockets of # DNS servers could not be told apart: which of them had no room \
+                 for queries is not known",
+            ),
+            (
+                self.cgroups,
+                "the control groups of # processes could not be read: whether a CPU quota held \
+                 them up is not known",
+            ),
+            (
+                usize::from(self.softnet),
+                "/proc/net/softnet_stat could not be read: packets lost before any protocol saw them \
+                 are not counted",
+            ),
+            (
+                usize::from(self.stuck),
+                "a file of some process did not answer in time: the resolv.conf and the C library of \
+                 some clients are not known",
+            ),
+        ];
+        let missing = all.into_iter().filter(|(count, _)| *count > 0);
+        let sentences = missing.map(|(count, text)| text.replace('#', &count.to_string()));
+        sentences.collect()
     }
 }
 
