@@ -12,14 +12,19 @@ use std::fs::OpenOptions;
 use std::io;
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::fcntl::OpenHow;
 use nix::fcntl::ResolveFlag;
 use nix::fcntl::openat2;
+
+/// More than enough: see the test.
+const TRIES: usize = 32;
 
 /// A regular file in such a folder.
 #[derive(Debug)]
@@ -46,7 +51,7 @@ pub fn open(folder: &Path, file: impl AsRef<Path>) -> io::Result<Untrusted> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let handle = File::from(openat2(&folder, file.as_ref(), how)?);
+    let handle = File::from(resolve(&folder, file.as_ref(), how)?);
     let found = handle.metadata()?;
     if !found.is_file() {
         return Err(io::ErrorKind::InvalidData.into());
@@ -62,6 +67,18 @@ pub fn open(folder: &Path, file: impl AsRef<Path>) -> io::Result<Untrusted> {
         device: found.dev(),
         inode: found.ino(),
     })
+}
+
+/// The kernel gives up at a `..` if anything on the host is renamed or mounted at
+/// that moment (openat2(2)), and resolv.conf is often a link with one.
+fn resolve(folder: &File, file: &Path, how: OpenHow) -> nix::Result<OwnedFd> {
+    let mut tries = 1;
+    loop {
+        match openat2(folder, file, how) {
+            Err(Errno::EAGAIN) if tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
 }
 
 impl Untrusted {
@@ -89,6 +106,8 @@ impl Untrusted {
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
     use std::time::Instant;
 
@@ -136,6 +155,26 @@ mod tests {
         symlink(place.path(), place.path().join("root/etc")).expect("a link");
         symlink(secret, place.path().join("file")).expect("a link");
         assert!(read(&place).is_err());
+    }
+
+    #[test]
+    fn who_renames_meanwhile_does_not_hide_a_file() {
+        let place = place();
+        symlink("../secret", place.path().join("root/etc/file")).expect("a link");
+        let names = [place.path().join("a"), place.path().join("b")];
+        fs::write(&names[0], "").expect("a file");
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    fs::rename(&names[0], &names[1]).expect("to rename");
+                    fs::rename(&names[1], &names[0]).expect("to rename");
+                }
+            });
+            let found = (0..1000).filter(|_| read(&place).is_ok()).count();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(found, 1000);
+        });
     }
 
     #[test]
