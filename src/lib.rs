@@ -30,6 +30,7 @@ mod sample;
 pub mod sampler;
 pub mod shell;
 pub mod stop;
+pub mod thresholds;
 pub mod track;
 pub mod units;
 pub mod watch;

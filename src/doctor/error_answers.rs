@@ -1,8 +1,8 @@
 //! Answers that are no help: SERVFAIL and REFUSED.
 
-use super::thresholds::ERROR_ANSWERS_MIN;
-use super::thresholds::ERROR_ANSWERS_PERCENT;
 use crate::collect::Figures;
+use crate::thresholds::ERROR_ANSWERS_MIN;
+use crate::thresholds::ERROR_ANSWERS_PERCENT;
 use crate::units;
 
 /// A sentence about them if they are notable. They are answers, so they do not

@@ -6,14 +6,14 @@ use super::finding::Finding;
 use super::finding::Severity;
 use super::finding::Subject;
 use super::fix::Fix;
-use super::thresholds::LATE_READ_NS;
-use super::thresholds::LATE_READS_MIN;
-use super::thresholds::LATE_READS_PERCENT;
-use super::thresholds::STARVED_PERCENT;
 use crate::attempt::SlowRead;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
 use crate::shell::Command;
+use crate::thresholds::LATE_READ_NS;
+use crate::thresholds::LATE_READS_MIN;
+use crate::thresholds::LATE_READS_PERCENT;
+use crate::thresholds::STARVED_PERCENT;
 use crate::units;
 
 /// One finding for each process that lets its answers lie.

@@ -13,7 +13,6 @@ mod patient;
 mod search_amplification;
 mod summary;
 mod suspect;
-pub mod thresholds;
 mod trouble;
 
 pub use finding::Finding;

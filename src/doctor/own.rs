@@ -7,12 +7,12 @@ use super::finding::SubjectServer;
 use super::party::Parties;
 use super::party::Party;
 use super::suspect::stands_out;
-use super::thresholds::CONCENTRATED_PERCENT;
-use super::thresholds::LATENCY_WARNING_NS;
 use super::trouble::Trouble;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::shell::Command;
+use crate::thresholds::CONCENTRATED_PERCENT;
+use crate::thresholds::LATENCY_WARNING_NS;
 use crate::units;
 
 /// One party with one kind of trouble.

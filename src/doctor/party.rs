@@ -9,8 +9,6 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::finding::Subject;
 use super::patient::workload_name;
-use super::thresholds::DEAD_PERCENT;
-use super::thresholds::SAMPLE_MIN;
 use super::trouble::Trouble;
 use crate::attempt::Comm;
 use crate::attempt::identity::WorkloadId as Whom;
@@ -20,6 +18,8 @@ use crate::collect::WorkloadFigures;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::shell::Command;
+use crate::thresholds::DEAD_PERCENT;
+use crate::thresholds::SAMPLE_MIN;
 use crate::units;
 
 /// A process chooses its name, and each byte of it can take four columns.

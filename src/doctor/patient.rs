@@ -7,7 +7,6 @@ use super::finding::SubjectServer;
 use super::suspect::Kind;
 use super::suspect::Pattern;
 use super::suspect::Suspect;
-use super::thresholds::SAMPLE_MIN;
 use super::trouble::Trouble;
 use crate::attempt::identity::WorkloadId as Whom;
 use crate::collect::ProcessFigures;
@@ -15,6 +14,7 @@ use crate::collect::ServerFigures;
 use crate::collect::Snapshot;
 use crate::collect::WorkloadFigures;
 use crate::shell::Command;
+use crate::thresholds::SAMPLE_MIN;
 use crate::units;
 
 /// A process chooses its name, and each byte of it can take four columns.

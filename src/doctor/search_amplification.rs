@@ -6,14 +6,14 @@ use super::finding::Finding;
 use super::finding::Severity;
 use super::finding::Subject;
 use super::fix::Fix;
-use super::thresholds::WASTED_MIN;
-use super::thresholds::WASTED_OF_ALL_PERCENT;
-use super::thresholds::WASTED_PERCENT;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
 use crate::evidence::ProcessTally;
 use crate::sampler::ResolvConf;
 use crate::shell::Command;
+use crate::thresholds::WASTED_MIN;
+use crate::thresholds::WASTED_OF_ALL_PERCENT;
+use crate::thresholds::WASTED_PERCENT;
 use crate::units;
 
 /// Chains that are given as examples.

@@ -9,11 +9,11 @@ use super::latency;
 use super::own::Own;
 use super::party::Parties;
 use super::party::Party;
-use super::thresholds::SLOW_MIN;
-use super::thresholds::WORKLOADS_TOLD;
 use super::trouble::Trouble;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
+use crate::thresholds::SLOW_MIN;
+use crate::thresholds::WORKLOADS_TOLD;
 use crate::units;
 
 /// What both base rules say.

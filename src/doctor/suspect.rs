@@ -1,9 +1,9 @@
 //! Who has the trouble: one server or process, several, or everyone.
 
-use super::thresholds::CONCENTRATED_PERCENT;
-use super::thresholds::STANDS_OUT_FACTOR;
 use super::trouble::Trouble;
 use crate::collect::Figures;
+use crate::thresholds::CONCENTRATED_PERCENT;
+use crate::thresholds::STANDS_OUT_FACTOR;
 use crate::units;
 
 /// The server or process that has most of the trouble, and the rest beside it.

@@ -1,7 +1,7 @@
 //! The two kinds of trouble, so that one search finds who has it.
 
-use super::thresholds::LATENCY_WARNING_NS;
 use crate::collect::Figures;
+use crate::thresholds::LATENCY_WARNING_NS;
 use crate::units;
 
 /// What is being looked for.

@@ -9,7 +9,7 @@ use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::attempt::Reason;
 use crate::attempt::Transport;
-use crate::doctor::thresholds::LATENCY_WARNING_NS;
+use crate::thresholds::LATENCY_WARNING_NS;
 
 /// RFC 1035 section 4.1.1 and RFC 6895 section 2.3.
 const SERVFAIL: u16 = 2;

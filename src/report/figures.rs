@@ -10,7 +10,7 @@ use super::page::Page;
 use super::page::RED;
 use super::page::YELLOW;
 use crate::collect::Figures;
-use crate::doctor::thresholds::LATENCY_WARNING_NS;
+use crate::thresholds::LATENCY_WARNING_NS;
 use crate::units;
 
 /// Columns of the longest bar.

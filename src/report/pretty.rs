@@ -21,7 +21,7 @@ use crate::units;
 
 /// Below this many queries a healthy verdict is a weak one. Source: the small
 /// sample of the base rules.
-const SAMPLE_MIN: u64 = crate::doctor::thresholds::SAMPLE_MIN;
+const SAMPLE_MIN: u64 = crate::thresholds::SAMPLE_MIN;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let page = &mut Page::new(out);

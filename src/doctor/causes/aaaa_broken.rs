@@ -7,11 +7,11 @@ use super::severity;
 use super::words::Words;
 use crate::attempt::names;
 use crate::doctor::fix::Fix;
-use crate::doctor::thresholds::DEAD_PERCENT;
-use crate::doctor::thresholds::FAILURES_MIN;
 use crate::evidence::BothFamilies;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
+use crate::thresholds::DEAD_PERCENT;
+use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {

@@ -6,11 +6,11 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::doctor::fix::Fix;
-use crate::doctor::thresholds::BIG_ANSWER_BYTES;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
 use crate::shell::Command;
+use crate::thresholds::BIG_ANSWER_BYTES;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {

@@ -2,13 +2,13 @@
 //! the reason in the server's process.
 
 use super::group::Group;
-use crate::doctor::thresholds::LATENCY_WARNING_NS;
-use crate::doctor::thresholds::QUEUED_BYTES;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
 use crate::sampler::ServerProcess;
 use crate::sampler::Span;
+use crate::thresholds::LATENCY_WARNING_NS;
+use crate::thresholds::QUEUED_BYTES;
 use crate::units;
 
 /// Spans are a second long; those next to a query's time belong to it, too: the

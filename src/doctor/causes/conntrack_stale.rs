@@ -8,14 +8,14 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::doctor::fix::Fix;
-use crate::doctor::thresholds::FAILURES_MIN;
-use crate::doctor::thresholds::FRESH_PERCENT;
-use crate::doctor::thresholds::STALE_NS;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::Tally;
 use crate::sampler::Flow;
 use crate::shell::Command;
+use crate::thresholds::FAILURES_MIN;
+use crate::thresholds::FRESH_PERCENT;
+use crate::thresholds::STALE_NS;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {

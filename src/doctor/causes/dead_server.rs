@@ -6,11 +6,11 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::doctor::fix::Fix;
-use crate::doctor::thresholds::DEAD_PERCENT;
-use crate::doctor::thresholds::FAILURES_MIN;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::Tally;
+use crate::thresholds::DEAD_PERCENT;
+use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {

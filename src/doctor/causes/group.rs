@@ -11,13 +11,13 @@ use crate::attempt::names;
 use crate::doctor::finding::Subject;
 use crate::doctor::finding::SubjectServer;
 use crate::doctor::party::Parties;
-use crate::doctor::thresholds::CONCENTRATED_PERCENT;
-use crate::doctor::thresholds::FAILURES_MIN;
 use crate::evidence::Asked;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
 use crate::evidence::Tally;
+use crate::thresholds::CONCENTRATED_PERCENT;
+use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
 /// Processes that are named when several asked.

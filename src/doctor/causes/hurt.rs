@@ -7,8 +7,8 @@ use super::severity::Share;
 use crate::doctor::finding::Severity;
 use crate::doctor::finding::Subject;
 use crate::doctor::party::Party;
-use crate::doctor::thresholds::FAILURES_MIN;
-use crate::doctor::thresholds::WORKLOADS_TOLD;
+use crate::thresholds::FAILURES_MIN;
+use crate::thresholds::WORKLOADS_TOLD;
 use crate::units;
 
 /// Those of whom the judgement on the whole host is too mild.

@@ -10,13 +10,13 @@ use super::severity::Share;
 use super::words::Words;
 use crate::doctor::finding::Severity;
 use crate::doctor::fix::Fix;
-use crate::doctor::thresholds::REFUSED_MIN;
-use crate::doctor::thresholds::REFUSED_PERMILLE;
-use crate::doctor::thresholds::SERVFAIL_MIN;
-use crate::doctor::thresholds::SERVFAIL_PERMILLE;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::Trouble;
+use crate::thresholds::REFUSED_MIN;
+use crate::thresholds::REFUSED_PERMILLE;
+use crate::thresholds::SERVFAIL_MIN;
+use crate::thresholds::SERVFAIL_PERMILLE;
 use crate::units;
 
 /// RFC 1035 section 4.1.1.

@@ -9,12 +9,12 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::doctor::fix::Fix;
-use crate::doctor::thresholds::SATURATED_PERCENT;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
 use crate::sampler::Span;
 use crate::shell::Command;
+use crate::thresholds::SATURATED_PERCENT;
 
 pub(super) const CAUSE: Cause = Cause {
     rule: "dns_server_saturated",

@@ -11,12 +11,12 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::doctor::fix::Fix;
-use crate::doctor::thresholds::THROTTLED_PERCENT;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::sampler::Quota;
 use crate::sampler::Version;
 use crate::shell::Command;
+use crate::thresholds::THROTTLED_PERCENT;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {

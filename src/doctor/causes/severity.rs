@@ -1,12 +1,12 @@
 //! How bad a cause is, by its number and its share.
 
 use crate::doctor::finding::Severity;
-use crate::doctor::thresholds::DROPS_CRITICAL;
-use crate::doctor::thresholds::FAILURE_CRITICAL_PERCENT;
-use crate::doctor::thresholds::FAILURE_WARNING_PERCENT;
-use crate::doctor::thresholds::FAILURES_MIN;
-use crate::doctor::thresholds::SAMPLE_MIN;
-use crate::doctor::thresholds::UNKNOWN_PERMILLE;
+use crate::thresholds::DROPS_CRITICAL;
+use crate::thresholds::FAILURE_CRITICAL_PERCENT;
+use crate::thresholds::FAILURE_WARNING_PERCENT;
+use crate::thresholds::FAILURES_MIN;
+use crate::thresholds::SAMPLE_MIN;
+use crate::thresholds::UNKNOWN_PERMILLE;
 
 /// How many attempts have the cause, and of how many.
 #[derive(Clone, Copy, Debug)]

@@ -13,13 +13,13 @@ use crate::doctor::finding::Finding;
 use crate::doctor::finding::Severity;
 use crate::doctor::finding::Subject;
 use crate::doctor::fix::Fix;
-use crate::doctor::thresholds::LOAD_PERCENT;
-use crate::doctor::thresholds::STORM_PER_SECOND;
-use crate::doctor::thresholds::STORM_REPEATS;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ProcessTally;
 use crate::shell::Command;
+use crate::thresholds::LOAD_PERCENT;
+use crate::thresholds::STORM_PER_SECOND;
+use crate::thresholds::STORM_REPEATS;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {

@@ -7,10 +7,10 @@ use super::place::Place;
 use super::severity;
 use super::words::Words;
 use crate::doctor::fix::Fix;
-use crate::doctor::thresholds::QUEUED_BYTES;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::shell::Command;
+use crate::thresholds::QUEUED_BYTES;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::attempt::names;
-use crate::doctor::thresholds::LATENCY_WARNING_NS;
+use crate::thresholds::LATENCY_WARNING_NS;
 
 /// An answer that takes longer is slow: what the doctor calls so.
 const SLOW: Duration = Duration::from_nanos(LATENCY_WARNING_NS);
