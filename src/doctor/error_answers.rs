@@ -1,5 +1,8 @@
 //! Answers that are no help: SERVFAIL and REFUSED.
 
+use domain::base::iana::OptRcode;
+
+use crate::attempt::names;
 use crate::collect::Figures;
 use crate::thresholds::ERROR_ANSWERS_MIN;
 use crate::thresholds::ERROR_ANSWERS_PERCENT;
@@ -9,18 +12,19 @@ use crate::units;
 /// count as failed; who asks whether DNS works wants to know of them all the same.
 pub(super) fn error_answers(figures: &Figures) -> Option<String> {
     let answers: u64 = figures.rcodes.values().sum();
-    let notable: Vec<_> = ["SERVFAIL", "REFUSED"]
-        .iter()
-        .filter_map(|name| Some((name, *figures.rcodes.get(*name)?)))
-        .filter(|(_, n)| *n >= ERROR_ANSWERS_MIN && *n * 100 > answers * ERROR_ANSWERS_PERCENT)
-        .map(|(name, n)| {
+    let notable: Vec<_> = [OptRcode::SERVFAIL, OptRcode::REFUSED]
+        .map(|rcode| names::rcode(rcode.to_int()))
+        .into_iter()
+        .filter_map(|name| Some((figures.rcodes.get(&name).copied()?, name)))
+        .filter(|(n, _)| *n >= ERROR_ANSWERS_MIN && *n * 100 > answers * ERROR_ANSWERS_PERCENT)
+        .map(|(n, name)| {
             let share = units::percent(n, answers);
             format!("{} were {name} ({share})", units::count(n))
         })
         .collect();
     (!notable.is_empty()).then(|| {
         format!(
-            "Of the {} that came, {}: the server could not or would not help.",
+            "Of the {} that came, {}.",
             units::counted(answers, "answer", "answers"),
             notable.join(" and ")
         )

@@ -1,10 +1,14 @@
 //! What the doctor has to say: findings and the verdict.
 
 use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use serde::Serialize;
 
 use crate::attempt::identity::WorkloadId as Whom;
+use super::rule::Rule;
+use crate::attempt::Comm;
+use crate::attempt::Role;
 use crate::collect::Snapshot;
 
 /// How bad a finding is.
@@ -23,7 +27,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     /// The rule that found it, as `dns_high_latency`.
-    pub rule: &'static str,
+    pub rule: Rule,
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong, as a sentence without a full stop.
@@ -43,27 +47,32 @@ pub struct Finding {
     pub value: f64,
     /// What it was compared with, in `unit`.
     pub threshold: f64,
-    /// `ms`, `percent` or `queries`.
-    pub unit: &'static str,
+    /// Of both.
+    pub unit: Unit,
     /// What it is about.
     pub scope: Subject,
     /// How many failed or slow queries it explains.
     pub queries: u64,
 }
 
-impl Finding {
-    /// Whether it says how bad it is, and not why: one of the base rules.
-    pub fn is_summary(&self) -> bool {
-        matches!(self.rule, "dns_failure_rate" | "dns_high_latency")
-    }
+/// Of what is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Milliseconds.
+    Ms,
+    /// Of all that there are.
+    Percent,
+    /// A number of them.
+    Queries,
 }
 
 /// What a finding is about. A process or a server is named if nearly all of the
 /// failed or slow queries were its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Subject {
     /// `client`: the queries that this host sent.
-    pub role: &'static str,
+    pub role: Role,
     /// The process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -82,6 +91,47 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// All that this host asks.
+    pub(super) fn client() -> Self {
+        Self {
+            role: Role::Client,
+            pid: None,
+            comm: None,
+            server: None,
+            workload: None,
+            netns: None,
+        }
+    }
+
+    /// What one process asks, as far as it is known.
+    pub(super) fn process(pid: Option<u32>, comm: Comm) -> Self {
+        Self {
+            pid,
+            comm: Some(comm.to_string()).filter(|comm| !comm.is_empty()),
+            ..Self::client()
+        }
+    }
+
+    /// What one workload asks.
+    pub(super) fn workload(whom: &Whom) -> Self {
+        match whom {
+            Whom::Process(pid, comm) => Self::process(*pid, *comm),
+            whom => Self {
+                workload: Some(whom.clone()),
+                ..Self::client()
+            },
+        }
+    }
+
+    /// … of one server, if it is one.
+    pub(super) fn of_server(self, server: Option<SocketAddr>) -> Self {
+        let server = server.map(|address| SubjectServer {
+            ip: address.ip(),
+            port: address.port(),
+        });
+        Self { server, ..self }
+    }
+
     /// Whether it is not about somebody else than the other one: what is not named
     /// can be anybody.
     pub fn may_include(&self, other: &Self) -> bool {
@@ -151,11 +201,13 @@ impl Verdict {
 pub(super) fn rank(findings: &mut [Finding]) {
     let part = |finding: &Finding| match finding.severity {
         Severity::Info => 2,
-        _ if finding.is_summary() => 1,
+        _ if finding.rule.is_summary() => 1,
         _ => 0,
     };
     findings.sort_by(|a, b| {
         let by_rank = part(a).cmp(&part(b));
-        by_rank.then((b.severity, b.queries, a.rule).cmp(&(a.severity, a.queries, b.rule)))
+        by_rank
+            .then((b.severity, b.queries).cmp(&(a.severity, a.queries)))
+            .then(a.rule.name().cmp(b.rule.name()))
     });
 }

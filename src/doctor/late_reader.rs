@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::commands;
+use super::explanation::Explanation;
+use super::explanation::Measured;
 use super::finding::Finding;
 use super::finding::Severity;
 use super::finding::Subject;
-use super::fix::Fix;
+use super::rule::Rule;
+use super::who;
 use crate::attempt::SlowRead;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
-use crate::shell::Command;
+use crate::sampler::Quota;
 use crate::thresholds::LATE_READ_NS;
 use crate::thresholds::LATE_READS_MIN;
 use crate::thresholds::LATE_READS_PERCENT;
@@ -39,21 +43,28 @@ fn finding(
     snapshot: &Snapshot,
 ) -> Option<Finding> {
     let late = reads.len() as u64;
-    let answered = evidence
-        .tallies
-        .processes
-        .get(pid)
-        .map_or(0, |process| process.tally.answered)
-        .max(late);
+    let process = evidence.tallies.processes.get(pid);
+    let answered = process.map_or(0, |it| it.tally.answered).max(late);
     if late < LATE_READS_MIN || late * 100 <= answered * LATE_READS_PERCENT {
         return None;
     }
-    let comm = reads.first()?.owner.comm.to_string();
-    let name = format!("{} (pid {pid})", units::shorten(&comm, 24));
+    let comm = reads.first()?.owner.comm;
+    let name = who::process(Some(pid), comm);
     let mut lay: Vec<u64> = reads.iter().map(|read| read.lay_ns).collect();
     lay.sort_unstable();
     let (median, longest) = (lay[lay.len() / 2], lay[lay.len() - 1]);
-    let mut lines = vec![format!(
+    let came_ns = came_within(pid, snapshot);
+    let reason = Reason::of(pid, evidence);
+    let explanation = Explanation::of(match came_ns {
+        Some(_) => format!("DNS is innocent: {name} reads its answers late"),
+        None => format!("{name} reads its answers late, whatever DNS itself does"),
+    })
+    .cause(reason.cause())
+    .impact(
+        "The program, and whatever measures it from inside, reports slow DNS lookups. A change to \
+         DNS does not help.",
+    )
+    .line(format!(
         "{} of {} lay in the socket of {name} for more than {} before they were read: half of them \
          {} or more, the longest {}.",
         units::count(late),
@@ -61,108 +72,105 @@ fn finding(
         units::duration(LATE_READ_NS),
         units::duration(median),
         units::duration(longest)
-    )];
-    let came_ns = came_within(pid, snapshot);
-    lines.extend(came_ns.map(|came_ns| {
+    ))
+    .lines(came_ns.map(|came_ns| {
         format!(
             "They had come fast: 95 % of its answers reached its socket within {} of the query.",
             units::duration(came_ns)
         )
-    }));
-    let quota = evidence
-        .surroundings
-        .clients
-        .get(&pid)
-        .and_then(|client| client.process.quota.as_ref())
-        .filter(|quota| quota.throttled_periods > 0);
-    let throttled = quota.map(|quota| {
-        format!(
-            "Its cgroup {} was stopped by its CPU limit in {} of {}.",
-            quota.cgroup,
-            units::count(quota.throttled_periods),
-            units::counted(quota.periods, "quota period", "quota periods")
-        )
-    });
-    let starved = evidence
-        .surroundings
-        .readers
-        .get(&pid)
-        .copied()
-        .filter(|&share| throttled.is_none() && share * 100.0 >= STARVED_PERCENT as f64);
-    lines.extend(starved.map(|share| {
-        format!(
-            "While they lay there it wanted to run {:.0} % of the time, and other programs had the \
-             CPUs.",
-            share * 100.0
-        )
-    }));
-    let cause = match (&throttled, starved) {
-        (Some(_), _) => {
-            "The answers were there. The program did not read them, because its CPU limit had \
-             stopped it."
-        }
-        (None, Some(_)) => {
-            "The answers were there, and the program wanted to read them, but this host has too \
-             little CPU for all that run on it."
-        }
-        (None, None) => {
-            "The answers were there. The program did not read them: its event loop was blocked, \
-             its threads were busy (Node.js makes at most two lookups at a time), it was \
-             collecting garbage, or it was stopped."
-        }
-    };
-    let remedy = match (&throttled, starved) {
-        (Some(_), _) => "Raise its CPU limit, or let it do less at once.",
-        (None, Some(_)) => "Move work away from this host, or give this program a larger share.",
-        (None, None) => {
-            "Move the work that blocks it off the thread that reads; in Node.js raise \
-             UV_THREADPOOL_SIZE or use dns.resolve instead of dns.lookup."
-        }
-    };
-    lines.extend(throttled);
-    Some(Finding {
-        rule: "dns_late_reader",
+    }))
+    .lines(reason.told())
+    .run_amid(
+        "See what it does instead:",
+        &[commands::threads_of(Some(pid))],
+        ", or a profile of its event loop",
+    )
+    .say(reason.remedy());
+    let severity = match reason {
         // Neither DNS nor the program is ill where the host has no CPU to give.
-        severity: match starved {
-            Some(_) => Severity::Info,
-            None => Severity::Warning,
-        },
-        title: match came_ns {
-            Some(_) => format!("DNS is innocent: {name} reads its answers late"),
-            None => format!("{name} reads its answers late, whatever DNS itself does"),
-        },
-        cause: cause.to_owned(),
-        impact: "The program, and whatever measures it from inside, reports slow DNS lookups; \
-                 changing DNS changes nothing."
-            .to_owned(),
-        hit_hardest: Some(format!(
-            "{name}: {}",
-            units::counted(late, "late read", "late reads")
-        )),
-        evidence: lines,
-        fix: fix(pid, remedy),
-        value: median as f64 / 1e6,
-        threshold: LATE_READ_NS as f64 / 1e6,
-        unit: "ms",
-        scope: Subject {
-            role: "client",
-            pid: Some(pid),
-            comm: Some(comm),
-            ..Subject::default()
-        },
+        Reason::Starved(_) => Severity::Info,
+        _ => Severity::Warning,
+    };
+    let late_reads = units::counted(late, "late read", "late reads");
+    let measured = Measured::ms(median, LATE_READ_NS);
+    Some(Finding {
+        hit_hardest: Some(who::hit(&name, &late_reads)),
+        scope: Subject::process(Some(pid), comm),
         queries: late,
+        ..explanation.finding(Rule::LateReader, severity, measured)
     })
 }
 
-fn fix(pid: u32, remedy: &str) -> Vec<String> {
-    Fix::default()
-        .run_amid(
-            "See what it does instead:",
-            &[Command::new("top -H -p").word(pid.to_string())],
-            ", or a profile of its event loop",
-        )
-        .say(remedy)
-        .into_steps()
+/// Why the program did not read, as far as it was looked at.
+enum Reason<'a> {
+    /// Its CPU limit stopped it.
+    Throttled(&'a Quota),
+    /// It wanted to run for this share of the time, and others had the CPUs.
+    Starved(f64),
+    /// It did something else.
+    Busy,
+}
+
+impl<'a> Reason<'a> {
+    fn of(pid: u32, evidence: &'a Evidence) -> Self {
+        let surroundings = &evidence.surroundings;
+        let client = surroundings.clients.get(&pid);
+        let quota = client.and_then(|client| client.process.quota.as_ref());
+        let share = surroundings.readers.get(&pid).copied();
+        match (quota, share) {
+            (Some(quota), _) if quota.throttled_periods > 0 => Self::Throttled(quota),
+            (_, Some(share)) if share * 100.0 >= STARVED_PERCENT as f64 => Self::Starved(share),
+            _ => Self::Busy,
+        }
+    }
+
+    fn told(&self) -> Option<String> {
+        match self {
+            Self::Throttled(quota) => Some(format!(
+                "Its cgroup {} was stopped by its CPU limit in {} of {}.",
+                quota.cgroup,
+                units::count(quota.throttled_periods),
+                units::counted(quota.periods, "quota period", "quota periods")
+            )),
+            Self::Starved(share) => Some(format!(
+                "While they lay there it wanted to run {:.0} % of the time, and other programs had \
+                 the CPUs.",
+                share * 100.0
+            )),
+            Self::Busy => None,
+        }
+    }
+
+    fn cause(&self) -> &'static str {
+        match self {
+            Self::Throttled(_) => {
+                "The answers were there. The program did not read them, because its CPU limit had \
+                 stopped it."
+            }
+            Self::Starved(_) => {
+                "The answers were there. The program wanted to read them, but this host has too \
+                 little CPU for all that run on it."
+            }
+            Self::Busy => {
+                "The answers were there. The program did not read them: its event loop was \
+                 blocked, its threads were busy (Node.js makes at most two lookups at a time), it \
+                 was collecting garbage, or it was stopped."
+            }
+        }
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Throttled(_) => "Raise its CPU limit, or let it do less at once.",
+            Self::Starved(_) => {
+                "Move work away from this host, or give this program a larger share."
+            }
+            Self::Busy => {
+                "Move the work that blocks it off the thread that reads. In Node.js raise \
+                 UV_THREADPOOL_SIZE, or use dns.resolve instead of dns.lookup."
+            }
+        }
+    }
 }
 
 /// How long 95 % of its answers took to reach its socket, if that is fast.

@@ -1,25 +1,32 @@
 //! From figures to findings: plain data in, plain data out.
 
+mod breakdown;
 mod causes;
+mod commands;
 mod error_answers;
-mod failures;
+mod explanation;
+mod failure_rate;
 mod finding;
-mod fix;
+mod high_latency;
 mod late_reader;
-mod latency;
+mod metric;
+mod outlier;
 mod own;
 mod party;
-mod patient;
+mod ranking;
+mod rule;
+mod sample;
 mod search_amplification;
 mod summary;
-mod suspect;
-mod trouble;
+mod who;
 
 pub use finding::Finding;
 pub use finding::Severity;
 pub use finding::Subject;
 pub use finding::SubjectServer;
+pub use finding::Unit;
 pub use finding::Verdict;
+pub use rule::Rule;
 
 use std::collections::BTreeMap;
 
@@ -36,14 +43,14 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// Failed attempts by the rule that explains them: each is in exactly one
     /// place, so the sum is all that failed.
-    pub failures_by_cause: BTreeMap<&'static str, u64>,
+    pub failures_by_cause: BTreeMap<Rule, u64>,
 }
 
 /// Applies every rule.
 pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     let parties = Parties::of(snapshot, evidence);
-    let explanation = causes::explain(evidence, snapshot, &parties);
-    let mut findings = explanation.findings;
+    let explained = causes::explain(evidence, snapshot, &parties);
+    let mut findings = explained.findings;
     findings.extend(late_reader::check(evidence, snapshot));
     findings.extend(search_amplification::check(evidence, snapshot));
     findings.extend(summary::check(snapshot, evidence, &parties));
@@ -51,7 +58,7 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     finding::rank(&mut findings);
     Diagnosis {
         findings,
-        failures_by_cause: explanation.failures_by_cause,
+        failures_by_cause: explained.failures_by_cause,
     }
 }
 

@@ -8,8 +8,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::finding::Subject;
-use super::patient::workload_name;
-use super::trouble::Trouble;
+use super::metric::Metric;
+use super::who;
 use crate::attempt::Comm;
 use crate::attempt::identity::WorkloadId as Whom;
 use crate::collect::Figures;
@@ -20,10 +20,6 @@ use crate::evidence::Evidence;
 use crate::shell::Command;
 use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::SAMPLE_MIN;
-use crate::units;
-
-/// A process chooses its name, and each byte of it can take four columns.
-const COMM_MAX: usize = 24;
 
 /// A workload, or processes of one name that each asked too little to be judged by:
 /// a script that starts a program for each lookup is as many processes.
@@ -101,19 +97,15 @@ impl<'a> Party<'a> {
 
     /// `pod shop/web-1`, `80 processes named dig`
     pub(super) fn name(&self) -> String {
-        match (&self.rows[..], &self.rows[0].whom) {
-            ([row], _) => workload_name(row),
-            (rows, whom) => format!(
-                "{} processes named {}",
-                units::count(rows.len() as u64),
-                units::shorten(&whom.name(), COMM_MAX)
-            ),
+        match self.rows[0].whom {
+            Whom::Process(_, comm) if self.is_crowd() => who::crowd(self.rows.len(), comm),
+            ref whom => who::workload(whom),
         }
     }
 
-    /// How many of its attempts have this trouble, and how many could have had it.
-    pub(super) fn share(&self, trouble: Trouble) -> (u64, u64) {
-        (trouble.affected(&self.figures), trouble.of(&self.figures))
+    /// How many of its attempts count, and of how many.
+    pub(super) fn share(&self, metric: Metric) -> (u64, u64) {
+        (metric.affected(&self.figures), metric.of(&self.figures))
     }
 
     /// Whether so much is worth a judgement of its own. A resolver asks far and wide,
@@ -124,19 +116,10 @@ impl<'a> Party<'a> {
 
     /// The `scope` of a finding about it.
     pub(super) fn subject(&self) -> Subject {
-        let whom = &self.rows[0].whom;
-        let mut subject = Subject {
-            role: "client",
-            ..Subject::default()
-        };
-        match whom {
-            Whom::Process(pid, _) => {
-                subject.pid = pid.filter(|_| !self.is_crowd());
-                subject.comm = Some(whom.name()).filter(|comm| !comm.is_empty());
-            }
-            _ => subject.workload = Some(whom.clone()),
+        match self.rows[0].whom {
+            Whom::Process(_, comm) if self.is_crowd() => Subject::process(None, comm),
+            ref whom => Subject::workload(whom),
         }
-        subject
     }
 
     /// `kerno watch …`, narrowed to it if a filter can name it.

@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::explanation::Explanation;
+use super::explanation::Measured;
 use super::finding::Finding;
 use super::finding::Severity;
 use super::finding::Subject;
-use super::fix::Fix;
+use super::rule::Rule;
+use super::who;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
 use crate::evidence::ProcessTally;
@@ -115,65 +118,47 @@ fn finding(
     } else {
         Severity::Info
     };
-    let comm = process.comm.to_string();
-    let name = format!("{} (pid {pid})", units::shorten(&comm, 24));
-    let mut lines = vec![
-        format!(
-            "{} of {} of {name} ({}) only tried a search domain and came to NXDOMAIN.",
-            units::count(waste.queries),
-            units::counted(process.queries, "query", "queries"),
-            units::percent(waste.queries, process.queries)
-        ),
-        format!(
-            "Its resolv.conf has {} and ndots {}.",
-            units::counted(conf.search.len() as u64, "search domain", "search domains"),
-            conf.ndots
-        ),
-    ];
-    lines.extend(waste.examples.iter().map(|example| format!("{example}.")));
-    Some(Finding {
-        rule: "dns_search_amplification",
-        severity,
-        title: format!("The search list multiplies the queries of {name}"),
-        cause: format!(
+    let name = who::process(Some(pid), process.comm);
+    let explanation = Explanation::of(format!("The search list multiplies the queries of {name}"))
+        .cause(format!(
             "A name with fewer than {} dots is first tried with each search domain, for A and AAAA \
              each, before it is asked as it is. Only the last try is of use.",
             conf.ndots
-        ),
-        impact: "Each lookup of an outside name takes several rounds to the server, which bears \
-                 several times the load; where queries get lost, each round can be the one that \
-                 waits 5 s."
-            .to_owned(),
-        hit_hardest: Some(format!(
-            "{name}: {}",
-            units::counted(waste.queries, "wasted query", "wasted queries")
-        )),
-        evidence: lines,
-        fix: fix(pid),
-        value: (units::ratio(waste.queries, process.queries) * 1e5).round() / 1e3,
-        threshold: WASTED_PERCENT as f64,
-        unit: "percent",
-        scope: Subject {
-            role: "client",
-            pid: Some(pid),
-            comm: Some(comm),
-            ..Subject::default()
-        },
-        queries: waste.queries,
-    })
-}
-
-fn fix(pid: u32) -> Vec<String> {
-    Fix::default()
+        ))
+        .impact(
+            "Each lookup of an outside name asks the server several times, and the server has \
+             several times the load. Where queries get lost, each of them can be the one that \
+             waits 5 s.",
+        )
+        .line(format!(
+            "{} of {} of {name} ({}) only tried a search domain and got NXDOMAIN.",
+            units::count(waste.queries),
+            units::counted(process.queries, "query", "queries"),
+            units::percent(waste.queries, process.queries)
+        ))
+        .line(format!(
+            "Its resolv.conf has {} and ndots {}.",
+            units::counted(conf.search.len() as u64, "search domain", "search domains"),
+            conf.ndots
+        ))
+        .lines(waste.examples.iter().map(|example| format!("{example}.")))
         .say("Write outside names with a final dot in the program's settings: `api.example.com.`")
         .say(
             "Or lower ndots for it: in Kubernetes `dnsConfig: {options: [{name: ndots, value: \
-                 \"2\"}]}`",
+             \"2\"}]}`",
         )
         .run(
-            "Its list:",
+            "See its list:",
             Command::new("grep -E 'search|ndots'")
                 .word(format!("/proc/{pid}/root/etc/resolv.conf")),
-        )
-        .into_steps()
+        );
+    let wasted = units::counted(waste.queries, "wasted query", "wasted queries");
+    let ratio = units::ratio(waste.queries, process.queries);
+    let measured = Measured::percent(ratio, WASTED_PERCENT);
+    Some(Finding {
+        hit_hardest: Some(who::hit(&name, &wasted)),
+        scope: Subject::process(Some(pid), process.comm),
+        queries: waste.queries,
+        ..explanation.finding(Rule::SearchAmplification, severity, measured)
+    })
 }

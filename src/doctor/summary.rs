@@ -2,14 +2,14 @@
 
 use std::cmp::Reverse;
 
-use super::failures;
+use super::failure_rate;
 use super::finding::Finding;
 use super::finding::Severity;
-use super::latency;
+use super::high_latency;
+use super::metric::Metric;
 use super::own::Own;
 use super::party::Parties;
 use super::party::Party;
-use super::trouble::Trouble;
 use crate::collect::Snapshot;
 use crate::evidence::Evidence;
 use crate::thresholds::SLOW_MIN;
@@ -23,13 +23,13 @@ pub(super) fn check(
     parties: &Parties<'_>,
 ) -> Vec<Finding> {
     let whole = [
-        (Trouble::Failed, failures::check(snapshot)),
-        (Trouble::Slow, latency::check(snapshot)),
+        (Metric::Failed, failure_rate::check(snapshot)),
+        (Metric::Slow, high_latency::check(snapshot)),
     ];
     let has_choice = snapshot.by_server.len() > 1;
     whole
         .into_iter()
-        .flat_map(|(trouble, whole)| findings(trouble, whole, has_choice, evidence, parties))
+        .flat_map(|(metric, whole)| findings(metric, whole, has_choice, evidence, parties))
         .collect()
 }
 
@@ -38,23 +38,23 @@ type Judged<'a> = (Own<'a>, Severity);
 
 /// The finding about the host, and those about whom it does not speak for.
 fn findings<'a>(
-    trouble: Trouble,
+    metric: Metric,
     whole: Option<Finding>,
     has_choice: bool,
     evidence: &'a Evidence,
     parties: &'a Parties<'a>,
 ) -> Vec<Finding> {
-    let judged = parties.judged(|party| judge(trouble, party));
+    let judged = parties.judged(|party| severity(metric, party));
     let mut own: Vec<Judged<'a>> = judged
         .into_iter()
-        .map(|(party, severity)| (Own::examine(trouble, party, parties, evidence), severity))
+        .map(|(party, severity)| (Own::examine(metric, party, parties, evidence), severity))
         .collect();
     let whole = whole.filter(|whole| is_needed(whole, has_choice, &mut own));
-    own.sort_by_key(|(own, severity)| Reverse((*severity, own.party.share(trouble).0)));
+    own.sort_by_key(|(own, severity)| Reverse((*severity, own.party.share(metric).0)));
     let rest = own.split_off(own.len().min(WORKLOADS_TOLD));
-    let told = own.iter().filter_map(|(own, severity)| match trouble {
-        Trouble::Failed => Some(failures::of_one(own, *severity)),
-        Trouble::Slow => latency::of_one(own, *severity),
+    let told = own.iter().filter_map(|(own, severity)| match metric {
+        Metric::Failed => Some(failure_rate::of_one(own, *severity)),
+        Metric::Slow => high_latency::of_one(own, *severity),
     });
     let mut findings: Vec<_> = whole.into_iter().chain(told).collect();
     if let Some(last) = findings.last_mut() {
@@ -63,15 +63,15 @@ fn findings<'a>(
     findings
 }
 
-fn judge(trouble: Trouble, party: &Party<'_>) -> Option<Severity> {
-    let (affected, of) = party.share(trouble);
+fn severity(metric: Metric, party: &Party<'_>) -> Option<Severity> {
+    let (affected, of) = party.share(metric);
     if !party.is_telling(affected, of) {
         return None;
     }
-    match trouble {
-        Trouble::Failed => failures::judge(&party.figures),
-        Trouble::Slow if affected < SLOW_MIN => None,
-        Trouble::Slow => latency::judge(&party.figures),
+    match metric {
+        Metric::Failed => failure_rate::severity(&party.figures),
+        Metric::Slow if affected < SLOW_MIN => None,
+        Metric::Slow => high_latency::severity(&party.figures),
     }
 }
 
@@ -101,11 +101,11 @@ fn is_needed(whole: &Finding, has_choice: bool, own: &mut Vec<Judged<'_>>) -> bo
 fn rest_told(rest: &[Judged<'_>]) -> Option<String> {
     let (worst, _) = rest.first()?;
     Some(format!(
-        "Judged by their own attempts, {} too; the worst of them: {}.",
+        "Judged by their own attempts, {}; the worst of them: {}.",
         units::counted(
             rest.len() as u64,
-            "more workload is badly off",
-            "more workloads are badly off"
+            "more workload has the same trouble",
+            "more workloads have the same trouble"
         ),
         worst.told()
     ))

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use domain::base::iana::OptRcode;
+
 use crate::attempt::Attempt;
 use crate::attempt::DeadEnd;
 use crate::attempt::Outcome;
@@ -169,8 +171,9 @@ impl Case {
     }
 
     /// The response code of an error answer.
-    pub fn rcode(&self) -> Option<u16> {
-        self.attempt.answer.map(|answer| answer.rcode)
+    pub fn rcode(&self) -> Option<OptRcode> {
+        let answer = self.attempt.answer?;
+        Some(OptRcode::masked_from_int(answer.rcode))
     }
 
     /// Whether it went, or was to go, over TCP.

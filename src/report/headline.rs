@@ -50,7 +50,7 @@ fn troubled(report: &Report) -> String {
             .iter()
             .filter(|finding| finding.severity > Severity::Info)
     };
-    let causes = hurting().filter(|finding| !finding.is_summary());
+    let causes = hurting().filter(|finding| !finding.rule.is_summary());
     let more = causes.clone().count().saturating_sub(CAUSES_SHOWN);
     let mut titles: Vec<_> = causes
         .take(CAUSES_SHOWN)
@@ -59,7 +59,7 @@ fn troubled(report: &Report) -> String {
     if more > 0 {
         titles.push(units::counted(more as u64, "more cause", "more causes") + " below");
     }
-    let summaries = hurting().filter(|finding| finding.is_summary());
+    let summaries = hurting().filter(|finding| finding.rule.is_summary());
     let more = summaries.clone().count().saturating_sub(SUMMARIES_SHOWN);
     titles.extend(
         summaries
@@ -109,20 +109,20 @@ fn healthy(report: &Report) -> String {
 
 fn silent(report: &Report) -> String {
     let window = window(report);
-    let books = &report.accounting;
-    if books.queries_seen == 0 {
+    let accounting = &report.accounting;
+    if accounting.queries_seen == 0 {
         format!(
             "In {window} no program on this host sent or received a DNS query that kerno can see."
         )
-    } else if books.queries_seen == books.in_flight {
+    } else if accounting.queries_seen == accounting.in_flight {
         format!(
             "{} sent in {window}, and none had come to an end when the watching stopped.",
-            units::counted(books.queries_seen, "query was", "queries were")
+            units::counted(accounting.queries_seen, "query was", "queries were")
         )
     } else {
         format!(
             "None of the {} seen in {window} matched what you asked for, or came to an end.",
-            units::counted(books.queries_seen, "query", "queries")
+            units::counted(accounting.queries_seen, "query", "queries")
         )
     }
 }

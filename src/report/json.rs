@@ -19,6 +19,7 @@ use crate::collect::ServerFigures;
 use crate::collect::Snapshot;
 use crate::collect::WorkloadFigures;
 use crate::doctor::Finding;
+use crate::doctor::Rule;
 use crate::doctor::Verdict;
 use crate::host::Signal;
 use crate::units;
@@ -38,9 +39,9 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         findings: &report.findings,
         verdict: report.verdict,
         accounting: AccountingJson {
-            books: &report.accounting,
+            counts: &report.accounting,
             failures_by_cause: &report.failures_by_cause,
-            workloads: WorkloadBooks {
+            workloads: AttributionJson {
                 counts: &report.attribution.counts,
                 not_known: &report.attribution.complaints,
             },
@@ -66,13 +67,13 @@ struct ReportJson<'a> {
 #[derive(Serialize)]
 struct AccountingJson<'a> {
     #[serde(flatten)]
-    books: &'a Accounting,
-    failures_by_cause: &'a BTreeMap<&'static str, u64>,
-    workloads: WorkloadBooks<'a>,
+    counts: &'a Accounting,
+    failures_by_cause: &'a BTreeMap<Rule, u64>,
+    workloads: AttributionJson<'a>,
 }
 
 #[derive(Serialize)]
-struct WorkloadBooks<'a> {
+struct AttributionJson<'a> {
     #[serde(flatten)]
     counts: &'a attribution::Counts,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]

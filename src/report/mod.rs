@@ -1,6 +1,6 @@
 //! What a person or a script reads in the end: `kerno.doctor.v1`.
 
-mod books;
+mod accounting;
 mod busiest;
 mod figures;
 mod headline;
@@ -20,6 +20,7 @@ use crate::collect::Snapshot;
 use crate::doctor;
 use crate::doctor::Diagnosis;
 use crate::doctor::Finding;
+use crate::doctor::Rule;
 use crate::doctor::Verdict;
 use crate::host::Facts;
 use crate::host::Signal;
@@ -41,7 +42,7 @@ pub struct Report {
     /// What is wrong, worst first.
     pub findings: Vec<Finding>,
     /// Failed attempts by the rule that explains them; the sum is all that failed.
-    pub failures_by_cause: BTreeMap<&'static str, u64>,
+    pub failures_by_cause: BTreeMap<Rule, u64>,
     /// The findings in one word.
     pub verdict: Verdict,
     /// What the program itself saw and lost, without filters.

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Report;
-use super::books;
+use super::accounting;
 use super::busiest;
 use super::figures;
 use super::headline;
@@ -35,12 +35,17 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let causes = report
         .findings
         .iter()
-        .filter(|finding| !finding.is_summary() && finding.severity > Severity::Info);
+        .filter(|finding| !finding.rule.is_summary() && finding.severity > Severity::Info);
     for (number, finding) in (1..).zip(&report.findings) {
         let mut causes = causes.clone();
         let is_explained = causes.any(|cause| cause.scope.may_include(&finding.scope));
         page.blank()?;
-        write_finding(page, number, finding, finding.is_summary() && is_explained)?;
+        write_finding(
+            page,
+            number,
+            finding,
+            finding.rule.is_summary() && is_explained,
+        )?;
     }
     if report.dns.client.queries() > 0 {
         page.blank()?;
@@ -95,7 +100,7 @@ fn write_finding(
     if brief {
         return page.line(&[
             (DIM, "   Rule      "),
-            (DIM, finding.rule),
+            (DIM, finding.rule.name()),
             (DIM, ": how bad it is; why, is said above"),
         ]);
     }
@@ -106,7 +111,7 @@ fn write_finding(
         write_step(page, &format!("{head}{number}. "), step)?;
         head = "             ";
     }
-    page.line(&[(DIM, "   Rule      "), (DIM, finding.rule)])
+    page.line(&[(DIM, "   Rule      "), (DIM, finding.rule.name())])
 }
 
 /// A command at the end stands in lines of its own, ready to be copied. No command
@@ -153,9 +158,9 @@ fn next_steps(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 
 /// How far the figures can be trusted.
 fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    let books = &report.accounting;
-    let seen = books::seen(books, &report.dns);
-    let gaps = books::gaps(books);
+    let accounting = &report.accounting;
+    let seen = accounting::seen(accounting, &report.dns);
+    let gaps = accounting::gaps(accounting);
     if gaps.is_empty() {
         page.flowing(
             (DIM, "The picture is complete: "),

@@ -2,10 +2,10 @@
 
 use super::Cause;
 use super::group::Group;
+use super::packet;
 use super::place::Place;
 use super::severity;
-use super::words::Words;
-use crate::doctor::fix::Fix;
+use crate::doctor::explanation::Explanation;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
@@ -13,21 +13,14 @@ use crate::shell::Command;
 use crate::thresholds::BIG_ANSWER_BYTES;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_answer_too_big",
-    takes,
-    judge: severity::exact,
-    tell,
-};
-
-const TOO_BIG: &str = "PKT_TOO_BIG";
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// A router on this host could not pass the answer on; or the server on this
 /// host sent a large one that never arrived, while the query did.
-fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let told = case
         .answer_dropped()
-        .is_some_and(|(_, reason)| reason == TOO_BIG);
+        .is_some_and(|(_, reason)| reason == packet::TOO_BIG);
     let lost = case.has_failed()
         && case.drop().is_none()
         && case.errno().is_none()
@@ -41,64 +34,55 @@ fn is_big(view: &ServerView) -> bool {
     view.is_answered() && view.answer_bytes > BIG_ANSWER_BYTES
 }
 
-fn tell(group: &Group<'_>) -> Words {
-    let server = group.server();
-    let told = group.count(|case| case.answer_dropped().is_some());
-    let mut evidence = Vec::new();
-    if let Some((drop, _)) = group.cases().find_map(Case::answer_dropped) {
-        evidence.push(format!(
-            "{} discarded: PKT_TOO_BIG at {}, in {}; the sender was told by ICMP.",
-            units::counted(told, "answer was", "answers were"),
-            drop.location
-                .as_deref()
-                .unwrap_or("a function that the kernel hides"),
-            group.netns_told(drop.netns),
-        ));
-    }
-    let sizes: Vec<u16> = group
-        .views()
-        .filter(|view| is_big(view))
-        .map(|view| view.answer_bytes)
-        .collect();
-    if let (Some(least), Some(most)) = (sizes.iter().min(), sizes.iter().max()) {
-        evidence.push(format!(
-            "The server on this host had sent them: DNS messages of {least} to {most} bytes, more \
-             than the {BIG_ANSWER_BYTES} that pass everywhere."
-        ));
-    }
-    evidence.push(format!("Asked by {}.", group.askers()));
-    evidence.extend(group.examples());
-    let client = group
-        .first()
-        .map(|case| case.attempt.local.ip().to_string())
-        .unwrap_or_default();
-    Words {
-        title: format!("Large answers from {server} are lost on the way"),
-        cause:
-            "The answer does not fit into one packet of some link (VPN, overlay), or travels in \
-             fragments that a firewall discards. Small answers pass, so only some names fail."
-                .to_owned(),
-        impact: "These names fail every time: each lookup waits 5 s (glibc) or 2.5 s (musl) and \
-                 asks again for the same large answer."
-            .to_owned(),
-        evidence,
-        fix: Fix::default()
-            .say(
-                "Let the servers send no more than 1,232 bytes over UDP: unbound \
-                 `edns-buffer-size: 1232` and `max-udp-size: 1232`, CoreDNS `bufsize 1232`, BIND \
-                 `max-udp-size 1232`; larger ones then come over TCP.",
-            )
-            .run(
-                "See the smallest MTU on the way:",
-                group.within(
-                    group
-                        .cases()
-                        .find_map(Case::drop)
-                        .map(|drop| drop.netns)
-                        .or(group.first().map(|case| case.attempt.owner.netns)),
-                    Command::new("ip route get").word(client),
-                ),
-            )
-            .say("Let ICMP \"fragmentation needed\" and fragments through the firewalls between."),
-    }
+fn describe(group: &Group<'_>) -> Option<Explanation> {
+    let title = format!("Large answers from {} are lost on the way", group.server());
+    let explanation = Explanation::of(title)
+        .cause(
+            "The answer does not fit into one packet of some link (VPN, overlay), or it travels in \
+             fragments that a firewall discards. Small answers get through, so only some names \
+             fail.",
+        )
+        .impact(
+            "These names fail every time: each lookup waits 5 s (glibc) or 2.5 s (musl) and asks \
+             again for the same large answer.",
+        )
+        .lines(discarded(group))
+        .lines(sizes(group))
+        .lines(group.asked_by_and_for());
+    let case = group.first()?;
+    let netns = group.cases().find_map(Case::drop).map(|drop| drop.netns);
+    let route = Command::new("ip route get").word(case.attempt.local.ip().to_string());
+    explanation
+        .say(
+            "Let the servers send no more than 1,232 bytes over UDP: unbound `edns-buffer-size: \
+             1232` and `max-udp-size: 1232`, CoreDNS `bufsize 1232`, BIND `max-udp-size 1232`. \
+             Larger answers then come over TCP.",
+        )
+        .run(
+            "See the smallest MTU on the way:",
+            group.within(netns.or(Some(case.attempt.owner.netns)), route),
+        )
+        .say("Let ICMP \"fragmentation needed\" and fragments through the firewalls between.")
+        .into()
+}
+
+fn discarded(group: &Group<'_>) -> Option<String> {
+    let (drop, _) = group.cases().find_map(Case::answer_dropped)?;
+    let answers = group.count(|case| case.answer_dropped().is_some());
+    Some(format!(
+        "{} discarded: {}, in {}.",
+        units::counted(answers, "answer was", "answers were"),
+        packet::told(drop),
+        group.netns_told(drop.netns),
+    ))
+}
+
+fn sizes(group: &Group<'_>) -> Option<String> {
+    let big = group.views().filter(|view| is_big(view));
+    let sizes: Vec<u16> = big.map(|view| view.answer_bytes).collect();
+    let (least, most) = (sizes.iter().min()?, sizes.iter().max()?);
+    Some(format!(
+        "The server on this host sent DNS messages of {least} to {most} bytes; up to \
+         {BIG_ANSWER_BYTES} get through everywhere."
+    ))
 }

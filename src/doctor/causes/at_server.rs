@@ -2,6 +2,7 @@
 //! the reason in the server's process.
 
 use super::group::Group;
+use crate::doctor::who;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
@@ -63,11 +64,33 @@ pub(super) fn process<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&
 /// Of how many queries the server was stopped around their time there.
 pub(super) fn stopped(group: &Group<'_>) -> u64 {
     group.count(|case| {
-        group
-            .evidence
-            .view_of(case)
-            .is_some_and(|view| spans(view, group.evidence).any(|span| span.stopped))
+        let view = group.evidence.view_of(case);
+        view.is_some_and(|view| spans(view, group.evidence).any(|span| span.stopped))
     })
+}
+
+/// The same in words.
+pub(super) fn stopped_told(group: &Group<'_>) -> Option<String> {
+    let stopped = stopped(group);
+    (stopped > 0).then(|| {
+        format!(
+            "{} was stopped (state T in /proc) while {} of these queries came or waited there.",
+            who::with_pid("The server", group.place.pid),
+            units::count(stopped)
+        )
+    })
+}
+
+/// How the queries ended, and whose they are.
+pub(super) fn ended_told(group: &Group<'_>) -> String {
+    format!("{}, of {}.", group.told(), group.askers())
+}
+
+/// Whether the server's process was looked at.
+pub(super) fn was_examined(group: &Group<'_>) -> bool {
+    group
+        .views()
+        .any(|view| process(view, group.evidence).is_some())
 }
 
 /// How much lay in the socket when these queries came.
@@ -79,8 +102,8 @@ pub(super) fn queue_told(group: &Group<'_>) -> Vec<String> {
         && *most > 0
     {
         lines.push(format!(
-            "When these queries came, {} bytes lay unread in the server's socket (half of them \
-             found that much or more), {} at most.",
+            "When these queries came, {} bytes or more lay unread in the server's socket (for half \
+             of them), at most {}.",
             units::count(u64::from(*median)),
             units::count(u64::from(*most))
         ));

@@ -1,7 +1,8 @@
 //! Commands about a group, as they are run from where its cases are.
 
-use super::group::ASKERS_SHOWN;
+use super::askers::ASKERS_SHOWN;
 use super::group::Group;
+use crate::doctor::commands;
 use crate::shell::Command;
 
 impl Group<'_> {
@@ -20,30 +21,23 @@ impl Group<'_> {
             let mut there = self.cases().map(|case| &case.attempt.owner);
             few.then(|| there.find(|owner| owner.netns == netns)?.pid)?
         });
-        let nsenter = match inhabitant {
-            Some(pid) => Command::new("nsenter -t").word(pid.to_string()),
-            None => Command::new("nsenter -t \"$(lsns -t net -no PID")
-                .word(netns.to_string())
-                .and("| head -1)\""),
-        };
-        nsenter.and("-n").then(command)
+        match inhabitant {
+            Some(pid) => commands::in_netns_of(pid, command),
+            None => commands::in_netns(netns, command),
+        }
     }
 
-    /// `dig @10.0.0.2 -p 1053 +tries=1 +timeout=6`, from where the client is; what
-    /// to ask is still missing.
+    /// A command as it is run in the namespace of this place.
+    pub(super) fn within_place(&self, command: Command) -> Command {
+        self.within(self.place.netns, command)
+    }
+
+    /// Asks the server from where the client is; what to ask is still missing.
     pub(super) fn dig(&self) -> Command {
         let Some(case) = self.first() else {
             return Command::default();
         };
-        let server = case.server();
-        let mut dig = Command::new("dig").word(format!("@{}", server.ip()));
-        if server.port() != 53 {
-            dig = dig.and("-p").word(server.port().to_string());
-        }
-        if case.is_tcp() {
-            dig = dig.and("+tcp");
-        }
-        let dig = dig.and("+tries=1 +timeout=6");
+        let dig = commands::dig(case.server(), case.is_tcp());
         self.within(Some(case.attempt.owner.netns), dig)
     }
 

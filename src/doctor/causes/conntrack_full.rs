@@ -2,13 +2,13 @@
 
 use super::Cause;
 use super::group::Group;
+use super::packet::NETFILTER;
+use super::packet::is_rule_of_nftables;
 use super::place::Place;
-use super::policy_drop::NETFILTER;
 use super::severity;
-use super::words::Words;
 use crate::attempt::Conntrack;
 use crate::attempt::PacketDrop;
-use crate::doctor::fix::Fix;
+use crate::doctor::explanation::Explanation;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::sampler::ConntrackCounters;
@@ -16,12 +16,7 @@ use crate::sampler::Fullness;
 use crate::shell::Command;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_conntrack_full",
-    takes,
-    judge: severity::exact,
-    tell,
-};
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// The limit on hosts with more than 4 GiB (Documentation/networking/nf_conntrack-sysctl.rst).
 const USUAL_MAX: u64 = 262_144;
@@ -29,11 +24,11 @@ const USUAL_MAX: u64 = 262_144;
 /// Discarded by netfilter itself, not by a rule of nftables, without an entry,
 /// while the namespace's counter says that entries could not be made. A rule of
 /// iptables-legacy looks the same, but moves no counter.
-fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let (drop, reason) = case.dropped()?;
     let full = reason == NETFILTER
         && drop.conntrack == Some(Conntrack::Absent)
-        && !super::policy_drop::is_rule_of_nftables(drop)
+        && !is_rule_of_nftables(drop)
         && turned_away(counters(drop, evidence)?) > 0;
     full.then(|| Place::default().in_netns(drop.netns))
 }
@@ -47,16 +42,16 @@ fn turned_away(counters: &ConntrackCounters) -> u64 {
     counters.drop.saturating_sub(counters.insert_failed)
 }
 
-/// `Its table was seen with 262,144 entries of at most 262,144 (nf_conntrack_max)`
+/// `The table had up to 262,144 entries of at most 262,144 (nf_conntrack_max)`
 fn fullness(counters: &ConntrackCounters) -> String {
     match counters.fullest {
         Some(Fullness { entries, max }) => format!(
-            "Its table was seen with {} entries of at most {} (nf_conntrack_max)",
+            "The table was seen with {} entries of at most {} (nf_conntrack_max)",
             units::count(entries),
             units::count(max)
         ),
         None => format!(
-            "Its table had {} entries at the end",
+            "The table had {} entries at the end",
             units::count(counters.entries)
         ),
     }
@@ -70,42 +65,41 @@ fn larger(counters: Option<&ConntrackCounters>) -> u64 {
     max.saturating_mul(2).max(USUAL_MAX)
 }
 
-fn tell(group: &Group<'_>) -> Words {
-    let drop = group.cases().find_map(Case::drop);
-    let counters = drop.and_then(|drop| counters(drop, group.evidence));
-    let netns = group.netns_told(group.place.netns.unwrap_or_default());
-    let mut evidence = vec![format!(
-        "{} discarded with NETFILTER_DROP, without a conntrack entry, in {netns}.",
-        units::counted(group.queries(), "packet was", "packets were")
-    )];
-    if let Some(counters) = counters {
-        evidence.push(format!(
-            "{}, and {} new ones were turned away in the window (counters `drop` less \
-             `insert_failed`), DNS or not.",
-            fullness(counters),
-            units::count(turned_away(counters))
-        ));
-    }
-    evidence.extend(group.examples());
-    Words {
-        title: format!("The conntrack table is full: {} discarded", group.counted()),
-        cause:
-            "Every new connection needs an entry in the connection-tracking table, and there is no \
-             room: the kernel discards the first packet of whatever is new. DNS suffers first, \
-             because nearly each query is a new connection."
-                .to_owned(),
-        impact: "New connections of all kinds fail at random in that namespace; DNS waits 5 s \
-                 (glibc) or 2.5 s (musl) and asks again."
-            .to_owned(),
-        evidence,
-        fix: fix(group, larger(counters)),
-    }
+fn describe(group: &Group<'_>) -> Option<Explanation> {
+    let (drop, _) = group.cases().find_map(Case::dropped)?;
+    let counters = counters(drop, group.evidence);
+    let netns = group.netns_told(drop.netns);
+    let title = format!("The conntrack table is full: {} discarded", group.counted());
+    let explanation = Explanation::of(title)
+        .cause(
+            "Each new connection needs an entry in the connection-tracking table, and there is no \
+             room. The kernel discards the first packet of everything new. DNS suffers first, \
+             because nearly each query is a new connection.",
+        )
+        .impact(
+            "New connections of all kinds fail at random in that namespace. Each lookup that is \
+             hit waits 5 s (glibc) or 2.5 s (musl), then asks again.",
+        )
+        .line(format!(
+            "{} discarded with {NETFILTER}, without a conntrack entry, in {netns}.",
+            group.packets()
+        ))
+        .lines(counters.map(|counters| {
+            format!(
+                "{}, and {} new ones were turned away (counters `drop` less `insert_failed`), DNS \
+                 or not.",
+                fullness(counters),
+                units::count(turned_away(counters))
+            )
+        }))
+        .lines(group.examples());
+    fix(explanation, group, larger(counters)).into()
 }
 
-fn fix(group: &Group<'_>, larger: u64) -> Fix {
-    let there = |command| group.within(group.place.netns, Command::new(command));
+fn fix(explanation: Explanation, group: &Group<'_>, larger: u64) -> Explanation {
+    let there = |command| group.within_place(Command::new(command));
     let room = format!("net.netfilter.nf_conntrack_max={larger}");
-    Fix::default()
+    explanation
         .run(
             "See how full it is:",
             there("sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"),
@@ -123,7 +117,7 @@ fn fix(group: &Group<'_>, larger: u64) -> Fix {
             ),
         )
         .say(
-            "For good: exempt DNS from tracking (NodeLocal DNSCache, NOTRACK), or shorten \
+            "For good: do not track DNS (NodeLocal DNSCache, NOTRACK), or shorten \
              nf_conntrack_udp_timeout.",
         )
 }

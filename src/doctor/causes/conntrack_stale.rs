@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use super::Cause;
 use super::group::Group;
+use super::packet::NOT_SPECIFIED;
 use super::place::Place;
 use super::severity;
-use super::words::Words;
-use crate::doctor::fix::Fix;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::ranking;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::Tally;
@@ -18,20 +19,18 @@ use crate::thresholds::FRESH_PERCENT;
 use crate::thresholds::STALE_NS;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_conntrack_stale",
-    takes,
-    judge: severity::pattern,
-    tell,
-};
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+
+/// Source ports that are told.
+const PORTS_SHOWN: usize = 3;
 
 /// One source port fails every time, all others to the same server are answered,
 /// and the entry leads to another address than was asked.
-fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let quiet = match case.dropped() {
         None => case.has_failed() && case.errno().is_none(),
         // What happens when nobody owns the old address any more.
-        Some((drop, reason)) => drop.dead_end().is_some() || reason == "NOT_SPECIFIED",
+        Some((drop, reason)) => drop.dead_end().is_some() || reason == NOT_SPECIFIED,
     };
     if !quiet || case.is_tcp() {
         return None;
@@ -99,78 +98,71 @@ fn entry<'a>(case: &Case, evidence: &'a Evidence) -> Option<&'a Flow> {
     })
 }
 
-fn tell(group: &Group<'_>) -> Words {
+fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let first = group.first();
-    let entry = first.and_then(|case| entry(case, group.evidence));
+    let first = group.first()?;
+    let entry = entry(first, group.evidence);
     let dead = group
         .cases()
         .find_map(|case| pinned_to(case, group.evidence))
         .or_else(|| entry.map(|flow| flow.reply_source.ip()));
-    let dead_text = dead.map_or("an address that is gone".to_owned(), |dead| {
-        dead.to_string()
-    });
-    let tally = first.and_then(|case| fresh(case, group.evidence));
-    let answered = tally.map_or(0, |tally| tally.answered);
-    let mut ports: Vec<_> = group
-        .cases()
-        .map(|case| case.attempt.local.port())
-        .collect();
-    ports.sort_unstable();
-    ports.dedup();
-    let shown: Vec<_> = ports.iter().take(3).map(ToString::to_string).collect();
-    let mut evidence = vec![
-        format!(
-            "All {} that failed came from {} ({}), of {}.",
-            group.counted(),
-            units::counted(ports.len() as u64, "source port", "source ports"),
-            shown.join(", "),
-            group.askers()
-        ),
-        format!(
-            "From other source ports {} to the same server were answered.",
-            units::counted(answered, "query", "queries")
-        ),
-    ];
-    if dead.is_some() {
-        evidence.push(format!(
-            "The conntrack entry of that flow translates {server} to {dead_text}, which answers \
-             nobody."
-        ));
-    }
+    let leads_to = dead.map_or("an address that is gone".to_owned(), |it| it.to_string());
+    let answered = fresh(first, group.evidence).map_or(0, |fresh| fresh.answered);
     let netns = entry
         .map(|flow| flow.netns)
-        .or(group.cases().find_map(Case::drop).map(|d| d.netns));
-    let asked = group.place.server;
-    let mut delete = Command::new("conntrack -D -p udp --orig-dst")
-        .word(asked.map_or_else(String::new, |server| server.ip().to_string()));
-    if let Some(dead) = dead {
-        delete = delete.and("--reply-src").word(dead.to_string());
-    }
-    let delete = delete
-        .and("--dport")
-        .word(asked.map_or(53, |server| server.port()).to_string());
-    Words {
-        title: format!(
-            "An old conntrack entry sends queries for {server} to {dead_text}, which is gone"
-        ),
-        cause:
-            "Address translation chose a server once for this source port, and each packet that \
-             follows keeps that choice alive: the entry never expires while the program goes on \
-             asking. The server is gone, but whoever removed it (kube-proxy, as a rule) did not \
-             remove the entry. New sockets get a living server."
-                .to_owned(),
-        impact:
-            "Programs that reuse one socket for DNS (Envoy, nginx, some Java clients) fail for \
-             minutes or for good, until they are restarted; all others are fine."
-                .to_owned(),
-        evidence,
-        fix: Fix::default()
-            .run("Delete the entry:", group.within(netns, delete))
-            .say(
-                "Then look why it was left: an old kube-proxy, or IPVS mode with its five-minute \
-                 timeout.",
-            )
-            .say("Give DNS pods time to say goodbye: CoreDNS `health { lameduck 30s }`."),
-    }
+        .or(group.cases().find_map(Case::drop).map(|drop| drop.netns));
+    let title = format!("An old conntrack entry sends queries for {server} to {leads_to}");
+    let explanation = Explanation::of(title)
+        .cause(
+            "Address translation chose a server once for this source port. Each further packet \
+             keeps that choice alive, so the entry does not expire while the program goes on \
+             asking. That server is gone, and whoever removed it (often kube-proxy) did not remove \
+             the entry. New sockets get a living server.",
+        )
+        .impact(
+            "Programs that use one socket for all their DNS (Envoy, nginx, some Java clients) fail \
+             until they are restarted. All others are fine.",
+        )
+        .line(ports_told(group))
+        .line(format!(
+            "From other source ports {} to the same server were answered.",
+            units::counted(answered, "query", "queries")
+        ))
+        .lines(dead.map(|dead| {
+            format!("The conntrack entry of that source port translates {server} to {dead}.")
+        }));
+    explanation
+        .run(
+            "Delete the entry:",
+            group.within(netns, delete(group, dead)),
+        )
+        .say(
+            "Then find out why it was left: an old kube-proxy, or IPVS mode with its five-minute \
+             timeout.",
+        )
+        .say("Let DNS pods go on for a while when they end: CoreDNS `health { lameduck 30s }`.")
+        .into()
+}
+
+fn ports_told(group: &Group<'_>) -> String {
+    let mut ports: Vec<_> = group.cases().map(|it| it.attempt.local.port()).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let shown = ranking::first_of(&ports, PORTS_SHOWN, ToString::to_string);
+    format!(
+        "All {} that failed came from {} ({}), of {}.",
+        group.counted(),
+        units::counted(ports.len() as u64, "source port", "source ports"),
+        shown.unwrap_or_default(),
+        group.askers()
+    )
+}
+
+fn delete(group: &Group<'_>, dead: Option<IpAddr>) -> Command {
+    let delete = Command::new("conntrack -D -p udp --orig-dst").word(group.place.ip());
+    let delete = match dead {
+        Some(dead) => delete.and("--reply-src").word(dead.to_string()),
+        None => delete,
+    };
+    delete.and("--dport").word(group.place.port().to_string())
 }

@@ -4,8 +4,7 @@ use super::Cause;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
-use super::words::Words;
-use crate::doctor::fix::Fix;
+use crate::doctor::explanation::Explanation;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::Tally;
@@ -13,15 +12,13 @@ use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_dead_server",
-    takes,
-    judge: severity::pattern,
-    tell,
-};
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+
+/// Living servers that are told.
+const OTHERS_SHOWN: usize = 3;
 
 /// Both asked from the same network namespace, so both are on somebody's list.
-fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     if !case.has_failed() || case.drop().is_some() {
         return None;
     }
@@ -42,51 +39,49 @@ fn is_alive(tally: &Tally) -> bool {
     tally.answered >= FAILURES_MIN && tally.answered * 100 >= tally.ended() * DEAD_PERCENT
 }
 
-fn tell(group: &Group<'_>) -> Words {
+fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let tally = group.asked().all;
+    group.opening(format!(
+        "The nameserver {server} is dead, and is still asked"
+    ))
+    .cause(format!(
+        "{server} does not answer, while another server that the same clients ask does. Look at \
+         that server, or at the way to it beyond this host."
+    ))
+    .impact(
+        "With glibc each lookup that begins at the dead server takes 5 s longer. musl asks all \
+         servers at once and hardly notices.",
+    )
+    .lines(others_told(group))
+    .lines(place_in_list(group))
+    .line("kerno saw no drop of these queries on this host.")
+    .line(group.asked_by())
+    .run("Take it out of the list:", group.grep_nameservers())
+    .run("See if it is back:", group.dig_root())
+    .say(
+        "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the wait.",
+    )
+    .into()
+}
+
+/// Those on the same list that do answer.
+fn others_told(group: &Group<'_>) -> Vec<String> {
     let netns = group.first().map_or(0, |case| case.attempt.owner.netns);
-    let mut others: Vec<_> = group
-        .evidence
-        .tallies
-        .servers_of(netns)
+    let others = group.evidence.tallies.servers_of(netns);
+    let mut others: Vec<_> = others
         .filter(|(other, asked)| Some(*other) != group.place.server && is_alive(&asked.all))
-        .map(|(other, asked)| (other, asked.all))
         .collect();
-    others.sort_unstable_by_key(|(_, tally)| std::cmp::Reverse(tally.answered));
-    let mut evidence = vec![format!(
-        "{server}: {} of {} failed.",
-        units::count(tally.failed),
-        units::counted(tally.ended(), "query", "queries")
-    )];
-    for (other, tally) in others.iter().take(3) {
-        evidence.push(format!(
-            "{other}, asked by the same clients: {} of {} answered.",
-            units::count(tally.answered),
-            units::counted(tally.ended(), "query", "queries")
-        ));
-    }
-    evidence.extend(place_in_list(group));
-    evidence.push("This host's kernel discarded nothing on the way there.".to_owned());
-    evidence.push(format!("Asked by {}.", group.askers()));
-    Words {
-        title: format!("The nameserver {server} is dead, and is still asked"),
-        cause: format!(
-            "{server} answers nothing, while another server on the same list does: it is that \
-             server, or the way to it beyond this host."
-        ),
-        impact: "With glibc every lookup that begins at the dead server takes 5 s longer; musl \
-                 asks all servers at once and hardly notices."
-            .to_owned(),
-        evidence,
-        fix: Fix::default()
-            .run("Take it out of the list:", group.grep_nameservers())
-            .run("See whether it is back:", group.dig_root())
-            .say(
-                "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the \
-                 wait.",
-            ),
-    }
+    others.sort_unstable_by_key(|(_, asked)| std::cmp::Reverse(asked.all.answered));
+    let shown = others.into_iter().take(OTHERS_SHOWN);
+    shown
+        .map(|(other, asked)| {
+            format!(
+                "{other}, asked by the same clients: {} of {} answered.",
+                units::count(asked.all.answered),
+                units::counted(asked.all.ended(), "query", "queries")
+            )
+        })
+        .collect()
 }
 
 /// Where the server stands in the list of those who ask it.

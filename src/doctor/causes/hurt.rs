@@ -1,12 +1,14 @@
 //! Who is hit worse by a cause, by its own attempts, than the host as a whole.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use super::group::Group;
 use super::severity::Share;
 use crate::doctor::finding::Severity;
 use crate::doctor::finding::Subject;
 use crate::doctor::party::Party;
+use crate::doctor::who;
 use crate::thresholds::FAILURES_MIN;
 use crate::thresholds::WORKLOADS_TOLD;
 use crate::units;
@@ -24,7 +26,7 @@ impl<'a> Hurt<'a> {
         group: &Group<'a>,
         judge: impl Fn(&Share) -> Option<Severity>,
     ) -> Option<Self> {
-        let by_whom = group.by_whom();
+        let by_whom: HashMap<_, _> = group.ranked_workloads().into_iter().collect();
         let mut judged = group.parties.judged(|party| {
             let queries: u64 = party.whoms().filter_map(|whom| by_whom.get(whom)).sum();
             let of = party.figures.queries();
@@ -63,17 +65,14 @@ impl<'a> Hurt<'a> {
         if more > 0 {
             told.push(format!("and {} more", units::count(more as u64)));
         }
-        let whole = group.share();
         let whose = match self.parties.len() {
             1 => "its",
             _ => "their",
         };
         format!(
-            "Judged by {whose} own attempts: {}. Of the whole host: {} of {} ({}).",
+            "Judged by {whose} own attempts: {}. Of the whole host: {}.",
             told.join(", "),
-            units::count(whole.queries),
-            units::counted(whole.of, "query", "queries"),
-            units::percent(whole.queries, whole.of)
+            group.share().told()
         )
     }
 
@@ -92,11 +91,5 @@ impl<'a> Hurt<'a> {
 }
 
 fn told(party: &Party<'_>, share: &Share) -> String {
-    format!(
-        "{}: {} of {} ({})",
-        party.name(),
-        units::count(share.queries),
-        units::counted(share.of, "query", "queries"),
-        units::percent(share.queries, share.of)
-    )
+    who::hit(&party.name(), &share.told())
 }

@@ -3,155 +3,142 @@
 
 use super::Cause;
 use super::group::Group;
+use super::packet;
 use super::place::Place;
+use super::place::Variant;
 use super::severity;
-use super::words::Words;
-use crate::doctor::fix::Fix;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::explanation::WAITS;
+use crate::doctor::who;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::shell::Command;
-use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_kernel_drop",
-    takes,
-    judge: severity::exact,
-    tell,
-};
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
-/// What the common ones mean, where to look, and what helps; the names are the kernel's
-/// (include/net/dropreason-core.h).
-const KNOWN: &[(&str, &str, &str, &str)] = &[
-    (
-        "IP_RPFILTER",
-        "Strict reverse-path filtering: the packet came in by another interface than the answer to \
-         its sender would leave by.",
-        "sysctl -a 2>/dev/null | grep '\\.rp_filter = 1'",
-        "Set rp_filter of that interface to 2 (loose), or route the sender's network through it.",
-    ),
-    (
-        "UDP_CSUM",
-        "The UDP checksum is wrong: a network card or a tunnel that computes it badly, or a \
-         damaged packet.",
-        "ethtool -k DEVICE | grep tx-checksum",
-        "Have the sender compute it: `ethtool -K DEVICE tx-checksum-ip-generic off` on the tunnel \
-         or card.",
-    ),
-    (
-        "QDISC_DROP",
-        "The interface's queue or its rate limit has no room.",
-        "tc -s qdisc show",
-        "Raise the limit of the queue that has `dropped` (in Kubernetes the pod's bandwidth \
-         annotations), or let DNS pass ahead of it.",
-    ),
-    (
-        "CPU_BACKLOG",
-        "A CPU has more packets waiting than its backlog takes (net.core.netdev_max_backlog).",
-        "cat /proc/net/softnet_stat",
-        "Raise net.core.netdev_max_backlog, and spread the packets over more CPUs (RPS).",
-    ),
-    (
-        "NEIGH_CREATEFAIL",
-        "The neighbour table is full (net.ipv4.neigh.default.gc_thresh3, for all namespaces \
-         together).",
-        "cat /proc/net/stat/arp_cache",
-        "Raise net.ipv4.neigh.default.gc_thresh3 (and gc_thresh2) on the host.",
-    ),
+/// A reason that is explained, by its name in include/net/dropreason-core.h.
+struct Known {
+    reason: &'static str,
+    means: &'static str,
+    look: &'static str,
+    remedy: &'static str,
+}
+
+const KNOWN: [Known; 5] = [
+    Known {
+        reason: "IP_RPFILTER",
+        means: "Strict reverse-path filtering: the packet came in by another interface than the \
+                answer to its sender would leave by.",
+        look: "sysctl -a 2>/dev/null | grep '\\.rp_filter = 1'",
+        remedy: "Set rp_filter of that interface to 2 (loose), or route the sender's network \
+                 through it.",
+    },
+    Known {
+        reason: "UDP_CSUM",
+        means: "The UDP checksum is wrong: a network card or a tunnel computes it badly, or the \
+                packet is damaged.",
+        look: "ethtool -k DEVICE | grep tx-checksum",
+        remedy: "Have the sender compute it: `ethtool -K DEVICE tx-checksum-ip-generic off` on the \
+                 tunnel or card.",
+    },
+    Known {
+        reason: "QDISC_DROP",
+        means: "The interface's queue or its rate limit has no room.",
+        look: "tc -s qdisc show",
+        remedy: "Raise the limit of the queue that has `dropped` (in Kubernetes the pod's \
+                 bandwidth annotations), or let DNS pass ahead of it.",
+    },
+    Known {
+        reason: "CPU_BACKLOG",
+        means: "A CPU has more packets waiting than its backlog takes \
+                (net.core.netdev_max_backlog).",
+        look: "cat /proc/net/softnet_stat",
+        remedy: "Raise net.core.netdev_max_backlog, and spread the packets over more CPUs (RPS).",
+    },
+    Known {
+        reason: "NEIGH_CREATEFAIL",
+        means: "The neighbour table is full (net.ipv4.neigh.default.gc_thresh3, for all namespaces \
+                together).",
+        look: "cat /proc/net/stat/arp_cache",
+        remedy: "Raise net.ipv4.neigh.default.gc_thresh3 (and gc_thresh2) on the host.",
+    },
 ];
 
-/// The form of those that lay in a server's socket when it was closed.
-const CLOSED: &str = "closed";
-
-fn takes(case: &Case, _: &Evidence) -> Option<Place> {
+fn matches(case: &Case, _: &Evidence) -> Option<Place> {
     let (drop, reason) = case.dropped()?;
+    let place = Place::at(case.server());
     if case.was_left_unread() {
-        return Some(Place::at(case.server()).in_form(CLOSED));
+        return Some(place.variant(Variant::ServerEnded));
     }
-    let known = KNOWN
-        .iter()
-        .map(|(name, ..)| *name)
-        .find(|name| *name == reason);
+    let known = KNOWN.iter().position(|known| known.reason == reason);
     Some(
-        Place::at(case.server())
+        place
             .in_netns(drop.netns)
-            .in_form(known.unwrap_or_default()),
+            .variant(known.map_or(Variant::Plain, Variant::Known)),
     )
 }
 
-/// A server that went away.
-fn closed(group: &Group<'_>) -> Words {
-    let server = group.server();
-    let counted = units::counted(group.queries(), "query", "queries");
-    let pid = group.views().find_map(|view| view.owner.pid);
-    let whose = pid.map_or_else(String::new, |pid| format!(" of pid {pid}"));
-    let mut evidence = vec![
-        format!(
-            "{counted} had reached the server's socket{whose} and were discarded with it, unread."
-        ),
-        format!("Asked by {}.", group.askers()),
-    ];
-    evidence.extend(group.examples());
-    Words {
-        title: format!("The DNS server {server} ended with queries unread"),
-        cause: "The server closed its socket, because it ended or was started anew, and what lay \
-                in it was lost."
-            .to_owned(),
-        impact: "Those lookups wait 5 s (glibc) or 2.5 s (musl) and ask again.".to_owned(),
-        evidence,
-        fix: Fix::default()
-            .say(
-                "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` \
-                 (restarts).",
-            )
-            .say(
-                "Let it serve on for a while after it has left its service: CoreDNS `health { \
-                 lameduck 5s }`.",
-            ),
-    }
-}
-
-fn tell(group: &Group<'_>) -> Words {
-    if group.place.form == CLOSED {
-        return closed(group);
-    }
-    let Some((drop, reason)) = group.cases().find_map(Case::dropped) else {
-        return Words::default();
+fn describe(group: &Group<'_>) -> Option<Explanation> {
+    let known = match group.place.variant {
+        Variant::ServerEnded => return Some(server_ended(group)),
+        Variant::Known(place) => KNOWN.get(place),
+        _ => None,
     };
-    let netns = group.netns_told(drop.netns);
-    let known = KNOWN.iter().find(|(name, ..)| *name == reason);
-    let location = drop
-        .location
-        .as_deref()
-        .unwrap_or("a function that the kernel hides");
-    let mut evidence = vec![
-        format!(
-            "{} discarded: {reason} at {location}, in {netns}; last seen as {} → {}.",
-            units::counted(group.queries(), "packet was", "packets were"),
-            drop.source,
-            drop.destination
-        ),
-        format!("Asked by {}.", group.askers()),
-    ];
-    evidence.extend(group.examples());
-    let look = known.map_or("nstat -az", |(_, _, look, _)| *look);
+    let (drop, reason) = group.cases().find_map(Case::dropped)?;
+    let look = known.map_or("nstat -az", |known| known.look);
     let look = group.within(Some(drop.netns), Command::new(look));
-    let mut fix = Fix::default().run("Look there:", look);
-    if let Some((.., remedy)) = known {
-        fix = fix.say(*remedy);
-    }
-    Words {
-        title: format!("This host's kernel discards DNS packets ({reason})"),
-        cause: known.map_or_else(
+    let title = format!("This host's kernel discards DNS packets ({reason})");
+    Explanation::of(title)
+        .cause(known.map_or_else(
             || {
                 format!(
-                    "The kernel's own name of the reason is {reason}; it is in the function \
-                     {location}."
+                    "The kernel calls the reason {reason}; the function is {}.",
+                    packet::function(drop)
                 )
             },
-            |(_, what, ..)| (*what).to_owned(),
-        ),
-        impact: "The lookup waits 5 s (glibc) or 2.5 s (musl) and asks again.".to_owned(),
-        evidence,
-        fix: fix.say("See each one as it happens: `kerno watch --failed`"),
-    }
+            |known| known.means.to_owned(),
+        ))
+        .impact(WAITS)
+        .line(format!(
+            "{} discarded: {}, in {}; last seen as {} → {}.",
+            group.packets(),
+            packet::told(drop),
+            group.netns_told(drop.netns),
+            drop.source,
+            drop.destination
+        ))
+        .lines(group.asked_by_and_for())
+        .run("Look there:", look)
+        .with(|it| match known {
+            Some(known) => it.say(known.remedy),
+            None => it,
+        })
+        .say("See each one as it happens: `kerno watch --failed`")
+        .into()
+}
+
+/// A server that went away.
+fn server_ended(group: &Group<'_>) -> Explanation {
+    let server = group.server();
+    let pid = group.views().find_map(|view| view.owner.pid);
+    Explanation::of(format!("The DNS server {server} ended with queries unread"))
+        .cause(
+            "The server closed its socket, because it ended or restarted. The queries that waited \
+             in it were lost.",
+        )
+        .impact(WAITS)
+        .line(format!(
+            "{} had reached the socket of {} and were discarded with it, unread.",
+            group.counted(),
+            who::with_pid("the server", pid)
+        ))
+        .lines(group.asked_by_and_for())
+        .say(
+            "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` \
+             (restarts).",
+        )
+        .say(
+            "Let it go on for a while after it has left its service: CoreDNS `health { lameduck 5s \
+             }`.",
+        )
 }

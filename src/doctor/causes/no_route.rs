@@ -5,110 +5,85 @@ use std::collections::BTreeMap;
 
 use super::Cause;
 use super::group::Group;
+use super::packet;
 use super::place::Place;
+use super::place::Variant;
 use super::severity;
-use super::words::Words;
 use crate::attempt::DeadEnd;
 use crate::attempt::PacketDrop;
-use crate::doctor::fix::Fix;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::shell::Command;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_no_route",
-    takes,
-    judge: severity::exact,
-    tell,
-};
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// Of the ways in which packets ended, so many are told.
 const ENDS_SHOWN: usize = 3;
 
-const ROUTE: &str = "route";
-const NEIGHBOUR: &str = "neighbour";
-
-fn takes(case: &Case, _: &Evidence) -> Option<Place> {
-    let (form, netns) = match case.dead_end() {
-        Some((drop, DeadEnd::Route)) => (ROUTE, drop.netns),
-        Some((drop, DeadEnd::Neighbour)) => (NEIGHBOUR, drop.netns),
+fn matches(case: &Case, _: &Evidence) -> Option<Place> {
+    let (variant, netns) = match case.dead_end() {
+        Some((drop, DeadEnd::Route)) => (Variant::NoRoute, drop.netns),
+        Some((drop, DeadEnd::Neighbour)) => (Variant::NoNeighbour, drop.netns),
         None if matches!(case.errno(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH)) => {
             let netns = case.drop().map(|drop| drop.netns);
-            (ROUTE, netns.unwrap_or(case.attempt.owner.netns))
+            (Variant::NoRoute, netns.unwrap_or(case.attempt.owner.netns))
         }
         None => return None,
     };
-    Some(Place::at(case.server()).in_netns(netns).in_form(form))
+    Some(Place::at(case.server()).in_netns(netns).variant(variant))
 }
 
-fn tell(group: &Group<'_>) -> Words {
+fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let ip = group
-        .place
-        .server
-        .map(|server| server.ip().to_string())
-        .unwrap_or_default();
-    let get = Command::new("ip route get").word(ip);
     let netns = group.netns_told(group.place.netns.unwrap_or_default());
-    let when = match group.place.form {
-        NEIGHBOUR => "when its own tries to find the address had failed",
-        _ => "at once",
-    };
-    let mut evidence = discarded(group, &netns);
-    evidence.push(format!(
-        "The kernel knew it {when}, but nobody told the program: ICMP host and net unreachable do \
-         not reach a UDP resolver."
-    ));
-    evidence.push(format!("Asked by {}.", group.askers()));
-    evidence.extend(group.examples());
-    let (title, cause, look) = if group.place.form == NEIGHBOUR {
-        (
-            format!("Nobody has the DNS server's address on the last link: {server}"),
-            format!(
-                "In {netns} the address is on a link of its own, but nobody there answers for it \
-                 (ARP or neighbour discovery): the server or the next router is down, or its \
+    let (explanation, look) = match group.place.variant {
+        Variant::NoNeighbour => (
+            Explanation::of(format!(
+                "No ARP or ND reply on the way to the DNS server {server}"
+            ))
+            .cause(format!(
+                "In {netns} the kernel asked for the link address of the server, or of the next \
+                 router, and got no reply (ARP, or ND for IPv6). That machine is down, or its \
                  address has moved."
+            )),
+            "ip neigh show",
+        ),
+        _ => (
+            Explanation::of(format!("There is no route to the DNS server {server}")).cause(
+                format!("In {netns} no route leads to the server, and the packet ends there."),
             ),
-            Command::new("ip neigh show"),
-        )
-    } else {
-        (
-            format!("There is no route to the DNS server {server}"),
-            format!(
-                "In {netns}, on the way to the server, no route leads on, and the packet ends \
-                 there."
-            ),
-            Command::new("ip route show table all"),
-        )
+            "ip route show table all",
+        ),
     };
-    Words {
-        title,
-        cause,
-        impact: "Each lookup waits 5 s (glibc) or 2.5 s (musl) as if the server were silent, asks \
-                 again, and fails."
-            .to_owned(),
-        evidence,
-        fix: Fix::default()
-            .run("Look there:", group.within(group.place.netns, look))
-            .run(
-                "See which way the packet takes:",
-                group.within(group.place.netns, get),
-            )
-            .say("Mend the route, or name a server that can be reached in resolv.conf."),
-    }
+    let get = Command::new("ip route get").word(group.place.ip());
+    explanation
+        .impact(WAITS_AND_FAILS)
+        .lines(discarded(group, &netns))
+        .line(
+            "The program that asks is not told: ICMP host and net unreachable do not reach a UDP \
+             resolver.",
+        )
+        .lines(group.asked_by_and_for())
+        .run("Look there:", group.within_place(Command::new(look)))
+        .run("See which way the packet takes:", group.within_place(get))
+        .say(
+            "Repair the route or the machine on it, or put a server that can be reached into \
+             resolv.conf.",
+        )
+        .into()
 }
 
 /// The packets that the kernel told of, by where they ended, and those that it did not.
 fn discarded(group: &Group<'_>, netns: &str) -> Vec<String> {
-    let mut ends: BTreeMap<(&str, &str), (u64, &PacketDrop)> = BTreeMap::new();
+    let mut ends: BTreeMap<String, (u64, &PacketDrop)> = BTreeMap::new();
     let mut unseen = 0;
     for case in group.cases() {
         match (case.dropped(), &case.like) {
-            (Some((drop, reason)), _) => {
-                let place = drop.location.as_deref();
-                let place = place.unwrap_or("a function that the kernel hides");
-                ends.entry((reason, place)).or_insert((0, drop)).0 += case.weight;
+            (Some((drop, _)), _) => {
+                ends.entry(packet::told(drop)).or_insert((0, drop)).0 += case.weight;
             }
             (None, Some(_)) => unseen += case.weight,
             (None, None) => {}
@@ -119,9 +94,9 @@ fn discarded(group: &Group<'_>, netns: &str) -> Vec<String> {
     let mut told: Vec<_> = ends
         .into_iter()
         .take(ENDS_SHOWN)
-        .map(|((reason, place), (packets, drop))| {
+        .map(|(end, (packets, drop))| {
             format!(
-                "{} discarded: {reason} at {place}, in {netns}, on the way to {}.",
+                "{} discarded: {end}, in {netns}, on the way to {}.",
                 units::counted(packets, "packet was", "packets were"),
                 drop.destination,
             )
@@ -129,10 +104,10 @@ fn discarded(group: &Group<'_>, netns: &str) -> Vec<String> {
         .collect();
     if unseen > 0 {
         told.push(format!(
-            "{} sent there at the same time and never answered, though the kernel did not tell \
-             what it did with {}.",
+            "{} sent there at the same time and never answered. The kernel did not tell where {} \
+             ended.",
             units::counted(unseen, "more query was", "more queries were"),
-            if unseen == 1 { "it" } else { "them" }
+            if unseen == 1 { "it" } else { "they" }
         ));
     }
     told

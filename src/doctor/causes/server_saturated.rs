@@ -1,14 +1,16 @@
 //! Rule `dns_server_saturated`: the server can't keep up, and no quota stops it.
 
 use super::Cause;
+use super::at_server::ended_told;
 use super::at_server::held_up;
 use super::at_server::queue_told;
 use super::at_server::spans;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
-use super::words::Words;
-use crate::doctor::fix::Fix;
+use crate::doctor::commands;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::who;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ServerView;
@@ -16,14 +18,9 @@ use crate::sampler::Span;
 use crate::shell::Command;
 use crate::thresholds::SATURATED_PERCENT;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_server_saturated",
-    takes,
-    judge: severity::pattern,
-    tell,
-};
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
-fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let view = held_up(case, evidence)?;
     busiest(view, evidence)?;
     Some(Place::at(view.local).of(view.owner.pid))
@@ -65,70 +62,69 @@ impl Load {
     }
 }
 
-fn tell(group: &Group<'_>) -> Words {
-    let server = group.server();
-    let pid = group.place.pid.unwrap_or_default();
+fn describe(group: &Group<'_>) -> Option<Explanation> {
     let load = Load::of(group);
-    let mut evidence = vec![format!(
-        "Meanwhile the busiest thread of the server (pid {pid}) ran {:.0} % of the time and waited \
-         for a CPU {:.0} %; no CPU quota stopped it notably.",
-        load.ran * 100.0,
-        load.waited * 100.0
-    )];
-    evidence.extend(queue_told(group));
-    evidence.push(format!("{}, of {}.", group.told(), group.askers()));
-    let (title, cause, fix) = match load.is_starved() {
-        true => starved(&server, pid),
-        false => busy(&server, pid),
+    let explanation = match load.is_starved() {
+        true => starved(group),
+        false => busy(group),
     };
-    Words {
-        title,
-        cause,
-        impact:
-            "All clients of this server wait, the longer the more they ask, and their repeated \
-             queries add to the load."
-                .to_owned(),
-        evidence,
-        fix,
-    }
+    explanation
+        .impact("All clients of this server wait, and their repeated queries add to its load.")
+        .line(format!(
+            "Meanwhile the busiest thread of {} ran {:.0} % of the time and waited for a CPU {:.0} \
+             %.",
+            who::with_pid("the server", group.place.pid),
+            load.ran * 100.0,
+            load.waited * 100.0
+        ))
+        .lines(queue_told(group))
+        .line(ended_told(group))
+        .into()
 }
 
-fn busy(server: &str, pid: u32) -> (String, String, Fix) {
-    (
-        format!("The DNS server {server} can't keep up with its load"),
-        "A thread of the server is busy all the time, so queries wait in its socket before they \
-         are read, and where the receive buffer is full the kernel discards them."
-            .to_owned(),
-        Fix::default()
-            .run(
-                "See which threads are busy:",
-                Command::new("top -H -p").word(pid.to_string()),
-            )
-            .say(
-                "Give it more threads or sockets (unbound `num-threads`, CoreDNS `multisocket`), \
-                 more replicas, or a cache in front (NodeLocal DNSCache).",
-            )
-            .say(
-                "See who asks most: `kerno doctor` lists the processes, busiest first; a dns_storm \
-                 or dns_search_amplification finding names the waste.",
-            ),
+fn busy(group: &Group<'_>) -> Explanation {
+    let server = group.server();
+    Explanation::of(format!(
+        "The DNS server {server} cannot keep up with its load"
+    ))
+    .cause(
+        "A thread of the server is busy all the time. Queries wait in its socket before they are \
+         read, and get lost where its receive buffer is full.",
+    )
+    .run(
+        "See which threads are busy:",
+        commands::threads_of(group.place.pid),
+    )
+    .say(
+        "Give it more threads or sockets (unbound `num-threads`, CoreDNS `multisocket`), more \
+         replicas, or a cache in front (NodeLocal DNSCache).",
+    )
+    .say(
+        "See who asks most: `kerno doctor` lists the processes, busiest first. Look for dns_storm \
+         and dns_search_amplification in this report.",
     )
 }
 
-fn starved(server: &str, pid: u32) -> (String, String, Fix) {
-    (
-        format!("The DNS server {server} gets too little CPU: others on this host have it"),
-        "The server has something to do all the time, and most of this time it waits for a CPU \
-         that other programs use; queries wait in its socket meanwhile, and where the receive \
-         buffer is full the kernel discards them."
-            .to_owned(),
-        Fix::default()
-            .say("See who has the CPUs: `top`")
-            .run(
-                "Give the server its share: a CPU request in Kubernetes, `CPUWeight=` in systemd, \
-                 or for the moment",
-                Command::new("renice -n -10 -p").word(pid.to_string()),
-            )
-            .say("Move other work away from this host."),
+fn starved(group: &Group<'_>) -> Explanation {
+    let server = group.server();
+    let renice = Command::new("renice -n -10 -p");
+    let renice = group
+        .place
+        .pid
+        .map_or(Command::default(), |pid| renice.word(pid.to_string()));
+    Explanation::of(format!(
+        "The DNS server {server} gets too little CPU: other programs on this host use it"
+    ))
+    .cause(
+        "The server has work all the time, and most of this time it waits for a CPU that other \
+         programs use. Meanwhile queries wait in its socket, and get lost where its receive buffer \
+         is full.",
     )
+    .say("See who has the CPUs: `top`")
+    .run(
+        "Give the server its share: a CPU request in Kubernetes, `CPUWeight=` in systemd. For the \
+         moment:",
+        renice,
+    )
+    .say("Move other work away from this host.")
 }

@@ -4,13 +4,15 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::Cause;
+use super::at_server::ended_told;
 use super::at_server::held_up;
 use super::at_server::queue_told;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
-use super::words::Words;
-use crate::doctor::fix::Fix;
+use crate::doctor::commands;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::who;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::sampler::Quota;
@@ -19,14 +21,9 @@ use crate::shell::Command;
 use crate::thresholds::THROTTLED_PERCENT;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_server_throttled",
-    takes,
-    judge: severity::pattern,
-    tell,
-};
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
-fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let view = held_up(case, evidence)?;
     let pid = view.owner.pid?;
     throttled(evidence, pid)?;
@@ -45,46 +42,41 @@ fn throttled(evidence: &Evidence, pid: u32) -> Option<&Quota> {
     (quota.throttled_share() * 100.0 >= THROTTLED_PERCENT as f64).then_some(quota)
 }
 
-fn tell(group: &Group<'_>) -> Words {
+fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let pid = group.place.pid.unwrap_or_default();
-    let quota = throttled(group.evidence, pid);
-    let mut evidence = Vec::new();
-    if let Some(quota) = quota {
-        let cores = quota.cores().map_or(String::new(), |cores| {
-            format!(" (it may use {cores:.2} of a core)")
-        });
-        evidence.push(format!(
-            "The cgroup of the server (pid {pid}) was stopped in {} of {}, {} in all{cores}.",
+    let quota = throttled(group.evidence, group.place.pid?)?;
+    let cores = quota.cores().map_or(String::new(), |cores| {
+        format!(" It may use {cores:.2} of a core.")
+    });
+    let stopped = u64::try_from(quota.throttled.as_nanos()).unwrap_or(u64::MAX);
+    let title = format!("The DNS server {server} is stopped by its CPU limit");
+    Explanation::of(title)
+        .cause(format!(
+            "The server's cgroup {} uses up its CPU quota early in each period, and the kernel \
+             stops it until the next one. Meanwhile queries wait in its socket, and get lost where \
+             its receive buffer is full.",
+            quota.cgroup
+        ))
+        .impact(
+            "Answers take tens to hundreds of milliseconds, and at peaks queries are lost, while \
+             the CPU of the node looks idle.",
+        )
+        .line(format!(
+            "The cgroup of {} was stopped in {} of {}, for {} in all.{cores}",
+            who::with_pid("the server", group.place.pid),
             units::count(quota.throttled_periods),
             units::counted(quota.periods, "quota period", "quota periods"),
-            units::duration(u64::try_from(quota.throttled.as_nanos()).unwrap_or(u64::MAX)),
-        ));
-    }
-    evidence.extend(queue_told(group));
-    evidence.push(format!("{}, of {}.", group.told(), group.askers()));
-    let cgroup = quota.map_or("its cgroup".to_owned(), |quota| quota.cgroup.to_string());
-    Words {
-        title: format!("The DNS server {server} is stopped by its CPU limit"),
-        cause: format!(
-            "The server's cgroup {cgroup} uses up its CPU quota early in each period, and the \
-             kernel stops it until the next one. Queries pile up in its socket meanwhile: the \
-             waiting, and any overflow of the receive buffer, is a symptom of the limit, not of \
-             the load or the network."
-        ),
-        impact:
-            "Answers take tens to hundreds of milliseconds, in steps of the quota period, and at \
-             peaks queries are lost, while the CPU of the node looks idle."
-                .to_owned(),
-        evidence,
-        fix: quota
-            .map_or_else(Fix::default, |quota| remedy(quota, pid))
-            .say("Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains."),
-    }
+            units::duration(stopped),
+        ))
+        .lines(queue_told(group))
+        .line(ended_told(group))
+        .with(|it| remedy(it, quota, group.place.pid))
+        .say("Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains.")
+        .into()
 }
 
 /// How the limit is raised, by who set it, and how to see it at work.
-fn remedy(quota: &Quota, pid: u32) -> Fix {
+fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanation {
     let folder = quota.cgroup.as_path();
     let write = match quota.version {
         Version::V1 => Command::new("echo -1 >").word(folder.join("cpu.cfs_quota_us")),
@@ -104,17 +96,16 @@ fn remedy(quota: &Quota, pid: u32) -> Fix {
             .or(write),
         None => write,
     };
-    let raise = Fix::default();
-    let raise = match command.text() {
-        Some(_) => raise.run("Raise or remove the server's CPU limit:", command),
+    let explanation = match command.text() {
+        Some(_) => explanation.run("Raise or remove the server's CPU limit:", command),
         // The path has octets that no command can have.
-        None => raise.run(
+        None => explanation.run(
             "Raise or remove the server's CPU limit: it is in the file cpu.max or cpu.cfs_quota_us \
              of the server's cgroup, or of one above it. See which cgroup that is:",
-            Command::new("cat").word(format!("/proc/{pid}/cgroup")),
+            commands::cgroup_of(pid),
         ),
     };
-    raise.run(
+    explanation.run(
         "See it happen:",
         Command::new("cat").word(folder.join("cpu.stat")),
     )

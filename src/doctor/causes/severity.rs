@@ -7,6 +7,7 @@ use crate::thresholds::FAILURE_WARNING_PERCENT;
 use crate::thresholds::FAILURES_MIN;
 use crate::thresholds::SAMPLE_MIN;
 use crate::thresholds::UNKNOWN_PERMILLE;
+use crate::units;
 
 /// How many attempts have the cause, and of how many.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,16 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// `48 of 9,108 queries (0.5 %)`
+    pub(super) fn told(&self) -> String {
+        format!(
+            "{} of {} ({})",
+            units::count(self.queries),
+            units::counted(self.of, "query", "queries"),
+            units::percent(self.queries, self.of)
+        )
+    }
+
     /// Whether it is more than this, in tenths of a percent.
     pub(super) fn exceeds(&self, permille: u64) -> bool {
         self.queries * 1000 > self.of * permille
@@ -62,8 +73,7 @@ pub(super) fn residue(share: &Share) -> Option<Severity> {
 pub(super) fn answers(
     share: &Share,
     least: u64,
-    warning_permille: u64,
-    critical_permille: u64,
+    (warning_permille, critical_permille): (u64, u64),
 ) -> Option<Severity> {
     if share.queries < least || !share.exceeds(warning_permille) {
         None

@@ -1,18 +1,22 @@
 //! Rule `dns_storm`: one process makes the load.
 
-use std::collections::HashMap;
+use domain::base::iana::OptRcode;
 
 use super::Cause;
 use super::at_server::waited_in_queue;
 use super::group::Group;
+use super::group::NAME_MAX;
 use super::place::Place;
 use super::severity;
-use super::words::Words;
 use crate::collect::Snapshot;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::explanation::Measured;
 use crate::doctor::finding::Finding;
 use crate::doctor::finding::Severity;
 use crate::doctor::finding::Subject;
-use crate::doctor::fix::Fix;
+use crate::doctor::ranking;
+use crate::doctor::rule::Rule;
+use crate::doctor::who;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::ProcessTally;
@@ -22,17 +26,18 @@ use crate::thresholds::STORM_PER_SECOND;
 use crate::thresholds::STORM_REPEATS;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_storm",
-    takes,
-    judge: severity::pattern,
-    tell,
-};
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+
+/// Names that are told.
+const NAMES_SHOWN: usize = 3;
+/// From this share of reverse lookups on it is said, in percent.
+const REVERSE_PERCENT: u64 = 30;
 
 /// What went wrong at a server that one process keeps busy with the same
 /// questions: its own queries and those of its neighbours.
-fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let silent = case.drop().is_none() && case.errno().is_none() && case.rcode() != Some(5);
+fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
+    let silent =
+        case.drop().is_none() && case.errno().is_none() && case.rcode() != Some(OptRcode::REFUSED);
     if !silent && waited_in_queue(case, evidence).is_none() {
         return None;
     }
@@ -92,130 +97,94 @@ fn repeats(process: &ProcessTally) -> f64 {
     process.queries as f64 / different.max(1) as f64
 }
 
-fn told(evidence: &Evidence, pid: u32, process: &ProcessTally) -> Vec<String> {
+/// What a process does to make a storm, in words.
+fn explanation(
+    title: String,
+    evidence: &Evidence,
+    pid: u32,
+    process: &ProcessTally,
+) -> Explanation {
     let seconds = evidence.window.as_secs_f64().max(1.0);
-    let all: u64 = evidence
-        .tallies
-        .processes
-        .iter()
-        .map(|(_, it)| it.queries)
-        .sum();
-    let mut lines = vec![format!(
-        "{} (pid {pid}) made {} of {} ({}), {:.0} a second, and asked each question {:.0} times.",
-        units::shorten(&process.comm.to_string(), 24),
-        units::count(process.queries),
-        units::counted(all, "query", "queries"),
-        units::percent(process.queries, all),
-        process.queries as f64 / seconds,
-        repeats(process),
-    )];
-    let mut names: HashMap<&str, u64> = HashMap::new();
-    for name in process.names.values() {
-        *names.entry(&name.name).or_default() += name.asked;
-    }
-    let mut ranked: Vec<_> = names.into_iter().collect();
-    ranked.sort_by(|a, b| (b.1, a.0).cmp(&(a.1, b.0)));
-    let shown: Vec<_> = ranked
-        .iter()
-        .take(3)
-        .map(|(name, n)| format!("{} ({} times)", units::shorten(name, 60), units::count(*n)))
-        .collect();
-    if !shown.is_empty() {
-        lines.push(format!("Most of all: {}.", shown.join(", ")));
-    }
-    if process.reverse * 100 > process.queries * 30 {
-        lines.push(format!(
-            "{} were reverse lookups (PTR), as log writers make them.",
-            units::percent(process.reverse, process.queries)
-        ));
-    }
-    lines
-}
-
-fn fix(pid: u32) -> Fix {
+    let processes = evidence.tallies.processes.iter();
+    let all: u64 = processes.map(|(_, it)| it.queries).sum();
+    let names = process.names.values();
+    let names = ranking::ranked(names.map(|name| (&*name.name, name.asked)));
+    let names = &names[..names.len().min(NAMES_SHOWN)];
+    let names = ranking::first_of(names, NAMES_SHOWN, |(name, times)| {
+        let name = units::shorten(name, NAME_MAX);
+        format!("{name} ({} times)", units::count(*times))
+    });
+    let is_reverse = process.reverse * 100 > process.queries * REVERSE_PERCENT;
     let watch = Command::new("kerno watch --pid")
         .word(pid.to_string())
         .and("--role client");
-    Fix::default()
+    Explanation::of(title)
+        .cause(
+            "The process asks the same questions again and again, and does not keep the answers: \
+             it has no cache, makes a new connection for each request, or tries again in a loop.",
+        )
+        .line(format!(
+            "{} made {} of {} ({}), {:.0} a second, and asked each question {:.0} times.",
+            who::process(Some(pid), process.comm),
+            units::count(process.queries),
+            units::counted(all, "query", "queries"),
+            units::percent(process.queries, all),
+            process.queries as f64 / seconds,
+            repeats(process),
+        ))
+        .lines(names.map(|names| format!("Most of all: {names}.")))
+        .lines(is_reverse.then(|| {
+            format!(
+                "{} were reverse lookups (PTR), as log writers make them.",
+                units::percent(process.reverse, process.queries)
+            )
+        }))
         .run("See what it asks:", watch)
         .say(
             "Let it keep its connections open, or cache: nscd, systemd-resolved, NodeLocal \
              DNSCache, or the cache of its own runtime (Node.js, Python and musl have none).",
         )
-        .say("If it retries in a loop, let it wait between its tries.")
+        .say("If it tries again in a loop, let it wait between its tries.")
 }
 
-const CAUSE_TEXT: &str = "The process asks the same questions over and over instead of keeping the \
-                          answers: no cache, a new connection for each request, or a retry loop.";
-
-fn tell(group: &Group<'_>) -> Words {
-    let pid = group.place.pid.unwrap_or_default();
-    let Some(process) = group.evidence.tallies.processes.get(pid) else {
-        return Words::default();
-    };
-    let mut evidence = told(group.evidence, pid, process);
+fn describe(group: &Group<'_>) -> Option<Explanation> {
+    let pid = group.place.pid?;
+    let process = group.evidence.tallies.processes.get(pid)?;
     let own = group.count(|case| case.attempt.owner.pid == Some(pid));
     let others = group.queries() - own;
-    evidence.push(format!(
-        "At {} {}, {} of its own and {} of other processes.",
-        group.server(),
-        group.told(),
-        units::count(own),
-        units::count(others)
-    ));
-    Words {
-        title: format!(
-            "{} (pid {pid}) floods {} with the same questions, and queries suffer",
-            units::shorten(&process.comm.to_string(), 24),
-            group.server()
-        ),
-        cause: CAUSE_TEXT.to_owned(),
-        impact: match others {
+    let server = group.server();
+    let name = who::process(Some(pid), process.comm);
+    let title = format!("{name} floods {server} with the same questions, and queries suffer");
+    explanation(title, group.evidence, pid, process)
+        .impact(match others {
             0 => "Its own lookups fail or wait, because of all those that it made before.",
             _ => {
-                "The server spends its time, or the rate that it allows, on repetitions; whoever \
-                 else asks it goes without."
+                "The server spends its time, or the rate that it allows, on the same questions; \
+                 other clients have to wait."
             }
-        }
-        .to_owned(),
-        evidence,
-        fix: fix(pid),
-    }
+        })
+        .line(format!(
+            "At {server} {}: {} of its own and {} of other processes.",
+            group.told(),
+            units::count(own),
+            units::count(others)
+        ))
+        .into()
 }
 
 /// The same when nothing suffers: worth knowing.
 pub(super) fn note(evidence: &Evidence, snapshot: &Snapshot) -> Option<Finding> {
     let (pid, process) = stormer(evidence)?;
     // With filters it may be somebody whom nobody asked about.
-    snapshot
-        .by_process
-        .iter()
-        .find(|row| row.pid == Some(pid))?;
-    let comm = process.comm.to_string();
+    let mut rows = snapshot.by_process.iter();
+    rows.find(|row| row.pid == Some(pid))?;
+    let name = who::process(Some(pid), process.comm);
+    let title = format!("{name} asks the same questions again and again");
+    let explanation = explanation(title, evidence, pid, process)
+        .impact("Nothing suffers from it now. It takes load that the next peak will need.");
+    let measured = Measured::queries(process.queries);
     Some(Finding {
-        rule: CAUSE.rule,
-        severity: Severity::Info,
-        title: format!(
-            "{} (pid {pid}) asks the same questions over and over",
-            units::shorten(&comm, 24)
-        ),
-        cause: CAUSE_TEXT.to_owned(),
-        impact:
-            "Nothing suffers from it at the moment; it is the load that will be missed at the next \
-             peak."
-                .to_owned(),
-        hit_hardest: None,
-        evidence: told(evidence, pid, process),
-        fix: fix(pid).into_steps(),
-        value: process.queries as f64,
-        threshold: 1.0,
-        unit: "queries",
-        scope: Subject {
-            role: "client",
-            pid: Some(pid),
-            comm: Some(comm),
-            ..Subject::default()
-        },
-        queries: 0,
+        scope: Subject::process(Some(pid), process.comm),
+        ..explanation.finding(Rule::Storm, Severity::Info, measured)
     })
 }

@@ -2,22 +2,17 @@
 
 use super::Cause;
 use super::group::Group;
+use super::packet;
 use super::place::Place;
 use super::severity;
-use super::words::Words;
-use crate::doctor::fix::Fix;
+use crate::doctor::explanation::Explanation;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_tcp_blocked",
-    takes,
-    judge: severity::exact,
-    tell,
-};
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
-fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let tally = evidence
         .tallies
         .asked(case.attempt.owner.netns, case.server());
@@ -29,61 +24,62 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     blocked.then(|| Place::at(case.server()))
 }
 
-fn tell(group: &Group<'_>) -> Words {
+fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let tally = group.asked();
+    let title = format!("TCP to the DNS server {server} is blocked, so large answers never come");
+    let explanation = Explanation::of(title)
+        .cause(
+            "An answer that does not fit into a UDP packet comes with the TC bit, and the client \
+             must ask again over TCP (RFC 7766 section 5). UDP to port 53 gets through, TCP does \
+             not. Often a network policy or a security group allows UDP only.",
+        )
+        .impact("A few names fail every time (many addresses, TXT, SRV, DNSSEC). All others work.")
+        .line(format!(
+            "{} from {server} over UDP had the TC bit, and none of {} over TCP was answered.",
+            units::counted(tally.truncated, "answer", "answers"),
+            units::counted(tally.tcp.ended(), "attempt", "attempts"),
+        ))
+        .lines(how_tcp_ended(group))
+        .lines(group.examples());
+    explanation
+        .say(
+            "Allow TCP to port 53 wherever UDP is allowed: NetworkPolicy, security group, \
+             firewall.",
+        )
+        .run("Ask over TCP yourself:", group.dig_root())
+        .say(
+            "Until then, set the EDNS buffer size of the servers to 1232, so that more answers \
+             fit.",
+        )
+        .into()
+}
+
+fn how_tcp_ended(group: &Group<'_>) -> Vec<String> {
     let reset = group.count(|case| case.errno() == Some(libc::ECONNREFUSED));
     let dropped = group.count(|case| case.dropped().is_some());
     let silent = group.queries() - reset - dropped;
-    let mut evidence = vec![format!(
-        "{} from {server} over UDP had the TC bit (the answer did not fit), and none of {} over \
-         TCP was answered.",
-        units::counted(tally.truncated, "answer", "answers"),
-        units::counted(tally.tcp.ended(), "attempt", "attempts"),
-    )];
-    if let Some((drop, reason)) = group.cases().find_map(Case::dropped) {
-        let location = drop
-            .location
-            .as_deref()
-            .unwrap_or("a function that the kernel hides");
-        evidence.push(format!(
-            "{dropped} of them were discarded by this host's kernel: {reason} at {location}, in \
-             {}.",
+    let mut lines = Vec::new();
+    if let Some((drop, _)) = group.cases().find_map(Case::dropped) {
+        lines.push(format!(
+            "{} discarded by this host's kernel: {}, in {}.",
+            units::counted(dropped, "was", "were"),
+            packet::told(drop),
             group.netns_told(drop.netns)
         ));
     }
     if silent > 0 {
-        evidence.push(format!(
-            "{} got no answer to the opening of a connection: discarded on the way, beyond this \
-             host's sight.",
+        lines.push(format!(
+            "{} got no answer, and kerno saw no drop on this host.",
             units::count(silent)
         ));
     }
     if reset > 0 {
-        evidence.push(format!(
+        lines.push(format!(
             "{} got a reset (ECONNREFUSED): the server does not listen on TCP, or a firewall \
              rejects it.",
             units::count(reset)
         ));
     }
-    evidence.extend(group.examples());
-    Words {
-        title: format!("TCP to the DNS server {server} is blocked, so large answers never come"),
-        cause: "An answer that does not fit into a UDP packet comes with the TC bit, and the \
-                client must ask again over TCP (RFC 7766 section 5). UDP to port 53 is let \
-                through, TCP is not: often a network policy or security group that names UDP only."
-            .to_owned(),
-        impact: "A few names fail every time (many addresses, TXT, SRV, DNSSEC), all others work."
-            .to_owned(),
-        evidence,
-        fix: Fix::default()
-            .say(
-                "Allow TCP to port 53 wherever UDP is allowed: NetworkPolicy, security group, \
-                 firewall.",
-            )
-            .run("Ask over TCP yourself:", group.dig_root())
-            .say(
-                "Until then: let the servers offer an EDNS buffer size of 1232, so that more fits.",
-            ),
-    }
+    lines
 }

@@ -1,31 +1,26 @@
 //! Rule `dns_upstream_slow`: the resolver on this host waits for its own upstream.
 
+use domain::base::iana::OptRcode;
+
 use super::Cause;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
-use super::words::Words;
 use crate::attempt::Outcome;
-use crate::doctor::fix::Fix;
+use crate::doctor::commands;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::who;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::evidence::Trouble;
 use crate::shell::Command;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_upstream_slow",
-    takes,
-    judge: severity::pattern,
-    tell,
-};
-
-/// RFC 1035 section 4.1.1.
-const SERVFAIL: u16 = 2;
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 /// The client's query to the resolver, and the resolver's own query upstream:
 /// one trouble, told by the upstream that is asked.
-fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     // A packet that this host discarded on this leg has a cause of its own.
     if case.query_dropped().is_some() || case.attempt.failed_call.is_some() {
         return None;
@@ -40,7 +35,8 @@ fn takes(case: &Case, evidence: &Evidence) -> Option<Place> {
     // while, without asking.
     let view = evidence.view_of(case)?;
     let upstream = evidence.upstream_in_trouble(view.owner.pid?)?;
-    (case.rcode() == Some(SERVFAIL) || case.has_failed()).then(|| Place::at(upstream))
+    let is_hit = case.rcode() == Some(OptRcode::SERVFAIL) || case.has_failed();
+    is_hit.then(|| Place::at(upstream))
 }
 
 /// The answer came, but to a socket that was closed, or after the attempt's end.
@@ -48,107 +44,92 @@ fn came_too_late(case: &Case) -> bool {
     case.answer_dropped().is_some() || case.attempt.outcome == Outcome::Late
 }
 
-fn tell(group: &Group<'_>) -> Words {
-    let upstream = group
-        .place
-        .server
-        .map_or_else(|| "its upstream".to_owned(), |server| server.to_string());
-    let own = group.count(|case| case.is_upstream);
-    let clients = group.queries() - own;
-    let resolver = group
-        .cases()
-        .find(|case| case.is_upstream)
-        .map(|case| case.attempt.owner);
-    let resolver_name = resolver.map_or("the resolver".to_owned(), |owner| {
-        format!(
-            "{}{}",
-            owner.comm,
-            owner
-                .pid
-                .map(|pid| format!(" (pid {pid})"))
-                .unwrap_or_default()
+fn describe(group: &Group<'_>) -> Option<Explanation> {
+    let upstream = group.place.server.map(|server| server.to_string());
+    let upstream = upstream.unwrap_or_else(|| "its upstream".to_owned());
+    let own = group.cases().find(|case| case.is_upstream);
+    let owner = own.map(|case| case.attempt.owner);
+    let resolver = owner.map_or_else(
+        || "the resolver".to_owned(),
+        |owner| who::process(owner.pid, owner.comm),
+    );
+    let dig = match (group.place.server, owner) {
+        (Some(server), Some(owner)) => {
+            group.within(Some(owner.netns), commands::dig_root(server, false))
+        }
+        (Some(server), None) => commands::dig_root(server, false),
+        (None, _) => Command::default(),
+    };
+    let title = format!("The resolver on this host waits for its upstream {upstream}");
+    Explanation::of(title)
+        .cause(format!(
+            "While its clients wait, {resolver} waits for {upstream}, which answers slowly or not \
+             at all."
+        ))
+        .impact(
+            "Names that must be asked upstream take seconds or fail with SERVFAIL. What the \
+             resolver has in its cache, or answers itself, is fast.",
         )
-    });
+        .lines(upstream_told(group, &resolver, &upstream))
+        .lines(clients_told(group))
+        .line("kerno saw no drop of these queries on this host.")
+        .lines(group.examples())
+        .run("Ask the upstream as the resolver does:", dig)
+        .say("Replace that upstream, or give the resolver a second one.")
+        .say(
+            "Answer from the cache meanwhile: unbound `serve-expired: yes`, CoreDNS `cache { \
+             serve_stale }`.",
+        )
+        .into()
+}
+
+/// What came of the resolver's own queries.
+fn upstream_told(group: &Group<'_>, resolver: &str, upstream: &str) -> Option<String> {
     let count = |of: fn(&Case) -> bool| group.count(|case| case.is_upstream && of(case));
+    let own = count(|_| true);
     let too_late = count(came_too_late);
     let lost = count(Case::has_failed) - too_late;
     let errors = count(|case| case.trouble == Trouble::ErrorAnswer);
-    let slow = own - too_late - lost - errors;
-    let mut evidence = Vec::new();
-    if own > 0 {
-        let parts = [
-            (lost, "went unanswered"),
-            (
-                too_late,
-                "were answered when it had given up or asked again",
-            ),
-            (errors, "were answered with an error"),
-            (slow, "were answered slowly"),
-        ];
-        let told: Vec<_> = parts
-            .iter()
-            .filter(|(number, _)| *number > 0)
-            .map(|(number, what)| format!("{} {what}", units::count(*number)))
-            .collect();
-        evidence.push(format!(
-            "{resolver_name} asked {upstream} {}; of these, {}.",
+    let parts = [
+        (lost, "went unanswered"),
+        (
+            too_late,
+            "were answered when it had given up or asked again",
+        ),
+        (errors, "were answered with an error"),
+        (own - too_late - lost - errors, "were answered slowly"),
+    ];
+    let parts = parts.into_iter().filter(|(number, _)| *number > 0);
+    let told: Vec<_> = parts
+        .map(|(number, what)| format!("{} {what}", units::count(number)))
+        .collect();
+    (own > 0).then(|| {
+        format!(
+            "{resolver} asked {upstream} {}; of these, {}.",
             units::counted(group.asked().all.ended(), "time", "times"),
             told.join(", "),
+        )
+    })
+}
+
+/// What came of its clients' queries.
+fn clients_told(group: &Group<'_>) -> Vec<String> {
+    let count = |of: fn(&Case) -> bool| group.count(|case| !case.is_upstream && of(case));
+    let longest = group.views().map(|view| view.took_ns()).max();
+    let servfail = count(|case| case.rcode() == Some(OptRcode::SERVFAIL));
+    let mut lines = Vec::new();
+    if count(|_| true) > 0 {
+        lines.push(format!(
+            "{} of its clients waited for that, for up to {}.",
+            units::counted(count(|_| true), "query", "queries"),
+            units::duration(longest.unwrap_or_default())
         ));
     }
-    if clients > 0 {
-        let waits: Vec<u64> = group.views().map(|view| view.took_ns()).collect();
-        let longest = waits.iter().max().copied().unwrap_or_default();
-        evidence.push(format!(
-            "{} of its clients waited for that, or came to nothing because of it, for up to {}.",
-            units::counted(clients, "query", "queries"),
-            units::duration(longest)
-        ));
-    }
-    let servfail = group.count(|case| !case.is_upstream && case.rcode() == Some(SERVFAIL));
     if servfail > 0 {
-        evidence.push(format!(
-            "{} told SERVFAIL.",
+        lines.push(format!(
+            "{} answered SERVFAIL.",
             units::counted(servfail, "of them was", "of them were")
         ));
     }
-    evidence.push("This host's kernel discarded no query on that way.".to_owned());
-    evidence.extend(group.examples());
-    Words {
-        title: format!("The resolver on this host waits for its upstream {upstream}"),
-        cause: format!(
-            "{resolver_name} is itself healthy: while its clients wait, it waits for {upstream}, \
-             which answers slowly or not at all."
-        ),
-        impact: "Names that must be asked upstream take seconds or fail with SERVFAIL; what the \
-                 resolver has in its cache, or answers itself, is fast."
-            .to_owned(),
-        evidence,
-        fix: Fix::default()
-            .run(
-                "Ask the upstream as the resolver does:",
-                dig(group, resolver.map(|owner| owner.netns)),
-            )
-            .say(
-                "Replace that upstream or give the resolver a second one; the load or the CPU of \
-                 the resolver need no change.",
-            )
-            .say(
-                "Bridge such times from the cache: unbound `serve-expired: yes`, CoreDNS `cache { \
-                 serve_stale }`.",
-            ),
-    }
-}
-
-/// As the resolver asks, from its network namespace.
-fn dig(group: &Group<'_>, netns: Option<u32>) -> Command {
-    let Some(upstream) = group.place.server else {
-        return Command::default();
-    };
-    let dig = Command::new("dig")
-        .word(format!("@{}", upstream.ip()))
-        .and("-p")
-        .word(upstream.port().to_string())
-        .and("+tries=1 . SOA");
-    group.within(netns, dig)
+    lines
 }

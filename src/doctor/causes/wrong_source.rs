@@ -2,66 +2,52 @@
 
 use super::Cause;
 use super::group::Group;
+use super::packet::NO_SOCKET;
 use super::place::Place;
 use super::severity;
-use super::words::Words;
-use crate::doctor::fix::Fix;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 
-pub(super) const CAUSE: Cause = Cause {
-    rule: "dns_wrong_source",
-    takes,
-    judge: severity::exact,
-    tell,
-};
-
-pub(super) const NO_SOCKET: &str = "NO_SOCKET";
+pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// No socket takes it, because the one that asked is connected to another address.
-fn takes(case: &Case, _: &Evidence) -> Option<Place> {
+fn matches(case: &Case, _: &Evidence) -> Option<Place> {
     let (drop, reason) = case.answer_dropped()?;
     let wrong = reason == NO_SOCKET && drop.source != case.server();
     wrong.then(|| Place::at(case.server()))
 }
 
-fn tell(group: &Group<'_>) -> Words {
+fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let source = group
-        .cases()
-        .find_map(Case::drop)
-        .map_or("another address".to_owned(), |drop| drop.source.to_string());
-    let mut evidence = vec![
-        format!(
-            "{} sent to {server} were answered from {source}, and the kernel discarded the answers \
-             (NO_SOCKET): the socket is connected to the address that it asked.",
+    let source = group.cases().find_map(Case::drop)?.source;
+    let title = format!("Answers of {server} come from the wrong address, {source}");
+    Explanation::of(title)
+        .cause(
+            "The answers do not come from the address that was asked, so no socket takes them. \
+             Either the server has several addresses and answers from another one, or the way back \
+             misses the address translation that the query went through (a bridge without \
+             bridge-nf-call-iptables, client and server on one node).",
+        )
+        .impact(format!(
+            "{WAITS_AND_FAILS} dig says \"reply from unexpected source\"."
+        ))
+        .line(format!(
+            "{} sent to {server} were answered from {source}. The kernel discarded the answers \
+             ({NO_SOCKET}): the client's socket is connected to the address that it asked.",
             group.counted()
-        ),
-        format!("Asked by {}.", group.askers()),
-    ];
-    evidence.extend(group.examples());
-    Words {
-        title: format!("Answers of {server} come from the wrong address, {source}"),
-        cause: "Somebody answers, but not from the address that was asked, so the answer is taken \
-                for a stranger's. Either the server has several addresses and answers from its \
-                first one, or the way back does not pass the translation that the query passed (a \
-                bridge without bridge-nf-call-iptables, hairpin traffic on one node)."
-            .to_owned(),
-        impact: "The answers are there within milliseconds and nobody may read them: each lookup \
-                 waits 5 s (glibc) or 2.5 s (musl), asks again, and fails. dig says \"reply from \
-                 unexpected source\"."
-            .to_owned(),
-        evidence,
-        fix: Fix::default()
-            .say(
-                "On a node with bridged pods, let bridged packets pass netfilter: `modprobe \
-                 br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1`",
-            )
-            .say(
-                "If the server has several addresses, let it answer from the one that was asked: \
-                 unbound `interface-automatic: yes`, dnsmasq `bind-interfaces`, BIND listens on \
-                 each by itself.",
-            )
-            .run("See it:", group.dig_root()),
-    }
+        ))
+        .lines(group.asked_by_and_for())
+        .say(
+            "On a node with bridged pods, let bridged packets pass netfilter: `modprobe \
+             br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1`",
+        )
+        .say(
+            "If the server has several addresses, let it answer from the one that was asked: \
+             unbound `interface-automatic: yes`, dnsmasq `bind-interfaces`; BIND does so by \
+             itself.",
+        )
+        .run("See it:", group.dig_root())
+        .into()
 }

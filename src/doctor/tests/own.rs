@@ -38,7 +38,10 @@ fn of_pod(name: &str, attempt: Attempt) -> Attempt {
 fn summaries(fed: &Fed) -> Vec<Finding> {
     let evidence = fed.evidence(HostSample::default());
     let findings = diagnose(&fed.collector.snapshot(), &evidence).findings;
-    findings.into_iter().filter(Finding::is_summary).collect()
+    findings
+        .into_iter()
+        .filter(|it| it.rule.is_summary())
+        .collect()
 }
 
 fn titles(fed: &Fed) -> Vec<(Severity, String)> {
@@ -121,7 +124,7 @@ fn slow_answers_are_judged_alike() {
     let found = summaries(&beside(7_200, &[(24, slow.clone())]));
     assert_eq!(found.len(), 1);
     assert_eq!(
-        (found[0].rule, found[0].severity, found[0].queries),
+        (found[0].rule.name(), found[0].severity, found[0].queries),
         ("dns_high_latency", Severity::Critical, 24)
     );
     assert_eq!(
@@ -254,8 +257,8 @@ fn the_worst_few_are_told_one_by_one() {
     assert_eq!(
         found[2].evidence.last().map(String::as_str),
         Some(
-            "Judged by their own attempts, 5 more workloads are badly off too; the worst of them: \
-             25 of 25 queries of pod shop/web-5 failed (100 %)."
+            "Judged by their own attempts, 5 more workloads have the same trouble; the worst of \
+             them: 25 of 25 queries of pod shop/web-5 failed (100 %)."
         )
     );
 }

@@ -18,10 +18,10 @@ fn each_failed_query_has_exactly_one_cause() {
         }))
         .explain();
     let expected = [
-        ("dns_kernel_drop", 2),
-        ("dns_nobody_listening", 5),
-        ("dns_policy_drop", 3),
-        ("dns_unknown", 7),
+        (Rule::PolicyDrop, 3),
+        (Rule::NobodyListening, 5),
+        (Rule::KernelDrop, 2),
+        (Rule::Unknown, 7),
     ];
     let counts: Vec<_> = explanation.failures_by_cause.into_iter().collect();
     assert_eq!(counts, expected);
@@ -39,7 +39,7 @@ fn too_many_to_keep_are_counted_all_the_same() {
             attempt
         }))
         .explain();
-    assert_eq!(explanation.failures_by_cause["dns_unknown"], all);
+    assert_eq!(explanation.failures_by_cause[&Rule::Unknown], all);
     assert_eq!(explanation.findings[0].queries, all);
 }
 
@@ -57,7 +57,7 @@ fn a_late_answer_makes_no_second_case() {
     };
     let explanation = Case::default().with([unanswered, late]).explain();
     let counts: Vec<_> = explanation.failures_by_cause.into_iter().collect();
-    assert_eq!(counts, [("dns_client_gave_up", 1)]);
+    assert_eq!(counts, [(Rule::ClientGaveUp, 1)]);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn what_the_filters_leave_out_is_no_finding() {
     }
     let evidence = casebook.close(HostSample::default(), Duration::from_secs(30), Vec::new());
     let explanation = explained(&evidence, &Collector::new().snapshot());
-    assert_eq!(explanation, Explanation::default());
+    assert_eq!(explanation, Explained::default());
 }
 
 #[test]
@@ -105,5 +105,5 @@ fn a_healthy_host_has_no_finding() {
         .with(more(1, SERVER, Outcome::Unanswered))
         .explain();
     assert_eq!(explanation.findings, []);
-    assert_eq!(explanation.failures_by_cause["dns_unknown"], 1);
+    assert_eq!(explanation.failures_by_cause[&Rule::Unknown], 1);
 }

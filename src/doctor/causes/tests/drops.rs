@@ -92,7 +92,7 @@ fn how_full_the_table_was_is_told_with_the_limit_of_that_time() {
         };
         let case = netfilter("nf_hook_slow", Conntrack::Absent, Some(counters));
         let finding = case.explain().findings.remove(0);
-        assert_eq!(finding.rule, "dns_conntrack_full");
+        assert_eq!(finding.rule.name(), "dns_conntrack_full");
         finding.evidence.join("\n") + &finding.fix.join("\n")
     };
     let full = told(Some(Fullness {
@@ -118,7 +118,7 @@ fn insertions_that_were_counted_from_later_on_are_told_as_such() {
         };
         let case = netfilter("nf_hook_slow", Conntrack::Unconfirmed, Some(counters));
         let finding = case.explain().findings.remove(0);
-        assert_eq!(finding.rule, "dns_conntrack_race");
+        assert_eq!(finding.rule.name(), "dns_conntrack_race");
         finding.evidence.join("\n")
     };
     let same = told(false);
@@ -138,7 +138,7 @@ fn a_known_reason_comes_with_its_remedy() {
             dropped(attempt, Packet::Query, reason, location)
         }));
         let finding = case.explain().findings.remove(0);
-        assert_eq!(finding.rule, "dns_kernel_drop");
+        assert_eq!(finding.rule.name(), "dns_kernel_drop");
         assert!(finding.title.contains(reason));
         finding.fix.join("\n")
     };
@@ -171,7 +171,7 @@ fn the_direction_of_a_policy_is_told() {
             .explain();
         assert_eq!(explanation.findings.len(), 1);
         let finding = &explanation.findings[0];
-        assert_eq!(finding.rule, "dns_policy_drop");
+        assert_eq!(finding.rule.name(), "dns_policy_drop");
         assert_eq!(finding.severity, Severity::Critical, "all of a namespace");
         finding.title.clone() + " / " + &finding.cause
     };
@@ -294,7 +294,7 @@ fn a_reject_rule_is_told_from_a_closed_port() {
                 Attempt { drop, ..attempt }
             }))
             .explain();
-        assert_eq!(explanation.findings[0].rule, "dns_nobody_listening");
+        assert_eq!(explanation.findings[0].rule.name(), "dns_nobody_listening");
         explanation.findings[0].title.clone()
     };
     assert!(cause(Some(("NETFILTER_DROP", "nft_do_chain"))).contains("firewall rule rejects"));
@@ -327,7 +327,7 @@ fn what_a_reject_rule_discards_without_a_word_is_its_own() {
     assert_eq!(explanation.findings.len(), 1);
     let finding = &explanation.findings[0];
     assert_eq!(
-        (finding.rule, finding.queries),
+        (finding.rule.name(), finding.queries),
         ("dns_nobody_listening", 43)
     );
     let evidence = finding.evidence.join("\n");
@@ -358,7 +358,7 @@ fn the_forms_of_a_send_that_fails() {
             .routes
             .extend(route.map(|route| ((POD, address(SERVER).ip()), route)));
         let explanation = case.explain();
-        assert_eq!(explanation.findings[0].rule, "dns_send_denied");
+        assert_eq!(explanation.findings[0].rule.name(), "dns_send_denied");
         assert_eq!(explanation.findings[0].queries, 4);
         explanation.findings[0].title.clone()
     };
@@ -391,9 +391,9 @@ fn a_drop_that_is_not_told_has_the_cause_of_those_around_it() {
     let evidence = a_batch_unseen().evidence();
     assert_eq!(evidence.drops_unseen, 16);
     let explanation = a_batch_unseen().explain();
-    assert_eq!(explanation.failures_by_cause["dns_no_route"], 48);
+    assert_eq!(explanation.failures_by_cause[&Rule::NoRoute], 48);
     let finding = &explanation.findings[0];
-    assert_eq!((finding.rule, finding.queries), ("dns_no_route", 48));
+    assert_eq!((finding.rule.name(), finding.queries), ("dns_no_route", 48));
     let evidence = &finding.evidence;
     assert!(evidence[0].starts_with("32 packets were discarded: NEIGH_FAILED at neigh_invalidate"));
     assert!(

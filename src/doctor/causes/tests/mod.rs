@@ -35,7 +35,7 @@ const NODE: u32 = 4_026_532_001;
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
 
-/// A patient's history: attempts in the order of their end.
+/// A breakdown's history: attempts in the order of their end.
 #[derive(Default)]
 struct Case {
     attempts: Vec<Attempt>,
@@ -57,7 +57,7 @@ impl Case {
         casebook.close(self.surroundings.clone(), window, Vec::new())
     }
 
-    fn explain(self) -> Explanation {
+    fn explain(self) -> Explained {
         let mut collector = Collector::new();
         for attempt in &self.attempts {
             collector.record(attempt);
@@ -71,12 +71,12 @@ impl Case {
         findings
             .iter()
             .filter(|finding| finding.severity > Severity::Info)
-            .map(|finding| (finding.rule, finding.queries))
+            .map(|finding| (finding.rule.name(), finding.queries))
             .collect()
     }
 }
 
-fn explained(evidence: &Evidence, snapshot: &Snapshot) -> Explanation {
+fn explained(evidence: &Evidence, snapshot: &Snapshot) -> Explained {
     explain(evidence, snapshot, &Parties::of(snapshot, evidence))
 }
 

@@ -24,7 +24,7 @@ fn errors(n: u64, rcode: u16) -> impl Iterator<Item = Attempt> {
 fn judged(case: Case) -> Vec<(&'static str, Severity, u64)> {
     let findings = case.explain().findings.into_iter();
     findings
-        .map(|it| (it.rule, it.severity, it.queries))
+        .map(|it| (it.rule.name(), it.severity, it.queries))
         .collect()
 }
 

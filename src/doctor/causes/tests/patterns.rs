@@ -137,7 +137,7 @@ fn answers_from_before_are_no_fresh_ports() {
     };
     let told = |case: Case| {
         let finding = case.explain().findings.remove(0);
-        (finding.rule, finding.evidence.join("\n"))
+        (finding.rule.name(), finding.evidence.join("\n"))
     };
     let (rule, evidence) = told(with_past());
     assert_eq!(rule, "dns_conntrack_stale");

@@ -55,7 +55,7 @@ fn late_reads_of(case: Case, number: usize, lay_ns: u64, took_ns: u64) -> Vec<Fi
         .map(|it| read_late(it, lay_ns))
         .collect();
     let found = diagnosed(case.with(attempts), &reads).findings;
-    let of_rule = |finding: &Finding| finding.rule == "dns_late_reader";
+    let of_rule = |finding: &Finding| finding.rule.name() == "dns_late_reader";
     found.into_iter().filter(of_rule).collect()
 }
 
@@ -124,7 +124,7 @@ pub(super) fn searching(names: u64, times: u64, search: &[&str]) -> Case {
 
 fn searched(names: u64, times: u64, search: &[&str]) -> Vec<Finding> {
     let found = diagnosed(searching(names, times, search), &[]).findings;
-    let of_rule = |finding: &Finding| finding.rule == "dns_search_amplification";
+    let of_rule = |finding: &Finding| finding.rule.name() == "dns_search_amplification";
     found.into_iter().filter(of_rule).collect()
 }
 

@@ -1,17 +1,17 @@
-//! Who has the trouble: one server or process, several, or everyone.
+//! Who has the failed or slow ones: one server or process, several, or everyone.
 
-use super::trouble::Trouble;
+use super::metric::Metric;
 use crate::collect::Figures;
 use crate::thresholds::CONCENTRATED_PERCENT;
 use crate::thresholds::STANDS_OUT_FACTOR;
 use crate::units;
 
-/// The server or process that has most of the trouble, and the rest beside it.
+/// The server or process that has most of them, and the rest beside it.
 #[derive(Clone, Debug)]
-pub(super) struct Suspect<'a, R> {
+pub(super) struct Outlier<'a, R> {
     /// The row of the one that is hit hardest.
     pub(super) row: &'a R,
-    /// How the trouble is spread.
+    /// How they are spread.
     pub(super) pattern: Pattern,
     affected: u64,
     of: u64,
@@ -22,7 +22,7 @@ pub(super) struct Suspect<'a, R> {
     uncounted: bool,
 }
 
-/// How the trouble is spread over servers or processes.
+/// How failed or slow ones are spread over servers or processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pattern {
     /// There is only one, so that nothing can be compared.
@@ -33,7 +33,7 @@ pub(super) enum Pattern {
     Several,
 }
 
-/// Words for what a suspect can be.
+/// Words for what an outlier can be.
 pub(super) struct Kind {
     pub(super) one: &'static str,
     pub(super) many: &'static str,
@@ -41,7 +41,7 @@ pub(super) struct Kind {
     pub(super) does: &'static str,
 }
 
-/// Whether one with this much trouble is much worse off than the rest.
+/// Whether one with so many of so many is much worse off than the rest.
 pub(super) fn stands_out(own: (u64, u64), rest: (u64, u64)) -> bool {
     let rate = |(affected, of)| units::ratio(affected, of);
     // Others that were not heard of at all (no answer of theirs that could have
@@ -49,17 +49,17 @@ pub(super) fn stands_out(own: (u64, u64), rest: (u64, u64)) -> bool {
     rest.1 > 0 && rate(own) >= rate(rest) * STANDS_OUT_FACTOR
 }
 
-impl<'a, R> Suspect<'a, R> {
+impl<'a, R> Outlier<'a, R> {
     /// Looks through all rows and the row of the others. `None` if no single
-    /// row has the trouble.
+    /// row has any.
     pub(super) fn find(
-        trouble: Trouble,
+        metric: Metric,
         rows: &'a [R],
         others: Option<&Figures>,
         figures: impl Fn(&R) -> &Figures,
     ) -> Option<Self> {
-        let affected = |row: &R| trouble.affected(figures(row));
-        let of = |row: &R| trouble.of(figures(row));
+        let affected = |row: &R| metric.affected(figures(row));
+        let of = |row: &R| metric.of(figures(row));
         let (at, row) = rows.iter().enumerate().max_by(|(_, a), (_, b)| {
             let rate = |row| units::ratio(affected(row), of(row));
             affected(a)
@@ -76,21 +76,21 @@ impl<'a, R> Suspect<'a, R> {
                 .map(|(_, row)| figures(row))
         };
         let rest = || rest().chain(others);
-        let mut suspect = Self {
+        let mut outlier = Self {
             row,
             pattern: Pattern::Only,
             affected: affected(row),
             of: of(row),
-            rest_affected: rest().map(|figures| trouble.affected(figures)).sum(),
-            rest_of: rest().map(|figures| trouble.of(figures)).sum(),
+            rest_affected: rest().map(|figures| metric.affected(figures)).sum(),
+            rest_of: rest().map(|figures| metric.of(figures)).sum(),
             hit: rows.iter().filter(|row| affected(row) > 0).count(),
             known: rows.len(),
             uncounted: others.is_some(),
         };
         if rows.len() > 1 || others.is_some() {
-            suspect.pattern = suspect.compare();
+            outlier.pattern = outlier.compare();
         }
-        Some(suspect)
+        Some(outlier)
     }
 
     fn compare(&self) -> Pattern {
@@ -104,7 +104,7 @@ impl<'a, R> Suspect<'a, R> {
         }
     }
 
-    /// Whether nearly all of the trouble belongs to this one.
+    /// Whether nearly all of them belong to this one.
     pub(super) fn is_alone(&self) -> bool {
         self.pattern != Pattern::Several
     }
@@ -120,21 +120,21 @@ impl<'a, R> Suspect<'a, R> {
     }
 
     /// `90 of 400 queries failed (23 %)`
-    pub(super) fn share(&self, trouble: Trouble) -> String {
-        trouble.told(self.affected, self.of)
+    pub(super) fn share(&self, metric: Metric) -> String {
+        metric.told(self.affected, self.of)
     }
 
     /// A sentence of evidence about the one that is called `name`.
-    pub(super) fn told(&self, trouble: Trouble, kind: &Kind, name: &str) -> String {
+    pub(super) fn told(&self, metric: Metric, kind: &Kind, name: &str) -> String {
         let Kind { one, many, does } = kind;
-        let own = self.share(trouble);
+        let own = self.share(metric);
         match self.pattern {
             Pattern::Only => format!("{name} is the only {one} that {does}."),
             Pattern::One => {
-                let rest = trouble.told(self.rest_affected, self.rest_of);
+                let rest = metric.told(self.rest_affected, self.rest_of);
                 format!("One {one} stands out, {name}: {own}. All other {many}: {rest}.")
             }
-            // Of many that had one trouble each, none is worth a name.
+            // Of many that had one each, none is worth a name.
             Pattern::Several if self.affected == 1 => {
                 format!("{} {many} are affected.", self.hit_of_known())
             }

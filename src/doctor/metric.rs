@@ -1,19 +1,19 @@
-//! The two kinds of trouble, so that one search finds who has it.
+//! What the two base rules measure, so that one search finds who has it.
 
 use crate::collect::Figures;
 use crate::thresholds::LATENCY_WARNING_NS;
 use crate::units;
 
-/// What is being looked for.
+/// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum Metric {
     /// Queries that failed.
     Failed,
     /// Answers that took longer than the warning threshold.
     Slow,
 }
 
-impl Trouble {
+impl Metric {
     /// How many of a scope's attempts have it.
     pub(super) fn affected(self, figures: &Figures) -> u64 {
         match self {

@@ -5,14 +5,14 @@ use crate::collect::Snapshot;
 use crate::units;
 
 /// One sentence for each thing that is missing; empty if nothing is.
-pub(super) fn gaps(books: &Accounting) -> Vec<String> {
+pub(super) fn gaps(accounting: &Accounting) -> Vec<String> {
     let lost = [
         (
-            books.lost_by.inflight_full,
+            accounting.lost_by.inflight_full,
             "too many queries were waiting at once",
         ),
         (
-            books.lost_by.ring_full,
+            accounting.lost_by.ring_full,
             "they came faster than kerno could read them",
         ),
     ];
@@ -20,52 +20,52 @@ pub(super) fn gaps(books: &Accounting) -> Vec<String> {
         .iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, why)| {
-            let share = units::percent(*n, books.queries_seen);
+            let share = units::percent(*n, accounting.queries_seen);
             let lost = units::counted(*n, "query was lost", "queries were lost");
             format!("{lost} on the way to kerno ({share} of those seen): {why}.")
         })
         .collect();
-    if books.notice_lost > 0 {
+    if accounting.notice_lost > 0 {
         gaps.push(format!(
             "{} lost on the way to kerno, so some queries that failed or were late count as \
              unanswered.",
             units::counted(
-                books.notice_lost,
+                accounting.notice_lost,
                 "error or late answer was",
                 "errors or late answers were"
             )
         ));
     }
-    if books.drops_unseen > 0 {
+    if accounting.drops_unseen > 0 {
         gaps.push(format!(
             "{} though the kernel told kerno nothing of it: {} counted with others that were sent \
              to the same place at the same time.",
             units::counted(
-                books.drops_unseen,
+                accounting.drops_unseen,
                 "query was discarded",
                 "queries were discarded"
             ),
-            if books.drops_unseen == 1 {
+            if accounting.drops_unseen == 1 {
                 "it is"
             } else {
                 "they are"
             }
         ));
     }
-    if books.missed_runs > 0 {
+    if accounting.missed_runs > 0 {
         gaps.push(format!(
             "The kernel left kerno's programs out {}, for packets of any kind, so some queries \
              that it discarded may count as unanswered.",
-            units::counted(books.missed_runs, "time", "times")
+            units::counted(accounting.missed_runs, "time", "times")
         ));
     }
-    if books.tcp_unseen() > 0 {
+    if accounting.tcp_unseen() > 0 {
         gaps.push(format!(
             "DNS over TCP could not be read in {}, so some queries over TCP are missing.",
-            units::counted(books.tcp_unseen(), "place", "places")
+            units::counted(accounting.tcp_unseen(), "place", "places")
         ));
     }
-    match books.balance() {
+    match accounting.balance() {
         0 => {}
         more @ 1.. => gaps.push(format!(
             "{} seen but not accounted for. That is a fault in kerno; please report it.",
@@ -80,23 +80,27 @@ pub(super) fn gaps(books: &Accounting) -> Vec<String> {
 }
 
 /// What was seen on this host, all filters aside.
-pub(super) fn seen(books: &Accounting, dns: &Snapshot) -> String {
-    let queries = units::counted(books.queries_seen, "query", "queries");
+pub(super) fn seen(accounting: &Accounting, dns: &Snapshot) -> String {
+    let queries = units::counted(accounting.queries_seen, "query", "queries");
     let mut seen = format!("kerno saw {queries} on this host");
     if dns.client.queries() > 0 && dns.server_side.queries() > 0 {
         seen += " (one between two programs of this host counts on both sides)";
     }
-    if books.in_flight > 0 {
+    if accounting.in_flight > 0 {
         seen += &format!(
             "; {} still waiting at the end",
-            units::count(books.in_flight)
+            units::count(accounting.in_flight)
         );
     }
-    if books.unparsed > 0 {
+    if accounting.unparsed > 0 {
         seen += &format!(
             "; {} on a DNS port that {} not DNS",
-            units::counted(books.unparsed, "message", "messages"),
-            if books.unparsed == 1 { "was" } else { "were" }
+            units::counted(accounting.unparsed, "message", "messages"),
+            if accounting.unparsed == 1 {
+                "was"
+            } else {
+                "were"
+            }
         );
     }
     seen + "."

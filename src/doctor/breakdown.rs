@@ -1,0 +1,164 @@
+//! The host's figures broken down by server, workload and process, and who stands out.
+
+use std::net::SocketAddr;
+
+use super::commands;
+use super::finding::Subject;
+use super::metric::Metric;
+use super::outlier::Kind;
+use super::outlier::Outlier;
+use super::outlier::Pattern;
+use super::who;
+use crate::collect::ProcessFigures;
+use crate::collect::ServerFigures;
+use crate::collect::Snapshot;
+use crate::collect::WorkloadFigures;
+use crate::shell::Command;
+
+const SERVER: Kind = Kind {
+    one: "server",
+    many: "servers",
+    does: "was asked",
+};
+const PROCESS: Kind = Kind {
+    one: "process",
+    many: "processes",
+    does: "asked",
+};
+const WORKLOAD: Kind = Kind {
+    one: "workload",
+    many: "workloads",
+    does: "asked",
+};
+
+/// Who has the failed or slow ones.
+pub(super) struct Breakdown<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) process: Option<Outlier<'a, ProcessFigures>>,
+    /// Only where somebody is more than a process.
+    workload: Option<Outlier<'a, WorkloadFigures>>,
+    pub(super) server: Option<Outlier<'a, ServerFigures>>,
+    metric: Metric,
+}
+
+impl<'a> Breakdown<'a> {
+    pub(super) fn of(metric: Metric, snapshot: &'a Snapshot) -> Self {
+        let others = snapshot.other_processes.as_ref();
+        let process = Outlier::find(metric, &snapshot.by_process, others, |row| &row.figures);
+        let others = snapshot.other_workloads.as_ref();
+        let workload = Outlier::find(metric, &snapshot.by_workload, others, |row| &row.figures)
+            .filter(|_| snapshot.has_workloads());
+        let others = snapshot.other_servers.as_ref();
+        let server = Outlier::find(metric, &snapshot.by_server, others, |row| &row.figures);
+        Self {
+            snapshot,
+            process,
+            workload,
+            server,
+            metric,
+        }
+    }
+
+    /// The server, the workload and the process that are hit hardest, as evidence.
+    pub(super) fn evidence(&self) -> Vec<String> {
+        let server = self.server.as_ref().map(|it| {
+            let name = it.row.address.to_string();
+            it.told(self.metric, &SERVER, &name)
+        });
+        let workload = self.workload.as_ref();
+        let workload = workload.map(|it| it.told(self.metric, &WORKLOAD, &workload_name(it)));
+        let process = self.process.as_ref();
+        let process = process.map(|it| it.told(self.metric, &PROCESS, &process_name(it)));
+        server.into_iter().chain(workload).chain(process).collect()
+    }
+
+    /// The only server, as the object of a title: ` to 10.0.0.10:53` with the
+    /// preposition; nothing if there are several.
+    pub(super) fn only_server(&self, preposition: &str) -> String {
+        match &self.server {
+            Some(outlier) if outlier.pattern == Pattern::Only => {
+                format!(" {preposition} {}", outlier.row.address)
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Where, at the end of a title: `, nearly all at 10.0.0.10:53`.
+    pub(super) fn place(&self) -> String {
+        let server = self.server.as_ref().and_then(|it| match it.pattern {
+            Pattern::Only => None,
+            Pattern::One => Some(format!("nearly all at {}", it.row.address)),
+            Pattern::Several => Some(format!("at {} servers", it.hit_of_known())),
+        });
+        let workload = self.workload.as_ref();
+        let workload = workload.filter(|it| it.pattern == Pattern::One);
+        let process = self.stands_out().map(process_name);
+        let whom = workload.map(workload_name).or(process);
+        server
+            .into_iter()
+            .chain(whom.map(|whom| format!("nearly all for {whom}")))
+            .map(|place| format!(", {place}"))
+            .collect()
+    }
+
+    /// The one process that has nearly all, while others have few.
+    pub(super) fn stands_out(&self) -> Option<&Outlier<'a, ProcessFigures>> {
+        let process = self.process.as_ref();
+        process.filter(|it| it.pattern == Pattern::One)
+    }
+
+    /// The workload or process that is hit hardest, with its figures.
+    pub(super) fn hit_hardest(&self) -> Option<String> {
+        let workload = self.workload.as_ref();
+        let workload = workload.map(|it| (workload_name(it), it.share(self.metric)));
+        let process = self.process.as_ref();
+        let process = process.map(|it| (process_name(it), it.share(self.metric)));
+        let (name, share) = workload.or(process)?;
+        Some(who::hit(&name, &share))
+    }
+
+    /// The `scope` of the finding.
+    pub(super) fn subject(&self) -> Subject {
+        let process = self.process.as_ref().filter(|it| it.is_alone());
+        let process = process.map(|it| Subject::process(it.row.pid, it.row.comm));
+        let server = self.server.as_ref().filter(|it| it.is_alone());
+        let workload = self.workload.as_ref().filter(|it| it.is_alone());
+        Subject {
+            workload: workload.and_then(|it| Subject::workload(&it.row.whom).workload),
+            ..process
+                .unwrap_or_else(Subject::client)
+                .of_server(server.map(|it| it.row.address))
+        }
+    }
+
+    /// A command that asks the worst server once, over the same protocol.
+    pub(super) fn dig(&self) -> Command {
+        let server = self.server.as_ref();
+        server.map_or(Command::default(), |it| {
+            commands::dig_root(it.row.address, false)
+        })
+    }
+
+    /// The worst server's address, if it is this host's own.
+    pub(super) fn own_server(&self) -> Option<SocketAddr> {
+        let address = self.server.as_ref()?.row.address;
+        address.ip().is_loopback().then_some(address)
+    }
+
+    /// `kerno watch …`, narrowed to the process if it is one.
+    pub(super) fn watch(&self, filter: &'static str) -> Command {
+        let watch = Command::new("kerno watch").and(filter);
+        match self.stands_out().and_then(|it| it.row.pid) {
+            Some(pid) => watch.and("--pid").word(pid.to_string()),
+            None => watch,
+        }
+    }
+}
+
+fn workload_name(outlier: &Outlier<'_, WorkloadFigures>) -> String {
+    who::workload(&outlier.row.whom)
+}
+
+fn process_name(outlier: &Outlier<'_, ProcessFigures>) -> String {
+    who::process(outlier.row.pid, outlier.row.comm)
+}

@@ -1,0 +1,68 @@
+//! Answers with an error: for the rules that take them by their response code.
+
+use domain::base::iana::OptRcode;
+
+use super::group::Group;
+use super::group::NAME_MAX;
+use super::place::Place;
+use crate::attempt::names;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::ranking;
+use crate::evidence::Case;
+use crate::evidence::Trouble;
+use crate::units;
+
+/// Zones that are given by name.
+const ZONES_MAX: usize = 3;
+/// Labels that are taken for the zone: `example.com`.
+const ZONE_LABELS: usize = 2;
+
+/// A case that was answered so.
+pub(super) fn place(case: &Case, rcode: OptRcode) -> Option<Place> {
+    let said = case.trouble == Trouble::ErrorAnswer && case.rcode() == Some(rcode);
+    said.then(|| Place::at(case.server()))
+}
+
+/// The title, and the evidence.
+pub(super) fn explanation(group: &Group<'_>, rcode: OptRcode) -> Explanation {
+    let server = group.server();
+    let tally = group.asked().all;
+    let zones = zones(group);
+    let whose = zones
+        .as_ref()
+        .map_or(String::new(), |zones| format!(", for {zones}"));
+    let rcode = names::rcode(rcode.to_int());
+    Explanation::of(format!("{server} answers {rcode}{whose}"))
+        .line(format!(
+            "{} from {server} said {rcode}; {} of its {} were NOERROR.",
+            units::counted(group.queries(), "answer", "answers"),
+            units::count(tally.noerror),
+            units::counted(tally.answered, "answer", "answers"),
+        ))
+        .lines(zones.map(|zones| format!("By zone: {zones}.")))
+        .lines(server_told(group))
+        .lines(group.asked_by_and_for())
+}
+
+/// `example.com (40), example.org (2) and 7 more`
+fn zones(group: &Group<'_>) -> Option<String> {
+    let zones = group.ranked(|case| {
+        let name = case.attempt.question.parse()?.name;
+        let labels: Vec<_> = name.rsplit('.').take(ZONE_LABELS).collect();
+        let zone = labels.into_iter().rev().collect::<Vec<_>>().join(".");
+        Some(units::shorten(&zone, NAME_MAX))
+    });
+    ranking::first_of(&zones, ZONES_MAX, |(zone, n)| {
+        format!("{zone} ({})", units::count(*n))
+    })
+}
+
+fn server_told(group: &Group<'_>) -> Option<String> {
+    let answered = group.views().filter(|view| view.rcode.is_some());
+    let longest = answered.map(|view| view.took_ns()).max()?;
+    Some(format!(
+        "The server is on this host and needed up to {} for it. kerno saw no slow or lost query of \
+         its own behind it.",
+        units::duration(longest)
+    ))
+}

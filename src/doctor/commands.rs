@@ -1,0 +1,70 @@
+//! Commands that several rules offer.
+
+use std::net::SocketAddr;
+
+use crate::shell::Command;
+
+/// `dig @10.0.0.2 -p 1053 +tcp +tries=1 +timeout=6`; what to ask is still missing.
+pub(super) fn dig(server: SocketAddr, over_tcp: bool) -> Command {
+    let mut dig = Command::new("dig").word(format!("@{}", server.ip()));
+    if server.port() != 53 {
+        dig = dig.and("-p").word(server.port().to_string());
+    }
+    if over_tcp {
+        dig = dig.and("+tcp");
+    }
+    dig.and("+tries=1 +timeout=6")
+}
+
+/// The same with the question that every server can answer.
+pub(super) fn dig_root(server: SocketAddr, over_tcp: bool) -> Command {
+    dig(server, over_tcp).and(". SOA")
+}
+
+/// A command as it is run in the network namespace of this process.
+pub(super) fn in_netns_of(pid: u32, command: Command) -> Command {
+    let nsenter = Command::new("nsenter -t").word(pid.to_string());
+    nsenter.and("-n").then(command)
+}
+
+/// A command as it is run in this network namespace, of which no process is known.
+pub(super) fn in_netns(netns: u32, command: Command) -> Command {
+    let nsenter = Command::new("nsenter -t \"$(lsns -t net -no PID")
+        .word(netns.to_string())
+        .and("| head -1)\"");
+    nsenter.and("-n").then(command)
+}
+
+/// What the threads of a process do.
+pub(super) fn threads_of(pid: Option<u32>) -> Command {
+    Command::new("top -H -p").word(number(pid))
+}
+
+/// What a process asks of the kernel.
+pub(super) fn calls_of(pid: Option<u32>) -> Command {
+    Command::new("strace -f -p").word(number(pid))
+}
+
+/// Whether a process is stopped, and who traces it.
+pub(super) fn state_of(pid: Option<u32>) -> Command {
+    Command::new("grep -E 'State|TracerPid'").word(format!("/proc/{}/status", number(pid)))
+}
+
+/// Lets a stopped process go on.
+pub(super) fn go_on(pid: Option<u32>) -> Command {
+    Command::new("kill -CONT").word(number(pid))
+}
+
+/// The control groups of a process.
+pub(super) fn cgroup_of(pid: Option<u32>) -> Command {
+    Command::new("cat").word(format!("/proc/{}/cgroup", number(pid)))
+}
+
+/// `ss -lntup 'sport = :53'`
+pub(super) fn sockets(ss: &'static str, port: u16) -> Command {
+    Command::new(ss).word(format!("sport = :{port}"))
+}
+
+fn number(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string())
+}

@@ -1,0 +1,158 @@
+//! What a rule says, sentence by sentence.
+
+use super::finding::Finding;
+use super::finding::Severity;
+use super::finding::Subject;
+use super::finding::Unit;
+use super::rule::Rule;
+use crate::shell::Command;
+
+/// What a lost query or answer does to a program.
+pub(super) const WAITS: &str = "Each lookup waits 5 s (glibc) or 2.5 s (musl), then asks again.";
+/// … where the next try is lost, too.
+pub(super) const WAITS_AND_FAILS: &str =
+    "Each lookup waits 5 s (glibc) or 2.5 s (musl), asks again, and fails.";
+
+/// The words of a [`Finding`].
+#[derive(Clone, Debug)]
+pub(super) struct Explanation {
+    title: String,
+    cause: String,
+    impact: String,
+    evidence: Vec<String>,
+    fix: Vec<String>,
+}
+
+impl Explanation {
+    /// Begins with the title: a sentence without a full stop.
+    pub(super) fn of(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            cause: String::new(),
+            impact: String::new(),
+            evidence: Vec::new(),
+            fix: Vec::new(),
+        }
+    }
+
+    /// Why it is so; said again, it goes on.
+    pub(super) fn cause(mut self, text: impl AsRef<str>) -> Self {
+        if !self.cause.is_empty() {
+            self.cause.push(' ');
+        }
+        self.cause.push_str(text.as_ref());
+        self
+    }
+
+    /// More about why, if there is more to say.
+    pub(super) fn causes<'t>(self, texts: impl IntoIterator<Item = &'t str>) -> Self {
+        texts.into_iter().fold(self, Self::cause)
+    }
+
+    /// What it does to programs.
+    pub(super) fn impact(mut self, text: impl Into<String>) -> Self {
+        self.impact = text.into();
+        self
+    }
+
+    /// A sentence of evidence.
+    pub(super) fn line(mut self, line: impl Into<String>) -> Self {
+        self.evidence.push(line.into());
+        self
+    }
+
+    /// Some sentences, or none.
+    pub(super) fn lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(lines);
+        self
+    }
+
+    /// Goes on as this function has it.
+    pub(super) fn with(self, more: impl FnOnce(Self) -> Self) -> Self {
+        more(self)
+    }
+
+    /// A step in words of what to do. A command in them stands in the source as it is.
+    pub(super) fn say(mut self, text: impl Into<String>) -> Self {
+        self.fix.push(text.into());
+        self
+    }
+
+    /// A step that ends with a command, and is nothing without it.
+    pub(super) fn run(self, text: &'static str, command: Command) -> Self {
+        self.run_amid(text, &[command], "")
+    }
+
+    /// The same with several commands, and words behind them.
+    pub(super) fn run_amid(
+        self,
+        before: &'static str,
+        commands: &[Command],
+        after: &'static str,
+    ) -> Self {
+        let quoted = commands
+            .iter()
+            .map(|command| command.text().map(|text| format!("`{text}`")));
+        match quoted.collect::<Option<Vec<_>>>() {
+            Some(quoted) => self.say(format!("{before} {}{after}", quoted.join(", "))),
+            None => self,
+        }
+    }
+
+    /// As a finding about the clients of this host, with what was measured and what
+    /// it was compared with.
+    pub(super) fn finding(self, rule: Rule, severity: Severity, measured: Measured) -> Finding {
+        Finding {
+            rule,
+            severity,
+            title: self.title,
+            cause: self.cause,
+            impact: self.impact,
+            hit_hardest: None,
+            evidence: self.evidence,
+            fix: self.fix,
+            value: measured.value,
+            threshold: measured.threshold,
+            unit: measured.unit,
+            scope: Subject::client(),
+            queries: 0,
+        }
+    }
+}
+
+/// What was measured, and what it was compared with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    value: f64,
+    threshold: f64,
+    unit: Unit,
+}
+
+impl Measured {
+    /// One query is enough.
+    pub(super) fn queries(value: u64) -> Self {
+        Self {
+            value: value as f64,
+            threshold: 1.0,
+            unit: Unit::Queries,
+        }
+    }
+
+    /// A share with three decimals.
+    pub(super) fn percent(ratio: f64, threshold: u64) -> Self {
+        Self {
+            value: (ratio * 1e5).round() / 1e3,
+            threshold: threshold as f64,
+            unit: Unit::Percent,
+        }
+    }
+
+    /// Nanoseconds, told in milliseconds.
+    pub(super) fn ms(value_ns: u64, threshold_ns: u64) -> Self {
+        Self {
+            value: value_ns as f64 / 1e6,
+            threshold: threshold_ns as f64 / 1e6,
+            unit: Unit::Ms,
+        }
+    }
+}

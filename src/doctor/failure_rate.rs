@@ -1,0 +1,247 @@
+//! Rule `dns_failure_rate`: too many queries get no usable end.
+
+use super::breakdown::Breakdown;
+use super::commands;
+use super::error_answers::error_answers;
+use super::explanation::Explanation;
+use super::explanation::Measured;
+use super::finding::Finding;
+use super::finding::Severity;
+use super::metric::Metric;
+use super::outlier::Pattern;
+use super::own::Own;
+use super::rule::Rule;
+use super::sample;
+use crate::attempt::Outcome;
+use crate::collect::Figures;
+use crate::collect::OutcomeTotals;
+use crate::collect::Snapshot;
+use crate::thresholds::FAILURE_CRITICAL_PERCENT;
+use crate::thresholds::FAILURE_WARNING_PERCENT;
+use crate::thresholds::FAILURES_MIN;
+use crate::thresholds::SAMPLE_MIN;
+use crate::units;
+
+/// How bad it is if so many attempts fail.
+pub(super) fn severity(figures: &Figures) -> Option<Severity> {
+    let (failed, queries) = (figures.outcomes.failed(), figures.queries());
+    let exceeds = |percent| u128::from(failed) * 100 > u128::from(queries) * u128::from(percent);
+    if failed < FAILURES_MIN || !exceeds(FAILURE_WARNING_PERCENT) {
+        None
+    } else if exceeds(FAILURE_CRITICAL_PERCENT) && queries >= SAMPLE_MIN {
+        Some(Severity::Critical)
+    } else {
+        Some(Severity::Warning)
+    }
+}
+
+fn measured(figures: &Figures, severity: Severity) -> Measured {
+    let threshold = match severity {
+        Severity::Critical => FAILURE_CRITICAL_PERCENT,
+        _ => FAILURE_WARNING_PERCENT,
+    };
+    let ratio = units::ratio(figures.outcomes.failed(), figures.queries());
+    Measured::percent(ratio, threshold)
+}
+
+/// The finding, if the client side fails too often.
+pub(super) fn check(snapshot: &Snapshot) -> Option<Finding> {
+    let figures = &snapshot.client;
+    let severity = severity(figures)?;
+    let failed = figures.outcomes.failed();
+    let breakdown = Breakdown::of(Metric::Failed, snapshot);
+    let title = format!(
+        "{} of DNS queries{} fail{}",
+        units::percent(failed, figures.queries()),
+        breakdown.only_server("to"),
+        breakdown.place()
+    );
+    let explanation = explanation(title, figures, breakdown.evidence())
+        .causes(where_to_look(&breakdown))
+        .with(|it| fix(it, &breakdown));
+    Some(Finding {
+        hit_hardest: breakdown.hit_hardest(),
+        scope: breakdown.subject(),
+        queries: failed,
+        ..explanation.finding(Rule::FailureRate, severity, measured(figures, severity))
+    })
+}
+
+/// The finding about one that fails too often by its own attempts.
+pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Finding {
+    let figures = &*own.party.figures;
+    let apart = own.stands_out().then(|| {
+        format!(
+            "The rest of this host has fewer failures, so look first at what only {} has: its \
+             network policy, network namespace and resolver settings.",
+            own.party.name()
+        )
+    });
+    let explanation = explanation(own.told(), figures, own.evidence())
+        .causes(apart.as_deref())
+        .run("Ask the server yourself, from its network:", own.dig())
+        .say(
+            "If the server does not answer you either, check its load and the firewalls between. \
+             If it does, compare the workload's resolver settings with those of a program that \
+             works.",
+        )
+        .run(WATCH, own.party.watch("--failed"));
+    Finding {
+        hit_hardest: Some(own.share_told()),
+        scope: own.subject(),
+        queries: figures.outcomes.failed(),
+        ..explanation.finding(Rule::FailureRate, severity, measured(figures, severity))
+    }
+}
+
+/// What is said of the host and of one alike; `whose` is the evidence that only one
+/// of them has.
+fn explanation(title: String, figures: &Figures, whose: Vec<String>) -> Explanation {
+    let outcomes = &figures.outcomes;
+    let failed = Metric::Failed.told(outcomes.failed(), figures.queries());
+    let late = (outcomes.late > 0).then(|| {
+        format!(
+            "Late answers came up to {} after their query, when nobody waited any more.",
+            units::duration(figures.latest_ns)
+        )
+    });
+    let resent = (figures.answered_after_resend > 0).then(|| {
+        format!(
+            "{} answered only when the program asked again; it had waited up to {} by then.",
+            units::counted(figures.answered_after_resend, "query was", "queries were"),
+            units::duration(figures.longest_wait_ns)
+        )
+    });
+    Explanation::of(title)
+        .cause(why(outcomes))
+        .impact(impact(outcomes))
+        .line(format!("{failed}: {}.", ends(outcomes)))
+        .lines(whose)
+        .lines(late)
+        .lines(resent)
+        .lines(error_answers(figures))
+        .lines(sample::small(figures.queries(), "queries"))
+}
+
+/// `180 without an answer in time, 10 refused`
+fn ends(outcomes: &OutcomeTotals) -> String {
+    let ends = [
+        (outcomes.unanswered, "without an answer in time"),
+        (outcomes.late, "answered too late"),
+        (outcomes.refused, "refused"),
+        (outcomes.dropped, "discarded by this host's kernel"),
+    ];
+    let told: Vec<_> = ends
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, how)| format!("{} {how}", units::count(*n)))
+        .collect();
+    told.join(", ")
+}
+
+/// The outcome that at least half of the failures have.
+fn main_outcome(outcomes: &OutcomeTotals) -> Option<Outcome> {
+    let half = outcomes.failed().div_ceil(2);
+    [
+        (outcomes.refused, Outcome::Refused),
+        (outcomes.dropped, Outcome::Dropped),
+        (outcomes.late, Outcome::Late),
+        (outcomes.unanswered, Outcome::Unanswered),
+    ]
+    .into_iter()
+    .find(|(n, _)| *n >= half)
+    .map(|(_, outcome)| outcome)
+}
+
+fn where_to_look(breakdown: &Breakdown<'_>) -> impl Iterator<Item = &'static str> {
+    let server = match breakdown.server.as_ref().map(|it| it.pattern) {
+        Some(Pattern::One) => Some(
+            "The other servers have few failures or none, so look at that server and the way to \
+             it.",
+        ),
+        Some(Pattern::Several) => Some(
+            "Several servers are affected, so look first at what they share: this host's network, \
+             its firewall, or a common upstream.",
+        ),
+        Some(Pattern::Only) | None => None,
+    };
+    let process = breakdown.stands_out().map(|_| {
+        "Other processes have few failures or none, so look at that one's network policy, network \
+         namespace and resolver settings."
+    });
+    server.into_iter().chain(process)
+}
+
+/// What the main way of failing means.
+fn why(outcomes: &OutcomeTotals) -> String {
+    let why = match main_outcome(outcomes) {
+        Some(Outcome::Refused) => {
+            "The other end refuses: nothing listens on that port, or a firewall rejects the query."
+        }
+        Some(Outcome::Dropped) => {
+            "This host's own kernel discards the queries or their answers: a firewall rule, a full \
+             table or a full socket buffer. `kerno watch --failed` has the reason of each."
+        }
+        Some(Outcome::Late) => {
+            "The server does answer, but after its clients have given up: it is overloaded, or it \
+             waits for its own upstream servers."
+        }
+        Some(_) => {
+            "The queries leave this host and no answer comes back in time. The server is down or \
+             overloaded, or the query or its answer is lost on the way; these figures cannot tell \
+             which."
+        }
+        None => "Queries fail in more than one way; the evidence has each with its count.",
+    };
+    match outcomes.late > 0 && outcomes.unanswered >= outcomes.late {
+        true => format!("{why} Some answers came late, which points to an overloaded server."),
+        false => why.to_owned(),
+    }
+}
+
+fn impact(outcomes: &OutcomeTotals) -> String {
+    if outcomes.refused > outcomes.failed() / 2 {
+        return "A refused query fails at once with glibc; with musl it waits as if no answer came. \
+                Then the program asks again, or the lookup fails."
+            .to_owned();
+    }
+    format!(
+        "{} its program wait until the resolver gives up (glibc after 5 s, musl after 2.5 s). Then \
+         it asks again, or the lookup fails and with it the connection.",
+        units::counted(
+            outcomes.failed(),
+            "failed query made",
+            "failed queries each made"
+        )
+    )
+}
+
+const WATCH: &str = "See each failed query as it happens:";
+
+fn fix(explanation: Explanation, breakdown: &Breakdown<'_>) -> Explanation {
+    let outcomes = &breakdown.snapshot.client.outcomes;
+    let process = breakdown.process.as_ref().filter(|it| it.is_alone());
+    let inside = process.and_then(|it| it.row.pid);
+    let inside = inside.map(|pid| commands::in_netns_of(pid, breakdown.dig()));
+    explanation
+        .run("Ask the worst server yourself:", breakdown.dig())
+        .run(
+            "If the process runs in a container, ask from its network, as it does:",
+            inside.unwrap_or_default(),
+        )
+        .with(|it| match breakdown.own_server() {
+            Some(address) => it.run(
+                "The server is on this host; see if it listens:",
+                commands::sockets("ss -lntup", address.port()),
+            ),
+            None if outcomes.refused > outcomes.failed() / 2 => it.say(
+                "Start the DNS server there, or take its address out of resolv.conf: `grep \
+                 nameserver /etc/resolv.conf`",
+            ),
+            None => it.say(
+                "If it does not answer you, check that server's load and the firewalls between. \
+                 Until it answers, take it out of resolv.conf: `grep nameserver /etc/resolv.conf`",
+            ),
+        })
+        .run(WATCH, breakdown.watch("--failed"))
+}

@@ -1,0 +1,313 @@
+//! Rule `dns_high_latency`: answers come, but they take too long.
+
+use super::breakdown::Breakdown;
+use super::commands;
+use super::explanation::Explanation;
+use super::explanation::Measured;
+use super::finding::Finding;
+use super::finding::Severity;
+use super::metric::Metric;
+use super::outlier::Pattern;
+use super::own::Own;
+use super::rule::Rule;
+use super::sample;
+use super::who;
+use crate::collect::Figures;
+use crate::collect::LatencyFigures;
+use crate::collect::RESEND_NS;
+use crate::collect::Snapshot;
+use crate::thresholds::LATENCY_CRITICAL_NS;
+use crate::thresholds::LATENCY_WARNING_NS;
+use crate::thresholds::LOAD_PERCENT;
+use crate::thresholds::SAMPLE_MIN;
+use crate::units;
+
+/// How bad it is if answers take so long.
+pub(super) fn severity(figures: &Figures) -> Option<Severity> {
+    let p99_ns = figures.latency.as_ref()?.p99_ns;
+    if p99_ns <= LATENCY_WARNING_NS {
+        None
+    } else if p99_ns > LATENCY_CRITICAL_NS && figures.outcomes.answered >= SAMPLE_MIN {
+        Some(Severity::Critical)
+    } else {
+        Some(Severity::Warning)
+    }
+}
+
+fn measured(latency: &LatencyFigures, severity: Severity) -> Measured {
+    let threshold_ns = match severity {
+        Severity::Critical => LATENCY_CRITICAL_NS,
+        _ => LATENCY_WARNING_NS,
+    };
+    // Three decimals are more than the histogram has.
+    let p99_us = latency.p99_ns.saturating_add(500) / 1_000;
+    Measured::ms(p99_us * 1_000, threshold_ns)
+}
+
+/// The finding, if the client side waits too long.
+pub(super) fn check(snapshot: &Snapshot) -> Option<Finding> {
+    let severity = severity(&snapshot.client)?;
+    let latency = snapshot.client.latency.as_ref()?;
+    let breakdown = Breakdown::of(Metric::Slow, snapshot);
+    let shape = Shape::of(latency);
+    let explanation = Explanation::of(title(latency, shape, &breakdown))
+        .cause(shape.means(latency, breakdown.own_server().is_none()))
+        .causes(where_to_look(latency, &breakdown))
+        .impact(impact(latency))
+        .lines(figures_told(&snapshot.client, latency))
+        .lines(breakdown.evidence())
+        .lines(resends(latency))
+        .lines(load(snapshot))
+        .lines(own_view(&breakdown))
+        .lines(sample::small(snapshot.client.outcomes.answered, "answers"))
+        .with(|it| fix(it, &breakdown));
+    Some(Finding {
+        hit_hardest: breakdown.hit_hardest(),
+        scope: breakdown.subject(),
+        queries: snapshot.client.slower_than(LATENCY_WARNING_NS),
+        ..explanation.finding(Rule::HighLatency, severity, measured(latency, severity))
+    })
+}
+
+/// The finding about one that waits too long by its own answers.
+pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Option<Finding> {
+    let figures = &*own.party.figures;
+    let latency = figures.latency.as_ref()?;
+    let slowest = units::duration(latency.max_ns);
+    let apart = own.stands_out().then(|| {
+        format!(
+            "The rest of this host gets its answers faster, so look first at what only {} has: the \
+             servers and names that it asks, and the way there.",
+            own.party.name()
+        )
+    });
+    let explanation = Explanation::of(format!("{}, the slowest took {slowest}", own.told()))
+        .cause(Shape::of(latency).means(latency, true))
+        .causes(apart.as_deref())
+        .impact(impact(latency))
+        .lines(figures_told(figures, latency))
+        .lines(own.evidence())
+        .lines(resends(latency))
+        .lines(sample::small(figures.outcomes.answered, "answers"))
+        .run(
+            "Ask the server yourself, from its network, twice. If only the first answer is slow, \
+             the server's cache works and its upstream is slow:",
+            own.dig(),
+        )
+        .run(WATCH, own.party.watch("--slower-than 100ms"));
+    Some(Finding {
+        hit_hardest: Some(own.share_told()),
+        scope: own.subject(),
+        queries: figures.slower_than(LATENCY_WARNING_NS),
+        ..explanation.finding(Rule::HighLatency, severity, measured(latency, severity))
+    })
+}
+
+const WATCH: &str = "See each slow answer as it comes:";
+
+fn impact(latency: &LatencyFigures) -> String {
+    format!(
+        "Programs look a name up before they connect, so each slow answer delays them by {} to {}. \
+         A page or job that needs several names waits for them one after the other.",
+        units::duration(LATENCY_WARNING_NS),
+        units::duration(latency.max_ns)
+    )
+}
+
+/// What the distribution looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// At least half of the slow ones took about the time after which resolvers
+    /// resend (an index into [`RESEND_NS`]).
+    Resends(usize),
+    /// Half of all answers are slow.
+    All,
+    /// Most are fast, some are slow.
+    Tail,
+}
+
+impl Shape {
+    fn of(latency: &LatencyFigures) -> Self {
+        let slow = latency.spread.longer_than(LATENCY_WARNING_NS);
+        let resends = latency.near_resend.iter().position(|&n| n * 2 >= slow);
+        match resends {
+            Some(at) => Self::Resends(at),
+            None if latency.p50_ns > LATENCY_WARNING_NS => Self::All,
+            None => Self::Tail,
+        }
+    }
+
+    /// What it points to.
+    fn means(self, latency: &LatencyFigures, may_be_far: bool) -> String {
+        let half = units::duration(latency.p50_ns);
+        match self {
+            Self::Resends(at) => format!(
+                "The slow answers took about {}: a resolver on the way got no answer, waited for \
+                 that long and asked again. So queries are lost or ignored behind the server that \
+                 is asked; these figures cannot tell which.",
+                units::duration(RESEND_NS[at])
+            ),
+            Self::All => format!(
+                "Half of all answers take {half} or more. Either the server gets more queries than \
+                 it can answer and they wait, or its own upstream is slow{}; these figures cannot \
+                 tell which.",
+                if may_be_far {
+                    ", or it is far away"
+                } else {
+                    ""
+                }
+            ),
+            Self::Tail => format!(
+                "Most answers are fast (half within {half}), some are slow. Either names that are \
+                 not cached come from a slow upstream, or the server is overloaded for short \
+                 times; these figures cannot tell which.",
+            ),
+        }
+    }
+}
+
+fn title(latency: &LatencyFigures, shape: Shape, breakdown: &Breakdown<'_>) -> String {
+    let (from, place) = (breakdown.only_server("from"), breakdown.place());
+    match shape {
+        Shape::All => format!(
+            "DNS answers{from} are slow: half take {} or more{place}",
+            units::duration(latency.p50_ns)
+        ),
+        _ => format!(
+            "Some DNS answers{from} are slow: 1 in 100 takes {} or more{place}",
+            units::duration(latency.p99_ns)
+        ),
+    }
+}
+
+/// How long the answers took.
+fn figures_told(figures: &Figures, latency: &LatencyFigures) -> Vec<String> {
+    let slow = latency.spread.longer_than(LATENCY_WARNING_NS);
+    let told = Metric::Slow.told(slow, figures.outcomes.answered);
+    vec![
+        format!(
+            "99 % of answers came within {} (P99), 95 % within {}, half within {}; the slowest \
+             took {}.",
+            units::duration(latency.p99_ns),
+            units::duration(latency.p95_ns),
+            units::duration(latency.p50_ns),
+            units::duration(latency.max_ns)
+        ),
+        format!(
+            "{told}, which means longer than {}.",
+            units::duration(LATENCY_WARNING_NS)
+        ),
+    ]
+}
+
+/// Answers that took as long as resolvers wait before they ask again.
+fn resends(latency: &LatencyFigures) -> impl Iterator<Item = String> {
+    let near = RESEND_NS.into_iter().zip(latency.near_resend);
+    near.filter(|(_, near)| *near > 0).map(|(resend_ns, near)| {
+        format!(
+            "{} about {} or a little longer, the time after which {}.",
+            units::counted(near, "answer took", "answers took"),
+            units::duration(resend_ns),
+            who_resends(resend_ns)
+        )
+    })
+}
+
+/// Source: resolv.conf(5), musl's `res_msend.c`, CoreDNS's forward plugin.
+fn who_resends(resend_ns: u64) -> &'static str {
+    match resend_ns {
+        2_000_000_000 => "CoreDNS's forward plugin gives up on its upstream",
+        2_500_000_000 => "musl sends a query again",
+        _ => "glibc and many forwarders send a query again",
+    }
+}
+
+/// The process that makes most of the load, if there are several.
+fn load(snapshot: &Snapshot) -> Option<String> {
+    let busiest = snapshot.by_process.first()?;
+    let (own, all) = (busiest.figures.queries(), snapshot.client.queries());
+    (own < all && own * 100 > all * LOAD_PERCENT).then(|| {
+        format!(
+            "{} sends most of the load: {} of {} ({}).",
+            who::process(busiest.pid, busiest.comm),
+            units::count(own),
+            units::counted(all, "query", "queries"),
+            units::percent(own, all)
+        )
+    })
+}
+
+/// The figures of the server on this host, if they can be those of the worst
+/// server: it is on a loopback address, and most of its queries were seen there.
+fn server_latency<'a>(breakdown: &Breakdown<'a>) -> Option<&'a LatencyFigures> {
+    breakdown.own_server()?;
+    let asked = breakdown.server.as_ref()?.row.figures.queries();
+    let server_side = &breakdown.snapshot.server_side;
+    server_side
+        .latency
+        .as_ref()
+        .filter(|_| server_side.queries() * 2 > asked)
+}
+
+/// What the DNS server on this host sees of the same queries, if it is the one.
+fn own_view(breakdown: &Breakdown<'_>) -> Option<String> {
+    let latency = server_latency(breakdown)?;
+    Some(format!(
+        "The DNS server on this host answers 99 % within {} of a query's arrival at its socket, \
+         half within {}.",
+        units::duration(latency.p99_ns),
+        units::duration(latency.p50_ns)
+    ))
+}
+
+/// Where the time is lost, and whose answers are slow.
+fn where_to_look(
+    latency: &LatencyFigures,
+    breakdown: &Breakdown<'_>,
+) -> impl Iterator<Item = &'static str> {
+    let place = server_latency(breakdown).map(|own| match own.p99_ns >= latency.p99_ns / 2 {
+        true => {
+            "The DNS server on this host takes that long itself, with the time in its queue: look \
+             at it and behind it, not at the way to it."
+        }
+        false => {
+            "The DNS server on this host is faster than that: the time is lost on the way to it or \
+             back."
+        }
+    });
+    let server = match breakdown.server.as_ref().map(|it| it.pattern) {
+        Some(Pattern::One) => Some("Other servers answer faster, so it is that one."),
+        Some(Pattern::Several) => Some(
+            "Several servers are slow, so look also at what they share: the network, or a common \
+             upstream.",
+        ),
+        Some(Pattern::Only) | None => None,
+    };
+    place.into_iter().chain(server)
+}
+
+fn fix(explanation: Explanation, breakdown: &Breakdown<'_>) -> Explanation {
+    let own = breakdown.own_server();
+    let sockets = own.map(|address| commands::sockets("ss -lunpm", address.port()));
+    explanation
+        .run(
+            "Ask the slowest server yourself, twice. If only the first answer is slow, its cache \
+             works and its upstream is slow:",
+            breakdown.dig(),
+        )
+        .run(
+            "The server is on this host. If Recv-Q stays above 0, it cannot keep up:",
+            sockets.unwrap_or_default(),
+        )
+        .say(match load(breakdown.snapshot) {
+            Some(_) => {
+                "Make the process that sends most of the load ask less: a cache in it or on this \
+                 host, fewer search domains (ndots)."
+            }
+            None => {
+                "Give the server more CPU or more replicas if it is busy, or put a cache in front \
+                 of it on this host."
+            }
+        })
+        .run(WATCH, breakdown.watch("--slower-than 100ms"))
+}

@@ -1,0 +1,52 @@
+//! How those are called whom a finding is about.
+
+use crate::attempt::Comm;
+use crate::units;
+use crate::attempt::identity::WorkloadId as Whom;
+
+/// A process chooses its name, and each byte of it can take four columns.
+const COMM_MAX: usize = 24;
+/// Enough for the namespaces and names that people use; a pod's name has up to 253
+/// characters, its namespace 63.
+const WHOM_MAX: usize = 80;
+
+/// `curl (pid 4242)`
+pub(super) fn process(pid: Option<u32>, comm: Comm) -> String {
+    let comm = self::comm(comm);
+    match pid {
+        Some(pid) if comm.is_empty() => format!("pid {pid}"),
+        Some(_) => with_pid(&comm, pid),
+        None => "an unknown process".to_owned(),
+    }
+}
+
+/// `the server (pid 53)`, or without the number if it is not known.
+pub(super) fn with_pid(what: &str, pid: Option<u32>) -> String {
+    match pid {
+        Some(pid) => format!("{what} (pid {pid})"),
+        None => what.to_owned(),
+    }
+}
+
+/// `80 processes named dig`
+pub(super) fn crowd(number: usize, comm: Comm) -> String {
+    let comm = self::comm(comm);
+    format!("{} processes named {comm}", units::count(number as u64))
+}
+
+/// `pod shop/web-1`
+pub(super) fn workload(whom: &Whom) -> String {
+    match whom {
+        Whom::Process(pid, comm) => process(*pid, *comm),
+        whom => units::shorten(&whom.to_string(), WHOM_MAX),
+    }
+}
+
+/// Who is hit, and how hard: `curl (pid 4242): 120 queries`
+pub(super) fn hit(name: &str, figures: &str) -> String {
+    format!("{name}: {figures}")
+}
+
+fn comm(comm: Comm) -> String {
+    units::shorten(&comm.to_string(), COMM_MAX)
+}
