@@ -128,6 +128,10 @@ impl<'a, R> Outlier<'a, R> {
     pub(super) fn told(&self, metric: Metric, kind: &Kind, name: &str) -> String {
         let Kind { one, many, does } = kind;
         let own = self.share(metric);
+        let affected = match self.hit {
+            1 => format!("{} {many} is affected", self.hit_of_known()),
+            _ => format!("{} {many} are affected", self.hit_of_known()),
+        };
         match self.pattern {
             Pattern::Only => format!("{name} is the only {one} that {does}."),
             Pattern::One => {
@@ -135,15 +139,8 @@ impl<'a, R> Outlier<'a, R> {
                 format!("One {one} stands out, {name}: {own}. All other {many}: {rest}.")
             }
             // Of many that had one each, none is worth a name.
-            Pattern::Several if self.affected == 1 => {
-                format!("{} {many} are affected.", self.hit_of_known())
-            }
-            Pattern::Several => {
-                format!(
-                    "{} {many} are affected; the worst is {name}: {own}.",
-                    self.hit_of_known()
-                )
-            }
+            Pattern::Several if self.affected == 1 => format!("{affected}."),
+            Pattern::Several => format!("{affected}; the worst is {name}: {own}."),
         }
     }
 }
