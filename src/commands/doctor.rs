@@ -28,6 +28,7 @@ use crate::kernel::Config;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::monitor::Monitor;
+use crate::report;
 use crate::report::Report;
 use crate::sampler::Sampler;
 use crate::stop::Stop;
@@ -54,7 +55,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let mut out = anstream::stdout().lock();
     let written = match args.output {
         Output::Json => report.write_json(&mut out),
-        Output::Pretty => report.write_pretty(&mut out),
+        Output::Pretty => report.write_pretty(&mut out, report::columns_of_stdout()),
     };
     match written {
         // Who needs only the exit code need not read the report.

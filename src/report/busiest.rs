@@ -6,6 +6,7 @@ use std::io;
 use super::page::DIM;
 use super::page::Page;
 use super::table;
+use super::table::Column;
 use crate::collect::Figures;
 use crate::collect::OutcomeTotals;
 use crate::collect::ProcessFigures;
@@ -139,24 +140,29 @@ fn write(
 ) -> io::Result<()> {
     let (rows, hidden) = chosen(rows, max);
     let with_errors = rows.iter().any(|row| row.errors > 0);
-    let mut head = vec![kind, "queries", "failed"];
-    head.extend(with_errors.then_some("errors"));
-    head.extend(["half within", "99 % within", "slowest"]);
+    let column = |head, spare| Column { head, spare };
+    let mut table = vec![column(kind, 0), column("queries", 0), column("failed", 0)];
+    table.extend(with_errors.then_some(column("errors", 0)));
+    table.extend([
+        column("half within", 3),
+        column("99 % within", 1),
+        column("slowest", 2),
+    ]);
     let others = others.map(|figures| Row::new("many quieter ones together".to_owned(), figures));
     let cells: Vec<_> = rows
         .into_iter()
         .chain(others)
         .map(|row| row.cells(with_errors))
         .collect();
-    table::write(page, &head, &cells)?;
+    table::write(page, &table, &cells)?;
     if !hidden.is_empty() {
         let queries = hidden.iter().map(|row| row.outcomes.queries()).sum();
         let text = format!(
-            "  … and {} more with {} in all; --output json has every one",
+            "and {} more with {} in all; --output json has every one",
             units::count(hidden.len() as u64),
             units::counted(queries, "query", "queries")
         );
-        page.line(&[(DIM, &text)])?;
+        page.paragraph((DIM, "  … "), (DIM, &text))?;
     }
     Ok(())
 }
@@ -261,7 +267,7 @@ mod tests {
             figures.rcodes.insert(rcode.to_owned(), 10);
             let rows = vec![Row::new("shop".to_owned(), &figures)];
             let mut out = Vec::new();
-            write(&mut Page::new(&mut out), "who", rows, None, ROWS).expect("a Vec");
+            write(&mut Page::new(&mut out, 100), "who", rows, None, ROWS).expect("a Vec");
             String::from_utf8(out).expect("UTF-8")
         };
         assert!(told("SERVFAIL").contains("errors"));

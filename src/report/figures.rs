@@ -9,12 +9,13 @@ use super::page::PLAIN;
 use super::page::Page;
 use super::page::RED;
 use super::page::YELLOW;
+use super::page::columns;
 use crate::collect::Figures;
 use crate::thresholds::LATENCY_WARNING_NS;
 use crate::units;
 
-/// Columns of the longest bar.
-const BAR: u64 = 50;
+/// Columns of the longest bar, where there is room.
+const BAR: usize = 50;
 
 /// How long answers took, and the queries that have none, as bars.
 pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {
@@ -53,14 +54,15 @@ pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {
     let width = units::count(longest).len();
     for (style, name, count) in rows {
         let figure = format!("  {name:>17}  {:>width$}", units::count(count));
-        page.line(&[(PLAIN, &figure), (style, &bar(count, longest))])?;
+        let room = BAR.min(page.width().saturating_sub(columns(&figure) + 2));
+        page.line(&[(PLAIN, &figure), (style, &bar(count, longest, room))])?;
     }
     if outcomes.superseded > 0 {
         let text = format!(
-            "  Not shown: {} asked of several servers at once, where another one answered first.",
+            "Not shown: {} asked of several servers at once, where another one answered first.",
             units::counted(outcomes.superseded, "query", "queries")
         );
-        page.line(&[(DIM, &text)])?;
+        page.paragraph((DIM, "  "), (DIM, &text))?;
     }
     rcodes(page, client)
 }
@@ -93,11 +95,11 @@ fn rcodes(page: &mut Page<'_>, figures: &Figures) -> io::Result<()> {
 }
 
 /// In proportion, but never nothing for something.
-fn bar(count: u64, longest: u64) -> String {
+fn bar(count: u64, longest: u64, room: usize) -> String {
     if count == 0 {
         return String::new();
     }
-    let columns = u128::from(count) * u128::from(BAR) / u128::from(longest.max(1));
+    let columns = u128::from(count) * room as u128 / u128::from(longest.max(1));
     format!(
         "  {}",
         "█".repeat(usize::try_from(columns).unwrap_or(0).max(1))
@@ -110,9 +112,9 @@ mod tests {
 
     #[test]
     fn bars_are_in_proportion_and_show_the_smallest() {
-        assert_eq!(bar(0, 100), "");
-        assert_eq!(bar(1, 1_000_000), "  █");
-        assert_eq!(bar(50, 100).chars().count(), 2 + 25);
-        assert_eq!(bar(u64::MAX, u64::MAX).chars().count(), 2 + 50);
+        assert_eq!(bar(0, 100, BAR), "");
+        assert_eq!(bar(1, 1_000_000, BAR), "  █");
+        assert_eq!(bar(50, 100, BAR).chars().count(), 2 + 25);
+        assert_eq!(bar(u64::MAX, u64::MAX, BAR).chars().count(), 2 + 50);
     }
 }

@@ -94,15 +94,30 @@ impl Report {
         json::write(self, out)
     }
 
-    /// Writes the report for a person: at most 100 columns, with ANSI colours
-    /// (wrap `out` in `anstream::AutoStream` where it may not be a terminal).
+    /// Writes the report for a person, in lines of at most so many columns (see
+    /// [`columns_of_stdout`]), with ANSI colours (wrap `out` in
+    /// `anstream::AutoStream` where it may not be a terminal).
     ///
     /// # Errors
     ///
     /// Those of the writer; a closed pipe is one of them.
-    pub fn write_pretty(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        pretty::write(self, out)
+    pub fn write_pretty(&self, out: &mut dyn io::Write, columns: usize) -> io::Result<()> {
+        pretty::write(self, out, columns)
     }
+}
+
+/// How wide a report is where stdout is no terminal.
+const COLUMNS: usize = 100;
+/// The narrowest and the widest that it is: a table needs the one, and who reads
+/// loses the line beyond the other.
+const COLUMNS_BOUNDS: (usize, usize) = (60, 120);
+
+/// How wide a report on stdout is: as its terminal.
+pub fn columns_of_stdout() -> usize {
+    let (least, most) = COLUMNS_BOUNDS;
+    terminal_size::terminal_size_of(io::stdout()).map_or(COLUMNS, |(width, _)| {
+        usize::from(width.0).clamp(least, most)
+    })
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! A page of 100 columns: the one place where text meets the terminal.
+//! A page as wide as the terminal: the one place where text meets it.
 
 use std::io;
 
 use anstyle::AnsiColor;
 use anstyle::Style;
+use textwrap::Options;
+use textwrap::WordSeparator;
+use textwrap::WordSplitter;
+use unicode_width::UnicodeWidthChar as _;
 
 use crate::shell;
-
-/// No line is wider, whatever a name or an address looks like; but for a word of
-/// a command that is longer by itself.
-pub(super) const WIDTH: usize = 100;
 
 /// As the terminal has it.
 pub(super) const PLAIN: Style = Style::new();
@@ -26,14 +26,21 @@ pub(super) const GREEN: Style = AnsiColor::Green.on_default().bold();
 /// Something to type.
 pub(super) const CYAN: Style = AnsiColor::Cyan.on_default();
 
-/// Writes lines, none wider than [`WIDTH`] and none with a control character.
+/// Writes lines, none with a control character and none wider than the page, whatever a
+/// name or an address looks like; but for a word of a command that is longer by itself.
 pub(super) struct Page<'a> {
     out: &'a mut dyn io::Write,
+    width: usize,
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(out: &'a mut dyn io::Write) -> Self {
-        Self { out }
+    pub(super) fn new(out: &'a mut dyn io::Write, width: usize) -> Self {
+        Self { out, width }
+    }
+
+    /// Columns of a line.
+    pub(super) fn width(&self) -> usize {
+        self.width
     }
 
     pub(super) fn blank(&mut self) -> io::Result<()> {
@@ -46,42 +53,40 @@ impl<'a> Page<'a> {
             .iter()
             .map(|(style, text)| (*style, printable(text)))
             .collect();
-        let width: usize = pieces.iter().map(|(_, text)| text.chars().count()).sum();
-        let mut room = if width > WIDTH { WIDTH - 1 } else { WIDTH };
+        let width: usize = pieces.iter().map(|(_, text)| columns(text)).sum();
+        let is_cut = width > self.width;
+        let mut room = self.width - usize::from(is_cut);
         for (style, text) in pieces {
-            let part: String = text.chars().take(room).collect();
-            room -= part.chars().count();
+            let part = beginning(&text, room);
+            // Behind what was cut off there is no room for more.
+            room = match part.len() < text.len() {
+                true => 0,
+                false => room - columns(part),
+            };
             if !part.is_empty() {
                 write!(self.out, "{style}{part}{style:#}")?;
             }
         }
-        writeln!(self.out, "{}", if width > WIDTH { "…" } else { "" })
+        writeln!(self.out, "{}", if is_cut { "…" } else { "" })
     }
 
     /// Text that is wrapped at spaces and flows on below its head.
     pub(super) fn flowing(&mut self, head: (Style, &str), text: &str) -> io::Result<()> {
-        let text = printable(text);
-        // Placeholders that cannot be broken keep the room for the head.
-        let room = "x".repeat(head.1.trim_end().chars().count());
-        let mut rows = wrap(&format!("{room} {text}"), WIDTH).into_iter();
+        // A placeholder that cannot be broken keeps the room for the head.
+        let room = "x".repeat(columns(head.1.trim_end()));
+        let mut rows = wrap(&format!("{room} {}", printable(text)), self.width).into_iter();
         let first = rows.next().unwrap_or_default();
-        let rest = first.strip_prefix(&format!("{room} ")).unwrap_or_default();
-        self.line(&[head, (PLAIN, rest)])?;
-        for row in rows {
-            self.line(&[(PLAIN, &row)])?;
-        }
-        Ok(())
+        self.line(&[head, (PLAIN, first[room.len()..].trim_start())])?;
+        rows.try_for_each(|row| self.line(&[(PLAIN, &row)]))
     }
 
     /// Text that is wrapped at spaces. The first line begins with `head`, the
     /// others are indented as far as it reaches.
     pub(super) fn paragraph(&mut self, head: (Style, &str), body: (Style, &str)) -> io::Result<()> {
-        let (head_style, head) = head;
         let (style, text) = body;
-        let text = printable(text);
-        let indent = " ".repeat(head.chars().count());
-        let mut start = (head_style, head);
-        for row in wrap(&text, WIDTH - indent.len()) {
+        let indent = " ".repeat(columns(head.1));
+        let mut start = head;
+        for row in wrap(&printable(text), self.width - indent.len()) {
             self.line(&[start, (style, &row)])?;
             start = (PLAIN, &indent);
         }
@@ -92,14 +97,15 @@ impl<'a> Page<'a> {
     /// no word of it is torn, as that would make two.
     pub(super) fn command(&mut self, indent: usize, style: Style, text: &str) -> io::Result<()> {
         const CONTINUED: &str = " \\";
-        let room = match text.chars().count() <= WIDTH - indent {
-            true => WIDTH - indent,
-            false => WIDTH - indent - CONTINUED.len(),
+        let room = self.width - indent;
+        let room = match columns(text) <= room {
+            true => room,
+            false => room - CONTINUED.len(),
         };
         let mut rows: Vec<String> = Vec::new();
         for word in shell::words(text) {
             match rows.last_mut() {
-                Some(row) if row.chars().count() + 1 + word.chars().count() <= room => {
+                Some(row) if columns(row) + 1 + columns(word) <= room => {
                     row.push(' ');
                     row.push_str(word);
                 }
@@ -116,70 +122,74 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Control characters as `\xNN` or `\u{NN}`: names come from strangers.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let (as_is, escaped) = if c.is_control() {
-                (None, Some(c.escape_default()))
-            } else {
-                (Some(c), None)
-            };
-            as_is.into_iter().chain(escaped.into_iter().flatten())
-        })
-        .collect()
+/// Columns that a text takes on a terminal.
+pub(super) fn columns(text: &str) -> usize {
+    textwrap::core::display_width(text)
 }
 
-/// What must not be torn apart: words, and figures with their unit.
-fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let unit = word.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != '%');
-        match words.last_mut() {
-            Some(last)
-                if last.ends_with(|c: char| c.is_ascii_digit())
-                    && ["%", "s", "ms", "µs"].contains(&unit) =>
-            {
-                last.push(' ');
-                last.push_str(word);
-            }
-            _ => words.push(word.to_owned()),
+/// The beginning of a text that fits into so many columns.
+pub(super) fn beginning(text: &str, columns: usize) -> &str {
+    let mut used = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used > columns
+    });
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
+/// Control characters as `\xNN` or `\u{NN}`: names come from strangers. Without
+/// variation selectors, on whose width terminals do not agree.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{fe00}'..='\u{fe0f}' => {}
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
         }
     }
-    words
+    shown
 }
+
+/// No place to break a line.
+const TIED: char = '\u{a0}';
 
 /// Rows of whole words; a word that is longer than a row is cut into pieces.
 fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut rows = vec![String::new()];
-    let mut used = 0;
-    for word in words(text) {
-        let letters: Vec<char> = word.chars().collect();
-        for (i, piece) in letters.chunks(width).enumerate() {
-            let gap = usize::from(used > 0 && i == 0);
-            if used + gap + piece.len() > width {
-                rows.push(String::new());
-                used = 0;
-            }
-            let row = rows.last_mut().expect("there is a row at any time");
-            if used > 0 && i == 0 {
-                row.push(' ');
-                used += 1;
-            }
-            row.extend(piece);
-            used += piece.len();
-        }
+    let options = Options::new(width)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    let text = tied(text);
+    let rows = textwrap::wrap(&text, options).into_iter();
+    rows.map(|row| row.replace(TIED, " ")).collect()
+}
+
+/// With what must not be torn apart tied together: figures and their unit.
+fn tied(text: &str) -> String {
+    let mut tied = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let unit = word.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != '%');
+        let is_unit = ["%", "s", "ms", "µs"].contains(&unit);
+        let gap = match is_unit && tied.ends_with(|c: char| c.is_ascii_digit()) {
+            _ if tied.is_empty() => "",
+            true => "\u{a0}",
+            false => " ",
+        };
+        tied.push_str(gap);
+        tied.push_str(word);
     }
-    rows
+    tied
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const WIDTH: usize = 100;
+
     fn written(write: impl FnOnce(&mut Page<'_>) -> io::Result<()>) -> String {
         let mut out = Vec::new();
-        write(&mut Page::new(&mut out)).expect("a Vec takes everything");
+        write(&mut Page::new(&mut out, WIDTH)).expect("a Vec takes everything");
         anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string()
     }
 
@@ -237,5 +247,15 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("  Cause  word"), "{page}");
         assert!(lines[1].starts_with("         word"), "{page}");
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!(columns("名前 e\u{301} 🦀"), 9);
+        assert_eq!(beginning("名前", 3), "名");
+        assert_eq!(wrap("名前名前名 x", 5), ["名前", "名前", "名 x"]);
+        let cut =
+            written(|page| page.line(&[(PLAIN, "x"), (RED, &"名".repeat(WIDTH)), (RED, "y")]));
+        assert_eq!(cut, format!("x{}…\n", "名".repeat(49)));
     }
 }

@@ -17,14 +17,11 @@ use super::page::YELLOW;
 use crate::doctor::Finding;
 use crate::doctor::Severity;
 use crate::doctor::Verdict;
+use crate::thresholds::SAMPLE_MIN;
 use crate::units;
 
-/// Below this many queries a healthy verdict is a weak one. Source: the small
-/// sample of the base rules.
-const SAMPLE_MIN: u64 = crate::thresholds::SAMPLE_MIN;
-
-pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    let page = &mut Page::new(out);
+pub(super) fn write(report: &Report, out: &mut dyn io::Write, width: usize) -> io::Result<()> {
+    let page = &mut Page::new(out, width);
     let (style, label) = headline::label(report);
     page.flowing((style, label), &headline::sentence(report))?;
     origin(page, report)?;
@@ -73,10 +70,10 @@ fn origin(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         headline::window(report),
         humantime::format_rfc3339_seconds(report.time)
     );
-    page.line(&[(DIM, &text)])
+    page.paragraph((DIM, ""), (DIM, &text))
 }
 
-/// A summary that stands below the causes says how bad it is, and no more.
+/// A summary that stands below the causes says how much went wrong, and no more.
 fn write_finding(
     page: &mut Page<'_>,
     number: usize,
@@ -98,11 +95,11 @@ fn write_finding(
         head = "             ";
     }
     if brief {
-        return page.line(&[
-            (DIM, "   Rule      "),
-            (DIM, finding.rule.name()),
-            (DIM, ": how bad it is; why, is said above"),
-        ]);
+        let text = format!(
+            "{}: overall figures; the causes are above",
+            finding.rule.name()
+        );
+        return page.paragraph((DIM, "   Rule      "), (DIM, &text));
     }
     page.paragraph((DIM, "   Cause     "), (PLAIN, &finding.cause))?;
     page.paragraph((DIM, "   Impact    "), (PLAIN, &finding.impact))?;

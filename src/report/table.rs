@@ -5,41 +5,72 @@ use std::io;
 use super::page::DIM;
 use super::page::PLAIN;
 use super::page::Page;
-use super::page::WIDTH;
-use crate::units;
+use super::page::beginning;
+use super::page::columns;
 
 /// Space before the first column.
 const INDENT: usize = 2;
 /// Space between two columns.
 const GAP: usize = 3;
+/// A name is not cut below this before a column is left out.
+const NAME_MIN: usize = 18;
 
-/// Writes the head and the rows. The first column gives way where the page is
-/// too narrow.
-pub(super) fn write(page: &mut Page<'_>, head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let mut widths: Vec<_> = head.iter().map(|text| text.chars().count()).collect();
-    for row in rows {
-        for (width, text) in widths.iter_mut().zip(row) {
-            *width = (*width).max(text.chars().count());
+/// A column, by its head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column<'a> {
+    pub(super) head: &'a str,
+    /// Where the page is too narrow: the higher, the sooner it is left out; 0 stays.
+    pub(super) spare: u8,
+}
+
+/// Writes the head and the rows. Where the page is too narrow, columns are left out,
+/// and then the first one gives way.
+pub(super) fn write(
+    page: &mut Page<'_>,
+    table: &[Column<'_>],
+    rows: &[Vec<String>],
+) -> io::Result<()> {
+    let width = |(at, column): (usize, &Column<'_>)| {
+        let cells = rows.iter().filter_map(|row| row.get(at));
+        let widest = cells.map(|cell| columns(cell)).max();
+        widest.unwrap_or(0).max(columns(column.head))
+    };
+    let mut widths: Vec<usize> = table.iter().enumerate().map(width).collect();
+    let mut shown: Vec<usize> = (0..table.len()).collect();
+    let name = widths.first().copied().unwrap_or(0);
+    let room = loop {
+        let figures: usize = shown.iter().skip(1).map(|&at| widths[at] + GAP).sum();
+        let room = page.width().saturating_sub(INDENT + figures);
+        let spare = shown.iter().copied().max_by_key(|&at| table[at].spare);
+        match spare.filter(|&at| table[at].spare > 0 && room < name.min(NAME_MIN)) {
+            Some(spare) => shown.retain(|&at| at != spare),
+            None => break room,
         }
-    }
-    let figures: usize = widths.iter().skip(1).map(|width| width + GAP).sum();
+    };
     if let Some(first) = widths.first_mut() {
-        *first = (*first).min(WIDTH.saturating_sub(INDENT + figures));
+        *first = name.min(room);
     }
-    page.line(&[(DIM, &aligned(head, &widths))])?;
+    let heads: Vec<_> = table.iter().map(|column| column.head.to_owned()).collect();
+    page.line(&[(DIM, &aligned(&heads, &shown, &widths))])?;
     for row in rows {
-        page.line(&[(PLAIN, &aligned(row, &widths))])?;
+        page.line(&[(PLAIN, &aligned(row, &shown, &widths))])?;
     }
     Ok(())
 }
 
-fn aligned(cells: &[impl AsRef<str>], widths: &[usize]) -> String {
+fn aligned(cells: &[String], shown: &[usize], widths: &[usize]) -> String {
     let mut line = " ".repeat(INDENT);
-    for (i, (cell, &width)) in cells.iter().zip(widths).enumerate() {
-        if i == 0 {
-            line += &format!("{:<width$}", units::shorten(cell.as_ref(), width));
-        } else {
-            line += &format!("{:GAP$}{:>width$}", "", cell.as_ref());
+    for &at in shown {
+        let (cell, width) = (&cells[at], widths[at]);
+        let space = " ".repeat(width.saturating_sub(columns(cell)));
+        match at {
+            0 if columns(cell) > width => {
+                let cut = beginning(cell, width.saturating_sub(1));
+                let space = " ".repeat(width.saturating_sub(columns(cut) + 1));
+                line += &format!("{cut}…{space}");
+            }
+            0 => line += &format!("{cell}{space}"),
+            _ => line += &format!("{:GAP$}{space}{cell}", ""),
         }
     }
     line
@@ -49,31 +80,37 @@ fn aligned(cells: &[impl AsRef<str>], widths: &[usize]) -> String {
 mod tests {
     use super::*;
 
-    fn written(name: &str) -> String {
+    fn written(name: &str, width: usize) -> String {
+        let column = |head, spare| Column { head, spare };
+        let table = [column("name", 0), column("n", 0), column("more", 1)];
+        let row = |name: &str, n: &str| vec![name.to_owned(), n.to_owned(), "x".repeat(20)];
         let mut out = Vec::new();
-        let rows = [
-            vec![name.to_owned(), "1".to_owned()],
-            vec!["b".to_owned(), "1,000".to_owned()],
-        ];
-        write(&mut Page::new(&mut out), &["name", "n"], &rows).expect("a Vec takes everything");
+        let rows = [row(name, "1"), row("b", "1,000")];
+        write(&mut Page::new(&mut out, width), &table, &rows).expect("a Vec takes everything");
         anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string()
     }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
+        let page = written("a", 100);
+        assert!(page.starts_with("  name       n                   more\n  a          1"));
+    }
+
+    #[test]
+    fn what_can_be_spared_is_left_out_before_a_name_is_cut_short() {
+        let page = written("名前の長いポッド", 40);
         assert_eq!(
-            written("a"),
-            "  name       n\n  a          1\n  b      1,000\n"
+            page,
+            "  name                   n\n  名前の長いポッド       1\n  b                  1,000\n"
         );
     }
 
     #[test]
     fn a_long_name_gives_way() {
-        let page = written(&"a".repeat(200));
-        assert!(
-            page.lines().all(|line| line.chars().count() == WIDTH),
-            "{page}"
-        );
-        assert!(page.contains("…       1\n"), "{page}");
+        for name in ["a".repeat(200), "名".repeat(100)] {
+            let page = written(&name, 100);
+            assert!(page.lines().all(|line| columns(line) == 100), "{page}");
+            assert!(page.contains("…"), "{page}");
+        }
     }
 }

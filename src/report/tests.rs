@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::*;
 use crate::attempt::Answer;
@@ -19,6 +20,7 @@ use crate::sample::Fed;
 use crate::sample::MS;
 use crate::sample::attempt;
 use crate::sampler::HostSample;
+use crate::shell;
 
 const CURL: (&str, u32) = ("curl", 4242);
 const NGINX: (&str, u32) = ("nginx", 812);
@@ -71,9 +73,13 @@ fn report(fed: &Fed) -> Report {
 }
 
 fn pretty(report: &Report) -> String {
+    pretty_in(report, COLUMNS)
+}
+
+fn pretty_in(report: &Report, columns: usize) -> String {
     let mut out = Vec::new();
     report
-        .write_pretty(&mut out)
+        .write_pretty(&mut out, columns)
         .expect("a Vec takes everything");
     anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string()
 }
@@ -362,6 +368,45 @@ fn a_crowd_is_cut_short() {
     assert_eq!(json(&report)["dns"]["other_processes"]["queries"], 160);
 }
 
+/// A word of a command may be wider; its lines begin with nothing else.
+fn is_no_wider(line: &str, columns: usize) -> bool {
+    let command = line.trim_start().trim_end_matches(" \\");
+    line.width() <= columns || shell::words(command).len() == 1
+}
+
+#[test]
+fn a_report_fits_its_terminal() {
+    let mut fed = node();
+    let names = [
+        "名前の長いポッド-データベース-接続",
+        "🦀🧑‍🚀👩🏽‍💻❤️🇩🇪-emoji",
+        "e\u{301}a\u{308}o\u{323}\u{302}-combining-名前",
+        "한국어-이름-긴-이름-아주-긴-이름-더-긴-이름",
+    ];
+    for (pid, name) in (100..).zip(names) {
+        let name = name.repeat(3);
+        let of_pod = Attempt {
+            workload: Some(sample::pod("店", &name, "容器")),
+            ..attempt((&name, pid), BAD, Outcome::Unanswered, 5_000 * MS)
+        };
+        fed.feed(30, &of_pod);
+        fed.feed(30, &with_rcode(answer_after((&name, pid), GOOD, 700), 2));
+    }
+    let mut report = report(&fed);
+    report.host.name = names.concat();
+    report.attribution.complaints = names.map(str::to_owned).to_vec();
+    for columns in [60, 80, 100, 120] {
+        let page = pretty_in(&report, columns);
+        for line in page.lines() {
+            assert!(is_no_wider(line, columns), "{columns}: {line}\n{page}");
+        }
+        // It uses the room that it has.
+        let widest = page.lines().map(|line| line.width()).max();
+        assert!(widest > Some(columns - 5), "{widest:?}");
+    }
+    insta::assert_snapshot!("narrow", pretty_in(&report, 60));
+}
+
 fn any_attempt() -> impl Strategy<Value = Attempt> {
     let outcome = prop_oneof![
         Just(Outcome::Answered),
@@ -426,9 +471,11 @@ proptest! {
         let mut report = report_with(&fed, kernel, in_flight, vec![missing]);
         report.window = Duration::from_secs(seconds);
         report.host.name = host;
-        for line in pretty(&report).lines() {
-            prop_assert!(line.chars().count() <= 100, "{line}");
-            prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+        for columns in [60, 80, 100, 120] {
+            for line in pretty_in(&report, columns).lines() {
+                prop_assert!(is_no_wider(line, columns), "{columns}: {line}");
+                prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+            }
         }
         prop_assert!(!json(&report).to_string().contains("null"));
     }
