@@ -36,6 +36,11 @@ pub fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
+/// `1 query`, `2,000 queries`
+pub fn queries(n: u64) -> String {
+    counted(n, "query", "queries")
+}
+
 /// `part` of `whole` as `19 %`, `0.4 %`, `<0.01 %`. Says `0 %` and `100 %` only
 /// where it is exactly so.
 pub fn percent(part: u64, whole: u64) -> String {

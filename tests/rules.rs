@@ -22,7 +22,9 @@ fn rules_of_scenarios() -> BTreeSet<String> {
         .expect("kerno starts");
     assert!(done.status.success(), "{done:?}");
     let list = String::from_utf8(done.stdout).expect("UTF-8");
-    let rules = list.lines().filter_map(|line| line.split_whitespace().nth(1));
+    let rules = list
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1));
     rules.map(str::to_owned).collect()
 }
 

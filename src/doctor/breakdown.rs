@@ -15,22 +15,6 @@ use crate::collect::Snapshot;
 use crate::collect::WorkloadFigures;
 use crate::shell::Command;
 
-const SERVER: Kind = Kind {
-    one: "server",
-    many: "servers",
-    does: "was asked",
-};
-const PROCESS: Kind = Kind {
-    one: "process",
-    many: "processes",
-    does: "asked",
-};
-const WORKLOAD: Kind = Kind {
-    one: "workload",
-    many: "workloads",
-    does: "asked",
-};
-
 /// Who has the failed or slow ones.
 pub(super) struct Breakdown<'a> {
     pub(super) snapshot: &'a Snapshot,
@@ -38,47 +22,43 @@ pub(super) struct Breakdown<'a> {
     /// Only where somebody is more than a process.
     workload: Option<Outlier<'a, WorkloadFigures>>,
     pub(super) server: Option<Outlier<'a, ServerFigures>>,
-    metric: Metric,
 }
 
 impl<'a> Breakdown<'a> {
     pub(super) fn of(metric: Metric, snapshot: &'a Snapshot) -> Self {
-        let others = snapshot.other_processes.as_ref();
-        let process = Outlier::find(metric, &snapshot.by_process, others, |row| &row.figures);
-        let others = snapshot.other_workloads.as_ref();
-        let workload = Outlier::find(metric, &snapshot.by_workload, others, |row| &row.figures)
-            .filter(|_| snapshot.has_workloads());
-        let others = snapshot.other_servers.as_ref();
-        let server = Outlier::find(metric, &snapshot.by_server, others, |row| &row.figures);
+        let (by_server, others) = (&snapshot.by_server, snapshot.other_servers.as_ref());
+        let name = |row: &ServerFigures| row.address.to_string();
+        let kind = (metric, Kind("server", "servers", "was asked"));
+        let server = Outlier::find(kind, by_server, others, |row| &row.figures, name);
+        let (by_workload, others) = (&snapshot.by_workload, snapshot.other_workloads.as_ref());
+        let name = |row: &WorkloadFigures| who::workload(&row.whom);
+        let kind = (metric, Kind("workload", "workloads", "asked"));
+        let workload = Outlier::find(kind, by_workload, others, |row| &row.figures, name);
+        let (by_process, others) = (&snapshot.by_process, snapshot.other_processes.as_ref());
+        let name = |row: &ProcessFigures| who::process(row.pid, row.comm);
+        let kind = (metric, Kind("process", "processes", "asked"));
+        let process = Outlier::find(kind, by_process, others, |row| &row.figures, name);
         Self {
             snapshot,
             process,
-            workload,
+            workload: workload.filter(|_| snapshot.has_workloads()),
             server,
-            metric,
         }
     }
 
     /// The server, the workload and the process that are hit hardest, as evidence.
-    pub(super) fn evidence(&self) -> Vec<String> {
-        let server = self.server.as_ref().map(|it| {
-            let name = it.row.address.to_string();
-            it.told(self.metric, &SERVER, &name)
-        });
-        let workload = self.workload.as_ref();
-        let workload = workload.map(|it| it.told(self.metric, &WORKLOAD, &workload_name(it)));
-        let process = self.process.as_ref();
-        let process = process.map(|it| it.told(self.metric, &PROCESS, &process_name(it)));
-        server.into_iter().chain(workload).chain(process).collect()
+    pub(super) fn evidence(&self) -> impl Iterator<Item = String> {
+        let server = self.server.as_ref().map(Outlier::told);
+        let workload = self.workload.as_ref().map(Outlier::told);
+        let process = self.process.as_ref().map(Outlier::told);
+        server.into_iter().chain(workload).chain(process)
     }
 
     /// The only server, as the object of a title: ` to 10.0.0.10:53` with the
     /// preposition; nothing if there are several.
     pub(super) fn only_server(&self, preposition: &str) -> String {
         match &self.server {
-            Some(outlier) if outlier.pattern == Pattern::Only => {
-                format!(" {preposition} {}", outlier.row.address)
-            }
+            Some(it) if it.pattern == Pattern::Only => format!(" {preposition} {}", it.name),
             _ => String::new(),
         }
     }
@@ -87,13 +67,13 @@ impl<'a> Breakdown<'a> {
     pub(super) fn place(&self) -> String {
         let server = self.server.as_ref().and_then(|it| match it.pattern {
             Pattern::Only => None,
-            Pattern::One => Some(format!("nearly all at {}", it.row.address)),
+            Pattern::One => Some(format!("nearly all at {}", it.name)),
             Pattern::Several => Some(format!("at {} servers", it.hit_of_known())),
         });
         let workload = self.workload.as_ref();
         let workload = workload.filter(|it| it.pattern == Pattern::One);
-        let process = self.stands_out().map(process_name);
-        let whom = workload.map(workload_name).or(process);
+        let process = self.stands_out().map(|it| &it.name);
+        let whom = workload.map(|it| &it.name).or(process);
         server
             .into_iter()
             .chain(whom.map(|whom| format!("nearly all for {whom}")))
@@ -110,11 +90,9 @@ impl<'a> Breakdown<'a> {
     /// The workload or process that is hit hardest, with its figures.
     pub(super) fn hit_hardest(&self) -> Option<String> {
         let workload = self.workload.as_ref();
-        let workload = workload.map(|it| (workload_name(it), it.share(self.metric)));
+        let workload = workload.map(|it| who::hit(&it.name, &it.share()));
         let process = self.process.as_ref();
-        let process = process.map(|it| (process_name(it), it.share(self.metric)));
-        let (name, share) = workload.or(process)?;
-        Some(who::hit(&name, &share))
+        workload.or_else(|| process.map(|it| who::hit(&it.name, &it.share())))
     }
 
     /// The `scope` of the finding.
@@ -153,12 +131,4 @@ impl<'a> Breakdown<'a> {
             None => watch,
         }
     }
-}
-
-fn workload_name(outlier: &Outlier<'_, WorkloadFigures>) -> String {
-    who::workload(&outlier.row.whom)
-}
-
-fn process_name(outlier: &Outlier<'_, ProcessFigures>) -> String {
-    who::process(outlier.row.pid, outlier.row.comm)
 }

@@ -26,13 +26,9 @@ use crate::units;
 pub(super) fn severity(figures: &Figures) -> Option<Severity> {
     let (failed, queries) = (figures.outcomes.failed(), figures.queries());
     let exceeds = |percent| u128::from(failed) * 100 > u128::from(queries) * u128::from(percent);
-    if failed < FAILURES_MIN || !exceeds(FAILURE_WARNING_PERCENT) {
-        None
-    } else if exceeds(FAILURE_CRITICAL_PERCENT) && queries >= SAMPLE_MIN {
-        Some(Severity::Critical)
-    } else {
-        Some(Severity::Warning)
-    }
+    let is_critical = exceeds(FAILURE_CRITICAL_PERCENT) && queries >= SAMPLE_MIN;
+    let is_notable = failed >= FAILURES_MIN && exceeds(FAILURE_WARNING_PERCENT);
+    is_notable.then_some(Severity::critical_if(is_critical))
 }
 
 fn measured(figures: &Figures, severity: Severity) -> Measured {
@@ -96,7 +92,11 @@ pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Finding {
 
 /// What is said of the host and of one alike; `whose` is the evidence that only one
 /// of them has.
-fn explanation(title: String, figures: &Figures, whose: Vec<String>) -> Explanation {
+fn explanation(
+    title: String,
+    figures: &Figures,
+    whose: impl IntoIterator<Item = String>,
+) -> Explanation {
     let outcomes = &figures.outcomes;
     let failed = Metric::Failed.told(outcomes.failed(), figures.queries());
     let late = (outcomes.late > 0).then(|| {

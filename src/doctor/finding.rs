@@ -23,6 +23,16 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Critical, or only a warning.
+    pub(super) fn critical_if(is_critical: bool) -> Self {
+        match is_critical {
+            true => Self::Critical,
+            false => Self::Warning,
+        }
+    }
+}
+
 /// One thing that is wrong, in words that stand for themselves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {

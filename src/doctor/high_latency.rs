@@ -25,13 +25,8 @@ use crate::units;
 /// How bad it is if answers take so long.
 pub(super) fn severity(figures: &Figures) -> Option<Severity> {
     let p99_ns = figures.latency.as_ref()?.p99_ns;
-    if p99_ns <= LATENCY_WARNING_NS {
-        None
-    } else if p99_ns > LATENCY_CRITICAL_NS && figures.outcomes.answered >= SAMPLE_MIN {
-        Some(Severity::Critical)
-    } else {
-        Some(Severity::Warning)
-    }
+    let is_critical = p99_ns > LATENCY_CRITICAL_NS && figures.outcomes.answered >= SAMPLE_MIN;
+    (p99_ns > LATENCY_WARNING_NS).then_some(Severity::critical_if(is_critical))
 }
 
 fn measured(latency: &LatencyFigures, severity: Severity) -> Measured {
@@ -231,7 +226,7 @@ fn load(snapshot: &Snapshot) -> Option<String> {
             "{} sends most of the load: {} of {} ({}).",
             who::process(busiest.pid, busiest.comm),
             units::count(own),
-            units::counted(all, "query", "queries"),
+            units::queries(all),
             units::percent(own, all)
         )
     })

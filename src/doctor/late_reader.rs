@@ -50,9 +50,7 @@ fn finding(
     }
     let comm = reads.first()?.owner.comm;
     let name = who::process(Some(pid), comm);
-    let mut lay: Vec<u64> = reads.iter().map(|read| read.lay_ns).collect();
-    lay.sort_unstable();
-    let (median, longest) = (lay[lay.len() / 2], lay[lay.len() - 1]);
+    let (median_ns, lay_told) = lay(reads);
     let came_ns = came_within(pid, snapshot);
     let reason = Reason::of(pid, evidence);
     let explanation = Explanation::of(match came_ns {
@@ -65,13 +63,9 @@ fn finding(
          DNS does not help.",
     )
     .line(format!(
-        "{} of {} lay in the socket of {name} for more than {} before they were read: half of them \
-         {} or more, the longest {}.",
+        "{} of {} lay in the socket of {name} {lay_told}.",
         units::count(late),
         units::counted(answered, "answer", "answers"),
-        units::duration(LATE_READ_NS),
-        units::duration(median),
-        units::duration(longest)
     ))
     .lines(came_ns.map(|came_ns| {
         format!(
@@ -92,13 +86,27 @@ fn finding(
         _ => Severity::Warning,
     };
     let late_reads = units::counted(late, "late read", "late reads");
-    let measured = Measured::ms(median, LATE_READ_NS);
+    let measured = Measured::ms(median_ns, LATE_READ_NS);
     Some(Finding {
         hit_hardest: Some(who::hit(&name, &late_reads)),
         scope: Subject::process(Some(pid), comm),
         queries: late,
         ..explanation.finding(Rule::LateReader, severity, measured)
     })
+}
+
+/// How long half of them lay there, and how long all did in words.
+fn lay(reads: &[&SlowRead]) -> (u64, String) {
+    let mut lay: Vec<u64> = reads.iter().map(|read| read.lay_ns).collect();
+    lay.sort_unstable();
+    let (median_ns, longest_ns) = (lay[lay.len() / 2], lay[lay.len() - 1]);
+    let told = format!(
+        "for more than {} before they were read: half of them {} or more, the longest {}",
+        units::duration(LATE_READ_NS),
+        units::duration(median_ns),
+        units::duration(longest_ns)
+    );
+    (median_ns, told)
 }
 
 /// Why the program did not read, as far as it was looked at.

@@ -46,7 +46,7 @@ impl Metric {
 
     fn phrase(self, affected: u64, of: u64, whose: &str) -> String {
         let (what, did) = match self {
-            Self::Failed => (units::counted(of, "query", "queries"), "failed"),
+            Self::Failed => (units::queries(of), "failed"),
             Self::Slow => {
                 let did = if affected == 1 {
                     "was slow"

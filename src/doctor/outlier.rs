@@ -11,8 +11,12 @@ use crate::units;
 pub(super) struct Outlier<'a, R> {
     /// The row of the one that is hit hardest.
     pub(super) row: &'a R,
+    /// What it is called.
+    pub(super) name: String,
     /// How they are spread.
     pub(super) pattern: Pattern,
+    metric: Metric,
+    kind: Kind,
     affected: u64,
     of: u64,
     rest_affected: u64,
@@ -33,13 +37,14 @@ pub(super) enum Pattern {
     Several,
 }
 
-/// Words for what an outlier can be.
-pub(super) struct Kind {
-    pub(super) one: &'static str,
-    pub(super) many: &'static str,
-    /// What it did, after "the only one that".
-    pub(super) does: &'static str,
-}
+/// Words for what an outlier can be: for one, for several, and for what it did, after
+/// "the only one that".
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind(
+    pub(super) &'static str,
+    pub(super) &'static str,
+    pub(super) &'static str,
+);
 
 /// Whether one with so many of so many is much worse off than the rest.
 pub(super) fn stands_out(own: (u64, u64), rest: (u64, u64)) -> bool {
@@ -53,10 +58,11 @@ impl<'a, R> Outlier<'a, R> {
     /// Looks through all rows and the row of the others. `None` if no single
     /// row has any.
     pub(super) fn find(
-        metric: Metric,
+        (metric, kind): (Metric, Kind),
         rows: &'a [R],
         others: Option<&Figures>,
         figures: impl Fn(&R) -> &Figures,
+        name: impl Fn(&R) -> String,
     ) -> Option<Self> {
         let affected = |row: &R| metric.affected(figures(row));
         let of = |row: &R| metric.of(figures(row));
@@ -78,7 +84,10 @@ impl<'a, R> Outlier<'a, R> {
         let rest = || rest().chain(others);
         let mut outlier = Self {
             row,
+            name: name(row),
             pattern: Pattern::Only,
+            metric,
+            kind,
             affected: affected(row),
             of: of(row),
             rest_affected: rest().map(|figures| metric.affected(figures)).sum(),
@@ -120,14 +129,14 @@ impl<'a, R> Outlier<'a, R> {
     }
 
     /// `90 of 400 queries failed (23 %)`
-    pub(super) fn share(&self, metric: Metric) -> String {
-        metric.told(self.affected, self.of)
+    pub(super) fn share(&self) -> String {
+        self.metric.told(self.affected, self.of)
     }
 
-    /// A sentence of evidence about the one that is called `name`.
-    pub(super) fn told(&self, metric: Metric, kind: &Kind, name: &str) -> String {
-        let Kind { one, many, does } = kind;
-        let own = self.share(metric);
+    /// A sentence of evidence.
+    pub(super) fn told(&self) -> String {
+        let (name, Kind(one, many, does)) = (&self.name, self.kind);
+        let own = self.share();
         let affected = match self.hit {
             1 => format!("{} {many} is affected", self.hit_of_known()),
             _ => format!("{} {many} are affected", self.hit_of_known()),
@@ -135,7 +144,7 @@ impl<'a, R> Outlier<'a, R> {
         match self.pattern {
             Pattern::Only => format!("{name} is the only {one} that {does}."),
             Pattern::One => {
-                let rest = metric.told(self.rest_affected, self.rest_of);
+                let rest = self.metric.told(self.rest_affected, self.rest_of);
                 format!("One {one} stands out, {name}: {own}. All other {many}: {rest}.")
             }
             // Of many that had one each, none is worth a name.

@@ -133,7 +133,7 @@ fn finding(
         .line(format!(
             "{} of {} of {name} ({}) only tried a search domain and got NXDOMAIN.",
             units::count(waste.queries),
-            units::counted(process.queries, "query", "queries"),
+            units::queries(process.queries),
             units::percent(waste.queries, process.queries)
         ))
         .line(format!(

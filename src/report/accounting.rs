@@ -6,25 +6,18 @@ use crate::units;
 
 /// One sentence for each thing that is missing; empty if nothing is.
 pub(super) fn gaps(accounting: &Accounting) -> Vec<String> {
-    let lost = [
-        (
-            accounting.lost_by.inflight_full,
-            "too many queries were waiting at once",
-        ),
-        (
-            accounting.lost_by.ring_full,
-            "they came faster than kerno could read them",
-        ),
-    ];
-    let mut gaps: Vec<_> = lost
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, why)| {
-            let share = units::percent(*n, accounting.queries_seen);
-            let lost = units::counted(*n, "query was lost", "queries were lost");
-            format!("{lost} on the way to kerno ({share} of those seen): {why}.")
-        })
-        .collect();
+    let lost = |n: u64, why: &str| {
+        let share = units::percent(n, accounting.queries_seen);
+        let lost = units::counted(n, "query was lost", "queries were lost");
+        (n > 0).then(|| format!("{lost} on the way to kerno ({share} of those seen): {why}."))
+    };
+    let (in_flight, ring) = (
+        accounting.lost_by.inflight_full,
+        accounting.lost_by.ring_full,
+    );
+    let mut gaps = Vec::new();
+    gaps.extend(lost(in_flight, "too many queries were waiting at once"));
+    gaps.extend(lost(ring, "they came faster than kerno could read them"));
     if accounting.notice_lost > 0 {
         gaps.push(format!(
             "{} lost on the way to kerno, so some queries that failed or were late count as \
@@ -37,19 +30,10 @@ pub(super) fn gaps(accounting: &Accounting) -> Vec<String> {
         ));
     }
     if accounting.drops_unseen > 0 {
+        let queries = units::queries(accounting.drops_unseen);
         gaps.push(format!(
-            "{} though the kernel told kerno nothing of it: {} counted with others that were sent \
-             to the same place at the same time.",
-            units::counted(
-                accounting.drops_unseen,
-                "query was discarded",
-                "queries were discarded"
-            ),
-            if accounting.drops_unseen == 1 {
-                "it is"
-            } else {
-                "they are"
-            }
+            "The kernel did not tell kerno that it discarded {queries}; counted with others that \
+             were sent to the same place at the same time."
         ));
     }
     if accounting.missed_runs > 0 {
@@ -65,23 +49,22 @@ pub(super) fn gaps(accounting: &Accounting) -> Vec<String> {
             units::counted(accounting.tcp_unseen(), "place", "places")
         ));
     }
-    match accounting.balance() {
-        0 => {}
-        more @ 1.. => gaps.push(format!(
-            "{} seen but not accounted for. That is a fault in kerno; please report it.",
-            units::counted(more.unsigned_abs(), "query was", "queries were")
-        )),
-        less => gaps.push(format!(
-            "{} counted more than once. That is a fault in kerno; please report it.",
-            units::counted(less.unsigned_abs(), "query was", "queries were")
-        )),
-    }
+    let balance = accounting.balance();
+    let fault = match balance {
+        0 => return gaps,
+        1.. => "seen but not accounted for",
+        _ => "counted more than once",
+    };
+    let queries = units::counted(balance.unsigned_abs(), "query was", "queries were");
+    gaps.push(format!(
+        "{queries} {fault}. That is a fault in kerno; please report it."
+    ));
     gaps
 }
 
 /// What was seen on this host, all filters aside.
 pub(super) fn seen(accounting: &Accounting, dns: &Snapshot) -> String {
-    let queries = units::counted(accounting.queries_seen, "query", "queries");
+    let queries = units::queries(accounting.queries_seen);
     let mut seen = format!("kerno saw {queries} on this host");
     if dns.client.queries() > 0 && dns.server_side.queries() > 0 {
         seen += " (one between two programs of this host counts on both sides)";

@@ -160,7 +160,7 @@ fn write(
         let text = format!(
             "and {} more with {} in all; --output json has every one",
             units::count(hidden.len() as u64),
-            units::counted(queries, "query", "queries")
+            units::queries(queries)
         );
         page.paragraph((DIM, "  … "), (DIM, &text))?;
     }

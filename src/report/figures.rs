@@ -60,7 +60,7 @@ pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {
     if outcomes.superseded > 0 {
         let text = format!(
             "Not shown: {} asked of several servers at once, where another one answered first.",
-            units::counted(outcomes.superseded, "query", "queries")
+            units::queries(outcomes.superseded)
         );
         page.paragraph((DIM, "  "), (DIM, &text))?;
     }

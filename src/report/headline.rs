@@ -44,39 +44,28 @@ pub(super) fn sentence(report: &Report) -> String {
 }
 
 fn troubled(report: &Report) -> String {
-    let hurting = || {
-        report
-            .findings
-            .iter()
+    let titles = |summaries: bool, shown: usize, (one, many)| {
+        let findings = report.findings.iter();
+        let mut titles: Vec<_> = findings
             .filter(|finding| finding.severity > Severity::Info)
+            .filter(|finding| finding.rule.is_summary() == summaries)
+            .map(|finding| finding.title.clone())
+            .collect();
+        let more = titles.len().saturating_sub(shown) as u64;
+        titles.truncate(shown);
+        titles.extend((more > 0).then(|| units::counted(more, one, many) + " below"));
+        titles
     };
-    let causes = hurting().filter(|finding| !finding.rule.is_summary());
-    let more = causes.clone().count().saturating_sub(CAUSES_SHOWN);
-    let mut titles: Vec<_> = causes
-        .take(CAUSES_SHOWN)
-        .map(|finding| finding.title.clone())
-        .collect();
-    if more > 0 {
-        titles.push(units::counted(more as u64, "more cause", "more causes") + " below");
-    }
-    let summaries = hurting().filter(|finding| finding.rule.is_summary());
-    let more = summaries.clone().count().saturating_sub(SUMMARIES_SHOWN);
-    titles.extend(
-        summaries
-            .take(SUMMARIES_SHOWN)
-            .map(|finding| finding.title.clone()),
-    );
-    if more > 0 {
-        titles.push(units::counted(more as u64, "more finding", "more findings") + " below");
-    }
-    let whom = report
-        .findings
-        .first()
-        .and_then(|finding| finding.hit_hardest.as_ref());
-    let whom = whom
-        .map(|whom| format!(" Hit hardest is {whom}."))
-        .unwrap_or_default();
-    format!("{}.{whom}", titles.join(". "))
+    let mut all = titles(false, CAUSES_SHOWN, ("more cause", "more causes"));
+    all.extend(titles(
+        true,
+        SUMMARIES_SHOWN,
+        ("more finding", "more findings"),
+    ));
+    let first = report.findings.first();
+    let whom = first.and_then(|finding| finding.hit_hardest.as_ref());
+    let whom = whom.map_or(String::new(), |whom| format!(" Hit hardest is {whom}."));
+    format!("{}.{whom}", all.join(". "))
 }
 
 fn healthy(report: &Report) -> String {
@@ -89,7 +78,7 @@ fn healthy(report: &Report) -> String {
             as_server(server)
         );
     }
-    let queries = units::counted(client.queries(), "query", "queries");
+    let queries = units::queries(client.queries());
     let failed = match client.outcomes.failed() {
         0 => "none failed".to_owned(),
         n => format!(
@@ -122,7 +111,7 @@ fn silent(report: &Report) -> String {
     } else {
         format!(
             "None of the {} seen in {window} matched what you asked for, or came to an end.",
-            units::counted(accounting.queries_seen, "query", "queries")
+            units::queries(accounting.queries_seen)
         )
     }
 }
@@ -132,7 +121,7 @@ pub(super) fn as_server(figures: &Figures) -> String {
     let failed = figures.outcomes.failed();
     let mut text = format!(
         "this host was asked {}; {} of them without an answer in time ({})",
-        units::counted(figures.queries(), "query", "queries"),
+        units::queries(figures.queries()),
         units::count(failed),
         units::percent(failed, figures.queries())
     );

@@ -182,7 +182,7 @@ fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     if report.verdict == Verdict::Healthy && queries > 0 && queries < SAMPLE_MIN {
         let text = format!(
             "Only {} came to an end, which is little to judge by; watch longer with --duration 5m.",
-            units::counted(queries, "query", "queries")
+            units::queries(queries)
         );
         page.flowing((YELLOW, "Small sample: "), &text)?;
     }

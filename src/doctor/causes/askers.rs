@@ -68,7 +68,7 @@ impl Group<'_> {
         let process = |&((pid, comm), weight): &(Asker, u64)| (Whom::Process(pid, comm), weight);
         let hit = clients.into_iter().next();
         let (whom, weight) = hit.or_else(|| self.ranked_askers().first().map(process))?;
-        let queries = units::counted(weight, "query", "queries");
+        let queries = units::queries(weight);
         Some(who::hit(&who::workload(&whom), &queries))
     }
 

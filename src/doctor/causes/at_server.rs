@@ -112,7 +112,7 @@ pub(super) fn queue_told(group: &Group<'_>) -> Vec<String> {
     if overflowed > 0 {
         lines.push(format!(
             "{} found its receive buffer full and were discarded (SOCKET_RCVBUFF).",
-            units::counted(overflowed, "query", "queries")
+            units::queries(overflowed)
         ));
     }
     lines

@@ -126,7 +126,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .line(ports_told(group))
         .line(format!(
             "From other source ports {} to the same server were answered.",
-            units::counted(answered, "query", "queries")
+            units::queries(answered)
         ))
         .lines(dead.map(|dead| {
             format!("The conntrack entry of that source port translates {server} to {dead}.")
@@ -145,9 +145,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 }
 
 fn ports_told(group: &Group<'_>) -> String {
-    let mut ports: Vec<_> = group.cases().map(|it| it.attempt.local.port()).collect();
-    ports.sort_unstable();
-    ports.dedup();
+    let ports = group.distinct(|case| case.attempt.local.port());
     let shown = ranking::first_of(&ports, PORTS_SHOWN, ToString::to_string);
     format!(
         "All {} that failed came from {} ({}), of {}.",

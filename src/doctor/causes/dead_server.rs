@@ -78,7 +78,7 @@ fn others_told(group: &Group<'_>) -> Vec<String> {
             format!(
                 "{other}, asked by the same clients: {} of {} answered.",
                 units::count(asked.all.answered),
-                units::counted(asked.all.ended(), "query", "queries")
+                units::queries(asked.all.ended())
             )
         })
         .collect()

@@ -1,5 +1,6 @@
 //! All cases of one cause at one place, and what is common to them.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -112,7 +113,7 @@ impl<'a> Group<'a> {
 
     /// `120 queries`
     pub(super) fn counted(&self) -> String {
-        units::counted(self.queries(), "query", "queries")
+        units::queries(self.queries())
     }
 
     /// `120 packets were`
@@ -172,10 +173,13 @@ impl<'a> Group<'a> {
     }
 
     fn servers(&self) -> Vec<SocketAddr> {
-        let mut servers: Vec<_> = self.cases().map(Case::server).collect();
-        servers.sort_unstable();
-        servers.dedup();
-        servers
+        self.distinct(Case::server)
+    }
+
+    /// Each once, in order.
+    pub(super) fn distinct<T: Ord>(&self, of: impl Fn(&Case) -> T) -> Vec<T> {
+        let all: BTreeSet<T> = self.cases().map(of).collect();
+        all.into_iter().collect()
     }
 
     /// What those who have these cases asked this server, whatever came of it.
@@ -197,16 +201,13 @@ impl<'a> Group<'a> {
             "{}: {} of {} failed.",
             self.server(),
             units::count(tally.failed),
-            units::counted(tally.ended(), "query", "queries")
+            units::queries(tally.ended())
         ))
     }
 
     /// Network namespaces that the cases come from.
     fn namespaces(&self) -> Vec<u32> {
-        let mut all: Vec<_> = self.cases().map(|case| case.attempt.owner.netns).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+        self.distinct(|case| case.attempt.owner.netns)
     }
 
     /// How the server on this host saw the cases, where it did.
@@ -242,7 +243,7 @@ impl<'a> Group<'a> {
         let resolver = self.symptoms.first()?.server();
         Some(format!(
             "{} to the resolver {resolver} went wrong because of this: it could not ask further.",
-            units::counted(symptoms, "query", "queries"),
+            units::queries(symptoms),
         ))
     }
 

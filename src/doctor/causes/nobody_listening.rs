@@ -42,62 +42,72 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let netns = group.cases().find_map(Case::drop).map(|drop| drop.netns);
     let here = group.netns_told(netns.unwrap_or_default());
-    let title = match group.place.variant {
-        Variant::Rejected => format!("A firewall rule rejects DNS queries to {server}"),
-        _ => format!("Nobody listens at {server}"),
-    };
-    let (cause, evidence, look) = match group.place.variant {
-        Variant::Rejected => (
-            format!(
-                "A rule of netfilter in {here}, on this host, answers the queries with \"port \
+    let nobody = format!("Nobody listens at {server}");
+    let explanation = match group.place.variant {
+        Variant::Rejected => opening(
+            group,
+            format!("A firewall rule rejects DNS queries to {server}"),
+        )
+        .cause(format!(
+            "A rule of netfilter in {here}, on this host, answers the queries with \"port \
                  unreachable\". kube-proxy has such a rule for a Service without ready endpoints: \
                  then no DNS pod is ready."
-            ),
-            format!(
-                "The packets were discarded with {NETFILTER} in {here}, and an ICMP error came \
+        ))
+        .line(format!(
+            "The packets were discarded with {NETFILTER} in {here}, and an ICMP error came \
                  back: a REJECT rule."
-            ),
+        ))
+        .run(
+            LOOK,
             group.within(netns, Command::new("nft list ruleset | grep -n reject")),
         ),
-        Variant::ClosedPort => (
-            format!(
+        Variant::ClosedPort => opening(group, nobody)
+            .cause(format!(
                 "The queries arrive in {here}, on this host, and no program has that port open. \
                  The DNS server there is not running, listens on another address, or has just been \
                  restarted."
+            ))
+            .line(format!(
+                "They arrived in {here} and found no socket ({NO_SOCKET})."
+            ))
+            .run(
+                LOOK,
+                group.within(netns, commands::sockets("ss -lntup", group.place.port())),
             ),
-            format!("They arrived in {here} and found no socket ({NO_SOCKET})."),
-            group.within(netns, commands::sockets("ss -lntup", group.place.port())),
-        ),
-        _ => (
-            "The host at that address says that the port is closed. Its DNS server is not running, \
-             or a firewall on the way rejects the queries."
-                .to_owned(),
-            "The refusal came as ICMP port unreachable or as a TCP reset; kerno saw no drop on \
-             this host."
-                .to_owned(),
-            group.dig_root(),
-        ),
+        _ => opening(group, nobody)
+            .cause(
+                "The host at that address says that the port is closed. Its DNS server is not \
+                 running, or a firewall on the way rejects the queries.",
+            )
+            .line(
+                "The refusal came as ICMP port unreachable or as a TCP reset; kerno saw no drop on \
+                 this host.",
+            )
+            .run(LOOK, group.dig_root()),
     };
-    Explanation::of(title)
-        .cause(cause)
+    explanation
         .impact(
             "glibc notices at once if the kernel tells it, tries its other servers and then fails. \
              musl does not notice and waits 5 s.",
         )
+        .lines(group.examples())
+        .say(
+            "Start the server, or take the address out of resolv.conf. In Kubernetes, see if the \
+             pods are ready: `kubectl -n kube-system get endpointslices -l k8s-app=kube-dns`",
+        )
+        .into()
+}
+
+const LOOK: &str = "Look there:";
+
+fn opening(group: &Group<'_>, title: String) -> Explanation {
+    Explanation::of(title)
         .line(format!(
             "{} refused (ECONNREFUSED), of {}.",
             units::counted(group.count(is_refused), "query was", "queries were"),
             group.askers()
         ))
         .lines(silent_told(group))
-        .line(evidence)
-        .lines(group.examples())
-        .run("Look there:", look)
-        .say(
-            "Start the server, or take the address out of resolv.conf. In Kubernetes, see if the \
-             pods are ready: `kubectl -n kube-system get endpointslices -l k8s-app=kube-dns`",
-        )
-        .into()
 }
 
 fn silent_told(group: &Group<'_>) -> Option<String> {

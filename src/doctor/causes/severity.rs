@@ -25,7 +25,7 @@ impl Share {
         format!(
             "{} of {} ({})",
             units::count(self.queries),
-            units::counted(self.of, "query", "queries"),
+            units::queries(self.of),
             units::percent(self.queries, self.of)
         )
     }
@@ -38,24 +38,13 @@ impl Share {
 
 /// The kernel itself has told what happened: once is enough to say it.
 pub(super) fn exact(share: &Share) -> Option<Severity> {
-    if share.queries == 0 {
-        None
-    } else if share.queries >= DROPS_CRITICAL || hurts(share) {
-        Some(Severity::Critical)
-    } else {
-        Some(Severity::Warning)
-    }
+    let is_critical = share.queries >= DROPS_CRITICAL || hurts(share);
+    (share.queries > 0).then_some(Severity::critical_if(is_critical))
 }
 
 /// A conclusion from figures: it takes a few.
 pub(super) fn pattern(share: &Share) -> Option<Severity> {
-    if share.queries < FAILURES_MIN {
-        None
-    } else if hurts(share) {
-        Some(Severity::Critical)
-    } else {
-        Some(Severity::Warning)
-    }
+    (share.queries >= FAILURES_MIN).then_some(Severity::critical_if(hurts(share)))
 }
 
 /// What nothing explains: single losses are the network's daily life. Of many
@@ -75,13 +64,9 @@ pub(super) fn answers(
     least: u64,
     (warning_permille, critical_permille): (u64, u64),
 ) -> Option<Severity> {
-    if share.queries < least || !share.exceeds(warning_permille) {
-        None
-    } else if share.exceeds(critical_permille) && share.of >= SAMPLE_MIN {
-        Some(Severity::Critical)
-    } else {
-        Some(Severity::Warning)
-    }
+    let is_critical = share.exceeds(critical_permille) && share.of >= SAMPLE_MIN;
+    let is_notable = share.queries >= least && share.exceeds(warning_permille);
+    is_notable.then_some(Severity::critical_if(is_critical))
 }
 
 /// As the base rules have it, or everything that somebody asks goes wrong.

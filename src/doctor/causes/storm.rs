@@ -127,7 +127,7 @@ fn explanation(
             "{} made {} of {} ({}), {:.0} a second, and asked each question {:.0} times.",
             who::process(Some(pid), process.comm),
             units::count(process.queries),
-            units::counted(all, "query", "queries"),
+            units::queries(all),
             units::percent(process.queries, all),
             process.queries as f64 / seconds,
             repeats(process),

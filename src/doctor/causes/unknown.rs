@@ -110,7 +110,7 @@ fn ignored(group: &Group<'_>, unanswered: u64) -> Explanation {
         .line(format!(
             "The server is on this host: {} reached its socket and were not answered. kerno saw no \
              full queue and no slow or lost query of its own behind it.",
-            units::counted(unanswered, "query", "queries")
+            units::queries(unanswered)
         ))
 }
 

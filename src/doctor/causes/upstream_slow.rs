@@ -121,7 +121,7 @@ fn clients_told(group: &Group<'_>) -> Vec<String> {
     if count(|_| true) > 0 {
         lines.push(format!(
             "{} of its clients waited for that, for up to {}.",
-            units::counted(count(|_| true), "query", "queries"),
+            units::queries(count(|_| true)),
             units::duration(longest.unwrap_or_default())
         ));
     }
