@@ -32,34 +32,20 @@ impl Metric {
 
     /// `90 of 400 queries failed (23 %)`
     pub(super) fn told(self, affected: u64, of: u64) -> String {
-        self.phrase(affected, of, "")
+        self.told_of(affected, of, None)
     }
 
     /// `90 of 400 queries of curl (pid 4242) failed (23 %)`
-    pub(super) fn told_of(self, affected: u64, of: u64, whom: &str) -> String {
-        let preposition = match self {
-            Self::Failed => "of",
-            Self::Slow => "to",
-        };
-        self.phrase(affected, of, &format!(" {preposition} {whom}"))
-    }
-
-    fn phrase(self, affected: u64, of: u64, whose: &str) -> String {
-        let (what, did) = match self {
-            Self::Failed => (units::queries(of), "failed"),
-            Self::Slow => {
-                let did = if affected == 1 {
-                    "was slow"
-                } else {
-                    "were slow"
-                };
-                (units::counted(of, "answer", "answers"), did)
+    pub(super) fn told_of(self, affected: u64, of: u64, whom: Option<&str>) -> String {
+        let (what, whose, did) = match self {
+            Self::Failed => (units::queries(of), "of", "failed"),
+            Self::Slow if affected == 1 => {
+                (units::counted(of, "answer", "answers"), "to", "was slow")
             }
+            Self::Slow => (units::counted(of, "answer", "answers"), "to", "were slow"),
         };
-        format!(
-            "{} of {what}{whose} {did} ({})",
-            units::count(affected),
-            units::percent(affected, of)
-        )
+        let whose = whom.map_or(String::new(), |whom| format!(" {whose} {whom}"));
+        let (affected, share) = (units::count(affected), units::percent(affected, of));
+        format!("{affected} of {what}{whose} {did} ({share})")
     }
 }

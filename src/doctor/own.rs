@@ -46,7 +46,7 @@ impl<'a> Own<'a> {
     /// `24 of 24 queries of pod shop/web-1 failed (100 %)`
     pub(super) fn told(&self) -> String {
         let (affected, of) = self.party.share(self.metric);
-        self.metric.told_of(affected, of, &self.party.name())
+        self.metric.told_of(affected, of, Some(&self.party.name()))
     }
 
     /// `pod shop/web-1: 24 of 24 queries failed (100 %)`

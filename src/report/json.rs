@@ -13,7 +13,6 @@ use crate::attempt::identity::WorkloadId as Whom;
 use crate::attribution;
 use crate::collect::Accounting;
 use crate::collect::Figures;
-use crate::collect::LatencyFigures;
 use crate::collect::ProcessFigures;
 use crate::collect::ServerFigures;
 use crate::collect::Snapshot;
@@ -34,8 +33,8 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
             arch: &report.host.arch,
         },
         window_seconds: (report.window.as_secs_f64() * 1e3).round() / 1e3,
-        signals: report.signals.iter().map(SignalJson::new).collect(),
-        dns: DnsJson::new(&report.dns, report.window),
+        signals: report.signals.iter().map(signal).collect(),
+        dns: dns(&report.dns, report.window),
         findings: &report.findings,
         verdict: report.verdict,
         accounting: AccountingJson {
@@ -96,17 +95,6 @@ struct SignalJson<'a> {
     reason: Option<&'a str>,
 }
 
-impl<'a> SignalJson<'a> {
-    fn new(signal: &'a Signal) -> Self {
-        Self {
-            name: signal.name,
-            shows: signal.shows,
-            active: signal.missing.is_none(),
-            reason: signal.missing.as_deref(),
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct DnsJson<'a> {
     #[serde(flatten)]
@@ -123,25 +111,6 @@ struct DnsJson<'a> {
     server_side: FiguresJson<'a>,
 }
 
-impl<'a> DnsJson<'a> {
-    fn new(dns: &'a Snapshot, window: Duration) -> Self {
-        Self {
-            client: FiguresJson::new(&dns.client),
-            by_process: dns.by_process.iter().map(ProcessJson::new).collect(),
-            other_processes: dns.other_processes.as_ref().map(FiguresJson::new),
-            by_workload: dns
-                .by_workload
-                .iter()
-                .map(|row| WorkloadJson::new(row, window))
-                .collect(),
-            other_workloads: dns.other_workloads.as_ref().map(FiguresJson::new),
-            by_server: dns.by_server.iter().map(ServerJson::new).collect(),
-            other_servers: dns.other_servers.as_ref().map(FiguresJson::new),
-            server_side: FiguresJson::new(&dns.server_side),
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct ProcessJson<'a> {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -150,16 +119,6 @@ struct ProcessJson<'a> {
     pid: Option<u32>,
     #[serde(flatten)]
     figures: FiguresJson<'a>,
-}
-
-impl<'a> ProcessJson<'a> {
-    fn new(row: &'a ProcessFigures) -> Self {
-        Self {
-            comm: row.comm.to_string(),
-            pid: row.pid,
-            figures: FiguresJson::new(&row.figures),
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -175,39 +134,12 @@ struct WorkloadJson<'a> {
     figures: FiguresJson<'a>,
 }
 
-impl<'a> WorkloadJson<'a> {
-    fn new(row: &'a WorkloadFigures, window: Duration) -> Self {
-        let per_second = row.figures.queries() as f64 / window.as_secs_f64().max(1e-3);
-        Self {
-            kind: row.whom.kind(),
-            name: row.whom.name(),
-            pid: match row.whom {
-                Whom::Process(pid, _) => pid,
-                _ => None,
-            },
-            labels: row.whom.labels(),
-            queries_per_second: (per_second * 1e3).round() / 1e3,
-            figures: FiguresJson::new(&row.figures),
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct ServerJson<'a> {
     ip: IpAddr,
     port: u16,
     #[serde(flatten)]
     figures: FiguresJson<'a>,
-}
-
-impl<'a> ServerJson<'a> {
-    fn new(row: &'a ServerFigures) -> Self {
-        Self {
-            ip: row.address.ip(),
-            port: row.address.port(),
-            figures: FiguresJson::new(&row.figures),
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -226,26 +158,6 @@ struct FiguresJson<'a> {
     answered_after_resend: u64,
 }
 
-impl<'a> FiguresJson<'a> {
-    fn new(figures: &'a Figures) -> Self {
-        let outcomes = &figures.outcomes;
-        let percent = units::ratio(outcomes.failed(), figures.queries()) * 100.0;
-        Self {
-            queries: figures.queries(),
-            answered: outcomes.answered,
-            unanswered: outcomes.unanswered,
-            late: outcomes.late,
-            refused: outcomes.refused,
-            dropped: outcomes.dropped,
-            superseded: outcomes.superseded,
-            failure_percent: (percent * 1e3).round() / 1e3,
-            latency_ns: figures.latency.as_ref().map(LatencyJson::new),
-            rcodes: &figures.rcodes,
-            answered_after_resend: figures.answered_after_resend,
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct LatencyJson {
     p50: u64,
@@ -254,13 +166,79 @@ struct LatencyJson {
     max: u64,
 }
 
-impl LatencyJson {
-    fn new(latency: &LatencyFigures) -> Self {
-        Self {
+fn signal(signal: &Signal) -> SignalJson<'_> {
+    SignalJson {
+        name: signal.name,
+        shows: signal.shows,
+        active: signal.missing.is_none(),
+        reason: signal.missing.as_deref(),
+    }
+}
+
+fn dns(dns: &Snapshot, window: Duration) -> DnsJson<'_> {
+    let by_workload = dns.by_workload.iter();
+    DnsJson {
+        client: figures(&dns.client),
+        by_process: dns.by_process.iter().map(process).collect(),
+        other_processes: dns.other_processes.as_ref().map(figures),
+        by_workload: by_workload.map(|row| workload(row, window)).collect(),
+        other_workloads: dns.other_workloads.as_ref().map(figures),
+        by_server: dns.by_server.iter().map(server).collect(),
+        other_servers: dns.other_servers.as_ref().map(figures),
+        server_side: figures(&dns.server_side),
+    }
+}
+
+fn process(row: &ProcessFigures) -> ProcessJson<'_> {
+    ProcessJson {
+        comm: row.comm.to_string(),
+        pid: row.pid,
+        figures: figures(&row.figures),
+    }
+}
+
+fn workload(row: &WorkloadFigures, window: Duration) -> WorkloadJson<'_> {
+    let per_second = row.figures.queries() as f64 / window.as_secs_f64().max(1e-3);
+    WorkloadJson {
+        kind: row.whom.kind(),
+        name: row.whom.name(),
+        pid: match row.whom {
+            Whom::Process(pid, _) => pid,
+            _ => None,
+        },
+        labels: row.whom.labels(),
+        queries_per_second: (per_second * 1e3).round() / 1e3,
+        figures: figures(&row.figures),
+    }
+}
+
+fn server(row: &ServerFigures) -> ServerJson<'_> {
+    ServerJson {
+        ip: row.address.ip(),
+        port: row.address.port(),
+        figures: figures(&row.figures),
+    }
+}
+
+fn figures(figures: &Figures) -> FiguresJson<'_> {
+    let outcomes = &figures.outcomes;
+    let percent = units::ratio(outcomes.failed(), figures.queries()) * 100.0;
+    FiguresJson {
+        queries: figures.queries(),
+        answered: outcomes.answered,
+        unanswered: outcomes.unanswered,
+        late: outcomes.late,
+        refused: outcomes.refused,
+        dropped: outcomes.dropped,
+        superseded: outcomes.superseded,
+        failure_percent: (percent * 1e3).round() / 1e3,
+        latency_ns: figures.latency.as_ref().map(|latency| LatencyJson {
             p50: latency.p50_ns,
             p95: latency.p95_ns,
             p99: latency.p99_ns,
             max: latency.max_ns,
-        }
+        }),
+        rcodes: &figures.rcodes,
+        answered_after_resend: figures.answered_after_resend,
     }
 }
