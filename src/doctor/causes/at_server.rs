@@ -39,7 +39,7 @@ pub(super) fn held_up<'a>(case: &Case, evidence: &'a Evidence) -> Option<&'a Ser
 
 /// Whether this host discarded the query, for another reason than that the server
 /// had not read it.
-fn is_discarded(case: &Case) -> bool {
+pub(super) fn is_discarded(case: &Case) -> bool {
     case.query_dropped().is_some() && !case.was_left_unread()
 }
 

@@ -43,9 +43,8 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
         return None;
     }
     let fresh = fresh(case, evidence)?;
-    let ended = fresh.answered + fresh.failed;
     let fresh_work =
-        fresh.answered >= FAILURES_MIN && fresh.answered * 100 >= ended * FRESH_PERCENT;
+        fresh.answered >= FAILURES_MIN && fresh.answered * 100 >= fresh.ended() * FRESH_PERCENT;
     let translated = pinned || entry(case, evidence).is_some();
     (fresh_work && translated).then(|| Place::at(case.server()))
 }
@@ -53,40 +52,28 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
 /// How other source ports fare with the server: of the same namespace, since this
 /// one fails, or, if none of those is answered, of all others who ask that
 /// address.
-fn fresh(case: &Case, evidence: &Evidence) -> Option<Fresh> {
+fn fresh(case: &Case, evidence: &Evidence) -> Option<Tally> {
     let tallies = &evidence.tallies;
     let flow = tallies.flow(&case.attempt)?;
     let own = tallies.asked(case.attempt.owner.netns, case.server()).all;
-    let since = Fresh::without(own, flow.before);
+    let since = without(own, flow.before);
     Some(match since.answered {
-        0 => Fresh::without(tallies.asked_by_all(case.server()).all, own),
-        answered => Fresh {
-            answered,
+        0 => without(tallies.asked_by_all(case.server()).all, own),
+        _ => Tally {
             // The first one of this port is not in it, the others are.
             failed: since.failed.saturating_sub(flow.failed.saturating_sub(1)),
+            ..since
         },
     })
 }
 
-/// Attempts from other source ports.
-#[derive(Clone, Copy, Debug)]
-struct Fresh {
-    answered: u64,
-    failed: u64,
-}
-
-impl Fresh {
-    fn without(all: Tally, part: Tally) -> Self {
-        Self {
-            answered: all.answered.saturating_sub(part.answered),
-            failed: all.failed.saturating_sub(part.failed),
-        }
+/// Those of all that are no part of the others.
+fn without(all: Tally, part: Tally) -> Tally {
+    Tally {
+        answered: all.answered.saturating_sub(part.answered),
+        noerror: all.noerror.saturating_sub(part.noerror),
+        failed: all.failed.saturating_sub(part.failed),
     }
-}
-
-/// Where the entry of its source port leads, by what was discarded of it.
-fn pinned_to(case: &Case, evidence: &Evidence) -> Option<IpAddr> {
-    evidence.tallies.flow(&case.attempt)?.leads_to
 }
 
 /// The entry of its source port at the end of the window, if it translates.
@@ -101,10 +88,11 @@ fn entry<'a>(case: &Case, evidence: &'a Evidence) -> Option<&'a Flow> {
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let first = group.first()?;
+    let tallies = &group.evidence.tallies;
     let entry = entry(first, group.evidence);
     let dead = group
         .cases()
-        .find_map(|case| pinned_to(case, group.evidence))
+        .find_map(|case| tallies.flow(&case.attempt)?.leads_to)
         .or_else(|| entry.map(|flow| flow.reply_source.ip()));
     let leads_to = dead.map_or("an address that is gone".to_owned(), |it| it.to_string());
     let answered = fresh(first, group.evidence).map_or(0, |fresh| fresh.answered);

@@ -2,6 +2,7 @@
 
 use super::Cause;
 use super::at_server::ended_told;
+use super::at_server::is_discarded;
 use super::at_server::queue_told;
 use super::at_server::stopped;
 use super::at_server::stopped_told;
@@ -31,8 +32,7 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let overflows = &evidence.overflows;
     let unread = (overflows.concern(view) && waited_in_queue(case, evidence).is_some())
         || overflows.stalled(view);
-    let is_discarded = case.query_dropped().is_some() && !case.was_left_unread();
-    (unread && !is_discarded).then(|| Place::at(view.local).of(view.owner.pid))
+    (unread && !is_discarded(case)).then(|| Place::at(view.local).of(view.owner.pid))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {

@@ -34,37 +34,22 @@ fn busiest<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a Span> {
         .filter(|span| span.busy() * 100.0 >= SATURATED_PERCENT as f64)
 }
 
-/// What the busiest thread did meanwhile, on the average of the queries.
-#[derive(Clone, Copy, Debug, Default)]
-struct Load {
-    ran: f64,
-    waited: f64,
-}
-
-impl Load {
-    fn of(group: &Group<'_>) -> Self {
-        let spans: Vec<_> = group
-            .views()
-            .filter_map(|view| busiest(view, group.evidence))
-            .collect();
-        let mean = |of: fn(&Span) -> f64| {
-            spans.iter().map(|span| of(span)).sum::<f64>() / spans.len().max(1) as f64
-        };
-        Self {
-            ran: mean(|span| span.ran),
-            waited: mean(|span| span.waited),
-        }
-    }
-
-    /// Others have the CPU that it needs.
-    fn is_starved(self) -> bool {
-        self.waited > self.ran
-    }
+/// The shares of the time that the busiest thread ran meanwhile, and that it waited for
+/// a CPU, on the average of the queries.
+fn load(group: &Group<'_>) -> (f64, f64) {
+    let views = group.views();
+    let spans: Vec<_> = views
+        .filter_map(|view| busiest(view, group.evidence))
+        .collect();
+    let mean = |of: fn(&Span) -> f64| {
+        spans.iter().map(|span| of(span)).sum::<f64>() / spans.len().max(1) as f64
+    };
+    (mean(|span| span.ran), mean(|span| span.waited))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let load = Load::of(group);
-    let explanation = match load.is_starved() {
+    let (ran, waited) = load(group);
+    let explanation = match waited > ran {
         true => starved(group),
         false => busy(group),
     };
@@ -74,8 +59,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "Meanwhile the busiest thread of {} ran {:.0} % of the time and waited for a CPU {:.0} \
              %.",
             who::with_pid("the server", group.place.pid),
-            load.ran * 100.0,
-            load.waited * 100.0
+            ran * 100.0,
+            waited * 100.0
         ))
         .lines(queue_told(group))
         .line(ended_told(group))

@@ -32,13 +32,8 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
 
 /// The server's quota, if it was stopped notably often.
 fn throttled(evidence: &Evidence, pid: u32) -> Option<&Quota> {
-    let quota = evidence
-        .surroundings
-        .servers
-        .get(&pid)?
-        .process
-        .quota
-        .as_ref()?;
+    let server = evidence.surroundings.servers.get(&pid)?;
+    let quota = server.process.quota.as_ref()?;
     (quota.throttled_share() * 100.0 >= THROTTLED_PERCENT as f64).then_some(quota)
 }
 
