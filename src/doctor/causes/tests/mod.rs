@@ -35,7 +35,7 @@ const NODE: u32 = 4_026_532_001;
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
 
-/// A breakdown's history: attempts in the order of their end.
+/// What happened: attempts in the order of their end.
 #[derive(Default)]
 struct Case {
     attempts: Vec<Attempt>,
