@@ -206,12 +206,12 @@ fn impact(outcomes: &OutcomeTotals) -> String {
             .to_owned();
     }
     format!(
-        "{} its program wait until the resolver gives up (glibc after 5 s, musl after 2.5 s). Then \
-         it asks again, or the lookup fails and with it the connection.",
+        "{} wait until the resolver gives up (glibc after 5 s, musl after 2.5 s). Then the program \
+         asks again, or the lookup fails and with it the connection.",
         units::counted(
             outcomes.failed(),
-            "failed query made",
-            "failed queries each made"
+            "failed query made its program",
+            "failed queries made their programs"
         )
     )
 }

@@ -114,10 +114,13 @@ const COLUMNS_BOUNDS: (usize, usize) = (60, 120);
 
 /// How wide a report on stdout is: as its terminal.
 pub fn columns_of_stdout() -> usize {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    columns_in(terminal.map(|(width, _)| usize::from(width.0)))
+}
+
+fn columns_in(terminal: Option<usize>) -> usize {
     let (least, most) = COLUMNS_BOUNDS;
-    terminal_size::terminal_size_of(io::stdout()).map_or(COLUMNS, |(width, _)| {
-        usize::from(width.0).clamp(least, most)
-    })
+    terminal.map_or(COLUMNS, |width| width.clamp(least, most))
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             units::count(both.a.answered),
             units::count(both.a.ended())
         ))
-        .line("kerno saw no drop of these queries on this host.")
+        .line("kerno saw none of these queries discarded on this host.")
         .lines(group.asked_by_and_for())
         .say(
             "Let the server answer AAAA with NOERROR and no records: CoreDNS `template IN AAAA { \

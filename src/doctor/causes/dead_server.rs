@@ -54,7 +54,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     )
     .lines(others_told(group))
     .lines(place_in_list(group))
-    .line("kerno saw no drop of these queries on this host.")
+    .line("kerno saw none of these queries discarded on this host.")
     .line(group.asked_by())
     .run("Take it out of the list:", group.grep_nameservers())
     .run("See if it is back:", group.dig_root())

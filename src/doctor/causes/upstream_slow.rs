@@ -72,7 +72,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         )
         .lines(upstream_told(group, &resolver, &upstream))
         .lines(clients_told(group))
-        .line("kerno saw no drop of these queries on this host.")
+        .line("kerno saw none of these queries discarded on this host.")
         .lines(group.examples())
         .run("Ask the upstream as the resolver does:", dig)
         .say("Replace that upstream, or give the resolver a second one.")
