@@ -18,12 +18,12 @@ use crate::collect::ServerFigures;
 use crate::collect::Snapshot;
 use crate::collect::WorkloadFigures;
 use crate::doctor::Finding;
-use crate::doctor::Rule;
 use crate::doctor::Verdict;
 use crate::host::Signal;
 use crate::units;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let failures = report.failures_by_cause.iter();
     let object = ReportJson {
         schema: "kerno.doctor.v1",
         time: humantime::format_rfc3339_nanos(report.time).to_string(),
@@ -39,7 +39,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         verdict: report.verdict,
         accounting: AccountingJson {
             counts: &report.accounting,
-            failures_by_cause: &report.failures_by_cause,
+            failures_by_cause: failures.map(|(rule, n)| (rule.name(), *n)).collect(),
             workloads: AttributionJson {
                 counts: &report.attribution.counts,
                 not_known: &report.attribution.complaints,
@@ -67,7 +67,7 @@ struct ReportJson<'a> {
 struct AccountingJson<'a> {
     #[serde(flatten)]
     counts: &'a Accounting,
-    failures_by_cause: &'a BTreeMap<Rule, u64>,
+    failures_by_cause: BTreeMap<&'static str, u64>,
     workloads: AttributionJson<'a>,
 }
 

@@ -376,12 +376,7 @@ fn is_no_wider(line: &str, columns: usize) -> bool {
 
 #[test]
 fn a_terminal_may_be_of_any_size() {
-    for (terminal, columns) in [
-        (None, 100),
-        (Some(0), 60),
-        (Some(79), 79),
-        (Some(300), 120),
-    ] {
+    for (terminal, columns) in [(None, 100), (Some(0), 60), (Some(79), 79), (Some(300), 120)] {
         assert_eq!(columns_in(terminal), columns);
     }
 }
