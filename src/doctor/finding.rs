@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::attempt::identity::WorkloadId as Whom;
 use super::rule::Rule;
 use crate::attempt::Comm;
 use crate::attempt::Role;
+use crate::attempt::identity::WorkloadId as Whom;
 use crate::collect::Snapshot;
 
 /// How bad a finding is.

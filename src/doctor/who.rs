@@ -1,8 +1,8 @@
 //! How those are called whom a finding is about.
 
 use crate::attempt::Comm;
-use crate::units;
 use crate::attempt::identity::WorkloadId as Whom;
+use crate::units;
 
 /// A process chooses its name, and each byte of it can take four columns.
 const COMM_MAX: usize = 24;

@@ -16,8 +16,11 @@ const READERS_MAX: usize = 64;
 struct Reader {
     first: ThreadTimes,
     last: ThreadTimes,
-    /// How long the answers lay that it read after the first look.
+    /// For how long answers lay that it read after the first look. Several that lie at
+    /// once wait for the same: that time counts once.
     lay: Duration,
+    /// When the latest of them was read.
+    read_ns: u64,
 }
 
 /// Looks at each while it lives: it may be gone when the watch ends.
@@ -26,10 +29,11 @@ pub(super) struct Readers(BTreeMap<u32, Reader>);
 
 impl Readers {
     pub(super) fn look_at(&mut self, root: &Root, reads: &[SlowRead]) {
-        let mut lay: BTreeMap<u32, Duration> = BTreeMap::new();
+        let mut lay: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
         for read in reads {
             if let Some(pid) = read.owner.pid {
-                *lay.entry(pid).or_default() += Duration::from_nanos(read.lay_ns);
+                let came_ns = read.at_ns.saturating_sub(read.lay_ns);
+                lay.entry(pid).or_default().push((came_ns, read.at_ns));
             }
         }
         for (pid, lay) in lay {
@@ -37,7 +41,7 @@ impl Readers {
         }
     }
 
-    fn look(&mut self, root: &Root, pid: u32, lay: Duration) {
+    fn look(&mut self, root: &Root, pid: u32, lay: Vec<(u64, u64)>) {
         if self.0.len() == READERS_MAX && !self.0.contains_key(&pid) {
             return;
         }
@@ -49,7 +53,10 @@ impl Readers {
             first: now,
             last: now,
             lay: Duration::ZERO,
+            read_ns: 0,
         });
+        let (lay, read_ns) = at_least_one(lay, reader.read_ns);
+        reader.read_ns = read_ns;
         if reader.last != now {
             reader.last = now;
             reader.lay += lay;
@@ -73,6 +80,18 @@ impl Readers {
     }
 }
 
+/// The time after `since_ns` in which at least one of these lay, and when the last was
+/// read.
+fn at_least_one(mut lay: Vec<(u64, u64)>, since_ns: u64) -> (Duration, u64) {
+    lay.sort_unstable();
+    let (mut total_ns, mut until_ns) = (0, since_ns);
+    for (came_ns, read_ns) in lay {
+        total_ns += read_ns.saturating_sub(came_ns.max(until_ns));
+        until_ns = until_ns.max(read_ns);
+    }
+    (Duration::from_nanos(total_ns), until_ns)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,10 +110,22 @@ mod tests {
             first: times(5, 100),
             last: times(9, 100 + waited),
             lay: Duration::from_millis(400),
+            read_ns: 0,
         };
         let readers = BTreeMap::from([(1, reader(200)), (2, reader(0)), (3, reader(4_000))]);
         let shares: Vec<_> = Readers(readers).close().into_iter().collect();
         assert_eq!(shares, [(1, 0.5), (2, 0.0), (3, 1.0)]);
+    }
+
+    #[test]
+    fn answers_that_lie_at_once_wait_for_the_same() {
+        let lay = vec![(50, 90), (0, 60), (10, 20), (200, 210)];
+        assert_eq!(
+            at_least_one(lay.clone(), 0),
+            (Duration::from_nanos(100), 210)
+        );
+        assert_eq!(at_least_one(lay, 80), (Duration::from_nanos(20), 210));
+        assert_eq!(at_least_one(Vec::new(), 7), (Duration::ZERO, 7));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use super::group::Group;
 use crate::attempt::Comm;
+use crate::attempt::identity::WorkloadId as Whom;
 use crate::doctor::finding::Subject;
 use crate::doctor::ranking;
 use crate::doctor::who;
 use crate::thresholds::CONCENTRATED_PERCENT;
 use crate::units;
-use crate::attempt::identity::WorkloadId as Whom;
 
 /// Processes that are named when several asked.
 pub(super) const ASKERS_SHOWN: usize = 2;
