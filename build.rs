@@ -1,4 +1,4 @@
-//! Compiles `bpf/*.bpf.c` with clang and turns each into a Rust skeleton.
+//! Compiles `bpf/dns_monitor.bpf.c` with clang and turns it into a Rust skeleton.
 
 use std::env;
 use std::path::Path;
@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use anyhow::Result;
 use libbpf_cargo::SkeletonBuilder;
 
-/// What kerno watches with, and what `kerno chaos` denies with.
-const OBJECTS: [&str; 2] = ["dns_monitor", "chaos_deny"];
+/// What kerno watches with.
+const OBJECT: &str = "dns_monitor";
 
 fn main() -> Result<()> {
     // Cargo does not know which headers clang reads.
@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     println!("cargo:rustc-env=KERNO_COMMIT={commit}");
 
     let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
-    OBJECTS.iter().try_for_each(|name| compile(name, &out))
+    compile(OBJECT, &out)
 }
 
 fn compile(name: &str, out: &Path) -> Result<()> {

@@ -1,7 +1,8 @@
 //! The command line. Its help texts are the manual.
 
-use std::num::NonZeroU16;
-use std::num::NonZeroU32;
+#[cfg(feature = "chaos")]
+mod chaos;
+
 #[cfg(feature = "k8s")]
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,13 +16,12 @@ use clap::ValueEnum;
 use crate::attempt::Comm;
 use crate::attempt::Role;
 use crate::attribution;
-use crate::chaos::lab;
-use crate::chaos::scenario::Scenario;
-use crate::chaos::target::Choice;
 use crate::filter::Filter;
 use crate::filter::NameGlob;
 use crate::filter::PodFilter;
 use crate::kernel::PORTS_MAX;
+#[cfg(feature = "chaos")]
+pub use chaos::ChaosArgs;
 
 /// Version and commit, as `kerno --version` prints them.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KERNO_COMMIT"), ")");
@@ -48,14 +48,16 @@ pub enum Command {
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArgs),
     /// Make a real DNS fault on this host, and undo it.
-    #[command(after_help = CHAOS_EXAMPLES)]
+    #[cfg(feature = "chaos")]
+    #[command(after_help = chaos::EXAMPLES)]
     Chaos(ChaosArgs),
     /// Check every BPF program and every signal on this kernel.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
     /// Be a process of a fault lab, as standard input says.
-    #[command(name = lab::COMMAND, hide = true)]
-    LabPart,
+    #[cfg(feature = "chaos")]
+    #[command(name = kerno_chaos::lab::COMMAND, hide = true)]
+    LabWorker,
 }
 
 const DOCTOR_EXAMPLES: &str = "\
@@ -78,17 +80,6 @@ Examples:
   sudo kerno watch --unit nginx | jq -r '[.unit, .name, .outcome] | @tsv'
 
 Every field is described in docs/records.md.";
-
-const CHAOS_EXAMPLES: &str = "\
-Examples:
-  kerno chaos --list
-  sudo kerno chaos --induce dns-flood        against kerno's own slow DNS server on loopback
-  kerno chaos --induce dns-flood --server system --rate 50
-  sudo kerno chaos --induce dns-flood & sudo kerno doctor --duration 15s
-  sudo kerno chaos --induce nft-drop & sudo kerno doctor --name '*.nft-drop.lab.test'
-
-All but dns-flood play in network namespaces of their own and ask no server of this host.
-docs/lab.md describes them.";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -256,44 +247,6 @@ impl WatchArgs {
     }
 }
 
-/// `kerno chaos`.
-#[derive(Args, Debug)]
-#[command(group(clap::ArgGroup::new("what").required(true).args(["induce", "list"])))]
-pub struct ChaosArgs {
-    /// The fault to make; --list names them.
-    #[arg(long, value_name = "SCENARIO", value_parser = Scenario::named)]
-    pub induce: Option<&'static Scenario>,
-    /// Print each scenario with the rule that it must trip.
-    #[arg(long, conflicts_with_all = ["duration", "rate", "concurrency", "server"])]
-    pub list: bool,
-    /// How long the fault lasts.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    pub duration: Duration,
-    /// dns-flood: queries a second that are tried for [default: 500]
-    #[arg(long, value_name = "N")]
-    pub rate: Option<NonZeroU32>,
-    /// dns-flood: lookups at once [default: 128]
-    #[arg(long, value_name = "N")]
-    pub concurrency: Option<NonZeroU16>,
-    /// dns-flood: ask this server instead of kerno's own: an address, with a
-    /// port or without, or `system` for the one that this host uses.
-    #[arg(long, value_name = "ADDR[:PORT]")]
-    pub server: Option<Choice>,
-    /// dns-flood: allow a server that is neither on this host nor in a private
-    /// network.
-    #[arg(long)]
-    pub yes_flood_it: bool,
-    /// Allow a scenario to touch what lies outside its own namespaces.
-    #[arg(long)]
-    pub yes: bool,
-    /// Below this all names of a lab are; one for each lab of several.
-    #[arg(long, hide = true, value_name = "NAME", value_parser = zone)]
-    pub zone: Option<String>,
-    /// How to print the result.
-    #[arg(long, value_enum, default_value_t = Output::Pretty)]
-    pub output: Output,
-}
-
 /// `kerno verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
@@ -318,20 +271,6 @@ fn socket(text: &str) -> Result<PathBuf, String> {
         true => Ok(path),
         false => Err("write a path as /run/containerd/containerd.sock".to_owned()),
     }
-}
-
-/// Labels of letters, digits and hyphens, short enough for a name below it.
-fn zone(text: &str) -> Result<String, String> {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    if text.len() > 200 || !text.split('.').all(is_label) {
-        return Err("write a name as closed-port.lab.test".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 /// A duration above zero and up to a day.

@@ -8,11 +8,11 @@
 //! wrong, with all that is known about it), `doctor` (findings), `report` (what a
 //! person reads) or `watch` (JSON lines).
 //! `shell` makes the commands that people paste,
-//! `host` probes what this machine offers, `chaos` makes real faults.
+//! `host` probes what this machine offers. The crate `kerno-chaos` makes real
+//! faults.
 
 pub mod attempt;
 pub mod attribution;
-pub mod chaos;
 pub mod cli;
 pub mod collect;
 pub mod commands;

@@ -1,21 +1,28 @@
 //! `kerno chaos`: makes a real fault on this host, and says what came of it.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use kerno_chaos::dns_flood;
+use kerno_chaos::dns_mix;
+use kerno_chaos::lab;
+use kerno_chaos::scenario::Fault;
+use kerno_chaos::scenario::Scenario;
+use kerno_chaos::scenarios;
 use serde::Serialize;
 
-use crate::chaos::dns_flood;
-use crate::chaos::dns_mix;
-use crate::chaos::lab;
-use crate::chaos::scenario;
-use crate::chaos::scenario::Fault;
-use crate::chaos::scenario::Scenario;
 use crate::cli::ChaosArgs;
 use crate::cli::Output;
+use crate::host;
+use crate::host::conntrack;
+use crate::host::proc::Root;
+use crate::host::proc::mountinfo;
 use crate::stop::Stop;
+use crate::thresholds::LATENCY_WARNING_NS;
 
 /// Lists the scenarios, or makes one until its duration is over or a signal
 /// comes, and prints what was sent and what came back.
@@ -23,7 +30,7 @@ pub(super) fn run(args: &ChaosArgs, stop: &Stop) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     match args.induce {
         Some(scenario) => induce(scenario, args, stop, &mut out)?,
-        None => scenario::list(&mut out).context("cannot write to stdout")?,
+        None => scenarios::list(&mut out).context("cannot write to stdout")?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -46,7 +53,7 @@ fn induce(
         }
         Fault::Lab(recipe) => {
             refuse_flood_options(scenario, args)?;
-            let report = lab::run(scenario, recipe, &lab_options(args), stop)?;
+            let report = lab::run(scenario, recipe, &lab_options(args), stop.channel())?;
             write(&report, |out| report.write_text(out), args.output, out)
         }
     }
@@ -89,7 +96,21 @@ fn lab_options(args: &ChaosArgs) -> lab::Options {
         zone: args.zone.clone(),
         duration: args.duration,
         yes: args.yes,
+        slow: Duration::from_nanos(LATENCY_WARNING_NS),
+        machine: lab::Machine {
+            cgroups: host::cgroup_mount_point(),
+            cpu_cgroups: cpu_mount_point(),
+            conntrack_entries: conntrack::entries,
+        },
     }
+}
+
+/// Where the CPU controller of version 1 is mounted, if it is.
+fn cpu_mount_point() -> Option<PathBuf> {
+    let mounts = mountinfo::read(&Root::default()).ok()?;
+    let mut of_cpu =
+        mountinfo::parse(&mounts).filter(|mount| mount.root == "/" && mount.controls(b"cpu"));
+    Some(of_cpu.next()?.point)
 }
 
 fn flood_options(args: &ChaosArgs) -> dns_flood::Options {

@@ -1,5 +1,6 @@
 //! The commands: each file reads like its own summary.
 
+#[cfg(feature = "chaos")]
 mod chaos;
 mod doctor;
 mod verify;
@@ -12,7 +13,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::chaos::lab;
 use crate::cli::Cli;
 use crate::cli::Command;
 use crate::host::Signal;
@@ -20,18 +20,21 @@ use crate::stop::Stop;
 
 /// Runs the command; the result is its exit code.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
-    // A part of a lab ends when the lab does, and minds no signals.
-    if matches!(cli.command, Command::LabPart) {
-        lab::run_part();
+    // A worker of a lab ends when the lab does, and minds no signals.
+    #[cfg(feature = "chaos")]
+    if matches!(cli.command, Command::LabWorker) {
+        kerno_chaos::lab::run_worker();
         return Ok(ExitCode::SUCCESS);
     }
     let stop = Stop::on_signals()?;
     match &cli.command {
         Command::Doctor(args) => doctor::run(args, &stop),
         Command::Watch(args) => watch::run(args, &stop),
+        #[cfg(feature = "chaos")]
         Command::Chaos(args) => chaos::run(args, &stop),
         Command::Verify(args) => verify::run(args),
-        Command::LabPart => unreachable!("it was dealt with above"),
+        #[cfg(feature = "chaos")]
+        Command::LabWorker => unreachable!("it was dealt with above"),
     }
 }
 

@@ -7,9 +7,9 @@ use std::net::Ipv6Addr;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 
-use kerno::chaos::deny::Denial;
-use kerno::chaos::deny::Deny;
-use kerno::chaos::deny::deny;
+use kerno_chaos::deny::Denial;
+use kerno_chaos::deny::Deny;
+use kerno_chaos::deny::deny;
 
 use crate::clients_libc::compile;
 use crate::doctor::Doctor;

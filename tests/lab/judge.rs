@@ -2,8 +2,8 @@
 
 use std::iter;
 
-use kerno::chaos::scenario::NOTHING;
-use kerno::chaos::scenario::Scenario;
+use kerno_chaos::scenario::NOTHING;
+use kerno_chaos::scenario::Scenario;
 use serde_json::Value;
 
 use crate::run::Finding;

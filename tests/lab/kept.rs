@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use kerno::chaos::scenario::Scenario;
+use kerno_chaos::scenario::Scenario;
 
 /// The machine's counters of what a failure could hide behind: packets that found no
 /// neighbour or no room, interrupts by processor.

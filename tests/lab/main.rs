@@ -34,9 +34,9 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use kerno::chaos::scenario::Fault;
-use kerno::chaos::scenario::SCENARIOS;
-use kerno::chaos::scenario::Scenario;
+use kerno_chaos::scenario::Fault;
+use kerno_chaos::scenario::Scenario;
+use kerno_chaos::scenarios::SCENARIOS;
 
 fn main() -> ExitCode {
     let begin = Instant::now();

@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use kerno::chaos::scenario::Fault;
-use kerno::chaos::scenario::Scenario;
+use kerno_chaos::scenario::Fault;
+use kerno_chaos::scenario::Scenario;
 use serde_json::Value;
 
 use crate::doctor::Doctor;

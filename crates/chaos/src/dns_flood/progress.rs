@@ -1,0 +1,65 @@
+//! The line on stderr while the flood runs; nothing where stderr is no terminal.
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use indicatif::ProgressDrawTarget;
+use indicatif::ProgressStyle;
+
+use crate::flood::Progress;
+
+/// As often as a reader can follow figures.
+const REFRESH: Duration = Duration::from_millis(200);
+
+/// A progress line.
+pub(super) struct Line {
+    bar: ProgressBar,
+    duration: Duration,
+    shown: Option<Duration>,
+}
+
+impl Line {
+    /// Shows nothing yet.
+    pub(super) fn new(duration: Duration) -> Self {
+        // This target hides itself where stderr is no terminal.
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let plain = ProgressStyle::with_template("{msg}");
+        Self {
+            bar: bar.with_style(plain.unwrap_or_else(|_| ProgressStyle::default_bar())),
+            duration,
+            shown: None,
+        }
+    }
+
+    /// Brings the line up to date, but not too often.
+    pub(super) fn show(&mut self, progress: Progress) {
+        let fresh = self.shown.is_some_and(|at| progress.elapsed < at + REFRESH);
+        if !fresh && !self.bar.is_hidden() {
+            self.shown = Some(progress.elapsed);
+            self.bar.set_message(text(progress, self.duration));
+        }
+    }
+
+    /// Takes the line away.
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn text(progress: Progress, duration: Duration) -> String {
+    let elapsed = Duration::from_secs(progress.elapsed.min(duration).as_secs());
+    let phase = if progress.elapsed < duration {
+        "flooding"
+    } else {
+        "waiting for the last answers"
+    };
+    format!(
+        "{phase}: {} of {}, {} sent, {} answered, {} failed, {} waiting",
+        humantime::format_duration(elapsed),
+        humantime::format_duration(duration),
+        progress.sent,
+        progress.answered,
+        progress.failed,
+        progress.in_flight
+    )
+}

@@ -1,0 +1,102 @@
+//! A program that looks names up, steadily, as a stub resolver does, and counts
+//! precisely what it sent and what came of it.
+
+mod ask;
+mod counts;
+mod exchange;
+mod libc_lookup;
+mod lookup;
+mod origin;
+
+use std::io::BufRead;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::bounded;
+use serde::Deserialize;
+use serde::Serialize;
+
+pub(crate) use ask::Ask;
+pub(crate) use ask::Ports;
+pub(crate) use ask::Share;
+pub(crate) use ask::Style;
+pub(crate) use ask::Types;
+pub(crate) use counts::Counts;
+
+use super::comm::set_comm;
+use origin::Origin;
+use origin::Turns;
+
+/// What starts a client that is ready.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Go {
+    /// Below this all names are.
+    pub(crate) zone: String,
+    /// After this time all lookups have ended.
+    pub(crate) duration: Duration,
+    /// An answer that takes longer is slow.
+    pub(crate) slow: Duration,
+}
+
+/// Is a client: waits for the start, then asks until the time is over or its
+/// input ends. Lookups in flight are waited for in either case.
+pub(crate) fn run(
+    ask: &Ask,
+    mut input: impl BufRead + Send + 'static,
+    ready: impl FnOnce(),
+) -> Result<Counts> {
+    set_comm(&ask.comm)?;
+    if let Style::Libc(resolv_conf) = &ask.style {
+        libc_lookup::prepare(resolv_conf)?;
+    }
+    ready();
+    let mut line = String::new();
+    if input.read_line(&mut line)? == 0 {
+        return Ok(Counts::default());
+    }
+    let go: Go = serde_json::from_str(&line).context("not a start")?;
+    let (stopped, stop) = bounded::<()>(0);
+    // It ends with the process: the input may outlast the lookups.
+    thread::spawn(move || {
+        let _ended = input.read(&mut [0]);
+        drop(stopped);
+    });
+    // Half of a short time at least is for asking.
+    let asking = (go.duration.saturating_sub(ask.longest())).max(go.duration / 2);
+    ask_for(asking, ask, &go, &stop)
+}
+
+/// Starts lookups for the time, or until `stop` is disconnected, and waits for
+/// the last ones.
+fn ask_for(time: Duration, ask: &Ask, go: &Go, stop: &Receiver<()>) -> Result<Counts> {
+    let counts = Mutex::new(Counts::default());
+    let look_up = |number, origin: &Origin| {
+        let came = lookup::run(ask, &go.zone, number, origin);
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.add(&came, go.slow);
+    };
+    let begin = Instant::now();
+    let mut turns = Turns::new(ask, begin).context("cannot make a socket")?;
+    thread::scope(|scope| -> Result<()> {
+        for number in 0.. {
+            let told = stop.recv_timeout(turns.wait()) != Err(RecvTimeoutError::Timeout);
+            if told || begin.elapsed() > time {
+                break;
+            }
+            let look_up = &look_up;
+            match turns.take()? {
+                origin @ Origin::Kept(_) => look_up(number, &origin),
+                origin => drop(scope.spawn(move || look_up(number, &origin))),
+            }
+        }
+        Ok(())
+    })?;
+    Ok(counts.into_inner().unwrap_or_else(PoisonError::into_inner))
+}

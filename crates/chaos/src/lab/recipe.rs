@@ -1,0 +1,56 @@
+//! What is particular about a scenario of the lab.
+
+use anyhow::Result;
+
+use super::client::Counts;
+use super::site::Lab;
+
+/// A scenario of the lab, as its file writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    /// Builds the site, starts its servers, breaks it, and names its clients.
+    pub(crate) make: fn(&mut Lab) -> Result<()>,
+    /// What happens to it while clients ask, when a quarter of the time is over.
+    pub(crate) during: Option<fn(&mut Lab) -> Result<()>>,
+    /// How many attempts of a client that is hurt count as broken.
+    pub(crate) broken: fn(&Counts) -> u64,
+    /// Whether those with which a server dealt badly on purpose count, too: what
+    /// no client of the lab counts, because a real resolver sent it.
+    pub(crate) at_servers: bool,
+    /// Its failures are calls without a packet, so that no name is known: the
+    /// doctor finds them by the process of this name.
+    pub(crate) asker: Option<&'static str>,
+    /// What it touches outside its own namespaces, to complete "it touches";
+    /// then it needs `--yes`.
+    pub(crate) outside: Option<&'static str>,
+    /// It needs the CPUs for itself.
+    pub(crate) alone: bool,
+}
+
+impl Recipe {
+    /// One that stays in its namespaces, and breaks every attempt that fails.
+    pub(crate) const fn of(make: fn(&mut Lab) -> Result<()>) -> Self {
+        Self {
+            make,
+            during: None,
+            broken: Counts::failed,
+            at_servers: false,
+            asker: None,
+            outside: None,
+            alone: false,
+        }
+    }
+
+    /// Option and value with which the doctor sees the scenario's queries alone.
+    pub fn filter(&self, zone: &str) -> (&'static str, String) {
+        match self.asker {
+            Some(comm) => ("--comm", comm.to_owned()),
+            None => ("--name", format!("*.{zone}")),
+        }
+    }
+
+    /// Whether no other scenario is to run at the same time.
+    pub fn is_alone(&self) -> bool {
+        self.alone || self.outside.is_some()
+    }
+}

@@ -1,0 +1,45 @@
+//! What the workers do, each by its role.
+
+use std::io;
+use std::io::BufRead as _;
+use std::io::BufReader;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use serde_json::Value;
+
+use super::client;
+use super::comm::set_comm;
+use super::outside;
+use super::server;
+use super::undo;
+use super::worker::Line;
+use super::worker::Role;
+use super::worker::say;
+
+/// Is a worker: what the hidden command does.
+pub fn run() {
+    match serve(BufReader::new(io::stdin())) {
+        Ok(value) => say(&Line::Done(value)),
+        Err(error) => say(&Line::Failed(format!("{error:#}"))),
+    }
+}
+
+fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    let role = serde_json::from_str(&line).context("`kerno chaos` starts this command")?;
+    let ready = || say(&Line::Ready);
+    Ok(match role {
+        Role::Client(ask) => serde_json::to_value(client::run(&ask, input, ready)?)?,
+        Role::Server(serve) => serde_json::to_value(server::run(&serve, input, ready)?)?,
+        Role::Resident => {
+            set_comm("lab-node")?;
+            ready();
+            io::copy(&mut input, &mut io::sink())?;
+            Value::Null
+        }
+        Role::Outside => serde_json::to_value(outside::run(input, ready)?)?,
+        Role::Janitor => serde_json::to_value(undo::run(&mut input, ready)?)?,
+    })
+}

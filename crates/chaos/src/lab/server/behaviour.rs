@@ -1,0 +1,192 @@
+//! What the faulty server does to which query.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use domain::base::Message;
+use domain::base::MessageBuilder;
+use domain::base::iana::Rcode;
+use domain::base::iana::Rtype;
+use domain::base::message_builder::PushError;
+use domain::base::name::ToLabelIter as _;
+use domain::base::record::Ttl;
+use domain::rdata::Txt;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::server::answer;
+
+/// The group of names that faults apply to.
+const GROUP: &[u8] = b"bad";
+
+/// Which types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Of {
+    /// All.
+    Any,
+    /// AAAA alone.
+    Aaaa,
+    /// All, of names with more labels than this (without the root), whatever
+    /// their group.
+    Longer(usize),
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Does {
+    /// Nothing: no answer ever.
+    Silence,
+    /// An answer after this time.
+    Delay(Duration),
+    /// An answer without records and with this response code.
+    Rcode(u8),
+    /// Over UDP a truncated answer; all of it over TCP.
+    Truncate,
+    /// An answer of this size, at least nearly, with the DF bit: fragments would
+    /// pass where it does not.
+    Big(u16),
+    /// An answer from this address, which is not the one that was asked.
+    From(SocketAddr),
+}
+
+/// A fault of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Behaviour {
+    of: Of,
+    does: Does,
+}
+
+impl Behaviour {
+    /// For names of the group `bad`, or of a length.
+    pub(crate) fn new(of: Of, does: Does) -> Self {
+        Self { of, does }
+    }
+
+    /// What is to be done to the query; `None` for nothing special.
+    pub(super) fn of(behaviours: &[Self], query: &[u8]) -> Option<Does> {
+        let question = Message::from_slice(query).ok()?.first_question()?;
+        // qN.GROUP.ZONE
+        let group = question.qname().iter_labels().nth(1)?;
+        let is_bad = group.as_slice().eq_ignore_ascii_case(GROUP);
+        let fits = |of| match of {
+            Of::Any => is_bad,
+            Of::Aaaa => is_bad && question.qtype() == Rtype::AAAA,
+            Of::Longer(labels) => question.qname().iter_labels().count() > labels + 1,
+        };
+        let mut fitting = behaviours.iter().filter(|behaviour| fits(behaviour.of));
+        Some(fitting.next()?.does)
+    }
+
+    /// Where else than at its own address a server with these has a socket.
+    pub(super) fn elsewhere(behaviours: &[Self]) -> Option<SocketAddr> {
+        behaviours
+            .iter()
+            .find_map(|behaviour| match behaviour.does {
+                Does::From(address) => Some(address),
+                _ => None,
+            })
+    }
+}
+
+impl Does {
+    /// The answer over UDP; `None` where there is none.
+    pub(super) fn answer_over_udp(self, query: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Silence => None,
+            Self::Rcode(rcode) => empty(query, Rcode::masked_from_int(rcode), false),
+            Self::Truncate => empty(query, Rcode::NOERROR, true),
+            Self::Big(size) => padded(query, size),
+            Self::Delay(_) | Self::From(_) => answer(query),
+        }
+    }
+
+    /// The answer over TCP.
+    pub(super) fn answer_over_tcp(self, query: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Truncate => answer(query),
+            other => other.answer_over_udp(query),
+        }
+    }
+}
+
+fn empty(query: &[u8], rcode: Rcode, truncated: bool) -> Option<Vec<u8>> {
+    let query = Message::from_slice(query).ok()?;
+    let answer = MessageBuilder::new_vec().start_answer(query, rcode);
+    let mut answer = answer.ok()?;
+    answer.header_mut().set_ra(true);
+    answer.header_mut().set_tc(truncated);
+    Some(answer.finish())
+}
+
+/// TXT records up to the size.
+fn padded(query: &[u8], size: u16) -> Option<Vec<u8>> {
+    let fill = || -> Result<Vec<u8>, PushError> {
+        let message = Message::from_slice(query).map_err(|_| PushError::ShortBuf)?;
+        let mut answer = MessageBuilder::new_vec().start_answer(message, Rcode::NOERROR)?;
+        answer.header_mut().set_ra(true);
+        if let Some(question) = message.first_question() {
+            let name = question.qname();
+            while answer.as_slice().len() + 120 < usize::from(size) {
+                let text = Txt::<Vec<u8>>::build_from_slice(&[b'x'; 100]);
+                let text = text.map_err(|_| PushError::ShortBuf)?;
+                answer.push((&name, Ttl::from_secs(0), text))?;
+            }
+        }
+        Ok(answer.finish())
+    };
+    fill().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::base::Name;
+
+    use super::*;
+
+    fn query(name: &str, rtype: Rtype) -> Vec<u8> {
+        let mut builder = MessageBuilder::new_vec().question();
+        let name = Name::vec_from_str(name).unwrap();
+        builder.push((&name, rtype)).unwrap();
+        builder.finish()
+    }
+
+    fn header(answer: Option<Vec<u8>>) -> domain::base::Header {
+        Message::from_octets(answer.unwrap()).unwrap().header()
+    }
+
+    #[test]
+    fn only_the_bad_names_of_the_type_are_hurt() {
+        let silent = [Behaviour::new(Of::Aaaa, Does::Silence)];
+        let of = |name, rtype| Behaviour::of(&silent, &query(name, rtype));
+        assert_eq!(of("q1.BAD.x.lab.test", Rtype::AAAA), Some(Does::Silence));
+        assert_eq!(of("q1.bad.x.lab.test", Rtype::A), None);
+        assert_eq!(of("q1.good.x.lab.test", Rtype::AAAA), None);
+        assert_eq!(of("bad", Rtype::AAAA), None);
+        assert_eq!(Behaviour::of(&silent, b"junk"), None);
+    }
+
+    #[test]
+    fn names_with_a_suffix_are_longer() {
+        let absent = [Behaviour::new(Of::Longer(3), Does::Rcode(3))];
+        let of = |name| Behaviour::of(&absent, &query(name, Rtype::A));
+        assert_eq!(of("q1.lab.test"), None);
+        assert_eq!(of("q1.lab.test.lab"), Some(Does::Rcode(3)));
+        assert_eq!(of("test"), None);
+    }
+
+    #[test]
+    fn each_fault_is_what_it_says() {
+        let query = query("q1.bad.x.lab.test", Rtype::A);
+        assert_eq!(Does::Silence.answer_over_udp(&query), None);
+        let refused = Does::Rcode(5).answer_over_udp(&query);
+        assert_eq!(header(refused).rcode(), Rcode::REFUSED);
+        assert!(header(Does::Truncate.answer_over_udp(&query)).tc());
+        let whole = Does::Truncate.answer_over_tcp(&query);
+        assert!(!header(whole).tc());
+        let big = Does::Big(1_400).answer_over_udp(&query).unwrap();
+        assert!((1_280..=1_400).contains(&big.len()), "{}", big.len());
+        for does in [Does::Rcode(2), Does::Truncate, Does::Big(1_400)] {
+            assert_eq!(does.answer_over_udp(b"junk"), None);
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Where a scenario plays: pods joined by a node, as on a host of Kubernetes.
+
+use std::any::Any;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::bail;
+
+use super::client::Ask;
+use super::machine::Machine;
+use super::outside;
+use super::server::Serve;
+use super::undo::Janitor;
+use super::undo::Undo;
+use super::worker::PROGRAM;
+use super::worker::Role;
+use super::worker::Worker;
+use crate::target::DNS_PORT;
+use crate::testbed::Cgroup;
+use crate::testbed::Namespace;
+use crate::testbed::Unbound;
+use crate::testbed::tool::IP;
+use crate::testbed::tool::NFT;
+use crate::testbed::tool::UNBOUND;
+use crate::testbed::veth;
+
+/// A network namespace with one link to the node.
+#[derive(Debug)]
+pub(crate) struct Pod {
+    /// Its name, and that of the node's end of its link.
+    pub(crate) name: &'static str,
+    pub(crate) namespace: Namespace,
+    pub(crate) ip: Ipv4Addr,
+    /// One of version 2, where the host has that, and one that limits CPU time,
+    /// where that takes another.
+    groups: Vec<Cgroup>,
+}
+
+impl Pod {
+    /// A command that will run in the pod: its namespace and its control group.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {
+        let mut command = self.namespace.command(program)?;
+        for group in &self.groups {
+            group.hold(&mut command)?;
+        }
+        Ok(command)
+    }
+
+    /// Its control group of version 2, for programs to be attached to.
+    pub(crate) fn group(&self) -> Result<File> {
+        let group = self.groups.first();
+        group
+            .context("this scenario needs control groups of version 2, which are not mounted here")?
+            .open()
+    }
+
+    /// The node's end of its link.
+    pub(crate) fn gateway(&self) -> Ipv4Addr {
+        let [a, b, c, _] = self.ip.octets();
+        Ipv4Addr::new(a, b, c, 1)
+    }
+
+    /// Its IPv6 address, where a scenario has that: fd78:N::2.
+    pub(crate) fn ip6(&self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfd78, self.number(), 0, 0, 0, 0, 0, 2)
+    }
+
+    /// N in its addresses.
+    fn number(&self) -> u16 {
+        let [_, _, number, _] = self.ip.octets();
+        number.into()
+    }
+
+    /// Where a DNS server of it listens.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        dns_at(self.ip)
+    }
+}
+
+/// The DNS port of an address.
+pub(crate) fn dns_at(ip: impl Into<IpAddr>) -> SocketAddr {
+    SocketAddr::new(ip.into(), DNS_PORT)
+}
+
+/// A client at work, or about to be.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) pod: Rc<Pod>,
+    pub(crate) ask: Ask,
+    pub(super) worker: Worker,
+}
+
+/// A server at work.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) pod: Rc<Pod>,
+    pub(crate) serve: Serve,
+    pub(super) worker: Worker,
+}
+
+/// A counter of the packet filter: what the wire saw, to hold chaos to it.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    pub(crate) name: &'static str,
+    /// nft's table that has it.
+    pub(crate) table: &'static str,
+    /// Whose table it is; `None` for the node's.
+    pub(crate) pod: Option<Rc<Pod>>,
+}
+
+/// The site of a scenario.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// Below this all names are.
+    pub(crate) zone: String,
+    /// Where it is.
+    pub(crate) machine: Machine,
+    /// Routes between the pods, and knows no other way.
+    pub(crate) node: Namespace,
+    /// Dropped with the lab.
+    _resident: Worker,
+    pub(crate) pods: Vec<Rc<Pod>>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) resolvers: Vec<Unbound>,
+    pub(crate) counters: Vec<Counter>,
+    /// What lies behind the node, where a scenario has that.
+    pub(super) outside: Option<Worker>,
+    /// What was done, a sentence each.
+    pub(crate) changed: Vec<String>,
+    pub(super) janitor: Option<Janitor>,
+    /// What else lasts as long as the lab: sockets, locks, programs.
+    kept: Vec<Box<dyn Any>>,
+}
+
+impl Lab {
+    /// A node without pods.
+    pub(crate) fn new(zone: &str, machine: Machine) -> Result<Self> {
+        let node = Namespace::new()?;
+        node.set("ipv4/ip_forward", "1")?;
+        let resident = node.command(PROGRAM)?;
+        Ok(Self {
+            zone: zone.to_owned(),
+            machine,
+            _resident: Worker::start("the node of the lab", &Role::Resident, resident)?,
+            node,
+            pods: Vec::new(),
+            clients: Vec::new(),
+            servers: Vec::new(),
+            resolvers: Vec::new(),
+            counters: Vec::new(),
+            outside: None,
+            changed: Vec::new(),
+            janitor: None,
+            kept: Vec::new(),
+        })
+    }
+
+    /// A pod at 10.78.N.2, N counted from 1, behind the node at 10.78.N.1. In
+    /// the pod the link is called `eth0`, on the node it has the pod's name.
+    pub(crate) fn pod(&mut self, name: &'static str) -> Result<Rc<Pod>> {
+        let group = self.group(self.machine.cgroups.clone(), name)?;
+        self.linked_pod(name, group.into_iter().collect())
+    }
+
+    /// The same with a CPU limit: so much CPU time in each tenth of a second.
+    pub(crate) fn limited_pod(&mut self, name: &'static str, cpu: Duration) -> Result<Rc<Pod>> {
+        let mut groups = Vec::new();
+        let mut limited = false;
+        let Machine {
+            cgroups,
+            cpu_cgroups,
+            ..
+        } = self.machine.clone();
+        for mount in [cgroups, cpu_cgroups] {
+            if let Some(group) = self.group(mount.filter(|_| !limited), name)? {
+                limited = group.limit(cpu)?;
+                groups.push(group);
+            }
+        }
+        if !limited {
+            bail!(
+                "this scenario needs the CPU controller of control groups, which this host has \
+                 nowhere: with systemd, `systemctl set-property system.slice CPUWeight=100` turns it on"
+            );
+        }
+        self.linked_pod(name, groups)
+    }
+
+    fn linked_pod(&mut self, name: &'static str, groups: Vec<Cgroup>) -> Result<Rc<Pod>> {
+        let number = u8::try_from(self.pods.len() + 1).context("too many pods")?;
+        let pod = Pod {
+            name,
+            namespace: Namespace::new()?,
+            ip: Ipv4Addr::new(10, 78, number, 2),
+            groups,
+        };
+        let gateway = pod.gateway();
+        veth::join(
+            &veth::End {
+                namespace: &self.node,
+                device: name,
+                addresses: &[&format!("{gateway}/24")],
+            },
+            &veth::End {
+                namespace: &pod.namespace,
+                device: "eth0",
+                addresses: &[&format!("{}/24", pod.ip)],
+            },
+        )?;
+        let route = format!("route add default via {gateway}");
+        pod.namespace.run(IP, &route, "")?;
+        let pod = Rc::new(pod);
+        self.pods.push(Rc::clone(&pod));
+        Ok(pod)
+    }
+
+    fn group(&mut self, mount: Option<PathBuf>, pod: &str) -> Result<Option<Cgroup>> {
+        let Some(mount) = mount else {
+            return Ok(None);
+        };
+        let path = mount.join(format!("kerno-lab-{}-{pod}", std::process::id()));
+        self.promise(&Undo::RemoveGroup(path.clone()))?;
+        Ok(Some(Cgroup::new(path)?))
+    }
+
+    /// Waits until every pod's link carries packets.
+    pub(crate) fn await_links(&self) -> Result<()> {
+        self.pods.iter().try_for_each(|pod| {
+            pod.namespace.await_running("eth0")?;
+            self.node.await_running(pod.name)
+        })
+    }
+
+    /// Starts a server in a pod; it listens on return.
+    pub(crate) fn serve(&mut self, pod: &Rc<Pod>, serve: Serve) -> Result<()> {
+        let name = format!("the DNS server {} of the lab", serve.comm);
+        let role = Role::Server(serve);
+        let worker = Worker::start(&name, &role, pod.command(PROGRAM)?)?;
+        if let Role::Server(serve) = role {
+            let pod = Rc::clone(pod);
+            self.servers.push(Server { pod, serve, worker });
+        }
+        Ok(())
+    }
+
+    /// Gives IPv6 addresses to pods, too.
+    pub(crate) fn add_ipv6(&self, pods: &[&Rc<Pod>]) -> Result<()> {
+        self.node.set("ipv6/conf/all/forwarding", "1")?;
+        for pod in pods {
+            let (name, number, ip) = (pod.name, pod.number(), pod.ip6());
+            let on_the_node = format!("address add fd78:{number:x}::1/64 dev {name} nodad\n");
+            let in_the_pod = format!(
+                "address add {ip}/64 dev eth0 nodad\n\
+                 route add default via fd78:{number:x}::1\n"
+            );
+            self.node.run(IP, "-6 -batch -", &on_the_node)?;
+            pod.namespace.run(IP, "-6 -batch -", &in_the_pod)?;
+        }
+        self.node.await_addresses()?;
+        pods.iter()
+            .try_for_each(|pod| pod.namespace.await_addresses())
+    }
+
+    /// Starts unbound on these addresses of a pod, with names of its own and what
+    /// it forwards to.
+    pub(crate) fn resolve(
+        &mut self,
+        pod: &Rc<Pod>,
+        listens: &[IpAddr],
+        configuration: &str,
+    ) -> Result<()> {
+        let mut command = pod.command(UNBOUND.find()?)?;
+        command.stderr(Stdio::null());
+        let listens: Vec<SocketAddr> = listens.iter().copied().map(dns_at).collect();
+        let resolver = Unbound::start(command, &pod.namespace, &listens, configuration)?;
+        self.resolvers.push(resolver);
+        Ok(())
+    }
+
+    /// Starts a client in a pod; it asks as soon as all is made.
+    pub(crate) fn ask(&mut self, pod: &Rc<Pod>, ask: Ask) -> Result<()> {
+        let name = format!("the client {} of the lab", ask.comm);
+        let role = Role::Client(ask);
+        let worker = Worker::start(&name, &role, pod.command(PROGRAM)?)?;
+        if let Role::Client(ask) = role {
+            let pod = Rc::clone(pod);
+            self.clients.push(Client { pod, ask, worker });
+        }
+        Ok(())
+    }
+
+    /// Keeps something until all is undone.
+    pub(crate) fn keep(&mut self, what: impl Any) {
+        self.kept.push(Box::new(what));
+    }
+
+    /// Says what is done to the site, as one sentence for the report.
+    pub(crate) fn change(&mut self, sentence: impl Into<String>) {
+        self.changed.push(sentence.into());
+    }
+
+    /// Loads rules of nft on the node, and remembers their counters: `(table,
+    /// counter)` each.
+    pub(crate) fn nft(
+        &mut self,
+        rules: &str,
+        counters: &[(&'static str, &'static str)],
+    ) -> Result<()> {
+        self.node.run(NFT, "-f -", rules)?;
+        self.remember(counters, None);
+        Ok(())
+    }
+
+    /// The same in a pod.
+    pub(crate) fn nft_in(
+        &mut self,
+        pod: &Rc<Pod>,
+        rules: &str,
+        counters: &[(&'static str, &'static str)],
+    ) -> Result<()> {
+        pod.namespace.run(NFT, "-f -", rules)?;
+        self.remember(counters, Some(pod));
+        Ok(())
+    }
+
+    fn remember(&mut self, counters: &[(&'static str, &'static str)], pod: Option<&Rc<Pod>>) {
+        let named = counters.iter().map(|&(table, name)| Counter {
+            name,
+            table,
+            pod: pod.map(Rc::clone),
+        });
+        self.counters.extend(named);
+    }
+
+    /// An address outside that swallows everything ([`outside`]).
+    pub(crate) fn silent_outside(&mut self, ip: Ipv4Addr) -> Result<()> {
+        let command = self.node.command(PROGRAM)?;
+        let worker = Worker::start("what is outside the lab", &Role::Outside, command)?;
+        let device = outside::DEVICE.to_string_lossy();
+        let script = format!(
+            "address add 198.51.100.1/24 dev {device}\n\
+             link set {device} up\n\
+             route add {ip}/32 dev {device}\n"
+        );
+        self.node.run(IP, "-batch -", &script)?;
+        self.outside = Some(worker);
+        Ok(())
+    }
+
+    /// Has the janitor undo it on every way out. Call it before the change.
+    pub(crate) fn promise(&mut self, undo: &Undo) -> Result<()> {
+        let janitor = match self.janitor.take() {
+            Some(janitor) => janitor,
+            None => Janitor::start()?,
+        };
+        self.janitor.insert(janitor).promise(undo)
+    }
+}

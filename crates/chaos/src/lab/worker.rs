@@ -1,0 +1,195 @@
+//! The lab's other processes, its workers. Each is this program again, started inside a
+//! namespace and told by one JSON line on its standard input what to be. It says
+//! so when it is ready, ends when that input ends, and then says what it did.
+
+use std::io;
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::io::Write as _;
+use std::process::Child;
+use std::process::ChildStdin;
+use std::process::ChildStdout;
+use std::process::Command;
+use std::process::Stdio;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::client::Ask;
+use super::server::Serve;
+
+/// The hidden command that makes kerno a worker of a lab.
+pub const COMMAND: &str = "lab-worker";
+
+/// This program.
+pub(super) const PROGRAM: &str = "/proc/self/exe";
+
+/// What a worker is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Role {
+    /// A program that looks names up.
+    Client(Ask),
+    /// A DNS server.
+    Server(Serve),
+    /// Somebody on the node: on a real one there is always a process, through
+    /// which one can look into its network namespace.
+    Resident,
+    /// What lies outside, behind the node.
+    Outside,
+    /// Undoes what lies outside the lab's namespaces.
+    Janitor,
+}
+
+/// A line from a worker to the lab.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Line {
+    /// It does its work from now on.
+    Ready,
+    /// It has ended, and did this.
+    Done(Value),
+    /// It could not.
+    Failed(String),
+}
+
+/// A worker as the lab sees it. Dropped, it is killed, unless it is the janitor,
+/// who ends by itself.
+#[derive(Debug)]
+pub(super) struct Worker {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// Absent while another thread waits for the end.
+    stdout: Option<BufReader<ChildStdout>>,
+    kill: bool,
+}
+
+impl Worker {
+    /// Starts one by a command for [`PROGRAM`], and returns when it is ready.
+    pub(super) fn start(name: &str, role: &Role, mut command: Command) -> Result<Self> {
+        command
+            .arg(COMMAND)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        let stdout = child.stdout.take().map(BufReader::new);
+        let stdin = child.stdin.take();
+        let mut worker = Self {
+            name: name.to_owned(),
+            child,
+            stdin,
+            stdout,
+            kill: !matches!(role, Role::Janitor),
+        };
+        worker.tell(role)?;
+        let mut stdout = worker.stdout.take().context("its output is not piped")?;
+        match read(&mut stdout, name)? {
+            Line::Ready => (),
+            other => bail!("{name} said {other:?} instead of being ready"),
+        }
+        worker.stdout = Some(stdout);
+        Ok(worker)
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a line of JSON.
+    pub(super) fn tell(&mut self, what: &impl Serialize) -> Result<()> {
+        let mut line = serde_json::to_string(what)?;
+        line.push('\n');
+        let stdin = self.stdin.as_mut().context("its input is closed")?;
+        // What it says about its end is more telling than a broken pipe.
+        match stdin.write_all(line.as_bytes()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells it to end.
+    pub(super) fn stop(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Lets it go on, if it has stopped itself.
+    pub(super) fn resume(&self) {
+        // A process that was not waited for keeps its number.
+        if let Ok(pid) = i32::try_from(self.pid()) {
+            let _gone_already = kill(Pid::from_raw(pid), Signal::SIGCONT);
+        }
+    }
+
+    /// What waits for its end, for a thread of its own.
+    pub(super) fn end(&mut self) -> Result<End> {
+        let stdout = self.stdout.take().context("somebody waits for it")?;
+        Ok(End {
+            name: self.name.clone(),
+            stdout,
+        })
+    }
+
+    /// Tells it to end, and returns what it did.
+    pub(super) fn finish<T: for<'de> Deserialize<'de>>(mut self) -> Result<T> {
+        self.stop();
+        self.end()?.wait()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop();
+        if self.kill {
+            let _gone_already = self.child.kill();
+        }
+        let _status = self.child.wait();
+    }
+}
+
+/// The end of a worker, to be waited for.
+#[derive(Debug)]
+pub(super) struct End {
+    name: String,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl End {
+    /// Waits until the worker ends, and returns what it did.
+    pub(super) fn wait<T: for<'de> Deserialize<'de>>(mut self) -> Result<T> {
+        match read(&mut self.stdout, &self.name)? {
+            Line::Done(value) => Ok(serde_json::from_value(value)?),
+            other => bail!("{} said {other:?} instead of its result", self.name),
+        }
+    }
+}
+
+fn read(from: &mut BufReader<ChildStdout>, name: &str) -> Result<Line> {
+    let mut line = String::new();
+    let read = from.read_line(&mut line);
+    if read.with_context(|| format!("cannot read from {name}"))? == 0 {
+        bail!("{name} ended early");
+    }
+    match serde_json::from_str(&line)? {
+        Line::Failed(why) => Err(anyhow!("{name}: {why}")),
+        line => Ok(line),
+    }
+}
+
+/// A lab that is not there any more needs no answer.
+pub(super) fn say(line: &Line) {
+    let mut out = io::stdout().lock();
+    let _unread = serde_json::to_writer(&mut out, line)
+        .map_err(io::Error::from)
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
+}

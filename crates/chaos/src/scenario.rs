@@ -1,0 +1,32 @@
+//! What a scenario is: what it makes, and the rule it must trip.
+
+use super::lab::recipe::Recipe;
+
+/// What is done to the host. The commands match on it, so that a new row of the
+/// table without its code does not compile.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// More lookups than the server can answer: [`super::dns_flood`].
+    DnsFlood,
+    /// So many queries for each way that one can end: [`super::dns_mix`].
+    DnsMix,
+    /// Something in network namespaces of its own: [`super::lab`].
+    Lab(Recipe),
+}
+
+/// The rule of a scenario without a fault: the doctor must have no finding that
+/// is a warning or worse.
+pub const NOTHING: &str = "nothing";
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Scenario {
+    /// What `--induce` takes.
+    pub name: &'static str,
+    /// The doctor's rule that must report it, or [`NOTHING`].
+    pub rule: &'static str,
+    /// What it makes, as one line that completes "it makes".
+    pub makes: &'static str,
+    /// The code behind it.
+    pub fault: Fault,
+}

@@ -1,0 +1,93 @@
+//! `send-denied`: a BPF program on a pod's control group says no to `connect()`
+//! and to sends, as Cilium's does for a service without backends. No packet ever
+//! exists. `egress-denied`: another kind of program discards the packet itself.
+//! `send-no-route`: the pod has no route, which fails the same calls.
+
+use std::os::fd::AsFd as _;
+
+use anyhow::Result;
+
+use crate::deny::Deny;
+use crate::deny::deny;
+use crate::lab::client::Ask;
+use crate::lab::client::Style;
+use crate::lab::recipe::Recipe;
+use crate::lab::server::Serve;
+use crate::lab::site::Lab;
+use crate::scenario::Fault;
+use crate::scenario::Scenario;
+use crate::testbed::tool::IP;
+
+/// The names of the processes that are hurt: calls that fail have none of DNS.
+const DENIED: &str = "lab-denied";
+const DISCARDED: &str = "lab-discarded";
+const LOST: &str = "lab-lost-way";
+
+/// The scenario `send-denied`.
+pub(crate) const SEND_DENIED: Scenario = Scenario {
+    name: "send-denied",
+    rule: "dns_send_denied",
+    makes: "a BPF program that denies a pod's calls, so that no packet exists",
+    fault: Fault::Lab(Recipe {
+        asker: Some(DENIED),
+        ..Recipe::of(|lab| {
+            let calls = [Deny::Connect4, Deny::Sendmsg4];
+            denied(lab, DENIED, &calls, "connect() and sendto()")
+        })
+    }),
+};
+
+/// The scenario `egress-denied`.
+pub(crate) const EGRESS_DENIED: Scenario = Scenario {
+    name: "egress-denied",
+    rule: "dns_send_denied",
+    makes: "a BPF program that discards a pod's packets as they leave",
+    fault: Fault::Lab(Recipe::of(|lab| {
+        denied(lab, DISCARDED, &[Deny::Egress], "packets")
+    })),
+};
+
+/// The scenario `send-no-route`.
+pub(crate) const SEND_NO_ROUTE: Scenario = Scenario {
+    name: "send-no-route",
+    rule: "dns_send_denied",
+    makes: "a pod without a route to its nameserver",
+    fault: Fault::Lab(Recipe {
+        asker: Some(LOST),
+        ..Recipe::of(no_route)
+    }),
+};
+
+fn denied(lab: &mut Lab, comm: &str, what: &[Deny], words: &str) -> Result<()> {
+    let server = lab.pod("server")?;
+    let denied = lab.pod("denied")?;
+    let client = lab.pod("client")?;
+    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
+    let folder = denied.group()?;
+    for &which in what {
+        lab.keep(deny(folder.as_fd(), which)?);
+    }
+    lab.change(format!(
+        "BPF on the control group of pod {} denies {words} to port 53",
+        denied.name
+    ));
+    lab.ask(&denied, Ask::broken(comm, server.dns()))?;
+    let mut musl = Ask::broken(comm, server.dns());
+    musl.style = Style::Musl;
+    lab.ask(&denied, musl)?;
+    lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+}
+
+fn no_route(lab: &mut Lab) -> Result<()> {
+    let server = lab.pod("server")?;
+    let lost = lab.pod("lost")?;
+    let client = lab.pod("client")?;
+    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
+    lost.namespace.run(IP, "route delete default", "")?;
+    lab.change(format!(
+        "the pod {} has no route to {}",
+        lost.name, server.ip
+    ));
+    lab.ask(&lost, Ask::broken(LOST, server.dns()))?;
+    lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+}

@@ -1,0 +1,96 @@
+//! Control groups, as container runtimes make them: kerno tells owners apart by
+//! those of version 2, and CPU time is limited by those that have the controller,
+//! of either version.
+
+use std::fs;
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::linux::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use anyhow::Result;
+
+/// What container runtimes choose.
+const PERIOD_US: u32 = 100_000;
+
+/// A control group, of either version. It stays when this is dropped: a janitor
+/// must remove it, which must know of it before it is made.
+#[derive(Debug)]
+pub struct Cgroup {
+    path: PathBuf,
+}
+
+impl Cgroup {
+    /// Makes it, and what is missing above it.
+    pub fn new(path: PathBuf) -> Result<Self> {
+        let made = fs::create_dir_all(&path);
+        made.with_context(|| format!("cannot make the control group {}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// One that is there already.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Its folder's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The id that `bpf_skb_cgroup_id` gives: the folder's inode.
+    pub fn id(&self) -> Result<u64> {
+        let metadata = fs::metadata(&self.path);
+        let metadata = metadata.with_context(|| format!("cannot stat {}", self.path.display()))?;
+        Ok(metadata.st_ino())
+    }
+
+    /// The group itself, for programs to be attached to.
+    pub fn open(&self) -> Result<File> {
+        let opened = File::open(&self.path);
+        opened.with_context(|| format!("cannot open {}", self.path.display()))
+    }
+
+    /// Limits the CPU time of all in it, if it has the controller: so much in
+    /// each tenth of a second. Returns whether it has.
+    pub fn limit(&self, quota: Duration) -> Result<bool> {
+        let quota = quota.as_micros();
+        let files = [
+            ("cpu.max", format!("{quota} {PERIOD_US}")),
+            ("cpu.cfs_period_us", PERIOD_US.to_string()),
+            ("cpu.cfs_quota_us", quota.to_string()),
+        ];
+        let mut limited = false;
+        for (file, content) in files {
+            let path = self.path.join(file);
+            if path.exists() {
+                fs::write(&path, content)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+                limited = true;
+            }
+        }
+        Ok(limited)
+    }
+
+    /// Has a command run in it.
+    pub fn hold(&self, command: &mut Command) -> Result<()> {
+        let mut entrance = self.entrance()?;
+        let enter = move || entrance.write_all(b"0");
+        // SAFETY: a system call on a descriptor that was opened before.
+        unsafe { command.pre_exec(enter) };
+        Ok(())
+    }
+
+    /// Where a process writes `0` to join.
+    pub fn entrance(&self) -> Result<File> {
+        let path = self.path.join("cgroup.procs");
+        let opened = OpenOptions::new().write(true).open(&path);
+        opened.with_context(|| format!("cannot open {}", path.display()))
+    }
+}

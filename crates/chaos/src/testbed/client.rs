@@ -1,0 +1,135 @@
+//! A DNS client: queries as a library makes them, the sockets that they leave by,
+//! and what answers them.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::hash::Hasher as _;
+use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::net::UdpSocket;
+
+use domain::base::Message;
+use domain::base::MessageBuilder;
+use domain::base::Name;
+use domain::base::iana::Rtype;
+
+/// A query for one name with recursion desired and a random id. `udp_payload` is
+/// the size in its OPT record (RFC 6891); `None` leaves that out.
+///
+/// # Errors
+///
+/// A name that is none; nothing else can fail.
+pub fn query(name: &str, rtype: Rtype, udp_payload: Option<u16>) -> io::Result<Vec<u8>> {
+    let name = Name::vec_from_str(name).map_err(io::Error::other)?;
+    let mut builder = MessageBuilder::new_vec();
+    builder.header_mut().set_id((random() & 0xffff) as u16);
+    builder.header_mut().set_rd(true);
+    let mut builder = builder.question();
+    builder.push((&name, rtype)).map_err(io::Error::other)?;
+    let mut builder = builder.additional();
+    if let Some(size) = udp_payload {
+        let opt = builder.opt(|opt| {
+            opt.set_udp_payload_size(size);
+            Ok(())
+        });
+        opt.map_err(io::Error::other)?;
+    }
+    Ok(builder.finish())
+}
+
+/// 64 bits that nobody can guess: a hasher with fresh random keys.
+pub fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Whether the id and the question are ours. Some servers leave the question
+/// out when they answer with an error (RFC 1035 section 4.1.1, format error).
+pub fn answers(answer: &Message<[u8]>, query: &Message<[u8]>) -> bool {
+    let bare_error = answer.header().qr()
+        && answer.header().id() == query.header().id()
+        && answer.header_counts().qdcount() == 0
+        && answer.is_error();
+    bare_error || answer.is_answer(query)
+}
+
+/// Any address of the server's family, to bind a socket to.
+pub fn any(server: SocketAddr) -> IpAddr {
+    match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// A UDP socket with a free port, connected to a server: it hears of ICMP errors,
+/// and of nobody else.
+pub fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((any(server), 0))?;
+    socket.connect(server)?;
+    Ok(socket)
+}
+
+/// Writes a message as TCP carries it, with its length in front (RFC 1035 section
+/// 4.2.2), at once.
+pub fn write_message(to: &mut impl Write, message: &[u8]) -> io::Result<()> {
+    let len = u16::try_from(message.len()).map_err(io::Error::other)?;
+    to.write_all(&[&len.to_be_bytes()[..], message].concat())
+}
+
+/// Reads one message of a TCP connection.
+pub fn read_message(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut len = [0; 2];
+    from.read_exact(&mut len)?;
+    let mut message = vec![0; usize::from(u16::from_be_bytes(len))];
+    from.read_exact(&mut message)?;
+    Ok(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::base::iana::Rcode;
+
+    use super::*;
+
+    fn reply_to(query: &[u8], change: impl Fn(&mut Vec<u8>)) -> bool {
+        let query = Message::from_slice(query).unwrap();
+        let answer = MessageBuilder::new_vec().start_answer(query, Rcode::SERVFAIL);
+        let mut answer = answer.unwrap().finish();
+        change(&mut answer);
+        answers(Message::from_slice(&answer).unwrap(), query)
+    }
+
+    #[test]
+    fn only_an_answer_to_this_question_counts() {
+        let query = query("q2-00000001.kerno.test", Rtype::A, None).unwrap();
+        assert!(reply_to(&query, |_| ()));
+        assert!(!reply_to(&query, |answer| answer[0] ^= 1), "another id");
+        assert!(!reply_to(&query, |answer| answer[2] &= 0x7f), "a query");
+        assert!(!reply_to(&query, |answer| answer[14] ^= 1), "another name");
+        assert!(!reply_to(&query, |answer| answer.truncate(20)), "cut off");
+        let bare = |rcode: u8| {
+            move |answer: &mut Vec<u8>| {
+                answer.truncate(12);
+                answer[5] = 0;
+                answer[3] = rcode;
+            }
+        };
+        assert!(reply_to(&query, bare(1)), "FORMERR without the question");
+        assert!(!reply_to(&query, bare(0)), "NOERROR without the question");
+    }
+
+    #[test]
+    fn a_message_comes_out_of_a_stream_as_it_went_in() {
+        let mut stream = Vec::new();
+        write_message(&mut stream, b"a message").unwrap();
+        write_message(&mut stream, b"").unwrap();
+        let mut stream = &stream[..];
+        assert_eq!(read_message(&mut stream).unwrap(), b"a message");
+        assert_eq!(read_message(&mut stream).unwrap(), b"");
+        assert!(read_message(&mut stream).is_err());
+    }
+}

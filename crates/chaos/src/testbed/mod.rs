@@ -1,0 +1,18 @@
+//! What the lab is built of, and kerno's own tests with it: network namespaces,
+//! control groups, interfaces that join them, a real resolver, a DNS client and a
+//! DNS server.
+//!
+//! Everything needs root, and returns an error that says what it could not do.
+//! Namespaces and processes go with the process that made them, however it ends;
+//! a [`Cgroup`] does not.
+
+mod cgroup;
+pub mod client;
+mod namespace;
+pub mod tool;
+mod unbound;
+pub mod veth;
+
+pub use cgroup::Cgroup;
+pub use namespace::Namespace;
+pub use unbound::Unbound;

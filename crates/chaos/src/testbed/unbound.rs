@@ -1,0 +1,144 @@
+//! A real resolver: unbound, with names of its own and perhaps another server
+//! that it forwards to.
+
+use std::io;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::net::UdpSocket;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::bail;
+use domain::base::iana::Rtype;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use super::client;
+use super::namespace::Namespace;
+
+/// How long it may take until it answers, or has ended.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often that is looked at.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Without files of its own, in the foreground, without the caches of failures
+/// that outlast a lab of seconds.
+const SETTINGS: &str = "\
+server:
+chroot: \"\"
+username: \"\"
+pidfile: \"\"
+directory: \"/\"
+do-daemonize: no
+use-syslog: no
+logfile: \"\"
+verbosity: 0
+num-threads: 1
+module-config: \"iterator\"
+access-control: 0.0.0.0/0 allow
+access-control: ::/0 allow
+";
+
+/// A resolver at work. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Unbound {
+    child: Child,
+}
+
+impl Unbound {
+    /// Starts it by a command for the program, in this namespace, and returns when
+    /// it answers on every address; of each it was asked one query then. `settings`
+    /// go on where the server's section is open. Its messages go where the
+    /// command's standard error does.
+    pub fn start(
+        mut command: Command,
+        namespace: &Namespace,
+        listens: &[SocketAddr],
+        settings: &str,
+    ) -> Result<Self> {
+        // AppArmor lets an installed unbound read no file but its own.
+        command.args(["-c", "/dev/stdin"]).stdin(Stdio::piped());
+        let child = command.stdout(Stdio::null()).spawn();
+        let mut unbound = Self {
+            child: child.context("cannot start unbound")?,
+        };
+        let mut text = SETTINGS.to_owned();
+        for address in listens {
+            text += &format!("interface: {}@{}\n", address.ip(), address.port());
+        }
+        text += settings;
+        let stdin = unbound.child.stdin.take();
+        let mut stdin = stdin.context("its input is not piped")?;
+        let told = stdin.write_all(text.as_bytes());
+        told.context("unbound does not read its configuration")?;
+        drop(stdin);
+        for &address in listens {
+            namespace.enter(|| unbound.await_answer(address))??;
+        }
+        Ok(unbound)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(self.pid().cast_signed());
+        kill(pid, signal).context("cannot signal unbound")
+    }
+
+    /// Tells it to end, and waits until it has; then it has said what it did.
+    pub fn end(mut self) -> Result<()> {
+        self.signal(Signal::SIGTERM)?;
+        let begin = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begin.elapsed() > PATIENCE {
+                bail!("unbound does not end within {} s", PATIENCE.as_secs());
+            }
+            thread::sleep(TICK);
+        }
+        Ok(())
+    }
+
+    fn await_answer(&mut self, server: SocketAddr) -> Result<()> {
+        let begin = Instant::now();
+        // Its own name, which it answers without asking anybody.
+        let query = client::query("version.server", Rtype::TXT, None)?;
+        let socket = UdpSocket::bind((client::any(server), 0))?;
+        socket.connect(server)?;
+        // Each query counts: no second one only because the answer is slow.
+        socket.set_read_timeout(Some(PATIENCE))?;
+        while begin.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("unbound ended at once ({status}): is {server} taken?");
+            }
+            let asked = socket.send(&query);
+            match asked.and_then(|_| socket.recv(&mut [0; 512])) {
+                Ok(_) => return Ok(()),
+                // Nobody listens yet.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    thread::sleep(TICK);
+                }
+                Err(error) => return Err(error).context("unbound does not answer"),
+            }
+        }
+        bail!("unbound does not listen within {} s", PATIENCE.as_secs())
+    }
+}
+
+impl Drop for Unbound {
+    fn drop(&mut self) {
+        let _gone_already = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
