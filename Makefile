@@ -12,6 +12,8 @@ RECORD ?=
 target_dir := $(or $(CARGO_TARGET_DIR),target)
 release := $(target_dir)/release/kerno
 bindir := $(DESTDIR)$(PREFIX)/bin
+# A node needs no fault lab.
+image_features := --no-default-features --features k8s
 # sudo only where the folder cannot be written.
 as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname "$$d"); done; \
 	[ -w "$$d" ] && echo yes),,scripts/as-root)
@@ -43,19 +45,20 @@ demo: build ## Flood kerno's own DNS server on loopback and see what the doctor 
 	@scripts/demo $(release)
 
 image: setup-build ## Pack an image for containers, target/kerno-image.tar
-	deploy/image "$$(scripts/build-static)" $(target_dir)/kerno-image.tar
+	deploy/image "$$(scripts/build-static $(image_features))" $(target_dir)/kerno-image.tar
 
 test: setup-test lint ## Run every check and every test (the tests as root)
 	scripts/test
+	scripts/test $(image_features) --test cli
 
 lab: setup-test ## Make every fault of kerno chaos and print what the doctor finds (as root)
 	scripts/test --test lab
 
 lint: setup-build ## Check format, lints and documentation
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- --deny warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --locked --no-default-features -- --deny warnings
-	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps
 
 bpf-verify: setup-kernels ## Boot every promised kernel and do kerno's job on it (or KERNEL=path/to/vmlinuz)
 	@scripts/bpf-verify $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RECORD),--record)

@@ -1,13 +1,20 @@
 //! The command line as a user meets it: help, usage errors, missing rights.
 
-use std::fs::File;
-use std::os::fd::AsRawFd as _;
+#[cfg(feature = "chaos")]
+mod chaos;
+
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
 
-const COMMANDS: [&str; 4] = ["doctor", "watch", "chaos", "verify"];
+const COMMANDS: &[&str] = &[
+    "doctor",
+    "watch",
+    #[cfg(feature = "chaos")]
+    "chaos",
+    "verify",
+];
 
 /// Capability numbers, include/uapi/linux/capability.h.
 const CAP_NET_ADMIN: libc::c_ulong = 12;
@@ -41,23 +48,45 @@ fn usage_error(arguments: &[&str]) -> String {
     said.to_owned()
 }
 
+/// A usage error that names the option and its value, the last two of these.
+fn bad_value(case: &[&str]) {
+    let said = usage_error(case);
+    let [.., option, value] = case else {
+        unreachable!("each case has a value");
+    };
+    assert!(said.contains(option), "{case:?}: {said}");
+    assert!(said.contains(value), "{case:?}: {said}");
+}
+
 #[test]
 fn help_lists_every_command() {
     let done = output(&mut kerno(&["--help"]));
     assert_eq!(done.status.code(), Some(0));
-    for command in COMMANDS {
+    for &command in COMMANDS {
         assert!(text(&done.stdout).contains(command), "{command}");
     }
 }
 
 #[test]
 fn the_help_of_each_command_has_examples_that_name_it() {
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let done = output(&mut kerno(&[command, "--help"]));
         assert_eq!(done.status.code(), Some(0), "{command}");
         let help = text(&done.stdout);
         let (_, examples) = help.split_once("Examples:\n").expect(command);
         assert!(examples.contains(&format!("kerno {command}")), "{help}");
+    }
+}
+
+/// As the image for nodes is built.
+#[cfg(not(feature = "chaos"))]
+#[test]
+fn without_the_lab_nothing_makes_faults() {
+    let done = output(&mut kerno(&["--help"]));
+    assert!(!text(&done.stdout).contains("chaos"));
+    for command in ["chaos", "lab-worker"] {
+        let said = usage_error(&[command]);
+        assert!(said.contains("unrecognized subcommand"), "{said}");
     }
 }
 
@@ -74,7 +103,7 @@ fn version_names_version_and_commit() {
 fn what_is_not_understood_is_a_usage_error() {
     usage_error(&[]);
     usage_error(&["dcotor"]);
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let said = usage_error(&[command, "--no-such-flag"]);
         assert!(said.contains("--no-such-flag"), "{said}");
     }
@@ -82,7 +111,7 @@ fn what_is_not_understood_is_a_usage_error() {
 
 #[test]
 fn bad_values_are_usage_errors_that_name_them() {
-    let cases: [&[&str]; 19] = [
+    let cases: [&[&str]; 16] = [
         &["doctor", "--duration", "soon"],
         &["doctor", "--duration", "0s"],
         &["doctor", "--duration", "10"],
@@ -101,18 +130,10 @@ fn bad_values_are_usage_errors_that_name_them() {
         &["watch", "--cri-endpoint", "relative.sock"],
         #[cfg(not(feature = "k8s"))]
         &["watch", "--pod", "/web"],
-        &["chaos", "--induce", "dns-flod"],
-        &["chaos", "--induce", "dns-flood", "--rate", "0"],
-        &["chaos", "--induce", "closed-port", "--zone", "two words"],
         &["verify", "--output", "yaml"],
     ];
     for case in cases {
-        let said = usage_error(case);
-        let [.., option, value] = case else {
-            unreachable!("each case has a value");
-        };
-        assert!(said.contains(option), "{case:?}: {said}");
-        assert!(said.contains(value), "{case:?}: {said}");
+        bad_value(case);
     }
 }
 
@@ -123,59 +144,6 @@ fn more_ports_than_can_be_watched_are_a_usage_error() {
     arguments.extend(ports.iter().flat_map(|port| ["--port", port]));
     let said = usage_error(&arguments);
     assert!(said.contains("at most 8 ports"), "{said}");
-}
-
-#[test]
-fn an_unknown_scenario_is_answered_with_the_list() {
-    let said = usage_error(&["chaos", "--induce", "flood"]);
-    assert!(said.contains("dns-flood"), "{said}");
-}
-
-#[test]
-fn what_a_terminal_would_obey_is_not_repeated() {
-    let said = usage_error(&["chaos", "--induce", "\x1b[2J"]);
-    assert!(!said.contains('\x1b'), "{said:?}");
-}
-
-#[test]
-fn the_list_of_scenarios_needs_no_rights() {
-    let done = output(&mut kerno(&["chaos", "--list"]));
-    assert_eq!(done.status.code(), Some(0));
-    assert!(text(&done.stdout).contains("dns_high_latency"));
-}
-
-#[test]
-fn the_options_of_the_flood_are_no_options_of_a_lab() {
-    for option in ["--rate", "--concurrency", "--server"] {
-        let value = if option == "--server" { "system" } else { "1" };
-        let said = usage_error(&["chaos", "--induce", "closed-port", option, value]);
-        assert!(said.contains(option), "{said}");
-        assert!(said.contains("dns-flood"), "{said}");
-    }
-}
-
-#[test]
-fn root_a_lab_refuses_without_root() {
-    let program = File::open(env!("CARGO_BIN_EXE_kerno")).expect("kerno");
-    // By its descriptor: the way to it may be closed to others.
-    let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
-    command.args(["chaos", "--induce", "closed-port"]);
-    let nobody = move || {
-        let file = program.as_raw_fd();
-        // SAFETY: system calls with plain numbers; the descriptor is open.
-        let done = unsafe { libc::fcntl(file, libc::F_SETFD, 0) | libc::setuid(65_534) };
-        if done == 0 {
-            Ok(())
-        } else {
-            Err(std::io::Error::last_os_error())
-        }
-    };
-    // SAFETY: between fork and exec only system calls are made.
-    unsafe { command.pre_exec(nobody) };
-    let done = output(&mut command);
-    assert_eq!(done.status.code(), Some(1));
-    let said = sentence(&done);
-    assert!(said.contains("root") && said.contains("sudo"), "{said}");
 }
 
 /// Runs it as a root that has lost these capabilities for good.
