@@ -1,10 +1,11 @@
 //! A client of the test's own, for what no ordinary client would do.
 
-use std::io::Read;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::net::UdpSocket;
+
+use kerno_chaos::testbed::client;
 
 use crate::place::Place;
 use crate::process::PATIENCE;
@@ -18,14 +19,7 @@ pub(crate) fn connected(place: &Place, server: SocketAddr) -> UdpSocket {
 
 /// A UDP socket in a place, for servers of the given family.
 pub(crate) fn unconnected(place: &Place, family_of: IpAddr) -> UdpSocket {
-    let any = if family_of.is_ipv4() {
-        "0.0.0.0:0"
-    } else {
-        "[::]:0"
-    };
-    let socket = place
-        .namespace
-        .enter(|| UdpSocket::bind(any).expect("a socket"));
+    let socket = place.enter(|| client::socket(family_of).expect("a socket"));
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     socket
 }
@@ -39,9 +33,7 @@ pub(crate) fn ask(place: &Place, server: SocketAddr, query: &[u8]) {
 
 /// A TCP connection from a place to a server. Each write is a segment.
 pub(crate) fn dial(place: &Place, server: SocketAddr) -> TcpStream {
-    let stream = place
-        .namespace
-        .enter(|| TcpStream::connect(server).expect("to connect"));
+    let stream = place.enter(|| TcpStream::connect(server).expect("to connect"));
     stream.set_nodelay(true).expect("no delay");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream
@@ -49,9 +41,5 @@ pub(crate) fn dial(place: &Place, server: SocketAddr) -> TcpStream {
 
 /// Reads one message from a TCP connection.
 pub(crate) fn read_message(stream: &mut TcpStream) -> Vec<u8> {
-    let mut len = [0; 2];
-    stream.read_exact(&mut len).expect("a length");
-    let mut message = vec![0; u16::from_be_bytes(len).into()];
-    stream.read_exact(&mut message).expect("a message");
-    message
+    client::read_message(stream).expect("a message")
 }

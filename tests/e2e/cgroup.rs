@@ -1,9 +1,7 @@
 //! Control groups (version 2) of a test's own.
 
 use std::fs;
-use std::fs::File;
-use std::fs::OpenOptions;
-use std::os::linux::fs::MetadataExt;
+use std::ops::Deref;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -12,6 +10,8 @@ use std::process::Command;
 use std::process::Stdio;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
+
+use kerno_chaos::testbed;
 
 use crate::process::poll;
 
@@ -58,8 +58,16 @@ impl Drop for Janitor {
 /// A control group, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
-    path: PathBuf,
+    group: testbed::Cgroup,
     _janitor: Option<Janitor>,
+}
+
+impl Deref for Cgroup {
+    type Target = testbed::Cgroup;
+
+    fn deref(&self) -> &Self::Target {
+        &self.group
+    }
 }
 
 impl Cgroup {
@@ -78,9 +86,8 @@ impl Cgroup {
         let janitor = Janitor::of(std::slice::from_ref(&path));
         // Without the slash at the end that join() gives to nothing.
         let path: PathBuf = path.join(folders).components().collect();
-        fs::create_dir_all(&path).unwrap_or_else(|e| panic!("mkdir {}: {e}", path.display()));
         Self {
-            path,
+            group: testbed::Cgroup::new(path).expect("a control group (root?)"),
             _janitor: Some(janitor),
         }
     }
@@ -93,7 +100,7 @@ impl Cgroup {
             .find_map(|line| line.strip_prefix("0::/"))
             .expect("cgroup v2");
         Self {
-            path: mount_point().join(own),
+            group: testbed::Cgroup::at(mount_point().join(own)).expect("the test's own group"),
             _janitor: None,
         }
     }
@@ -101,7 +108,7 @@ impl Cgroup {
     /// Its path from the root of the hierarchy that is mounted here.
     pub(crate) fn told(&self, mount_point: &Path) -> String {
         let below = self
-            .path
+            .path()
             .strip_prefix(mount_point)
             .expect("below the mount");
         format!("/{}", below.display())
@@ -110,37 +117,12 @@ impl Cgroup {
     /// Removes it before the test ends, as a runtime does with its containers'.
     pub(crate) fn remove(&self) {
         poll("a group without processes", || {
-            fs::remove_dir(&self.path).ok()
+            fs::remove_dir(self.path()).ok()
         });
-    }
-
-    /// The id that `bpf_skb_cgroup_id` gives: the folder's inode.
-    pub(crate) fn id(&self) -> u64 {
-        fs::metadata(&self.path).expect("stat of a cgroup").st_ino()
-    }
-
-    /// Its folder, as BPF programs are attached to it.
-    pub(crate) fn folder(&self) -> File {
-        File::open(&self.path).expect("a cgroup's folder")
-    }
-
-    /// Where a process writes `0` to join.
-    pub(crate) fn entrance(&self) -> File {
-        let path = self.path.join("cgroup.procs");
-        OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .expect("cgroup.procs")
     }
 }
 
 /// Where version 2 is mounted; on a hybrid host that is not /sys/fs/cgroup.
 pub(crate) fn mount_point() -> PathBuf {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
-    let line = mounts
-        .lines()
-        .find(|line| line.contains(" - cgroup2 "))
-        .expect("cgroup v2 mounted");
-    // The fifth field, proc_pid_mountinfo(5).
-    Path::new(line.split(' ').nth(4).expect("a mount point")).to_owned()
+    kerno::host::cgroup_mount_point().expect("cgroup v2 mounted")
 }

@@ -185,7 +185,7 @@ fn connect_in_vain(hook: &str, at_client: bool) {
         let before = wall.packets();
         // The SYN comes again after one second.
         let connect = || TcpStream::connect_timeout(&server, Duration::from_millis(1500));
-        assert!(site.client.namespace.enter(connect).is_err());
+        assert!(site.client.enter(connect).is_err());
         assert!(wall.packets() > before + 1, "it was sent again");
         let record = the_only(&site, &mut watch);
         check(&record, "client", "NETFILTER_DROP");

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use kerno_chaos::testbed::Namespace;
 use nix::sys::signal::Signal;
 
 use crate::ask::connected;
 use crate::fake_server;
 use crate::message;
-use crate::namespace::Namespace;
 use crate::process::poll;
 use crate::record::Record;
 use crate::site::SERVER_V4;
@@ -123,6 +123,7 @@ fn take(socket: &UdpSocket, answers: usize) {
 fn drops(namespace: &Namespace) -> usize {
     // /proc/net is that of the thread which looks, under its own name only.
     let table = namespace.enter(|| std::fs::read_to_string("/proc/thread-self/net/udp"));
+    let table = table.expect("to enter a namespace");
     let table = table.expect("/proc/thread-self/net/udp");
     let of_dns = |line: &&str| {
         let local = line.split_ascii_whitespace().nth(1);

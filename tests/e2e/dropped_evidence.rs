@@ -16,6 +16,7 @@ use kerno::host::Host;
 use kerno::kernel::Config;
 use kerno::monitor::Message;
 use kerno::monitor::Monitor;
+use kerno_chaos::testbed::Namespace;
 
 use crate::ask::connected;
 use crate::fake_server;
@@ -23,7 +24,6 @@ use crate::fake_server::at_once;
 use crate::firewall::Firewall;
 use crate::firewall::nft;
 use crate::message;
-use crate::namespace::Namespace;
 use crate::process::PATIENCE;
 use crate::router::Route;
 use crate::router::SERVER;

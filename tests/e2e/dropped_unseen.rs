@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 
+use kerno_chaos::testbed::tool::IP;
 use serde_json::Value;
 
 use crate::ask::connected;
@@ -101,18 +102,14 @@ fn root_a_queue_that_is_emptied_is_one_of_a_neighbour() {
     let mut watch = route.watch(&["--timeout", "10s"]);
     let router = &route.router.namespace;
     let incomplete = || {
-        let neighbours = std::process::Command::new("ip")
-            .args(["neigh", "show"])
-            .output();
-        let neighbours = neighbours.expect("ip").stdout;
-        let neighbours = String::from_utf8_lossy(&neighbours).into_owned();
+        let neighbours = router.run(IP, "neigh show", "").expect("ip");
         let line = neighbours
             .lines()
             .find(|it| it.starts_with(&NOBODY.to_string()));
         line.filter(|it| it.contains("INCOMPLETE")).map(|_| ())
     };
     ask(&route, 6);
-    poll("queries that wait", || router.enter(incomplete));
+    poll("queries that wait", incomplete);
     ip(
         router,
         &format!("link set {LINK} address 02:00:00:00:00:99"),

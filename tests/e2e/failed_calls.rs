@@ -35,7 +35,8 @@ fn calls(site: &Site, server: IpAddr, steps: &str) -> Finished {
 }
 
 fn deny_client(site: &Site, which: Deny) -> Denial {
-    deny(site.client.cgroup.folder().as_fd(), which).expect("to deny")
+    let folder = site.client.cgroup.open().expect("the control group");
+    deny(folder.as_fd(), which).expect("to deny")
 }
 
 /// Call, transport and reason of each record, which must be complete.
@@ -172,13 +173,13 @@ fn root_a_connect_without_a_free_port_is_told() {
     let range = "/proc/sys/net/ipv4/ip_local_port_range";
     // The namespace's own.
     let set_range = |ports| std::fs::write(range, ports).expect("a range of ports");
-    let _taken = site.client.namespace.enter(|| {
+    let _taken = site.client.enter(|| {
         set_range("40000 40001");
         [0; 2].map(|_| UdpSocket::bind("0.0.0.0:0").expect("a port"))
     });
     let client = calls(&site, SERVER_V4, "udp connect");
     assert_eq!(client.output, "EAGAIN\n");
-    site.client.namespace.enter(|| set_range("40000 50000"));
+    site.client.enter(|| set_range("40000 50000"));
     let records = site.records(&mut watch);
     assert_eq!(told(&site, &client, SERVER_V4, &records), ["udp connect ?"]);
 }

@@ -19,9 +19,7 @@ pub(crate) fn serve(
     address: SocketAddr,
     reply: impl Fn(&[u8], usize) -> Replies + Send + 'static,
 ) {
-    let socket = place
-        .namespace
-        .enter(|| UdpSocket::bind(address).expect("the server's socket"));
+    let socket = place.enter(|| UdpSocket::bind(address).expect("the server's socket"));
     thread::spawn(move || {
         let mut query = [0; 4096];
         for number in 0.. {
@@ -49,7 +47,5 @@ pub(crate) fn at_once(query: &[u8]) -> Replies {
 
 /// A socket that takes every query and answers none.
 pub(crate) fn silent(place: &Place, address: SocketAddr) -> UdpSocket {
-    place
-        .namespace
-        .enter(|| UdpSocket::bind(address).expect("the silent server's socket"))
+    place.enter(|| UdpSocket::bind(address).expect("the silent server's socket"))
 }

@@ -1,10 +1,7 @@
 //! Rules of nftables in a namespace of the test's own.
 
-use std::process::Command;
-
-use crate::namespace::Namespace;
-use crate::process::finish;
-use crate::process::run;
+use kerno_chaos::testbed::Namespace;
+use kerno_chaos::testbed::tool::NFT;
 
 /// What the rules of a namespace count: packets, as `nft` has them.
 #[derive(Debug)]
@@ -32,9 +29,8 @@ impl<'a> Firewall<'a> {
 
     /// Packets that met the rule.
     pub(crate) fn packets(&self) -> usize {
-        let mut list = Command::new("nft");
-        list.args(["list", "table", "inet", "wall"]);
-        let rules = self.namespace.enter(|| finish(&mut list)).output;
+        let rules = self.namespace.run(NFT, "list table inet wall", "");
+        let rules = rules.expect("nft");
         let counted = rules.split_once("counter packets ").expect("a counter").1;
         let number = counted.split(' ').next().expect("a number");
         number.parse().expect("a number")
@@ -48,5 +44,5 @@ impl<'a> Firewall<'a> {
 
 /// Makes rules.
 pub(crate) fn nft(namespace: &Namespace, rules: &str) {
-    namespace.enter(|| run(Command::new("nft").arg(rules)));
+    namespace.run(NFT, "-f -", rules).expect("nft");
 }

@@ -12,7 +12,6 @@ mod cgroup;
 mod fake_server;
 mod firewall;
 mod message;
-mod namespace;
 mod place;
 mod process;
 mod resolved;

@@ -3,12 +3,12 @@
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
-use std::process::Command;
 
 use crate::clients_libc::compile;
+use crate::firewall::nft;
 use crate::process::finish;
-use crate::process::run;
 use crate::record::Record;
+use crate::router::ip;
 use crate::site::SERVER_V4;
 use crate::site::Site;
 
@@ -70,10 +70,9 @@ fn behind_a_service() -> Site {
          add chain ip service output {{ type nat hook output priority -100; }}; \
          add rule ip service output ip daddr {SERVICE} dnat to {SERVER_V4}"
     );
-    site.client.namespace.enter(|| {
-        run(Command::new("ip").args(["route", "add", &SERVICE.to_string(), "dev", "cable"]));
-        run(Command::new("nft").arg(rules));
-    });
+    let client = &site.client.namespace;
+    ip(client, &format!("route add {SERVICE} dev cable"));
+    nft(client, &rules);
     site
 }
 

@@ -126,10 +126,7 @@ fn root_a_tcp_connection_is_refused() {
     let mut watch = site.watch(&[]);
     for (ip, to) in [(CLIENT_V4, SERVER_V4), (CLIENT_V6, SERVER_V6)] {
         let server = SocketAddr::new(to, 53);
-        let refusal = site
-            .client
-            .namespace
-            .enter(|| std::net::TcpStream::connect(server));
+        let refusal = site.client.enter(|| std::net::TcpStream::connect(server));
         assert!(refusal.is_err());
 
         let mut records = watch.records(1);
@@ -154,7 +151,6 @@ fn root_a_tcp_connection_is_reset_with_a_query_on_it() {
     let server = SocketAddr::new(SERVER_V4, 53);
     let listener = site
         .server
-        .namespace
         .enter(|| TcpListener::bind(server).expect("a listener"));
     thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a connection");

@@ -193,7 +193,7 @@ fn root_a_query_over_tcp_without_an_answer_is_unanswered() {
     let site = Site::new();
     let server = SocketAddr::new(SERVER_V4, 53);
     let bind = || TcpListener::bind(server).expect("a listener");
-    let _listens = site.server.namespace.enter(bind);
+    let _listens = site.server.enter(bind);
     let mut watch = site.watch(&["--timeout", "1s"]);
     let name = site.name("silence");
     let query = message::query(3, &message::labels(&name), message::A);
@@ -221,13 +221,12 @@ fn root_a_tcp_connection_that_is_never_accepted_is_unanswered() {
     let site = Site::new();
     let neighbour = "neigh add 10.77.0.9 lladdr 02:00:00:00:00:09 dev cable nud permanent";
     site.client
-        .namespace
         .enter(|| run(Command::new("ip").args(neighbour.split(' '))));
     let mut watch = site.watch(&["--timeout", "1s"]);
     let server = SocketAddr::from(([10, 77, 0, 9], 53));
     let patience = Duration::from_secs(4);
     let connect = || TcpStream::connect_timeout(&server, patience);
-    assert!(site.client.namespace.enter(connect).is_err());
+    assert!(site.client.enter(connect).is_err());
 
     let mut records = watch.records(1);
     records.extend(site.records(&mut watch));

@@ -4,7 +4,6 @@
 use std::ffi::CString;
 use std::ffi::OsStr;
 use std::io;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -14,14 +13,13 @@ use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::mount::mount;
 use nix::sched::CloneFlags;
-use nix::sched::setns;
 use nix::sched::unshare;
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use kerno_chaos::testbed::Namespace;
+use kerno_chaos::testbed::veth;
+
 use crate::cgroup::Cgroup;
-use crate::namespace::Namespace;
 
 /// A namespace, a cgroup and a folder for files.
 #[derive(Debug)]
@@ -36,17 +34,19 @@ pub(crate) struct Place {
 impl Place {
     /// A namespace and a cgroup of its own.
     pub(crate) fn new() -> Self {
-        Self::with(Namespace::new(), Cgroup::new())
+        Self::in_group(Cgroup::new())
     }
 
     /// A namespace of its own, in this cgroup.
     pub(crate) fn in_group(cgroup: Cgroup) -> Self {
-        Self::with(Namespace::new(), cgroup)
+        let namespace = Namespace::new().expect("a network namespace of its own (root?)");
+        Self::with(namespace, cgroup)
     }
 
     /// Where the test itself is.
     pub(crate) fn host() -> Self {
-        Self::with(Namespace::host(), Cgroup::own())
+        let namespace = Namespace::host().expect("the test's own namespace");
+        Self::with(namespace, Cgroup::own())
     }
 
     /// In this namespace and this cgroup.
@@ -89,21 +89,37 @@ impl Place {
 
     /// A command that will run here, and die with the thread that started it.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
-        let mut entrance = self.cgroup.entrance();
-        let namespace = self.namespace.descriptor();
+        let command = self.namespace.command(program);
+        let mut command = command.expect("a command for the namespace");
+        let admitted = self.cgroup.admit(&mut command);
+        admitted.expect("to enter the control group");
         let mounts = self.mounts.clone();
-        let inside = move || {
-            set_pdeathsig(Signal::SIGKILL)?;
-            entrance.write_all(b"0")?;
-            setns(&namespace, CloneFlags::CLONE_NEWNET)?;
-            cover(&mounts)
-        };
         // SAFETY: between fork and exec only system calls are made, on values
         // that were allocated before.
-        unsafe { command.pre_exec(inside) };
+        unsafe { command.pre_exec(move || cover(&mounts)) };
         command
     }
+
+    /// Calls `f` inside the namespace. A socket made there stays there.
+    pub(crate) fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        let entered = self.namespace.enter(f);
+        entered.expect("to enter a namespace")
+    }
+}
+
+/// Joins two namespaces by a link `cable`: 10.77.0.1 and fd77::1 at this end,
+/// 10.77.0.2, 10.77.0.3 and fd77::2 at the other.
+pub(crate) fn link(near: &Namespace, far: &Namespace) {
+    let end = |namespace, addresses| veth::End {
+        namespace,
+        device: "cable",
+        addresses,
+    };
+    let joined = veth::join(
+        &end(near, &["10.77.0.1/24", "fd77::1/64 nodad"]),
+        &end(far, &["10.77.0.2/24", "10.77.0.3/24", "fd77::2/64 nodad"]),
+    );
+    joined.expect("two namespaces joined");
 }
 
 /// Mounts files over others where no other process sees it.

@@ -86,7 +86,6 @@ fn root_an_answer_over_tcp_that_lies_unread_is_told() {
     let server = SocketAddr::new(SERVER_V4, 53);
     let listener = site
         .server
-        .namespace
         .enter(|| TcpListener::bind(server).expect("a listener"));
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a connection");

@@ -48,7 +48,7 @@ pub(crate) fn start(place: &mut Place, upstream: IpAddr) -> Process {
     let mut process = Process::start(&mut command);
     poll("systemd-resolved to listen", || {
         assert!(!process.has_ended(), "systemd-resolved ended at once");
-        let sockets = place.namespace.enter(|| {
+        let sockets = place.enter(|| {
             std::fs::read_to_string("/proc/thread-self/net/udp").expect("the list of sockets")
         });
         // 127.0.0.53:53 as the kernel prints it (on a little-endian machine).

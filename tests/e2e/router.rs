@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
-use std::process::Command;
 
-use crate::namespace::Namespace;
+use kerno_chaos::testbed::Namespace;
+use kerno_chaos::testbed::tool::IP;
+use kerno_chaos::testbed::veth;
+
 use crate::place::Place;
-use crate::process::run;
 use crate::record::Record;
 use crate::site::fence;
 use crate::site::unique_zone;
@@ -36,7 +36,7 @@ impl Route {
         let router = &route.router.namespace;
         join(&route.client.namespace, router, "10.81.0");
         join(&route.server.namespace, router, "10.82.0");
-        router.enter(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("to forward"));
+        router.set("ipv4/ip_forward", "1").expect("to forward");
         route
     }
 
@@ -56,23 +56,25 @@ impl Route {
     }
 }
 
-/// A cable from `.1` to the router's `.254` of a network, with a route to everywhere.
+/// A link from `.1` to the router's `.254` of a network, with a route to everywhere.
 fn join(end: &Namespace, router: &Namespace, network: &str) {
-    let handle = end.descriptor();
-    let there = format!("/proc/{}/fd/{}", std::process::id(), handle.as_raw_fd());
-    let cable = format!("to-{network}");
-    ip(
-        router,
-        &format!("link add {cable} type veth peer name cable netns {there}"),
+    let joined = veth::join(
+        &veth::End {
+            namespace: router,
+            device: &format!("to-{network}"),
+            addresses: &[&format!("{network}.254/24")],
+        },
+        &veth::End {
+            namespace: end,
+            device: "cable",
+            addresses: &[&format!("{network}.1/24")],
+        },
     );
-    ip(router, &format!("address add {network}.254/24 dev {cable}"));
-    ip(end, &format!("address add {network}.1/24 dev cable"));
-    ip(router, &format!("link set {cable} up"));
-    ip(end, "link set cable up");
+    joined.expect("two namespaces joined");
     ip(end, &format!("route add default via {network}.254"));
 }
 
 /// Runs `ip` in a namespace.
 pub(crate) fn ip(namespace: &Namespace, arguments: &str) {
-    namespace.enter(|| run(Command::new("ip").args(arguments.split(' '))));
+    namespace.run(IP, arguments, "").expect("ip");
 }

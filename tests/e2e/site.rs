@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use crate::exchange::Side;
 use crate::message;
 use crate::place::Place;
+use crate::place::link;
 use crate::process::PATIENCE;
 use crate::record::Record;
 use crate::unbound::Unbound;
@@ -41,7 +42,7 @@ impl Site {
             client: Place::new(),
             server: Place::new(),
         };
-        site.client.namespace.link(&site.server.namespace);
+        link(&site.client.namespace, &site.server.namespace);
         site
     }
 
@@ -111,7 +112,7 @@ fn unique_number() -> u32 {
 /// before the fence has been told then, and what is missing will not come.
 pub(crate) fn fence(place: &Place, zone: &str, watch: &mut Watch) -> Vec<Record> {
     let name = format!("fence.{zone}");
-    place.namespace.enter(|| {
+    place.enter(|| {
         let address = SocketAddr::new(unique_loopback(), 53);
         let server = UdpSocket::bind(address).expect("the fence's server");
         let client = UdpSocket::bind("127.0.0.1:0").expect("the fence's client");

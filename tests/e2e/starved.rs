@@ -1,15 +1,14 @@
 //! kerno on a host that is so busy that it does not run for a while.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::ask::connected;
+use crate::firewall::nft;
 use crate::message;
-use crate::process::run;
 use crate::site::SERVER_V4;
 use crate::site::Site;
 
@@ -24,7 +23,7 @@ fn root_what_the_kernel_told_meanwhile_is_heard_before_a_query_is_given_up() {
          add chain ip kerno input { type filter hook input priority 0; }; \
          add rule ip kerno input udp dport 53 drop";
     let namespace = &site.server.namespace;
-    namespace.enter(|| run(Command::new("nft").arg(rules)));
+    nft(namespace, rules);
 
     let mut watch = site.watch(&["--timeout", "300ms"]);
 

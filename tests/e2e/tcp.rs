@@ -106,9 +106,7 @@ fn query(site: &Site, id: u16, label: &str, kind: u16) -> Vec<u8> {
 
 /// Answers when it has so many queries, all in one segment.
 fn serve_in_batches(place: &Place, address: SocketAddr, size: usize) {
-    let listener = place
-        .namespace
-        .enter(|| TcpListener::bind(address).expect("a listener"));
+    let listener = place.enter(|| TcpListener::bind(address).expect("a listener"));
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a connection");
         let queries: Vec<_> = (0..size).map(|_| read_message(&mut stream)).collect();

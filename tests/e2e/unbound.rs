@@ -4,17 +4,12 @@ use std::fmt::Write;
 use std::fs::File;
 use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::net::UdpSocket;
 use std::path::PathBuf;
-use std::process::Stdio;
 
+use kerno_chaos::testbed;
 use nix::sys::signal::Signal;
 
-use crate::message;
 use crate::place::Place;
-use crate::process::PATIENCE;
-use crate::process::Process;
-use crate::process::poll;
 
 /// The zone that unbound serves is this, under the test's own name.
 /// `big` does not fit into a datagram of 1,232 octets (the DNS flag day's size).
@@ -38,98 +33,53 @@ fn zone_data(zone: &str) -> String {
 /// A running unbound.
 #[derive(Debug)]
 pub(crate) struct Unbound {
-    process: Process,
+    running: testbed::Unbound,
     log: PathBuf,
 }
 
 impl Unbound {
     /// Starts one in a place, and returns when it answers on every address.
     pub(crate) fn start(place: &Place, zone: &str, addresses: &[IpAddr], port: u16) -> Self {
-        let mut config = String::from(
-            "server:\n\
-             chroot: \"\"\nusername: \"\"\npidfile: \"\"\ndirectory: \".\"\n\
-             do-daemonize: no\nuse-syslog: no\nlogfile: \"\"\nverbosity: 1\n\
-             num-threads: 1\nmodule-config: \"iterator\"\n\
-             access-control: 0.0.0.0/0 allow\naccess-control: ::/0 allow\n\
-             # Nothing but local data: it never asks another server.\n\
-             local-zone: \".\" static\n",
-        );
-        for address in addresses {
-            writeln!(config, "interface: {address}@{port}").expect("to a string");
-        }
-        config += &zone_data(zone);
         // Several may run in one place.
-        let file = place
-            .folder()
-            .join(format!("unbound-{}.conf", addresses[0]));
-        std::fs::write(&file, config).expect("unbound's configuration");
-
+        let log = place.folder().join(format!("unbound-{}.log", addresses[0]));
         let mut command = place.command(unpacked(&["usr/sbin/unbound"]));
         command
-            .arg("-c")
-            .arg(&file)
-            .env("LD_LIBRARY_PATH", library_path());
-        let log = file.with_extension("log");
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .env("LD_LIBRARY_PATH", library_path())
             .stderr(File::create(&log).expect("unbound's log"));
-        let mut unbound = Self {
-            process: Process::start(&mut command),
+        let listens = addresses.iter().map(|&ip| SocketAddr::new(ip, port));
+        let listens: Vec<SocketAddr> = listens.collect();
+        // What it counted is in its log. Nothing but local data: it never asks
+        // another server.
+        let settings = format!(
+            "verbosity: 1\nlocal-zone: \".\" static\n{}",
+            zone_data(zone)
+        );
+        let running = testbed::Unbound::start(command, &place.namespace, &listens, &settings);
+        Self {
+            running: running.expect("unbound"),
             log,
-        };
-        for &address in addresses {
-            unbound.await_answer(place, SocketAddr::new(address, port));
         }
-        unbound
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        self.process.signal(signal);
+        self.running.signal(signal).expect("to signal unbound");
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
+        self.running.pid()
     }
 
     /// Ends it, and returns the number of queries that it says it was asked:
     /// the sum over its threads, with the one that [`Self::start`] asks of each
     /// address.
-    pub(crate) fn queries(mut self) -> u64 {
-        self.process.signal(Signal::SIGTERM);
-        self.process.ended();
+    pub(crate) fn queries(self) -> u64 {
+        self.running.end().expect("the end of unbound");
         let log = std::fs::read_to_string(&self.log).expect("unbound's log");
         log.lines()
             .filter_map(|line| line.split_once("server stats for thread "))
             .filter_map(|(_, stats)| stats.split_once(": ")?.1.split_once(" queries"))
             .map(|(queries, _)| queries.parse::<u64>().expect("a number"))
             .sum()
-    }
-
-    fn await_answer(&mut self, place: &Place, server: SocketAddr) {
-        let asked = message::query(1, &message::labels("ready.test"), message::A);
-        place.namespace.enter(|| {
-            let any = if server.is_ipv4() {
-                "0.0.0.0:0"
-            } else {
-                "[::]:0"
-            };
-            let socket = UdpSocket::bind(any).expect("a socket");
-            socket.connect(server).expect("to connect");
-            socket
-                // Each query counts: no second one only because it is slow.
-                .set_read_timeout(Some(PATIENCE))
-                .expect("a timeout");
-            poll("an answer of unbound", || {
-                assert!(
-                    !self.process.has_ended(),
-                    "unbound ended at once: {server} taken?"
-                );
-                // An error tells of the datagram before: nobody listened yet.
-                let _refused = socket.send(&asked);
-                socket.recv(&mut [0; 512]).ok()
-            });
-        });
     }
 }
 

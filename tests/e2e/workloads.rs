@@ -4,7 +4,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -18,6 +17,7 @@ use crate::cgroup::mount_point;
 use crate::doctor::Doctor;
 use crate::message;
 use crate::place::Place;
+use crate::place::link;
 use crate::process::Process;
 use crate::process::finish;
 use crate::process::poll;
@@ -37,7 +37,7 @@ fn site(cgroup: Cgroup) -> Site {
         client: Place::in_group(cgroup),
         server: Place::new(),
     };
-    site.client.namespace.link(&site.server.namespace);
+    link(&site.client.namespace, &site.server.namespace);
     site
 }
 
@@ -166,7 +166,6 @@ fn root_whoever_was_short_lived_is_named() {
     let server = SocketAddr::new(SERVER_V4, 53);
     let silent = site
         .server
-        .namespace
         .enter(|| UdpSocket::bind(server).expect("a server"));
     for job in 0..JOBS {
         let group = Cgroup::below(&mount_point(), &format!("job-{job}.service"));
@@ -178,12 +177,7 @@ fn root_whoever_was_short_lived_is_named() {
         // It asks from the site's namespace, and does not wait for an answer.
         let name = site.name(&format!("job-{job}"));
         let script = asks(&name);
-        let inside = site.client.namespace.descriptor();
-        let net = format!(
-            "--net=/proc/{}/fd/{}",
-            std::process::id(),
-            inside.as_raw_fd()
-        );
+        let net = format!("--net={}", site.client.namespace.path());
         let mut command = place.command("nsenter");
         command.args([&net, "bash", "-c", &script]);
         let done = finish(&mut command);

@@ -15,6 +15,7 @@ use crate::fake_cri::Manner;
 use crate::fake_cri::Server;
 use crate::fake_cri::Told;
 use crate::place::Place;
+use crate::place::link;
 use crate::process::finish;
 use crate::site::SERVER_V4;
 use crate::site::Site;
@@ -37,7 +38,7 @@ impl Pod {
             client: Place::in_group(Cgroup::below(&mount_point(), &folders)),
             server: Place::new(),
         };
-        site.client.namespace.link(&site.server.namespace);
+        link(&site.client.namespace, &site.server.namespace);
         Self {
             site,
             told: Told {
@@ -137,7 +138,6 @@ fn root_the_finding_names_the_pod() {
         let silent = pod
             .site
             .server
-            .namespace
             .enter(|| UdpSocket::bind(server).expect("a server"));
         for _ in 0..3 {
             let arguments = [

@@ -10,10 +10,6 @@
 mod cgroup;
 #[path = "../e2e/doctor.rs"]
 mod doctor;
-#[path = "../e2e/message.rs"]
-mod message;
-#[path = "../e2e/namespace.rs"]
-mod namespace;
 #[path = "../e2e/place.rs"]
 mod place;
 #[path = "../e2e/process.rs"]

@@ -11,6 +11,7 @@ use crate::doctor::Doctor;
 use crate::node::Layout;
 use crate::node::Node;
 use crate::place::Place;
+use crate::place::link;
 use crate::pod::Container;
 use crate::unbound::Unbound;
 
@@ -27,7 +28,7 @@ fn root_two_pods_with_the_same_addresses() {
     let (well_app, ill_app) = (well.container("app"), ill.container("app"));
     let servers = [&well_app, &ill_app].map(|app| {
         let place = Place::in_group(Cgroup::below(&mount_point(), "system.slice/dns.service"));
-        app.network().link(&place.namespace);
+        link(&app.network(), &place.namespace);
         place
     });
     let _unbound = Unbound::start(&servers[0], &zone, &[SERVER], 53);

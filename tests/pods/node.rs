@@ -15,6 +15,8 @@ use std::process::Stdio;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
+use kerno_chaos::testbed::Namespace;
+use kerno_chaos::testbed::tool::IP;
 use serde_json::json;
 
 use crate::cgroup::Cgroup;
@@ -24,7 +26,6 @@ use crate::cri::Cri;
 use crate::image;
 use crate::messages::Empty;
 use crate::messages::StatusResponse;
-use crate::namespace::Namespace;
 use crate::place::Place;
 use crate::process::Process;
 use crate::process::poll;
@@ -83,7 +84,8 @@ impl Node {
             &mount_point(),
             "system.slice/containerd.service",
         ));
-        place.namespace.ip(&format!("address add {DNS}/32 dev lo"));
+        let address = format!("address add {DNS}/32 dev lo");
+        place.namespace.run(IP, &address, "").expect("ip");
         let folder = place.folder().to_owned();
         let socket = folder.join("containerd.sock");
         let log = folder.join("containerd.log");
@@ -163,7 +165,8 @@ impl Node {
 
     /// In the network of the node, and in this control group.
     pub(crate) fn beside(&self, group: Cgroup) -> Place {
-        Place::with(Namespace::of(self.containerd.pid()), group)
+        let namespace = Namespace::of(self.containerd.pid());
+        Place::with(namespace.expect("the node's namespace"), group)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 
+use kerno_chaos::testbed::Namespace;
 use serde_json::Value;
 use serde_json::json;
 
@@ -26,7 +27,6 @@ use crate::messages::PodSandboxConfig;
 use crate::messages::PodSandboxMetadata;
 use crate::messages::RunPodSandboxRequest;
 use crate::messages::StopContainerRequest;
-use crate::namespace::Namespace;
 use crate::node::DNS;
 use crate::node::Node;
 
@@ -278,7 +278,7 @@ impl Container<'_> {
 
     /// The network namespace of its pod.
     pub(crate) fn network(&self) -> Namespace {
-        Namespace::of(self.process())
+        Namespace::of(self.process()).expect("the pod's namespace")
     }
 
     /// Forgets it, after its end.

@@ -79,7 +79,7 @@ pub(super) fn make(part: &Part, port: u16) -> io::Result<(Outcomes, Duration)> {
             Ok(Duration::ZERO)
         })?,
         End::Unheard => each(&mut |query, outcomes| {
-            let client = UdpSocket::bind((client::any(server), 0))?;
+            let client = client::socket(server.ip())?;
             client.send_to(query, server)?;
             outcomes.queries += 1;
             outcomes.unheard += 1;

@@ -52,7 +52,7 @@ impl Pod {
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {
         let mut command = self.namespace.command(program)?;
         for group in &self.groups {
-            group.hold(&mut command)?;
+            group.admit(&mut command)?;
         }
         Ok(command)
     }

@@ -24,19 +24,24 @@ const PERIOD_US: u32 = 100_000;
 #[derive(Debug)]
 pub struct Cgroup {
     path: PathBuf,
+    id: u64,
 }
 
 impl Cgroup {
-    /// Makes it, and what is missing above it.
+    /// Makes it, and what is missing above it. Nobody else may have made it.
     pub fn new(path: PathBuf) -> Result<Self> {
-        let made = fs::create_dir_all(&path);
+        let above = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let made = above.and_then(|()| fs::create_dir(&path));
         made.with_context(|| format!("cannot make the control group {}", path.display()))?;
-        Ok(Self { path })
+        Self::at(path)
     }
 
     /// One that is there already.
-    pub fn at(path: PathBuf) -> Self {
-        Self { path }
+    pub fn at(path: PathBuf) -> Result<Self> {
+        let metadata = fs::metadata(&path);
+        let metadata = metadata.with_context(|| format!("cannot stat {}", path.display()))?;
+        let id = metadata.st_ino();
+        Ok(Self { path, id })
     }
 
     /// Its folder's path.
@@ -45,10 +50,8 @@ impl Cgroup {
     }
 
     /// The id that `bpf_skb_cgroup_id` gives: the folder's inode.
-    pub fn id(&self) -> Result<u64> {
-        let metadata = fs::metadata(&self.path);
-        let metadata = metadata.with_context(|| format!("cannot stat {}", self.path.display()))?;
-        Ok(metadata.st_ino())
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The group itself, for programs to be attached to.
@@ -79,7 +82,7 @@ impl Cgroup {
     }
 
     /// Has a command run in it.
-    pub fn hold(&self, command: &mut Command) -> Result<()> {
+    pub fn admit(&self, command: &mut Command) -> Result<()> {
         let mut entrance = self.entrance()?;
         let enter = move || entrance.write_all(b"0");
         // SAFETY: a system call on a descriptor that was opened before.
@@ -88,7 +91,7 @@ impl Cgroup {
     }
 
     /// Where a process writes `0` to join.
-    pub fn entrance(&self) -> Result<File> {
+    fn entrance(&self) -> Result<File> {
         let path = self.path.join("cgroup.procs");
         let opened = OpenOptions::new().write(true).open(&path);
         opened.with_context(|| format!("cannot open {}", path.display()))

@@ -57,18 +57,23 @@ pub fn answers(answer: &Message<[u8]>, query: &Message<[u8]>) -> bool {
     bare_error || answer.is_answer(query)
 }
 
-/// Any address of the server's family, to bind a socket to.
-pub fn any(server: SocketAddr) -> IpAddr {
+/// Any address of a server's family, to bind a socket to.
+pub fn any(server: IpAddr) -> IpAddr {
     match server {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
+}
+
+/// A UDP socket with a free port, for servers of this one's family.
+pub fn socket(server: IpAddr) -> io::Result<UdpSocket> {
+    UdpSocket::bind((any(server), 0))
 }
 
 /// A UDP socket with a free port, connected to a server: it hears of ICMP errors,
 /// and of nobody else.
 pub fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((any(server), 0))?;
+    let socket = socket(server.ip())?;
     socket.connect(server)?;
     Ok(socket)
 }

@@ -38,6 +38,7 @@ const TICK: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Namespace {
     handle: File,
+    inode: u64,
 }
 
 impl Namespace {
@@ -49,7 +50,7 @@ impl Namespace {
             File::open("/proc/thread-self/ns/net")
         });
         let handle = joined(maker.join()).context("cannot make a network namespace")?;
-        let namespace = Self { handle };
+        let namespace = Self::held_by(handle)?;
         namespace.run(IP, "link set lo up", "")?;
         Ok(namespace)
     }
@@ -63,15 +64,19 @@ impl Namespace {
     pub fn of(pid: u32) -> Result<Self> {
         let path = format!("/proc/{pid}/ns/net");
         let handle = File::open(&path).with_context(|| format!("cannot open {path}"))?;
-        Ok(Self { handle })
+        Self::held_by(handle)
+    }
+
+    fn held_by(handle: File) -> Result<Self> {
+        let metadata = handle.metadata();
+        let metadata = metadata.context("cannot stat a network namespace")?;
+        let inode = metadata.st_ino();
+        Ok(Self { handle, inode })
     }
 
     /// What `stat` says of `/proc/PID/ns/net` of every process in it.
-    pub fn inode(&self) -> Result<u64> {
-        let metadata = self.handle.metadata();
-        Ok(metadata
-            .context("cannot stat a network namespace")?
-            .st_ino())
+    pub fn inode(&self) -> u64 {
+        self.inode
     }
 
     /// A path to it, valid as long as this process lives. `ip` takes one where

@@ -4,7 +4,6 @@
 use std::io;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::net::UdpSocket;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -114,8 +113,7 @@ impl Unbound {
         let begin = Instant::now();
         // Its own name, which it answers without asking anybody.
         let query = client::query("version.server", Rtype::TXT, None)?;
-        let socket = UdpSocket::bind((client::any(server), 0))?;
-        socket.connect(server)?;
+        let socket = client::connected(server)?;
         // Each query counts: no second one only because the answer is slow.
         socket.set_read_timeout(Some(PATIENCE))?;
         while begin.elapsed() < PATIENCE {

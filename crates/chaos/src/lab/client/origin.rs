@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use super::ask::Ask;
 use super::ask::Ports;
 use crate::pace::Pace;
-use crate::testbed::client::any;
+use crate::testbed::client;
 
 /// The first port of clients in step, and how many they use: below those that
 /// the kernel chooses (`ip_local_port_range` begins at 32768), so that nobody
@@ -45,9 +45,9 @@ impl Origin {
     /// A socket to ask from, which another address may still be asked from too.
     pub(super) fn socket(&self, server: SocketAddr) -> io::Result<UdpSocket> {
         match self {
-            Self::Fresh => UdpSocket::bind((any(server), 0)),
+            Self::Fresh => client::socket(server.ip()),
             Self::Kept(socket) => socket.try_clone(),
-            Self::Step(step) => UdpSocket::bind((any(server), step.port)),
+            Self::Step(step) => UdpSocket::bind((client::any(server.ip()), step.port)),
         }
     }
 
@@ -119,7 +119,7 @@ impl Turns {
     pub(super) fn new(ask: &Ask, now: Instant) -> io::Result<Self> {
         let pace = Pace::new(Some(ask.rate), now);
         Ok(match (ask.ports, ask.servers.first()) {
-            (Ports::Kept, Some(&server)) => Self::Kept(pace, UdpSocket::bind((any(server), 0))?),
+            (Ports::Kept, Some(&server)) => Self::Kept(pace, client::socket(server.ip())?),
             (Ports::InStep(cpu), _) => {
                 let interval = Duration::from_secs(1) / ask.rate.get();
                 Self::InStep(Step::after(None, interval, cpu), interval)
