@@ -6,11 +6,11 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::Duration;
 
+use kerno_chaos::testbed::server;
+pub(crate) use kerno_chaos::testbed::server::Replies;
+
 use crate::message;
 use crate::place::Place;
-
-/// What to send for a query, and how long after it came. May be nothing.
-pub(crate) type Replies = Vec<(Duration, Vec<u8>)>;
 
 /// Serves UDP on an address until the test's process ends; `reply` gets the
 /// query and its number, from 0.
@@ -20,24 +20,9 @@ pub(crate) fn serve(
     reply: impl Fn(&[u8], usize) -> Replies + Send + 'static,
 ) {
     let socket = place.enter(|| UdpSocket::bind(address).expect("the server's socket"));
-    thread::spawn(move || {
-        let mut query = [0; 4096];
-        for number in 0.. {
-            let (len, client) = socket.recv_from(&mut query).expect("a query");
-            for (wait, answer) in reply(&query[..len], number) {
-                if wait.is_zero() {
-                    let _refused = socket.send_to(&answer, client);
-                    continue;
-                }
-                let socket = socket.try_clone().expect("another handle of the socket");
-                thread::spawn(move || {
-                    thread::sleep(wait);
-                    // The client may have gone.
-                    let _refused = socket.send_to(&answer, client);
-                });
-            }
-        }
-    });
+    // A client may have gone when it is answered.
+    let answers = move |query: server::Query<'_>| reply(query.octets, query.number);
+    thread::spawn(move || server::serve(socket, answers, |_taken| ()));
 }
 
 /// What a good server would do.

@@ -1,6 +1,7 @@
 //! What a scenario is: what it makes, and the rule it must trip.
 
 use super::lab::recipe::Recipe;
+use super::lab::site::Lab;
 
 /// What is done to the host. The commands match on it, so that a new row of the
 /// table without its code does not compile.
@@ -12,6 +13,13 @@ pub enum Fault {
     DnsMix,
     /// Something in network namespaces of its own: [`super::lab`].
     Lab(Recipe),
+}
+
+impl Fault {
+    /// A scenario of the lab of which nothing is particular but what it makes.
+    pub(crate) const fn lab(make: fn(&mut Lab) -> anyhow::Result<()>) -> Self {
+        Self::Lab(Recipe::of(make))
+    }
 }
 
 /// The rule of a scenario without a fault: the doctor must have no finding that

@@ -226,6 +226,13 @@ impl Lab {
         Ok(pod)
     }
 
+    /// The same with a DNS server without faults in it.
+    pub(crate) fn dns_pod(&mut self, name: &'static str) -> Result<Rc<Pod>> {
+        let pod = self.pod(name)?;
+        self.serve(&pod, Serve::well("lab-dns", pod.dns()))?;
+        Ok(pod)
+    }
+
     fn group(&mut self, mount: Option<PathBuf>, pod: &str) -> Result<Option<Cgroup>> {
         let Some(mount) = mount else {
             return Ok(None);
@@ -323,15 +330,28 @@ impl Lab {
         Ok(())
     }
 
-    /// The same in a pod.
-    pub(crate) fn nft_in(
+    /// One rule of nft in a hook of a pod or, without one, of the node: what
+    /// `matches` is counted by a counter of that name and has the `verdict`.
+    pub(crate) fn filter(
         &mut self,
-        pod: &Rc<Pod>,
-        rules: &str,
-        counters: &[(&'static str, &'static str)],
+        pod: Option<&Rc<Pod>>,
+        hook: &str,
+        matches: &str,
+        counter: &'static str,
+        verdict: &str,
     ) -> Result<()> {
-        pod.namespace.run(NFT, "-f -", rules)?;
-        self.remember(counters, Some(pod));
+        let rules = format!(
+            "table inet kerno {{
+                counter {counter} {{ }}
+                chain {hook} {{
+                    type filter hook {hook} priority 0;
+                    {matches} counter name {counter} {verdict}
+                }}
+            }}"
+        );
+        let place = pod.map_or(&self.node, |pod| &pod.namespace);
+        place.run(NFT, "-f -", &rules)?;
+        self.remember(&[("kerno", counter)], pod);
         Ok(())
     }
 

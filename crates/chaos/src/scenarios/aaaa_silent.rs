@@ -6,7 +6,6 @@ use anyhow::Result;
 
 use crate::lab::client::Ask;
 use crate::lab::client::Types;
-use crate::lab::recipe::Recipe;
 use crate::lab::server::Behaviour;
 use crate::lab::server::Does;
 use crate::lab::server::Of;
@@ -19,12 +18,11 @@ use crate::scenario::Scenario;
 /// for as often as a storm would.
 const NAMES: u64 = 40;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "aaaa-silent",
     rule: "dns_aaaa_broken",
     makes: "a server that ignores AAAA and answers A",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {

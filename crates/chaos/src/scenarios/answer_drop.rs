@@ -4,36 +4,23 @@
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "answer-drop",
     rule: "dns_policy_drop",
     makes: "a rule of nftables that drops the answers to one pod",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let denied = lab.pod("denied")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
-    let rules = format!(
-        "table inet kerno {{
-            counter denied {{ }}
-            chain forward {{
-                type filter hook forward priority 0;
-                ip daddr {} udp sport 53 counter name denied drop
-            }}
-        }}",
-        denied.ip
-    );
-    lab.nft(&rules, &[("kerno", "denied")])?;
+    let answers = format!("ip daddr {} udp sport 53", denied.ip);
+    lab.filter(None, "forward", &answers, "denied", "drop")?;
     lab.change(format!(
         "nftables on the node drops what is forwarded to {} from UDP port 53",
         denied.ip

@@ -4,7 +4,6 @@
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
@@ -19,12 +18,11 @@ const MTU: u16 = 1_280;
 /// Of the DNS message: it fits the server's Ethernet.
 const ANSWER: u16 = 1_400;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "big-answer",
     rule: "dns_answer_too_big",
     makes: "answers that the path has no room for",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
@@ -18,12 +17,11 @@ use crate::scenario::Scenario;
 const SERVER_TAKES: Duration = Duration::from_millis(800);
 const CLIENT_WAITS: Duration = Duration::from_millis(400);
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "client-gives-up",
     rule: "dns_client_gave_up",
     makes: "answers that come after the client's patience",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {

@@ -26,7 +26,6 @@ use nix::sys::socket::listen;
 
 use crate::lab::client::Ask;
 use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::lab::site::Pod;
 use crate::lab::undo::Undo;
@@ -53,7 +52,6 @@ const PORT: u16 = 7;
 /// How long each may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "conntrack-full",
     rule: "dns_conntrack_full",
@@ -67,10 +65,9 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let crowd = lab.pod("crowd")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     let rules = format!(
         "table inet kerno {{
             counter untracked {{ }}

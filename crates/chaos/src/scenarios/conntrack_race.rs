@@ -9,7 +9,6 @@ use anyhow::Result;
 use crate::lab::client::Ask;
 use crate::lab::client::Ports;
 use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
@@ -32,11 +31,10 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let left = lab.pod("left")?;
     let right = lab.pod("right")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     let mut rules = String::from(
         "table inet kerno {
             counter masqueraded { }

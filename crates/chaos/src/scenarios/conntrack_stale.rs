@@ -33,7 +33,6 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Answers on their way may still come, as CoreDNS's `lameduck` lets them.
 const LAMEDUCK: Duration = Duration::from_millis(500);
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "conntrack-stale",
     rule: "dns_conntrack_stale",

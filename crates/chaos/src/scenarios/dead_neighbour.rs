@@ -7,8 +7,6 @@ use std::net::Ipv4Addr;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::lab::site::dns_at;
 use crate::scenario::Fault;
@@ -19,18 +17,16 @@ use crate::scenario::Scenario;
 /// the doctors of a lab watch a query.
 const ASK_EACH_MS: &str = "200";
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "dead-neighbour",
     rule: "dns_no_route",
     makes: "a nameserver's address that no host of its network has",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     let retransmission = format!("ipv4/neigh/{}/retrans_time_ms", server.name);
     lab.node.set(&retransmission, ASK_EACH_MS)?;
     let [a, b, c, _] = server.ip.octets();

@@ -6,25 +6,21 @@ use anyhow::Result;
 
 use super::OUTSIDE;
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::lab::site::dns_at;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "dead-server",
     rule: "dns_dead_server",
     makes: "a first nameserver that never answers, before one that does",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     lab.silent_outside(OUTSIDE)?;
     let dead = dns_at(OUTSIDE);
     lab.change(format!("{dead} never answers, {} does", server.dns()));

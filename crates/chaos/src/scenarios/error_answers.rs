@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
@@ -15,7 +14,7 @@ pub(crate) const SERVFAIL: Scenario = Scenario {
     name: "servfail",
     rule: "dns_servfail",
     makes: "a server that answers some names with SERVFAIL",
-    fault: Fault::Lab(Recipe::of(|lab| make(lab, 2, "SERVFAIL"))),
+    fault: Fault::lab(|lab| make(lab, 2, "SERVFAIL")),
 };
 
 /// The scenario `refused`.
@@ -23,7 +22,7 @@ pub(crate) const REFUSED: Scenario = Scenario {
     name: "refused",
     rule: "dns_refused_rcode",
     makes: "a server that answers some names with REFUSED",
-    fault: Fault::Lab(Recipe::of(|lab| make(lab, 5, "REFUSED"))),
+    fault: Fault::lab(|lab| make(lab, 5, "REFUSED")),
 };
 
 fn make(lab: &mut Lab, rcode: u8, name: &str) -> Result<()> {

@@ -10,7 +10,6 @@ use anyhow::Result;
 use crate::lab::client::Ask;
 use crate::lab::client::Style;
 use crate::lab::client::Types;
-use crate::lab::recipe::Recipe;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::lab::site::dns_at;
@@ -21,12 +20,11 @@ use crate::scenario::Scenario;
 /// So many addresses do not fit into the 512 octets of plain DNS.
 const MANY: u8 = 60;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "healthy",
     rule: NOTHING,
     makes: "no fault at all: lookups of every kind through a real resolver",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {

@@ -7,7 +7,6 @@ use anyhow::Result;
 use crate::lab::client::Ask;
 use crate::lab::client::Counts;
 use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
@@ -15,7 +14,6 @@ use crate::scenario::Scenario;
 /// How long the program is busy with something else.
 const BUSY: Duration = Duration::from_millis(300);
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "late-reader",
     rule: "dns_late_reader",
@@ -27,9 +25,8 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     lab.change(format!(
         "lab-busy reads its answers {} ms after they came",
         BUSY.as_millis()

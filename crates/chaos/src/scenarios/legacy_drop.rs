@@ -4,26 +4,22 @@
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 use crate::testbed::tool::IPTABLES_LEGACY;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "legacy-drop",
     rule: "dns_policy_drop",
     makes: "a rule of iptables-legacy that drops one pod's queries on their way",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let denied = lab.pod("denied")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     let rule = format!("-w -A FORWARD -s {} -p udp --dport 53 -j DROP", denied.ip);
     lab.node.run(IPTABLES_LEGACY, &rule, "")?;
     // Connection tracking at work, and innocent.

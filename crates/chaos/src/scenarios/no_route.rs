@@ -6,25 +6,21 @@ use anyhow::Result;
 
 use super::OUTSIDE;
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::lab::site::dns_at;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "no-route",
     rule: "dns_no_route",
     makes: "a node that has no route to the nameserver",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     lab.change(format!("the node has no route to {OUTSIDE}"));
     lab.ask(&client, Ask::broken("lab-lost", dns_at(OUTSIDE)))?;
     lab.ask(&client, Ask::healthy("lab-web", server.dns()))

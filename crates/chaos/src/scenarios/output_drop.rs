@@ -4,33 +4,22 @@
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "output-drop",
     rule: "dns_policy_drop",
     makes: "a rule in a pod that drops its queries as they are sent",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let denied = lab.pod("denied")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
-    let rules = "table inet kerno {
-            counter denied { }
-            chain output {
-                type filter hook output priority 0;
-                udp dport 53 counter name denied drop
-            }
-        }";
-    lab.nft_in(&denied, rules, &[("kerno", "denied")])?;
+    lab.filter(Some(&denied), "output", "udp dport 53", "denied", "drop")?;
     lab.change(format!(
         "nftables in the pod {} drops what it sends to UDP port 53",
         denied.name

@@ -102,12 +102,11 @@ const fn with(make: fn(&mut Lab) -> Result<()>) -> Recipe {
 }
 
 fn overload(lab: &mut Lab, server: &Rc<Pod>, limits: Limits) -> Result<()> {
-    let other = lab.pod("other")?;
+    let other = lab.dns_pod("other")?;
     let client = lab.pod("client")?;
     let mut serve = Serve::well("lab-busy-dns", server.dns());
     serve.limits = limits;
     lab.serve(server, serve)?;
-    lab.serve(&other, Serve::well("lab-dns", other.dns()))?;
     if !limits.work.is_zero() {
         lab.change(format!(
             "each query costs {} {} ms of CPU time, and {RATE} come in a second",

@@ -6,7 +6,6 @@ use std::num::NonZeroU32;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
@@ -19,21 +18,19 @@ const LIMIT: &str = "rate 32kbit burst 200 limit 200";
 /// Lookups a second: most find no room.
 const RATE: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "qdisc-limit",
     rule: "dns_kernel_drop",
     makes: "a rate limit on the way to a nameserver",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
     let narrow = lab.pod("narrow")?;
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let busy = lab.pod("busy")?;
     let client = lab.pod("client")?;
     lab.serve(&narrow, Serve::well("lab-narrow", narrow.dns()))?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     let limit = format!("qdisc add dev {} root tbf {LIMIT}", narrow.name);
     lab.node.run(TC, &limit, "")?;
     lab.change(format!(

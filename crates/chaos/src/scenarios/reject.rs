@@ -5,37 +5,29 @@
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "reject",
     rule: "dns_nobody_listening",
     makes: "a rule of nftables that rejects one pod's queries as port unreachable",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let denied = lab.pod("denied")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
-    let rules = format!(
-        "table inet kerno {{
-            counter rejected {{ }}
-            chain forward {{
-                type filter hook forward priority 0;
-                ip saddr {} udp dport 53 counter name rejected \
-                    reject with icmp port-unreachable
-            }}
-        }}",
-        denied.ip
-    );
-    lab.nft(&rules, &[("kerno", "rejected")])?;
+    let queries = format!("ip saddr {} udp dport 53", denied.ip);
+    lab.filter(
+        None,
+        "forward",
+        &queries,
+        "rejected",
+        "reject with icmp port-unreachable",
+    )?;
     lab.change(format!(
         "nftables on the node rejects what {} forwards to UDP port 53, as port unreachable",
         denied.ip

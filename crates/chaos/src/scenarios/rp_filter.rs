@@ -7,8 +7,6 @@ use std::net::Ipv4Addr;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
@@ -17,19 +15,17 @@ use crate::testbed::tool::IP;
 /// The pod's address in its second network, which is not cabled here.
 const SECOND: Ipv4Addr = Ipv4Addr::new(10, 79, 1, 2);
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "rp-filter",
     rule: "dns_kernel_drop",
     makes: "a pod that asks by another way than its answers would take",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let twofold = lab.pod("twofold")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     let script = format!(
         "address add {SECOND}/24 dev lo\n\
          route replace default via {} src {SECOND}\n",

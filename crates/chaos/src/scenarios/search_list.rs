@@ -28,7 +28,6 @@ const NAMES: u64 = 20;
 /// What Kubernetes sets.
 const NDOTS: usize = 5;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "search-list",
     rule: "dns_search_amplification",

@@ -12,7 +12,6 @@ use crate::deny::deny;
 use crate::lab::client::Ask;
 use crate::lab::client::Style;
 use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
@@ -42,9 +41,7 @@ pub(crate) const EGRESS_DENIED: Scenario = Scenario {
     name: "egress-denied",
     rule: "dns_send_denied",
     makes: "a BPF program that discards a pod's packets as they leave",
-    fault: Fault::Lab(Recipe::of(|lab| {
-        denied(lab, DISCARDED, &[Deny::Egress], "packets")
-    })),
+    fault: Fault::lab(|lab| denied(lab, DISCARDED, &[Deny::Egress], "packets")),
 };
 
 /// The scenario `send-no-route`.
@@ -59,10 +56,9 @@ pub(crate) const SEND_NO_ROUTE: Scenario = Scenario {
 };
 
 fn denied(lab: &mut Lab, comm: &str, what: &[Deny], words: &str) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let denied = lab.pod("denied")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     let folder = denied.group()?;
     for &which in what {
         lab.keep(deny(folder.as_fd(), which)?);
@@ -79,10 +75,9 @@ fn denied(lab: &mut Lab, comm: &str, what: &[Deny], words: &str) -> Result<()> {
 }
 
 fn no_route(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let lost = lab.pod("lost")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     lost.namespace.run(IP, "route delete default", "")?;
     lab.change(format!(
         "the pod {} has no route to {}",

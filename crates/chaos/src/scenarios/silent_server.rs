@@ -5,26 +5,22 @@ use anyhow::Result;
 
 use super::OUTSIDE;
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
-use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::lab::site::dns_at;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "silent-server",
     rule: "dns_unknown",
     makes: "a server elsewhere that never answers, for no reason seen here",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.pod("server")?;
+    let server = lab.dns_pod("server")?;
     let lonely = lab.pod("lonely")?;
     let client = lab.pod("client")?;
-    lab.serve(&server, Serve::well("lab-dns", server.dns()))?;
     lab.silent_outside(OUTSIDE)?;
     lab.change(format!("{OUTSIDE} never answers"));
     lab.ask(&lonely, Ask::broken("lab-lonely", dns_at(OUTSIDE)))?;

@@ -18,7 +18,6 @@ use crate::scenario::Scenario;
 const STORM: NonZeroU32 = NonZeroU32::new(300).unwrap();
 const LIMIT: NonZeroU32 = NonZeroU32::new(200).unwrap();
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "storm",
     rule: "dns_storm",
@@ -31,7 +30,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 fn make(lab: &mut Lab) -> Result<()> {
     let server = lab.pod("server")?;
-    let other = lab.pod("other")?;
+    let other = lab.dns_pod("other")?;
     let client = lab.pod("client")?;
     let neighbour = lab.pod("neighbour")?;
     let mut serve = Serve::well("lab-limited", server.dns());
@@ -40,7 +39,6 @@ fn make(lab: &mut Lab) -> Result<()> {
         ..Limits::default()
     };
     lab.serve(&server, serve)?;
-    lab.serve(&other, Serve::well("lab-dns", other.dns()))?;
     lab.change(format!(
         "lab-storm asks {} {STORM} times a second for one name, and it answers {LIMIT}",
         server.dns()

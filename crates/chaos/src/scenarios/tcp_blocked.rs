@@ -4,7 +4,6 @@
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
@@ -17,7 +16,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     name: "tcp-blocked",
     rule: "dns_tcp_blocked",
     makes: "truncated answers where TCP to port 53 is dropped",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
@@ -25,14 +24,7 @@ fn make(lab: &mut Lab) -> Result<()> {
     let client = lab.pod("client")?;
     let truncate = Does::Truncate;
     lab.serve(&server, Serve::badly("lab-dns", server.dns(), truncate))?;
-    let rules = "table inet kerno {
-            counter syn { }
-            chain forward {
-                type filter hook forward priority 0;
-                tcp dport 53 counter name syn drop
-            }
-        }";
-    lab.nft(rules, &[("kerno", "syn")])?;
+    lab.filter(None, "forward", "tcp dport 53", "syn", "drop")?;
     lab.change(format!(
         "{} truncates some answers, and nftables on the node drops what is forwarded to TCP port 53",
         server.dns()

@@ -6,7 +6,6 @@ use std::net::Ipv4Addr;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
@@ -15,12 +14,11 @@ use crate::scenario::Fault;
 use crate::scenario::Scenario;
 use crate::testbed::tool::IP;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "wrong-source",
     rule: "dns_wrong_source",
     makes: "answers from another address than was asked",
-    fault: Fault::Lab(Recipe::of(make)),
+    fault: Fault::lab(make),
 };
 
 fn make(lab: &mut Lab) -> Result<()> {

@@ -9,6 +9,7 @@
 mod cgroup;
 pub mod client;
 mod namespace;
+pub mod server;
 pub mod tool;
 mod unbound;
 pub mod veth;

@@ -28,6 +28,7 @@ pub(crate) use limits::Limits;
 
 use super::comm::set_comm;
 use limits::Limiter;
+use udp::Udp;
 
 /// How often a server that is told to end looks whether all delayed answers
 /// have left.
@@ -87,8 +88,8 @@ struct Counters {
     answered: AtomicU64,
     unsent: AtomicU64,
     faulty: AtomicU64,
-    /// Answers that wait for their time.
-    delayed: AtomicU64,
+    /// Answers over UDP that are not sent yet: they wait for their time.
+    owed: AtomicU64,
 }
 
 impl Counters {
@@ -109,20 +110,24 @@ pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
     let behaviours: Arc<[Behaviour]> = serve.behaviours.clone().into();
     for &address in &serve.listen {
         let taken = || format!("cannot listen on {address}");
-        let udp = UdpSocket::bind(address).with_context(taken)?;
+        let socket = UdpSocket::bind(address).with_context(taken)?;
         let tcp = TcpListener::bind(address).with_context(taken)?;
-        let limiter = Limiter::of(serve.limits, &udp)?;
-        let worker =
-            udp::Worker::new(udp, limiter, Arc::clone(&behaviours), Arc::clone(&counters))?;
+        let limiter = Limiter::of(serve.limits, &socket)?;
+        let udp = Udp::new(
+            &socket,
+            limiter,
+            Arc::clone(&behaviours),
+            Arc::clone(&counters),
+        )?;
         // They end with the process.
-        thread::spawn(move || worker.run());
+        thread::spawn(move || udp.run(socket));
         let (behaviours, counters) = (Arc::clone(&behaviours), Arc::clone(&counters));
         thread::spawn(move || tcp::serve(&tcp, &behaviours, &counters));
     }
     ready();
     std::io::copy(&mut input, &mut std::io::sink())?;
     // Who was asked still answers, though nobody waits for it.
-    while counters.delayed.load(Relaxed) > 0 {
+    while counters.owed.load(Relaxed) > 0 {
         thread::sleep(TICK);
     }
     Ok(Served {
