@@ -7,11 +7,11 @@ use super::lab::site::Lab;
 /// table without its code does not compile.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// More lookups than the server can answer: [`super::dns_flood`].
+    /// More lookups than the server can answer: `dns_flood`.
     DnsFlood,
-    /// So many queries for each way that one can end: [`super::dns_mix`].
+    /// So many queries for each way that one can end: `dns_mix`.
     DnsMix,
-    /// Something in network namespaces of its own: [`super::lab`].
+    /// Something in network namespaces of its own: `lab`.
     Lab(Recipe),
 }
 
