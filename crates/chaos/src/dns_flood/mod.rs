@@ -118,7 +118,12 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<Report> {
         }),
         None => None,
     };
-    Ok(Report::new(&SCENARIO, options, summary, embedded))
+    Ok(Report::new(
+        &SCENARIO,
+        (options.rate, options.concurrency),
+        summary,
+        embedded,
+    ))
 }
 
 fn start_embedded(address: SocketAddr) -> anyhow::Result<(SocketAddr, Server)> {

@@ -7,7 +7,6 @@ use std::num::NonZeroU32;
 
 use serde::Serialize;
 
-use super::Options;
 use crate::flood::Latency;
 use crate::flood::Summary;
 use crate::scenario::Scenario;
@@ -46,7 +45,7 @@ pub struct Report {
 impl Report {
     pub(super) fn new(
         scenario: &Scenario,
-        options: &Options,
+        (rate, concurrency): (NonZeroU32, NonZeroU16),
         flood: Summary,
         embedded: Option<Embedded>,
     ) -> Self {
@@ -54,8 +53,8 @@ impl Report {
             schema: "kerno.chaos.v1",
             scenario: scenario.name,
             rule: scenario.rule,
-            rate: options.rate,
-            concurrency: options.concurrency,
+            rate,
+            concurrency,
             flood,
             embedded,
         }
@@ -152,6 +151,9 @@ fn breakdown(counts: &BTreeMap<String, u64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::DEFAULT_CONCURRENCY;
+    use super::super::DEFAULT_RATE;
+    use super::super::SCENARIO;
     use super::*;
     use crate::flood::Endpoint;
 
@@ -187,8 +189,8 @@ mod tests {
             },
         };
         Report::new(
-            &super::super::SCENARIO,
-            &Options::default(),
+            &SCENARIO,
+            (DEFAULT_RATE, DEFAULT_CONCURRENCY),
             flood,
             Some(embedded),
         )

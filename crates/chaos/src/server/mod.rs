@@ -6,6 +6,7 @@
 //! an overload looks from outside as that of a real server does.
 
 mod answer;
+mod counts;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -19,57 +20,23 @@ use std::net::TcpListener;
 use std::net::UdpSocket;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use serde::Serialize;
 
 pub use answer::A_ANSWER;
 pub use answer::AAAA_ANSWER;
 pub(super) use answer::answer;
+use counts::Counters;
+pub use counts::Counts;
 use worker::Worker;
 
 use super::pace::Pace;
 
 /// How often a free port is looked for that UDP and TCP can share.
 const PORT_TRIES: u32 = 32;
-
-/// What the server did with the messages that reached it. Once it has stopped,
-/// `received = answered + junk + unsent` holds exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Messages taken from the sockets.
-    pub received: u64,
-    /// Answers given to the kernel (UDP) or to the connection (TCP).
-    pub answered: u64,
-    /// Messages that no server answers: no whole header, or themselves answers.
-    pub junk: u64,
-    /// Answers that the kernel would not send.
-    pub unsent: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    received: AtomicU64,
-    answered: AtomicU64,
-    junk: AtomicU64,
-    unsent: AtomicU64,
-}
-
-impl Counters {
-    fn snapshot(&self) -> Counts {
-        Counts {
-            received: self.received.load(Relaxed),
-            answered: self.answered.load(Relaxed),
-            junk: self.junk.load(Relaxed),
-            unsent: self.unsent.load(Relaxed),
-        }
-    }
-}
 
 /// An address could not be listened on. Callers tell by `source.kind()` which
 /// remedy to name.

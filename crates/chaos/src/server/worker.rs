@@ -13,8 +13,8 @@ use std::time::Instant;
 use nix::poll::PollFd;
 use nix::poll::PollFlags;
 
-use super::Counters;
 use super::answer::answer;
+use super::counts::Counters;
 use super::stream::Stream;
 use crate::pace::Pace;
 use crate::wait::is_ready;

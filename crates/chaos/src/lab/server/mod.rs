@@ -2,6 +2,7 @@
 //! group of names and type.
 
 mod behaviour;
+mod counts;
 mod limits;
 mod tcp;
 mod udp;
@@ -11,7 +12,6 @@ use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
@@ -24,9 +24,11 @@ use serde::Serialize;
 pub(crate) use behaviour::Behaviour;
 pub(crate) use behaviour::Does;
 pub(crate) use behaviour::Of;
+pub(crate) use counts::Served;
 pub(crate) use limits::Limits;
 
 use super::comm::set_comm;
+use counts::Counters;
 use limits::Limiter;
 use udp::Udp;
 
@@ -67,42 +69,6 @@ impl Serve {
     }
 }
 
-/// What a server did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Served {
-    /// Queries read from its sockets.
-    pub(crate) received: u64,
-    /// Answers that the kernel took.
-    pub(crate) answered: u64,
-    /// Answers that the kernel would not take.
-    pub(crate) unsent: u64,
-    /// Of those received, queries for which a fault was foreseen.
-    pub(crate) faulty: u64,
-}
-
-/// The counting itself.
-#[derive(Debug, Default)]
-struct Counters {
-    received: AtomicU64,
-    answered: AtomicU64,
-    unsent: AtomicU64,
-    faulty: AtomicU64,
-    /// Answers over UDP that are not sent yet: they wait for their time.
-    owed: AtomicU64,
-}
-
-impl Counters {
-    fn sent(&self, succeeded: bool) {
-        let counter = if succeeded {
-            &self.answered
-        } else {
-            &self.unsent
-        };
-        counter.fetch_add(1, Relaxed);
-    }
-}
-
 /// Is a server, until its input ends.
 pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) -> Result<Served> {
     set_comm(&serve.comm)?;
@@ -130,10 +96,5 @@ pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
     while counters.owed.load(Relaxed) > 0 {
         thread::sleep(TICK);
     }
-    Ok(Served {
-        received: counters.received.load(Relaxed),
-        answered: counters.answered.load(Relaxed),
-        unsent: counters.unsent.load(Relaxed),
-        faulty: counters.faulty.load(Relaxed),
-    })
+    Ok(counters.served())
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
-use super::Counters;
 use super::behaviour::Behaviour;
+use super::counts::Counters;
 use crate::server::answer;
 use crate::testbed::client;
 

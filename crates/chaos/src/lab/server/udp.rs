@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::Counters;
 use super::behaviour::Behaviour;
 use super::behaviour::Does;
+use super::counts::Counters;
 use super::limits::Limiter;
 use crate::server::answer;
 use crate::testbed::server;
