@@ -48,7 +48,7 @@ impl Running {
         let process = Process::start(&mut command);
         let prefix = format!("kerno-lab-{}-", process.pid());
         // A server and two clients, in pods of their own.
-        let (groups, pids) = poll("the parts of the lab", || {
+        let (groups, pids) = poll("the workers of the lab", || {
             let groups = groups(&prefix);
             let pids: Vec<u64> = groups.iter().flat_map(|group| members(group)).collect();
             (pids.len() == 3).then_some((groups, pids))
@@ -59,7 +59,7 @@ impl Running {
             .iter()
             .map(|pid| namespace_of(&PathBuf::from(format!("/proc/{pid}"))))
             .collect::<Option<BTreeSet<u64>>>()
-            .expect("the parts run");
+            .expect("the workers run");
         assert_eq!(namespaces.len(), 3);
         assert!(!namespaces.contains(&host.expect("a namespace")));
         Self {

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -17,9 +16,9 @@ use crate::fake_server;
 use crate::fake_server::at_once;
 use crate::message;
 use crate::process::finish;
-use crate::process::run;
 use crate::record::Endpoint;
 use crate::record::Record;
+use crate::router::ip;
 use crate::site::CLIENT_V4;
 use crate::site::CLIENT_V6;
 use crate::site::SERVER_V4;
@@ -220,8 +219,7 @@ fn root_a_query_over_tcp_without_an_answer_is_unanswered() {
 fn root_a_tcp_connection_that_is_never_accepted_is_unanswered() {
     let site = Site::new();
     let neighbour = "neigh add 10.77.0.9 lladdr 02:00:00:00:00:09 dev cable nud permanent";
-    site.client
-        .enter(|| run(Command::new("ip").args(neighbour.split(' '))));
+    ip(&site.client.namespace, neighbour);
     let mut watch = site.watch(&["--timeout", "1s"]);
     let server = SocketAddr::from(([10, 77, 0, 9], 53));
     let patience = Duration::from_secs(4);

@@ -21,7 +21,7 @@ use anyhow::Result;
 use crate::target::DNS_PORT;
 
 /// The device's name.
-pub(super) const DEVICE: &CStr = c"world";
+pub(super) const DEVICE: &CStr = c"outside";
 
 /// include/uapi/linux/if_tun.h: `_IOW('T', 202, int)`.
 const TUNSETIFF: libc::c_ulong = 0x4004_54ca;

@@ -1,6 +1,6 @@
-//! The lab's other processes, its workers. Each is this program again, started inside a
-//! namespace and told by one JSON line on its standard input what to be. It says
-//! so when it is ready, ends when that input ends, and then says what it did.
+//! The lab's other processes, its workers. Each is this program again, started
+//! inside a namespace and told by one JSON line on its standard input what to be. It
+//! says so when it is ready, ends when that input ends, and then says what it did.
 
 use std::io;
 use std::io::BufRead as _;
