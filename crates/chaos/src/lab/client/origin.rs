@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::sched::CpuSet;
 use nix::sched::sched_getaffinity;
 use nix::sched::sched_setaffinity;
@@ -92,10 +93,11 @@ impl Step {
         Duration::from_nanos(self.at_ns.saturating_sub(monotonic_ns()))
     }
 
-    /// Moves this thread to its CPU and waits for the moment.
+    /// Moves this thread to its CPU, before all others there, and waits for the moment.
     fn wait(self) {
-        // Without it the two may be at work one after the other.
+        // Without these the two may be at work one after the other.
         let _anywhere = pin(self.cpu);
+        let _in_its_turn = come_first();
         thread::sleep(self.left().saturating_sub(SPIN));
         while !self.left().is_zero() {
             std::hint::spin_loop();
@@ -157,6 +159,15 @@ impl Turns {
             }
         })
     }
+}
+
+/// Whatever else has work for this CPU waits until this thread sleeps (sched(7)).
+fn come_first() -> nix::Result<()> {
+    let lowest = libc::sched_param { sched_priority: 1 };
+    // SAFETY: a system call that reads one structure, which outlives it; 0 is the
+    // calling thread.
+    Errno::result(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const lowest) })?;
+    Ok(())
 }
 
 /// Moves this thread to one of the CPUs that it may use.
