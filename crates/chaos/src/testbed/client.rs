@@ -12,6 +12,10 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use domain::base::Message;
 use domain::base::MessageBuilder;
@@ -76,6 +80,25 @@ pub fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket(server.ip())?;
     socket.connect(server)?;
     Ok(socket)
+}
+
+/// When the datagram that was read last had come to this socket, by the kernel's
+/// clock: who waits for a CPU reads it later. `None` before this was first asked for,
+/// which makes the kernel keep such times from then on (`SIOCGSTAMPNS`, socket(7)).
+pub fn arrived(socket: &UdpSocket) -> Option<SystemTime> {
+    // linux/sockios.h; libc has no name for it.
+    const SIOCGSTAMPNS: libc::c_ulong = 0x8907;
+    let mut stamp = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel writes one `timespec`, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSTAMPNS as _, &raw mut stamp) };
+    let since = Duration::new(
+        u64::try_from(stamp.tv_sec).ok()?,
+        u32::try_from(stamp.tv_nsec).ok()?,
+    );
+    (result == 0).then(|| UNIX_EPOCH + since)
 }
 
 /// Writes a message as TCP carries it, with its length in front (RFC 1035 section

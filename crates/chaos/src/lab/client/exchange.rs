@@ -8,6 +8,7 @@ use std::os::fd::AsFd as _;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
 
 use domain::base::Message;
 use domain::base::iana::Rtype;
@@ -30,7 +31,7 @@ pub(super) struct Query {
     /// Messages on their way that nothing has come of.
     waiting: usize,
     /// When it was sent last.
-    sent: Instant,
+    sent: SystemTime,
     /// No answer is expected any more.
     over: bool,
     /// Whose it is, and what it says.
@@ -44,20 +45,20 @@ impl Query {
             rtype,
             message: client::query(name, rtype, udp_payload)?,
             waiting: 0,
-            sent: Instant::now(),
+            sent: SystemTime::now(),
             over: false,
             answer: None,
         })
     }
 
     /// The answer that has just come, if it is one to this.
-    fn answered_by(&self, octets: &[u8]) -> Option<Answer> {
+    fn answered_by(&self, octets: &[u8], came: SystemTime) -> Option<Answer> {
         let answer = Message::from_slice(octets).ok()?;
         let query = Message::from_slice(&self.message[..]).ok()?;
         client::answers(answer, query).then(|| Answer {
             rcode: answer.opt_rcode().to_int(),
             truncated: answer.header().tc(),
-            took: self.sent.elapsed(),
+            took: came.duration_since(self.sent).unwrap_or_default(),
         })
     }
 }
@@ -97,13 +98,15 @@ impl UdpExchange<'_> {
     }
 
     fn send(&mut self) {
+        // From now on the kernel keeps when an answer came.
+        let _none_yet = client::arrived(&self.socket);
         for at in 0..self.queries.len() {
             for &server in self.servers {
                 let query = &mut self.queries[at];
                 if query.over {
                     continue;
                 }
-                query.sent = Instant::now();
+                query.sent = SystemTime::now();
                 let sent = if self.connected {
                     self.socket.send(&query.message)
                 } else {
@@ -135,19 +138,24 @@ impl UdpExchange<'_> {
         }
         let mut buffer = [0; 65_535];
         match self.socket.recv_from(&mut buffer) {
-            Ok((len, from)) => self.take(&buffer[..len], from),
+            Ok((len, from)) => {
+                // Who reads late is late; who only waits for a CPU is not.
+                let arrived = client::arrived(&self.socket).filter(|_| self.reads_late.is_zero());
+                let came = arrived.unwrap_or_else(SystemTime::now);
+                self.take(&buffer[..len], from, came);
+            }
             Err(error) if is_timeout(&error) => return false,
             Err(error) => self.refuse(&errno_name(&error)),
         }
         true
     }
 
-    fn take(&mut self, octets: &[u8], from: SocketAddr) {
+    fn take(&mut self, octets: &[u8], from: SocketAddr, came: SystemTime) {
         // musl ignores whom it did not ask; the kernel does so for a connected
         // socket.
         let asked = self.servers.contains(&from);
         let mut waiting = self.queries.iter_mut().filter(|query| query.waiting > 0);
-        let answer = waiting.find_map(|query| Some((query.answered_by(octets)?, query)));
+        let answer = waiting.find_map(|query| Some((query.answered_by(octets, came)?, query)));
         match answer {
             Some((answer, query)) if asked => {
                 query.waiting -= 1;
@@ -190,10 +198,10 @@ pub(super) fn over_tcp(
 fn ask_over_tcp(server: SocketAddr, query: &mut Query, patience: Duration) -> io::Result<Fate> {
     let mut stream = TcpStream::connect_timeout(&server, patience)?;
     stream.set_read_timeout(Some(patience))?;
-    query.sent = Instant::now();
+    query.sent = SystemTime::now();
     client::write_message(&mut stream, &query.message)?;
     Ok(match client::read_message(&mut stream) {
-        Ok(answer) => match query.answered_by(&answer) {
+        Ok(answer) => match query.answered_by(&answer, SystemTime::now()) {
             Some(answer) => Fate::Answered(answer),
             None => Fate::Unanswered,
         },
