@@ -274,6 +274,19 @@ impl Tallies {
         total
     }
 
+    /// How the namespace fares that gets most answers from a server of this address,
+    /// of all but this one.
+    pub fn best_elsewhere(&self, netns: u32, server: SocketAddr) -> Tally {
+        let elsewhere = self
+            .asked
+            .iter()
+            .filter(|((from, to), _)| *from != netns && *to == server);
+        let tallies = elsewhere.map(|(_, asked)| asked.all);
+        let share = |it: &Tally| it.answered * 1_000 / it.ended().max(1);
+        let best = tallies.max_by_key(|it| (share(it), it.answered));
+        best.unwrap_or_default()
+    }
+
     /// The servers that one namespace asked.
     pub fn servers_of(&self, netns: u32) -> impl Iterator<Item = (SocketAddr, &Asked)> {
         self.asked

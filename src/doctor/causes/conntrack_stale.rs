@@ -50,15 +50,15 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
 }
 
 /// How other source ports fare with the server: of the same namespace, since this
-/// one fails, or, if none of those is answered, of all others who ask that
-/// address.
+/// one fails, or, if none of those is answered, of the namespace that fares best with
+/// that address: in another network it may be another server, or stale as well.
 fn fresh(case: &Case, evidence: &Evidence) -> Option<Tally> {
     let tallies = &evidence.tallies;
     let flow = tallies.flow(&case.attempt)?;
     let own = tallies.asked(case.attempt.owner.netns, case.server()).all;
     let since = without(own, flow.before);
     Some(match since.answered {
-        0 => without(tallies.asked_by_all(case.server()).all, own),
+        0 => tallies.best_elsewhere(case.attempt.owner.netns, case.server()),
         _ => Tally {
             // The first one of this port is not in it, the others are.
             failed: since.failed.saturating_sub(flow.failed.saturating_sub(1)),
