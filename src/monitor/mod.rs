@@ -29,7 +29,7 @@ use crate::kernel::Counters;
 
 /// Batches that may wait for the receiver; with the ring buffer behind it, the
 /// memory that a stopped reader can cost.
-const CHANNEL_BATCHES: usize = 8;
+const CHANNEL_BATCHES: usize = 4;
 
 /// What the poller is told, each after the other.
 const WATCHING: u8 = 0;
