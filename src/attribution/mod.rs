@@ -18,8 +18,6 @@ mod subject;
 mod tree;
 
 use std::os::fd::OwnedFd;
-#[cfg(feature = "k8s")]
-use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,6 +28,7 @@ use crossbeam_channel::bounded;
 use serde::Serialize;
 
 pub use names::NameCounts;
+pub use names::Options;
 pub use station::Attributed;
 pub use tree::TreeCounts;
 
@@ -47,14 +46,6 @@ const CHANNEL_BATCHES: usize = 2;
 const ANSWERS_MAX: usize = 1024;
 /// How long the end waits for a last try to find names.
 const LAST_TRY: Duration = Duration::from_secs(3);
-
-/// What a user says about it.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The CRI socket, if it is not at one of the usual places.
-    #[cfg(feature = "k8s")]
-    pub cri_endpoint: Option<PathBuf>,
-}
 
 /// Says of each attempt whose it is.
 #[derive(Debug)]

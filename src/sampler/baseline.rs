@@ -19,7 +19,6 @@ use super::conntrack::Fullness;
 use super::flows::Collection;
 use super::flows::Wanted;
 use super::missing::Missing;
-use super::probe::sockets;
 use super::process_baseline::Client;
 use super::process_baseline::Groups;
 use super::process_baseline::ProcessBaseline;
@@ -261,7 +260,8 @@ impl Baseline {
     fn close_servers(&mut self, wanted: &Wanted) -> BTreeMap<u32, ServerProcess> {
         let servers = std::mem::take(&mut self.servers).into_iter();
         let closed = servers.map(|(pid, server)| {
-            let last = sockets(&server.baseline.folder, server.netns, Some(&wanted.ports));
+            let last =
+                udp_sockets::drops_in(&server.baseline.folder, server.netns, Some(&wanted.ports));
             let mut process = server.baseline.close(&self.root, &self.groups);
             process.cpu = process.cpu.or_else(|| server.history.cpu());
             // The sockets of one that has ended are gone, and so is their count.

@@ -1,6 +1,5 @@
 //! The first look at whom an attempt brought.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -16,7 +15,6 @@ use super::process_baseline::Server;
 use super::resolv_conf;
 use super::udp_sockets;
 use crate::attempt::Role;
-use crate::host::netns::NetnsHandle;
 use crate::host::proc::Root;
 use crate::host::proc::route;
 
@@ -95,7 +93,7 @@ fn server(baseline: &mut Baseline, pid: u32, netns: u32) {
         return;
     };
     // Which of them are DNS is known at the end.
-    let drops = sockets(&process.folder, netns, None);
+    let drops = udp_sockets::drops_in(&process.folder, netns, None);
     let history = History::new(process.cpu.clone());
     let server = Server {
         baseline: process,
@@ -104,18 +102,6 @@ fn server(baseline: &mut Baseline, pid: u32, netns: u32) {
         history,
     };
     baseline.servers.insert(pid, server);
-}
-
-/// The drops of a process's UDP sockets in a namespace, on certain ports if that
-/// is said.
-pub(super) fn sockets(
-    process: &Root,
-    netns: u32,
-    ports: Option<&BTreeSet<u16>>,
-) -> Option<udp_sockets::Drops> {
-    NetnsHandle::through(process, netns)?
-        .visit(netns, |net| udp_sockets::drops(net, process, ports))
-        .flatten()
 }
 
 fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32) {

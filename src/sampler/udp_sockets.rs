@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::host::netns::NetnsHandle;
 use crate::host::proc::Root;
 use crate::host::proc::descriptors;
 use crate::host::proc::net_udp;
@@ -39,6 +40,14 @@ pub(super) fn growth(first: &Drops, last: &Drops) -> u64 {
     last.iter()
         .map(|(inode, drops)| drops.saturating_sub(first.get(inode).copied().unwrap_or(0)))
         .sum()
+}
+
+/// The drops of a process's UDP sockets in a namespace, on certain ports if that
+/// is said.
+pub(super) fn drops_in(process: &Root, netns: u32, ports: Option<&BTreeSet<u16>>) -> Option<Drops> {
+    NetnsHandle::through(process, netns)?
+        .visit(netns, |net| drops(net, process, ports))
+        .flatten()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ mod cri;
 mod logs;
 mod runtimes;
 
+#[cfg(feature = "k8s")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -20,7 +22,6 @@ use crossbeam_channel::Sender;
 use crossbeam_channel::bounded;
 use serde::Serialize;
 
-use super::Options;
 use super::questions::Answer;
 use super::subject::Subject;
 use crate::attempt::identity::IdentityTable;
@@ -271,6 +272,14 @@ impl Thread {
             are_logged: self.are_logged,
         }
     }
+}
+
+/// What a user says about it.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The CRI socket, if it is not at one of the usual places.
+    #[cfg(feature = "k8s")]
+    pub cri_endpoint: Option<PathBuf>,
 }
 
 /// Everybody on this host who may know names, the quickest first.

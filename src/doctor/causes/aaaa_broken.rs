@@ -14,7 +14,7 @@ use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 /// The same name on every try, and nothing that this host discarded: that tells
 /// it from a race, where the next try works and the names vary.

@@ -13,7 +13,7 @@ use crate::shell::Command;
 use crate::thresholds::BIG_ANSWER_BYTES;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// A router on this host could not pass the answer on; or the server on this
 /// host sent a large one that never arrived, while the query did.

@@ -11,7 +11,7 @@ use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 /// Late, or to a socket that is closed; from the right address.
 fn matches(case: &Case, _: &Evidence) -> Option<Place> {

@@ -16,7 +16,7 @@ use crate::sampler::Fullness;
 use crate::shell::Command;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// The limit on hosts with more than 4 GiB (Documentation/networking/nf_conntrack-sysctl.rst).
 const USUAL_MAX: u64 = 262_144;

@@ -13,7 +13,7 @@ use crate::evidence::Evidence;
 use crate::shell::Command;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// Discarded when the entry was to be put into the table, while the namespace's
 /// counter says that insertions failed. `clashres` alone proves nothing: those

@@ -19,7 +19,7 @@ use crate::thresholds::FRESH_PERCENT;
 use crate::thresholds::STALE_NS;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 /// Source ports that are told.
 const PORTS_SHOWN: usize = 3;

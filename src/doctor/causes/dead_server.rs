@@ -12,7 +12,7 @@ use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 /// Living servers that are told.
 const OTHERS_SHOWN: usize = 3;

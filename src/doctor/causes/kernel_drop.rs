@@ -14,7 +14,7 @@ use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::shell::Command;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// A reason that is explained, by its name in include/net/dropreason-core.h.
 struct Known {

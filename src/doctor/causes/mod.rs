@@ -7,80 +7,79 @@
 //! is a file with two functions: `matches` looks at one case, `describe` puts all
 //! cases of one place into words.
 
-pub(super) mod aaaa_broken;
-pub(super) mod answer_too_big;
+mod aaaa_broken;
+mod answer_too_big;
 mod askers;
 mod at_server;
-pub(super) mod client_gave_up;
+mod cause;
+mod client_gave_up;
 mod commands;
-pub(super) mod conntrack_full;
-pub(super) mod conntrack_race;
-pub(super) mod conntrack_stale;
-pub(super) mod dead_server;
+mod conntrack_full;
+mod conntrack_race;
+mod conntrack_stale;
+mod dead_server;
 mod error_rcode;
 mod group;
 mod hurt;
-pub(super) mod kernel_drop;
-pub(super) mod no_route;
-pub(super) mod nobody_listening;
+mod kernel_drop;
+mod no_route;
+mod nobody_listening;
 mod packet;
 mod place;
-pub(super) mod policy_drop;
-pub(super) mod refused_rcode;
-pub(super) mod send_denied;
-pub(super) mod server_overflow;
-pub(super) mod server_saturated;
-pub(super) mod server_throttled;
-pub(super) mod servfail;
+mod policy_drop;
+mod refused_rcode;
+mod send_denied;
+mod server_overflow;
+mod server_saturated;
+mod server_throttled;
+mod servfail;
 mod severity;
-pub(super) mod storm;
-pub(super) mod tcp_blocked;
+mod storm;
+mod tcp_blocked;
 #[cfg(test)]
 mod tests;
-pub(super) mod unknown;
-pub(super) mod upstream_slow;
-pub(super) mod wrong_source;
+mod unknown;
+mod upstream_slow;
+mod wrong_source;
 
 use std::collections::BTreeMap;
 
-use super::explanation::Explanation;
 use super::explanation::Measured;
 use super::finding::Finding;
-use super::finding::Severity;
 use super::party::Parties;
 use super::rule::Rule;
 use crate::collect::Snapshot;
-use crate::evidence::Case;
 use crate::evidence::Evidence;
+use cause::Cause;
 pub(super) use group::Group;
 use hurt::Hurt;
 pub(super) use place::Place;
-use severity::Share;
 
-/// What makes a rule one that explains queries.
-pub(super) struct Cause {
-    /// Whether the case is its own, and where that happens.
-    matches: fn(&Case, &Evidence) -> Option<Place>,
-    /// How bad it is if this is the share of it; `None` if it is too little to
-    /// speak of.
-    severity: fn(&Share) -> Option<Severity>,
-    /// What is said of all cases of one place.
-    describe: fn(&Group<'_>) -> Option<Explanation>,
-}
-
-impl Cause {
-    const fn new(
-        matches: fn(&Case, &Evidence) -> Option<Place>,
-        severity: fn(&Share) -> Option<Severity>,
-        describe: fn(&Group<'_>) -> Option<Explanation>,
-    ) -> Self {
-        Self {
-            matches,
-            severity,
-            describe,
-        }
-    }
-}
+/// The rules that explain failed queries, in the order in which they are asked.
+const CAUSES: [(Rule, &Cause); 22] = [
+    (Rule::SendDenied, &send_denied::CAUSE),
+    (Rule::TcpBlocked, &tcp_blocked::CAUSE),
+    (Rule::ConntrackFull, &conntrack_full::CAUSE),
+    (Rule::ConntrackRace, &conntrack_race::CAUSE),
+    (Rule::ConntrackStale, &conntrack_stale::CAUSE),
+    (Rule::NoRoute, &no_route::CAUSE),
+    (Rule::AnswerTooBig, &answer_too_big::CAUSE),
+    (Rule::PolicyDrop, &policy_drop::CAUSE),
+    (Rule::UpstreamSlow, &upstream_slow::CAUSE),
+    (Rule::ServerThrottled, &server_throttled::CAUSE),
+    (Rule::Storm, &storm::CAUSE),
+    (Rule::ServerSaturated, &server_saturated::CAUSE),
+    (Rule::ServerOverflow, &server_overflow::CAUSE),
+    (Rule::WrongSource, &wrong_source::CAUSE),
+    (Rule::ClientGaveUp, &client_gave_up::CAUSE),
+    (Rule::NobodyListening, &nobody_listening::CAUSE),
+    (Rule::KernelDrop, &kernel_drop::CAUSE),
+    (Rule::AaaaBroken, &aaaa_broken::CAUSE),
+    (Rule::DeadServer, &dead_server::CAUSE),
+    (Rule::Servfail, &servfail::CAUSE),
+    (Rule::RefusedRcode, &refused_rcode::CAUSE),
+    (Rule::Unknown, &unknown::CAUSE),
+];
 
 /// A stub asks a forwarder, and that one a resolver: deeper than that nobody nests.
 const DEPTH_MAX: usize = 4;
@@ -138,7 +137,7 @@ pub(super) fn explain(
         *failures_by_cause.entry(Rule::Unknown).or_default() += evidence.uncased;
     }
     let mut findings = Vec::new();
-    for (rule, cause) in Rule::causes() {
+    for (rule, cause) in CAUSES {
         let places = groups.remove(&rule).unwrap_or_default();
         let mut places: Vec<Group<'_>> = places.into_values().collect();
         places.sort_by_key(|group| std::cmp::Reverse(group.queries()));
@@ -165,7 +164,7 @@ pub(super) fn explain(
 /// serve, because what it asked itself went wrong, has the cause of that.
 fn assign(evidence: &Evidence, index: usize, depth: usize) -> Option<Belongs> {
     let case = evidence.cases.get(index)?;
-    for (rule, cause) in Rule::causes() {
+    for (rule, cause) in CAUSES {
         if rule == Rule::UpstreamSlow
             && let Some(upstream) = case.upstream.filter(|_| depth < DEPTH_MAX)
             && let Some(belongs) = assign(evidence, upstream, depth + 1)

@@ -18,7 +18,7 @@ use crate::evidence::Evidence;
 use crate::shell::Command;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// Of the ways in which packets ended, so many are told.
 const ENDS_SHOWN: usize = 3;

@@ -14,7 +14,7 @@ use crate::evidence::Evidence;
 use crate::shell::Command;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let refused = is_refused(case) || rejected_silently(case, evidence);

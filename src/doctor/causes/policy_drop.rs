@@ -15,7 +15,7 @@ use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::shell::Command;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// What other kinds of policy leave behind: BPF on the interface (Cilium), on
 /// the receiving socket's cgroup, XDP.

@@ -10,7 +10,7 @@ use crate::doctor::explanation::Explanation;
 use crate::thresholds::REFUSED_MIN;
 use crate::thresholds::REFUSED_PERMILLE;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause {
+pub(super) const CAUSE: Cause = Cause {
     matches: |case, _| error_rcode::place(case, OptRcode::REFUSED),
     severity: |share| severity::answers(share, REFUSED_MIN, REFUSED_PERMILLE),
     describe,

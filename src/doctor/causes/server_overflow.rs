@@ -18,7 +18,7 @@ use crate::evidence::Evidence;
 use crate::shell::Command;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// What found no room, and what lay in the same socket and was not read in time.
 fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {

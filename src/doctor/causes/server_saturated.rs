@@ -18,7 +18,7 @@ use crate::sampler::Span;
 use crate::shell::Command;
 use crate::thresholds::SATURATED_PERCENT;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let view = held_up(case, evidence)?;

@@ -21,7 +21,7 @@ use crate::shell::Command;
 use crate::thresholds::THROTTLED_PERCENT;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let view = held_up(case, evidence)?;

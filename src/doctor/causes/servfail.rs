@@ -10,7 +10,7 @@ use crate::doctor::explanation::Explanation;
 use crate::thresholds::SERVFAIL_MIN;
 use crate::thresholds::SERVFAIL_PERMILLE;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause {
+pub(super) const CAUSE: Cause = Cause {
     matches: |case, _| error_rcode::place(case, OptRcode::SERVFAIL),
     severity: |share| severity::answers(share, SERVFAIL_MIN, SERVFAIL_PERMILLE),
     describe,

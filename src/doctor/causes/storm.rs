@@ -26,7 +26,7 @@ use crate::thresholds::STORM_PER_SECOND;
 use crate::thresholds::STORM_REPEATS;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 /// Names that are told.
 const NAMES_SHOWN: usize = 3;

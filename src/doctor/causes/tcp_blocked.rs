@@ -10,7 +10,7 @@ use crate::evidence::Case;
 use crate::evidence::Evidence;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     let tally = evidence

@@ -16,7 +16,7 @@ use crate::shell::Command;
 use crate::thresholds::QUEUED_BYTES;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::residue, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::residue, describe);
 
 fn matches(case: &Case, _: &Evidence) -> Option<Place> {
     case.has_failed().then(|| Place::at(case.server()))

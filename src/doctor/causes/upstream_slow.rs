@@ -16,7 +16,7 @@ use crate::evidence::Trouble;
 use crate::shell::Command;
 use crate::units;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 /// The client's query to the resolver, and the resolver's own query upstream:
 /// one trouble, told by the upstream that is asked.

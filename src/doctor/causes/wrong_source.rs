@@ -10,7 +10,7 @@ use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::evidence::Case;
 use crate::evidence::Evidence;
 
-pub(in crate::doctor) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// No socket takes it, because the one that asked is connected to another address.
 fn matches(case: &Case, _: &Evidence) -> Option<Place> {

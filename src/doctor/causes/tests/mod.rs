@@ -23,6 +23,7 @@ use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::collect::Collector;
+use crate::doctor::finding::Severity;
 use crate::evidence::Casebook;
 use crate::sample;
 use crate::sample::MS;
