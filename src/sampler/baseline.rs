@@ -56,7 +56,7 @@ pub(super) struct Baseline {
     softnet_dropped: Option<u64>,
     pub(super) missing: Missing,
     /// When all processes were gone through.
-    indexed: Option<Instant>,
+    pub(super) indexed: Option<Instant>,
     handles: BTreeMap<u32, NetnsHandle>,
 }
 

@@ -301,7 +301,8 @@ fn root_a_namespace_younger_than_the_last_search_is_looked_for_again() {
     let mut baseline = Baseline::open(Root::default());
     let place = Inhabitant::of_a_namespace();
     let netns = place.netns();
-    // All processes have been gone through a moment ago.
+    // All processes have been gone through a moment ago, however long this took.
+    baseline.indexed = Some(Instant::now() + Duration::from_secs(60));
     baseline.meet_namespace(netns, None, true);
     assert_eq!(baseline.namespaces().find(|&it| it == netns), None);
     baseline.look_for_namespaces();
