@@ -70,12 +70,14 @@ static __always_inline int is_worth_telling(struct discarded *p)
 	__u8 header[2] = {}; /* data offset and flags */
 
 	if (p->protocol == IPPROTO_UDP) {
+		if (p->tail >= message)
+			return 1;
 		/* A driver may leave the message in page fragments, where nobody on its
 		 * way had to look.
 		 */
-		if (p->tail < message && p->end >= message)
+		if (p->end >= message)
 			count(DNS_COUNT_NOTICE_LOST, 1);
-		return p->tail >= message;
+		return 0;
 	}
 	bpf_probe_read_kernel(header, sizeof(header), p->head + p->transport + 12);
 	p->tcp_flags = header[1];
@@ -267,7 +269,6 @@ static __always_inline void report_drop(struct sk_buff *skb, __u64 location, __u
 		d->drop_flags |= DNS_DROP_NO_L2_HEADER;
 	if (p.protocol == IPPROTO_UDP && !fill_discarded_message(d, &p)) {
 		bpf_ringbuf_discard(d, BPF_RB_NO_WAKEUP);
-		count(DNS_COUNT_UNPARSED, 1);
 		return;
 	}
 	fill_discarded_addresses(d, &p);

@@ -4,7 +4,7 @@
 //! programs and the poller thread), `attempt` (what a record means, and whose it
 //! is), `track` (late answers, errors joined with their query), `attribution`
 //! (finds out whose it is), `filter` (what the user asked for), `collect`
-//! (figures), `sampler` (what the host says around it), `evidence` (what went
+//! (figures), `sampler` (what the host says around it), `incidents` (what went
 //! wrong, with all that is known about it), `doctor` (findings), `report` (what a
 //! person reads) or `watch` (JSON lines).
 //! `shell` makes the commands that people paste,
@@ -18,9 +18,9 @@ pub mod collect;
 pub mod commands;
 pub mod doctor;
 pub mod event;
-pub mod evidence;
 pub mod filter;
 pub mod host;
+pub mod incidents;
 pub mod kernel;
 pub mod monitor;
 mod pace;

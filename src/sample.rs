@@ -15,8 +15,8 @@ use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
-use crate::evidence::Evidence;
 use crate::host::Signal;
+use crate::incidents::Evidence;
 use crate::monitor::Ending;
 use crate::sampler::HostSample;
 use crate::window::ClosedWindow;
@@ -111,9 +111,8 @@ impl Fed {
         })
     }
 
-    /// What is known of those that went wrong, with these surroundings.
-    pub(crate) fn evidence(&self, surroundings: HostSample) -> Evidence {
-        self.closed(Ending::default(), surroundings, Vec::new())
-            .evidence()
+    /// What is known of those that went wrong, with these host.
+    pub(crate) fn evidence(&self, host: HostSample) -> Evidence {
+        self.closed(Ending::default(), host, Vec::new()).evidence()
     }
 }

@@ -14,10 +14,10 @@ use crate::collect::Accounting;
 use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
 use crate::collect::Snapshot;
-use crate::evidence::Casebook;
-use crate::evidence::Evidence;
 use crate::filter::Filter;
 use crate::host::Signal;
+use crate::incidents::Evidence;
+use crate::incidents::Incidents;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::sampler::HostSample;
@@ -35,7 +35,7 @@ struct Seen {
     /// All attempts, whatever the filter says.
     totals: OutcomeTotals,
     collector: Collector,
-    casebook: Casebook,
+    incidents: Incidents,
 }
 
 /// What is known only when a window ends.
@@ -87,12 +87,12 @@ impl Window {
         if is_wanted {
             seen.collector.record(attempt);
         }
-        seen.casebook.record(attempt, is_wanted);
+        seen.incidents.record(attempt, is_wanted);
     }
 
     /// Takes an answer that lay unread.
     pub fn slow_read(&mut self, read: &SlowRead) {
-        self.seen.casebook.record_slow_read(read);
+        self.seen.incidents.record_slow_read(read);
     }
 
     /// Attempts up to now, whatever the filter says.
@@ -109,7 +109,7 @@ impl Window {
     /// that they can be put together.
     pub fn roll(&mut self, end: End) -> ClosedWindow {
         let next = Seen {
-            casebook: self.seen.casebook.next(),
+            incidents: self.seen.incidents.next(),
             ..Seen::default()
         };
         let mut seen = std::mem::replace(&mut self.seen, next);
@@ -121,7 +121,7 @@ impl Window {
 impl Seen {
     fn learn(&mut self, known: &IdentityTable) {
         self.collector.learn(known);
-        self.casebook.learn(known);
+        self.incidents.learn(known);
     }
 }
 
@@ -131,7 +131,7 @@ impl ClosedWindow {
     pub fn merge(&mut self, next: Self) {
         self.seen.totals.follow(&next.seen.totals);
         self.seen.collector.follow(&next.seen.collector);
-        self.seen.casebook.follow(next.seen.casebook);
+        self.seen.incidents.follow(next.seen.incidents);
         self.end.known.follow(next.end.known);
         self.seen.learn(&self.end.known);
         self.end.duration += next.end.duration;
@@ -161,8 +161,8 @@ impl ClosedWindow {
         let missing = |signal: &Signal| signal.missing.clone();
         let unseen = self.end.signals.iter().filter_map(missing).collect();
         let host = self.end.host.clone();
-        let casebook = self.seen.casebook.clone();
-        casebook.close(host, self.end.duration, unseen)
+        let incidents = self.seen.incidents.clone();
+        incidents.close(host, self.end.duration, unseen)
     }
 
     /// What was seen and lost.

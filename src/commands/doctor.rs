@@ -44,7 +44,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     };
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
-    // It takes its time where there are many namespaces; nothing is to wait then.
+    // It takes its time where there are many namespaces, so it comes first.
     let sampler = Sampler::start(Root::default());
     let monitor = Monitor::start(host, config, args.watched.timeout)?;
     let attribution =

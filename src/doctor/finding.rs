@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::rule::Rule;
 use crate::attempt::Comm;
 use crate::attempt::Role;
-use crate::attempt::identity::WorkloadId as Whom;
+use crate::attempt::identity::WorkloadId;
 use crate::collect::Snapshot;
 
 /// How bad a finding is.
@@ -94,7 +94,7 @@ pub struct Subject {
     pub server: Option<SubjectServer>,
     /// The pod, container or unit.
     #[serde(flatten, serialize_with = "labels")]
-    pub workload: Option<Whom>,
+    pub workload: Option<WorkloadId>,
     /// Inode number of the network namespace where it happens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
@@ -123,9 +123,9 @@ impl Subject {
     }
 
     /// What one workload asks.
-    pub(super) fn workload(whom: &Whom) -> Self {
+    pub(super) fn workload(whom: &WorkloadId) -> Self {
         match whom {
-            Whom::Process(pid, comm) => Self::process(*pid, *comm),
+            WorkloadId::Process(pid, comm) => Self::process(*pid, *comm),
             whom => Self {
                 workload: Some(whom.clone()),
                 ..Self::client()
@@ -155,8 +155,11 @@ impl Subject {
 }
 
 /// The fields of the records of `kerno watch`.
-fn labels<S: serde::Serializer>(whom: &Option<Whom>, serializer: S) -> Result<S::Ok, S::Error> {
-    let labels = whom.as_ref().map(Whom::labels);
+fn labels<S: serde::Serializer>(
+    whom: &Option<WorkloadId>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let labels = whom.as_ref().map(WorkloadId::labels);
     labels.unwrap_or_default().serialize(serializer)
 }
 

@@ -12,7 +12,7 @@ use super::rule::Rule;
 use super::who;
 use crate::attempt::SlowRead;
 use crate::collect::Snapshot;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
 use crate::sampler::Quota;
 use crate::thresholds::LATE_READ_NS;
 use crate::thresholds::LATE_READS_MIN;
@@ -121,10 +121,10 @@ enum Reason<'a> {
 
 impl<'a> Reason<'a> {
     fn of(pid: u32, evidence: &'a Evidence) -> Self {
-        let surroundings = &evidence.surroundings;
-        let client = surroundings.clients.get(&pid);
+        let host = &evidence.host;
+        let client = host.clients.get(&pid);
         let quota = client.and_then(|client| client.process.quota.as_ref());
-        let share = surroundings.readers.get(&pid).copied();
+        let share = host.readers.get(&pid).copied();
         match (quota, share) {
             (Some(quota), _) if quota.throttled_periods > 0 => Self::Throttled(quota),
             (_, Some(share)) if share * 100.0 >= STARVED_PERCENT as f64 => Self::Starved(share),

@@ -31,9 +31,9 @@ pub use rule::Rule;
 use std::collections::BTreeMap;
 
 use self::party::Parties;
-use crate::attempt::identity::WorkloadId as Whom;
+use crate::attempt::identity::WorkloadId;
 use crate::collect::Snapshot;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
 
 /// What the rules say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,7 +70,7 @@ fn name_workloads(findings: &mut [Finding], evidence: &Evidence) {
                 .pid
                 .and_then(|pid| evidence.tallies.processes.get(pid));
             let workload = process.and_then(|process| process.workload.as_deref());
-            scope.workload = workload.and_then(Whom::of);
+            scope.workload = workload.and_then(WorkloadId::of);
         }
     }
 }

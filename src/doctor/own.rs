@@ -8,8 +8,8 @@ use super::outlier::stands_out;
 use super::party::Parties;
 use super::party::Party;
 use super::who;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::thresholds::CONCENTRATED_PERCENT;
 use crate::thresholds::LATENCY_WARNING_NS;
@@ -21,7 +21,7 @@ pub(super) struct Own<'a> {
     parties: &'a Parties<'a>,
     metric: Metric,
     /// Its failed or slow attempts, as far as they were kept.
-    cases: Group<'a>,
+    incidents: Group<'a>,
 }
 
 impl<'a> Own<'a> {
@@ -31,15 +31,18 @@ impl<'a> Own<'a> {
         parties: &'a Parties<'a>,
         evidence: &'a Evidence,
     ) -> Self {
-        let mut cases = Group::new(Place::default(), evidence, parties);
-        for case in parties.cases(party).filter(|case| has(metric, case)) {
-            cases.add(case, false);
+        let mut incidents = Group::new(Place::default(), evidence, parties);
+        for incident in parties
+            .incidents(party)
+            .filter(|incident| has(metric, incident))
+        {
+            incidents.add(incident, false);
         }
         Self {
             party,
             parties,
             metric,
-            cases,
+            incidents,
         }
     }
 
@@ -55,18 +58,18 @@ impl<'a> Own<'a> {
         who::hit(&self.party.name(), &self.metric.told(affected, of))
     }
 
-    /// Whom it asked, and how the others fare.
+    /// WorkloadId it asked, and how the others fare.
     pub(super) fn evidence(&self) -> Vec<String> {
         let (affected, of) = self.rest();
         let whole = self.parties.whole;
         let (all, of_all) = (self.metric.affected(whole), self.metric.of(whole));
         let mut lines = Vec::new();
-        if self.cases.first().is_some() {
+        if self.incidents.first().is_some() {
             let went = match self.metric {
                 Metric::Failed => "They went to",
                 Metric::Slow => "They came from",
             };
-            lines.push(format!("{went} {}.", self.cases.server()));
+            lines.push(format!("{went} {}.", self.incidents.server()));
         }
         lines.push(format!(
             "Of the whole host {}; of all others {} of {}.",
@@ -79,7 +82,7 @@ impl<'a> Own<'a> {
 
     /// A command that asks the same server from the same network.
     pub(super) fn dig(&self) -> Command {
-        self.cases.dig_root()
+        self.incidents.dig_root()
     }
 
     /// Whether nearly all that failed or was slow on this host is its own.
@@ -104,15 +107,15 @@ impl<'a> Own<'a> {
 
     /// The `scope` of the finding.
     pub(super) fn subject(&self) -> Subject {
-        self.party.subject().of_server(self.cases.only_server())
+        self.party.subject().of_server(self.incidents.only_server())
     }
 }
 
 /// An answer with an error may be a slow one, too.
-fn has(metric: Metric, case: &Case) -> bool {
-    let is_slow = case.attempt.elapsed().as_nanos() > u128::from(LATENCY_WARNING_NS);
+fn has(metric: Metric, incident: &Incident) -> bool {
+    let is_slow = incident.attempt.elapsed().as_nanos() > u128::from(LATENCY_WARNING_NS);
     match metric {
-        Metric::Failed => case.has_failed(),
-        Metric::Slow => !case.has_failed() && is_slow,
+        Metric::Failed => incident.has_failed(),
+        Metric::Slow => !incident.has_failed() && is_slow,
     }
 }

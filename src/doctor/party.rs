@@ -11,12 +11,12 @@ use super::finding::Subject;
 use super::metric::Metric;
 use super::who;
 use crate::attempt::Comm;
-use crate::attempt::identity::WorkloadId as Whom;
+use crate::attempt::identity::WorkloadId;
 use crate::collect::Figures;
 use crate::collect::Snapshot;
 use crate::collect::WorkloadFigures;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::SAMPLE_MIN;
@@ -39,30 +39,37 @@ pub(super) struct Parties<'a> {
     all: Vec<Party<'a>>,
     pub(super) whole: &'a Figures,
     /// Attempts that went wrong, as far as they were kept, by who made them.
-    cases: HashMap<Whom, Vec<&'a Case>>,
+    incidents: HashMap<WorkloadId, Vec<&'a Incident>>,
 }
 
 impl<'a> Parties<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, evidence: &'a Evidence) -> Self {
-        let mut cases: HashMap<_, Vec<_>> = HashMap::new();
-        for case in evidence.cases.iter().filter(|case| case.reported) {
-            cases
-                .entry(Whom::made(&case.attempt))
+        let mut incidents: HashMap<_, Vec<_>> = HashMap::new();
+        for incident in evidence
+            .incidents
+            .iter()
+            .filter(|incident| incident.reported)
+        {
+            incidents
+                .entry(WorkloadId::made(&incident.attempt))
                 .or_default()
-                .push(case);
+                .push(incident);
         }
         Self {
             all: parties(snapshot, evidence),
             whole: &snapshot.client,
-            cases,
+            incidents,
         }
     }
 
     /// Its attempts that went wrong, as far as they were kept.
-    pub(super) fn cases<'p>(&'p self, party: &'p Party<'a>) -> impl Iterator<Item = &'a Case> + 'p {
+    pub(super) fn incidents<'p>(
+        &'p self,
+        party: &'p Party<'a>,
+    ) -> impl Iterator<Item = &'a Incident> + 'p {
         let whoms = party.whoms();
         whoms
-            .filter_map(|whom| self.cases.get(whom))
+            .filter_map(|whom| self.incidents.get(whom))
             .flatten()
             .copied()
     }
@@ -86,7 +93,7 @@ impl<'a> Parties<'a> {
 
 impl<'a> Party<'a> {
     /// Its workloads: one, or processes of one name.
-    pub(super) fn whoms(&self) -> impl Iterator<Item = &'a Whom> {
+    pub(super) fn whoms(&self) -> impl Iterator<Item = &'a WorkloadId> {
         self.rows.iter().map(|row| &row.whom)
     }
 
@@ -98,7 +105,7 @@ impl<'a> Party<'a> {
     /// `pod shop/web-1`, `80 processes named dig`
     pub(super) fn name(&self) -> String {
         match self.rows[0].whom {
-            Whom::Process(_, comm) if self.is_crowd() => who::crowd(self.rows.len(), comm),
+            WorkloadId::Process(_, comm) if self.is_crowd() => who::crowd(self.rows.len(), comm),
             ref whom => who::workload(whom),
         }
     }
@@ -117,7 +124,7 @@ impl<'a> Party<'a> {
     /// The `scope` of a finding about it.
     pub(super) fn subject(&self) -> Subject {
         match self.rows[0].whom {
-            Whom::Process(_, comm) if self.is_crowd() => Subject::process(None, comm),
+            WorkloadId::Process(_, comm) if self.is_crowd() => Subject::process(None, comm),
             ref whom => Subject::workload(whom),
         }
     }
@@ -129,16 +136,16 @@ impl<'a> Party<'a> {
         let option = |option, value: &OsStr| watch.clone().and(option).word(value);
         let name = whom.name();
         let narrowed = match whom {
-            Whom::Process(Some(pid), _) if !self.is_crowd() => {
+            WorkloadId::Process(Some(pid), _) if !self.is_crowd() => {
                 option("--pid", pid.to_string().as_ref())
             }
             // As the kernel has it, not as it is shown.
-            Whom::Process(_, comm) => option("--comm", OsStr::from_bytes(comm.as_bytes())),
+            WorkloadId::Process(_, comm) => option("--comm", OsStr::from_bytes(comm.as_bytes())),
             // Without a name there is a uid, which no filter takes.
-            Whom::Pod(pod) if pod.name.is_none() => Command::default(),
-            Whom::Pod(_) => option("--pod", name.as_ref()),
-            Whom::Container(_) => option("--container", name.as_ref()),
-            Whom::Unit(_) => option("--unit", name.as_ref()),
+            WorkloadId::Pod(pod) if pod.name.is_none() => Command::default(),
+            WorkloadId::Pod(_) => option("--pod", name.as_ref()),
+            WorkloadId::Container(_) => option("--container", name.as_ref()),
+            WorkloadId::Unit(_) => option("--unit", name.as_ref()),
         };
         narrowed.or(watch)
     }
@@ -159,7 +166,7 @@ fn parties<'a>(snapshot: &'a Snapshot, evidence: &Evidence) -> Vec<Party<'a>> {
         .collect();
     let mut crowds: BTreeMap<Comm, Vec<usize>> = BTreeMap::new();
     for (at, party) in all.iter().enumerate() {
-        if let Whom::Process(Some(_), comm) = party.rows[0].whom
+        if let WorkloadId::Process(Some(_), comm) = party.rows[0].whom
             && !comm.as_bytes().is_empty()
             && party.figures.queries() < SAMPLE_MIN
             && !party.asks_for_others
@@ -184,15 +191,15 @@ fn parties<'a>(snapshot: &'a Snapshot, evidence: &Evidence) -> Vec<Party<'a>> {
 }
 
 /// Those that answered others here: the processes, and whose they are.
-fn resolvers(evidence: &Evidence) -> HashSet<Whom> {
+fn resolvers(evidence: &Evidence) -> HashSet<WorkloadId> {
     let processes = &evidence.tallies.processes;
     let pids = evidence.resolvers.iter();
     pids.filter_map(|&pid| Some((pid, processes.get(pid)?)))
         .map(|(pid, process)| {
             let workload = process.workload.as_deref();
             workload
-                .and_then(Whom::of)
-                .unwrap_or(Whom::Process(Some(pid), process.comm))
+                .and_then(WorkloadId::of)
+                .unwrap_or(WorkloadId::Process(Some(pid), process.comm))
         })
         .collect()
 }

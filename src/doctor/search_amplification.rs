@@ -10,8 +10,8 @@ use super::finding::Subject;
 use super::rule::Rule;
 use super::who;
 use crate::collect::Snapshot;
-use crate::evidence::Evidence;
-use crate::evidence::ProcessTally;
+use crate::incidents::Evidence;
+use crate::incidents::ProcessTally;
 use crate::sampler::ResolvConf;
 use crate::shell::Command;
 use crate::thresholds::WASTED_MIN;
@@ -31,12 +31,7 @@ pub(super) fn check(evidence: &Evidence, snapshot: &Snapshot) -> Vec<Finding> {
         // With filters it may be somebody whom nobody asked about.
         .filter(|(pid, _)| snapshot.by_process.iter().any(|row| row.pid == Some(*pid)))
         .filter_map(|(pid, process)| {
-            let conf = evidence
-                .surroundings
-                .clients
-                .get(&pid)?
-                .resolv_conf
-                .as_ref()?;
+            let conf = evidence.host.clients.get(&pid)?.resolv_conf.as_ref()?;
             finding(pid, process, conf, snapshot)
         })
         .collect();

@@ -11,7 +11,7 @@ use super::own::Own;
 use super::party::Parties;
 use super::party::Party;
 use crate::collect::Snapshot;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
 use crate::thresholds::SLOW_MIN;
 use crate::thresholds::WORKLOADS_TOLD;
 use crate::units;

@@ -1,7 +1,7 @@
 //! How those are called whom a finding is about.
 
 use crate::attempt::Comm;
-use crate::attempt::identity::WorkloadId as Whom;
+use crate::attempt::identity::WorkloadId;
 use crate::units;
 
 /// A process chooses its name, and each byte of it can take four columns.
@@ -35,9 +35,9 @@ pub(super) fn crowd(number: usize, comm: Comm) -> String {
 }
 
 /// `pod shop/web-1`
-pub(super) fn workload(whom: &Whom) -> String {
+pub(super) fn workload(whom: &WorkloadId) -> String {
     match whom {
-        Whom::Process(pid, comm) => process(*pid, *comm),
+        WorkloadId::Process(pid, comm) => process(*pid, *comm),
         whom => units::shorten(&whom.to_string(), WHOM_MAX),
     }
 }

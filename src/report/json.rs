@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Report;
 use crate::attempt::identity::Labels;
-use crate::attempt::identity::WorkloadId as Whom;
+use crate::attempt::identity::WorkloadId;
 use crate::attribution;
 use crate::collect::Accounting;
 use crate::collect::Figures;
@@ -203,7 +203,7 @@ fn workload(row: &WorkloadFigures, window: Duration) -> WorkloadJson<'_> {
         kind: row.whom.kind(),
         name: row.whom.name(),
         pid: match row.whom {
-            Whom::Process(pid, _) => pid,
+            WorkloadId::Process(pid, _) => pid,
             _ => None,
         },
         labels: row.whom.labels(),

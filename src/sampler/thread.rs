@@ -74,7 +74,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Sampler {
     root: Root,
     baseline: Arc<Mutex<Baseline>>,
-    /// Whom the thread is to look at; it ends when this does.
+    /// WorkloadId the thread is to look at; it ends when this does.
     requests: Sender<ProbeRequest>,
     /// Disconnected when the thread has ended.
     done: Receiver<()>,

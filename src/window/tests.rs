@@ -233,7 +233,7 @@ proptest! {
             doctor::diagnose(&merged.snapshot(), &evidence),
             doctor::diagnose(&long.snapshot(), &expected)
         );
-        prop_assert_eq!(&evidence.cases, &expected.cases);
+        prop_assert_eq!(&evidence.incidents, &expected.incidents);
         prop_assert_eq!(&evidence.tallies, &expected.tallies);
         prop_assert!(evidence == expected);
     }
@@ -266,5 +266,5 @@ fn a_late_answer_in_the_next_window_moves_the_one_before() {
         (outcomes.unanswered, outcomes.late, outcomes.answered),
         (0, 1, 1)
     );
-    assert_eq!(first.evidence().cases[0].attempt.outcome, Outcome::Late);
+    assert_eq!(first.evidence().incidents[0].attempt.outcome, Outcome::Late);
 }

@@ -1,4 +1,4 @@
-//! Whom a finding is about, where addresses do not tell.
+//! WorkloadId a finding is about, where addresses do not tell.
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;

@@ -7,9 +7,9 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::BothFamilies;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::BothFamilies;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
@@ -18,21 +18,21 @@ pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe)
 
 /// The same name on every try, and nothing that this host discarded: that tells
 /// it from a race, where the next try works and the names vary.
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let is_aaaa = case
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let is_aaaa = incident
         .attempt
         .question
         .parse()
         .is_some_and(|question| question.rtype == Rtype::AAAA);
-    if !is_aaaa || case.drop().is_some() || case.errno().is_some() {
+    if !is_aaaa || incident.drop().is_some() || incident.errno().is_some() {
         return None;
     }
-    let of_name = evidence.both_families(case).is_some_and(is_broken);
+    let of_name = evidence.both_families(incident).is_some_and(is_broken);
     let asked = evidence
         .tallies
-        .asked(case.attempt.owner.netns, case.server());
+        .asked(incident.attempt.owner.netns, incident.server());
     let of_server = is_broken(asked.families);
-    (of_name || of_server).then(|| Place::at(case.server()))
+    (of_name || of_server).then(|| Place::at(incident.server()))
 }
 
 fn is_broken(both: BothFamilies) -> bool {
@@ -46,7 +46,7 @@ fn is_broken(both: BothFamilies) -> bool {
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let silent = group.count(Case::has_failed);
+    let silent = group.count(Incident::has_failed);
     let both = group.asked().families;
     let title = format!("{server} fails on AAAA (IPv6) questions, but answers A");
     Explanation::of(title)

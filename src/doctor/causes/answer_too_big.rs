@@ -6,9 +6,9 @@ use super::packet;
 use super::place::Place;
 use super::severity;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
-use crate::evidence::ServerView;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
+use crate::incidents::ServerView;
 use crate::shell::Command;
 use crate::thresholds::BIG_ANSWER_BYTES;
 use crate::units;
@@ -17,17 +17,17 @@ pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// A router on this host could not pass the answer on; or the server on this
 /// host sent a large one that never arrived, while the query did.
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let told = case
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let told = incident
         .answer_dropped()
         .is_some_and(|(_, reason)| reason == packet::TOO_BIG);
-    let lost = case.has_failed()
-        && case.drop().is_none()
-        && case.errno().is_none()
-        && !case.is_tcp()
-        && case.attempt.answer.is_none()
-        && evidence.view_of(case).is_some_and(is_big);
-    (told || lost).then(|| Place::at(case.server()))
+    let lost = incident.has_failed()
+        && incident.drop().is_none()
+        && incident.errno().is_none()
+        && !incident.is_tcp()
+        && incident.attempt.answer.is_none()
+        && evidence.view_of(incident).is_some_and(is_big);
+    (told || lost).then(|| Place::at(incident.server()))
 }
 
 fn is_big(view: &ServerView) -> bool {
@@ -49,9 +49,12 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .lines(discarded(group))
         .lines(sizes(group))
         .lines(group.asked_by_and_for());
-    let case = group.first()?;
-    let netns = group.cases().find_map(Case::drop).map(|drop| drop.netns);
-    let route = Command::new("ip route get").word(case.attempt.local.ip().to_string());
+    let incident = group.first()?;
+    let netns = group
+        .incidents()
+        .find_map(Incident::drop)
+        .map(|drop| drop.netns);
+    let route = Command::new("ip route get").word(incident.attempt.local.ip().to_string());
     explanation
         .say(
             "Let the servers send no more than 1,232 bytes over UDP: unbound `edns-buffer-size: \
@@ -60,15 +63,15 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         )
         .run(
             "See the smallest MTU on the way:",
-            group.within(netns.or(Some(case.attempt.owner.netns)), route),
+            group.within(netns.or(Some(incident.attempt.owner.netns)), route),
         )
         .say("Let ICMP \"fragmentation needed\" and fragments through the firewalls between.")
         .into()
 }
 
 fn discarded(group: &Group<'_>) -> Option<String> {
-    let (drop, _) = group.cases().find_map(Case::answer_dropped)?;
-    let answers = group.count(|case| case.answer_dropped().is_some());
+    let (drop, _) = group.incidents().find_map(Incident::answer_dropped)?;
+    let answers = group.count(|incident| incident.answer_dropped().is_some());
     Some(format!(
         "{} discarded: {}, in {}.",
         units::counted(answers, "answer was", "answers were"),

@@ -1,8 +1,8 @@
-//! Who has the cases of a group.
+//! Who has the incidents of a group.
 
 use super::group::Group;
 use crate::attempt::Comm;
-use crate::attempt::identity::WorkloadId as Whom;
+use crate::attempt::identity::WorkloadId;
 use crate::doctor::finding::Subject;
 use crate::doctor::ranking;
 use crate::doctor::who;
@@ -49,32 +49,35 @@ impl Group<'_> {
     }
 
     pub(super) fn ranked_askers(&self) -> Vec<(Asker, u64)> {
-        self.ranked(|case| Some((case.attempt.owner.pid, case.attempt.owner.comm)))
+        self.ranked(|incident| Some((incident.attempt.owner.pid, incident.attempt.owner.comm)))
     }
 
     /// Attempts that it explains, by who made them.
-    pub(super) fn ranked_workloads(&self) -> Vec<(Whom, u64)> {
-        self.ranked(|case| Some(Whom::made(&case.attempt)))
+    pub(super) fn ranked_workloads(&self) -> Vec<(WorkloadId, u64)> {
+        self.ranked(|incident| Some(WorkloadId::made(&incident.attempt)))
     }
 
     /// Rather a client than a resolver that asks for others.
     pub(super) fn hit_hardest(&self) -> Option<String> {
         let resolvers = &self.evidence.resolvers;
         let is_client = |pid: Option<u32>| pid.is_none_or(|pid| !resolvers.contains(&pid));
-        let clients = self.ranked(|case| {
-            let is_client = is_client(case.attempt.owner.pid);
-            is_client.then(|| Whom::made(&case.attempt))
+        let clients = self.ranked(|incident| {
+            let is_client = is_client(incident.attempt.owner.pid);
+            is_client.then(|| WorkloadId::made(&incident.attempt))
         });
-        let process = |&((pid, comm), weight): &(Asker, u64)| (Whom::Process(pid, comm), weight);
+        let process =
+            |&((pid, comm), weight): &(Asker, u64)| (WorkloadId::Process(pid, comm), weight);
         let hit = clients.into_iter().next();
         let (whom, weight) = hit.or_else(|| self.ranked_askers().first().map(process))?;
         let queries = units::queries(weight);
         Some(who::hit(&who::workload(&whom), &queries))
     }
 
-    /// One pod, container or unit, if nearly all cases are its own.
-    fn main_workload(&self) -> Option<Whom> {
-        self.nearly_all(self.ranked(|case| Whom::of(case.attempt.workload.as_deref()?)))
+    /// One pod, container or unit, if nearly all incidents are its own.
+    fn main_workload(&self) -> Option<WorkloadId> {
+        self.nearly_all(
+            self.ranked(|incident| WorkloadId::of(incident.attempt.workload.as_deref()?)),
+        )
     }
 
     fn nearly_all<K>(&self, ranked: Vec<(K, u64)>) -> Option<K> {

@@ -3,9 +3,9 @@
 
 use super::group::Group;
 use crate::doctor::who;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
-use crate::evidence::ServerView;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
+use crate::incidents::ServerView;
 use crate::sampler::ServerProcess;
 use crate::sampler::Span;
 use crate::thresholds::LATENCY_WARNING_NS;
@@ -17,30 +17,33 @@ use crate::units;
 const SPAN_NS: u64 = 1_000_000_000;
 
 /// The server's view of a query that waited in its socket, or found no room there.
-pub(super) fn waited_in_queue<'a>(case: &Case, evidence: &'a Evidence) -> Option<&'a ServerView> {
-    let view = evidence.view_of(case)?;
-    let waited = view.queued_bytes >= QUEUED_BYTES && !is_discarded(case);
-    (waited || case.has_overflowed()).then_some(view)
+pub(super) fn waited_in_queue<'a>(
+    incident: &Incident,
+    evidence: &'a Evidence,
+) -> Option<&'a ServerView> {
+    let view = evidence.view_of(incident)?;
+    let waited = view.queued_bytes >= QUEUED_BYTES && !is_discarded(incident);
+    (waited || incident.has_overflowed()).then_some(view)
 }
 
 /// The same, or of one that the server itself took long to answer: who has no CPU
 /// has none in the midst of a query either.
-pub(super) fn held_up<'a>(case: &Case, evidence: &'a Evidence) -> Option<&'a ServerView> {
-    waited_in_queue(case, evidence).or_else(|| {
-        let view = evidence.view_of(case)?;
+pub(super) fn held_up<'a>(incident: &Incident, evidence: &'a Evidence) -> Option<&'a ServerView> {
+    waited_in_queue(incident, evidence).or_else(|| {
+        let view = evidence.view_of(incident)?;
         let slowly = view.is_answered() && view.took_ns() > LATENCY_WARNING_NS;
-        let until_closed = case.was_left_unread()
-            && case.drop().is_some_and(|drop| {
+        let until_closed = incident.was_left_unread()
+            && incident.drop().is_some_and(|drop| {
                 drop.at_ns.saturating_sub(view.arrived_ns) > LATENCY_WARNING_NS
             });
-        ((slowly || until_closed) && !is_discarded(case)).then_some(view)
+        ((slowly || until_closed) && !is_discarded(incident)).then_some(view)
     })
 }
 
 /// Whether this host discarded the query, for another reason than that the server
 /// had not read it.
-pub(super) fn is_discarded(case: &Case) -> bool {
-    case.query_dropped().is_some() && !case.was_left_unread()
+pub(super) fn is_discarded(incident: &Incident) -> bool {
+    incident.query_dropped().is_some() && !incident.was_left_unread()
 }
 
 /// How busy the server was around the time when it had the query.
@@ -58,13 +61,13 @@ pub(super) fn spans<'a>(
 
 /// The server's process, if it was looked at.
 pub(super) fn process<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a ServerProcess> {
-    evidence.surroundings.servers.get(&view.owner.pid?)
+    evidence.host.servers.get(&view.owner.pid?)
 }
 
 /// Of how many queries the server was stopped around their time there.
 pub(super) fn stopped(group: &Group<'_>) -> u64 {
-    group.count(|case| {
-        let view = group.evidence.view_of(case);
+    group.count(|incident| {
+        let view = group.evidence.view_of(incident);
         view.is_some_and(|view| spans(view, group.evidence).any(|span| span.stopped))
     })
 }
@@ -108,7 +111,7 @@ pub(super) fn queue_told(group: &Group<'_>) -> Vec<String> {
             units::count(u64::from(*most))
         ));
     }
-    let overflowed = group.count(Case::has_overflowed);
+    let overflowed = group.count(Incident::has_overflowed);
     if overflowed > 0 {
         lines.push(format!(
             "{} found its receive buffer full and were discarded (SOCKET_RCVBUFF).",

@@ -7,25 +7,25 @@ use super::place::Place;
 use super::severity;
 use crate::attempt::Outcome;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 /// Late, or to a socket that is closed; from the right address.
-fn matches(case: &Case, _: &Evidence) -> Option<Place> {
-    let closed = case
+fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
+    let closed = incident
         .answer_dropped()
         .is_some_and(|(_, reason)| reason == NO_SOCKET);
-    (closed || case.attempt.outcome == Outcome::Late).then(|| Place::at(case.server()))
+    (closed || incident.attempt.outcome == Outcome::Late).then(|| Place::at(incident.server()))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let took = took(group);
     let median = units::duration(*took.get(took.len() / 2)?);
-    let closed = group.count(|case| case.answer_dropped().is_some());
+    let closed = group.count(|incident| incident.answer_dropped().is_some());
     let ends = [
         (
             closed,
@@ -74,9 +74,11 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 
 /// How long each answer took, in order.
 fn took(group: &Group<'_>) -> Vec<u64> {
-    let took = group.cases().map(|case| {
-        let came_ns = case.drop().map_or(case.attempt.end_ns, |drop| drop.at_ns);
-        came_ns.saturating_sub(case.attempt.sent_ns)
+    let took = group.incidents().map(|incident| {
+        let came_ns = incident
+            .drop()
+            .map_or(incident.attempt.end_ns, |drop| drop.at_ns);
+        came_ns.saturating_sub(incident.attempt.sent_ns)
     });
     let mut took: Vec<_> = took.collect();
     took.sort_unstable();

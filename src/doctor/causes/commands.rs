@@ -1,4 +1,4 @@
-//! Commands about a group, as they are run from where its cases are.
+//! Commands about a group, as they are run from where its incidents are.
 
 use super::askers::ASKERS_SHOWN;
 use super::group::Group;
@@ -18,7 +18,7 @@ impl Group<'_> {
         // One of many that asked is gone: a program that was started for a lookup.
         let inhabitant = self.evidence.inhabitant(netns).or_else(|| {
             let few = self.ranked_askers().len() <= ASKERS_SHOWN;
-            let mut there = self.cases().map(|case| &case.attempt.owner);
+            let mut there = self.incidents().map(|incident| &incident.attempt.owner);
             few.then(|| there.find(|owner| owner.netns == netns)?.pid)?
         });
         match inhabitant {
@@ -34,11 +34,11 @@ impl Group<'_> {
 
     /// Asks the server from where the client is; what to ask is still missing.
     pub(super) fn dig(&self) -> Command {
-        let Some(case) = self.first() else {
+        let Some(incident) = self.first() else {
             return Command::default();
         };
-        let dig = commands::dig(case.server(), case.is_tcp());
-        self.within(Some(case.attempt.owner.netns), dig)
+        let dig = commands::dig(incident.server(), incident.is_tcp());
+        self.within(Some(incident.attempt.owner.netns), dig)
     }
 
     /// The same, with the question that every server can answer.
@@ -50,7 +50,9 @@ impl Group<'_> {
     /// command; else for the root.
     pub(super) fn ask_example(&self, dig: Command) -> Command {
         let root = dig.clone().and(".");
-        let question = self.first().and_then(|case| case.attempt.question.parse());
+        let question = self
+            .first()
+            .and_then(|incident| incident.attempt.question.parse());
         let Some(name) = question.map(|question| question.name) else {
             return root;
         };
@@ -66,10 +68,10 @@ impl Group<'_> {
     /// The nameservers of a client's resolv.conf, or of this host's if the client's
     /// is not known.
     pub(super) fn grep_nameservers(&self) -> Command {
-        let clients = &self.evidence.surroundings.clients;
+        let clients = &self.evidence.host.clients;
         let conf = self
-            .cases()
-            .filter_map(|case| case.attempt.owner.pid)
+            .incidents()
+            .filter_map(|incident| incident.attempt.owner.pid)
             .find_map(|pid| clients.get(&pid))
             .and_then(|client| client.resolv_conf.as_ref());
         let grep = Command::new("grep -n nameserver");

@@ -9,8 +9,8 @@ use super::severity;
 use crate::attempt::Conntrack;
 use crate::attempt::PacketDrop;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::sampler::ConntrackCounters;
 use crate::sampler::Fullness;
 use crate::shell::Command;
@@ -24,8 +24,8 @@ const USUAL_MAX: u64 = 262_144;
 /// Discarded by netfilter itself, not by a rule of nftables, without an entry,
 /// while the namespace's counter says that entries could not be made. A rule of
 /// iptables-legacy looks the same, but moves no counter.
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let (drop, reason) = case.dropped()?;
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let (drop, reason) = incident.dropped()?;
     let full = reason == NETFILTER
         && drop.conntrack == Some(Conntrack::Absent)
         && !is_rule_of_nftables(drop)
@@ -34,7 +34,7 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
 }
 
 fn counters<'a>(drop: &PacketDrop, evidence: &'a Evidence) -> Option<&'a ConntrackCounters> {
-    evidence.surroundings.conntrack.get(&drop.netns)
+    evidence.host.conntrack.get(&drop.netns)
 }
 
 /// Packets for which there was no room: `drop` counts failed insertions too.
@@ -66,7 +66,7 @@ fn larger(counters: Option<&ConntrackCounters>) -> u64 {
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let (drop, _) = group.cases().find_map(Case::dropped)?;
+    let (drop, _) = group.incidents().find_map(Incident::dropped)?;
     let counters = counters(drop, group.evidence);
     let netns = group.netns_told(drop.netns);
     let title = format!("The conntrack table is full: {} discarded", group.counted());

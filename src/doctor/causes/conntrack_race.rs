@@ -8,8 +8,8 @@ use super::place::Place;
 use super::severity;
 use crate::attempt::Conntrack;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
@@ -18,9 +18,9 @@ pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 /// Discarded when the entry was to be put into the table, while the namespace's
 /// counter says that insertions failed. `clashres` alone proves nothing: those
 /// clashes were resolved.
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let (drop, reason) = case.dropped()?;
-    let counters = evidence.surroundings.conntrack.get(&drop.netns)?;
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let (drop, reason) = incident.dropped()?;
+    let counters = evidence.host.conntrack.get(&drop.netns)?;
     let lost = reason == NETFILTER
         && drop.conntrack == Some(Conntrack::Unconfirmed)
         && !is_rule_of_nftables(drop)
@@ -29,8 +29,8 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let (drop, _) = group.cases().find_map(Case::dropped)?;
-    let counters = group.evidence.surroundings.conntrack.get(&drop.netns);
+    let (drop, _) = group.incidents().find_map(Incident::dropped)?;
+    let counters = group.evidence.host.conntrack.get(&drop.netns);
     let title = format!(
         "A conntrack race of address translation loses DNS packets: {}",
         group.counted()

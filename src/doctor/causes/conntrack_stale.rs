@@ -9,9 +9,9 @@ use super::place::Place;
 use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::ranking;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
-use crate::evidence::Tally;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
+use crate::incidents::Tally;
 use crate::sampler::Flow;
 use crate::shell::Command;
 use crate::thresholds::FAILURES_MIN;
@@ -26,39 +26,41 @@ const PORTS_SHOWN: usize = 3;
 
 /// One source port fails every time, all others to the same server are answered,
 /// and the entry leads to another address than was asked.
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let quiet = match case.dropped() {
-        None => case.has_failed() && case.errno().is_none(),
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let quiet = match incident.dropped() {
+        None => incident.has_failed() && incident.errno().is_none(),
         // What happens when nobody owns the old address any more.
         Some((drop, reason)) => drop.dead_end().is_some() || reason == NOT_SPECIFIED,
     };
-    if !quiet || case.is_tcp() {
+    if !quiet || incident.is_tcp() {
         return None;
     }
-    let flow = evidence.tallies.flow(&case.attempt)?;
+    let flow = evidence.tallies.flow(&incident.attempt)?;
     let pinned = flow.leads_to.is_some();
     // A packet's own entry is proof, an entry found afterwards is not.
     let lasts = pinned || flow.last_ns.saturating_sub(flow.first_ns) >= STALE_NS;
     if flow.failed < FAILURES_MIN || !lasts {
         return None;
     }
-    let fresh = fresh(case, evidence)?;
+    let fresh = fresh(incident, evidence)?;
     let fresh_work =
         fresh.answered >= FAILURES_MIN && fresh.answered * 100 >= fresh.ended() * FRESH_PERCENT;
-    let translated = pinned || entry(case, evidence).is_some();
-    (fresh_work && translated).then(|| Place::at(case.server()))
+    let translated = pinned || entry(incident, evidence).is_some();
+    (fresh_work && translated).then(|| Place::at(incident.server()))
 }
 
 /// How other source ports fare with the server: of the same namespace, since this
 /// one fails, or, if none of those is answered, of the namespace that fares best with
 /// that address: in another network it may be another server, or stale as well.
-fn fresh(case: &Case, evidence: &Evidence) -> Option<Tally> {
+fn fresh(incident: &Incident, evidence: &Evidence) -> Option<Tally> {
     let tallies = &evidence.tallies;
-    let flow = tallies.flow(&case.attempt)?;
-    let own = tallies.asked(case.attempt.owner.netns, case.server()).all;
+    let flow = tallies.flow(&incident.attempt)?;
+    let own = tallies
+        .asked(incident.attempt.owner.netns, incident.server())
+        .all;
     let since = without(own, flow.before);
     Some(match since.answered {
-        0 => tallies.best_elsewhere(case.attempt.owner.netns, case.server()),
+        0 => tallies.best_elsewhere(incident.attempt.owner.netns, incident.server()),
         _ => Tally {
             // The first one of this port is not in it, the others are.
             failed: since.failed.saturating_sub(flow.failed.saturating_sub(1)),
@@ -77,10 +79,10 @@ fn without(all: Tally, part: Tally) -> Tally {
 }
 
 /// The entry of its source port at the end of the window, if it translates.
-fn entry<'a>(case: &Case, evidence: &'a Evidence) -> Option<&'a Flow> {
-    evidence.surroundings.flows.kept.iter().find(|flow| {
-        flow.source.port() == case.attempt.local.port()
-            && flow.destination == case.server()
+fn entry<'a>(incident: &Incident, evidence: &'a Evidence) -> Option<&'a Flow> {
+    evidence.host.flows.kept.iter().find(|flow| {
+        flow.source.port() == incident.attempt.local.port()
+            && flow.destination == incident.server()
             && flow.reply_source.ip() != flow.destination.ip()
     })
 }
@@ -91,14 +93,15 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let tallies = &group.evidence.tallies;
     let entry = entry(first, group.evidence);
     let dead = group
-        .cases()
-        .find_map(|case| tallies.flow(&case.attempt)?.leads_to)
+        .incidents()
+        .find_map(|incident| tallies.flow(&incident.attempt)?.leads_to)
         .or_else(|| entry.map(|flow| flow.reply_source.ip()));
     let leads_to = dead.map_or("an address that is gone".to_owned(), |it| it.to_string());
     let answered = fresh(first, group.evidence).map_or(0, |fresh| fresh.answered);
-    let netns = entry
-        .map(|flow| flow.netns)
-        .or(group.cases().find_map(Case::drop).map(|drop| drop.netns));
+    let netns = entry.map(|flow| flow.netns).or(group
+        .incidents()
+        .find_map(Incident::drop)
+        .map(|drop| drop.netns));
     let title = format!("An old conntrack entry sends queries for {server} to {leads_to}");
     let explanation = Explanation::of(title)
         .cause(
@@ -133,7 +136,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 }
 
 fn ports_told(group: &Group<'_>) -> String {
-    let ports = group.distinct(|case| case.attempt.local.port());
+    let ports = group.distinct(|incident| incident.attempt.local.port());
     let shown = ranking::first_of(&ports, PORTS_SHOWN, ToString::to_string);
     format!(
         "All {} that failed came from {} ({}), of {}.",

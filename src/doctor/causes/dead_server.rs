@@ -5,9 +5,9 @@ use super::group::Group;
 use super::place::Place;
 use super::severity;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
-use crate::evidence::Tally;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
+use crate::incidents::Tally;
 use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
@@ -18,17 +18,17 @@ pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe)
 const OTHERS_SHOWN: usize = 3;
 
 /// Both asked from the same network namespace, so both are on somebody's list.
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    if !case.has_failed() || case.drop().is_some() {
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    if !incident.has_failed() || incident.drop().is_some() {
         return None;
     }
-    let netns = case.attempt.owner.netns;
+    let netns = incident.attempt.owner.netns;
     let tallies = &evidence.tallies;
-    let dead = is_dead(&tallies.asked(netns, case.server()).all);
+    let dead = is_dead(&tallies.asked(netns, incident.server()).all);
     let another = tallies
         .servers_of(netns)
-        .any(|(server, asked)| server != case.server() && is_alive(&asked.all));
-    (dead && another).then(|| Place::at(case.server()))
+        .any(|(server, asked)| server != incident.server() && is_alive(&asked.all));
+    (dead && another).then(|| Place::at(incident.server()))
 }
 
 fn is_dead(tally: &Tally) -> bool {
@@ -66,7 +66,9 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 
 /// Those on the same list that do answer.
 fn others_told(group: &Group<'_>) -> Vec<String> {
-    let netns = group.first().map_or(0, |case| case.attempt.owner.netns);
+    let netns = group
+        .first()
+        .map_or(0, |incident| incident.attempt.owner.netns);
     let others = group.evidence.tallies.servers_of(netns);
     let mut others: Vec<_> = others
         .filter(|(other, asked)| Some(*other) != group.place.server && is_alive(&asked.all))
@@ -87,10 +89,10 @@ fn others_told(group: &Group<'_>) -> Vec<String> {
 /// Where the server stands in the list of those who ask it.
 fn place_in_list(group: &Group<'_>) -> Option<String> {
     let server = group.place.server?.ip();
-    let clients = &group.evidence.surroundings.clients;
+    let clients = &group.evidence.host.clients;
     let pid = group
-        .cases()
-        .filter_map(|case| case.attempt.owner.pid)
+        .incidents()
+        .filter_map(|incident| incident.attempt.owner.pid)
         .find(|pid| clients.contains_key(pid))?;
     let list = &clients.get(&pid)?.resolv_conf.as_ref()?.nameservers;
     let place = list.iter().position(|ip| *ip == server)?;

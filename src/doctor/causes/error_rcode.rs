@@ -8,8 +8,8 @@ use super::place::Place;
 use crate::attempt::names;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::ranking;
-use crate::evidence::Case;
-use crate::evidence::Trouble;
+use crate::incidents::FailureKind;
+use crate::incidents::Incident;
 use crate::units;
 
 /// Zones that are given by name.
@@ -17,10 +17,10 @@ const ZONES_MAX: usize = 3;
 /// Labels that are taken for the zone: `example.com`.
 const ZONE_LABELS: usize = 2;
 
-/// A case that was answered so.
-pub(super) fn place(case: &Case, rcode: OptRcode) -> Option<Place> {
-    let said = case.trouble == Trouble::ErrorAnswer && case.rcode() == Some(rcode);
-    said.then(|| Place::at(case.server()))
+/// An incident that was answered so.
+pub(super) fn place(incident: &Incident, rcode: OptRcode) -> Option<Place> {
+    let said = incident.kind == FailureKind::ErrorAnswer && incident.rcode() == Some(rcode);
+    said.then(|| Place::at(incident.server()))
 }
 
 /// The title, and the evidence.
@@ -46,8 +46,8 @@ pub(super) fn explanation(group: &Group<'_>, rcode: OptRcode) -> Explanation {
 
 /// `example.com (40), example.org (2) and 7 more`
 fn zones(group: &Group<'_>) -> Option<String> {
-    let zones = group.ranked(|case| {
-        let name = case.attempt.question.parse()?.name;
+    let zones = group.ranked(|incident| {
+        let name = incident.attempt.question.parse()?.name;
         let labels: Vec<_> = name.rsplit('.').take(ZONE_LABELS).collect();
         let zone = labels.into_iter().rev().collect::<Vec<_>>().join(".");
         Some(units::shorten(&zone, NAME_MAX))

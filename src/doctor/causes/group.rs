@@ -1,4 +1,4 @@
-//! All cases of one cause at one place, and what is common to them.
+//! All incidents of one cause at one place, and what is common to them.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -10,11 +10,11 @@ use crate::attempt::names;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::party::Parties;
 use crate::doctor::ranking;
-use crate::evidence::Asked;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
-use crate::evidence::ServerView;
-use crate::evidence::Tally;
+use crate::incidents::Asked;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
+use crate::incidents::ServerView;
+use crate::incidents::Tally;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
@@ -32,9 +32,9 @@ pub(in crate::doctor) struct Group<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) parties: &'a Parties<'a>,
     /// Cases that it took itself.
-    own: Vec<&'a Case>,
+    own: Vec<&'a Incident>,
     /// Cases that failed because of those.
-    symptoms: Vec<&'a Case>,
+    symptoms: Vec<&'a Incident>,
     /// Groups of other places that it speaks for too.
     others: usize,
 }
@@ -55,14 +55,14 @@ impl<'a> Group<'a> {
         }
     }
 
-    pub(in crate::doctor) fn add(&mut self, case: &'a Case, symptom: bool) {
+    pub(in crate::doctor) fn add(&mut self, incident: &'a Incident, symptom: bool) {
         match symptom {
-            true => self.symptoms.push(case),
-            false => self.own.push(case),
+            true => self.symptoms.push(incident),
+            false => self.own.push(incident),
         }
     }
 
-    /// The busiest place with the cases of all.
+    /// The busiest place with the incidents of all.
     pub(super) fn merge(groups: Vec<Self>) -> Option<Self> {
         let mut groups = groups.into_iter();
         let mut merged = groups.next()?;
@@ -74,14 +74,14 @@ impl<'a> Group<'a> {
         Some(merged)
     }
 
-    /// All cases, those that it took itself first.
-    pub(super) fn cases(&self) -> impl Iterator<Item = &'a Case> {
+    /// All incidents, those that it took itself first.
+    pub(super) fn incidents(&self) -> impl Iterator<Item = &'a Incident> {
         self.own.iter().chain(&self.symptoms).copied()
     }
 
     /// The first one: what all of one place have in common can be read off it.
-    pub(in crate::doctor) fn first(&self) -> Option<&'a Case> {
-        self.cases().next()
+    pub(in crate::doctor) fn first(&self) -> Option<&'a Incident> {
+        self.incidents().next()
     }
 
     /// Attempts that it explains.
@@ -90,15 +90,15 @@ impl<'a> Group<'a> {
     }
 
     /// Attempts that it explains and for which this holds.
-    pub(super) fn count(&self, holds: impl Fn(&Case) -> bool) -> u64 {
-        let cases = self.cases().filter(|case| holds(case));
-        cases.map(|case| case.weight).sum()
+    pub(super) fn count(&self, holds: impl Fn(&Incident) -> bool) -> u64 {
+        let incidents = self.incidents().filter(|incident| holds(incident));
+        incidents.map(|incident| incident.weight).sum()
     }
 
     /// Attempts that it explains, by this of them, most first.
-    pub(super) fn ranked<K: Ord>(&self, by: impl Fn(&Case) -> Option<K>) -> Vec<(K, u64)> {
-        let cases = self.cases();
-        ranking::ranked(cases.filter_map(|case| Some((by(case)?, case.weight))))
+    pub(super) fn ranked<K: Ord>(&self, by: impl Fn(&Incident) -> Option<K>) -> Vec<(K, u64)> {
+        let incidents = self.incidents();
+        ranking::ranked(incidents.filter_map(|incident| Some((by(incident)?, incident.weight))))
     }
 
     /// Of all client attempts of the report.
@@ -123,7 +123,7 @@ impl<'a> Group<'a> {
 
     /// `120 queries failed and 3 were slow`
     pub(super) fn told(&self) -> String {
-        let failed = self.count(Case::has_failed);
+        let failed = self.count(Incident::has_failed);
         let rest = self.queries() - failed;
         match (failed, rest) {
             (0, rest) => units::counted(
@@ -147,8 +147,8 @@ impl<'a> Group<'a> {
 
     /// `Asked for: a.example. A, b.example. AAAA and 17 more.`
     pub(super) fn examples(&self) -> Option<String> {
-        let questions = self.ranked(|case| {
-            let question = case.attempt.question.parse()?;
+        let questions = self.ranked(|incident| {
+            let question = incident.attempt.question.parse()?;
             let name = units::shorten(&question.name, NAME_MAX);
             Some(format!("{name} {}", names::rtype(question.rtype)))
         });
@@ -173,16 +173,16 @@ impl<'a> Group<'a> {
     }
 
     fn servers(&self) -> Vec<SocketAddr> {
-        self.distinct(Case::server)
+        self.distinct(Incident::server)
     }
 
     /// Each once, in order.
-    pub(super) fn distinct<T: Ord>(&self, of: impl Fn(&Case) -> T) -> Vec<T> {
-        let all: BTreeSet<T> = self.cases().map(of).collect();
+    pub(super) fn distinct<T: Ord>(&self, of: impl Fn(&Incident) -> T) -> Vec<T> {
+        let all: BTreeSet<T> = self.incidents().map(of).collect();
         all.into_iter().collect()
     }
 
-    /// What those who have these cases asked this server, whatever came of it.
+    /// What those who have these incidents asked this server, whatever came of it.
     pub(super) fn asked(&self) -> Asked {
         let mut total = Asked::default();
         let Some(server) = self.place.server else {
@@ -205,23 +205,24 @@ impl<'a> Group<'a> {
         ))
     }
 
-    /// Network namespaces that the cases come from.
+    /// Network namespaces that the incidents come from.
     fn namespaces(&self) -> Vec<u32> {
-        self.distinct(|case| case.attempt.owner.netns)
+        self.distinct(|incident| incident.attempt.owner.netns)
     }
 
-    /// How the server on this host saw the cases, where it did.
+    /// How the server on this host saw the incidents, where it did.
     pub(super) fn views(&self) -> impl Iterator<Item = &'a ServerView> {
         let evidence = self.evidence;
-        self.cases().filter_map(|case| evidence.view_of(case))
+        self.incidents()
+            .filter_map(|incident| evidence.view_of(incident))
     }
 
     /// Whether some namespace, other than those that had successes too, has
     /// nothing but these: everything that it asks goes wrong.
     pub(super) fn takes_all_of_a_namespace(&self) -> bool {
         let mut by_netns: HashMap<u32, u64> = HashMap::new();
-        for case in self.cases().filter(|case| case.has_failed()) {
-            *by_netns.entry(case.attempt.owner.netns).or_default() += case.weight;
+        for incident in self.incidents().filter(|incident| incident.has_failed()) {
+            *by_netns.entry(incident.attempt.owner.netns).or_default() += incident.weight;
         }
         let tallies = &self.evidence.tallies.netns;
         by_netns.into_iter().any(|(netns, failed)| {
@@ -230,7 +231,7 @@ impl<'a> Group<'a> {
         })
     }
 
-    /// Whether somebody in a namespace without these cases is answered.
+    /// Whether somebody in a namespace without these incidents is answered.
     pub(super) fn others_are_answered(&self) -> bool {
         let own = self.namespaces();
         let mut tallies = self.evidence.tallies.netns.iter();
@@ -239,7 +240,7 @@ impl<'a> Group<'a> {
 
     /// What failed only because of this.
     pub(super) fn symptoms_told(&self) -> Option<String> {
-        let symptoms: u64 = self.symptoms.iter().map(|case| case.weight).sum();
+        let symptoms: u64 = self.symptoms.iter().map(|incident| incident.weight).sum();
         let resolver = self.symptoms.first()?.server();
         Some(format!(
             "{} to the resolver {resolver} went wrong because of this: it could not ask further.",

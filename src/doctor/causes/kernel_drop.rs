@@ -10,8 +10,8 @@ use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS;
 use crate::doctor::who;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
@@ -64,10 +64,10 @@ const KNOWN: [Known; 5] = [
     },
 ];
 
-fn matches(case: &Case, _: &Evidence) -> Option<Place> {
-    let (drop, reason) = case.dropped()?;
-    let place = Place::at(case.server());
-    if case.was_left_unread() {
+fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
+    let (drop, reason) = incident.dropped()?;
+    let place = Place::at(incident.server());
+    if incident.was_left_unread() {
         return Some(place.variant(Variant::ServerEnded));
     }
     let known = KNOWN.iter().position(|known| known.reason == reason);
@@ -84,7 +84,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         Variant::Known(place) => KNOWN.get(place),
         _ => None,
     };
-    let (drop, reason) = group.cases().find_map(Case::dropped)?;
+    let (drop, reason) = group.incidents().find_map(Incident::dropped)?;
     let look = known.map_or("nstat -az", |known| known.look);
     let look = group.within(Some(drop.netns), Command::new(look));
     let title = format!("This host's kernel discards DNS packets ({reason})");

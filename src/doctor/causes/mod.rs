@@ -3,9 +3,9 @@
 //! The rules are asked in the order of [`Rule`], the nearest evidence first: no packet
 //! was sent, this host discarded it, the server on this host had it, nobody took it,
 //! the pattern over servers, types and source ports, the answer itself. The first that
-//! fits takes the case, so the counts of all causes add up to the failures. Each rule
-//! is a file with two functions: `matches` looks at one case, `describe` puts all
-//! cases of one place into words.
+//! fits takes the incident, so the counts of all causes add up to the failures. Each rule
+//! is a file with two functions: `matches` looks at one incident, `describe` puts all
+//! incidents of one place into words.
 
 mod aaaa_broken;
 mod answer_too_big;
@@ -49,7 +49,7 @@ use super::finding::Finding;
 use super::party::Parties;
 use super::rule::Rule;
 use crate::collect::Snapshot;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
 use cause::Cause;
 pub(super) use group::Group;
 use hurt::Hurt;
@@ -95,7 +95,7 @@ pub(super) struct Explained {
     pub(super) failures_by_cause: BTreeMap<Rule, u64>,
 }
 
-/// Where a case belongs.
+/// Where an incident belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Belongs {
     rule: Rule,
@@ -104,7 +104,7 @@ struct Belongs {
     symptom: bool,
 }
 
-/// Assigns each case to one cause, and tells of them.
+/// Assigns each incident to one cause, and tells of them.
 pub(super) fn explain(
     evidence: &Evidence,
     snapshot: &Snapshot,
@@ -112,8 +112,8 @@ pub(super) fn explain(
 ) -> Explained {
     let mut failures_by_cause = BTreeMap::new();
     let mut groups: BTreeMap<Rule, BTreeMap<Place, Group<'_>>> = BTreeMap::new();
-    for (index, case) in evidence.cases.iter().enumerate() {
-        if !case.reported {
+    for (index, incident) in evidence.incidents.iter().enumerate() {
+        if !incident.reported {
             continue;
         }
         let Some(Belongs {
@@ -124,14 +124,14 @@ pub(super) fn explain(
         else {
             continue;
         };
-        if case.has_failed() {
-            *failures_by_cause.entry(rule).or_default() += case.weight;
+        if incident.has_failed() {
+            *failures_by_cause.entry(rule).or_default() += incident.weight;
         }
         let places = groups.entry(rule).or_default();
         places
             .entry(place.clone())
             .or_insert_with(|| Group::new(place, evidence, parties))
-            .add(case, symptom);
+            .add(incident, symptom);
     }
     if evidence.uncased > 0 {
         *failures_by_cause.entry(Rule::Unknown).or_default() += evidence.uncased;
@@ -160,13 +160,13 @@ pub(super) fn explain(
     }
 }
 
-/// The first rule that takes the case. One that a server on this host could not
+/// The first rule that takes the incident. One that a server on this host could not
 /// serve, because what it asked itself went wrong, has the cause of that.
 fn assign(evidence: &Evidence, index: usize, depth: usize) -> Option<Belongs> {
-    let case = evidence.cases.get(index)?;
+    let incident = evidence.incidents.get(index)?;
     for (rule, cause) in CAUSES {
         if rule == Rule::UpstreamSlow
-            && let Some(upstream) = case.upstream.filter(|_| depth < DEPTH_MAX)
+            && let Some(upstream) = incident.upstream.filter(|_| depth < DEPTH_MAX)
             && let Some(belongs) = assign(evidence, upstream, depth + 1)
             && is_sharper(belongs.rule)
         {
@@ -175,7 +175,7 @@ fn assign(evidence: &Evidence, index: usize, depth: usize) -> Option<Belongs> {
                 ..belongs
             });
         }
-        if let Some(place) = (cause.matches)(case, evidence) {
+        if let Some(place) = (cause.matches)(incident, evidence) {
             return Some(Belongs {
                 rule,
                 place,

@@ -13,8 +13,8 @@ use crate::attempt::DeadEnd;
 use crate::attempt::PacketDrop;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS_AND_FAILS;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
@@ -23,17 +23,28 @@ pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 /// Of the ways in which packets ended, so many are told.
 const ENDS_SHOWN: usize = 3;
 
-fn matches(case: &Case, _: &Evidence) -> Option<Place> {
-    let (variant, netns) = match case.dead_end() {
+fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
+    let (variant, netns) = match incident.dead_end() {
         Some((drop, DeadEnd::Route)) => (Variant::NoRoute, drop.netns),
         Some((drop, DeadEnd::Neighbour)) => (Variant::NoNeighbour, drop.netns),
-        None if matches!(case.errno(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH)) => {
-            let netns = case.drop().map(|drop| drop.netns);
-            (Variant::NoRoute, netns.unwrap_or(case.attempt.owner.netns))
+        None if matches!(
+            incident.errno(),
+            Some(libc::ENETUNREACH | libc::EHOSTUNREACH)
+        ) =>
+        {
+            let netns = incident.drop().map(|drop| drop.netns);
+            (
+                Variant::NoRoute,
+                netns.unwrap_or(incident.attempt.owner.netns),
+            )
         }
         None => return None,
     };
-    Some(Place::at(case.server()).in_netns(netns).variant(variant))
+    Some(
+        Place::at(incident.server())
+            .in_netns(netns)
+            .variant(variant),
+    )
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -80,12 +91,12 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 fn discarded(group: &Group<'_>, netns: &str) -> Vec<String> {
     let mut ends: BTreeMap<String, (u64, &PacketDrop)> = BTreeMap::new();
     let mut unseen = 0;
-    for case in group.cases() {
-        match (case.dropped(), &case.like) {
+    for incident in group.incidents() {
+        match (incident.dropped(), &incident.like) {
             (Some((drop, _)), _) => {
-                ends.entry(packet::told(drop)).or_insert((0, drop)).0 += case.weight;
+                ends.entry(packet::told(drop)).or_insert((0, drop)).0 += incident.weight;
             }
-            (None, Some(_)) => unseen += case.weight,
+            (None, Some(_)) => unseen += incident.weight,
             (None, None) => {}
         }
     }

@@ -9,17 +9,17 @@ use super::place::Variant;
 use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let refused = is_refused(case) || rejected_silently(case, evidence);
-    let place = Place::at(case.server());
-    refused.then(|| match case.drop() {
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let refused = is_refused(incident) || rejected_silently(incident, evidence);
+    let place = Place::at(incident.server());
+    refused.then(|| match incident.drop() {
         Some(drop) if &*drop.reason == NETFILTER => {
             place.in_netns(drop.netns).variant(Variant::Rejected)
         }
@@ -28,19 +28,22 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
     })
 }
 
-fn is_refused(case: &Case) -> bool {
-    case.errno() == Some(libc::ECONNREFUSED)
+fn is_refused(incident: &Incident) -> bool {
+    incident.errno() == Some(libc::ECONNREFUSED)
 }
 
 /// Discarded by the rule that rejects others, without a word.
-fn rejected_silently(case: &Case, evidence: &Evidence) -> bool {
-    let discarded = case.query_dropped();
-    discarded.is_some_and(|(_, reason)| reason == NETFILTER) && evidence.is_rejected(case)
+fn rejected_silently(incident: &Incident, evidence: &Evidence) -> bool {
+    let discarded = incident.query_dropped();
+    discarded.is_some_and(|(_, reason)| reason == NETFILTER) && evidence.is_rejected(incident)
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let netns = group.cases().find_map(Case::drop).map(|drop| drop.netns);
+    let netns = group
+        .incidents()
+        .find_map(Incident::drop)
+        .map(|drop| drop.netns);
     let here = group.netns_told(netns.unwrap_or_default());
     let nobody = format!("Nobody listens at {server}");
     let explanation = match group.place.variant {
@@ -111,7 +114,7 @@ fn opening(group: &Group<'_>, title: String) -> Explanation {
 }
 
 fn silent_told(group: &Group<'_>) -> Option<String> {
-    let silent = group.count(|case| !is_refused(case));
+    let silent = group.count(|incident| !is_refused(incident));
     (silent > 0).then(|| {
         format!(
             "{} discarded in the same way without an ICMP error: the kernel sends one a second to \

@@ -11,8 +11,8 @@ use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS_AND_FAILS;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
@@ -21,9 +21,9 @@ pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 /// the receiving socket's cgroup, XDP.
 const OTHERS: [&str; 4] = ["TC_INGRESS", "TC_EGRESS", "XDP", "SOCKET_FILTER"];
 
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let (drop, reason) = case.dropped()?;
-    if reason == NETFILTER && drop.packet != Packet::Answer && evidence.is_rejected(case) {
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let (drop, reason) = incident.dropped()?;
+    if reason == NETFILTER && drop.packet != Packet::Answer && evidence.is_rejected(incident) {
         return None; // it rejects, and is told as such
     }
     if reason != NETFILTER && !OTHERS.contains(&reason) {
@@ -34,12 +34,12 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
         (_, true) => Variant::QueryWhenSent,
         _ => Variant::Query,
     };
-    let place = Place::at(case.server()).in_netns(drop.netns);
+    let place = Place::at(incident.server()).in_netns(drop.netns);
     Some(place.variant(variant))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let drop = group.cases().find_map(Case::drop)?;
+    let drop = group.incidents().find_map(Incident::drop)?;
     let server = group.server();
     let netns = group.netns_told(drop.netns);
     let (what, when) = match group.place.variant {
@@ -91,7 +91,7 @@ fn by(drop: &PacketDrop) -> &'static str {
 }
 
 fn conntrack_told(group: &Group<'_>, drop: &PacketDrop) -> String {
-    match group.evidence.surroundings.conntrack.get(&drop.netns) {
+    match group.evidence.host.conntrack.get(&drop.netns) {
         Some(counters) if counters.drop == 0 && counters.insert_failed == 0 => {
             "It is not conntrack: its counters there did not move.".to_owned()
         }

@@ -11,7 +11,7 @@ use crate::thresholds::REFUSED_MIN;
 use crate::thresholds::REFUSED_PERMILLE;
 
 pub(super) const CAUSE: Cause = Cause {
-    matches: |case, _| error_rcode::place(case, OptRcode::REFUSED),
+    matches: |incident, _| error_rcode::place(incident, OptRcode::REFUSED),
     severity: |share| severity::answers(share, REFUSED_MIN, REFUSED_PERMILLE),
     describe,
 };

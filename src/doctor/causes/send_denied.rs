@@ -9,25 +9,25 @@ use super::severity;
 use crate::attempt::FailedCall;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let variant = match (case.attempt.failed_call, case.dropped()) {
-        (Some(call), _) => of_call(case, call, evidence),
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let variant = match (incident.attempt.failed_call, incident.dropped()) {
+        (Some(call), _) => of_call(incident, call, evidence),
         (None, Some((_, CGROUP_EGRESS))) => Variant::DeniedPacket,
         _ => return None,
     };
-    let place = Place::at(case.server()).in_netns(case.attempt.owner.netns);
+    let place = Place::at(incident.server()).in_netns(incident.attempt.owner.netns);
     Some(place.variant(variant))
 }
 
-fn of_call(case: &Case, call: FailedCall, evidence: &Evidence) -> Variant {
-    match case.errno() {
+fn of_call(incident: &Incident, call: FailedCall, evidence: &Evidence) -> Variant {
+    match incident.errno() {
         // Of EPERM without a packet only a program on the cgroup is the reason:
         // netfilter and cgroup_skb discard a packet, and kfree_skb tells of it.
         Some(libc::EPERM | libc::EACCES) => Variant::DeniedCall,
@@ -35,7 +35,7 @@ fn of_call(case: &Case, call: FailedCall, evidence: &Evidence) -> Variant {
         Some(libc::EAGAIN | libc::EADDRNOTAVAIL) => Variant::NoPort,
         Some(_) => Variant::Plain,
         // What connect() returned is not told; that it has no route can be seen.
-        None if evidence.has_no_route(case) => Variant::NoRoute,
+        None if evidence.has_no_route(incident) => Variant::NoRoute,
         None if call == FailedCall::Connect => Variant::NoPort,
         None => Variant::Plain,
     }
@@ -116,7 +116,7 @@ fn evidence(group: &Group<'_>) -> Vec<String> {
     let askers = group.askers();
     let error = group
         .first()
-        .and_then(|case| case.attempt.reason.as_ref())
+        .and_then(|incident| incident.attempt.reason.as_ref())
         .map_or("an error that the kernel does not tell".to_owned(), |it| {
             it.to_string()
         });
@@ -133,7 +133,7 @@ fn evidence(group: &Group<'_>) -> Vec<String> {
             format!("{name} failed {times} with {error}, in {askers}.")
         })
         .collect();
-    lines.push(match group.count(|case| case.dropped().is_some()) {
+    lines.push(match group.count(|incident| incident.dropped().is_some()) {
         0 => "kerno saw no packet of these queries, neither sent nor discarded.".to_owned(),
         packets => format!(
             "{} discarded with {CGROUP_EGRESS}, of {askers}.",

@@ -13,31 +13,34 @@ use super::place::Place;
 use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// What found no room, and what lay in the same socket and was not read in time.
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    if case.has_overflowed() {
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    if incident.has_overflowed() {
         // One that came from elsewhere has no view here.
-        let view = evidence.view_of(case);
+        let view = evidence.view_of(incident);
         let pid = view.and_then(|view| view.owner.pid);
-        return Some(Place::at(view.map_or(case.server(), |view| view.local)).of(pid));
+        return Some(Place::at(view.map_or(incident.server(), |view| view.local)).of(pid));
     }
-    let view = evidence.view_of(case)?;
+    let view = evidence.view_of(incident)?;
     let overflows = &evidence.overflows;
-    let unread = (overflows.concern(view) && waited_in_queue(case, evidence).is_some())
+    let unread = (overflows.concern(view) && waited_in_queue(incident, evidence).is_some())
         || overflows.stalled(view);
-    (unread && !is_discarded(case)).then(|| Place::at(view.local).of(view.owner.pid))
+    (unread && !is_discarded(incident)).then(|| Place::at(view.local).of(view.owner.pid))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let netns = group.cases().find_map(Case::drop).map(|drop| drop.netns);
+    let netns = group
+        .incidents()
+        .find_map(Incident::drop)
+        .map(|drop| drop.netns);
     let explanation = match stopped(group) * 2 > group.queries() {
         true => Explanation::of(format!(
             "The DNS server {server} is stopped, and its receive buffer overflows"
@@ -77,7 +80,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 
 fn counter_told(group: &Group<'_>, netns: Option<u32>) -> Option<String> {
     let netns = netns?;
-    let udp = group.evidence.surroundings.udp.get(&netns)?;
+    let udp = group.evidence.host.udp.get(&netns)?;
     Some(format!(
         "RcvbufErrors of {} grew by {} until the last look at it.",
         group.netns_told(netns),

@@ -11,17 +11,17 @@ use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
-use crate::evidence::ServerView;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
+use crate::incidents::ServerView;
 use crate::sampler::Span;
 use crate::shell::Command;
 use crate::thresholds::SATURATED_PERCENT;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let view = held_up(case, evidence)?;
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let view = held_up(incident, evidence)?;
     busiest(view, evidence)?;
     Some(Place::at(view.local).of(view.owner.pid))
 }

@@ -13,8 +13,8 @@ use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::sampler::Quota;
 use crate::sampler::Version;
 use crate::shell::Command;
@@ -23,8 +23,8 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let view = held_up(case, evidence)?;
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let view = held_up(incident, evidence)?;
     let pid = view.owner.pid?;
     throttled(evidence, pid)?;
     Some(Place::at(view.local).of(Some(pid)))
@@ -32,7 +32,7 @@ fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
 
 /// The server's quota, if it was stopped notably often.
 fn throttled(evidence: &Evidence, pid: u32) -> Option<&Quota> {
-    let server = evidence.surroundings.servers.get(&pid)?;
+    let server = evidence.host.servers.get(&pid)?;
     let quota = server.process.quota.as_ref()?;
     (quota.throttled_share() * 100.0 >= THROTTLED_PERCENT as f64).then_some(quota)
 }

@@ -11,7 +11,7 @@ use crate::thresholds::SERVFAIL_MIN;
 use crate::thresholds::SERVFAIL_PERMILLE;
 
 pub(super) const CAUSE: Cause = Cause {
-    matches: |case, _| error_rcode::place(case, OptRcode::SERVFAIL),
+    matches: |incident, _| error_rcode::place(incident, OptRcode::SERVFAIL),
     severity: |share| severity::answers(share, SERVFAIL_MIN, SERVFAIL_PERMILLE),
     describe,
 };

@@ -17,9 +17,9 @@ use crate::doctor::finding::Subject;
 use crate::doctor::ranking;
 use crate::doctor::rule::Rule;
 use crate::doctor::who;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
-use crate::evidence::ProcessTally;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
+use crate::incidents::ProcessTally;
 use crate::shell::Command;
 use crate::thresholds::LOAD_PERCENT;
 use crate::thresholds::STORM_PER_SECOND;
@@ -35,37 +35,43 @@ const REVERSE_PERCENT: u64 = 30;
 
 /// What went wrong at a server that one process keeps busy with the same
 /// questions: its own queries and those of its neighbours.
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
-    let silent =
-        case.drop().is_none() && case.errno().is_none() && case.rcode() != Some(OptRcode::REFUSED);
-    if !silent && waited_in_queue(case, evidence).is_none() {
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    let silent = incident.drop().is_none()
+        && incident.errno().is_none()
+        && incident.rcode() != Some(OptRcode::REFUSED);
+    if !silent && waited_in_queue(incident, evidence).is_none() {
         return None;
     }
     let tallies = &evidence.tallies;
     // The same address may be another server in another namespace.
-    let all = match evidence.view_of(case) {
+    let all = match evidence.view_of(incident) {
         Some(view) => tallies.served(view.owner.netns, view.local),
-        None => tallies.asked_by_all(case.server()).all.ended(),
+        None => tallies.asked_by_all(incident.server()).all.ended(),
     };
     let (pid, _) = stormers(evidence)
         .filter(|(pid, storm)| {
-            let storms = tallies.asked(storm.netns, case.server()).all.ended();
+            let storms = tallies.asked(storm.netns, incident.server()).all.ended();
             // Other servers have loads of their own.
             storms.min(storm.queries) * 100 > all * LOAD_PERCENT
-                && is_same_server(case, *pid, storm, evidence)
+                && is_same_server(incident, *pid, storm, evidence)
         })
         .max_by_key(|(pid, storm)| (storm.queries, *pid))?;
-    Some(Place::at(case.server()).of(Some(pid)))
+    Some(Place::at(incident.server()).of(Some(pid)))
 }
 
 /// The same address is the same server in the same namespace, or if both arrive
 /// in one namespace of this host.
-fn is_same_server(case: &Case, pid: u32, storm: &ProcessTally, evidence: &Evidence) -> bool {
-    let arrives = |case: &Case| evidence.view_of(case).map(|view| view.owner.netns);
-    case.attempt.owner.netns == storm.netns
-        || arrives(case).is_some_and(|netns| {
+fn is_same_server(
+    incident: &Incident,
+    pid: u32,
+    storm: &ProcessTally,
+    evidence: &Evidence,
+) -> bool {
+    let arrives = |incident: &Incident| evidence.view_of(incident).map(|view| view.owner.netns);
+    incident.attempt.owner.netns == storm.netns
+        || arrives(incident).is_some_and(|netns| {
             evidence
-                .cases
+                .incidents
                 .iter()
                 .any(|other| other.attempt.owner.pid == Some(pid) && arrives(other) == Some(netns))
         })
@@ -150,7 +156,7 @@ fn explanation(
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let pid = group.place.pid?;
     let process = group.evidence.tallies.processes.get(pid)?;
-    let own = group.count(|case| case.attempt.owner.pid == Some(pid));
+    let own = group.count(|incident| incident.attempt.owner.pid == Some(pid));
     let others = group.queries() - own;
     let server = group.server();
     let name = who::process(Some(pid), process.comm);

@@ -6,22 +6,22 @@ use super::packet;
 use super::place::Place;
 use super::severity;
 use crate::doctor::explanation::Explanation;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let tally = evidence
         .tallies
-        .asked(case.attempt.owner.netns, case.server());
-    let blocked = case.is_tcp()
-        && case.has_failed()
-        && case.attempt.failed_call.is_none()
+        .asked(incident.attempt.owner.netns, incident.server());
+    let blocked = incident.is_tcp()
+        && incident.has_failed()
+        && incident.attempt.failed_call.is_none()
         && tally.truncated > 0
         && tally.tcp.answered == 0;
-    blocked.then(|| Place::at(case.server()))
+    blocked.then(|| Place::at(incident.server()))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -56,11 +56,11 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 }
 
 fn how_tcp_ended(group: &Group<'_>) -> Vec<String> {
-    let reset = group.count(|case| case.errno() == Some(libc::ECONNREFUSED));
-    let dropped = group.count(|case| case.dropped().is_some());
+    let reset = group.count(|incident| incident.errno() == Some(libc::ECONNREFUSED));
+    let dropped = group.count(|incident| incident.dropped().is_some());
     let silent = group.queries() - reset - dropped;
     let mut lines = Vec::new();
-    if let Some((drop, _)) = group.cases().find_map(Case::dropped) {
+    if let Some((drop, _)) = group.incidents().find_map(Incident::dropped) {
         lines.push(format!(
             "{} discarded by this host's kernel: {}, in {}.",
             units::counted(dropped, "was", "were"),

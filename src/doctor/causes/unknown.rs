@@ -10,16 +10,16 @@ use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS_AND_FAILS;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::thresholds::QUEUED_BYTES;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::residue, describe);
 
-fn matches(case: &Case, _: &Evidence) -> Option<Place> {
-    case.has_failed().then(|| Place::at(case.server()))
+fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
+    incident.has_failed().then(|| Place::at(incident.server()))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -132,7 +132,7 @@ fn fix_elsewhere(explanation: Explanation, group: &Group<'_>) -> Explanation {
     let traceroute = Command::new("traceroute -U -p")
         .word(group.place.port().to_string())
         .word(group.place.ip());
-    let netns = group.first().map(|case| case.attempt.owner.netns);
+    let netns = group.first().map(|incident| incident.attempt.owner.netns);
     explanation
         .run(ASK, group.dig_root())
         .say("Run kerno on the server's host at the same time, to see if the queries arrive there.")

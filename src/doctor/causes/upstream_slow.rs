@@ -10,9 +10,9 @@ use crate::attempt::Outcome;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
-use crate::evidence::Trouble;
+use crate::incidents::Evidence;
+use crate::incidents::FailureKind;
+use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
@@ -20,35 +20,41 @@ pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe)
 
 /// The client's query to the resolver, and the resolver's own query upstream:
 /// one trouble, told by the upstream that is asked.
-fn matches(case: &Case, evidence: &Evidence) -> Option<Place> {
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     // A packet that this host discarded on this leg has a cause of its own.
-    if case.query_dropped().is_some() || case.attempt.failed_call.is_some() {
+    if incident.query_dropped().is_some() || incident.attempt.failed_call.is_some() {
         return None;
     }
-    if let Some(upstream) = case.upstream.and_then(|index| evidence.cases.get(index)) {
+    if let Some(upstream) = incident
+        .upstream
+        .and_then(|index| evidence.incidents.get(index))
+    {
         return Some(Place::at(upstream.server()));
     }
-    if case.is_upstream {
-        return case.errno().is_none().then(|| Place::at(case.server()));
+    if incident.is_upstream {
+        return incident
+            .errno()
+            .is_none()
+            .then(|| Place::at(incident.server()));
     }
     // A resolver that has found its upstreams dead answers SERVFAIL at once for a
     // while, without asking.
-    let view = evidence.view_of(case)?;
+    let view = evidence.view_of(incident)?;
     let upstream = evidence.upstream_in_trouble(view.owner.pid?)?;
-    let is_hit = case.rcode() == Some(OptRcode::SERVFAIL) || case.has_failed();
+    let is_hit = incident.rcode() == Some(OptRcode::SERVFAIL) || incident.has_failed();
     is_hit.then(|| Place::at(upstream))
 }
 
 /// The answer came, but to a socket that was closed, or after the attempt's end.
-fn came_too_late(case: &Case) -> bool {
-    case.answer_dropped().is_some() || case.attempt.outcome == Outcome::Late
+fn came_too_late(incident: &Incident) -> bool {
+    incident.answer_dropped().is_some() || incident.attempt.outcome == Outcome::Late
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let upstream = group.place.server.map(|server| server.to_string());
     let upstream = upstream.unwrap_or_else(|| "its upstream".to_owned());
-    let own = group.cases().find(|case| case.is_upstream);
-    let owner = own.map(|case| case.attempt.owner);
+    let own = group.incidents().find(|incident| incident.is_upstream);
+    let owner = own.map(|incident| incident.attempt.owner);
     let resolver = owner.map_or_else(
         || "the resolver".to_owned(),
         |owner| who::process(owner.pid, owner.comm),
@@ -85,11 +91,12 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 
 /// What came of the resolver's own queries.
 fn upstream_told(group: &Group<'_>, resolver: &str, upstream: &str) -> Option<String> {
-    let count = |of: fn(&Case) -> bool| group.count(|case| case.is_upstream && of(case));
+    let count =
+        |of: fn(&Incident) -> bool| group.count(|incident| incident.is_upstream && of(incident));
     let own = count(|_| true);
     let too_late = count(came_too_late);
-    let lost = count(Case::has_failed) - too_late;
-    let errors = count(|case| case.trouble == Trouble::ErrorAnswer);
+    let lost = count(Incident::has_failed) - too_late;
+    let errors = count(|incident| incident.kind == FailureKind::ErrorAnswer);
     let parts = [
         (lost, "went unanswered"),
         (
@@ -114,9 +121,10 @@ fn upstream_told(group: &Group<'_>, resolver: &str, upstream: &str) -> Option<St
 
 /// What came of its clients' queries.
 fn clients_told(group: &Group<'_>) -> Vec<String> {
-    let count = |of: fn(&Case) -> bool| group.count(|case| !case.is_upstream && of(case));
+    let count =
+        |of: fn(&Incident) -> bool| group.count(|incident| !incident.is_upstream && of(incident));
     let longest = group.views().map(|view| view.took_ns()).max();
-    let servfail = count(|case| case.rcode() == Some(OptRcode::SERVFAIL));
+    let servfail = count(|incident| incident.rcode() == Some(OptRcode::SERVFAIL));
     let mut lines = Vec::new();
     if count(|_| true) > 0 {
         lines.push(format!(

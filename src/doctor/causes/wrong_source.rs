@@ -7,21 +7,21 @@ use super::place::Place;
 use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS_AND_FAILS;
-use crate::evidence::Case;
-use crate::evidence::Evidence;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
 /// No socket takes it, because the one that asked is connected to another address.
-fn matches(case: &Case, _: &Evidence) -> Option<Place> {
-    let (drop, reason) = case.answer_dropped()?;
-    let wrong = reason == NO_SOCKET && drop.source != case.server();
-    wrong.then(|| Place::at(case.server()))
+fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
+    let (drop, reason) = incident.answer_dropped()?;
+    let wrong = reason == NO_SOCKET && drop.source != incident.server();
+    wrong.then(|| Place::at(incident.server()))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let source = group.cases().find_map(Case::drop)?.source;
+    let source = group.incidents().find_map(Incident::drop)?.source;
     let title = format!("Answers of {server} come from the wrong address, {source}");
     Explanation::of(title)
         .cause(

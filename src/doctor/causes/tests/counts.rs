@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn each_failed_query_has_exactly_one_cause() {
-    let explanation = Case::default()
+    let explanation = Story::default()
         .with(many(40, SERVER, Outcome::Answered))
         .with(more(7, SERVER, Outcome::Unanswered))
         .with((100..105).map(|n| refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED)))
@@ -29,8 +29,8 @@ fn each_failed_query_has_exactly_one_cause() {
 
 #[test]
 fn too_many_to_keep_are_counted_all_the_same() {
-    let all = crate::evidence::CASES_MAX as u64 + 5_000;
-    let explanation = Case::default()
+    let all = crate::incidents::INCIDENTS_MAX as u64 + 5_000;
+    let explanation = Story::default()
         .with((0..all).map(|n| {
             let mut attempt = attempt(n % 400, SERVER, Outcome::Unanswered);
             attempt.cookie = n;
@@ -55,14 +55,14 @@ fn a_late_answer_makes_no_second_case() {
         outcome: Outcome::Late,
         ..late
     };
-    let explanation = Case::default().with([unanswered, late]).explain();
+    let explanation = Story::default().with([unanswered, late]).explain();
     let counts: Vec<_> = explanation.failures_by_cause.into_iter().collect();
     assert_eq!(counts, [(Rule::ClientGaveUp, 1)]);
 }
 
 #[test]
 fn two_places_are_two_findings() {
-    let said = Case::default()
+    let said = Story::default()
         .with((0..9).map(|n| refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED)))
         .with((20..24).map(|n| refused(attempt(n, OTHER, Outcome::Refused), libc::ECONNREFUSED)))
         .explain();
@@ -87,18 +87,18 @@ fn two_places_are_two_findings() {
 
 #[test]
 fn what_the_filters_leave_out_is_no_finding() {
-    let mut casebook = Casebook::default();
+    let mut incidents = Incidents::default();
     for n in 0..9 {
-        casebook.record(&attempt(n, SERVER, Outcome::Unanswered), false);
+        incidents.record(&attempt(n, SERVER, Outcome::Unanswered), false);
     }
-    let evidence = casebook.close(HostSample::default(), Duration::from_secs(30), Vec::new());
+    let evidence = incidents.close(HostSample::default(), Duration::from_secs(30), Vec::new());
     let explanation = explained(&evidence, &Collector::new().snapshot());
     assert_eq!(explanation, Explained::default());
 }
 
 #[test]
 fn a_healthy_host_has_no_finding() {
-    let explanation = Case::default()
+    let explanation = Story::default()
         .with(many(400, SERVER, Outcome::Answered))
         .with([answered_with(attempt(450, SERVER, Outcome::Answered), 3)])
         // One of 400 is the network's daily life; but it is counted.

@@ -10,8 +10,8 @@ pub(super) fn netfilter(
     location: &str,
     conntrack: Conntrack,
     counters: Option<ConntrackCounters>,
-) -> Case {
-    let mut case = Case::default()
+) -> Story {
+    let mut incident = Story::default()
         .with(many(40, SERVER, Outcome::Answered))
         .with((100..105).map(|n| {
             let attempt = attempt(n, SERVER, Outcome::Dropped);
@@ -21,10 +21,11 @@ pub(super) fn netfilter(
             }
             attempt
         }));
-    case.surroundings
+    incident
+        .host
         .conntrack
         .extend(counters.map(|counters| (NODE, counters)));
-    case
+    incident
 }
 
 pub(super) fn counters(drop: u64, insert_failed: u64) -> Option<ConntrackCounters> {
@@ -90,8 +91,8 @@ fn how_full_the_table_was_is_told_with_the_limit_of_that_time() {
             fullest,
             ..ConntrackCounters::default()
         };
-        let case = netfilter("nf_hook_slow", Conntrack::Absent, Some(counters));
-        let finding = case.explain().findings.remove(0);
+        let incident = netfilter("nf_hook_slow", Conntrack::Absent, Some(counters));
+        let finding = incident.explain().findings.remove(0);
         assert_eq!(finding.rule.name(), "dns_conntrack_full");
         finding.evidence.join("\n") + &finding.fix.join("\n")
     };
@@ -116,8 +117,8 @@ fn insertions_that_were_counted_from_later_on_are_told_as_such() {
             baseline_late,
             ..ConntrackCounters::default()
         };
-        let case = netfilter("nf_hook_slow", Conntrack::Unconfirmed, Some(counters));
-        let finding = case.explain().findings.remove(0);
+        let incident = netfilter("nf_hook_slow", Conntrack::Unconfirmed, Some(counters));
+        let finding = incident.explain().findings.remove(0);
         assert_eq!(finding.rule.name(), "dns_conntrack_race");
         finding.evidence.join("\n")
     };
@@ -133,11 +134,11 @@ fn insertions_that_were_counted_from_later_on_are_told_as_such() {
 #[test]
 fn a_known_reason_comes_with_its_remedy() {
     let fix = |reason, location| {
-        let case = Case::default().with((0..4).map(|n| {
+        let incident = Story::default().with((0..4).map(|n| {
             let attempt = attempt(n, SERVER, Outcome::Dropped);
             dropped(attempt, Packet::Query, reason, location)
         }));
-        let finding = case.explain().findings.remove(0);
+        let finding = incident.explain().findings.remove(0);
         assert_eq!(finding.rule.name(), "dns_kernel_drop");
         assert!(finding.title.contains(reason));
         finding.fix.join("\n")
@@ -159,7 +160,7 @@ fn a_known_reason_comes_with_its_remedy() {
 #[test]
 fn the_direction_of_a_policy_is_told() {
     let title = |packet, when_sent| {
-        let explanation = Case::default()
+        let explanation = Story::default()
             .with((0..5).map(|n| {
                 let attempt = attempt(n, SERVER, Outcome::Dropped);
                 let mut attempt = dropped(attempt, packet, "NETFILTER_DROP", "nft_do_chain");
@@ -252,7 +253,7 @@ fn reasons_have_their_rules() {
             "dns_kernel_drop",
         ),
     ] {
-        let said = Case::default()
+        let said = Story::default()
             .with(many(40, SERVER, Outcome::Answered))
             .with((100..104).map(|n| {
                 dropped(
@@ -269,7 +270,7 @@ fn reasons_have_their_rules() {
 
 #[test]
 fn an_answer_from_elsewhere_is_not_a_late_one() {
-    let said = Case::default()
+    let said = Story::default()
         .with((0..4).map(|n| {
             let attempt = attempt(n, SERVER, Outcome::Dropped);
             let mut attempt = dropped(attempt, Packet::Answer, "NO_SOCKET", "__udp4_lib_rcv");
@@ -285,7 +286,7 @@ fn an_answer_from_elsewhere_is_not_a_late_one() {
 #[test]
 fn a_reject_rule_is_told_from_a_closed_port() {
     let cause = |drop: Option<(&str, &str)>| {
-        let explanation = Case::default()
+        let explanation = Story::default()
             .with((0..4).map(|n| {
                 let attempt = refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED);
                 let drop = drop.map(|(reason, location)| {
@@ -320,7 +321,7 @@ fn what_a_reject_rule_discards_without_a_word_is_its_own() {
             attempt.owner.netns = client_netns;
             dropped(attempt, packet, "NETFILTER_DROP", "nft_do_chain")
         });
-        Case::default().with(told).with(silent)
+        Story::default().with(told).with(silent)
     };
     let netns = attempt(0, SERVER, Outcome::Dropped).owner.netns;
     let explanation = history(Packet::Query, netns).explain();
@@ -347,17 +348,18 @@ fn what_a_reject_rule_discards_without_a_word_is_its_own() {
 #[test]
 fn the_forms_of_a_send_that_fails() {
     let title = |call, errno: Option<i32>, route: Option<bool>| {
-        let mut case = Case::default().with((0..4).map(|n| Attempt {
+        let mut incident = Story::default().with((0..4).map(|n| Attempt {
             outcome: Outcome::Refused,
             id: None,
             reason: errno.map(Reason::Errno),
             failed_call: Some(call),
             ..attempt(n, SERVER, Outcome::Refused)
         }));
-        case.surroundings
+        incident
+            .host
             .routes
             .extend(route.map(|route| ((POD, address(SERVER).ip()), route)));
-        let explanation = case.explain();
+        let explanation = incident.explain();
         assert_eq!(explanation.findings[0].rule.name(), "dns_send_denied");
         assert_eq!(explanation.findings[0].queries, 4);
         explanation.findings[0].title.clone()
@@ -373,17 +375,17 @@ fn the_forms_of_a_send_that_fails() {
 
 /// Sixteen of a batch whose drop the kernel does not tell, as it happens where it runs
 /// no tracing program.
-fn a_batch_unseen() -> Case {
-    let mut case = Case::default();
+fn a_batch_unseen() -> Story {
+    let mut incident = Story::default();
     for n in 0..48 {
         let attempt = attempt(n, SERVER, Outcome::Unanswered);
-        case.attempts.push(match n {
+        incident.attempts.push(match n {
             16..32 => attempt,
             _ => dropped(attempt, Packet::Query, "NEIGH_FAILED", "neigh_invalidate"),
         });
     }
     // Else another rule would not take them.
-    case.with(more(40, OTHER, Outcome::Answered))
+    incident.with(more(40, OTHER, Outcome::Answered))
 }
 
 #[test]
@@ -405,52 +407,52 @@ fn a_drop_that_is_not_told_has_the_cause_of_those_around_it() {
 #[test]
 fn what_got_through_meanwhile_is_another_matter() {
     // The neighbour answered again before them.
-    let mut case = a_batch_unseen();
-    case.attempts.truncate(32);
+    let mut incident = a_batch_unseen();
+    incident.attempts.truncate(32);
     let mut answered = attempt(15, SERVER, Outcome::Answered);
     shift(&mut answered, MS);
-    case.attempts.insert(16, answered);
-    let case = case.with(more(40, OTHER, Outcome::Answered));
-    let evidence = case.evidence();
+    incident.attempts.insert(16, answered);
+    let incident = incident.with(more(40, OTHER, Outcome::Answered));
+    let evidence = incident.evidence();
     assert_eq!(evidence.drops_unseen, 0);
     // They arrived at a server of this host.
-    let mut case = a_batch_unseen();
+    let mut incident = a_batch_unseen();
     for n in 16..32 {
-        let view = at_server(&case.attempts[n], 53, Outcome::Unanswered, 5_000 * MS);
-        case.attempts.push(view);
+        let view = at_server(&incident.attempts[n], 53, Outcome::Unanswered, 5_000 * MS);
+        incident.attempts.push(view);
     }
-    assert_eq!(case.evidence().drops_unseen, 0);
+    assert_eq!(incident.evidence().drops_unseen, 0);
     // Long before and long after.
     for apart in [-4_000, 4_000] {
-        let mut case = a_batch_unseen();
-        let mut far: Vec<_> = case.attempts.drain(16..32).collect();
+        let mut incident = a_batch_unseen();
+        let mut far: Vec<_> = incident.attempts.drain(16..32).collect();
         for attempt in &mut far {
             let at = 10_000 * MS as i64 + apart * MS as i64;
             attempt.sent_ns = at.unsigned_abs();
             attempt.first_ns = attempt.sent_ns;
             attempt.end_ns = attempt.sent_ns + 5_000 * MS;
         }
-        for attempt in &mut case.attempts[..32] {
+        for attempt in &mut incident.attempts[..32] {
             attempt.sent_ns = 10_000 * MS;
         }
-        assert_eq!(case.with(far).evidence().drops_unseen, 0);
+        assert_eq!(incident.with(far).evidence().drops_unseen, 0);
     }
     // Another namespace, another server.
-    let mut case = a_batch_unseen();
-    case.attempts[16].owner.netns = NODE;
-    case.attempts[17].peer = address("10.0.0.12:53");
-    assert_eq!(case.evidence().drops_unseen, 14);
+    let mut incident = a_batch_unseen();
+    incident.attempts[16].owner.netns = NODE;
+    incident.attempts[17].peer = address("10.0.0.12:53");
+    assert_eq!(incident.evidence().drops_unseen, 14);
 }
 
 /// On a kernel that hides its symbols a queue that is emptied has no place.
 #[test]
 fn a_queue_that_is_emptied_somewhere_has_the_cause_of_those_around_it() {
-    let mut case = a_batch_unseen();
-    for attempt in &mut case.attempts[16..32] {
+    let mut incident = a_batch_unseen();
+    for attempt in &mut incident.attempts[16..32] {
         *attempt = dropped(attempt.clone(), Packet::Query, "QUEUE_PURGE", "");
         if let Some(drop) = attempt.drop.as_mut() {
             drop.location = None;
         }
     }
-    assert_eq!(case.said(), [("dns_no_route", 48)]);
+    assert_eq!(incident.said(), [("dns_no_route", 48)]);
 }

@@ -24,7 +24,7 @@ use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::collect::Collector;
 use crate::doctor::finding::Severity;
-use crate::evidence::Casebook;
+use crate::incidents::Incidents;
 use crate::sample;
 use crate::sample::MS;
 use crate::sampler::HostSample;
@@ -38,24 +38,24 @@ const TYPE_AAAA: u16 = 28;
 
 /// What happened: attempts in the order of their end.
 #[derive(Default)]
-struct Case {
+struct Story {
     attempts: Vec<Attempt>,
-    surroundings: HostSample,
+    host: HostSample,
 }
 
-impl Case {
+impl Story {
     fn with(mut self, attempts: impl IntoIterator<Item = Attempt>) -> Self {
         self.attempts.extend(attempts);
         self
     }
 
     fn evidence(&self) -> Evidence {
-        let mut casebook = Casebook::default();
+        let mut incidents = Incidents::default();
         for attempt in &self.attempts {
-            casebook.record(attempt, true);
+            incidents.record(attempt, true);
         }
         let window = Duration::from_secs(30);
-        casebook.close(self.surroundings.clone(), window, Vec::new())
+        incidents.close(self.host.clone(), window, Vec::new())
     }
 
     fn explain(self) -> Explained {

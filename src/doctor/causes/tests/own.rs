@@ -21,8 +21,8 @@ fn errors(n: u64, rcode: u16) -> impl Iterator<Item = Attempt> {
 }
 
 /// Rule, severity and number.
-fn judged(case: Case) -> Vec<(&'static str, Severity, u64)> {
-    let findings = case.explain().findings.into_iter();
+fn judged(incident: Story) -> Vec<(&'static str, Severity, u64)> {
+    let findings = incident.explain().findings.into_iter();
     findings
         .map(|it| (it.rule.name(), it.severity, it.queries))
         .collect()
@@ -31,8 +31,8 @@ fn judged(case: Case) -> Vec<(&'static str, Severity, u64)> {
 #[test]
 fn errors_of_one_are_judged_as_if_it_were_alone() {
     let with = |n, rcode| {
-        let case = Case::default().with(busy(9_000)).with(errors(n, rcode));
-        judged(case)
+        let incident = Story::default().with(busy(9_000)).with(errors(n, rcode));
+        judged(incident)
     };
     assert_eq!(
         with(48, SERVFAIL),
@@ -52,7 +52,7 @@ fn errors_of_one_are_judged_as_if_it_were_alone() {
 
 #[test]
 fn its_finding_says_whose_and_how_much() {
-    let explanation = Case::default()
+    let explanation = Story::default()
         .with(busy(9_000))
         // The neighbour has some, too, and more than the one who has nothing else.
         .with((0..60).map(|n| {
@@ -85,21 +85,21 @@ fn its_finding_says_whose_and_how_much() {
 
 #[test]
 fn a_refused_zone_among_many_good_answers_stays_quiet() {
-    let case = Case::default()
+    let incident = Story::default()
         .with(busy(9_000))
         .with(many(3_000, SERVER, Outcome::Answered))
         .with(errors(6, REFUSED));
-    assert_eq!(judged(case), []);
+    assert_eq!(judged(incident), []);
 }
 
 #[test]
 fn what_nothing_explains_is_judged_by_who_has_it() {
     let with = |good, bad| {
-        let case = Case::default()
+        let incident = Story::default()
             .with(busy(9_000))
             .with(many(good, SERVER, Outcome::Answered))
             .with(more(bad, SERVER, Outcome::Unanswered));
-        judged(case)
+        judged(incident)
     };
     assert_eq!(with(400, 24), [("dns_unknown", Severity::Critical, 24)]);
     assert_eq!(with(400, 5), [("dns_unknown", Severity::Warning, 5)]);
@@ -111,11 +111,14 @@ fn what_nothing_explains_is_judged_by_who_has_it() {
 
 #[test]
 fn a_dead_server_hurts_who_asks_it() {
-    let case = Case::default()
+    let incident = Story::default()
         .with(busy(9_000))
         .with(many(20, OTHER, Outcome::Answered))
         .with(more(20, SERVER, Outcome::Unanswered));
-    assert_eq!(judged(case), [("dns_dead_server", Severity::Critical, 20)]);
+    assert_eq!(
+        judged(incident),
+        [("dns_dead_server", Severity::Critical, 20)]
+    );
 }
 
 #[test]
@@ -125,12 +128,12 @@ fn short_lived_ones_are_judged_together_and_a_resolver_is_not() {
         attempt.owner.pid = Some(pid);
         attempt
     };
-    let case = Case::default().with(busy(9_000)).with(
+    let incident = Story::default().with(busy(9_000)).with(
         errors(30, SERVFAIL)
             .zip(1_000..)
             .map(|(attempt, pid)| of(attempt, b"dig", pid)),
     );
-    let findings = case.explain().findings;
+    let findings = incident.explain().findings;
     assert_eq!(findings[0].severity, Severity::Critical);
     assert_eq!(
         findings[0].hit_hardest.as_deref(),
@@ -143,10 +146,10 @@ fn short_lived_ones_are_judged_together_and_a_resolver_is_not() {
         Outcome::Answered,
         MS,
     );
-    let case = Case::default()
+    let incident = Story::default()
         .with(busy(9_000))
         .with([served])
         .with(many(100, SERVER, Outcome::Answered).map(resolver))
         .with(errors(30, SERVFAIL).map(resolver));
-    assert_eq!(judged(case), []);
+    assert_eq!(judged(incident), []);
 }

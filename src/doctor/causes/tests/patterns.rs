@@ -6,7 +6,7 @@ use crate::sampler::Flow;
 #[test]
 fn a_dead_server_needs_a_living_one_beside_it() {
     let dead = |other: Outcome| {
-        Case::default()
+        Story::default()
             .with(many(8, SERVER, Outcome::Unanswered))
             .with(more(8, OTHER, other))
     };
@@ -16,7 +16,7 @@ fn a_dead_server_needs_a_living_one_beside_it() {
         [("dns_unknown", 8), ("dns_unknown", 8)]
     );
     // The living one belongs to another namespace's list.
-    let elsewhere = Case::default()
+    let elsewhere = Story::default()
         .with(many(8, SERVER, Outcome::Unanswered))
         .with(more(8, OTHER, Outcome::Answered).map(|mut attempt| {
             attempt.owner.netns = NODE;
@@ -24,7 +24,7 @@ fn a_dead_server_needs_a_living_one_beside_it() {
         }));
     assert_eq!(elsewhere.said(), [("dns_unknown", 8)]);
     // It does answer a third of the time.
-    let lossy = Case::default()
+    let lossy = Story::default()
         .with(many(8, SERVER, Outcome::Unanswered))
         .with((200..204).map(|n| attempt(n, SERVER, Outcome::Answered)))
         .with(more(8, OTHER, Outcome::Answered));
@@ -52,12 +52,12 @@ fn aaaa_alone_must_fail_every_time() {
         answer: None,
         ..attempt
     };
-    let silent = Case::default().with(both(6, unanswered));
+    let silent = Story::default().with(both(6, unanswered));
     assert_eq!(silent.said(), [("dns_aaaa_broken", 6)]);
-    let servfail = Case::default().with(both(6, |attempt| answered_with(attempt, 2)));
+    let servfail = Story::default().with(both(6, |attempt| answered_with(attempt, 2)));
     assert_eq!(servfail.said(), [("dns_aaaa_broken", 6)]);
     // Losses that hit AAAA now and then: another name each, and mostly fine.
-    let random = Case::default()
+    let random = Story::default()
         .with((0..6).map(|n| Attempt {
             question: question(&format!("n{n}.example.com"), TYPE_AAAA),
             ..attempt(n, SERVER, Outcome::Unanswered)
@@ -70,8 +70,8 @@ fn aaaa_alone_must_fail_every_time() {
 }
 
 /// One source port that fails for three seconds, with others that work.
-pub(super) fn stale(entry_to: Option<&str>, others: Outcome) -> Case {
-    let mut case = Case::default()
+pub(super) fn stale(entry_to: Option<&str>, others: Outcome) -> Story {
+    let mut incident = Story::default()
         .with((0..30).map(|n| {
             let mut attempt = attempt(n, SERVER, Outcome::Unanswered);
             attempt.local.set_port(4000);
@@ -79,7 +79,7 @@ pub(super) fn stale(entry_to: Option<&str>, others: Outcome) -> Case {
             attempt
         }))
         .with(more(40, SERVER, others));
-    case.surroundings.flows.kept = entry_to
+    incident.host.flows.kept = entry_to
         .map(|reply_source| Flow {
             netns: NODE,
             transport: Transport::Udp,
@@ -92,7 +92,7 @@ pub(super) fn stale(entry_to: Option<&str>, others: Outcome) -> Case {
         })
         .into_iter()
         .collect();
-    case
+    incident
 }
 
 #[test]
@@ -125,18 +125,18 @@ fn answers_from_before_are_no_fresh_ports() {
         })
     };
     let with_past = || {
-        let mut case = stale(Some("10.244.1.9:53"), Outcome::Answered);
-        let later = std::mem::take(&mut case.attempts).into_iter();
-        case.attempts = own_past()
+        let mut incident = stale(Some("10.244.1.9:53"), Outcome::Answered);
+        let later = std::mem::take(&mut incident.attempts).into_iter();
+        incident.attempts = own_past()
             .chain(later.map(|mut attempt| {
                 shift(&mut attempt, 5_000 * MS);
                 attempt
             }))
             .collect();
-        case
+        incident
     };
-    let told = |case: Case| {
-        let finding = case.explain().findings.remove(0);
+    let told = |incident: Story| {
+        let finding = incident.explain().findings.remove(0);
         (finding.rule.name(), finding.evidence.join("\n"))
     };
     let (rule, evidence) = told(with_past());
@@ -160,25 +160,25 @@ fn answers_from_before_are_no_fresh_ports() {
 #[test]
 fn the_packets_own_entry_is_proof_within_two_seconds() {
     let said = |reply_source: &str, entry_to| {
-        let mut case = stale(entry_to, Outcome::Answered);
+        let mut incident = stale(entry_to, Outcome::Answered);
         let reply_source = reply_source.parse().expect("an address");
         // 30 failures of that port, 100 ms apart: three are left.
-        case.attempts.drain(3..30);
-        for attempt in &mut case.attempts[..3] {
+        incident.attempts.drain(3..30);
+        for attempt in &mut incident.attempts[..3] {
             let sent = attempt.clone();
             *attempt = dropped(sent, Packet::Query, "IP_INNOROUTES", "ip_error");
             if let Some(drop) = attempt.drop.as_mut() {
                 drop.conntrack = Some(Conntrack::Confirmed { reply_source });
             }
         }
-        case.said()
+        incident.said()
     };
     let server = address(SERVER).ip().to_string();
     // One without a drop of its own, of the same port: the server had it when its link
     // went.
-    let mut case = stale(None, Outcome::Answered);
-    case.attempts.drain(4..30);
-    for attempt in &mut case.attempts[1..4] {
+    let mut incident = stale(None, Outcome::Answered);
+    incident.attempts.drain(4..30);
+    for attempt in &mut incident.attempts[1..4] {
         let sent = attempt.clone();
         *attempt = dropped(sent, Packet::Query, "IP_INNOROUTES", "ip_error");
         if let Some(drop) = attempt.drop.as_mut() {
@@ -186,7 +186,7 @@ fn the_packets_own_entry_is_proof_within_two_seconds() {
             drop.conntrack = Some(Conntrack::Confirmed { reply_source });
         }
     }
-    assert_eq!(case.said(), [("dns_conntrack_stale", 4)]);
+    assert_eq!(incident.said(), [("dns_conntrack_stale", 4)]);
     assert_eq!(said("10.244.1.9", None), [("dns_conntrack_stale", 3)]);
     assert_eq!(said(&server, None), [("dns_no_route", 3)]);
     // An entry that was there at the end proves nothing so soon.
@@ -211,26 +211,29 @@ fn tcp_is_blocked_if_it_was_asked_for_and_never_worked() {
     };
     let silent = (100..103).map(|n| over_tcp(n, Outcome::Unanswered));
     let reset = (200..202).map(|n| refused(over_tcp(n, Outcome::Refused), libc::ECONNREFUSED));
-    let case = Case::default()
+    let incident = Story::default()
         .with(truncated.clone())
         .with(silent.clone())
         .with(reset);
-    assert_eq!(case.said(), [("dns_tcp_blocked", 5)]);
+    assert_eq!(incident.said(), [("dns_tcp_blocked", 5)]);
     // Nobody was told to use TCP.
-    let unasked = Case::default().with(silent.clone());
+    let unasked = Story::default().with(silent.clone());
     assert_eq!(unasked.said(), [("dns_unknown", 3)]);
     // One got through: the server is slow at accepting, TCP is not blocked.
-    let works = Case::default().with(truncated).with(silent).with([Attempt {
-        transport: Transport::Tcp,
-        ..attempt(300, SERVER, Outcome::Answered)
-    }]);
+    let works = Story::default()
+        .with(truncated)
+        .with(silent)
+        .with([Attempt {
+            transport: Transport::Tcp,
+            ..attempt(300, SERVER, Outcome::Answered)
+        }]);
     assert_eq!(works.said(), [("dns_unknown", 3)]);
 }
 
 #[test]
 fn error_answers_need_a_share() {
     let errors = |rcode, bad: u64, good: u64| {
-        Case::default()
+        Story::default()
             .with(many(good, SERVER, Outcome::Answered))
             .with(
                 (500..500 + bad)

@@ -12,18 +12,18 @@ const NXDOMAIN: u16 = 3;
 const CURL: u32 = 4242;
 
 /// All rules together: these are no causes of failed queries.
-pub(super) fn diagnosed(case: Case, reads: &[SlowRead]) -> Diagnosis {
-    let mut casebook = Casebook::default();
+pub(super) fn diagnosed(incident: Story, reads: &[SlowRead]) -> Diagnosis {
+    let mut incidents = Incidents::default();
     let mut collector = Collector::new();
-    for attempt in &case.attempts {
-        casebook.record(attempt, true);
+    for attempt in &incident.attempts {
+        incidents.record(attempt, true);
         collector.record(attempt);
     }
     for read in reads {
-        casebook.record_slow_read(read);
+        incidents.record_slow_read(read);
     }
     let window = Duration::from_secs(30);
-    let evidence = casebook.close(case.surroundings, window, Vec::new());
+    let evidence = incidents.close(incident.host, window, Vec::new());
     diagnose(&collector.snapshot(), &evidence)
 }
 
@@ -39,10 +39,10 @@ pub(super) fn read_late(attempt: &Attempt, lay_ns: u64) -> SlowRead {
 
 /// So many answers that lay unread for so long, of twenty that took so long.
 fn late_reads(number: usize, lay_ns: u64, took_ns: u64) -> Vec<Finding> {
-    late_reads_of(Case::default(), number, lay_ns, took_ns)
+    late_reads_of(Story::default(), number, lay_ns, took_ns)
 }
 
-fn late_reads_of(case: Case, number: usize, lay_ns: u64, took_ns: u64) -> Vec<Finding> {
+fn late_reads_of(incident: Story, number: usize, lay_ns: u64, took_ns: u64) -> Vec<Finding> {
     let attempts: Vec<_> = many(20, SERVER, Outcome::Answered)
         .map(|it| Attempt {
             end_ns: it.sent_ns + took_ns,
@@ -54,7 +54,7 @@ fn late_reads_of(case: Case, number: usize, lay_ns: u64, took_ns: u64) -> Vec<Fi
         .take(number)
         .map(|it| read_late(it, lay_ns))
         .collect();
-    let found = diagnosed(case.with(attempts), &reads).findings;
+    let found = diagnosed(incident.with(attempts), &reads).findings;
     let of_rule = |finding: &Finding| finding.rule.name() == "dns_late_reader";
     found.into_iter().filter(of_rule).collect()
 }
@@ -72,9 +72,9 @@ fn dns_is_innocent_if_its_answers_lay_unread() {
 #[test]
 fn a_reader_without_a_cpu_is_as_innocent_as_dns() {
     for (share, severity) in [(0.5, Severity::Info), (0.49, Severity::Warning)] {
-        let mut case = Case::default();
-        case.surroundings.readers.insert(CURL, share);
-        let found = late_reads_of(case, 20, 300 * MS, MS);
+        let mut incident = Story::default();
+        incident.host.readers.insert(CURL, share);
+        let found = late_reads_of(incident, 20, 300 * MS, MS);
         assert_eq!((found.len(), found[0].severity), (1, severity), "{share}");
     }
 }
@@ -87,7 +87,7 @@ fn nobody_is_called_innocent_who_is_slow_himself() {
 }
 
 /// Lookups of these names with a search list, as glibc makes them.
-pub(super) fn searching(names: u64, times: u64, search: &[&str]) -> Case {
+pub(super) fn searching(names: u64, times: u64, search: &[&str]) -> Story {
     let mut attempts = Vec::new();
     for n in 0..names * times {
         let name = format!("api{}.example.com", n % names);
@@ -104,7 +104,7 @@ pub(super) fn searching(names: u64, times: u64, search: &[&str]) -> Case {
         }
         attempts.push(ask(9, &name, 0));
     }
-    let mut case = Case::default().with(attempts);
+    let mut incident = Story::default().with(attempts);
     let resolv_conf = ResolvConf {
         path: std::path::PathBuf::from("/etc/resolv.conf").into(),
         nameservers: Vec::new(),
@@ -118,8 +118,8 @@ pub(super) fn searching(names: u64, times: u64, search: &[&str]) -> Case {
         resolv_conf: Some(resolv_conf),
         ..ClientProcess::default()
     };
-    case.surroundings.clients.insert(CURL, client);
-    case
+    incident.host.clients.insert(CURL, client);
+    incident
 }
 
 fn searched(names: u64, times: u64, search: &[&str]) -> Vec<Finding> {
@@ -160,7 +160,7 @@ fn a_storm_is_the_load_of_its_server_not_of_the_host() {
             query
         })
     };
-    let elsewhere = Case::default().with(attempts.clone()).with(others(OTHER));
+    let elsewhere = Story::default().with(attempts.clone()).with(others(OTHER));
     assert_eq!(elsewhere.said(), [("dns_storm", 250)]);
     // Or another one that has the same address, in a namespace of its own.
     let views: Vec<_> = attempts
@@ -172,13 +172,13 @@ fn a_storm_is_the_load_of_its_server_not_of_the_host() {
             view
         }))
         .collect();
-    let apart = Case::default()
+    let apart = Story::default()
         .with(attempts.clone())
         .with(others(SERVER))
         .with(views);
     assert_eq!(apart.said(), [("dns_storm", 250)]);
     // At the same server it is not the load.
-    let same = Case::default().with(attempts).with(others(SERVER));
+    let same = Story::default().with(attempts).with(others(SERVER));
     assert_eq!(same.said(), [("dns_unknown", 250)]);
 }
 
@@ -193,7 +193,7 @@ fn a_crowd_of_short_lived_processes_has_one_name_and_no_numbers() {
             attempt.owner.netns = NODE;
             attempt
         });
-        let explanation = Case::default().with(asked).explain();
+        let explanation = Story::default().with(asked).explain();
         let finding = &explanation.findings[0];
         (finding.evidence.join("\n"), finding.fix.join("\n"))
     };

@@ -40,7 +40,7 @@ pub(super) fn server(quota: Option<Quota>, ran: f64, waited: f64) -> ServerProce
 }
 
 /// Ten queries that found no room at the server, and ten that waited there.
-pub(super) fn overloaded(server: ServerProcess) -> Case {
+pub(super) fn overloaded(server: ServerProcess) -> Story {
     let lost: Vec<_> = (0..10)
         .map(|n| {
             let attempt = attempt(n, SERVER, Outcome::Dropped);
@@ -71,9 +71,9 @@ pub(super) fn overloaded(server: ServerProcess) -> Case {
             ..view
         })
         .collect();
-    let mut case = Case::default().with(lost).with(slow).with(views);
-    case.surroundings.servers.insert(RESOLVER, server);
-    case
+    let mut incident = Story::default().with(lost).with(slow).with(views);
+    incident.host.servers.insert(RESOLVER, server);
+    incident
 }
 
 #[test]
@@ -108,15 +108,15 @@ fn another_time_says_nothing_of_a_query() {
 #[test]
 fn a_server_that_takes_long_without_cpu_time_is_not_throttled_out_of_nothing() {
     let slow = |server| {
-        let mut case = Case::default();
+        let mut incident = Story::default();
         for n in 0..5 {
             let mut client = attempt(n, SERVER, Outcome::Answered);
             client.end_ns = client.sent_ns + 300 * MS;
             let view = at_server(&client, RESOLVER, Outcome::Answered, 299 * MS);
-            case = case.with([view, client]);
+            incident = incident.with([view, client]);
         }
-        case.surroundings.servers.insert(RESOLVER, server);
-        case.said()
+        incident.host.servers.insert(RESOLVER, server);
+        incident.said()
     };
     // Nothing waited in its socket, but it was stopped in their midst.
     assert_eq!(
@@ -128,20 +128,20 @@ fn a_server_that_takes_long_without_cpu_time_is_not_throttled_out_of_nothing() {
 
 #[test]
 fn a_server_that_hangs_is_named_though_it_never_answered() {
-    let mut case = Case::default();
+    let mut incident = Story::default();
     for n in 0..5 {
         let query = attempt(n, SERVER, Outcome::Unanswered);
         let mut view = at_server(&query, RESOLVER, Outcome::Unanswered, 2_000 * MS);
         view.owner.pid = None;
         view.queued_bytes = 4_000;
-        case = case.with([view, query]);
+        incident = incident.with([view, query]);
     }
     let mut hung = server(None, 0.0, 0.0);
     hung.spans[0].stopped = true;
-    case.surroundings.servers.insert(RESOLVER, hung);
+    incident.host.servers.insert(RESOLVER, hung);
     let listener = ((NODE, address(SERVER)), RESOLVER);
-    case.surroundings.listeners.extend([listener]);
-    let finding = case.explain().findings.remove(0);
+    incident.host.listeners.extend([listener]);
+    let finding = incident.explain().findings.remove(0);
     assert_eq!((finding.rule.name(), finding.queries), ("dns_unknown", 5));
     let fix = finding.fix.join(" ");
     assert!(fix.contains("kill -CONT 53"), "{fix}");
@@ -149,7 +149,7 @@ fn a_server_that_hangs_is_named_though_it_never_answered() {
 }
 
 /// What lay in the socket of a server that ended.
-fn left_unread(queued_bytes: u32) -> Case {
+fn left_unread(queued_bytes: u32) -> Story {
     let mut attempts = Vec::new();
     for n in 0..5 {
         let query = attempt(n, SERVER, Outcome::Dropped);
@@ -163,7 +163,7 @@ fn left_unread(queued_bytes: u32) -> Case {
         }
         attempts.push(query);
     }
-    Case::default().with(attempts)
+    Story::default().with(attempts)
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn what_a_server_left_unread_was_held_up_or_lost_with_it() {
     for queued_bytes in [0, 100_000] {
         let mut busy = left_unread(queued_bytes);
         let server = server(None, 0.99, 0.0);
-        busy.surroundings.servers.insert(RESOLVER, server);
+        busy.host.servers.insert(RESOLVER, server);
         assert_eq!(busy.said(), [("dns_server_saturated", 5)]);
     }
 }
@@ -207,11 +207,11 @@ fn what_a_stopped_server_had_read_or_had_not_is_one_trouble() {
             }
         }
     }
-    let mut case = Case::default().with(attempts.clone());
+    let mut incident = Story::default().with(attempts.clone());
     let mut stopped = server(None, 0.0, 0.0);
     stopped.spans[0].stopped = true;
-    case.surroundings.servers.insert(RESOLVER, stopped);
-    let findings = case.explain().findings;
+    incident.host.servers.insert(RESOLVER, stopped);
+    let findings = incident.explain().findings;
     assert_eq!(findings.len(), 1, "{findings:?}");
     let finding = &findings[0];
     assert_eq!(
@@ -228,12 +228,12 @@ fn what_a_stopped_server_had_read_or_had_not_is_one_trouble() {
     // A server that answers between two overflows has not stalled.
     let mut alive = at_server(&attempts[1], RESOLVER, Outcome::Answered, MS);
     shift(&mut alive, 1_430 * MS);
-    let said = Case::default().with(attempts).with([alive]).said();
+    let said = Story::default().with(attempts).with([alive]).said();
     assert_eq!(said, [("dns_server_overflow", 5), ("dns_unknown", 5)]);
 }
 
 /// Clients of a resolver on this host, whose own query ended so.
-pub(super) fn forwarded(upstream: impl Fn(Attempt) -> Attempt) -> Case {
+pub(super) fn forwarded(upstream: impl Fn(Attempt) -> Attempt) -> Story {
     let mut attempts = Vec::new();
     for n in 0..6 {
         let mut client = attempt(n, SERVER, Outcome::Unanswered);
@@ -254,7 +254,7 @@ pub(super) fn forwarded(upstream: impl Fn(Attempt) -> Attempt) -> Case {
         attempts.push(upstream(own));
         attempts.push(client);
     }
-    Case::default().with(attempts)
+    Story::default().with(attempts)
 }
 
 #[test]
@@ -315,12 +315,15 @@ fn a_client_that_asks_again_is_no_upstream_of_the_server() {
         attempts.push(at_server(&first, RESOLVER, Outcome::Unanswered, 5_000 * MS));
         attempts.extend([first, second]);
     }
-    assert_eq!(Case::default().with(attempts).said(), [("dns_unknown", 12)]);
+    assert_eq!(
+        Story::default().with(attempts).said(),
+        [("dns_unknown", 12)]
+    );
 }
 
 #[test]
 fn large_answers_that_left_the_server_and_never_came() {
-    let case = |bytes| {
+    let incident = |bytes| {
         let mut attempts = Vec::new();
         for n in 0..4 {
             let client = attempt(n, SERVER, Outcome::Unanswered);
@@ -330,10 +333,10 @@ fn large_answers_that_left_the_server_and_never_came() {
             }
             attempts.extend([view, client]);
         }
-        Case::default().with(attempts)
+        Story::default().with(attempts)
     };
-    assert_eq!(case(1_400).said(), [("dns_answer_too_big", 4)]);
-    assert_eq!(case(400).said(), [("dns_unknown", 4)]);
+    assert_eq!(incident(1_400).said(), [("dns_answer_too_big", 4)]);
+    assert_eq!(incident(400).said(), [("dns_unknown", 4)]);
 }
 
 /// One process asks one question over and over, and the server leaves some of
@@ -356,12 +359,12 @@ fn a_storm_hurts_its_neighbours() {
         query.owner.pid = Some(7);
         attempts.push(query);
     }
-    assert_eq!(Case::default().with(attempts).said(), [("dns_storm", 220)]);
+    assert_eq!(Story::default().with(attempts).said(), [("dns_storm", 220)]);
 }
 
 #[test]
 fn a_storm_that_hurts_nobody_is_a_note() {
-    let explanation = Case::default()
+    let explanation = Story::default()
         .with((0..2_000).map(|n| Attempt {
             question: question("db.example.com", TYPE_A),
             ..attempt(n, SERVER, Outcome::Answered)

@@ -19,14 +19,14 @@ const OWN: &str = "127.0.0.1:5353";
 
 /// What happened, and what was read late of it.
 pub(super) struct History {
-    case: Case,
+    incident: Story,
     reads: Vec<SlowRead>,
 }
 
-impl From<Case> for History {
-    fn from(case: Case) -> Self {
+impl From<Story> for History {
+    fn from(incident: Story) -> Self {
         let reads = Vec::new();
-        Self { case, reads }
+        Self { incident, reads }
     }
 }
 
@@ -36,7 +36,7 @@ impl History {
         let Names { folder, label } = names;
         let path = [&b"/pods/"[..], folder].concat();
         let workload = std::sync::Arc::new(Identity::of_cgroup(&path));
-        for attempt in &mut self.case.attempts {
+        for attempt in &mut self.incident.attempts {
             let length = [label.len() as u8];
             let name = [&length[..], label, attempt.question.as_bytes()].concat();
             attempt.question = RawQuestion::new(&name);
@@ -50,7 +50,7 @@ impl History {
     }
 
     pub(super) fn findings(self) -> Vec<Finding> {
-        programs::diagnosed(self.case, &self.reads).findings
+        programs::diagnosed(self.incident, &self.reads).findings
     }
 }
 
@@ -66,11 +66,11 @@ pub(super) fn all(folder: &Path) -> Vec<History> {
     all
 }
 
-fn five(made: impl Fn(Attempt) -> Attempt) -> Case {
-    Case::default().with((0..5).map(|n| made(attempt(n, SERVER, Outcome::Unanswered))))
+fn five(made: impl Fn(Attempt) -> Attempt) -> Story {
+    Story::default().with((0..5).map(|n| made(attempt(n, SERVER, Outcome::Unanswered))))
 }
 
-fn before_the_packet() -> impl Iterator<Item = Case> {
+fn before_the_packet() -> impl Iterator<Item = Story> {
     let failed = |errno| {
         five(move |attempt| Attempt {
             id: None,
@@ -83,7 +83,7 @@ fn before_the_packet() -> impl Iterator<Item = Case> {
         .map(failed)
 }
 
-fn discarded() -> impl Iterator<Item = Case> {
+fn discarded() -> impl Iterator<Item = Story> {
     let (absent, unconfirmed) = (Conntrack::Absent, Conntrack::Unconfirmed);
     let full = drops::netfilter("nf_hook_slow", absent, drops::counters(5, 0));
     let race = drops::netfilter("nf_hook_slow", unconfirmed, drops::counters(5, 5));
@@ -109,7 +109,7 @@ fn discarded() -> impl Iterator<Item = Case> {
     by_reason.into_iter().chain([full, race, wrong])
 }
 
-fn refusals() -> impl Iterator<Item = Case> {
+fn refusals() -> impl Iterator<Item = Story> {
     let drops = [
         Some(("NETFILTER_DROP", "nft_do_chain")),
         Some(("NO_SOCKET", "__udp4_lib_rcv")),
@@ -126,7 +126,7 @@ fn refusals() -> impl Iterator<Item = Case> {
     })
 }
 
-fn at_a_server_of_this_host(folder: &Path) -> impl Iterator<Item = Case> {
+fn at_a_server_of_this_host(folder: &Path) -> impl Iterator<Item = Story> {
     let throttled = |cgroup: &Path, version| {
         let quota = crate::sampler::Quota {
             cgroup: cgroup.to_owned().into(),
@@ -159,21 +159,21 @@ fn at_a_server_of_this_host(folder: &Path) -> impl Iterator<Item = Case> {
     .into_iter()
 }
 
-fn by_pattern(folder: &Path) -> impl Iterator<Item = Case> {
-    let mut dead = Case::default()
+fn by_pattern(folder: &Path) -> impl Iterator<Item = Story> {
+    let mut dead = Story::default()
         .with(many(8, SERVER, Outcome::Unanswered))
         .with(more(8, OTHER, Outcome::Answered));
     let search = ["default.svc.lab", "svc.lab", "lab"];
     let searching = programs::searching(4, 20, &search);
-    for (pid, client) in &searching.surroundings.clients {
+    for (pid, client) in &searching.host.clients {
         let mut client = client.clone();
         let conf = client.resolv_conf.as_mut().expect("a resolv.conf");
         conf.path = folder.join("resolv.conf").into();
-        dead.surroundings.clients.insert(*pid, client);
+        dead.host.clients.insert(*pid, client);
     }
     let errors = |rcode| {
         let errors = (500..510).map(move |n| attempt(n, SERVER, Outcome::Answered));
-        Case::default()
+        Story::default()
             .with(many(40, SERVER, Outcome::Answered))
             .with(errors.map(move |attempt| answered_with(attempt, rcode)))
     };
@@ -198,18 +198,18 @@ fn by_pattern(folder: &Path) -> impl Iterator<Item = Case> {
         errors(2),
         errors(5),
         blocked.with([truncated]),
-        Case::default().with(storm),
-        Case::default().with(slow),
-        Case::default().with(many(30, OWN, Outcome::Unanswered)),
+        Story::default().with(storm),
+        Story::default().with(slow),
+        Story::default().with(many(30, OWN, Outcome::Unanswered)),
         patterns::stale(Some("10.244.1.9:53"), Outcome::Answered),
-        Case::default().with(patterns::both(6, |attempt| answered_with(attempt, 2))),
+        Story::default().with(patterns::both(6, |attempt| answered_with(attempt, 2))),
     ]
     .into_iter()
 }
 
 fn read_late() -> History {
-    let case = Case::default().with(many(20, SERVER, Outcome::Answered));
-    let reads = case.attempts.iter();
+    let incident = Story::default().with(many(20, SERVER, Outcome::Answered));
+    let reads = incident.attempts.iter();
     let reads = reads.map(|it| programs::read_late(it, 300 * MS)).collect();
-    History { case, reads }
+    History { incident, reads }
 }

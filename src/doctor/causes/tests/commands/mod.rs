@@ -206,7 +206,7 @@ fn any_name(max: usize) -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // Each case starts some two hundred programs.
+        // Each incident starts some two hundred programs.
         cases: 16,
         failure_persistence: None,
         ..ProptestConfig::default()

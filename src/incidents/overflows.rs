@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::case::Case;
+use super::incident::Incident;
 use super::server_view::ServerView;
 
 /// Times of one socket in nanoseconds of `CLOCK_MONOTONIC`, in their order.
@@ -20,10 +20,13 @@ pub struct Overflows {
 }
 
 impl Overflows {
-    pub(super) fn of(cases: &[Case], views: &[ServerView]) -> Self {
+    pub(super) fn of(incidents: &[Incident], views: &[ServerView]) -> Self {
         let mut sockets: HashMap<u64, Socket> = HashMap::new();
-        for case in cases.iter().filter(|case| case.has_overflowed()) {
-            if let Some(view) = case.server_view.and_then(|view| views.get(view)) {
+        for incident in incidents
+            .iter()
+            .filter(|incident| incident.has_overflowed())
+        {
+            if let Some(view) = incident.server_view.and_then(|view| views.get(view)) {
                 let socket = sockets.entry(view.cookie).or_default();
                 socket.overflows.push(view.arrived_ns);
             }

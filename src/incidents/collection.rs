@@ -1,4 +1,4 @@
-//! Collects the cases while the doctor watches, in bounded memory.
+//! Collects the incidents while the doctor watches, in bounded memory.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::case::Case;
-use super::case::Trouble;
 use super::dead_ends::DeadEnds;
 use super::fingerprint;
 use super::fingerprint::Fingerprint;
+use super::incident::FailureKind;
+use super::incident::Incident;
 use super::overflows::Overflows;
 use super::server_view::Index;
 use super::server_view::ServerView;
@@ -28,7 +28,7 @@ use crate::sampler::HostSample;
 
 /// Cases that are kept one by one, about 400 bytes each: 6 MB. Further ones are
 /// counted with one that is like them.
-pub const CASES_MAX: usize = 16_384;
+pub const INCIDENTS_MAX: usize = 16_384;
 /// Cases unlike all others that still find room beyond that.
 const UNLIKE_MAX: usize = 1_024;
 /// Slow reads that are kept, about 80 bytes each.
@@ -45,7 +45,7 @@ fn waiting_key(attempt: &Attempt) -> Option<AttemptKey> {
     Some((attempt.cookie, attempt.id?, attempt.sent_ns))
 }
 
-/// What makes two cases alike.
+/// What makes two incidents alike.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Likeness {
     pid: Option<u32>,
@@ -77,9 +77,9 @@ impl Likeness {
 
 /// Takes attempts as they end.
 #[derive(Clone, Debug, Default)]
-pub struct Casebook {
-    cases: Vec<Case>,
-    /// Where a case is that stands for those like it; made when room is short.
+pub struct Incidents {
+    incidents: Vec<Incident>,
+    /// Where an incident is that stands for those like it; made when room is short.
     alike: HashMap<Likeness, usize>,
     /// Unanswered ones, for the answer that comes late: socket, id, sent when.
     waiting: HashMap<AttemptKey, usize>,
@@ -100,7 +100,7 @@ pub struct Casebook {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
     /// What went wrong, of the client role, in the order of its end.
-    pub cases: Vec<Case>,
+    pub incidents: Vec<Incident>,
     /// The latest exchanges of the server role.
     pub server_views: Vec<ServerView>,
     /// Processes that answered some of them.
@@ -119,7 +119,7 @@ pub struct Evidence {
     /// them, though the kernel did not tell of it.
     pub drops_unseen: u64,
     /// What the host's own counters say.
-    pub surroundings: HostSample,
+    pub host: HostSample,
     /// How long was watched.
     pub window: Duration,
     /// The network namespace of this program itself.
@@ -131,12 +131,12 @@ pub struct Evidence {
 /// The client's namespace, the one where its packets are discarded, the server.
 type Way = (u32, u32, SocketAddr);
 
-fn way(case: &Case) -> Option<Way> {
-    let netns = case.attempt.owner.netns;
-    Some((netns, case.drop()?.netns, case.server()))
+fn way(incident: &Incident) -> Option<Way> {
+    let netns = incident.attempt.owner.netns;
+    Some((netns, incident.drop()?.netns, incident.server()))
 }
 
-impl Casebook {
+impl Incidents {
     /// Takes an attempt of either role; `reported` says whether it passed the
     /// filters. Cheap for one that went well.
     pub fn record(&mut self, attempt: &Attempt, reported: bool) {
@@ -154,8 +154,8 @@ impl Casebook {
             }
             self.answered.push_back((attempt.cookie, id, reported));
         }
-        if let Some(trouble) = Trouble::of(attempt) {
-            self.add(attempt, trouble, question, reported);
+        if let Some(kind) = FailureKind::of(attempt) {
+            self.add(attempt, kind, question, reported);
         }
     }
 
@@ -182,54 +182,54 @@ impl Casebook {
     fn add(
         &mut self,
         attempt: &Attempt,
-        trouble: Trouble,
+        kind: FailureKind,
         question: Option<Fingerprint>,
         reported: bool,
     ) {
         let key = waiting_key(attempt);
         if attempt.outcome == Outcome::Late {
-            // It was a case already, and is no second one.
+            // It was an incident already, and is no second one.
             let place = key.and_then(|key| self.waiting.remove(&key));
-            if let Some(case) = place.and_then(|place| self.cases.get_mut(place)) {
-                case.attempt = attempt.clone();
+            if let Some(incident) = place.and_then(|place| self.incidents.get_mut(place)) {
+                incident.attempt = attempt.clone();
             } else if self.late.len() < LATE_MAX {
                 self.late.push(attempt.clone());
             }
             return;
         }
-        self.push(Case::new(attempt.clone(), trouble, reported), question);
+        self.push(Incident::new(attempt.clone(), kind, reported), question);
     }
 
-    fn push(&mut self, case: Case, question: Option<Fingerprint>) {
-        if self.cases.len() >= CASES_MAX {
-            self.add_alike(case, question);
+    fn push(&mut self, incident: Incident, question: Option<Fingerprint>) {
+        if self.incidents.len() >= INCIDENTS_MAX {
+            self.add_alike(incident, question);
             return;
         }
-        if case.attempt.outcome == Outcome::Unanswered
-            && let Some(key) = waiting_key(&case.attempt)
+        if incident.attempt.outcome == Outcome::Unanswered
+            && let Some(key) = waiting_key(&incident.attempt)
         {
-            self.waiting.insert(key, self.cases.len());
+            self.waiting.insert(key, self.incidents.len());
         }
-        self.cases.push(case);
+        self.incidents.push(incident);
     }
 
-    fn add_alike(&mut self, case: Case, question: Option<Fingerprint>) {
+    fn add_alike(&mut self, incident: Incident, question: Option<Fingerprint>) {
         if self.alike.is_empty() {
-            for (place, case) in self.cases.iter().enumerate() {
-                let question = fingerprint::of(&case.attempt.question);
-                let likeness = Likeness::of(&case.attempt, question, case.reported);
+            for (place, incident) in self.incidents.iter().enumerate() {
+                let question = fingerprint::of(&incident.attempt.question);
+                let likeness = Likeness::of(&incident.attempt, question, incident.reported);
                 self.alike.insert(likeness, place);
             }
         }
-        let likeness = Likeness::of(&case.attempt, question, case.reported);
+        let likeness = Likeness::of(&incident.attempt, question, incident.reported);
         let place = self.alike.get(&likeness).copied();
-        if let Some(like) = place.and_then(|place| self.cases.get_mut(place)) {
-            like.weight += case.weight;
-        } else if self.cases.len() < CASES_MAX + UNLIKE_MAX {
-            self.alike.insert(likeness, self.cases.len());
-            self.cases.push(case);
-        } else if case.reported && case.trouble == Trouble::Failed {
-            self.uncased += case.weight;
+        if let Some(like) = place.and_then(|place| self.incidents.get_mut(place)) {
+            like.weight += incident.weight;
+        } else if self.incidents.len() < INCIDENTS_MAX + UNLIKE_MAX {
+            self.alike.insert(likeness, self.incidents.len());
+            self.incidents.push(incident);
+        } else if incident.reported && incident.kind == FailureKind::Failed {
+            self.uncased += incident.weight;
         }
     }
 
@@ -246,11 +246,11 @@ impl Casebook {
     /// Adds what was seen in the window that was begun by [`Self::next`].
     pub fn follow(&mut self, next: Self) {
         for attempt in next.late {
-            self.add(&attempt, Trouble::Failed, None, false);
+            self.add(&attempt, FailureKind::Failed, None, false);
         }
-        for case in next.cases {
-            let question = fingerprint::of(&case.attempt.question);
-            self.push(case, question);
+        for incident in next.incidents {
+            let question = fingerprint::of(&incident.attempt.question);
+            self.push(incident, question);
         }
         self.views.follow(next.views);
         self.tallies.follow(next.tallies);
@@ -265,21 +265,16 @@ impl Casebook {
 
     /// Takes over what is known of workloads in the end.
     pub fn learn(&mut self, known: &IdentityTable) {
-        for case in &mut self.cases {
-            known.update(&mut case.attempt.workload);
+        for incident in &mut self.incidents {
+            known.update(&mut incident.attempt.workload);
         }
         self.tallies.processes.learn(known);
     }
 
     /// Puts together what belongs together. `unseen` has what this kernel does
     /// not tell.
-    pub fn close(
-        self,
-        surroundings: HostSample,
-        window: Duration,
-        unseen: Vec<String>,
-    ) -> Evidence {
-        let (server_views, forgotten) = self.views.into_views(&surroundings.listeners);
+    pub fn close(self, host: HostSample, window: Duration, unseen: Vec<String>) -> Evidence {
+        let (server_views, forgotten) = self.views.into_views(&host.listeners);
         if forgotten > 0 {
             log::info!("{forgotten} exchanges of servers on this host were too many to keep");
         }
@@ -290,7 +285,7 @@ impl Casebook {
             );
         }
         let mut evidence = Evidence {
-            cases: self.cases,
+            incidents: self.incidents,
             resolvers: server_views
                 .iter()
                 .filter_map(|view| view.owner.pid)
@@ -302,8 +297,8 @@ impl Casebook {
             slow_reads: self.slow_reads,
             uncased: self.uncased,
             drops_unseen: 0,
-            own_netns: surroundings.own_netns,
-            surroundings,
+            own_netns: host.own_netns,
+            host,
             window,
             unseen,
         };
@@ -317,35 +312,40 @@ impl Evidence {
     /// Whether packets that are discarded there on the way to that server are
     /// answered with an error, though this one may not have been: the kernel sends
     /// few of them to one address (`net.ipv4.icmp_ratelimit`).
-    pub fn is_rejected(&self, case: &Case) -> bool {
-        way(case).is_some_and(|way| self.rejections.contains(&way))
+    pub fn is_rejected(&self, incident: &Incident) -> bool {
+        way(incident).is_some_and(|way| self.rejections.contains(&way))
     }
 
-    /// Joins the cases with the servers' views, and those with what the server
+    /// Joins the incidents with the servers' views, and those with what the server
     /// itself asked meanwhile.
     fn join(&mut self) {
         let index = Index::new(&self.server_views);
-        for case in &mut self.cases {
-            case.server_view = index.view_of(&self.server_views, &case.attempt);
+        for incident in &mut self.incidents {
+            incident.server_view = index.view_of(&self.server_views, &incident.attempt);
         }
-        let refused = |case: &&Case| case.errno() == Some(libc::ECONNREFUSED);
-        self.rejections = self.cases.iter().filter(refused).filter_map(way).collect();
-        self.overflows = Overflows::of(&self.cases, &self.server_views);
+        let refused = |incident: &&Incident| incident.errno() == Some(libc::ECONNREFUSED);
+        self.rejections = self
+            .incidents
+            .iter()
+            .filter(refused)
+            .filter_map(way)
+            .collect();
+        self.overflows = Overflows::of(&self.incidents, &self.server_views);
         // A resolver's own queries, by namespace and question.
         let mut asked: HashMap<(u32, Fingerprint), Vec<usize>> = HashMap::new();
-        for (place, case) in self.cases.iter().enumerate() {
-            if let Some(question) = fingerprint::of(&case.attempt.question) {
+        for (place, incident) in self.incidents.iter().enumerate() {
+            if let Some(question) = fingerprint::of(&incident.attempt.question) {
                 asked
-                    .entry((case.attempt.owner.netns, question))
+                    .entry((incident.attempt.owner.netns, question))
                     .or_default()
                     .push(place);
             }
         }
-        for place in 0..self.cases.len() {
+        for place in 0..self.incidents.len() {
             let upstream = self.upstream_of(place, &asked);
-            self.cases[place].upstream = upstream;
+            self.incidents[place].upstream = upstream;
             if let Some(upstream) = upstream {
-                self.cases[upstream].is_upstream = true;
+                self.incidents[upstream].is_upstream = true;
             }
         }
         self.mark_other_upstreams();
@@ -353,12 +353,12 @@ impl Evidence {
 
     /// What is known of no end of its own, but of others like it.
     fn join_dead_ends(&mut self, dead_ends: &DeadEnds) {
-        for case in &mut self.cases {
-            if case.is_lost_from_sight() {
-                case.like = dead_ends.of(&case.attempt).cloned().map(Box::new);
+        for incident in &mut self.incidents {
+            if incident.is_lost_from_sight() {
+                incident.like = dead_ends.of(&incident.attempt).cloned().map(Box::new);
             }
-            if case.like.is_some() && case.drop().is_none() {
-                self.drops_unseen += case.weight;
+            if incident.like.is_some() && incident.drop().is_none() {
+                self.drops_unseen += incident.weight;
             }
         }
     }
@@ -370,10 +370,10 @@ impl Evidence {
         place: usize,
         asked: &HashMap<(u32, Fingerprint), Vec<usize>>,
     ) -> Option<usize> {
-        let view = self.server_views.get(self.cases[place].server_view?)?;
+        let view = self.server_views.get(self.incidents[place].server_view?)?;
         let candidates = asked.get(&(view.owner.netns, view.question?))?;
         candidates.iter().copied().find(|&other| {
-            let attempt = &self.cases[other].attempt;
+            let attempt = &self.incidents[other].attempt;
             other != place
                 && attempt.peer != view.local
                 && attempt.sent_ns < view.ended_ns
@@ -387,45 +387,45 @@ impl Evidence {
     /// same server in vain is the same trouble.
     fn mark_other_upstreams(&mut self) {
         let known: HashSet<_> = self
-            .cases
+            .incidents
             .iter()
-            .filter(|case| case.is_upstream)
-            .map(|case| (case.attempt.owner.pid, case.attempt.peer))
+            .filter(|incident| incident.is_upstream)
+            .map(|incident| (incident.attempt.owner.pid, incident.attempt.peer))
             .collect();
-        for case in &mut self.cases {
-            case.is_upstream |= known.contains(&(case.attempt.owner.pid, case.attempt.peer));
+        for incident in &mut self.incidents {
+            incident.is_upstream |=
+                known.contains(&(incident.attempt.owner.pid, incident.attempt.peer));
         }
     }
 
     /// How the server on this host saw the exchange.
-    pub fn view_of(&self, case: &Case) -> Option<&ServerView> {
-        self.server_views.get(case.server_view?)
+    pub fn view_of(&self, incident: &Incident) -> Option<&ServerView> {
+        self.server_views.get(incident.server_view?)
     }
 
-    /// How both address types of the case's name fared, for all who asked.
-    pub fn both_families(&self, case: &Case) -> Option<BothFamilies> {
+    /// How both address types of the incident's name fared, for all who asked.
+    pub fn both_families(&self, incident: &Incident) -> Option<BothFamilies> {
         self.tallies
-            .both_families(fingerprint::of(&case.attempt.question)?)
+            .both_families(fingerprint::of(&incident.attempt.question)?)
     }
 
     /// The upstream that this resolver asked in vain so often that it may have
     /// given up asking.
     pub fn upstream_in_trouble(&self, resolver: u32) -> Option<SocketAddr> {
-        let case = self
-            .cases
-            .iter()
-            .find(|case| case.is_upstream && case.attempt.owner.pid == Some(resolver))?;
+        let incident = self.incidents.iter().find(|incident| {
+            incident.is_upstream && incident.attempt.owner.pid == Some(resolver)
+        })?;
         let tally = self
             .tallies
-            .asked(case.attempt.owner.netns, case.server())
+            .asked(incident.attempt.owner.netns, incident.server())
             .all;
-        (tally.failed * 2 >= tally.ended()).then(|| case.server())
+        (tally.failed * 2 >= tally.ended()).then(|| incident.server())
     }
 
     /// A living process in a network namespace, to enter it by.
     pub fn inhabitant(&self, netns: u32) -> Option<u32> {
-        let servers = self.surroundings.servers.iter();
-        let clients = self.surroundings.clients.iter();
+        let servers = self.host.servers.iter();
+        let clients = self.host.clients.iter();
         servers
             .map(|(pid, server)| (pid, &server.process))
             .chain(clients.map(|(pid, client)| (pid, &client.process)))
@@ -434,9 +434,9 @@ impl Evidence {
     }
 
     /// Whether the asker's own namespace is known to have no route to the server.
-    pub fn has_no_route(&self, case: &Case) -> bool {
-        let key = (case.attempt.owner.netns, case.server().ip());
-        self.surroundings.routes.get(&key) == Some(&false)
+    pub fn has_no_route(&self, incident: &Incident) -> bool {
+        let key = (incident.attempt.owner.netns, incident.server().ip());
+        self.host.routes.get(&key) == Some(&false)
     }
 }
 
@@ -455,14 +455,14 @@ mod tests {
         named.name_pod("shop", "web-1", "");
         let mut failed = sample::attempt(("curl", 1), "10.0.0.1:53", Outcome::Unanswered, 1);
         failed.workload = Some(Arc::new(unnamed));
-        let mut casebook = Casebook::default();
-        casebook.record(&failed, true);
+        let mut incidents = Incidents::default();
+        incidents.record(&failed, true);
         let mut known = IdentityTable::default();
         assert!(known.insert(Arc::new(named)));
-        casebook.learn(&known);
-        let evidence = casebook.close(HostSample::default(), Duration::ZERO, Vec::new());
+        incidents.learn(&known);
+        let evidence = incidents.close(HostSample::default(), Duration::ZERO, Vec::new());
         let process = evidence.tallies.processes.get(1).expect("a process");
-        for workload in [&evidence.cases[0].attempt.workload, &process.workload] {
+        for workload in [&evidence.incidents[0].attempt.workload, &process.workload] {
             assert!(!workload.as_deref().expect("its own").lacks_names());
         }
     }

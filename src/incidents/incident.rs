@@ -26,7 +26,7 @@ const QUEUE_PURGE: &str = "QUEUE_PURGE";
 
 /// In which way it went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Trouble {
+pub enum FailureKind {
     /// It has no usable end: it counts as failed.
     Failed,
     /// It was answered SERVFAIL or REFUSED.
@@ -35,7 +35,7 @@ pub enum Trouble {
     Slow,
 }
 
-impl Trouble {
+impl FailureKind {
     /// What is wrong with a client's attempt, if anything is.
     pub fn of(attempt: &Attempt) -> Option<Self> {
         if attempt.outcome.is_failure() {
@@ -54,11 +54,11 @@ impl Trouble {
 
 /// A client's attempt that went wrong.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Case {
+pub struct Incident {
     /// The attempt.
     pub attempt: Attempt,
     /// In which way it went wrong.
-    pub trouble: Trouble,
+    pub kind: FailureKind,
     /// How many attempts it stands for: 1, or more if there were too many to
     /// keep each and the others were like it.
     pub weight: u64,
@@ -67,8 +67,8 @@ pub struct Case {
     /// The same exchange as the server on this host saw it: an index into
     /// [`super::Evidence::server_views`].
     pub server_view: Option<usize>,
-    /// What the server was waiting for meanwhile: the case of its own query, an
-    /// index into [`super::Evidence::cases`].
+    /// What the server was waiting for meanwhile: the incident of its own query, an
+    /// index into [`super::Evidence::incidents`].
     pub upstream: Option<usize>,
     /// Whether it is itself what a server on this host was waiting for.
     pub is_upstream: bool,
@@ -77,11 +77,11 @@ pub struct Case {
     pub like: Option<Box<PacketDrop>>,
 }
 
-impl Case {
-    pub(super) fn new(attempt: Attempt, trouble: Trouble, reported: bool) -> Self {
+impl Incident {
+    pub(super) fn new(attempt: Attempt, kind: FailureKind, reported: bool) -> Self {
         Self {
             attempt,
-            trouble,
+            kind,
             weight: 1,
             reported,
             server_view: None,
@@ -98,7 +98,7 @@ impl Case {
 
     /// Whether it counts as failed.
     pub fn has_failed(&self) -> bool {
-        self.trouble == Trouble::Failed
+        self.kind == FailureKind::Failed
     }
 
     /// The packet of it that this kernel discarded.

@@ -1,4 +1,4 @@
-//! How the neighbours of a case fared: by server, type, name, source port.
+//! How the neighbours of an incident fared: by server, type, name, source port.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -2,24 +2,24 @@
 //! server on this host saw it, what the resolver was waiting for meanwhile, how
 //! its neighbours fared, and what the host's own counters say.
 //!
-//! The [`Casebook`] is fed while the doctor watches; what it closes with is plain
+//! The [`Incidents`] is fed while the doctor watches; what it closes with is plain
 //! data, from which [`crate::doctor`] decides.
 
-mod case;
-mod casebook;
+mod collection;
 mod dead_ends;
 mod fingerprint;
+mod incident;
 mod overflows;
 mod processes;
 mod server_view;
 mod tallies;
 mod tally;
 
-pub use case::Case;
-pub use case::Trouble;
-pub use casebook::CASES_MAX;
-pub use casebook::Casebook;
-pub use casebook::Evidence;
+pub use collection::Evidence;
+pub use collection::INCIDENTS_MAX;
+pub use collection::Incidents;
+pub use incident::FailureKind;
+pub use incident::Incident;
 pub use overflows::Overflows;
 pub use processes::NameTally;
 pub use processes::ProcessTally;
