@@ -26,7 +26,7 @@ use crate::attempt::Transport;
 use crate::attempt::identity::IdentityTable;
 use crate::sampler::HostSample;
 
-/// Cases that are kept one by one, about 400 bytes each: 6 MB. Further ones are
+/// Incidents that are kept one by one, about 400 bytes each: 6 MB. Further ones are
 /// counted with one that is like them.
 pub const INCIDENTS_MAX: usize = 16_384;
 /// Cases unlike all others that still find room beyond that.
@@ -91,7 +91,7 @@ pub struct Incidents {
     slow_reads: Vec<SlowRead>,
     slow_reads_left_out: u64,
     /// Failed attempts beyond every bound, by whether they are reported.
-    uncased: u64,
+    not_kept: u64,
     /// Answered late, and given up on before this window.
     late: Vec<Attempt>,
 }
@@ -114,7 +114,7 @@ pub struct Evidence {
     /// Answers that lay unread, of those that passed the filters.
     pub slow_reads: Vec<SlowRead>,
     /// Failed attempts of which nothing but the number was kept.
-    pub uncased: u64,
+    pub not_kept: u64,
     /// Failed attempts that must have been discarded on this host, as others like
     /// them, though the kernel did not tell of it.
     pub drops_unseen: u64,
@@ -229,7 +229,7 @@ impl Incidents {
             self.alike.insert(likeness, self.incidents.len());
             self.incidents.push(incident);
         } else if incident.reported && incident.kind == FailureKind::Failed {
-            self.uncased += incident.weight;
+            self.not_kept += incident.weight;
         }
     }
 
@@ -260,7 +260,7 @@ impl Incidents {
         for read in next.slow_reads {
             self.keep_slow_read(read);
         }
-        self.uncased += next.uncased;
+        self.not_kept += next.not_kept;
     }
 
     /// Takes over what is known of workloads in the end.
@@ -295,7 +295,7 @@ impl Incidents {
             rejections: HashSet::new(),
             tallies: self.tallies,
             slow_reads: self.slow_reads,
-            uncased: self.uncased,
+            not_kept: self.not_kept,
             drops_unseen: 0,
             own_netns: host.own_netns,
             host,

@@ -17,42 +17,65 @@ use super::conntrack;
 use super::flows::MAX as FLOWS_MAX;
 use super::history::SPANS_MAX;
 
-/// Processes that asked or answered, of several windows together.
-const PROCESSES_MAX: usize = 1_024;
+/// Processes, namespaces and the like, of several windows together.
+const EACH_MAX: usize = 1_024;
 
 impl HostSample {
     /// Adds what was found in the window after.
     pub fn follow(&mut self, next: Self) {
-        each(&mut self.conntrack, next.conntrack, follow_conntrack);
-        each(&mut self.udp, next.udp, follow_udp);
-        each(&mut self.servers, next.servers, follow_server);
-        each(&mut self.clients, next.clients, follow_client);
-        self.conntrack_max = next.conntrack_max.or(self.conntrack_max);
-        self.softnet_dropped = sum(self.softnet_dropped, next.softnet_dropped);
-        self.listeners.extend(next.listeners);
-        self.routes.extend(next.routes);
-        for (pid, share) in next.readers {
-            let worst = self.readers.entry(pid).or_insert(share);
-            *worst = worst.max(share);
-        }
-        follow_flows(&mut self.flows, next.flows);
-        self.not_looked_at += next.not_looked_at;
-        for sentence in next.missing {
+        let Self {
+            conntrack,
+            conntrack_max,
+            udp,
+            softnet_dropped,
+            servers,
+            listeners,
+            clients,
+            readers,
+            flows,
+            routes,
+            not_looked_at,
+            missing,
+            own_netns,
+        } = next;
+        let worst = |own: &mut f64, share: f64| *own = own.max(share);
+        let left_out = each(&mut self.conntrack, conntrack, follow_conntrack)
+            + each(&mut self.udp, udp, follow_udp)
+            + each(&mut self.servers, servers, follow_server)
+            + each(&mut self.clients, clients, follow_client)
+            + each(&mut self.readers, readers, worst)
+            + each(&mut self.listeners, listeners, |own, pid| *own = pid)
+            + each(&mut self.routes, routes, |own, is_there| *own = is_there);
+        self.conntrack_max = conntrack_max.or(self.conntrack_max);
+        self.softnet_dropped = sum(self.softnet_dropped, softnet_dropped);
+        follow_flows(&mut self.flows, flows);
+        self.not_looked_at += not_looked_at + left_out;
+        for sentence in missing {
             if !self.missing.contains(&sentence) {
                 self.missing.push(sentence);
             }
         }
+        self.own_netns = own_netns.or(self.own_netns);
     }
 }
 
-fn each<K: Ord, V>(own: &mut BTreeMap<K, V>, next: BTreeMap<K, V>, follow: fn(&mut V, V)) {
+/// Returns how many found no room.
+fn each<K: Ord, V>(
+    own: &mut BTreeMap<K, V>,
+    next: BTreeMap<K, V>,
+    follow: impl Fn(&mut V, V),
+) -> u64 {
+    let mut left_out = 0;
     for (key, value) in next {
         if let Some(own) = own.get_mut(&key) {
             follow(own, value);
-        } else if own.len() < PROCESSES_MAX {
+        } else if own.len() < EACH_MAX {
             own.insert(key, value);
+        } else {
+            left_out += 1;
         }
     }
+    left_out
 }
 
 fn sum(first: Option<u64>, next: Option<u64>) -> Option<u64> {

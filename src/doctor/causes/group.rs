@@ -31,9 +31,9 @@ pub(in crate::doctor) struct Group<'a> {
     pub(super) place: Place,
     pub(super) evidence: &'a Evidence,
     pub(super) parties: &'a Parties<'a>,
-    /// Cases that it took itself.
+    /// Incidents that it took itself.
     own: Vec<&'a Incident>,
-    /// Cases that failed because of those.
+    /// Incidents that failed because of those.
     symptoms: Vec<&'a Incident>,
     /// Groups of other places that it speaks for too.
     others: usize,

@@ -4,8 +4,8 @@
 //! was sent, this host discarded it, the server on this host had it, nobody took it,
 //! the pattern over servers, types and source ports, the answer itself. The first that
 //! fits takes the incident, so the counts of all causes add up to the failures. Each rule
-//! is a file with two functions: `matches` looks at one incident, `describe` puts all
-//! incidents of one place into words.
+//! is a file with three functions: `matches` looks at one incident, `severity` at how many
+//! there are, `describe` puts all of one place into words.
 
 mod aaaa_broken;
 mod answer_too_big;
@@ -133,8 +133,8 @@ pub(super) fn explain(
             .or_insert_with(|| Group::new(place, evidence, parties))
             .add(incident, symptom);
     }
-    if evidence.uncased > 0 {
-        *failures_by_cause.entry(Rule::Unknown).or_default() += evidence.uncased;
+    if evidence.not_kept > 0 {
+        *failures_by_cause.entry(Rule::Unknown).or_default() += evidence.not_kept;
     }
     let mut findings = Vec::new();
     for (rule, cause) in CAUSES {
