@@ -70,6 +70,16 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .into()
 }
 
+/// Whether the group is a service of the system's systemd: right below a slice. One of a
+/// user's systemd, or made within a service, may be called like another's.
+fn is_unit(folder: &Path) -> bool {
+    let is = |group: &Path, kind| group.extension() == Some(OsStr::new(kind));
+    let mut above = folder.ancestors().skip(1);
+    is(folder, "service")
+        && folder.parent().is_some_and(|parent| is(parent, "slice"))
+        && !above.any(|group| is(group, "service") || is(group, "scope"))
+}
+
 /// How the limit is raised, by who set it, and how to see it at work.
 fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanation {
     let folder = quota.cgroup.as_path();
@@ -77,10 +87,7 @@ fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanat
         Version::V1 => Command::new("echo -1 >").word(folder.join("cpu.cfs_quota_us")),
         Version::V2 => Command::new("echo max >").word(folder.join("cpu.max")),
     };
-    let unit = folder
-        .ancestors()
-        .find(|group| group.extension() == Some(OsStr::new("service")))
-        .and_then(Path::file_name);
+    let unit = folder.file_name().filter(|_| is_unit(folder));
     let command = match unit {
         _ if folder.to_string_lossy().contains("kubepods") => {
             Command::new("kubectl -n kube-system set resources deployment coredns --limits=cpu=0")
@@ -104,4 +111,32 @@ fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanat
         "See it happen:",
         Command::new("cat").word(folder.join("cpu.stat")),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_one_of_the_system() {
+        let root = Path::new("/sys/fs/cgroup");
+        for (group, unit) in [
+            ("system.slice/unbound.service", true),
+            ("system.slice/system-dns.slice/dns@1.service", true),
+            ("system.slice/docker.service/inner", false),
+            ("system.slice/docker.service/sshd.service", false),
+            (
+                "user.slice/user-7.slice/user@7.service/app.slice/sshd.service",
+                false,
+            ),
+            (
+                "user.slice/user-7.slice/session-3.scope/x.slice/sshd.service",
+                false,
+            ),
+            ("made-by-hand/sshd.service", false),
+            ("system.slice", false),
+        ] {
+            assert_eq!(is_unit(&root.join(group)), unit, "{group}");
+        }
+    }
 }

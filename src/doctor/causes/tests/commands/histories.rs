@@ -135,7 +135,11 @@ fn at_a_server_of_this_host(folder: &Path) -> impl Iterator<Item = Story> {
         };
         servers::overloaded(servers::server(Some(quota), 0.2, 0.0))
     };
-    let mut unit = folder.as_os_str().to_owned();
+    let name = folder.file_name().expect("of a group");
+    let mut unit = folder
+        .with_file_name("system.slice")
+        .join(name)
+        .into_os_string();
     unit.push(".service");
     let mut stopped = servers::server(None, 0.0, 0.0);
     stopped.spans[0].stopped = true;

@@ -88,7 +88,7 @@ fn judge(names: &Names) -> Result<(), String> {
         true => shell::renamed_files(&HARMLESS.files, folder),
         false => BTreeSet::new(),
     };
-    let unit = shell::bytes(&[&b"groups/"[..], folder, b".service/"].concat());
+    let unit = shell::bytes(&[&b"groups/system.slice/"[..], folder, b".service/"].concat());
     let strays: Vec<_> = read.files.difference(&files).collect();
     if !files.is_subset(&read.files) || strays.iter().any(|stray| !stray.starts_with(&unit)) {
         return Err(format!("files {:?} instead of {files:?}", read.files));
@@ -178,7 +178,7 @@ fn a_unit_that_would_be_an_option_has_its_limit_raised_by_its_path() {
     let read = shell::read(&names(b"-x", b"a"));
     let mut programs = read.words.iter().flatten().map(|words| &words[0][..]);
     assert!(programs.all(|program| program != b"systemctl"));
-    let file = "groups/-x.service/cpu.max";
+    let file = "groups/system.slice/-x.service/cpu.max";
     assert!(read.files.contains(file), "{:?}", read.files);
 }
 

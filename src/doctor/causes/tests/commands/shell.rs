@@ -87,10 +87,13 @@ pub(super) fn read(names: &Names) -> Read {
         symlink("stub", programs.join(program)).expect("a link");
     }
     let folder = root.join("groups").join(OsStr::from_bytes(&names.folder));
-    for suffix in ["", ".service"] {
-        let mut folder = folder.clone().into_os_string();
-        folder.push(suffix);
-        fs::create_dir_all(folder).expect("a control group");
+    let mut unit = root
+        .join("groups/system.slice")
+        .join(OsStr::from_bytes(&names.folder))
+        .into_os_string();
+    unit.push(".service");
+    for group in [folder.as_os_str(), &unit] {
+        fs::create_dir_all(group).expect("a control group");
     }
     let mut script = PREAMBLE.to_owned();
     let histories = histories::all(&folder);
