@@ -50,7 +50,7 @@ const NO_ROUTE: [&str; 2] = ["IP_INNOROUTES", "IP_OUTNOROUTES"];
 /// there is no reason of its own for it.
 const ROUTE_ERRORS: [&str; 4] = ["ip_error", "ip6_pkt_drop", "ip6_pkt_discard", "dst_discard"];
 /// The neighbour was asked for in vain.
-const NO_NEIGHBOUR: [&str; 3] = ["NEIGH_FAILED", "NEIGH_QUEUEFULL", "NEIGH_DEAD"];
+const NO_NEIGHBOUR: [&str; 2] = ["NEIGH_FAILED", "NEIGH_DEAD"];
 /// Where the kernel empties the queue of a neighbour that it has not found (in
 /// net/core/neighbour.c; a queue that is emptied is told with a reason of that name,
 /// or, before Linux 6.8, with none): in `neigh_invalidate` what is left of it when a

@@ -17,6 +17,8 @@ use crate::attempt::PacketDrop;
 
 /// Servers, by network namespace of their clients.
 const SERVERS_MAX: usize = 1_024;
+/// The same, of those that answer.
+const ANSWERING_MAX: usize = 4_096;
 /// Times of one server; a route that comes and goes more often is not told apart.
 const SPANS_MAX: usize = 64;
 /// How long a packet waits for a link address before it is discarded: the kernel
@@ -32,7 +34,21 @@ type Way = (u32, IpAddr);
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeadEnds {
     ways: HashMap<Way, Vec<Span>>,
+    /// A drop is told when its packet has waited; by then queries that were sent after it
+    /// may have been answered.
+    answered: HashMap<Way, Answered>,
 }
+
+/// In which of the latest slots of time a query was sent that was answered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answered {
+    newest: u64,
+    /// Bit n: the slot n before the newest.
+    slots: u64,
+}
+
+/// With 64 of these, 6.4 s: longer than a packet waits.
+const SLOT_NS: u64 = 100_000_000;
 
 /// A time in which nothing got through.
 #[derive(Clone, Debug)]
@@ -40,8 +56,9 @@ struct Span {
     /// When the first and the last packet were sent that ended so.
     first_ns: u64,
     last_ns: u64,
-    /// When the first query after those was sent that was answered.
-    answered_ns: Option<u64>,
+    /// Queries were answered that were sent before then, and from then on.
+    after_ns: u64,
+    before_ns: Option<u64>,
     /// One of them.
     drop: PacketDrop,
 }
@@ -51,15 +68,27 @@ impl DeadEnds {
     pub(super) fn record(&mut self, attempt: &Attempt) {
         match attempt.outcome {
             Outcome::Dropped => self.add(attempt),
-            Outcome::Answered | Outcome::Late if !self.ways.is_empty() => {
-                let spans = self.ways.get_mut(&way(attempt));
-                if let Some(span) = spans.and_then(|spans| spans.last_mut())
-                    && attempt.sent_ns > span.last_ns
-                {
-                    span.answered_ns.get_or_insert(attempt.sent_ns);
-                }
-            }
+            Outcome::Answered | Outcome::Late => self.answer(attempt),
             _ => {}
+        }
+    }
+
+    fn answer(&mut self, attempt: &Attempt) {
+        let way = way(attempt);
+        if let Some(answered) = self.answered.get_mut(&way) {
+            answered.add(attempt.sent_ns);
+        } else if self.answered.len() < ANSWERING_MAX {
+            let mut answered = Answered::default();
+            answered.add(attempt.sent_ns);
+            self.answered.insert(way, answered);
+        }
+        if self.ways.is_empty() {
+            return;
+        }
+        if let Some(span) = self.ways.get_mut(&way).and_then(|spans| spans.last_mut())
+            && attempt.sent_ns > span.last_ns
+        {
+            span.before_ns.get_or_insert(attempt.sent_ns);
         }
     }
 
@@ -72,15 +101,23 @@ impl DeadEnds {
         if self.ways.len() >= SERVERS_MAX && !self.ways.contains_key(&way) {
             return;
         }
+        let answered = self.answered.get(&way).copied().unwrap_or_default();
+        let after_ns = answered.before(attempt.sent_ns);
+        let before_ns = answered.after(attempt.sent_ns);
         let spans = self.ways.entry(way).or_default();
-        if let Some(span) = spans.last_mut().filter(|span| span.answered_ns.is_none()) {
+        let last = spans.last_mut().filter(|span| {
+            // Nothing was answered between.
+            span.before_ns.is_none_or(|before| before > attempt.sent_ns) && after_ns <= span.last_ns
+        });
+        if let Some(span) = last {
             span.first_ns = span.first_ns.min(attempt.sent_ns);
             span.last_ns = span.last_ns.max(attempt.sent_ns);
         } else if spans.len() < SPANS_MAX {
             spans.push(Span {
                 first_ns: attempt.sent_ns,
                 last_ns: attempt.sent_ns,
-                answered_ns: None,
+                after_ns,
+                before_ns,
                 drop: drop.clone(),
             });
         }
@@ -92,14 +129,43 @@ impl DeadEnds {
         let waits_ns = WAITS.as_nanos() as u64;
         let spans = self.ways.get(&way(attempt))?;
         let span = spans.iter().find(|span| {
-            let from = span.first_ns.saturating_sub(waits_ns);
+            let from = span.first_ns.saturating_sub(waits_ns).max(span.after_ns);
             let until = span.last_ns.saturating_add(waits_ns);
-            let until = span
-                .answered_ns
-                .map_or(until, |answered| until.min(answered));
+            let until = span.before_ns.map_or(until, |before| until.min(before));
             (from..=until).contains(&attempt.sent_ns)
         })?;
         Some(&span.drop)
+    }
+}
+
+impl Answered {
+    fn add(&mut self, sent_ns: u64) {
+        let slot = sent_ns / SLOT_NS;
+        if slot > self.newest {
+            let ahead = u32::try_from(slot - self.newest).unwrap_or(u32::MAX);
+            self.slots = self.slots.checked_shl(ahead).unwrap_or(0);
+            self.newest = slot;
+        }
+        let behind = u32::try_from(self.newest - slot).unwrap_or(u32::MAX);
+        self.slots |= 1_u64.checked_shl(behind).unwrap_or(0);
+    }
+
+    fn filled(&self) -> impl DoubleEndedIterator<Item = u64> {
+        let Self { newest, slots } = *self;
+        let filled = (0..u64::from(u64::BITS)).filter(move |behind| slots >> behind & 1 == 1);
+        filled.map(move |behind| newest.saturating_sub(behind))
+    }
+
+    /// Until when queries before this one were answered, as far as it is known.
+    fn before(&self, sent_ns: u64) -> u64 {
+        let slot = self.filled().find(|&slot| slot < sent_ns / SLOT_NS);
+        slot.map_or(0, |slot| (slot + 1) * SLOT_NS)
+    }
+
+    /// From when on queries after this one were.
+    fn after(&self, sent_ns: u64) -> Option<u64> {
+        let slot = self.filled().rev().find(|&slot| slot > sent_ns / SLOT_NS)?;
+        Some(slot * SLOT_NS)
     }
 }
 

@@ -23,6 +23,8 @@ const OVERFLOW: &str = "SOCKET_RCVBUFF";
 /// Linux 6.18 (`udp_destruct_common`), the second wherever queues are purged.
 const CLOSED: [&str; 2] = ["NOT_SPECIFIED", QUEUE_PURGE];
 const QUEUE_PURGE: &str = "QUEUE_PURGE";
+/// The queue of those that wait for a link address.
+const QUEUE_FULL: &str = "NEIGH_QUEUEFULL";
 
 /// In which way it went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,7 +131,7 @@ impl Incident {
     /// Where its way ended for all that was sent there: as the kernel told of it,
     /// or of others like it.
     pub fn dead_end(&self) -> Option<(&PacketDrop, DeadEnd)> {
-        let own = self.dropped().map(|(drop, _)| drop);
+        let own = self.query_dropped().map(|(drop, _)| drop);
         let drop = own
             .filter(|drop| drop.dead_end().is_some())
             .or(self.like.as_deref())?;
@@ -140,6 +142,8 @@ impl Incident {
     /// may have been discarded without a word.
     pub(super) fn is_lost_from_sight(&self) -> bool {
         let told = match self.dropped() {
+            // Too many waited for a link address, which may have come or not.
+            Some((_, QUEUE_FULL)) => false,
             // A queue was emptied; where, this kernel hides.
             Some((drop, reason)) => reason != QUEUE_PURGE || drop.location.is_some(),
             None => self.attempt.outcome != Outcome::Unanswered,

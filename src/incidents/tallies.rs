@@ -12,6 +12,7 @@ use crate::attempt::Attempt;
 use crate::attempt::Conntrack;
 use crate::attempt::Outcome;
 use crate::attempt::Transport;
+use crate::thresholds::FAILURES_MIN;
 
 /// Bounds of each table; what finds no room is counted.
 const ASKED_MAX: usize = 4096;
@@ -274,14 +275,15 @@ impl Tallies {
         total
     }
 
-    /// How the namespace fares that gets most answers from a server of this address,
-    /// of all but this one.
+    /// How the namespace fares that does best with a server of this address, of all but
+    /// this one, if it had answers enough to say so.
     pub fn best_elsewhere(&self, netns: u32, server: SocketAddr) -> Tally {
         let elsewhere = self
             .asked
             .iter()
             .filter(|((from, to), _)| *from != netns && *to == server);
         let tallies = elsewhere.map(|(_, asked)| asked.all);
+        let tallies = tallies.filter(|it| it.answered >= FAILURES_MIN);
         let share = |it: &Tally| it.answered * 1_000 / it.ended().max(1);
         let best = tallies.max_by_key(|it| (share(it), it.answered));
         best.unwrap_or_default()

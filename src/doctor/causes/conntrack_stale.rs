@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::Cause;
 use super::group::Group;
+use super::packet::NEIGH_QUEUEFULL;
 use super::packet::NOT_SPECIFIED;
 use super::place::Place;
 use super::severity;
@@ -30,7 +31,9 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let quiet = match incident.dropped() {
         None => incident.has_failed() && incident.errno().is_none(),
         // What happens when nobody owns the old address any more.
-        Some((drop, reason)) => drop.dead_end().is_some() || reason == NOT_SPECIFIED,
+        Some((drop, reason)) => {
+            drop.dead_end().is_some() || [NEIGH_QUEUEFULL, NOT_SPECIFIED].contains(&reason)
+        }
     };
     if !quiet || incident.is_tcp() {
         return None;
@@ -81,7 +84,7 @@ fn without(all: Tally, part: Tally) -> Tally {
 /// The entry of its source port at the end of the window, if it translates.
 fn entry<'a>(incident: &Incident, evidence: &'a Evidence) -> Option<&'a Flow> {
     evidence.host.flows.kept.iter().find(|flow| {
-        flow.source.port() == incident.attempt.local.port()
+        flow.source == incident.attempt.local
             && flow.destination == incident.server()
             && flow.reply_source.ip() != flow.destination.ip()
     })

@@ -226,8 +226,8 @@ impl<'a> Group<'a> {
         }
         let tallies = &self.evidence.tallies.netns;
         by_netns.into_iter().any(|(netns, failed)| {
-            let all = tallies.get(&netns).map_or(0, Tally::ended);
-            netns != 0 && failed >= FAILURES_MIN && failed >= all
+            let all = tallies.get(&netns).map(Tally::ended);
+            netns != 0 && failed >= FAILURES_MIN && all.is_some_and(|all| failed >= all)
         })
     }
 

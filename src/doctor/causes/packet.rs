@@ -11,6 +11,8 @@ pub(super) const NO_SOCKET: &str = "NO_SOCKET";
 pub(super) const TOO_BIG: &str = "PKT_TOO_BIG";
 /// A program of type `cgroup_skb` refused to let it out.
 pub(super) const CGROUP_EGRESS: &str = "BPF_CGROUP_EGRESS";
+/// Too many packets waited for a link address.
+pub(super) const NEIGH_QUEUEFULL: &str = "NEIGH_QUEUEFULL";
 /// No reason has a name here.
 pub(super) const NOT_SPECIFIED: &str = "NOT_SPECIFIED";
 /// Since 6.7 a verdict of nftables names its place; before, it looks like any.

@@ -456,3 +456,64 @@ fn a_queue_that_is_emptied_somewhere_has_the_cause_of_those_around_it() {
     }
     assert_eq!(incident.said(), [("dns_no_route", 48)]);
 }
+
+/// A drop is told when its packet has waited for seconds, an answer at once.
+#[test]
+fn what_was_answered_while_a_drop_was_waited_for_parts_it_from_others() {
+    let told_late = |n: u64| {
+        let attempt = attempt(n, SERVER, Outcome::Unanswered);
+        dropped(attempt, Packet::Query, "NEIGH_FAILED", "neigh_invalidate")
+    };
+    // Sent at 0 and 2 s and told of at 3 s; answered at 0.5 s; lost at 1 s.
+    let parted = Story::default()
+        .with([attempt(5, SERVER, Outcome::Answered)])
+        .with([told_late(0), told_late(20)])
+        .with([attempt(10, SERVER, Outcome::Unanswered)]);
+    assert_eq!(parted.evidence().drops_unseen, 1, "as the one at 2 s");
+    // Answered before and after what was lost.
+    let apart = Story::default()
+        .with([5, 15].map(|n| attempt(n, SERVER, Outcome::Answered)))
+        .with([told_late(0), told_late(20)])
+        .with([attempt(10, SERVER, Outcome::Unanswered)]);
+    assert_eq!(apart.evidence().drops_unseen, 0);
+    let together = Story::default()
+        .with([told_late(0), told_late(20)])
+        .with([attempt(10, SERVER, Outcome::Unanswered)]);
+    assert_eq!(together.evidence().drops_unseen, 1);
+}
+
+/// So many waited for a link address that the first had to go: the address may have
+/// come right after.
+#[test]
+fn a_full_queue_is_no_dead_end_by_itself() {
+    let full = |n| {
+        let attempt = attempt(n, SERVER, Outcome::Unanswered);
+        dropped(
+            attempt,
+            Packet::Query,
+            "NEIGH_QUEUEFULL",
+            "__neigh_event_send",
+        )
+    };
+    let burst = Story::default()
+        .with((0..12).map(full))
+        .with(more(300, SERVER, Outcome::Answered));
+    assert_eq!(burst.said()[0], ("dns_kernel_drop", 12));
+    let mut dead = Story::default().with((0..12).map(full));
+    for n in 12..24 {
+        let attempt = attempt(n, SERVER, Outcome::Unanswered);
+        let told = dropped(attempt, Packet::Query, "NEIGH_FAILED", "neigh_invalidate");
+        dead = dead.with([told]);
+    }
+    assert_eq!(dead.said(), [("dns_no_route", 24)]);
+}
+
+/// The way to the server is fine: it is the client whose link address is not found.
+#[test]
+fn an_answer_without_a_way_does_not_blame_the_way_to_the_server() {
+    let story = Story::default().with((0..12).map(|n| {
+        let attempt = attempt(n, SERVER, Outcome::Unanswered);
+        dropped(attempt, Packet::Answer, "NEIGH_FAILED", "neigh_invalidate")
+    }));
+    assert_eq!(story.said(), [("dns_kernel_drop", 12)]);
+}
