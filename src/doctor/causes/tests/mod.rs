@@ -2,6 +2,7 @@
 
 mod commands;
 mod counts;
+mod dead_ends;
 mod drops;
 mod own;
 mod patterns;
