@@ -167,15 +167,7 @@ impl ClosedWindow {
 
     /// What was seen and lost.
     pub fn accounting(&self, evidence: &Evidence) -> Accounting {
-        let kernel = &self.end.kernel;
-        Accounting::new(
-            &kernel.counters,
-            &self.seen.totals,
-            kernel.in_flight,
-            kernel.stray_answers,
-            kernel.drops_unjoined,
-            evidence.drops_unseen,
-        )
+        Accounting::new(&self.end.kernel, self.seen.totals, evidence.drops_unseen)
     }
 }
 

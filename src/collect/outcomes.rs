@@ -1,10 +1,12 @@
 //! How many attempts ended in which way.
 
+use serde::Serialize;
+
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 
 /// Attempts by outcome. Each attempt stands in exactly one of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OutcomeTotals {
     /// Answered in time.
     pub answered: u64,
@@ -19,6 +21,7 @@ pub struct OutcomeTotals {
     /// Another server answered the same question first.
     pub superseded: u64,
     /// Late ones whose first record is not among these: in the window before, or lost.
+    #[serde(skip)]
     pub owed: u64,
 }
 

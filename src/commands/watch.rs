@@ -122,39 +122,10 @@ fn write_lines(
 
 /// A stream with holes must not look whole.
 fn say_losses(ending: &Ending, unwritten: u64) {
-    let counters = &ending.counters;
-    if counters.lost() > 0 {
-        super::say(format_args!(
-            "{} of {} attempts are not in the stream: {} because the reader was slow, \
-             {} because more queries were in flight than kerno can hold",
-            counters.lost(),
-            counters.queries,
-            counters.ring_full,
-            counters.inflight_full,
-        ));
-    }
+    ending.counters.gaps().iter().for_each(super::say);
     if unwritten > 0 {
         super::say(format_args!(
             "{unwritten} records were not written: the reader stood still at the end"
-        ));
-    }
-    if counters.notice_lost > 0 {
-        super::say(format_args!(
-            "{} errors or late answers came too fast: their queries count as unanswered",
-            counters.notice_lost,
-        ));
-    }
-    if counters.tcp_unseen() > 0 {
-        super::say(format_args!(
-            "DNS over TCP could not be read in {} places: some queries are not in the stream",
-            counters.tcp_unseen(),
-        ));
-    }
-    if counters.missed_runs > 0 {
-        super::say(format_args!(
-            "the kernel left kerno's programs out {} times: what it discarded then counts as \
-             unanswered",
-            counters.missed_runs,
         ));
     }
 }

@@ -157,7 +157,7 @@ fn next_steps(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let accounting = &report.accounting;
     let seen = accounting::seen(accounting, &report.dns);
-    let gaps = accounting::gaps(accounting);
+    let gaps = accounting.gaps();
     if gaps.is_empty() {
         page.flowing(
             (DIM, "The picture is complete: "),

@@ -42,7 +42,7 @@ fn root_a_reader_that_stands_still_costs_losses_and_no_memory() {
     assert!(
         complaints
             .iter()
-            .any(|said| said.contains("not in the stream")),
+            .any(|said| said.contains("lost on the way to kerno")),
         "{complaints:?}"
     );
 }
