@@ -7,12 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use std::time::Instant;
 
-use super::ClientProcess;
 use super::ConntrackCounters;
 use super::Flows;
 use super::HostSample;
-use super::ServerProcess;
-use super::UdpCounters;
 use super::cgroups::Hierarchies;
 use super::conntrack;
 use super::conntrack::Fullness;
@@ -23,7 +20,6 @@ use super::process_baseline::Client;
 use super::process_baseline::Groups;
 use super::process_baseline::ProcessBaseline;
 use super::process_baseline::Server;
-use super::udp_sockets;
 use crate::host;
 use crate::host::netns;
 use crate::host::netns::NetnsHandle;
@@ -31,8 +27,7 @@ use crate::host::netns::NetnsIndex;
 use crate::host::proc::Root;
 use crate::host::proc::conntrack_stat;
 use crate::host::proc::conntrack_stat::ConntrackStat;
-use crate::host::proc::snmp::Udp;
-use crate::host::proc::softnet_stat;
+use crate::host::proc::snmp;
 
 /// How long tables of connection tracking entries are read at the end.
 const FLOWS_TIME: Duration = Duration::from_secs(2);
@@ -53,7 +48,6 @@ pub(super) struct Baseline {
     /// No way into them was known yet; whether packets are dropped there.
     not_found: BTreeMap<u32, bool>,
     groups: Groups,
-    softnet_dropped: Option<u64>,
     pub(super) missing: Missing,
     /// When all processes were gone through.
     pub(super) indexed: Option<Instant>,
@@ -93,7 +87,8 @@ impl Namespace {
 #[derive(Clone, Copy, Debug, Default)]
 struct Counters {
     conntrack: Option<ConntrackStat>,
-    udp: Option<Udp>,
+    /// Datagrams that a receive buffer had no room for.
+    udp: Option<u64>,
 }
 
 impl Counters {
@@ -101,7 +96,7 @@ impl Counters {
     /// connection tracking to ask for.
     fn read(handle: &NetnsHandle, netns: u32, conntrack_max: Option<u64>) -> Option<Self> {
         let (conntrack, udp) = handle.visit(netns, |net| {
-            let udp = Udp::read(net).ok();
+            let udp = snmp::receive_buffer_errors(net).ok();
             (ConntrackStat::read(net).ok(), udp)
         })?;
         let by_netlink = || {
@@ -121,7 +116,6 @@ impl Baseline {
         let index = NetnsIndex::take(&root);
         let mut baseline = Self {
             hierarchies: Hierarchies::find(&root),
-            softnet_dropped: softnet_stat::dropped(&root),
             indexed: Some(Instant::now()),
             root,
             ..Self::default()
@@ -211,7 +205,7 @@ impl Baseline {
     pub(super) fn look_at_servers(&mut self) {
         for server in self.servers.values_mut() {
             server.history.look(&server.baseline.folder);
-            if let Some(folder) = server.baseline.groups() {
+            if let Some(folder) = &server.baseline.group {
                 self.groups.look(&self.root, folder);
             }
         }
@@ -219,9 +213,9 @@ impl Baseline {
 
     /// Looks at a process: its control groups count from now on. `None` if it is
     /// gone.
-    pub(super) fn process(&mut self, pid: u32, with_threads: bool) -> Option<ProcessBaseline> {
-        let process = ProcessBaseline::meet(&self.root, pid, &self.hierarchies, with_threads)?;
-        match process.groups() {
+    pub(super) fn process(&mut self, pid: u32) -> Option<ProcessBaseline> {
+        let process = ProcessBaseline::meet(&self.root, pid, &self.hierarchies)?;
+        match &process.group {
             Some(folder) => self.groups.meet(&self.root, folder),
             None => self.missing.cgroups += 1,
         }
@@ -230,20 +224,17 @@ impl Baseline {
 
     /// Reads everything once more and tells what grew.
     pub(super) fn close(mut self, wanted: &Wanted) -> HostSample {
-        let softnet_dropped = self
-            .softnet_dropped
-            .zip(softnet_stat::dropped(&self.root))
-            .map(|(first, last)| last.saturating_sub(first));
-        self.missing.softnet = softnet_dropped.is_none();
         self.missing.namespaces += self.not_found.len();
         let conntrack_max = conntrack_stat::max(&self.root);
         self.groups.look_at_all(&self.root);
+        let groups = std::mem::take(&mut self.groups);
+        let servers = std::mem::take(&mut self.servers).into_iter();
+        let clients = std::mem::take(&mut self.clients).into_iter();
         let mut sample = HostSample {
             own_netns: self.own_netns(),
             conntrack_max,
-            softnet_dropped,
-            servers: self.close_servers(wanted),
-            clients: self.close_clients(),
+            servers: servers.map(|(pid, it)| (pid, it.close(&groups))).collect(),
+            clients: clients.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             routes: std::mem::take(&mut self.routes),
             listeners: std::mem::take(&mut self.listeners),
             ..HostSample::default()
@@ -255,42 +246,6 @@ impl Baseline {
 
     fn own_netns(&self) -> Option<u32> {
         netns::of(&self.root.below("proc/self"))
-    }
-
-    fn close_servers(&mut self, wanted: &Wanted) -> BTreeMap<u32, ServerProcess> {
-        let servers = std::mem::take(&mut self.servers).into_iter();
-        let closed = servers.map(|(pid, server)| {
-            let last =
-                udp_sockets::drops_in(&server.baseline.folder, server.netns, Some(&wanted.ports));
-            let mut process = server.baseline.close(&self.root, &self.groups);
-            process.cpu = process.cpu.or_else(|| server.history.cpu());
-            // The sockets of one that has ended are gone, and so is their count.
-            self.missing.sockets += usize::from(last.is_none() && !process.ended);
-            let socket_drops = server
-                .drops
-                .zip(last.filter(|_| !process.ended))
-                .map(|(first, last)| udp_sockets::growth(&first, &last));
-            let server = ServerProcess {
-                process,
-                spans: server.history.into_spans(),
-                socket_drops,
-            };
-            (pid, server)
-        });
-        closed.collect()
-    }
-
-    fn close_clients(&mut self) -> BTreeMap<u32, ClientProcess> {
-        let clients = std::mem::take(&mut self.clients).into_iter();
-        let closed = clients.map(|(pid, client)| {
-            let client = ClientProcess {
-                process: client.baseline.close(&self.root, &self.groups),
-                resolv_conf: client.resolv_conf,
-                library: client.library,
-            };
-            (pid, client)
-        });
-        closed.collect()
     }
 
     fn close_namespaces(&mut self, sample: &mut HostSample, wanted: &Wanted) {
@@ -318,9 +273,8 @@ impl Baseline {
                 }
             }
             match first.counters.udp.zip(last.udp) {
-                Some((first_look, last_look)) => {
-                    let grown = UdpCounters::between(&first_look, &last_look, first.late);
-                    sample.udp.insert(netns, grown);
+                Some((first, last)) => {
+                    sample.udp.insert(netns, last.saturating_sub(first));
                 }
                 None => self.missing.udp += 1,
             }

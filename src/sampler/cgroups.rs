@@ -1,13 +1,11 @@
 //! Which control groups a process is in, and where their files are.
 
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 
-use super::HostPath;
 use super::Version;
 use crate::host::proc::Root;
 use crate::host::proc::cgroup;
@@ -17,13 +15,12 @@ use crate::host::proc::mountinfo;
 /// Kubernetes are five levels deep, or seven under Kind.
 const LEVELS_MAX: usize = 16;
 
-/// Where the hierarchies are mounted that have what is looked for; of several
+/// Where the hierarchies are mounted that may have the CPU figures; of several
 /// mounts of one, whole hierarchies before parts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hierarchies {
     unified: Vec<Hierarchy>,
     cpu: Vec<Hierarchy>,
-    memory: Vec<Hierarchy>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,19 +31,7 @@ struct Hierarchy {
     point: PathBuf,
 }
 
-/// A process's places in the hierarchies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Places {
-    /// The control group to name it by: that of version 2 unless it says
-    /// nothing, else that of the CPU controller.
-    pub(super) path: Option<HostPath>,
-    /// The folder with its CPU figures.
-    pub(super) cpu: Option<Folder>,
-    /// The folder with its memory figures.
-    pub(super) memory: Option<Folder>,
-}
-
-/// The folder of a control group.
+/// The folder of a control group with its CPU figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Folder {
     pub(super) version: Version,
@@ -78,7 +63,6 @@ impl Hierarchies {
             let place = match () {
                 () if mount.filesystem == b"cgroup2" => &mut found.unified,
                 () if mount.controls(b"cpu") => &mut found.cpu,
-                () if mount.controls(b"memory") => &mut found.memory,
                 () => continue,
             };
             place.push(Hierarchy {
@@ -86,20 +70,19 @@ impl Hierarchies {
                 point: mount.point,
             });
         }
-        for mounts in [&mut found.unified, &mut found.cpu, &mut found.memory] {
+        for mounts in [&mut found.unified, &mut found.cpu] {
             mounts.sort_by_key(|mount| mount.root.components().count());
         }
         found
     }
 
-    /// Where the process is whose folder this is. An error if it is gone.
-    pub(super) fn places(&self, process: &Root) -> io::Result<Places> {
-        Ok(self.places_of(&cgroup::read(process)?))
+    /// That of the process whose folder in procfs this is.
+    pub(super) fn folder(&self, process: &Root) -> Option<Folder> {
+        self.folder_of(&cgroup::read(process).ok()?)
     }
 
-    fn places_of(&self, text: &[u8]) -> Places {
-        let mut places = Places::default();
-        let (mut unified, mut cpu, mut memory) = (None, None, None);
+    fn folder_of(&self, text: &[u8]) -> Option<Folder> {
+        let (mut unified, mut cpu) = (None, None);
         for membership in cgroup::parse(text) {
             let path = Path::new(OsStr::from_bytes(membership.path));
             if membership.version() == Version::V2 {
@@ -108,26 +91,13 @@ impl Hierarchies {
             if membership.controls(b"cpu") {
                 cpu = Some(path);
             }
-            if membership.controls(b"memory") {
-                memory = Some(path);
-            }
         }
         // A controller is either in a hierarchy of version 1 or in version 2.
-        let folder = |of_v1: Option<&Path>, mounts: &[Hierarchy]| {
-            let (mounts, path, version) = match of_v1 {
-                Some(path) => (mounts, path, Version::V1),
-                None => (&*self.unified, unified?, Version::V2),
-            };
-            mounts.iter().find_map(|it| it.folder(path, version))
+        let (mounts, path, version) = match cpu {
+            Some(path) => (&self.cpu, path, Version::V1),
+            None => (&self.unified, unified?, Version::V2),
         };
-        places.cpu = folder(cpu, &self.cpu);
-        places.memory = folder(memory, &self.memory);
-        let telling = unified.filter(|path| *path != Path::new("/"));
-        places.path = telling
-            .or(cpu)
-            .or(unified)
-            .map(|path| HostPath::from(path.to_owned()));
-        places
+        mounts.iter().find_map(|it| it.folder(path, version))
     }
 }
 
@@ -165,8 +135,8 @@ mod tests {
         27 25 0:24 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:10 - cgroup cgroup rw,cpu,cpuacct\n\
         28 25 0:25 / /sys/fs/cgroup/memory rw,nosuid shared:11 - cgroup cgroup rw,memory\n";
 
-    fn places(mountinfo: &str, cgroup: &str) -> Places {
-        Hierarchies::parse(mountinfo.as_bytes()).places_of(cgroup.as_bytes())
+    fn folder(mountinfo: &str, cgroup: &str) -> Option<Folder> {
+        Hierarchies::parse(mountinfo.as_bytes()).folder_of(cgroup.as_bytes())
     }
 
     fn above(folder: Option<&Folder>) -> Vec<&str> {
@@ -180,12 +150,10 @@ mod tests {
     #[test]
     fn version_2_has_everything_in_one_place() {
         let path = "/kubepods.slice/kubepods-pod1.slice/cri-containerd-9f.scope";
-        let places = places(V2, &format!("0::{path}\n"));
-        assert_eq!(places.path.unwrap().to_string(), path);
-        assert_eq!(places.cpu.as_ref().unwrap().version, Version::V2);
-        assert_eq!(places.cpu, places.memory);
+        let folder = folder(V2, &format!("0::{path}\n"));
+        assert_eq!(folder.as_ref().unwrap().version, Version::V2);
         assert_eq!(
-            above(places.cpu.as_ref()),
+            above(folder.as_ref()),
             [
                 "/sys/fs/cgroup/kubepods.slice/kubepods-pod1.slice/cri-containerd-9f.scope",
                 "/sys/fs/cgroup/kubepods.slice/kubepods-pod1.slice",
@@ -199,38 +167,21 @@ mod tests {
     fn version_1_has_a_hierarchy_for_each_controller() {
         let cgroup =
             "11:memory:/kubepods/pod1/c\n5:cpu,cpuacct:/kubepods/pod1/c\n1:name=systemd:/\n";
-        let places = places(V1, cgroup);
-        assert_eq!(places.path.unwrap().to_string(), "/kubepods/pod1/c");
-        let cpu = places.cpu.unwrap();
+        let cpu = folder(V1, cgroup).unwrap();
         assert_eq!(cpu.version, Version::V1);
         assert_eq!(
             above(Some(&cpu))[0],
             "/sys/fs/cgroup/cpu,cpuacct/kubepods/pod1/c"
         );
-        assert_eq!(
-            above(places.memory.as_ref()).last(),
-            Some(&"/sys/fs/cgroup/memory")
-        );
     }
 
     #[test]
-    fn a_hybrid_host_is_named_by_what_says_something() {
+    fn a_hybrid_host_has_them_where_the_controller_is() {
         let hybrid = format!("{V1}29 25 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
-        let cgroup = "4:memory:/m\n1:cpu,cpuacct:/quota\n0::/\n";
-        let without = places(&hybrid, cgroup);
-        assert_eq!(without.path.unwrap().to_string(), "/quota");
-        assert_eq!(without.cpu.unwrap().version, Version::V1);
-        let with = places(
-            &hybrid,
-            "1:cpu,cpuacct:/\n0::/system.slice/unbound.service\n",
-        );
-        assert_eq!(
-            with.path.unwrap().to_string(),
-            "/system.slice/unbound.service"
-        );
-        assert_eq!(above(with.cpu.as_ref()), ["/sys/fs/cgroup/cpu,cpuacct"]);
-        // Its memory is not controlled by version 1, so by version 2.
-        assert_eq!(with.memory.unwrap().version, Version::V2);
+        let cgroup = "4:memory:/m\n1:cpu,cpuacct:/\n0::/system.slice/unbound.service\n";
+        let folder = folder(&hybrid, cgroup);
+        assert_eq!(folder.as_ref().unwrap().version, Version::V1);
+        assert_eq!(above(folder.as_ref()), ["/sys/fs/cgroup/cpu,cpuacct"]);
     }
 
     #[test]
@@ -238,8 +189,8 @@ mod tests {
         let inside = "30 24 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n";
         let host = "31 24 0:26 /../.. /host/sys/fs/cgroup ro - cgroup2 cgroup2 rw\n";
         let neighbour = "0::/../../pod2/c\n";
-        assert_eq!(places(inside, neighbour).cpu, None);
-        let seen = places(&format!("{host}{inside}"), neighbour).cpu;
+        assert_eq!(folder(inside, neighbour), None);
+        let seen = folder(&format!("{host}{inside}"), neighbour);
         assert_eq!(
             above(seen.as_ref()),
             [
@@ -249,7 +200,7 @@ mod tests {
             ]
         );
         // A level between that cannot be named.
-        assert_eq!(places(host, "0::/..\n").cpu, None);
+        assert_eq!(folder(host, "0::/..\n"), None);
     }
 
     #[test]
@@ -262,24 +213,20 @@ mod tests {
             ":::\n",
             "\u{0}\n",
         ] {
-            let places = places(V2, hostile);
+            let folder = folder(V2, hostile);
             assert!(
-                places
-                    .cpu
-                    .is_none_or(|cpu| cpu.path == Path::new("/sys/fs/cgroup")),
+                folder.is_none_or(|it| it.path == Path::new("/sys/fs/cgroup")),
                 "{hostile:?}"
             );
         }
         let deep = format!("0::{}\n", "/x".repeat(2000));
-        assert_eq!(above(places(V2, &deep).cpu.as_ref()).len(), LEVELS_MAX);
+        assert_eq!(above(folder(V2, &deep).as_ref()).len(), LEVELS_MAX);
     }
 
     #[test]
     fn the_running_kernel_agrees_on_the_form() {
-        let places = Hierarchies::find(&Root::default())
-            .places(&Root::at("/proc/self"))
-            .unwrap();
-        let cpu = places.cpu.expect("a hierarchy for the CPU");
+        let own = Hierarchies::find(&Root::default()).folder(&Root::at("/proc/self"));
+        let cpu = own.expect("a hierarchy for the CPU");
         assert!(cpu.and_above().all(|folder| folder.is_dir()));
     }
 }

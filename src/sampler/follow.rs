@@ -2,17 +2,14 @@
 //! at first sight is kept of the first, what was at the end of the second.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::ClientProcess;
 use super::ConntrackCounters;
-use super::CpuUse;
 use super::Flows;
 use super::HostSample;
 use super::Process;
 use super::Quota;
 use super::ServerProcess;
-use super::UdpCounters;
 use super::conntrack;
 use super::flows::MAX as FLOWS_MAX;
 use super::history::SPANS_MAX;
@@ -27,7 +24,6 @@ impl HostSample {
             conntrack,
             conntrack_max,
             udp,
-            softnet_dropped,
             servers,
             listeners,
             clients,
@@ -40,14 +36,13 @@ impl HostSample {
         } = next;
         let worst = |own: &mut f64, share: f64| *own = own.max(share);
         let left_out = each(&mut self.conntrack, conntrack, follow_conntrack)
-            + each(&mut self.udp, udp, follow_udp)
+            + each(&mut self.udp, udp, |own, next| *own += next)
             + each(&mut self.servers, servers, follow_server)
             + each(&mut self.clients, clients, follow_client)
             + each(&mut self.readers, readers, worst)
             + each(&mut self.listeners, listeners, |own, pid| *own = pid)
             + each(&mut self.routes, routes, |own, is_there| *own = is_there);
         self.conntrack_max = conntrack_max.or(self.conntrack_max);
-        self.softnet_dropped = sum(self.softnet_dropped, softnet_dropped);
         follow_flows(&mut self.flows, flows);
         self.not_looked_at += not_looked_at + left_out;
         for sentence in missing {
@@ -95,16 +90,8 @@ fn follow_conntrack(own: &mut ConntrackCounters, next: ConntrackCounters) {
     own.fullest = conntrack::fuller(own.fullest, next.fullest);
 }
 
-fn follow_udp(own: &mut UdpCounters, next: UdpCounters) {
-    own.receive_buffer_errors += next.receive_buffer_errors;
-    own.checksum_errors += next.checksum_errors;
-    own.no_ports += next.no_ports;
-    own.send_buffer_errors += next.send_buffer_errors;
-}
-
 fn follow_server(own: &mut ServerProcess, next: ServerProcess) {
     follow_process(&mut own.process, next.process);
-    own.socket_drops = sum(own.socket_drops, next.socket_drops);
     own.spans.extend(next.spans);
     let old = own.spans.len().saturating_sub(SPANS_MAX);
     own.spans.drain(..old);
@@ -113,16 +100,11 @@ fn follow_server(own: &mut ServerProcess, next: ServerProcess) {
 fn follow_client(own: &mut ClientProcess, next: ClientProcess) {
     follow_process(&mut own.process, next.process);
     own.resolv_conf = next.resolv_conf.or(own.resolv_conf.take());
-    own.library = next.library.or(own.library);
 }
 
 fn follow_process(own: &mut Process, next: Process) {
-    own.cpu = follow_cpu((own.cpu, own.observed), (next.cpu, next.observed));
     own.ended = next.ended;
-    own.observed += next.observed;
     own.netns = next.netns.or(own.netns);
-    own.cgroup = next.cgroup.or(own.cgroup.take());
-    own.oom_kills = sum(own.oom_kills, next.oom_kills);
     own.quota = match (own.quota.take(), next.quota) {
         (Some(first), Some(next)) if first.cgroup == next.cgroup => Some(Quota {
             periods: first.periods + next.periods,
@@ -132,29 +114,6 @@ fn follow_process(own: &mut Process, next: Process) {
         }),
         (first, next) => next.or(first),
     };
-}
-
-/// Shares of a core, each weighed by how long it was looked at.
-fn follow_cpu(
-    (first, first_time): (Option<CpuUse>, Duration),
-    (next, next_time): (Option<CpuUse>, Duration),
-) -> Option<CpuUse> {
-    let (Some(first), Some(next)) = (first, next) else {
-        return next.or(first);
-    };
-    let (a, b) = (first_time.as_secs_f64(), next_time.as_secs_f64());
-    let mean = |x: f64, y: f64| match a + b {
-        0.0 => y,
-        all => (x * a + y * b) / all,
-    };
-    let threads = first.busiest_thread.zip(next.busiest_thread);
-    Some(CpuUse {
-        process: mean(first.process, next.process),
-        busiest_thread: threads
-            .map(|(first, next)| mean(first, next))
-            .or(first.busiest_thread)
-            .or(next.busiest_thread),
-    })
 }
 
 /// Those of the end first: they are in the table.
@@ -178,18 +137,6 @@ fn follow_flows(own: &mut Flows, next: Flows) {
 mod tests {
     use super::*;
 
-    fn process(observed: u64, cpu: f64) -> Process {
-        Process {
-            observed: Duration::from_secs(observed),
-            cpu: Some(CpuUse {
-                process: cpu,
-                busiest_thread: None,
-            }),
-            oom_kills: Some(1),
-            ..Process::default()
-        }
-    }
-
     #[test]
     fn growth_is_added_and_the_end_is_the_later_one() {
         let counters = |drop, entries, baseline_late| ConntrackCounters {
@@ -200,25 +147,15 @@ mod tests {
         };
         let mut first = HostSample::default();
         first.conntrack.insert(1, counters(3, 10, true));
-        first.softnet_dropped = Some(2);
+        first.udp.insert(1, 2);
         let mut next = HostSample::default();
         next.conntrack.insert(1, counters(4, 7, false));
         next.conntrack.insert(2, counters(1, 1, true));
-        next.softnet_dropped = Some(5);
+        next.udp.insert(1, 5);
         first.follow(next);
         assert_eq!(first.conntrack[&1], counters(7, 7, true));
         assert_eq!(first.conntrack[&2], counters(1, 1, true));
-        assert_eq!(first.softnet_dropped, Some(7));
-    }
-
-    #[test]
-    fn cpu_use_is_weighed_by_time() {
-        let mut first = process(10, 1.0);
-        follow_process(&mut first, process(30, 0.2));
-        assert_eq!(first.observed, Duration::from_secs(40));
-        assert_eq!(first.oom_kills, Some(2));
-        let cpu = first.cpu.expect("of both").process;
-        assert!((cpu - 0.4).abs() < 1e-9, "{cpu}");
+        assert_eq!(first.udp[&1], 7);
     }
 
     #[test]

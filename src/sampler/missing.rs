@@ -13,12 +13,8 @@ pub(super) struct Missing {
     pub(super) namespaces_left_out: usize,
     /// Processes that may not be asked for their namespace.
     pub(super) processes: usize,
-    /// Servers whose sockets may not be told apart.
-    pub(super) sockets: usize,
     /// Processes without a control group whose figures can be read.
     pub(super) cgroups: usize,
-    /// The number of packets that found a backlog queue full.
-    pub(super) softnet: bool,
     /// Tables of connection tracking entries that are not shown at all.
     pub(super) flows: usize,
     /// A file of some process did not answer in time.
@@ -27,7 +23,7 @@ pub(super) struct Missing {
 
 impl Missing {
     pub(super) fn sentences(&self) -> Vec<String> {
-        let all: [(usize, &str); 10] = [
+        let all: [(usize, &str); 8] = [
             (
                 self.processes,
                 "# processes did not say which network namespace they are in (CAP_SYS_PTRACE): \
@@ -58,24 +54,14 @@ impl Missing {
                  receive buffer had no room for are not counted there",
             ),
             (
-                self.sockets,
-                "the sockets of # DNS servers could not be told apart: which of them had no room \
-                 for queries is not known",
-            ),
-            (
                 self.cgroups,
                 "the control groups of # processes could not be read: whether a CPU quota held \
                  them up is not known",
             ),
             (
-                usize::from(self.softnet),
-                "/proc/net/softnet_stat could not be read: packets lost before any protocol saw them \
-                 are not counted",
-            ),
-            (
                 usize::from(self.stuck),
-                "a file of some process did not answer in time: the resolv.conf and the C library of \
-                 some clients are not known",
+                "a file of some process did not answer in time: the resolv.conf of some \
+                 clients is not known",
             ),
         ];
         let missing = all.into_iter().filter(|(count, _)| *count > 0);

@@ -7,7 +7,6 @@
 //! strangers or about them: lengths and numbers are bounded everywhere.
 
 mod baseline;
-mod c_library;
 mod cgroups;
 mod conntrack;
 mod flows;
@@ -17,33 +16,26 @@ mod host_path;
 mod listener;
 mod missing;
 mod probe;
-mod process;
 mod process_baseline;
 mod quota;
 mod readers;
 mod resolv_conf;
 mod thread;
 mod threads;
-mod udp;
-mod udp_sockets;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-pub use c_library::CLibrary;
 pub use conntrack::ConntrackCounters;
 pub use conntrack::Fullness;
 pub use flows::Flow;
 pub use flows::Flows;
 pub use history::Span;
 pub use host_path::HostPath;
-pub use process::CpuUse;
 pub use quota::Quota;
 pub use resolv_conf::ResolvConf;
 pub use thread::Sampler;
-pub use udp::UdpCounters;
 
 pub use crate::host::proc::cgroup::Version;
 
@@ -59,12 +51,10 @@ pub struct HostSample {
     /// for all namespaces, each against its own number of entries. `None` if
     /// connection tracking is not in use.
     pub conntrack_max: Option<u64>,
-    /// By inode number of the network namespace. One that was gone at the end
-    /// is absent.
-    pub udp: BTreeMap<u32, UdpCounters>,
-    /// Packets that found the backlog queue of a CPU full, on the whole host
-    /// while watched.
-    pub softnet_dropped: Option<u64>,
+    /// By inode number of the network namespace: datagrams that the receive buffers of
+    /// UDP sockets had no room for (`RcvbufErrors`, IPv4 and IPv6), since the start or
+    /// when it was first met. One that was gone at the end is absent.
+    pub udp: BTreeMap<u32, u64>,
     /// By pid: processes that answered queries, 64 at most.
     pub servers: BTreeMap<u32, ServerProcess>,
     /// By network namespace and address: the process of a UDP socket that got
@@ -96,21 +86,11 @@ pub struct HostSample {
 pub struct Process {
     /// It had ended when the watch did.
     pub ended: bool,
-    /// From the first look to the end of the watch.
-    pub observed: Duration,
     /// Inode number of its own network namespace; its sockets may be in another.
     pub netns: Option<u32>,
-    /// Its control group, as in /proc/PID/cgroup.
-    pub cgroup: Option<HostPath>,
-    /// CPU time it used while observed; of a server that has ended, as far as it
-    /// was seen.
-    pub cpu: Option<CpuUse>,
     /// The CPU quota that it lives under; of several, the one that ran out most
     /// often, else the tightest. `None` if there is none, or nobody can tell.
     pub quota: Option<Quota>,
-    /// Processes of its control group that were killed for want of memory while
-    /// observed; those of the group above it if its own is gone.
-    pub oom_kills: Option<u64>,
 }
 
 /// A process that answered queries.
@@ -120,9 +100,6 @@ pub struct ServerProcess {
     pub process: Process,
     /// How busy it was, second by second: the last ten minutes.
     pub spans: Vec<Span>,
-    /// Queries that the receive buffers of its UDP sockets on DNS ports had no
-    /// room for, while observed (`drops` in /proc/PID/net/udp).
-    pub socket_drops: Option<u64>,
 }
 
 /// A process that asked.
@@ -132,6 +109,4 @@ pub struct ClientProcess {
     pub process: Process,
     /// `None` if it has none, or had ended before it could be read.
     pub resolv_conf: Option<ResolvConf>,
-    /// `None` if it had ended before it could be told.
-    pub library: Option<CLibrary>,
 }

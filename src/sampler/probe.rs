@@ -7,13 +7,11 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use super::baseline::Baseline;
-use super::c_library;
 use super::history::History;
 use super::listener;
 use super::process_baseline::Client;
 use super::process_baseline::Server;
 use super::resolv_conf;
-use super::udp_sockets;
 use crate::attempt::Role;
 use crate::host::proc::Root;
 use crate::host::proc::route;
@@ -21,8 +19,8 @@ use crate::host::proc::route;
 /// What to look at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ProbeRequest {
-    /// A process, and the namespace of its socket.
-    Process { role: Role, pid: u32, netns: u32 },
+    /// A process.
+    Process { role: Role, pid: u32 },
     /// A client that has ended and was not harmed: nobody will ask for it.
     Gone { pid: u32 },
     /// A server's socket whose process is not known.
@@ -52,12 +50,10 @@ pub(super) fn look_at(root: &Root, baseline: &Mutex<Baseline>, request: ProbeReq
         ProbeRequest::Process {
             role: Role::Server,
             pid,
-            netns,
-        } => server(&mut lock(), pid, netns),
+        } => server(&mut lock(), pid),
         ProbeRequest::Process {
             role: Role::Client,
             pid,
-            ..
         } => client(root, lock, pid),
         ProbeRequest::Gone { pid } => drop(lock().clients.remove(&pid)),
         ProbeRequest::Namespace { netns, pid, drops } => lock().meet_namespace(netns, pid, drops),
@@ -84,36 +80,30 @@ fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
     };
     baseline.listeners.insert((netns, address), pid);
     if !baseline.servers.contains_key(&pid) {
-        server(baseline, pid, netns);
+        server(baseline, pid);
     }
 }
 
-fn server(baseline: &mut Baseline, pid: u32, netns: u32) {
-    let Some(process) = baseline.process(pid, true) else {
-        return;
-    };
-    // Which of them are DNS is known at the end.
-    let drops = udp_sockets::drops_in(&process.folder, netns, None);
-    let history = History::new(process.cpu.clone());
-    let server = Server {
-        baseline: process,
-        netns,
-        drops,
-        history,
-    };
-    baseline.servers.insert(pid, server);
+fn server(baseline: &mut Baseline, pid: u32) {
+    if let Some(process) = baseline.process(pid) {
+        let history = History::of(&process.folder);
+        let server = Server {
+            baseline: process,
+            history,
+        };
+        baseline.servers.insert(pid, server);
+    }
 }
 
 fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32) {
     {
         let mut baseline = lock();
-        let Some(process) = baseline.process(pid, false) else {
+        let Some(process) = baseline.process(pid) else {
             return;
         };
         let client = Client {
             baseline: process,
             resolv_conf: None,
-            library: None,
         };
         baseline.clients.insert(pid, client);
     }
@@ -121,9 +111,7 @@ fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32
     if let Err(error) = &resolv_conf {
         log::debug!("no resolv.conf of process {pid}: {error}");
     }
-    let library = c_library::of(&root.process(pid));
     if let Some(client) = lock().clients.get_mut(&pid) {
         client.resolv_conf = resolv_conf.ok();
-        client.library = library;
     }
 }

@@ -2,31 +2,24 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Instant;
 
-use super::CLibrary;
+use super::ClientProcess;
 use super::Process;
 use super::Quota;
 use super::ResolvConf;
+use super::ServerProcess;
 use super::Version;
 use super::cgroups::Folder;
 use super::cgroups::Hierarchies;
-use super::cgroups::Places;
 use super::history::History;
-use super::process::Sample;
-use super::udp_sockets::Drops;
 use crate::host::netns;
 use crate::host::proc::Root;
 use crate::host::proc::cpu_stat::CpuStat;
-use crate::host::proc::memory_events;
 use crate::host::proc::stat::Stat;
 
 /// Control groups whose first reading is kept; processes of a container share
 /// theirs, and all share the ones above.
 const GROUPS_MAX: usize = 8192;
-
-/// The process's own control group and the one above it.
-const OOM_LEVELS: usize = 2;
 
 /// What a process was when it was first looked at.
 #[derive(Debug)]
@@ -34,21 +27,15 @@ pub(super) struct ProcessBaseline {
     pub(super) folder: Root,
     /// With the pid, who it is: numbers are used again.
     started: u64,
-    since: Instant,
     netns: Option<u32>,
-    places: Places,
-    pub(super) cpu: Option<Sample>,
-    with_threads: bool,
-    oom_kills: Vec<(PathBuf, Version, u64)>,
+    /// Where its CPU time counts.
+    pub(super) group: Option<Folder>,
 }
 
-/// A server: its sockets besides.
+/// A server: how busy it is besides.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) baseline: ProcessBaseline,
-    /// The namespace of its sockets.
-    pub(super) netns: u32,
-    pub(super) drops: Option<Drops>,
     pub(super) history: History,
 }
 
@@ -57,79 +44,46 @@ pub(super) struct Server {
 pub(super) struct Client {
     pub(super) baseline: ProcessBaseline,
     pub(super) resolv_conf: Option<ResolvConf>,
-    pub(super) library: Option<CLibrary>,
 }
 
 impl ProcessBaseline {
     /// `None` if it is gone already.
-    pub(super) fn meet(
-        root: &Root,
-        pid: u32,
-        hierarchies: &Hierarchies,
-        with_threads: bool,
-    ) -> Option<Self> {
+    pub(super) fn meet(root: &Root, pid: u32, hierarchies: &Hierarchies) -> Option<Self> {
         let folder = root.process(pid);
-        let started = Stat::read(&folder).ok()?.started;
-        let places = hierarchies.places(&folder).unwrap_or_default();
-        let oom_kills = oom_folders(places.memory.as_ref())
-            .filter_map(|(path, version)| {
-                let kills = memory_events::oom_kills(&root.below(&path), version)?;
-                Some((path, version, kills))
-            })
-            .collect();
         Some(Self {
-            started,
-            since: Instant::now(),
+            started: Stat::read(&folder).ok()?.started,
             netns: netns::of(&folder),
-            cpu: Sample::take(&folder, with_threads),
-            with_threads,
-            places,
-            oom_kills,
+            group: hierarchies.folder(&folder),
             folder,
         })
     }
 
-    /// Where its CPU time counts.
-    pub(super) fn groups(&self) -> Option<&Folder> {
-        self.places.cpu.as_ref()
-    }
-
     /// The second look.
-    pub(super) fn close(self, root: &Root, groups: &Groups) -> Process {
-        let observed = self.since.elapsed();
-        let ended = Stat::read(&self.folder).map(|stat| stat.started).ok() != Some(self.started);
-        let cpu = self
-            .cpu
-            .filter(|_| !ended)
-            .and_then(|first| Sample::take(&self.folder, self.with_threads)?.since(&first));
-        let oom_kills = self.oom_kills.iter().find_map(|(path, version, first)| {
-            let last = memory_events::oom_kills(&root.below(path), *version)?;
-            Some(last.saturating_sub(*first))
-        });
+    fn close(self, groups: &Groups) -> Process {
         Process {
-            ended,
-            observed,
+            ended: Stat::read(&self.folder).map(|stat| stat.started).ok() != Some(self.started),
             netns: self.netns,
-            cpu,
-            quota: self
-                .places
-                .cpu
-                .as_ref()
-                .and_then(|folder| groups.quota(folder)),
-            cgroup: self.places.path,
-            oom_kills,
+            quota: self.group.and_then(|folder| groups.quota(&folder)),
         }
     }
 }
 
-fn oom_folders(memory: Option<&Folder>) -> impl Iterator<Item = (PathBuf, Version)> {
-    memory.into_iter().flat_map(|folder| {
-        let version = folder.version;
-        folder
-            .and_above()
-            .take(OOM_LEVELS)
-            .map(move |path| (path.to_owned(), version))
-    })
+impl Server {
+    pub(super) fn close(self, groups: &Groups) -> ServerProcess {
+        ServerProcess {
+            process: self.baseline.close(groups),
+            spans: self.history.into_spans(),
+        }
+    }
+}
+
+impl Client {
+    pub(super) fn close(self, groups: &Groups) -> ClientProcess {
+        ClientProcess {
+            process: self.baseline.close(groups),
+            resolv_conf: self.resolv_conf,
+        }
+    }
 }
 
 /// First and last readings of control groups with CPU figures, each read once

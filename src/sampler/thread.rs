@@ -209,11 +209,8 @@ impl Sampler {
             }
             None => known.len() < max,
         };
-        let request = ProbeRequest::Process {
-            role: attempt.role,
-            pid,
-            netns: attempt.owner.netns,
-        };
+        let role = attempt.role;
+        let request = ProbeRequest::Process { role, pid };
         let now = Instant::now();
         if room && self.pace.allows(now) && self.requests.try_send(request).is_ok() {
             known.insert(pid, Known { comm, harmed });

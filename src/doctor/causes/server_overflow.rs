@@ -80,11 +80,11 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 
 fn counter_told(group: &Group<'_>, netns: Option<u32>) -> Option<String> {
     let netns = netns?;
-    let udp = group.evidence.host.udp.get(&netns)?;
+    let grown = group.evidence.host.udp.get(&netns)?;
     Some(format!(
         "RcvbufErrors of {} grew by {} until the last look at it.",
         group.netns_told(netns),
-        units::count(udp.receive_buffer_errors)
+        units::count(*grown)
     ))
 }
 

@@ -16,12 +16,8 @@ const TABLE_MAX: u64 = 4 << 20;
 pub struct Socket {
     /// What it is bound to.
     pub local: SocketAddr,
-    /// What it is connected to; the unspecified address and port 0 if to nothing.
-    pub peer: SocketAddr,
     /// Its inode number.
     pub inode: u64,
-    /// Datagrams that its receive buffer had no room for, since it was made.
-    pub drops: u64,
 }
 
 /// Those of the namespace whose `/proc/…/net` folder this is.
@@ -34,13 +30,11 @@ pub fn sockets(net: &Root) -> io::Result<impl Iterator<Item = Socket> + use<>> {
 
 /// `sl local_address rem_address st queues timer retrnsmt uid timeout inode ref
 /// pointer drops` (proc_pid_net(5)).
-pub fn parse(line: &str) -> Option<Socket> {
+fn parse(line: &str) -> Option<Socket> {
     let mut fields = line.split_ascii_whitespace();
     Some(Socket {
         local: address(fields.nth(1)?)?,
-        peer: address(fields.next()?)?,
-        inode: fields.nth(6)?.parse().ok()?,
-        drops: fields.nth(2)?.parse().ok()?,
+        inode: fields.nth(7)?.parse().ok()?,
     })
 }
 
@@ -80,9 +74,7 @@ mod tests {
         let v4 = u32::from_ne_bytes([10, 78, 1, 2]);
         let expected = Socket {
             local: "10.78.1.2:53".parse().unwrap(),
-            peer: "0.0.0.0:0".parse().unwrap(),
             inode: 98765,
-            drops: 1095,
         };
         assert_eq!(parsed(&format!("{v4:08X}:0035")), Some(expected));
         let v6: Ipv6Addr = "fd78:1::2".parse().unwrap();

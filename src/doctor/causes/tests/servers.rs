@@ -35,7 +35,6 @@ pub(super) fn server(quota: Option<Quota>, ran: f64, waited: f64) -> ServerProce
             waited,
             stopped: false,
         }],
-        socket_drops: None,
     }
 }
 

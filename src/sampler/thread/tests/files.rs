@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -25,9 +24,7 @@ impl Host {
         let folder = tempfile::tempdir().expect("a folder");
         let mut host = Self { folder, netns: 0 };
         host.write("proc/thread-self/mountinfo", MOUNTS);
-        host.write("proc/net/softnet_stat", "00000001 00000002\n");
         host.write("proc/sys/net/netfilter/nf_conntrack_max", "100\n");
-        host.process("maps", "7f1 r-xp 0 0:33 5 /lib/ld-musl-x86_64.so.1\n");
         host.process("cgroup", "0::/pod/container\n");
         host.process("ns/net", "");
         host.process(
@@ -60,14 +57,12 @@ impl Host {
         self.process("net/snmp", &format!("Udp: {udp}\nUdp: {n} {n} {n} {n}\n"));
         let conntrack = format!("{CONNTRACK}{:x} {n:x} {n:x} {n:x} {n:x}\n", 10 * n);
         self.process("net/stat/nf_conntrack", &conntrack);
-        self.write("proc/net/softnet_stat", &format!("00000001 {n:08x}\n"));
         let stat = format!("{PID} (a) S 1 1 1 0 -1 4 0 0 0 0 {n} 0 0 0 20 0 1 0 250 0");
         self.process("stat", &stat);
         let group = "sys/fs/cgroup/pod";
         self.write(format!("{group}/cpu.max"), "20000 100000\n");
         let stat = format!("nr_periods {n}\nnr_throttled {n}\nthrottled_usec {n}\n");
         self.write(format!("{group}/cpu.stat"), &stat);
-        self.write(format!("{group}/memory.events"), &format!("oom_kill {n}\n"));
     }
 }
 
@@ -78,18 +73,12 @@ fn everything_is_read_below_the_root() {
     let mut asked = attempt(("a", PID), "10.96.0.10:53", Outcome::Unanswered, 1);
     asked.owner.netns = host.netns;
     sampler.meet_now(&asked);
-    // Shares of less than a tenth of a second say nothing.
-    thread::sleep(Duration::from_millis(150));
     host.count(6);
     let sample = sampler.finish();
 
     assert_eq!(sample.own_netns, None, "kerno is not in there");
-    assert_eq!(
-        (sample.softnet_dropped, sample.conntrack_max),
-        (Some(5), Some(100))
-    );
-    let udp = sample.udp[&host.netns];
-    assert_eq!((udp.receive_buffer_errors, udp.baseline_late), (5, false));
+    assert_eq!(sample.conntrack_max, Some(100));
+    assert_eq!(sample.udp[&host.netns], 5);
     let conntrack = sample.conntrack[&host.netns];
     assert_eq!((conntrack.insert_failed, conntrack.entries), (5, 60));
     let fullest = conntrack.fullest.expect("a limit");
@@ -104,10 +93,8 @@ fn everything_is_read_below_the_root() {
         conf.path.to_string(),
         format!("/proc/{PID}/root/etc/resolv.conf")
     );
-    assert_eq!(client.library, Some(crate::sampler::CLibrary::Musl));
     let process = &client.process;
-    assert!(!process.ended && process.cpu.is_some());
-    assert_eq!(process.oom_kills, Some(5));
+    assert!(!process.ended);
     let quota = process.quota.as_ref().expect("a quota");
     assert_eq!(quota.cgroup.as_path(), Path::new("/sys/fs/cgroup/pod"));
     assert_eq!((quota.version, quota.throttled_periods), (Version::V2, 5));

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::UdpSocket;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -15,9 +14,7 @@ use super::place::Inhabitant;
 use super::place::Pod;
 use super::place::sleep;
 use super::*;
-use crate::sampler::CLibrary;
 use crate::sampler::ClientProcess;
-use crate::sampler::c_library;
 
 /// What is told at the end about a client that was there all the time.
 fn client(pid: u32) -> ClientProcess {
@@ -55,26 +52,15 @@ fn root_a_quota_of_the_pod_throttles_the_process_of_its_container() {
     assert!(quota.throttled_periods >= 3, "{quota:?}");
     assert!(quota.throttled_periods <= quota.periods, "{quota:?}");
     assert!(quota.throttled > Duration::from_millis(50), "{quota:?}");
-    let cpu = server.process.cpu.expect("CPU time");
-    assert!(cpu.process < 0.5, "{cpu:?}");
-    let busiest = cpu.busiest_thread;
-    assert!(busiest.is_some_and(|it| it > 0.0 && it < 0.5), "{cpu:?}");
     let ran = server.spans.iter().map(|span| span.ran);
     assert!(ran.reduce(f64::max).is_some_and(|it| it > 0.0 && it < 0.5));
-    let cgroup = server.process.cgroup.as_ref().expect("a path").to_string();
-    assert!(cgroup.ends_with("/container"), "{cgroup}");
     assert!(!server.process.ended);
 }
 
 #[test]
 fn root_a_process_without_a_quota_has_none() {
     let sleeper = Inhabitant::new(sleep(), CloneFlags::empty(), || Ok(()));
-    await_that("the loader", || {
-        c_library::of(&sleeper.folder()) == Some(CLibrary::Glibc)
-    });
-    let client = client(sleeper.pid());
-    assert_eq!(client.process.quota, None);
-    assert_eq!(client.library, Some(CLibrary::Glibc));
+    assert_eq!(client(sleeper.pid()).process.quota, None);
 }
 
 #[test]
@@ -128,9 +114,7 @@ fn root_links_of_a_container_stay_below_its_root() {
     // A file that this host has and the container has not.
     std::os::unix::fs::symlink("/etc/passwd", &conf).unwrap();
     assert!(Path::new("/etc/passwd").exists());
-    let stranger = client(pid);
-    assert_eq!(stranger.resolv_conf, None);
-    assert_eq!(stranger.library, Some(CLibrary::NoneMapped));
+    assert_eq!(client(pid).resolv_conf, None);
     fs::write(within("inside"), "nameserver 10.77.0.3\n").unwrap();
     fs::remove_file(&conf).unwrap();
     std::os::unix::fs::symlink("/../../inside", &conf).unwrap();
@@ -156,34 +140,8 @@ fn root_a_process_that_has_ended_keeps_what_was_found() {
     sampler.meet_now(&attempt_of(pid, Role::Client));
     drop(sleeper);
     let sample = sampler.finish();
-    let client = &sample.clients[&pid];
-    assert!(client.process.ended);
-    assert_eq!(client.process.cpu, None);
-    assert!(client.process.cgroup.is_some());
-}
-
-#[test]
-fn root_queries_that_a_server_had_no_room_for_are_its_own() {
-    let server = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    let address = server.local_addr().expect("an address");
-    let pid = std::process::id();
-    let mut sampler = start();
-    let mut served = attempt_of(pid, Role::Server);
-    served.local = address;
-    sampler.meet_now(&served);
-    let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    for _ in 0..2000 {
-        client.send_to(&[0; 1024], address).expect("to send");
-    }
-    let sample = sampler.finish();
-    let drops = sample.servers[&pid].socket_drops;
-    assert!(drops.is_some_and(|drops| drops > 0), "{drops:?}");
-    let udp = &sample.udp[&served.owner.netns];
-    assert!(
-        udp.receive_buffer_errors >= drops.unwrap_or(0),
-        "{udp:?} {drops:?}"
-    );
-    assert!(!udp.baseline_late);
+    let process = &sample.clients[&pid].process;
+    assert!(process.ended && process.netns.is_some());
 }
 
 #[test]
