@@ -7,13 +7,8 @@ use crate::host::proc::conntrack_stat::ConntrackStat;
 pub struct ConntrackCounters {
     /// Packets dropped: the table had no room, or an insertion failed. Growth.
     pub drop: u64,
-    /// Entries thrown out early to make room. Growth.
-    pub early_drop: u64,
     /// Insertions that failed because another entry had taken the tuple. Growth.
     pub insert_failed: u64,
-    /// Clashes of two packets of a flow that were resolved without loss; `None`
-    /// before Linux 5.10, which does not count them. Growth.
-    pub clash_resolved: Option<u64>,
     /// Entries in the table at the end.
     pub entries: u64,
     /// How full it was when it was seen fullest: at the start, each second once
@@ -69,12 +64,7 @@ impl ConntrackCounters {
     ) -> Self {
         Self {
             drop: growth(first.drop, last.drop),
-            early_drop: growth(first.early_drop, last.early_drop),
             insert_failed: growth(first.insert_failed, last.insert_failed),
-            clash_resolved: first
-                .clash_resolved
-                .zip(last.clash_resolved)
-                .map(|(first, last)| growth(first, last)),
             entries: last.entries,
             fullest: None,
             baseline_late,

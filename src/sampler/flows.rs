@@ -5,57 +5,13 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::attempt::Transport;
 use crate::host::netlink;
 use crate::host::proc::Root;
 use crate::host::proc::conntrack_table;
-use crate::host::proc::conntrack_table::Entry;
+use crate::host::proc::conntrack_table::Flow;
 
 /// Entries that are kept, of some 200 octets.
 pub(super) const MAX: usize = 4096;
-
-/// An entry of a connection tracking table, at the end of the watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flow {
-    /// Whose table it is in: the inode number of the network namespace.
-    pub netns: u32,
-    /// UDP or TCP.
-    pub transport: Transport,
-    /// Who asked.
-    pub source: SocketAddr,
-    /// The address that was asked.
-    pub destination: SocketAddr,
-    /// Who is to answer: the server behind `destination`, if there is address
-    /// translation.
-    pub reply_source: SocketAddr,
-    /// Where the answers are sent: not `source`, if that is translated.
-    pub reply_destination: SocketAddr,
-    /// Packets went both ways and it is kept longer (`IPS_ASSURED`).
-    pub assured: bool,
-    /// Nothing has come back yet.
-    pub unreplied: bool,
-}
-
-impl Flow {
-    /// `None` if it is not of a transport that carries DNS.
-    fn of(netns: u32, entry: Entry) -> Option<Self> {
-        let transport = match i32::from(entry.protocol) {
-            libc::IPPROTO_UDP => Transport::Udp,
-            libc::IPPROTO_TCP => Transport::Tcp,
-            _ => return None,
-        };
-        Some(Self {
-            netns,
-            transport,
-            source: entry.source,
-            destination: entry.destination,
-            reply_source: entry.reply_source,
-            reply_destination: entry.reply_destination,
-            assured: entry.assured,
-            unreplied: entry.unreplied,
-        })
-    }
-}
 
 /// What was found, the most telling first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +36,7 @@ pub(super) struct Wanted {
 }
 
 /// Gathers entries of several namespaces.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Collection {
     telling: Vec<Flow>,
     others: Vec<Flow>,
@@ -98,7 +54,8 @@ impl Collection {
         wanted: &Wanted,
         deadline: Instant,
     ) -> bool {
-        let complete = conntrack_table::read(net, deadline, |entry| self.add(netns, entry, wanted));
+        let add = |flow| self.add(flow, wanted);
+        let complete = conntrack_table::read(net, netns, deadline, add);
         self.incomplete |= matches!(complete, Ok(false));
         complete.is_ok()
     }
@@ -106,35 +63,21 @@ impl Collection {
     /// Asks for the table of the namespace that the calling thread is in. False
     /// if that is refused.
     pub(super) fn ask(&mut self, netns: u32, wanted: &Wanted, deadline: Instant) -> bool {
-        let dump = netlink::conntrack::entries(deadline, Self::default, |found, entry| {
-            found.add(netns, entry, wanted);
-        });
-        let Ok((found, complete)) = dump else {
+        let empty = || self.clone();
+        let add = |found: &mut Self, flow| found.add(flow, wanted);
+        let Ok((found, complete)) = netlink::conntrack::entries(netns, deadline, empty, add) else {
             return false;
         };
-        let telling = found.telling.into_iter().map(|flow| (flow, true));
-        let others = found.others.into_iter().map(|flow| (flow, false));
-        for (flow, is_telling) in telling.chain(others) {
-            self.keep(flow, is_telling);
-        }
-        self.left_out += found.left_out;
+        *self = found;
         self.incomplete |= !complete;
         true
     }
 
-    fn add(&mut self, netns: u32, entry: Entry, wanted: &Wanted) {
-        if !wanted.ports.contains(&entry.destination.port()) {
+    fn add(&mut self, flow: Flow, wanted: &Wanted) {
+        if !wanted.ports.contains(&flow.destination.port()) {
             return;
         }
-        let Some(flow) = Flow::of(netns, entry) else {
-            return;
-        };
-        let is_telling = wanted.failed.contains(&(flow.source, flow.destination));
-        self.keep(flow, is_telling);
-    }
-
-    fn keep(&mut self, flow: Flow, is_telling: bool) {
-        let group = match is_telling {
+        let group = match wanted.failed.contains(&(flow.source, flow.destination)) {
             true => &mut self.telling,
             false => &mut self.others,
         };
@@ -165,14 +108,11 @@ mod tests {
     fn those_of_failed_attempts_come_first_and_the_rest_is_counted() {
         let [client, server]: [SocketAddr; 2] =
             ["10.0.0.1:1", "10.0.0.2:53"].map(|it| it.parse().unwrap());
-        let entry = |port: u16| Entry {
-            protocol: 17,
+        let entry = |port: u16| Flow {
+            netns: 7,
             source: SocketAddr::new(client.ip(), port),
             destination: server,
             reply_source: server,
-            reply_destination: client,
-            assured: false,
-            unreplied: true,
         };
         let failed = entry(u16::MAX);
         let wanted = Wanted {
@@ -182,19 +122,14 @@ mod tests {
         };
         let mut collection = Collection::default();
         for port in 1..=5000 {
-            collection.add(7, entry(port), &wanted);
+            collection.add(entry(port), &wanted);
         }
-        collection.add(7, failed.clone(), &wanted);
+        collection.add(failed.clone(), &wanted);
         let mut web = entry(1);
         web.destination.set_port(443);
-        collection.add(7, web, &wanted);
-        let sctp = Entry {
-            protocol: 132,
-            ..entry(1)
-        };
-        collection.add(7, sctp, &wanted);
+        collection.add(web, &wanted);
         let flows = collection.finish();
-        assert_eq!(flows.kept.first(), Flow::of(7, failed).as_ref());
+        assert_eq!(flows.kept.first(), Some(&failed));
         assert_eq!(flows.kept.len(), MAX);
         assert_eq!(flows.left_out, 5001 - MAX as u64);
     }

@@ -73,19 +73,9 @@ fn each<K: Ord, V>(
     left_out
 }
 
-fn sum(first: Option<u64>, next: Option<u64>) -> Option<u64> {
-    first
-        .zip(next)
-        .map(|(first, next)| first + next)
-        .or(first)
-        .or(next)
-}
-
 fn follow_conntrack(own: &mut ConntrackCounters, next: ConntrackCounters) {
     own.drop += next.drop;
-    own.early_drop += next.early_drop;
     own.insert_failed += next.insert_failed;
-    own.clash_resolved = sum(own.clash_resolved, next.clash_resolved);
     own.entries = next.entries;
     own.fullest = conntrack::fuller(own.fullest, next.fullest);
 }

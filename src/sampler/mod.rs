@@ -19,7 +19,6 @@ mod probe;
 mod process_baseline;
 mod quota;
 mod readers;
-mod resolv_conf;
 mod thread;
 mod threads;
 
@@ -29,15 +28,15 @@ use std::net::SocketAddr;
 
 pub use conntrack::ConntrackCounters;
 pub use conntrack::Fullness;
-pub use flows::Flow;
 pub use flows::Flows;
 pub use history::Span;
 pub use host_path::HostPath;
 pub use quota::Quota;
-pub use resolv_conf::ResolvConf;
 pub use thread::Sampler;
 
 pub use crate::host::proc::cgroup::Version;
+pub use crate::host::proc::conntrack_table::Flow;
+pub use crate::host::proc::resolv_conf::ResolvConf;
 
 /// What was found around the attempts of a watch.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -11,9 +11,9 @@ use super::history::History;
 use super::listener;
 use super::process_baseline::Client;
 use super::process_baseline::Server;
-use super::resolv_conf;
 use crate::attempt::Role;
 use crate::host::proc::Root;
+use crate::host::proc::resolv_conf;
 use crate::host::proc::route;
 
 /// What to look at.
@@ -107,7 +107,7 @@ fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32
         };
         baseline.clients.insert(pid, client);
     }
-    let resolv_conf = resolv_conf::of(root, pid);
+    let resolv_conf = resolv_conf::read(root, pid);
     if let Err(error) = &resolv_conf {
         log::debug!("no resolv.conf of process {pid}: {error}");
     }

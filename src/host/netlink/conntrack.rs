@@ -20,7 +20,8 @@ use super::ask_conntrack;
 use super::dump;
 use super::soon;
 use crate::host::proc::conntrack_stat::ConntrackStat;
-use crate::host::proc::conntrack_table::Entry;
+use crate::host::proc::conntrack_table::Flow;
+use crate::host::proc::conntrack_table::carries_dns;
 
 const IPCTNL_MSG_CT_GET: u8 = 1;
 const IPCTNL_MSG_CT_GET_STATS_CPU: u8 = 4;
@@ -28,13 +29,10 @@ const IPCTNL_MSG_CT_GET_STATS: u8 = 5;
 
 const CTA_STATS_INSERT_FAILED: u16 = 9;
 const CTA_STATS_DROP: u16 = 10;
-const CTA_STATS_EARLY_DROP: u16 = 11;
-const CTA_STATS_CLASH_RESOLVE: u16 = 14;
 const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
 
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
-const CTA_STATUS: u16 = 3;
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_TUPLE_PROTO: u16 = 2;
 const CTA_IP_V4_SRC: u16 = 1;
@@ -44,10 +42,6 @@ const CTA_IP_V6_DST: u16 = 4;
 const CTA_PROTO_NUM: u16 = 1;
 const CTA_PROTO_SRC_PORT: u16 = 2;
 const CTA_PROTO_DST_PORT: u16 = 3;
-
-/// include/uapi/linux/netfilter/nf_conntrack_common.h
-const IPS_SEEN_REPLY: u32 = 1 << 1;
-const IPS_ASSURED: u32 = 1 << 2;
 
 /// The counters of the namespace that the calling thread is in.
 pub fn stat() -> io::Result<ConntrackStat> {
@@ -73,45 +67,39 @@ pub fn stat() -> io::Result<ConntrackStat> {
 fn add(sum: &mut ConntrackStat, cpu: Attributes<'_>) {
     let count = |kind| cpu.number(kind).map_or(0, u64::from);
     sum.drop += count(CTA_STATS_DROP);
-    sum.early_drop += count(CTA_STATS_EARLY_DROP);
     sum.insert_failed += count(CTA_STATS_INSERT_FAILED);
-    if let Some(clashes) = cpu.number(CTA_STATS_CLASH_RESOLVE) {
-        *sum.clash_resolved.get_or_insert(0) += u64::from(clashes);
-    }
 }
 
-/// Gathers the entries of the namespace that the calling thread is in. False
+/// Gathers the entries of the namespace `netns`, which the calling thread is in. False
 /// beside it if some may be missing: `deadline` came before the last of them, or
 /// the table changed each time that it was asked for.
 pub fn entries<T>(
+    netns: u32,
     deadline: Instant,
     empty: impl Fn() -> T,
-    mut take: impl FnMut(&mut T, Entry),
+    mut take: impl FnMut(&mut T, Flow),
 ) -> io::Result<(T, bool)> {
     dump(deadline, empty, |gathered| {
         ask_conntrack(IPCTNL_MSG_CT_GET, Ask::All, deadline, |message| {
-            if let Some(entry) = entry(message) {
-                take(gathered, entry);
+            if let Some(flow) = flow(netns, message) {
+                take(gathered, flow);
             }
         })
     })
 }
 
-fn entry(message: Message<'_>) -> Option<Entry> {
+fn flow(netns: u32, message: Message<'_>) -> Option<Flow> {
     let asked = message.attributes.nested(CTA_TUPLE_ORIG)?;
     let expected = message.attributes.nested(CTA_TUPLE_REPLY)?;
-    let status = message.attributes.number(CTA_STATUS)?;
     let protocol = asked.nested(CTA_TUPLE_PROTO)?.get(CTA_PROTO_NUM)?;
+    protocol.first().filter(|it| carries_dns(**it))?;
     let (source, destination) = endpoints(message.family, asked)?;
-    let (reply_source, reply_destination) = endpoints(message.family, expected)?;
-    Some(Entry {
-        protocol: *protocol.first()?,
+    let (reply_source, _) = endpoints(message.family, expected)?;
+    Some(Flow {
+        netns,
         source,
         destination,
         reply_source,
-        reply_destination,
-        assured: status & IPS_ASSURED != 0,
-        unreplied: status & IPS_SEEN_REPLY == 0,
     })
 }
 

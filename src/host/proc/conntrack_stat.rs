@@ -13,12 +13,8 @@ pub struct ConntrackStat {
     pub entries: u64,
     /// Packets dropped: the table had no room, or an insertion failed.
     pub drop: u64,
-    /// Entries thrown out early to make room.
-    pub early_drop: u64,
     /// Insertions that failed because another entry had taken the tuple.
     pub insert_failed: u64,
-    /// Clashes that were resolved without loss; `None` before Linux 5.10.
-    pub clash_resolved: Option<u64>,
 }
 
 impl ConntrackStat {
@@ -43,33 +39,21 @@ fn parse(text: &str) -> Option<ConntrackStat> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next()?.split_ascii_whitespace().collect();
     let column = |name| names.iter().position(|&it| it == name);
-    let (entries, drop, early_drop, insert_failed) = (
-        column("entries")?,
-        column("drop")?,
-        column("early_drop")?,
-        column("insert_failed")?,
-    );
-    let clash_resolved = column("clashres");
-    let mut sum = ConntrackStat {
-        clash_resolved: clash_resolved.map(|_| 0),
-        ..ConntrackStat::default()
-    };
+    let entries = column("entries")?;
+    let (drop, insert_failed) = (column("drop")?, column("insert_failed")?);
+    let mut sum = ConntrackStat::default();
     let mut cpus = 0;
     for line in lines {
         let values: Option<Vec<u64>> = line
             .split_ascii_whitespace()
             .map(|value| u32::from_str_radix(value, 16).ok().map(u64::from))
             .collect();
-        let values = values?;
-        let value = |column: usize| values.get(column).copied();
+        // A line may be cut in the middle of a number.
+        let values = values.filter(|values| values.len() == names.len())?;
         // The same on each line: the table is one.
-        sum.entries = value(entries)?;
-        sum.drop += value(drop)?;
-        sum.early_drop += value(early_drop)?;
-        sum.insert_failed += value(insert_failed)?;
-        if let (Some(sum), Some(column)) = (sum.clash_resolved.as_mut(), clash_resolved) {
-            *sum += value(column)?;
-        }
+        sum.entries = values[entries];
+        sum.drop += values[drop];
+        sum.insert_failed += values[insert_failed];
         cpus += 1;
     }
     (cpus > 0).then_some(sum)
@@ -98,9 +82,7 @@ entries  searched found new invalid ignore delete delete_list insert insert_fail
             Some(ConntrackStat {
                 entries: 16,
                 drop: 0xa7,
-                early_drop: 1,
                 insert_failed: 0xa5,
-                clash_resolved: Some(4),
             })
         );
         assert_eq!(
@@ -108,9 +90,7 @@ entries  searched found new invalid ignore delete delete_list insert insert_fail
             Some(ConntrackStat {
                 entries: 0x7b,
                 drop: 3,
-                early_drop: 0,
                 insert_failed: 2,
-                clash_resolved: None,
             })
         );
     }

@@ -18,11 +18,11 @@ const TABLE_MAX: u64 = 64 << 20;
 /// Nothing is read after this.
 const LINES_PER_LOOK_AT_THE_CLOCK: usize = 1024;
 
-/// An entry of a protocol with ports.
+/// An entry of a protocol that carries DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// As in the IP header: 6 is TCP, 17 UDP.
-    pub protocol: u8,
+pub struct Flow {
+    /// Whose table it is in: the inode number of the network namespace.
+    pub netns: u32,
     /// Who asked.
     pub source: SocketAddr,
     /// The address that was asked.
@@ -30,22 +30,26 @@ pub struct Entry {
     /// Who is to answer: the server behind `destination`, if there is address
     /// translation.
     pub reply_source: SocketAddr,
-    /// Where the answers are sent: not `source`, if that is translated.
-    pub reply_destination: SocketAddr,
-    /// Packets went both ways and it is kept longer (`IPS_ASSURED`).
-    pub assured: bool,
-    /// Nothing has come back yet.
-    pub unreplied: bool,
 }
 
-/// Hands on the entries of the namespace whose `/proc/…/net` folder this is, and
+/// Whether a protocol, by its number in the IP header, carries DNS.
+pub fn carries_dns(protocol: u8) -> bool {
+    matches!(i32::from(protocol), libc::IPPROTO_UDP | libc::IPPROTO_TCP)
+}
+
+/// Hands on the entries of a namespace, whose `/proc/…/net` folder this is, and
 /// says whether that was all of them: a table may be too long, or `deadline` come
 /// before its end.
 ///
 /// # Errors
 ///
 /// This kernel has no such file.
-pub fn read(net: &Root, deadline: Instant, mut take: impl FnMut(Entry)) -> io::Result<bool> {
+pub fn read(
+    net: &Root,
+    netns: u32,
+    deadline: Instant,
+    mut take: impl FnMut(Flow),
+) -> io::Result<bool> {
     let table = File::open(net.path("nf_conntrack"))?;
     let mut table = BufReader::with_capacity(64 << 10, table.take(TABLE_MAX));
     let mut line = Vec::new();
@@ -56,8 +60,9 @@ pub fn read(net: &Root, deadline: Instant, mut take: impl FnMut(Entry)) -> io::R
             Ok(_) => {}
             Err(_) => return Ok(false),
         }
-        if let Some(entry) = std::str::from_utf8(&line).ok().and_then(parse) {
-            take(entry);
+        let text = std::str::from_utf8(&line).ok();
+        if let Some(flow) = text.and_then(|line| parse(netns, line)) {
+            take(flow);
         }
         if number % LINES_PER_LOOK_AT_THE_CLOCK == 0 && Instant::now() > deadline {
             return Ok(false);
@@ -69,40 +74,27 @@ pub fn read(net: &Root, deadline: Instant, mut take: impl FnMut(Entry)) -> io::R
 /// A line of `nf_conntrack` (`ct_seq_show` in
 /// net/netfilter/nf_conntrack_standalone.c): family, protocol, what remains of
 /// its time, for TCP a state, the tuple as it was asked and the one expected
-/// back. Protocols without ports are passed over.
-pub fn parse(line: &str) -> Option<Entry> {
+/// back.
+fn parse(netns: u32, line: &str) -> Option<Flow> {
     let mut words = line.split_ascii_whitespace();
-    let protocol = words.nth(3)?.parse().ok()?;
+    words.nth(3)?.parse().ok().filter(|it| carries_dns(*it))?;
     let mut tuples = [Tuple::default(); 2];
     let mut current = 0;
-    let (mut assured, mut unreplied) = (false, false);
-    for word in words {
-        match word {
-            "[ASSURED]" => assured = true,
-            "[UNREPLIED]" => unreplied = true,
-            _ => {
-                let Some((key, value)) = word.split_once('=') else {
-                    continue;
-                };
-                // The source comes first in a tuple.
-                if key == "src" && tuples.first()?.source.is_some() {
-                    current = 1;
-                }
-                tuples.get_mut(current)?.set(key, value);
-            }
+    for (key, value) in words.filter_map(|word| word.split_once('=')) {
+        // The source comes first in a tuple.
+        if key == "src" && tuples.first()?.source.is_some() {
+            current = 1;
         }
+        tuples.get_mut(current)?.set(key, value);
     }
     let [asked, expected] = tuples;
     let (source, destination) = asked.endpoints()?;
-    let (reply_source, reply_destination) = expected.endpoints()?;
-    Some(Entry {
-        protocol,
+    let (reply_source, _) = expected.endpoints()?;
+    Some(Flow {
+        netns,
         source,
         destination,
         reply_source,
-        reply_destination,
-        assured,
-        unreplied,
     })
 }
 
@@ -148,22 +140,17 @@ mod tests {
     #[test]
     fn lines_are_taken_apart() {
         assert_eq!(
-            parse(STALE),
-            Some(Entry {
-                protocol: 17,
+            parse(7, STALE),
+            Some(Flow {
+                netns: 7,
                 source: address("10.77.0.1:40000"),
                 destination: address("10.96.0.10:53"),
                 reply_source: address("10.77.0.9:5353"),
-                reply_destination: address("10.88.0.1:61000"),
-                assured: true,
-                unreplied: false,
             })
         );
-        let lonely = parse(LONELY_V6).unwrap();
-        assert_eq!(lonely.protocol, 6);
+        let lonely = parse(7, LONELY_V6).unwrap();
         assert_eq!(lonely.source, address("[fd77::1]:41000"));
         assert_eq!(lonely.reply_source, address("[fd77::2]:53"));
-        assert!(lonely.unreplied && !lonely.assured);
     }
 
     #[test]
@@ -172,18 +159,19 @@ mod tests {
         for junk in [
             "",
             ping,
+            &STALE.replace("udp      17", "sctp     132"),
             "ipv4 2 udp 17 1 src=1.1.1.1 dst=1.1.1.2 sport=1 dport=53",
             "ipv4 2 udp 17 1 src=x dst=y sport=99999 dport=53 src= dst= sport= dport=",
             "ipv4 2 udp src=1.1.1.1 src=1.1.1.1 src=1.1.1.1 src=1.1.1.1",
         ] {
-            assert_eq!(parse(junk), None, "{junk:?}");
+            assert_eq!(parse(7, junk), None, "{junk:?}");
         }
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "((src|dst|sport|dport)=[0-9a-f.:]{0,12} |udp |\\[ASSURED\\] ){0,30}") {
-            let _ = parse(&text);
+            let _ = parse(7, &text);
         }
     }
 }

@@ -3,10 +3,20 @@
 //! The crate `resolv-conf` refuses a whole file for one line that it does not
 //! know; C libraries pass over such lines, and so does this.
 
+use std::fs;
+use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use super::Root;
+use super::untrusted;
+
+/// Where C libraries look for it.
+const PATH: &str = "/etc/resolv.conf";
 
 /// More than any resolv.conf needs.
-pub const FILE_MAX: u64 = 64 << 10;
+const FILE_MAX: u64 = 64 << 10;
 
 /// C libraries use three; a few more show what they ignore.
 const NAMESERVERS_MAX: usize = 16;
@@ -14,37 +24,48 @@ const NAMESERVERS_MAX: usize = 16;
 /// glibc before 2.26 and musl use fewer.
 const SEARCH_MAX: usize = 64;
 
+/// Of glibc (RES_MAXNDOTS).
+const NDOTS_MAX: u32 = 15;
+
 /// RFC 1035 section 2.3.4.
 const NAME_MAX: usize = 255;
 
-/// What the file says, with the defaults that hold where it says nothing.
+/// What a process's own file says, as far as it counts here, with the defaults that hold
+/// where it says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvConf {
-    /// Addresses in their order, that of a link perhaps with its interface
-    /// (`fe80::1%eth0`).
-    pub nameservers: Vec<String>,
+    /// Where this host finds the file: `/etc/resolv.conf` if the process has
+    /// the host's own, else through its root, as long as it lives.
+    pub path: PathBuf,
+    /// In their order; C libraries use the first three. Empty means the
+    /// process's own 127.0.0.1.
+    pub nameservers: Vec<IpAddr>,
     /// Suffixes in their order, without a dot at the end; printable ASCII.
     pub search: Vec<String>,
     /// Names with fewer dots are tried with the suffixes first.
     pub ndots: u32,
-    /// Seconds before the next try.
-    pub timeout: u32,
-    /// Rounds over all nameservers.
-    pub attempts: u32,
-    /// Whether each query starts with another nameserver.
-    pub rotate: bool,
+}
+
+/// Reads the file as the process would find it. Its file system is the process's,
+/// not ours.
+pub fn read(root: &Root, pid: u32) -> io::Result<ResolvConf> {
+    let mut file = untrusted::open(&root.process(pid).path("root"), PATH)?;
+    let ours = fs::metadata(root.path(PATH));
+    let path = match ours.is_ok_and(|ours| (ours.dev(), ours.ino()) == file.identity()) {
+        true => PathBuf::from(PATH),
+        false => PathBuf::from(format!("/proc/{pid}/root{PATH}")),
+    };
+    Ok(parse(path, &file.text(FILE_MAX)?))
 }
 
 /// A keyword counts at the start of a line only, the last `search` or `domain`
 /// line wins, and options add up.
-pub fn parse(text: &str) -> ResolvConf {
+fn parse(path: PathBuf, text: &str) -> ResolvConf {
     let mut conf = ResolvConf {
+        path,
         nameservers: Vec::new(),
         search: Vec::new(),
         ndots: 1,
-        timeout: 5,
-        attempts: 2,
-        rotate: false,
     };
     for line in text.lines() {
         let Some((keyword, rest)) = line.split_once([' ', '\t']) else {
@@ -53,42 +74,28 @@ pub fn parse(text: &str) -> ResolvConf {
         let mut words = rest.split_ascii_whitespace();
         match keyword {
             "nameserver" => {
-                let server = words.next().and_then(nameserver);
+                let server = words.next().and_then(address);
                 let room = NAMESERVERS_MAX - conf.nameservers.len();
                 conf.nameservers.extend(server.into_iter().take(room));
             }
             "search" => conf.search = words.filter_map(suffix).take(SEARCH_MAX).collect(),
             "domain" => conf.search = words.next().and_then(suffix).into_iter().collect(),
-            "options" => words.for_each(|option| conf.set(option)),
+            "options" => {
+                let mut ndots =
+                    words.filter_map(|option| option.strip_prefix("ndots:")?.parse().ok());
+                conf.ndots = ndots
+                    .next_back()
+                    .map_or(conf.ndots, |it: u32| it.min(NDOTS_MAX));
+            }
             _ => {}
         }
     }
     conf
 }
 
-impl ResolvConf {
-    /// The upper limits are those of glibc (RES_MAXNDOTS, RES_MAXRETRANS,
-    /// RES_MAXRETRY).
-    fn set(&mut self, option: &str) {
-        let number = |text: &str, max: u32| text.parse().ok().map(|it: u32| it.min(max));
-        match option.split_once(':') {
-            Some(("ndots", value)) => self.ndots = number(value, 15).unwrap_or(self.ndots),
-            Some(("timeout", value)) => self.timeout = number(value, 30).unwrap_or(self.timeout),
-            Some(("attempts", value)) => self.attempts = number(value, 5).unwrap_or(self.attempts),
-            None if option == "rotate" => self.rotate = true,
-            _ => {}
-        }
-    }
-}
-
-/// The address, whatever interface is named with it.
-pub fn address(nameserver: &str) -> Option<IpAddr> {
-    let (address, _) = nameserver.split_once('%').unwrap_or((nameserver, ""));
-    address.parse().ok()
-}
-
-fn nameserver(text: &str) -> Option<String> {
-    address(text).map(|_| text.to_owned())
+/// The address, whatever interface is named with it, as in `fe80::1%eth0`.
+fn address(nameserver: &str) -> Option<IpAddr> {
+    nameserver.split('%').next()?.parse().ok()
 }
 
 fn suffix(text: &str) -> Option<String> {
@@ -105,6 +112,14 @@ mod tests {
 
     use super::*;
 
+    fn parse(text: &str) -> ResolvConf {
+        super::parse(PathBuf::from(PATH), text)
+    }
+
+    fn nameservers(conf: &ResolvConf) -> Vec<String> {
+        conf.nameservers.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn a_pod_of_kubernetes() {
         let conf = parse(
@@ -112,7 +127,7 @@ mod tests {
              nameserver 10.96.0.10\n\
              options ndots:5\n",
         );
-        assert_eq!(conf.nameservers, ["10.96.0.10"]);
+        assert_eq!(nameservers(&conf), ["10.96.0.10"]);
         assert_eq!(
             conf.search,
             [
@@ -121,10 +136,7 @@ mod tests {
                 "cluster.local"
             ]
         );
-        assert_eq!(
-            (conf.ndots, conf.timeout, conf.attempts, conf.rotate),
-            (5, 5, 2, false)
-        );
+        assert_eq!(conf.ndots, 5);
     }
 
     #[test]
@@ -135,12 +147,9 @@ mod tests {
              nameserver 10.0.0.2 # first\nnameserver fe80::1%eth0\nnameserver\tfd00::53\n\
              options timeout:1 attempts:9 rotate\noptions ndots:2 edns0\nsortlist 10.0.0.0\n",
         );
-        assert_eq!(conf.nameservers, ["10.0.0.2", "fe80::1%eth0", "fd00::53"]);
+        assert_eq!(nameservers(&conf), ["10.0.0.2", "fe80::1", "fd00::53"]);
         assert_eq!(conf.search, ["corp.example", "lab.example"]);
-        assert_eq!(
-            (conf.ndots, conf.timeout, conf.attempts, conf.rotate),
-            (2, 1, 5, true)
-        );
+        assert_eq!(conf.ndots, 2);
     }
 
     #[test]
@@ -151,7 +160,7 @@ mod tests {
         );
         assert!(conf.nameservers.is_empty());
         assert!(conf.search.is_empty());
-        assert_eq!((conf.ndots, conf.timeout, conf.attempts), (15, 5, 2));
+        assert_eq!(conf.ndots, 15);
     }
 
     #[test]
@@ -166,6 +175,16 @@ mod tests {
         assert_eq!(conf.nameservers.len(), NAMESERVERS_MAX);
         assert_eq!(conf.search.len(), SEARCH_MAX);
         assert!(conf.search.iter().all(|name| name == "y"));
+    }
+
+    #[test]
+    fn this_process_has_the_file_of_the_host() {
+        let root = Root::default();
+        if root.path(PATH).is_file() {
+            let conf = read(&root, std::process::id()).unwrap();
+            assert_eq!(conf.path, PathBuf::from(PATH));
+        }
+        assert!(read(&root, u32::MAX).is_err());
     }
 
     proptest! {

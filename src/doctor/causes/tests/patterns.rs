@@ -82,13 +82,9 @@ pub(super) fn stale(entry_to: Option<&str>, others: Outcome) -> Story {
     incident.host.flows.kept = entry_to
         .map(|reply_source| Flow {
             netns: NODE,
-            transport: Transport::Udp,
             source: address("10.0.0.5:4000"),
             destination: address(SERVER),
             reply_source: address(reply_source),
-            reply_destination: address("10.0.0.5:4000"),
-            assured: true,
-            unreplied: false,
         })
         .into_iter()
         .collect();

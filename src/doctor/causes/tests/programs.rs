@@ -106,13 +106,10 @@ pub(super) fn searching(names: u64, times: u64, search: &[&str]) -> Story {
     }
     let mut incident = Story::default().with(attempts);
     let resolv_conf = ResolvConf {
-        path: std::path::PathBuf::from("/etc/resolv.conf").into(),
+        path: std::path::PathBuf::from("/etc/resolv.conf"),
         nameservers: Vec::new(),
         search: search.iter().map(|&suffix| suffix.to_owned()).collect(),
         ndots: 5,
-        timeout: 5,
-        attempts: 2,
-        rotate: false,
     };
     let client = ClientProcess {
         resolv_conf: Some(resolv_conf),

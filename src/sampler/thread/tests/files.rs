@@ -90,7 +90,7 @@ fn everything_is_read_below_the_root() {
     let conf = client.resolv_conf.as_ref().expect("resolv.conf");
     assert_eq!(conf.ndots, 5);
     assert_eq!(
-        conf.path.to_string(),
+        conf.path.to_str().expect("a path"),
         format!("/proc/{PID}/root/etc/resolv.conf")
     );
     let process = &client.process;

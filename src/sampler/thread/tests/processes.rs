@@ -83,7 +83,7 @@ fn root_resolv_conf_is_that_of_the_process_own_mount_namespace() {
     let sleeper = Inhabitant::new(sleep(), CloneFlags::CLONE_NEWNS, cover);
     let conf = client(sleeper.pid()).resolv_conf.expect("resolv.conf");
     assert_eq!(
-        conf.path.to_string(),
+        conf.path.to_str().expect("a path"),
         format!("/proc/{}/root/etc/resolv.conf", sleeper.pid())
     );
     assert_eq!(conf.nameservers, ["10.77.0.2".parse::<IpAddr>().unwrap()]);

@@ -172,7 +172,7 @@ fn by_pattern(folder: &Path) -> impl Iterator<Item = Story> {
     for (pid, client) in &searching.host.clients {
         let mut client = client.clone();
         let conf = client.resolv_conf.as_mut().expect("a resolv.conf");
-        conf.path = folder.join("resolv.conf").into();
+        conf.path = folder.join("resolv.conf");
         dead.host.clients.insert(*pid, client);
     }
     let errors = |rcode| {
