@@ -18,6 +18,7 @@ pub mod monitor;
 mod pace;
 pub mod report;
 #[cfg(test)]
+#[path = "tests/sample.rs"]
 mod sample;
 pub mod sampler;
 pub mod shell;

@@ -55,7 +55,7 @@ fn modules() -> BTreeMap<Module, File> {
                     folders.push(path);
                 }
             } else if let Some(stem) = name.strip_suffix(".rs")
-                && !matches!(stem, "tests" | "fake" | "sample" | "lib" | "main")
+                && !matches!(stem, "tests" | "fake" | "lib" | "main")
             {
                 let below = folder.strip_prefix("src").expect("below src");
                 let parts = below.iter().map(|part| part.to_string_lossy().into_owned());
