@@ -12,7 +12,6 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 pub use accounting::Accounting;
-pub use accounting::LostBy;
 pub use latency::LatencyFigures;
 pub use latency::RESEND_NS;
 pub use outcomes::OutcomeTotals;

@@ -60,7 +60,9 @@ struct Likeness {
 }
 
 impl Likeness {
-    fn of(attempt: &Attempt, question: Option<Fingerprint>, reported: bool) -> Self {
+    fn of(incident: &Incident) -> Self {
+        let attempt = &incident.attempt;
+        let question = fingerprint::of(&attempt.question);
         Self {
             pid: attempt.owner.pid,
             netns: attempt.owner.netns,
@@ -70,7 +72,7 @@ impl Likeness {
             reason: attempt.reason.clone(),
             rcode: attempt.answer.map(|answer| answer.rcode),
             rtype: question.map(|question| question.rtype),
-            reported,
+            reported: incident.reported,
         }
     }
 }
@@ -155,7 +157,7 @@ impl Incidents {
             self.answered.push_back((attempt.cookie, id, reported));
         }
         if let Some(kind) = FailureKind::of(attempt) {
-            self.add(attempt, kind, question, reported);
+            self.add(attempt, kind, reported);
         }
     }
 
@@ -179,13 +181,7 @@ impl Incidents {
         }
     }
 
-    fn add(
-        &mut self,
-        attempt: &Attempt,
-        kind: FailureKind,
-        question: Option<Fingerprint>,
-        reported: bool,
-    ) {
+    fn add(&mut self, attempt: &Attempt, kind: FailureKind, reported: bool) {
         let key = waiting_key(attempt);
         if attempt.outcome == Outcome::Late {
             // It was an incident already, and is no second one.
@@ -197,12 +193,12 @@ impl Incidents {
             }
             return;
         }
-        self.push(Incident::new(attempt.clone(), kind, reported), question);
+        self.push(Incident::new(attempt.clone(), kind, reported));
     }
 
-    fn push(&mut self, incident: Incident, question: Option<Fingerprint>) {
+    fn push(&mut self, incident: Incident) {
         if self.incidents.len() >= INCIDENTS_MAX {
-            self.add_alike(incident, question);
+            self.add_alike(incident);
             return;
         }
         if incident.attempt.outcome == Outcome::Unanswered
@@ -213,15 +209,12 @@ impl Incidents {
         self.incidents.push(incident);
     }
 
-    fn add_alike(&mut self, incident: Incident, question: Option<Fingerprint>) {
+    fn add_alike(&mut self, incident: Incident) {
         if self.alike.is_empty() {
-            for (place, incident) in self.incidents.iter().enumerate() {
-                let question = fingerprint::of(&incident.attempt.question);
-                let likeness = Likeness::of(&incident.attempt, question, incident.reported);
-                self.alike.insert(likeness, place);
-            }
+            let all = self.incidents.iter().enumerate();
+            self.alike = all.map(|(place, it)| (Likeness::of(it), place)).collect();
         }
-        let likeness = Likeness::of(&incident.attempt, question, incident.reported);
+        let likeness = Likeness::of(&incident);
         let place = self.alike.get(&likeness).copied();
         if let Some(like) = place.and_then(|place| self.incidents.get_mut(place)) {
             like.weight += incident.weight;
@@ -246,20 +239,17 @@ impl Incidents {
     /// Adds what was seen in the window that was begun by [`Self::next`].
     pub fn follow(&mut self, next: Self) {
         for attempt in next.late {
-            self.add(&attempt, FailureKind::Failed, None, false);
+            self.add(&attempt, FailureKind::Failed, false);
         }
-        for incident in next.incidents {
-            let question = fingerprint::of(&incident.attempt.question);
-            self.push(incident, question);
-        }
+        next.incidents.into_iter().for_each(|it| self.push(it));
         self.views.follow(next.views);
         self.tallies.follow(next.tallies);
         self.dead_ends = next.dead_ends;
         self.answered = next.answered;
         self.slow_reads_left_out += next.slow_reads_left_out;
-        for read in next.slow_reads {
-            self.keep_slow_read(read);
-        }
+        next.slow_reads
+            .into_iter()
+            .for_each(|it| self.keep_slow_read(it));
         self.not_kept += next.not_kept;
     }
 

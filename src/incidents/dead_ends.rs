@@ -75,15 +75,8 @@ impl DeadEnds {
 
     fn answer(&mut self, attempt: &Attempt) {
         let way = way(attempt);
-        if let Some(answered) = self.answered.get_mut(&way) {
-            answered.add(attempt.sent_ns);
-        } else if self.answered.len() < ANSWERING_MAX {
-            let mut answered = Answered::default();
-            answered.add(attempt.sent_ns);
-            self.answered.insert(way, answered);
-        }
-        if self.ways.is_empty() {
-            return;
+        if self.answered.len() < ANSWERING_MAX || self.answered.contains_key(&way) {
+            self.answered.entry(way).or_default().add(attempt.sent_ns);
         }
         if let Some(span) = self.ways.get_mut(&way).and_then(|spans| spans.last_mut())
             && attempt.sent_ns > span.last_ns

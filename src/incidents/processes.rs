@@ -65,14 +65,42 @@ pub struct Processes {
     pub left_out: u64,
 }
 
+impl ProcessTally {
+    /// Counts how often a question was asked, and was answered NXDOMAIN; apart from others
+    /// if there is room. `all` are the questions of all processes.
+    fn count(
+        &mut self,
+        all: &mut usize,
+        key: (u64, u16),
+        (asked, nxdomain): (u64, u64),
+        name: impl FnOnce() -> String,
+    ) {
+        let has_room = self.names.len() < NAMES_MAX && *all < ALL_NAMES_MAX;
+        let own = match self.names.entry(key) {
+            Entry::Occupied(own) => own.into_mut(),
+            Entry::Vacant(room) if has_room => {
+                *all += 1;
+                room.insert(NameTally {
+                    name: name(),
+                    ..NameTally::default()
+                })
+            }
+            Entry::Vacant(_) => {
+                self.unnamed += asked;
+                return;
+            }
+        };
+        own.asked += asked;
+        own.nxdomain += nxdomain;
+    }
+}
+
 impl Processes {
     pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
         let Some(pid) = attempt.owner.pid else {
             return;
         };
-        if self.processes.len() == PROCESSES_MAX && !self.processes.contains_key(&pid) {
-            self.make_room();
-        }
+        self.make_room(pid);
         let process = self.processes.entry(pid).or_default();
         process.comm = attempt.owner.comm;
         process.netns = attempt.owner.netns;
@@ -89,30 +117,12 @@ impl Processes {
             process.reverse += 1;
         }
         let key = (question.name, question.rtype);
-        let has_room = process.names.len() < NAMES_MAX && self.names < ALL_NAMES_MAX;
-        let name = match process.names.get_mut(&key) {
-            Some(name) => name,
-            None if has_room => {
-                self.names += 1;
-                let text = attempt.question.parse().map(|question| question.name);
-                process.names.entry(key).or_insert_with(|| NameTally {
-                    name: text.unwrap_or_default(),
-                    ..NameTally::default()
-                })
-            }
-            None => {
-                process.unnamed += 1;
-                return;
-            }
-        };
-        name.asked += 1;
-        if attempt.outcome == Outcome::Answered
-            && attempt
-                .answer
-                .is_some_and(|answer| answer.rcode == NXDOMAIN)
-        {
-            name.nxdomain += 1;
-        }
+        let is_nxdomain = attempt.outcome == Outcome::Answered
+            && attempt.answer.is_some_and(|it| it.rcode == NXDOMAIN);
+        let name = || attempt.question.parse().map(|question| question.name);
+        process.count(&mut self.names, key, (1, is_nxdomain.into()), || {
+            name().unwrap_or_default()
+        });
     }
 
     /// Adds what was counted in the window after.
@@ -120,9 +130,7 @@ impl Processes {
         let mut processes: Vec<_> = next.processes.into_iter().collect();
         processes.sort_unstable_by_key(|(pid, _)| *pid);
         for (pid, tally) in processes {
-            if self.processes.len() == PROCESSES_MAX && !self.processes.contains_key(&pid) {
-                self.make_room();
-            }
+            self.make_room(pid);
             let process = self.processes.entry(pid).or_default();
             process.comm = tally.comm;
             process.netns = tally.netns;
@@ -132,23 +140,8 @@ impl Processes {
             process.reverse += tally.reverse;
             process.unnamed += tally.unnamed;
             for (key, name) in tally.names {
-                let has_room = process.names.len() < NAMES_MAX && self.names < ALL_NAMES_MAX;
-                let own = match process.names.entry(key) {
-                    Entry::Occupied(own) => own.into_mut(),
-                    Entry::Vacant(room) if has_room => {
-                        self.names += 1;
-                        room.insert(NameTally {
-                            name: name.name,
-                            ..NameTally::default()
-                        })
-                    }
-                    Entry::Vacant(_) => {
-                        process.unnamed += name.asked;
-                        continue;
-                    }
-                };
-                own.asked += name.asked;
-                own.nxdomain += name.nxdomain;
+                let counts = (name.asked, name.nxdomain);
+                process.count(&mut self.names, key, counts, || name.name);
             }
         }
         self.left_out += next.left_out;
@@ -160,9 +153,12 @@ impl Processes {
         }
     }
 
-    /// The quietest quarter goes: a crowd of short-lived processes must not keep
-    /// a busy one out.
-    fn make_room(&mut self) {
+    /// For a process that is new. The quietest quarter goes: a crowd of short-lived
+    /// processes must not keep a busy one out.
+    fn make_room(&mut self, pid: u32) {
+        if self.processes.len() < PROCESSES_MAX || self.processes.contains_key(&pid) {
+            return;
+        }
         let mut quietest: Vec<_> = self
             .processes
             .iter()

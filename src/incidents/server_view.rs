@@ -105,22 +105,14 @@ impl ServerViews {
         self,
         listeners: &BTreeMap<(u32, SocketAddr), u32>,
     ) -> (Vec<ServerView>, u64) {
-        let mut owners = HashMap::new();
-        for view in &self.views {
-            if view.owner.pid.is_some() {
-                owners.insert(view.cookie, view.owner);
-            }
-        }
+        let known = self.views.iter().filter(|view| view.owner.pid.is_some());
+        let owners: HashMap<_, _> = known.map(|view| (view.cookie, view.owner)).collect();
         let mut views = Vec::from(self.views);
-        for view in &mut views {
-            if view.owner.pid.is_some() {
-                continue;
-            }
+        for view in views.iter_mut().filter(|view| view.owner.pid.is_none()) {
+            let listener = listeners.get(&(view.owner.netns, view.local));
             match owners.get(&view.cookie) {
                 Some(owner) => view.owner = *owner,
-                None => {
-                    view.owner.pid = listeners.get(&(view.owner.netns, view.local)).copied();
-                }
+                None => view.owner.pid = listener.copied(),
             }
         }
         (views, self.forgotten)
