@@ -30,24 +30,23 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
     }
 
     pub(super) fn record(&mut self, key: K, attempt: &Attempt) {
-        let scope = self.scopes.get_mut(&key);
         if attempt.outcome == Outcome::Late
-            && scope.as_ref().is_none_or(|scope| !scope.has_unanswered())
+            && self.scopes.get(&key).is_none_or(|it| !it.has_unanswered())
             && let Some(others) = self.others.as_mut().filter(|it| it.has_unanswered())
         {
             // Its first record was put together with the others: it moves there.
             others.record(attempt);
-        } else if let Some(scope) = scope {
-            scope.record(attempt);
         } else {
-            if self.scopes.len() == self.max {
-                self.make_room();
-            }
-            self.scopes
-                .entry(key)
-                .or_insert_with(Scope::new)
-                .record(attempt);
+            self.scope(key).record(attempt);
         }
+    }
+
+    /// A key's own scope; for a new one there is room made.
+    fn scope(&mut self, key: K) -> &mut Scope {
+        if self.scopes.len() == self.max && !self.scopes.contains_key(&key) {
+            self.make_room();
+        }
+        self.scopes.entry(key).or_default()
     }
 
     /// Adds what was counted right after.
@@ -56,16 +55,10 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
         let mut scopes: Vec<_> = next.scopes.iter().collect();
         scopes.sort_unstable_by_key(|(key, _)| *key);
         for (key, scope) in scopes {
-            if !self.scopes.contains_key(key) && self.scopes.len() == self.max {
-                self.make_room();
-            }
-            self.scopes
-                .entry(key.clone())
-                .or_insert_with(Scope::new)
-                .follow(scope);
+            self.scope(key.clone()).follow(scope);
         }
         if let Some(scope) = &next.others {
-            let others = self.others.get_or_insert_with(|| Box::new(Scope::new()));
+            let others = self.others.get_or_insert_default();
             others.follow(scope);
         }
     }
@@ -79,7 +72,7 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
             .collect();
         let quarter = self.max.div_ceil(4);
         quietest.select_nth_unstable(quarter - 1);
-        let others = self.others.get_or_insert_with(|| Box::new(Scope::new()));
+        let others = self.others.get_or_insert_default();
         for (_, key) in &quietest[..quarter] {
             if let Some(scope) = self.scopes.remove(key) {
                 others.absorb(&scope);
@@ -98,10 +91,7 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
     pub(super) fn grouped<G: Ord>(&self, group: impl Fn(&K) -> G) -> Vec<(G, Figures)> {
         let mut groups: BTreeMap<G, Scope> = BTreeMap::new();
         for (key, scope) in &self.scopes {
-            groups
-                .entry(group(key))
-                .or_insert_with(Scope::new)
-                .absorb(scope);
+            groups.entry(group(key)).or_default().absorb(scope);
         }
         groups
             .into_iter()

@@ -37,41 +37,38 @@ pub struct LatencyFigures {
     pub spread: Spread,
 }
 
-/// The latencies of one scope.
+/// The latencies of one scope: as they are while they are few, else in a histogram.
 #[derive(Clone, Debug)]
 pub(super) struct Latency {
     spread: Spread,
     count: u64,
     max_ns: u64,
-    values: Values,
+    few: Vec<u64>,
+    many: Option<Histogram<u32>>,
 }
 
-#[derive(Clone, Debug)]
-enum Values {
-    Few(Vec<u64>),
-    Many(Histogram<u32>),
-}
-
-impl Latency {
-    pub(super) fn new() -> Self {
+impl Default for Latency {
+    fn default() -> Self {
         Self {
             spread: Spread::default(),
             count: 0,
             max_ns: 0,
-            values: Values::Few(Vec::with_capacity(FEW)),
+            few: Vec::with_capacity(FEW),
+            many: None,
         }
     }
+}
 
+impl Latency {
     /// Counts one latency. Allocates at one moment only, when a scope turns out
     /// to be a busy one.
     pub(super) fn record(&mut self, ns: u64) {
         self.spread.record(ns);
         self.count += 1;
         self.max_ns = self.max_ns.max(ns);
-        match &mut self.values {
-            Values::Few(values) if values.len() < FEW => values.push(ns),
-            Values::Few(_) => self.histogram().saturating_record(ns),
-            Values::Many(histogram) => histogram.saturating_record(ns),
+        match self.histogram(1) {
+            Some(histogram) => histogram.saturating_record(ns),
+            None => self.few.push(ns),
         }
     }
 
@@ -80,34 +77,26 @@ impl Latency {
         self.spread.absorb(&other.spread);
         self.count += other.count;
         self.max_ns = self.max_ns.max(other.max_ns);
-        if let (Values::Few(values), Values::Few(more)) = (&mut self.values, &other.values)
-            && values.len() + more.len() <= FEW
-        {
-            values.extend(more);
+        let more = other.many.as_ref().map_or(other.few.len(), |_| FEW + 1);
+        let Some(histogram) = self.histogram(more) else {
+            self.few.extend(&other.few);
             return;
-        }
-        let histogram = self.histogram();
-        match &other.values {
-            Values::Few(values) => values
-                .iter()
-                .for_each(|&ns| histogram.saturating_record(ns)),
-            Values::Many(more) => histogram.add(more).expect("they have the same bounds"),
+        };
+        record_all(&other.few, histogram);
+        if let Some(more) = &other.many {
+            histogram.add(more).expect("they have the same bounds");
         }
     }
 
-    /// The histogram, made from the few values if there was none.
-    fn histogram(&mut self) -> &mut Histogram<u32> {
-        if let Values::Few(values) = &self.values {
-            let mut histogram = empty_histogram();
-            values
-                .iter()
-                .for_each(|&ns| histogram.saturating_record(ns));
-            self.values = Values::Many(histogram);
+    /// The histogram, made from the few values if so many more are too many.
+    fn histogram(&mut self, more: usize) -> Option<&mut Histogram<u32>> {
+        if self.many.is_none() && self.few.len() + more > FEW {
+            record_all(
+                &std::mem::take(&mut self.few),
+                self.many.insert(empty_histogram()),
+            );
         }
-        match &mut self.values {
-            Values::Many(histogram) => histogram,
-            Values::Few(_) => unreachable!("it was made above"),
-        }
+        self.many.as_mut()
     }
 
     /// The figures, or `None` without a single latency.
@@ -129,13 +118,13 @@ impl Latency {
     /// do not exceed.
     fn percentile(&self, percent: u64) -> u64 {
         let rank = self.count.saturating_mul(percent).div_ceil(100);
-        let value = match &self.values {
-            Values::Few(values) => {
-                let mut sorted = values.clone();
+        let value = match &self.many {
+            Some(histogram) => histogram.value_at_quantile(percent as f64 / 100.0),
+            None => {
+                let mut sorted = self.few.clone();
                 sorted.sort_unstable();
                 sorted[rank as usize - 1]
             }
-            Values::Many(histogram) => histogram.value_at_quantile(percent as f64 / 100.0),
         };
         // The histogram rounds up to the end of its bucket; the spread knows on
         // which side of each threshold the latency of this rank is.
@@ -151,14 +140,18 @@ impl Latency {
         let end = ns + ns / 100 * 8;
         // A histogram's bucket may begin a little before.
         let start = ns - ns / 100;
-        match &self.values {
-            Values::Few(values) => values
-                .iter()
-                .filter(|value| (start..=end).contains(*value))
-                .count() as u64,
-            Values::Many(histogram) => histogram.count_between(start, end),
+        let near = |value: &&u64| (start..=end).contains(*value);
+        match &self.many {
+            Some(histogram) => histogram.count_between(start, end),
+            None => self.few.iter().filter(near).count() as u64,
         }
     }
+}
+
+fn record_all(values: &[u64], histogram: &mut Histogram<u32>) {
+    values
+        .iter()
+        .for_each(|&ns| histogram.saturating_record(ns));
 }
 
 fn empty_histogram() -> Histogram<u32> {
@@ -174,7 +167,7 @@ mod tests {
     use crate::collect::SERVERS_MAX;
 
     fn latency_of(values: &[u64]) -> Latency {
-        let mut latency = Latency::new();
+        let mut latency = Latency::default();
         for &value in values {
             latency.record(value);
         }
@@ -209,7 +202,7 @@ mod tests {
 
     #[test]
     fn without_an_answer_there_are_no_figures() {
-        assert!(Latency::new().figures().is_none());
+        assert!(Latency::default().figures().is_none());
     }
 
     proptest! {

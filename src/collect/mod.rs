@@ -51,23 +51,18 @@ pub struct Collector {
 
 impl Default for Collector {
     fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Collector {
-    /// With nothing counted yet.
-    pub fn new() -> Self {
         Self {
-            client: Scope::new(),
-            server_side: Scope::new(),
+            client: Scope::default(),
+            server_side: Scope::default(),
             processes: Bounded::new(PROCESSES_MAX),
             workloads: Bounded::new(WORKLOADS_MAX),
             servers: Bounded::new(SERVERS_MAX),
             known: IdentityTable::default(),
         }
     }
+}
 
+impl Collector {
     /// Counts an attempt. On the hot path: nothing is allocated for a process
     /// and a server that are known, and the question is not looked at.
     pub fn record(&mut self, attempt: &Attempt) {
@@ -105,13 +100,7 @@ impl Collector {
             .map(|((pid, comm), figures)| ProcessFigures { comm, pid, figures })
             .collect();
         // Equally busy ones in a fixed order, so that two reports compare.
-        by_process.sort_by(|a, b| {
-            (b.figures.queries(), a.pid, a.comm.as_bytes()).cmp(&(
-                a.figures.queries(),
-                b.pid,
-                b.comm.as_bytes(),
-            ))
-        });
+        by_process.sort_by_key(|row| (Reverse(row.figures.queries()), row.pid, row.comm));
         let mut by_server: Vec<_> = self
             .servers
             .figures()

@@ -14,7 +14,7 @@ use crate::attempt::names;
 const RCODES: usize = 24;
 
 /// The counts of one scope.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     outcomes: OutcomeTotals,
     rcodes: [u64; RCODES],
@@ -26,18 +26,6 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    pub(super) fn new() -> Self {
-        Self {
-            outcomes: OutcomeTotals::default(),
-            rcodes: [0; RCODES],
-            other_rcodes: 0,
-            latency: Latency::new(),
-            answered_after_resend: 0,
-            longest_wait_ns: 0,
-            latest_ns: 0,
-        }
-    }
-
     pub(super) fn record(&mut self, attempt: &Attempt) {
         self.outcomes.record(attempt);
         let Some(answer) = attempt.answer else {

@@ -92,7 +92,7 @@ fn what_the_filters_leave_out_is_no_finding() {
         incidents.record(&attempt(n, SERVER, Outcome::Unanswered), false);
     }
     let evidence = incidents.close(HostSample::default(), Duration::from_secs(30), Vec::new());
-    let explanation = explained(&evidence, &Collector::new().snapshot());
+    let explanation = explained(&evidence, &Collector::default().snapshot());
     assert_eq!(explanation, Explained::default());
 }
 

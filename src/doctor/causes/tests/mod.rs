@@ -60,7 +60,7 @@ impl Story {
     }
 
     fn explain(self) -> Explained {
-        let mut collector = Collector::new();
+        let mut collector = Collector::default();
         for attempt in &self.attempts {
             collector.record(attempt);
         }

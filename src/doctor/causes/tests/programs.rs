@@ -14,7 +14,7 @@ const CURL: u32 = 4242;
 /// All rules together: these are no causes of failed queries.
 pub(super) fn diagnosed(incident: Story, reads: &[SlowRead]) -> Diagnosis {
     let mut incidents = Incidents::default();
-    let mut collector = Collector::new();
+    let mut collector = Collector::default();
     for attempt in &incident.attempts {
         incidents.record(attempt, true);
         collector.record(attempt);
