@@ -123,7 +123,7 @@ impl<'a> Reason<'a> {
     fn of(pid: u32, evidence: &'a Evidence) -> Self {
         let host = &evidence.host;
         let client = host.clients.get(&pid);
-        let quota = client.and_then(|client| client.process.quota.as_ref());
+        let quota = client.and_then(|client| client.quota.as_ref());
         let share = host.readers.get(&pid).copied();
         match (quota, share) {
             (Some(quota), _) if quota.throttled_periods > 0 => Self::Throttled(quota),

@@ -414,11 +414,9 @@ impl Evidence {
 
     /// A living process in a network namespace, to enter it by.
     pub fn inhabitant(&self, netns: u32) -> Option<u32> {
-        let servers = self.host.servers.iter();
-        let clients = self.host.clients.iter();
-        servers
-            .map(|(pid, server)| (pid, &server.process))
-            .chain(clients.map(|(pid, client)| (pid, &client.process)))
+        let processes = self.host.servers.iter().chain(&self.host.clients);
+        processes
+            .into_iter()
             .find(|(_, process)| !process.ended && process.netns == Some(netns))
             .map(|(pid, _)| *pid)
     }

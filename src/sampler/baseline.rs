@@ -16,10 +16,8 @@ use super::conntrack::Fullness;
 use super::flows::Collection;
 use super::flows::Wanted;
 use super::missing::Missing;
-use super::process_baseline::Client;
 use super::process_baseline::Groups;
 use super::process_baseline::ProcessBaseline;
-use super::process_baseline::Server;
 use crate::host;
 use crate::host::netns;
 use crate::host::netns::NetnsHandle;
@@ -40,8 +38,8 @@ const INDEX_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Baseline {
     pub(super) root: Root,
     pub(super) hierarchies: Hierarchies,
-    pub(super) servers: BTreeMap<u32, Server>,
-    pub(super) clients: BTreeMap<u32, Client>,
+    pub(super) servers: BTreeMap<u32, ProcessBaseline>,
+    pub(super) clients: BTreeMap<u32, ProcessBaseline>,
     pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
     pub(super) listeners: BTreeMap<(u32, SocketAddr), u32>,
     namespaces: BTreeMap<u32, Namespace>,
@@ -204,8 +202,8 @@ impl Baseline {
     /// Looks how busy each server is, and whether its quota runs out.
     pub(super) fn look_at_servers(&mut self) {
         for server in self.servers.values_mut() {
-            server.history.look(&server.baseline.folder);
-            if let Some(folder) = &server.baseline.group {
+            server.history.look(&server.folder);
+            if let Some(folder) = &server.group {
                 self.groups.look(&self.root, folder);
             }
         }
@@ -232,14 +230,13 @@ impl Baseline {
         let clients = std::mem::take(&mut self.clients).into_iter();
         let mut sample = HostSample {
             own_netns: self.own_netns(),
-            conntrack_max,
             servers: servers.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             clients: clients.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             routes: std::mem::take(&mut self.routes),
             listeners: std::mem::take(&mut self.listeners),
             ..HostSample::default()
         };
-        self.close_namespaces(&mut sample, wanted);
+        self.close_namespaces(&mut sample, wanted, conntrack_max);
         sample.missing = self.missing.sentences();
         sample
     }
@@ -248,19 +245,24 @@ impl Baseline {
         netns::of(&self.root.below("proc/self"))
     }
 
-    fn close_namespaces(&mut self, sample: &mut HostSample, wanted: &Wanted) {
+    fn close_namespaces(
+        &mut self,
+        sample: &mut HostSample,
+        wanted: &Wanted,
+        conntrack_max: Option<u64>,
+    ) {
         let mut index = NetnsIndex::take(&self.root);
         let mut tables = Vec::new();
         for (netns, mut first) in std::mem::take(&mut self.namespaces) {
             let handle = index.handles.remove(&netns);
             let handle = handle.unwrap_or_else(|| first.handle.clone());
-            let read = Counters::read(&handle, netns, sample.conntrack_max);
+            let read = Counters::read(&handle, netns, conntrack_max);
             let is_there = read.is_some();
             let Some(last) = read.or(first.again) else {
                 self.missing.namespaces += 1;
                 continue;
             };
-            first.saw(&last, sample.conntrack_max);
+            first.saw(&last, conntrack_max);
             match first.counters.conntrack.zip(last.conntrack) {
                 Some((first_look, last_look)) => {
                     let mut grown = ConntrackCounters::between(&first_look, &last_look, first.late);
@@ -269,7 +271,7 @@ impl Baseline {
                 }
                 // Where connection tracking is not in use, nothing is missing.
                 None => {
-                    self.missing.conntrack += usize::from(sample.conntrack_max.is_some());
+                    self.missing.conntrack += usize::from(conntrack_max.is_some());
                 }
             }
             match first.counters.udp.zip(last.udp) {
@@ -282,7 +284,7 @@ impl Baseline {
                 tables.push((netns, handle));
             }
         }
-        if sample.conntrack_max.is_some() {
+        if conntrack_max.is_some() {
             sample.flows = self.flows(tables, wanted);
         }
     }

@@ -70,6 +70,14 @@ impl ConntrackCounters {
             baseline_late,
         }
     }
+
+    /// Adds what was found in the window after.
+    pub(super) fn follow(&mut self, next: Self) {
+        self.drop += next.drop;
+        self.insert_failed += next.insert_failed;
+        self.entries = next.entries;
+        self.fullest = fuller(self.fullest, next.fullest);
+    }
 }
 
 /// Each CPU's counter has 32 bits and may have wrapped in between.

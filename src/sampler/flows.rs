@@ -11,7 +11,7 @@ use crate::host::proc::conntrack_table;
 use crate::host::proc::conntrack_table::Flow;
 
 /// Entries that are kept, of some 200 octets.
-pub(super) const MAX: usize = 4096;
+const MAX: usize = 4096;
 
 /// What was found, the most telling first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,25 @@ pub struct Flows {
     pub left_out: u64,
     /// Whether a table was too long to read to its end.
     pub incomplete: bool,
+}
+
+impl Flows {
+    /// Adds what was found in the window after. Its entries come first: they are in the
+    /// table.
+    pub(super) fn follow(&mut self, next: Self) {
+        let before = std::mem::replace(&mut self.kept, next.kept);
+        for flow in before {
+            if self.kept.contains(&flow) {
+                continue;
+            }
+            match self.kept.len() < MAX {
+                true => self.kept.push(flow),
+                false => self.left_out += 1,
+            }
+        }
+        self.left_out += next.left_out;
+        self.incomplete |= next.incomplete;
+    }
 }
 
 /// Which entries to look for.

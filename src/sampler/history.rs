@@ -83,7 +83,7 @@ impl Span {
 }
 
 /// Looks at one process again and again.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct History {
     last: Option<Look>,
     spans: VecDeque<Span>,

@@ -9,8 +9,6 @@ use std::sync::PoisonError;
 use super::baseline::Baseline;
 use super::history::History;
 use super::listener;
-use super::process_baseline::Client;
-use super::process_baseline::Server;
 use crate::attempt::Role;
 use crate::host::proc::Root;
 use crate::host::proc::resolv_conf;
@@ -85,28 +83,17 @@ fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
 }
 
 fn server(baseline: &mut Baseline, pid: u32) {
-    if let Some(process) = baseline.process(pid) {
-        let history = History::of(&process.folder);
-        let server = Server {
-            baseline: process,
-            history,
-        };
+    if let Some(mut server) = baseline.process(pid) {
+        server.history = History::of(&server.folder);
         baseline.servers.insert(pid, server);
     }
 }
 
 fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32) {
-    {
-        let mut baseline = lock();
-        let Some(process) = baseline.process(pid) else {
-            return;
-        };
-        let client = Client {
-            baseline: process,
-            resolv_conf: None,
-        };
-        baseline.clients.insert(pid, client);
-    }
+    let Some(client) = lock().process(pid) else {
+        return;
+    };
+    lock().clients.insert(pid, client);
     let resolv_conf = resolv_conf::read(root, pid);
     if let Err(error) = &resolv_conf {
         log::debug!("no resolv.conf of process {pid}: {error}");

@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::ClientProcess;
 use super::Process;
 use super::Quota;
 use super::ResolvConf;
-use super::ServerProcess;
 use super::Version;
 use super::cgroups::Folder;
 use super::cgroups::Hierarchies;
@@ -30,19 +28,9 @@ pub(super) struct ProcessBaseline {
     netns: Option<u32>,
     /// Where its CPU time counts.
     pub(super) group: Option<Folder>,
-}
-
-/// A server: how busy it is besides.
-#[derive(Debug)]
-pub(super) struct Server {
-    pub(super) baseline: ProcessBaseline,
+    /// Of a server.
     pub(super) history: History,
-}
-
-/// A client: its resolver besides.
-#[derive(Debug)]
-pub(super) struct Client {
-    pub(super) baseline: ProcessBaseline,
+    /// Of a client.
     pub(super) resolv_conf: Option<ResolvConf>,
 }
 
@@ -55,32 +43,18 @@ impl ProcessBaseline {
             netns: netns::of(&folder),
             group: hierarchies.folder(&folder),
             folder,
+            history: History::default(),
+            resolv_conf: None,
         })
     }
 
     /// The second look.
-    fn close(self, groups: &Groups) -> Process {
+    pub(super) fn close(self, groups: &Groups) -> Process {
         Process {
             ended: Stat::read(&self.folder).map(|stat| stat.started).ok() != Some(self.started),
             netns: self.netns,
             quota: self.group.and_then(|folder| groups.quota(&folder)),
-        }
-    }
-}
-
-impl Server {
-    pub(super) fn close(self, groups: &Groups) -> ServerProcess {
-        ServerProcess {
-            process: self.baseline.close(groups),
             spans: self.history.into_spans(),
-        }
-    }
-}
-
-impl Client {
-    pub(super) fn close(self, groups: &Groups) -> ClientProcess {
-        ClientProcess {
-            process: self.baseline.close(groups),
             resolv_conf: self.resolv_conf,
         }
     }

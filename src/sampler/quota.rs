@@ -52,6 +52,16 @@ impl Quota {
         (quota.quota.is_some() || quota.throttled_periods > 0).then_some(quota)
     }
 
+    /// With what happened in the window after.
+    pub(super) fn and(self, next: Self) -> Self {
+        Self {
+            periods: self.periods + next.periods,
+            throttled_periods: self.throttled_periods + next.throttled_periods,
+            throttled: self.throttled + next.throttled,
+            ..next
+        }
+    }
+
     /// How many cores it allows.
     pub fn cores(&self) -> Option<f64> {
         let period = self.period.as_secs_f64();

@@ -6,7 +6,7 @@ use crate::doctor::who;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::incidents::ServerView;
-use crate::sampler::ServerProcess;
+use crate::sampler::Process;
 use crate::sampler::Span;
 use crate::thresholds::LATENCY_WARNING_NS;
 use crate::thresholds::QUEUED_BYTES;
@@ -60,7 +60,7 @@ pub(super) fn spans<'a>(
 }
 
 /// The server's process, if it was looked at.
-pub(super) fn process<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a ServerProcess> {
+pub(super) fn process<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a Process> {
     evidence.host.servers.get(&view.owner.pid?)
 }
 

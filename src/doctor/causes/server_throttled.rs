@@ -33,7 +33,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 /// The server's quota, if it was stopped notably often.
 fn throttled(evidence: &Evidence, pid: u32) -> Option<&Quota> {
     let server = evidence.host.servers.get(&pid)?;
-    let quota = server.process.quota.as_ref()?;
+    let quota = server.quota.as_ref()?;
     (quota.throttled_share() * 100.0 >= THROTTLED_PERCENT as f64).then_some(quota)
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::attempt::SlowRead;
 use crate::doctor::Diagnosis;
 use crate::doctor::diagnose;
-use crate::sampler::ClientProcess;
+use crate::sampler::Process;
 use crate::sampler::ResolvConf;
 
 const NXDOMAIN: u16 = 3;
@@ -111,9 +111,9 @@ pub(super) fn searching(names: u64, times: u64, search: &[&str]) -> Story {
         search: search.iter().map(|&suffix| suffix.to_owned()).collect(),
         ndots: 5,
     };
-    let client = ClientProcess {
+    let client = Process {
         resolv_conf: Some(resolv_conf),
-        ..ClientProcess::default()
+        ..Process::default()
     };
     incident.host.clients.insert(CURL, client);
     incident

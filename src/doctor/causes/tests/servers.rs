@@ -3,7 +3,6 @@
 use super::*;
 use crate::sampler::Process;
 use crate::sampler::Quota;
-use crate::sampler::ServerProcess;
 use crate::sampler::Span;
 
 pub(super) const RESOLVER: u32 = 53;
@@ -22,12 +21,9 @@ pub(super) fn quota(throttled_periods: u64) -> Quota {
 }
 
 /// A server whose busiest thread ran and waited for such shares of the time.
-pub(super) fn server(quota: Option<Quota>, ran: f64, waited: f64) -> ServerProcess {
-    ServerProcess {
-        process: Process {
-            quota,
-            ..Process::default()
-        },
+pub(super) fn server(quota: Option<Quota>, ran: f64, waited: f64) -> Process {
+    Process {
+        quota,
         spans: vec![Span {
             from_ns: 0,
             to_ns: u64::MAX,
@@ -35,11 +31,12 @@ pub(super) fn server(quota: Option<Quota>, ran: f64, waited: f64) -> ServerProce
             waited,
             stopped: false,
         }],
+        ..Process::default()
     }
 }
 
 /// Ten queries that found no room at the server, and ten that waited there.
-pub(super) fn overloaded(server: ServerProcess) -> Story {
+pub(super) fn overloaded(server: Process) -> Story {
     let lost: Vec<_> = (0..10)
         .map(|n| {
             let attempt = attempt(n, SERVER, Outcome::Dropped);

@@ -14,10 +14,10 @@ use super::place::Inhabitant;
 use super::place::Pod;
 use super::place::sleep;
 use super::*;
-use crate::sampler::ClientProcess;
+use crate::sampler::Process;
 
 /// What is told at the end about a client that was there all the time.
-fn client(pid: u32) -> ClientProcess {
+fn client(pid: u32) -> Process {
     let mut sampler = start();
     sampler.meet_now(&attempt_of(pid, Role::Client));
     let mut sample = sampler.finish();
@@ -45,7 +45,7 @@ fn root_a_quota_of_the_pod_throttles_the_process_of_its_container() {
     });
     let sample = sampler.finish();
     let server = &sample.servers[&busy.pid()];
-    let quota = server.process.quota.as_ref().expect("a quota");
+    let quota = server.quota.as_ref().expect("a quota");
     assert_eq!(quota.cgroup.as_path(), pod.folder);
     assert_eq!(quota.quota, Some(Duration::from_millis(10)));
     assert_eq!(quota.period, Duration::from_millis(100));
@@ -54,13 +54,13 @@ fn root_a_quota_of_the_pod_throttles_the_process_of_its_container() {
     assert!(quota.throttled > Duration::from_millis(50), "{quota:?}");
     let ran = server.spans.iter().map(|span| span.ran);
     assert!(ran.reduce(f64::max).is_some_and(|it| it > 0.0 && it < 0.5));
-    assert!(!server.process.ended);
+    assert!(!server.ended);
 }
 
 #[test]
 fn root_a_process_without_a_quota_has_none() {
     let sleeper = Inhabitant::new(sleep(), CloneFlags::empty(), || Ok(()));
-    assert_eq!(client(sleeper.pid()).process.quota, None);
+    assert_eq!(client(sleeper.pid()).quota, None);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn root_a_process_that_has_ended_keeps_what_was_found() {
     sampler.meet_now(&attempt_of(pid, Role::Client));
     drop(sleeper);
     let sample = sampler.finish();
-    let process = &sample.clients[&pid].process;
+    let process = &sample.clients[&pid];
     assert!(process.ended && process.netns.is_some());
 }
 

@@ -1,0 +1,177 @@
+//! What is told in the end, and how two windows that follow each other are one: growth is
+//! added, what was at first sight is kept of the first, what was at the end of the second.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use super::ConntrackCounters;
+use super::Flows;
+use super::Quota;
+use super::ResolvConf;
+use super::Span;
+use super::history::SPANS_MAX;
+
+/// Processes, namespaces and the like, of several windows together.
+const EACH_MAX: usize = 1_024;
+
+/// What was found around the attempts of a watch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostSample {
+    /// Inode number of the network namespace that kerno itself is in.
+    pub own_netns: Option<u32>,
+    /// By inode number of the network namespace. One that was gone at the end
+    /// is absent.
+    pub conntrack: BTreeMap<u32, ConntrackCounters>,
+    /// By inode number of the network namespace: datagrams that the receive buffers of
+    /// UDP sockets had no room for (`RcvbufErrors`, IPv4 and IPv6), since the start or
+    /// when it was first met. One that was gone at the end is absent.
+    pub udp: BTreeMap<u32, u64>,
+    /// By pid: processes that answered queries, 64 at most.
+    pub servers: BTreeMap<u32, Process>,
+    /// By network namespace and address: the process of a UDP socket that got
+    /// queries and did not answer, 64 at most; it is among `servers`.
+    pub listeners: BTreeMap<(u32, SocketAddr), u32>,
+    /// By pid: processes that asked, 512 at most, of which half are kept for
+    /// those with failed attempts.
+    pub clients: BTreeMap<u32, Process>,
+    /// By pid of those who read answers late, 64 at most: the share of the time that
+    /// the answers lay in which the process wanted to run and others had the CPU,
+    /// 0 to 1.
+    pub readers: BTreeMap<u32, f64>,
+    /// Connection tracking entries with a DNS port as their destination.
+    pub flows: Flows,
+    /// By inode number of the network namespace and peer, for attempts that
+    /// failed before a packet was sent or with "unreachable": whether the
+    /// namespace's routing tables have a route to it (without routing rules,
+    /// which procfs does not show).
+    pub routes: BTreeMap<(u32, IpAddr), bool>,
+    /// Attempts whose process was not looked at, because there were too many
+    /// processes in all or at that moment.
+    pub not_looked_at: u64,
+    /// What could not be read and what it would have told, in plain sentences.
+    pub missing: Vec<String>,
+}
+
+/// A process that was looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Process {
+    /// It had ended when the watch did.
+    pub ended: bool,
+    /// Inode number of its own network namespace; its sockets may be in another.
+    pub netns: Option<u32>,
+    /// The CPU quota that it lives under; of several, the one that ran out most
+    /// often, else the tightest. `None` if there is none, or nobody can tell.
+    pub quota: Option<Quota>,
+    /// How busy a server was, second by second: the last ten minutes.
+    pub spans: Vec<Span>,
+    /// Of a client; `None` if it has none, or had ended before it could be read.
+    pub resolv_conf: Option<ResolvConf>,
+}
+
+impl HostSample {
+    /// Adds what was found in the window after.
+    pub fn follow(&mut self, next: Self) {
+        let Self {
+            conntrack,
+            udp,
+            servers,
+            listeners,
+            clients,
+            readers,
+            flows,
+            routes,
+            not_looked_at,
+            missing,
+            own_netns,
+        } = next;
+        let worst = |own: &mut f64, share: f64| *own = own.max(share);
+        let left_out = each(&mut self.conntrack, conntrack, ConntrackCounters::follow)
+            + each(&mut self.udp, udp, |own, next| *own += next)
+            + each(&mut self.servers, servers, Process::follow)
+            + each(&mut self.clients, clients, Process::follow)
+            + each(&mut self.readers, readers, worst)
+            + each(&mut self.listeners, listeners, |own, pid| *own = pid)
+            + each(&mut self.routes, routes, |own, is_there| *own = is_there);
+        self.flows.follow(flows);
+        self.not_looked_at += not_looked_at + left_out;
+        for sentence in missing {
+            if !self.missing.contains(&sentence) {
+                self.missing.push(sentence);
+            }
+        }
+        self.own_netns = own_netns.or(self.own_netns);
+    }
+}
+
+/// Returns how many found no room.
+fn each<K: Ord, V>(
+    own: &mut BTreeMap<K, V>,
+    next: BTreeMap<K, V>,
+    follow: impl Fn(&mut V, V),
+) -> u64 {
+    let mut left_out = 0;
+    for (key, value) in next {
+        if let Some(own) = own.get_mut(&key) {
+            follow(own, value);
+        } else if own.len() < EACH_MAX {
+            own.insert(key, value);
+        } else {
+            left_out += 1;
+        }
+    }
+    left_out
+}
+
+impl Process {
+    fn follow(&mut self, next: Self) {
+        self.ended = next.ended;
+        self.netns = next.netns.or(self.netns);
+        self.quota = match (self.quota.take(), next.quota) {
+            (Some(first), Some(next)) if first.cgroup == next.cgroup => Some(first.and(next)),
+            (first, next) => next.or(first),
+        };
+        self.spans.extend(next.spans);
+        let old = self.spans.len().saturating_sub(SPANS_MAX);
+        self.spans.drain(..old);
+        self.resolv_conf = next.resolv_conf.or(self.resolv_conf.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_added_and_the_end_is_the_later_one() {
+        let counters = |drop, entries, baseline_late| ConntrackCounters {
+            drop,
+            entries,
+            baseline_late,
+            ..ConntrackCounters::default()
+        };
+        let mut first = HostSample::default();
+        first.conntrack.insert(1, counters(3, 10, true));
+        first.udp.insert(1, 2);
+        let mut next = HostSample::default();
+        next.conntrack.insert(1, counters(4, 7, false));
+        next.conntrack.insert(2, counters(1, 1, true));
+        next.udp.insert(1, 5);
+        first.follow(next);
+        assert_eq!(first.conntrack[&1], counters(7, 7, true));
+        assert_eq!(first.conntrack[&2], counters(1, 1, true));
+        assert_eq!(first.udp[&1], 7);
+    }
+
+    #[test]
+    fn a_sentence_about_what_is_missing_is_said_once() {
+        let missing = |sentence: &str| HostSample {
+            missing: vec![sentence.to_owned()],
+            ..HostSample::default()
+        };
+        let mut first = missing("a");
+        first.follow(missing("a"));
+        first.follow(missing("b"));
+        assert_eq!(first.missing, ["a", "b"]);
+    }
+}
