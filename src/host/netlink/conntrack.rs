@@ -8,14 +8,10 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::Ask;
 use super::Attributes;
-use super::Message;
 use super::ask_conntrack;
 use super::dump;
 use super::soon;
@@ -49,25 +45,24 @@ pub fn stat() -> io::Result<ConntrackStat> {
         soon(),
         || None::<ConntrackStat>,
         |sum| {
-            ask_conntrack(IPCTNL_MSG_CT_GET_STATS_CPU, Ask::All, soon(), |cpu| {
-                add(sum.get_or_insert_default(), cpu.attributes);
+            let question = IPCTNL_MSG_CT_GET_STATS_CPU;
+            ask_conntrack(question, libc::NLM_F_DUMP, soon(), |_, cpu| {
+                let count = |kind| cpu.number(kind).map_or(0, u64::from);
+                let sum = sum.get_or_insert_default();
+                sum.drop += count(CTA_STATS_DROP);
+                sum.insert_failed += count(CTA_STATS_INSERT_FAILED);
             })
         },
     )?;
     let mut entries = None;
-    ask_conntrack(IPCTNL_MSG_CT_GET_STATS, Ask::Once, soon(), |table| {
-        entries = table.attributes.number(CTA_STATS_GLOBAL_ENTRIES);
+    let question = IPCTNL_MSG_CT_GET_STATS;
+    ask_conntrack(question, libc::NLM_F_ACK, soon(), |_, table| {
+        entries = table.number(CTA_STATS_GLOBAL_ENTRIES);
     })?;
     let both = sum.filter(|_| complete).zip(entries);
     let (mut sum, entries) = both.ok_or(io::ErrorKind::InvalidData)?;
     sum.entries = entries.into();
     Ok(sum)
-}
-
-fn add(sum: &mut ConntrackStat, cpu: Attributes<'_>) {
-    let count = |kind| cpu.number(kind).map_or(0, u64::from);
-    sum.drop += count(CTA_STATS_DROP);
-    sum.insert_failed += count(CTA_STATS_INSERT_FAILED);
 }
 
 /// Gathers the entries of the namespace `netns`, which the calling thread is in. False
@@ -80,21 +75,22 @@ pub fn entries<T>(
     mut take: impl FnMut(&mut T, Flow),
 ) -> io::Result<(T, bool)> {
     dump(deadline, empty, |gathered| {
-        ask_conntrack(IPCTNL_MSG_CT_GET, Ask::All, deadline, |message| {
-            if let Some(flow) = flow(netns, message) {
+        let question = IPCTNL_MSG_CT_GET;
+        ask_conntrack(question, libc::NLM_F_DUMP, deadline, |family, entry| {
+            if let Some(flow) = flow(netns, family, entry) {
                 take(gathered, flow);
             }
         })
     })
 }
 
-fn flow(netns: u32, message: Message<'_>) -> Option<Flow> {
-    let asked = message.attributes.nested(CTA_TUPLE_ORIG)?;
-    let expected = message.attributes.nested(CTA_TUPLE_REPLY)?;
+fn flow(netns: u32, family: u8, entry: Attributes<'_>) -> Option<Flow> {
+    let asked = entry.nested(CTA_TUPLE_ORIG)?;
+    let expected = entry.nested(CTA_TUPLE_REPLY)?;
     let protocol = asked.nested(CTA_TUPLE_PROTO)?.get(CTA_PROTO_NUM)?;
     protocol.first().filter(|it| carries_dns(**it))?;
-    let (source, destination) = endpoints(message.family, asked)?;
-    let (reply_source, _) = endpoints(message.family, expected)?;
+    let (source, destination) = endpoints(family, asked)?;
+    let (reply_source, _) = endpoints(family, expected)?;
     Some(Flow {
         netns,
         source,
@@ -107,12 +103,14 @@ fn endpoints(family: u8, tuple: Attributes<'_>) -> Option<(SocketAddr, SocketAdd
     let addresses = tuple.nested(CTA_TUPLE_IP)?;
     let ports = tuple.nested(CTA_TUPLE_PROTO)?;
     let v4 = |kind| {
-        let octets: [u8; 4] = addresses.get(kind)?.try_into().ok()?;
-        Some(IpAddr::from(Ipv4Addr::from(octets)))
+        Some(IpAddr::from(
+            <[u8; 4]>::try_from(addresses.get(kind)?).ok()?,
+        ))
     };
     let v6 = |kind| {
-        let octets: [u8; 16] = addresses.get(kind)?.try_into().ok()?;
-        Some(IpAddr::from(Ipv6Addr::from(octets)))
+        Some(IpAddr::from(
+            <[u8; 16]>::try_from(addresses.get(kind)?).ok()?,
+        ))
     };
     let port = |kind| Some(u16::from_be_bytes(ports.get(kind)?.try_into().ok()?));
     let (source, destination) = match i32::from(family) {

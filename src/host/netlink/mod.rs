@@ -40,15 +40,6 @@ const TRIES: usize = 3;
 /// include/uapi/linux/netfilter/nfnetlink.h
 const NFNL_SUBSYS_CTNETLINK: u16 = 1;
 
-/// How to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ask {
-    /// For one answer.
-    Once,
-    /// For all there are.
-    All,
-}
-
 /// How the answers ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -64,9 +55,11 @@ enum End {
 /// One answer.
 #[derive(Clone, Copy, Debug)]
 struct Message<'a> {
-    /// `AF_INET`, `AF_INET6` or `AF_UNSPEC`.
-    family: u8,
-    attributes: Attributes<'a>,
+    kind: u16,
+    /// The answers that this one is of are not all of one moment.
+    interrupted: bool,
+    /// What follows the header.
+    payload: &'a [u8],
 }
 
 /// Asks for all there are and puts together what comes, with whether it is
@@ -88,15 +81,16 @@ fn dump<T>(
 }
 
 /// Asks connection tracking of the namespace that the calling thread is in, and
-/// hands on what comes.
+/// hands on the family (`AF_INET`, `AF_INET6` or `AF_UNSPEC`) and the attributes of what
+/// comes. `how` is `NLM_F_ACK` for one answer, `NLM_F_DUMP` for all there are.
 fn ask_conntrack(
     question: u8,
-    ask: Ask,
+    how: i32,
     deadline: Instant,
-    take: impl FnMut(Message<'_>),
+    take: impl FnMut(u8, Attributes<'_>),
 ) -> io::Result<End> {
     let socket = open()?;
-    let request = request(question, ask);
+    let request = request(question, how);
     send(socket.as_raw_fd(), &request, MsgFlags::empty())?;
     let receive = |buffer: &mut [u8]| Ok(recv(socket.as_raw_fd(), buffer, MsgFlags::empty())?);
     answers(receive, deadline, take)
@@ -106,22 +100,22 @@ fn ask_conntrack(
 fn answers(
     mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
     deadline: Instant,
-    mut take: impl FnMut(Message<'_>),
+    mut take: impl FnMut(u8, Attributes<'_>),
 ) -> io::Result<End> {
     let mut buffer = vec![0; BUFFER];
     let mut end = End::Complete;
     loop {
         let len = receive(&mut buffer)?;
-        for (header, payload) in Messages(buffer.get(..len).unwrap_or_default()) {
-            if header.interrupted {
+        for message in Messages(buffer.get(..len).unwrap_or_default()) {
+            if message.interrupted {
                 end = End::Interrupted;
             }
-            match i32::from(header.kind) {
+            match i32::from(message.kind) {
                 libc::NLMSG_DONE => return Ok(end),
-                libc::NLMSG_ERROR => return acknowledged(payload).map(|()| end),
+                libc::NLMSG_ERROR => return acknowledged(message.payload).map(|()| end),
                 _ => {
-                    if let Some(message) = Message::parse(payload) {
-                        take(message);
+                    if let Some((generic, attributes)) = message.payload.split_at_checked(GENERIC) {
+                        take(generic[0], Attributes(attributes));
                     }
                 }
             }
@@ -145,14 +139,10 @@ fn open() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn request(question: u8, ask: Ask) -> [u8; HEADER + GENERIC] {
-    let kind = NFNL_SUBSYS_CTNETLINK << 8 | u16::from(question);
-    let flags = libc::NLM_F_REQUEST
-        | match ask {
-            Ask::Once => libc::NLM_F_ACK,
-            Ask::All => libc::NLM_F_DUMP,
-        };
+fn request(question: u8, how: i32) -> [u8; HEADER + GENERIC] {
     const LENGTH: usize = HEADER + GENERIC;
+    let kind = NFNL_SUBSYS_CTNETLINK << 8 | u16::from(question);
+    let flags = libc::NLM_F_REQUEST | how;
     let mut request = [0; LENGTH];
     request[..4].copy_from_slice(&(LENGTH as u32).to_ne_bytes());
     request[4..6].copy_from_slice(&kind.to_ne_bytes());
@@ -170,40 +160,22 @@ fn acknowledged(payload: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A message's header, as far as it counts here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header {
-    kind: u16,
-    /// The answers that this one is of are not all of one moment.
-    interrupted: bool,
-}
-
-/// The messages in a buffer: header and what follows it.
+/// The messages in a buffer.
 struct Messages<'a>(&'a [u8]);
 
 impl<'a> Iterator for Messages<'a> {
-    type Item = (Header, &'a [u8]);
+    type Item = Message<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let length = u32::from_ne_bytes(*self.0.first_chunk()?);
         let length = usize::try_from(length).ok()?;
         let message = self.0.get(..length)?;
         let half = |at: usize| Some(u16::from_ne_bytes(*message.get(at..)?.first_chunk()?));
-        let header = Header {
+        self.0 = self.0.get(aligned(length)..).unwrap_or_default();
+        Some(Message {
             kind: half(4)?,
             interrupted: i32::from(half(6)?) & libc::NLM_F_DUMP_INTR != 0,
-        };
-        let payload = message.get(HEADER..)?;
-        self.0 = self.0.get(aligned(length)..).unwrap_or_default();
-        Some((header, payload))
-    }
-}
-
-impl<'a> Message<'a> {
-    fn parse(payload: &'a [u8]) -> Option<Self> {
-        Some(Self {
-            family: *payload.first()?,
-            attributes: Attributes(payload.get(GENERIC..)?),
+            payload: message.get(HEADER..)?,
         })
     }
 }
@@ -297,7 +269,7 @@ mod tests {
                 buffer[..octets.len()].copy_from_slice(octets);
                 Ok(octets.len())
             };
-            answers(receive, soon(), |_| *count += 1)
+            answers(receive, soon(), |_, _| *count += 1)
         });
         (gathered, asked)
     }
@@ -330,16 +302,14 @@ mod tests {
             Ok(entry.len())
         };
         let past = Instant::now() - Duration::from_secs(1);
-        assert_eq!(answers(receive, past, |_| ()).unwrap(), End::Late);
+        assert_eq!(answers(receive, past, |_, _| ()).unwrap(), End::Late);
     }
 
     proptest! {
         #[test]
         fn no_octets_make_it_panic_or_loop(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-            for (_, payload) in Messages(&octets) {
-                if let Some(message) = Message::parse(payload) {
-                    let _ = message.attributes.count();
-                }
+            for message in Messages(&octets) {
+                let _ = Attributes(message.payload).count();
             }
             let _ = Attributes(&octets).nested(1).and_then(|it| it.number(2));
             let _ = acknowledged(&octets);

@@ -59,23 +59,13 @@ fn mount(line: &[u8]) -> Option<Mount<'_>> {
 
 /// Space, tab, newline and backslash are written as `\040` and so on.
 fn unescape(path: &[u8]) -> OsString {
-    let mut plain = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&octet, behind)) = rest.split_first() {
-        let escaped = behind
-            .get(..3)
-            .filter(|_| octet == b'\\')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match escaped {
-            Some(meant) => {
-                plain.push(meant);
-                rest = behind.get(3..).unwrap_or_default();
-            }
-            None => {
-                plain.push(octet);
-                rest = behind;
-            }
+    let mut pieces = path.split(|&octet| octet == b'\\');
+    let mut plain = pieces.next().unwrap_or_default().to_vec();
+    for piece in pieces {
+        let digits = piece.get(..3).and_then(|it| std::str::from_utf8(it).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(meant) => plain.extend(std::iter::once(&meant).chain(&piece[3..])),
+            None => plain.extend(b"\\".iter().chain(piece)),
         }
     }
     OsString::from_vec(plain)
