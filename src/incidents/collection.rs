@@ -124,8 +124,6 @@ pub struct Evidence {
     pub host: HostSample,
     /// How long was watched.
     pub window: Duration,
-    /// The network namespace of this program itself.
-    pub own_netns: Option<u32>,
     /// What could not be seen here and what it would have told, as sentences.
     pub unseen: Vec<String>,
 }
@@ -281,16 +279,13 @@ impl Incidents {
                 .filter_map(|view| view.owner.pid)
                 .collect(),
             server_views,
-            overflows: Overflows::default(),
-            rejections: HashSet::new(),
             tallies: self.tallies,
             slow_reads: self.slow_reads,
             not_kept: self.not_kept,
-            drops_unseen: 0,
-            own_netns: host.own_netns,
             host,
             window,
             unseen,
+            ..Evidence::default()
         };
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);
@@ -414,11 +409,9 @@ impl Evidence {
 
     /// A living process in a network namespace, to enter it by.
     pub fn inhabitant(&self, netns: u32) -> Option<u32> {
-        let processes = self.host.servers.iter().chain(&self.host.clients);
-        processes
-            .into_iter()
-            .find(|(_, process)| !process.ended && process.netns == Some(netns))
-            .map(|(pid, _)| *pid)
+        let mut processes = self.host.servers.iter().chain(&self.host.clients);
+        let (pid, _) = processes.find(|(_, it)| !it.ended && it.netns == Some(netns))?;
+        Some(*pid)
     }
 
     /// Whether the asker's own namespace is known to have no route to the server.

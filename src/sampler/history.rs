@@ -65,10 +65,9 @@ impl Span {
         if time < SPAN_MIN || first.stat.started != last.stat.started {
             return None;
         }
-        let threads = last.threads.iter().map(|(tid, times)| {
-            let before = first.threads.get(tid).copied().unwrap_or_default();
-            threads::between(&before, times)
-        });
+        let before = |tid| first.threads.get(tid).copied().unwrap_or_default();
+        let threads = last.threads.iter();
+        let threads = threads.map(|(tid, times)| times.since(before(tid)));
         let busiest = threads.max_by_key(|times| times.ran + times.waited)?;
         let ran = busiest.ran.div_duration_f64(time).min(1.0);
         Some(Self {

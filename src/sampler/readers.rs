@@ -70,11 +70,8 @@ impl Readers {
             .into_iter()
             .filter(|(_, reader)| !reader.lay.is_zero())
             .map(|(pid, reader)| {
-                let waited = threads::between(&reader.first, &reader.last).waited;
-                (
-                    pid,
-                    (waited.as_secs_f64() / reader.lay.as_secs_f64()).min(1.0),
-                )
+                let waited = reader.last.since(reader.first).waited;
+                (pid, waited.div_duration_f64(reader.lay).min(1.0))
             })
             .collect()
     }

@@ -32,14 +32,6 @@ pub(super) fn of(process: &Root, tid: u32) -> Option<ThreadTimes> {
     })
 }
 
-/// What was added from one look to another.
-pub(super) fn between(first: &ThreadTimes, last: &ThreadTimes) -> ThreadTimes {
-    ThreadTimes {
-        ran: last.ran.saturating_sub(first.ran),
-        waited: last.waited.saturating_sub(first.waited),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

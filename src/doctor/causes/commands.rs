@@ -12,7 +12,7 @@ impl Group<'_> {
         let Some(netns) = netns.filter(|&netns| netns != 0) else {
             return command;
         };
-        if self.evidence.own_netns == Some(netns) {
+        if self.evidence.host.own_netns == Some(netns) {
             return command;
         }
         // One of many that asked is gone: a program that was started for a lookup.

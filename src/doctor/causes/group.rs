@@ -252,7 +252,7 @@ impl<'a> Group<'a> {
     pub(super) fn netns_told(&self, netns: u32) -> String {
         match self.evidence.inhabitant(netns) {
             _ if netns == 0 => "an unknown network namespace".to_owned(),
-            _ if self.evidence.own_netns == Some(netns) => {
+            _ if self.evidence.host.own_netns == Some(netns) => {
                 "the host's network namespace".to_owned()
             }
             Some(pid) => format!("network namespace {netns} (of pid {pid})"),

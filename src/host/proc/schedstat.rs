@@ -16,6 +16,16 @@ pub struct ThreadTimes {
     pub waited: Duration,
 }
 
+impl ThreadTimes {
+    /// What was added since an earlier look.
+    pub fn since(self, first: Self) -> Self {
+        Self {
+            ran: self.ran.saturating_sub(first.ran),
+            waited: self.waited.saturating_sub(first.waited),
+        }
+    }
+}
+
 /// Of the thread whose folder this is. A kernel without SCHED_INFO has zeros
 /// there.
 pub fn read(task: &Root) -> Option<ThreadTimes> {
