@@ -8,13 +8,14 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::ConntrackCounters;
-use super::Flows;
+use super::Flow;
 use super::HostSample;
 use super::cgroups::Hierarchies;
 use super::conntrack;
 use super::conntrack::Fullness;
 use super::flows::Collection;
 use super::flows::Wanted;
+use super::missing;
 use super::missing::Missing;
 use super::process_baseline::Groups;
 use super::process_baseline::ProcessBaseline;
@@ -118,8 +119,9 @@ impl Baseline {
             root,
             ..Self::default()
         };
-        baseline.missing.processes = index.unreadable;
-        baseline.missing.namespaces_left_out = index.left_out;
+        let missing = &mut baseline.missing;
+        missing.add(missing::PROCESSES, index.unreadable);
+        missing.add(missing::NAMESPACES_LEFT_OUT, index.left_out);
         for (netns, handle) in &index.handles {
             baseline.add_namespace(*netns, handle.clone(), false);
         }
@@ -169,7 +171,8 @@ impl Baseline {
         for (netns, drops) in std::mem::take(&mut self.not_found) {
             self.meet_namespace(netns, None, drops);
         }
-        self.missing.namespaces += std::mem::take(&mut self.not_found).len();
+        let not_found = std::mem::take(&mut self.not_found).len();
+        self.missing.add(missing::NAMESPACES, not_found);
     }
 
     /// Reads again where packets were dropped.
@@ -184,7 +187,7 @@ impl Baseline {
     fn add_namespace(&mut self, netns: u32, handle: NetnsHandle, late: bool) {
         let max = conntrack_stat::max(&self.root);
         let Some(counters) = Counters::read(&handle, netns, max) else {
-            self.missing.namespaces += 1;
+            self.missing.add(missing::NAMESPACES, 1);
             return;
         };
         let mut namespace = Namespace {
@@ -215,14 +218,14 @@ impl Baseline {
         let process = ProcessBaseline::meet(&self.root, pid, &self.hierarchies)?;
         match &process.group {
             Some(folder) => self.groups.meet(&self.root, folder),
-            None => self.missing.cgroups += 1,
+            None => self.missing.add(missing::GROUPS, 1),
         }
         Some(process)
     }
 
     /// Reads everything once more and tells what grew.
     pub(super) fn close(mut self, wanted: &Wanted) -> HostSample {
-        self.missing.namespaces += self.not_found.len();
+        self.missing.add(missing::NAMESPACES, self.not_found.len());
         let conntrack_max = conntrack_stat::max(&self.root);
         self.groups.look_at_all(&self.root);
         let groups = std::mem::take(&mut self.groups);
@@ -259,7 +262,7 @@ impl Baseline {
             let read = Counters::read(&handle, netns, conntrack_max);
             let is_there = read.is_some();
             let Some(last) = read.or(first.again) else {
-                self.missing.namespaces += 1;
+                self.missing.add(missing::NAMESPACES, 1);
                 continue;
             };
             first.saw(&last, conntrack_max);
@@ -271,14 +274,15 @@ impl Baseline {
                 }
                 // Where connection tracking is not in use, nothing is missing.
                 None => {
-                    self.missing.conntrack += usize::from(conntrack_max.is_some());
+                    let in_use = usize::from(conntrack_max.is_some());
+                    self.missing.add(missing::CONNTRACK, in_use);
                 }
             }
             match first.counters.udp.zip(last.udp) {
                 Some((first, last)) => {
                     sample.udp.insert(netns, last.saturating_sub(first));
                 }
-                None => self.missing.udp += 1,
+                None => self.missing.add(missing::UDP, 1),
             }
             if is_there && last.conntrack.is_none_or(|table| table.entries > 0) {
                 tables.push((netns, handle));
@@ -291,7 +295,7 @@ impl Baseline {
 
     /// First the tables of namespaces where attempts failed, then this one's, in
     /// which translation for containers is done, then the others.
-    fn flows(&mut self, mut tables: Vec<(u32, NetnsHandle)>, wanted: &Wanted) -> Flows {
+    fn flows(&mut self, mut tables: Vec<(u32, NetnsHandle)>, wanted: &Wanted) -> Vec<Flow> {
         let deadline = Instant::now() + FLOWS_TIME;
         let own = self.own_netns();
         tables.sort_by_key(|(netns, _)| (!wanted.namespaces.contains(netns), own != Some(*netns)));
@@ -300,9 +304,10 @@ impl Baseline {
             let in_procfs = handle.visit(netns, |net| flows.read(net, netns, wanted, deadline));
             if in_procfs == Some(false) {
                 let asked = handle.enter(netns, || flows.ask(netns, wanted, deadline));
-                self.missing.flows += usize::from(asked != Some(true));
+                let refused = usize::from(asked != Some(true));
+                self.missing.add(missing::TABLES, refused);
             }
         }
-        flows.finish()
+        flows.finish(&mut self.missing)
     }
 }

@@ -5,43 +5,15 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::missing;
+use super::missing::Missing;
 use crate::host::netlink;
 use crate::host::proc::Root;
 use crate::host::proc::conntrack_table;
 use crate::host::proc::conntrack_table::Flow;
 
 /// Entries that are kept, of some 200 octets.
-const MAX: usize = 4096;
-
-/// What was found, the most telling first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Flows {
-    /// At most 4096: those of failed attempts, then others.
-    pub kept: Vec<Flow>,
-    /// Entries to DNS ports for which there was no room.
-    pub left_out: u64,
-    /// Whether a table was too long to read to its end.
-    pub incomplete: bool,
-}
-
-impl Flows {
-    /// Adds what was found in the window after. Its entries come first: they are in the
-    /// table.
-    pub(super) fn follow(&mut self, next: Self) {
-        let before = std::mem::replace(&mut self.kept, next.kept);
-        for flow in before {
-            if self.kept.contains(&flow) {
-                continue;
-            }
-            match self.kept.len() < MAX {
-                true => self.kept.push(flow),
-                false => self.left_out += 1,
-            }
-        }
-        self.left_out += next.left_out;
-        self.incomplete |= next.incomplete;
-    }
-}
+pub(super) const MAX: usize = 4096;
 
 /// Which entries to look for.
 #[derive(Clone, Debug, Default)]
@@ -59,8 +31,8 @@ pub(super) struct Wanted {
 pub(super) struct Collection {
     telling: Vec<Flow>,
     others: Vec<Flow>,
-    left_out: u64,
-    incomplete: bool,
+    left_out: usize,
+    incomplete: usize,
 }
 
 impl Collection {
@@ -75,7 +47,7 @@ impl Collection {
     ) -> bool {
         let add = |flow| self.add(flow, wanted);
         let complete = conntrack_table::read(net, netns, deadline, add);
-        self.incomplete |= matches!(complete, Ok(false));
+        self.incomplete += usize::from(matches!(complete, Ok(false)));
         complete.is_ok()
     }
 
@@ -88,7 +60,7 @@ impl Collection {
             return false;
         };
         *self = found;
-        self.incomplete |= !complete;
+        self.incomplete += usize::from(!complete);
         true
     }
 
@@ -106,16 +78,15 @@ impl Collection {
         }
     }
 
-    pub(super) fn finish(self) -> Flows {
+    /// Those of failed attempts, then others; what is not among them is missing.
+    pub(super) fn finish(self, missing: &mut Missing) -> Vec<Flow> {
         let mut kept = self.telling;
         kept.extend(self.others);
         let too_many = kept.len().saturating_sub(MAX);
         kept.truncate(MAX);
-        Flows {
-            kept,
-            left_out: self.left_out.saturating_add(too_many as u64),
-            incomplete: self.incomplete,
-        }
+        missing.add(missing::FLOWS, self.left_out + too_many);
+        missing.add(missing::TABLES_CUT, self.incomplete);
+        kept
     }
 }
 
@@ -147,9 +118,11 @@ mod tests {
         let mut web = entry(1);
         web.destination.set_port(443);
         collection.add(web, &wanted);
-        let flows = collection.finish();
-        assert_eq!(flows.kept.first(), Some(&failed));
-        assert_eq!(flows.kept.len(), MAX);
-        assert_eq!(flows.left_out, 5001 - MAX as u64);
+        let mut missing = Missing::default();
+        let flows = collection.finish(&mut missing);
+        assert_eq!(flows.first(), Some(&failed));
+        assert_eq!(flows.len(), MAX);
+        let left_out = format!("{} connection", 5001 - MAX);
+        assert!(missing.sentences()[0].starts_with(&left_out));
     }
 }

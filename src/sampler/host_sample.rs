@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use super::ConntrackCounters;
-use super::Flows;
+use super::Flow;
 use super::Quota;
 use super::ResolvConf;
 use super::Span;
+use super::flows::MAX as FLOWS_MAX;
 use super::history::SPANS_MAX;
 
 /// Processes, namespaces and the like, of several windows together.
@@ -39,8 +40,9 @@ pub struct HostSample {
     /// the answers lay in which the process wanted to run and others had the CPU,
     /// 0 to 1.
     pub readers: BTreeMap<u32, f64>,
-    /// Connection tracking entries with a DNS port as their destination.
-    pub flows: Flows,
+    /// Connection tracking entries with a DNS port as their destination, 4096 at most:
+    /// those of failed attempts, then others.
+    pub flows: Vec<Flow>,
     /// By inode number of the network namespace and peer, for attempts that
     /// failed before a packet was sent or with "unreachable": whether the
     /// namespace's routing tables have a route to it (without routing rules,
@@ -86,14 +88,21 @@ impl HostSample {
             own_netns,
         } = next;
         let worst = |own: &mut f64, share: f64| *own = own.max(share);
-        let left_out = each(&mut self.conntrack, conntrack, ConntrackCounters::follow)
+        let mut left_out = each(&mut self.conntrack, conntrack, ConntrackCounters::follow)
             + each(&mut self.udp, udp, |own, next| *own += next)
             + each(&mut self.servers, servers, Process::follow)
             + each(&mut self.clients, clients, Process::follow)
             + each(&mut self.readers, readers, worst)
             + each(&mut self.listeners, listeners, |own, pid| *own = pid)
             + each(&mut self.routes, routes, |own, is_there| *own = is_there);
-        self.flows.follow(flows);
+        // Those of the end come first: they are in the table.
+        for flow in std::mem::replace(&mut self.flows, flows) {
+            match self.flows.len() < FLOWS_MAX {
+                _ if self.flows.contains(&flow) => {}
+                true => self.flows.push(flow),
+                false => left_out += 1,
+            }
+        }
         self.not_looked_at += not_looked_at + left_out;
         for sentence in missing {
             if !self.missing.contains(&sentence) {

@@ -24,7 +24,6 @@ mod threads;
 
 pub use conntrack::ConntrackCounters;
 pub use conntrack::Fullness;
-pub use flows::Flows;
 pub use history::Span;
 pub use host_path::HostPath;
 pub use host_sample::HostSample;

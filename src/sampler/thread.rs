@@ -24,6 +24,7 @@ use nix::unistd::Pid;
 use super::HostSample;
 use super::baseline::Baseline;
 use super::flows::Wanted;
+use super::missing;
 use super::probe::ProbeRequest;
 use super::probe::look_at;
 use super::readers::Readers;
@@ -304,8 +305,9 @@ impl Sampler {
         // A panic elsewhere leaves nothing half written in there.
         let mut baseline = self.baseline.lock().unwrap_or_else(PoisonError::into_inner);
         let mut baseline = std::mem::take(&mut *baseline);
-        baseline.missing.stuck = stuck;
-        baseline.missing.namespaces_left_out += self.namespaces_left_out.len();
+        let missing = &mut baseline.missing;
+        missing.add(missing::STUCK, stuck.into());
+        missing.add(missing::NAMESPACES_LEFT_OUT, self.namespaces_left_out.len());
         let begun = Instant::now();
         let mut sample = baseline.close(&self.wanted);
         log::debug!("read everything once more in {:?}", begun.elapsed());

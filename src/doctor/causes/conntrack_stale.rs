@@ -83,7 +83,7 @@ fn without(all: Tally, part: Tally) -> Tally {
 
 /// The entry of its source port at the end of the window, if it translates.
 fn entry<'a>(incident: &Incident, evidence: &'a Evidence) -> Option<&'a Flow> {
-    evidence.host.flows.kept.iter().find(|flow| {
+    evidence.host.flows.iter().find(|flow| {
         flow.source == incident.attempt.local
             && flow.destination == incident.server()
             && flow.reply_source.ip() != flow.destination.ip()

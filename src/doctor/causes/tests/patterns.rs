@@ -79,7 +79,7 @@ pub(super) fn stale(entry_to: Option<&str>, others: Outcome) -> Story {
             attempt
         }))
         .with(more(40, SERVER, others));
-    incident.host.flows.kept = entry_to
+    incident.host.flows = entry_to
         .map(|reply_source| Flow {
             netns: NODE,
             source: address("10.0.0.5:4000"),

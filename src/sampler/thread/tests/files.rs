@@ -82,7 +82,7 @@ fn everything_is_read_below_the_root() {
     assert_eq!((conntrack.insert_failed, conntrack.entries), (5, 60));
     let fullest = conntrack.fullest.expect("a limit");
     assert_eq!((fullest.entries, fullest.max), (60, 100));
-    let flow = sample.flows.kept.first().expect("an entry");
+    let flow = sample.flows.first().expect("an entry");
     assert_eq!(flow.reply_source, "10.77.0.9:5353".parse().unwrap());
 
     let client = &sample.clients[&PID];
