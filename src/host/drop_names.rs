@@ -46,18 +46,6 @@ impl DropNames {
         }
     }
 
-    /// Names for a test.
-    #[cfg(test)]
-    pub(crate) fn of(reasons: &[(u32, &str)], functions: &[(u64, &str)]) -> Self {
-        let named = |(number, name): &(u32, &str)| (*number, Arc::from(*name));
-        let placed = |(address, name): &(u64, &str)| (*address, Some(Arc::from(*name)));
-        Self {
-            reasons: reasons.iter().map(named).collect(),
-            functions: functions.iter().map(placed).collect(),
-            symbols: Some(Symbols::default()),
-        }
-    }
-
     /// Why: `NETFILTER_DROP`, or the number if the kernel's core does not know it
     /// (subsystems have reasons of their own). On a kernel without reasons it is
     /// what the function does, or `None` if that can't be said.
@@ -107,6 +95,19 @@ fn reasons(btf: &Btf<'_>) -> HashMap<u32, Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl DropNames {
+        /// Names for a test.
+        pub(crate) fn of(reasons: &[(u32, &str)], functions: &[(u64, &str)]) -> Self {
+            let named = |(number, name): &(u32, &str)| (*number, Arc::from(*name));
+            let placed = |(address, name): &(u64, &str)| (*address, Some(Arc::from(*name)));
+            Self {
+                reasons: reasons.iter().map(named).collect(),
+                functions: functions.iter().map(placed).collect(),
+                symbols: Some(Symbols::default()),
+            }
+        }
+    }
 
     #[test]
     fn an_unknown_reason_is_its_number() {

@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
 
 use super::Root;
 
@@ -67,6 +66,10 @@ fn leads(routes: &[Route], ip: u128, width: u32) -> bool {
     best.is_some_and(|route| !route.rejects)
 }
 
+fn hexadecimal(fields: &[&str], field: usize) -> Option<u32> {
+    u32::from_str_radix(fields.get(field)?, 16).ok()
+}
+
 /// `Iface Destination Gateway Flags RefCnt Use Metric Mask …`; addresses are the
 /// number that their octets form in memory, in hexadecimal.
 fn parse_v4(text: &str) -> Vec<Route> {
@@ -74,15 +77,11 @@ fn parse_v4(text: &str) -> Vec<Route> {
         .skip(1)
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-            let address = |field: usize| {
-                let number = u32::from_str_radix(fields.get(field)?, 16).ok()?;
-                Some(u32::from(Ipv4Addr::from(number.to_ne_bytes())))
-            };
-            let flags = u32::from_str_radix(fields.get(3)?, 16).ok()?;
+            let flags = hexadecimal(&fields, 3)?;
             (flags & RTF_UP != 0).then_some(())?;
             Some(Route {
-                network: address(1)?.into(),
-                bits: address(7)?.count_ones(),
+                network: u32::from_be(hexadecimal(&fields, 1)?).into(),
+                bits: hexadecimal(&fields, 7)?.count_ones(),
                 metric: fields.get(6)?.parse().ok()?,
                 rejects: flags & RTF_REJECT != 0,
             })
@@ -96,14 +95,13 @@ fn parse_v6(text: &str) -> Vec<Route> {
     text.lines()
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-            let number = |field: usize| u32::from_str_radix(fields.get(field)?, 16).ok();
             let network = fields.first().filter(|digits| digits.len() == 32)?;
-            let flags = number(8)?;
+            let flags = hexadecimal(&fields, 8)?;
             (flags & (RTF_UP | RTF_REJECT) != 0).then_some(())?;
             Some(Route {
-                network: u128::from(Ipv6Addr::from(u128::from_str_radix(network, 16).ok()?)),
-                bits: number(1).filter(|bits| *bits <= 128)?,
-                metric: number(5)?,
+                network: u128::from_str_radix(network, 16).ok()?,
+                bits: hexadecimal(&fields, 1).filter(|bits| *bits <= 128)?,
+                metric: hexadecimal(&fields, 5)?,
                 rejects: flags & RTF_REJECT != 0,
             })
         })
@@ -134,6 +132,8 @@ fn parse_own(fib_trie: &str) -> Vec<Route> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use proptest::prelude::*;
 
     use super::*;
