@@ -123,6 +123,9 @@ fn write_lines(
 /// A stream with holes must not look whole.
 fn say_losses(ending: &Ending, unwritten: u64) {
     ending.counters.gaps().iter().for_each(super::say);
+    if ending.counters.ring_full > 0 {
+        super::say("kerno reads no faster than whoever reads the stream");
+    }
     if unwritten > 0 {
         super::say(format_args!(
             "{unwritten} records were not written: the reader stood still at the end"
