@@ -16,6 +16,8 @@ const TABLE_MAX: u64 = 4 << 20;
 pub struct Socket {
     /// What it is bound to.
     pub local: SocketAddr,
+    /// What it is connected to; the unspecified address and port 0 if to nothing.
+    pub peer: SocketAddr,
     /// Its inode number.
     pub inode: u64,
 }
@@ -34,7 +36,8 @@ fn parse(line: &str) -> Option<Socket> {
     let mut fields = line.split_ascii_whitespace();
     Some(Socket {
         local: address(fields.nth(1)?)?,
-        inode: fields.nth(7)?.parse().ok()?,
+        peer: address(fields.next()?)?,
+        inode: fields.nth(6)?.parse().ok()?,
     })
 }
 
@@ -74,6 +77,7 @@ mod tests {
         let v4 = u32::from_ne_bytes([10, 78, 1, 2]);
         let expected = Socket {
             local: "10.78.1.2:53".parse().unwrap(),
+            peer: "0.0.0.0:0".parse().unwrap(),
             inode: 98765,
         };
         assert_eq!(parsed(&format!("{v4:08X}:0035")), Some(expected));

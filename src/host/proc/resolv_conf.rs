@@ -16,7 +16,7 @@ use super::untrusted;
 const PATH: &str = "/etc/resolv.conf";
 
 /// More than any resolv.conf needs.
-const FILE_MAX: u64 = 64 << 10;
+pub const FILE_MAX: u64 = 64 << 10;
 
 /// C libraries use three; a few more show what they ignore.
 const NAMESERVERS_MAX: usize = 16;
@@ -63,7 +63,7 @@ pub fn read(root: &Root, pid: u32) -> io::Result<ResolvConf> {
 fn parse(path: PathBuf, text: &str) -> ResolvConf {
     let mut conf = ResolvConf {
         path,
-        nameservers: Vec::new(),
+        nameservers: nameservers(text).filter_map(address).collect(),
         search: Vec::new(),
         ndots: 1,
     };
@@ -73,11 +73,6 @@ fn parse(path: PathBuf, text: &str) -> ResolvConf {
         };
         let mut words = rest.split_ascii_whitespace();
         match keyword {
-            "nameserver" => {
-                let server = words.next().and_then(address);
-                let room = NAMESERVERS_MAX - conf.nameservers.len();
-                conf.nameservers.extend(server.into_iter().take(room));
-            }
             "search" => conf.search = words.filter_map(suffix).take(SEARCH_MAX).collect(),
             "domain" => conf.search = words.next().and_then(suffix).into_iter().collect(),
             "options" => {
@@ -93,7 +88,21 @@ fn parse(path: PathBuf, text: &str) -> ResolvConf {
     conf
 }
 
-/// The address, whatever interface is named with it, as in `fe80::1%eth0`.
+/// The addresses in their order, that of a link perhaps with its interface
+/// (`fe80::1%eth0`).
+pub fn nameservers(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines();
+    let servers = lines.filter_map(|line| {
+        let rest = line.strip_prefix("nameserver")?;
+        rest.strip_prefix([' ', '\t'])?
+            .split_ascii_whitespace()
+            .next()
+    });
+    let known = servers.filter(|server| address(server).is_some());
+    known.take(NAMESERVERS_MAX)
+}
+
+/// The address, whatever interface is named with it.
 fn address(nameserver: &str) -> Option<IpAddr> {
     nameserver.split('%').next()?.parse().ok()
 }
