@@ -82,7 +82,7 @@ fn verify(host: &Host) -> Result<Verification> {
 impl From<Signal> for SignalState {
     fn from(signal: Signal) -> Self {
         Self {
-            name: signal.name,
+            name: signal.name.hook(),
             shows: signal.shows,
             available: signal.missing.is_none(),
             reason: signal.missing,

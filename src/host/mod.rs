@@ -13,7 +13,7 @@ mod facts;
 pub mod netlink;
 pub mod netns;
 pub mod proc;
-pub mod signals;
+mod signals;
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -29,6 +29,7 @@ pub use clock::Clock;
 pub use drop_names::DropNames;
 pub use facts::Facts;
 pub use signals::Signal;
+pub use signals::SignalName;
 
 /// A host on which kerno's programs can be loaded.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Host {
         if !cgroup::is_host_root(&self.cgroup) {
             for signal in signals
                 .iter_mut()
-                .filter(|signal| signal.name == signals::PACKETS)
+                .filter(|signal| signal.name == SignalName::Packets)
             {
                 signal.missing = Some(
                     "kerno runs in a cgroup namespace and sees only the sockets of its own \

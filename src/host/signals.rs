@@ -14,8 +14,8 @@ use libbpf_rs::btf::types::Typedef;
 /// One source of evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal {
-    /// The kernel's name of the hook, as `inet_sk_error_report`.
-    pub name: &'static str,
+    /// Which it is.
+    pub name: SignalName,
     /// What it lets kerno see, in a few plain words.
     pub shows: &'static str,
     /// `None` if it is active; else why it is not, in one plain sentence that
@@ -23,22 +23,42 @@ pub struct Signal {
     pub missing: Option<String>,
 }
 
-/// Name of the signal without which kerno can't work.
-pub const PACKETS: &str = "cgroup_skb";
-/// Name of the signal of socket errors.
-pub const SOCKET_ERRORS: &str = "inet_sk_error_report";
-/// Name of the signal of discarded packets.
-pub const DISCARDS: &str = "kfree_skb";
-/// Name of the signal that says why packets are discarded.
-pub const REASONS: &str = "skb_drop_reason";
-/// Name of the signal of calls that a cgroup's program denied.
-pub const DENIALS: &str = "cgroup_sock_addr";
-/// Name of the signal of connects that failed.
-pub const FAILED_CONNECTS: &str = "sock_release";
-/// Name of the signal of sends that failed.
-pub const FAILED_SENDS: &str = "sock_send_length";
-/// Name of the signal of reads.
-pub const READS: &str = "sock_recv_length";
+/// Which source of evidence it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalName {
+    /// Queries and answers, without which kerno can't work.
+    Packets,
+    /// Socket errors.
+    SocketErrors,
+    /// Discarded packets.
+    Discards,
+    /// Why packets are discarded.
+    Reasons,
+    /// Calls that a cgroup's program denied.
+    Denials,
+    /// Connects that failed.
+    FailedConnects,
+    /// Sends that failed.
+    FailedSends,
+    /// Reads of answers.
+    Reads,
+}
+
+impl SignalName {
+    /// The kernel's name of the hook, as `inet_sk_error_report`.
+    pub fn hook(self) -> &'static str {
+        match self {
+            Self::Packets => "cgroup_skb",
+            Self::SocketErrors => "inet_sk_error_report",
+            Self::Discards => "kfree_skb",
+            Self::Reasons => "skb_drop_reason",
+            Self::Denials => "cgroup_sock_addr",
+            Self::FailedConnects => "sock_release",
+            Self::FailedSends => "sock_send_length",
+            Self::Reads => "sock_recv_length",
+        }
+    }
+}
 
 /// Where the kernel keeps its own type information.
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -55,48 +75,52 @@ pub(super) fn check_btf() -> Result<()> {
 }
 
 /// Name, what it shows, and what is to be said where it is missing.
-const ALL: [(&str, &str, &str); 8] = [
-    (PACKETS, "every DNS query and answer at its socket", ""),
+const ALL: [(SignalName, &str, &str); 8] = [
     (
-        SOCKET_ERRORS,
+        SignalName::Packets,
+        "every DNS query and answer at its socket",
+        "",
+    ),
+    (
+        SignalName::SocketErrors,
         "ICMP and socket errors",
         "this kernel has no tracepoint inet_sk_error_report (it came with Linux 5.14): \
          refused queries of connected sockets show as unanswered",
     ),
     (
-        DISCARDS,
+        SignalName::Discards,
         "packets that this kernel discards, and where",
         "this kernel has no tracepoint kfree_skb: queries that it discards show as \
          unanswered, and those that a firewall discards as they are sent do not show at all",
     ),
     (
-        REASONS,
+        SignalName::Reasons,
         "why it discards them",
         "this kernel does not say why it discards packets (that came with Linux 5.17): what \
          a firewall or a missing route discards is known by the place, but queries that \
          meet a full buffer or nobody who listens show as unanswered",
     ),
     (
-        DENIALS,
+        SignalName::Denials,
         "connects and sends that a program of a cgroup denied",
         "this kernel does not show one cgroup program what another decided \
          (bpf_get_retval, since Linux 6.0): a send that was denied before there was a \
          packet is not visible, and a denied connect has no reason",
     ),
     (
-        FAILED_CONNECTS,
+        SignalName::FailedConnects,
         "connects that failed, as without a route",
         "this kernel does not show when a socket is closed (it does since Linux 5.9): \
          connects that failed for want of a route or a port are not visible",
     ),
     (
-        FAILED_SENDS,
+        SignalName::FailedSends,
         "sends that failed, as without a route",
         "this kernel has no tracepoint sock_send_length (it came with Linux 6.3): sends \
          that failed before there was a packet are not visible",
     ),
     (
-        READS,
+        SignalName::Reads,
         "answers that lie unread in their client's socket",
         "this kernel has no tracepoint sock_recv_length (it came with Linux 6.3): a client \
          that leaves its answers unread is not told from one that reads them at once",
@@ -110,17 +134,20 @@ pub(super) fn signals() -> Vec<Signal> {
     let btf = btf.as_ref().ok();
     let arguments = |tracepoint| btf.and_then(|btf| arguments(btf, tracepoint));
     let has = |list, constant| btf.is_some_and(|btf| has_constant(btf, list, constant));
-    let is_there = |name| match name {
-        SOCKET_ERRORS => arguments(name) == Some(1),
-        DISCARDS => arguments(name) >= Some(2),
-        REASONS => arguments(DISCARDS) >= Some(3) && has(REASONS, "SKB_DROP_REASON_NO_SOCKET"),
-        DENIALS => sees_verdicts(),
-        FAILED_CONNECTS => has("bpf_attach_type", "BPF_CGROUP_INET_SOCK_RELEASE"),
-        FAILED_SENDS | READS => arguments(name) == Some(3),
+    let is_there = |name: SignalName| match name {
+        SignalName::SocketErrors => arguments(name.hook()) == Some(1),
+        SignalName::Discards => arguments(name.hook()) >= Some(2),
+        SignalName::Reasons => {
+            arguments(SignalName::Discards.hook()) >= Some(3)
+                && has(name.hook(), "SKB_DROP_REASON_NO_SOCKET")
+        }
+        SignalName::Denials => sees_verdicts(),
+        SignalName::FailedConnects => has("bpf_attach_type", "BPF_CGROUP_INET_SOCK_RELEASE"),
+        SignalName::FailedSends | SignalName::Reads => arguments(name.hook()) == Some(3),
         // Without the packets kerno does not start.
         _ => true,
     };
-    let signal = |(name, shows, sentence): (&'static str, &'static str, &str)| Signal {
+    let signal = |(name, shows, sentence): (SignalName, &'static str, &str)| Signal {
         name,
         shows,
         missing: (!is_there(name)).then(|| sentence.to_owned()),
@@ -160,7 +187,7 @@ mod tests {
     fn prototypes_and_constants_are_read_from_btf() {
         let btf = Btf::from_vmlinux().expect("this kernel has BTF");
         // inet_sk_error_report(const struct sock *sk)
-        assert_eq!(arguments(&btf, SOCKET_ERRORS), Some(1));
+        assert_eq!(arguments(&btf, SignalName::SocketErrors.hook()), Some(1));
         assert_eq!(arguments(&btf, "no_such_tracepoint"), None);
         let list = "bpf_attach_type";
         assert!(has_constant(&btf, list, "BPF_CGROUP_INET_SOCK_RELEASE"));
@@ -174,11 +201,16 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said_in_one_sentence() {
-        for (name, _, sentence) in ALL.into_iter().filter(|(name, ..)| *name != PACKETS) {
-            assert!(sentence.starts_with("this kernel"), "{name}: {sentence}");
+        for (name, _, sentence) in ALL
+            .into_iter()
+            .filter(|(name, ..)| *name != SignalName::Packets)
+        {
+            assert!(sentence.starts_with("this kernel"), "{name:?}: {sentence}");
             assert!(sentence.contains(": "), "what is not visible: {sentence}");
         }
-        let packets = signals().into_iter().find(|signal| signal.name == PACKETS);
+        let packets = signals()
+            .into_iter()
+            .find(|signal| signal.name == SignalName::Packets);
         assert_eq!(packets.expect("a signal").missing, None);
     }
 }

@@ -7,14 +7,15 @@ use libbpf_rs::Link;
 use libbpf_rs::ProgramMut;
 
 use crate::host::Signal;
-use crate::host::signals::DENIALS;
-use crate::host::signals::DISCARDS;
-use crate::host::signals::FAILED_CONNECTS;
-use crate::host::signals::FAILED_SENDS;
-use crate::host::signals::PACKETS;
-use crate::host::signals::READS;
-use crate::host::signals::REASONS;
-use crate::host::signals::SOCKET_ERRORS;
+use crate::host::SignalName;
+use crate::host::SignalName::Denials;
+use crate::host::SignalName::Discards;
+use crate::host::SignalName::FailedConnects;
+use crate::host::SignalName::FailedSends;
+use crate::host::SignalName::Packets;
+use crate::host::SignalName::Reads;
+use crate::host::SignalName::Reasons;
+use crate::host::SignalName::SocketErrors;
 
 /// A program and its place.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Hook {
     /// Its name in bpf/dns_monitor.bpf.c.
     pub(super) program: &'static str,
     /// The signals that it gives or takes part in.
-    pub(super) signals: &'static [&'static str],
+    pub(super) signals: &'static [SignalName],
     kind: Kind,
 }
 
@@ -38,21 +39,21 @@ enum Kind {
 /// In the order in which they are attached. Answers before queries: an answer
 /// without its query is harmless, the contrary would look like a failure.
 pub(super) const HOOKS: [Hook; 11] = [
-    Hook::trace("dns_read", &[READS]),
-    Hook::trace("dns_sent", &[FAILED_SENDS]),
-    Hook::cgroup("dns_release", &[FAILED_CONNECTS]),
-    Hook::cgroup("dns_connect4", &[DENIALS, FAILED_CONNECTS]),
-    Hook::cgroup("dns_connect6", &[DENIALS, FAILED_CONNECTS]),
-    Hook::cgroup("dns_sendmsg4", &[DENIALS, FAILED_SENDS]),
-    Hook::cgroup("dns_sendmsg6", &[DENIALS, FAILED_SENDS]),
-    Hook::trace("dns_socket_error", &[SOCKET_ERRORS]),
-    Hook::trace("dns_packet_drop", &[DISCARDS, REASONS]),
-    Hook::cgroup("dns_ingress", &[PACKETS]),
-    Hook::cgroup("dns_egress", &[PACKETS]),
+    Hook::trace("dns_read", &[Reads]),
+    Hook::trace("dns_sent", &[FailedSends]),
+    Hook::cgroup("dns_release", &[FailedConnects]),
+    Hook::cgroup("dns_connect4", &[Denials, FailedConnects]),
+    Hook::cgroup("dns_connect6", &[Denials, FailedConnects]),
+    Hook::cgroup("dns_sendmsg4", &[Denials, FailedSends]),
+    Hook::cgroup("dns_sendmsg6", &[Denials, FailedSends]),
+    Hook::trace("dns_socket_error", &[SocketErrors]),
+    Hook::trace("dns_packet_drop", &[Discards, Reasons]),
+    Hook::cgroup("dns_ingress", &[Packets]),
+    Hook::cgroup("dns_egress", &[Packets]),
 ];
 
 impl Hook {
-    const fn cgroup(program: &'static str, signals: &'static [&'static str]) -> Self {
+    const fn cgroup(program: &'static str, signals: &'static [SignalName]) -> Self {
         Self {
             program,
             signals,
@@ -60,7 +61,7 @@ impl Hook {
         }
     }
 
-    const fn trace(program: &'static str, signals: &'static [&'static str]) -> Self {
+    const fn trace(program: &'static str, signals: &'static [SignalName]) -> Self {
         Self {
             program,
             signals,
@@ -74,12 +75,12 @@ impl Hook {
 
     /// Whether kerno can't work without it.
     pub(super) fn is_core(&self) -> bool {
-        self.signals.contains(&PACKETS)
+        self.signals.contains(&Packets)
     }
 
     /// Whether it gives anything on this kernel.
     pub(super) fn is_of_use(&self, signals: &[Signal]) -> bool {
-        self.is_core() || self.signals.iter().any(|name| is_there(signals, name))
+        self.is_core() || self.signals.iter().any(|name| is_there(signals, *name))
     }
 
     /// The kernel refused the hook: what it was for is missing.
@@ -104,7 +105,7 @@ impl Hook {
 }
 
 /// Whether the kernel gives a signal.
-pub(super) fn is_there(signals: &[Signal], name: &str) -> bool {
+pub(super) fn is_there(signals: &[Signal], name: SignalName) -> bool {
     signals
         .iter()
         .any(|signal| signal.name == name && signal.missing.is_none())

@@ -29,9 +29,9 @@ use super::wire::dns_limit;
 use crate::attempt::Attempt;
 use crate::host::Host;
 use crate::host::Signal;
-use crate::host::signals::DENIALS;
-use crate::host::signals::READS;
-use crate::host::signals::REASONS;
+use crate::host::SignalName::Denials;
+use crate::host::SignalName::Reads;
+use crate::host::SignalName::Reasons;
 
 /// Ports that can be watched at once.
 pub const PORTS_MAX: usize = dns_limit::DNS_PORTS_MAX.0 as usize;
@@ -201,8 +201,8 @@ pub(super) fn configure(open: &mut OpenDnsMonitorSkel<'_>, config: &Config, sign
         rodata.config.ports[..ports.len()].copy_from_slice(ports);
         rodata.config.nports = ports.len() as u32;
         rodata.config.live = u32::from(config.live);
-        rodata.config.denials = u32::from(is_there(signals, DENIALS));
-        rodata.config.reads = u32::from(is_there(signals, READS));
-        rodata.config.reasons = u32::from(is_there(signals, REASONS));
+        rodata.config.denials = u32::from(is_there(signals, Denials));
+        rodata.config.reads = u32::from(is_there(signals, Reads));
+        rodata.config.reasons = u32::from(is_there(signals, Reasons));
     }
 }

@@ -168,7 +168,7 @@ struct LatencyJson {
 
 fn signal(signal: &Signal) -> SignalJson<'_> {
     SignalJson {
-        name: signal.name,
+        name: signal.name.hook(),
         shows: signal.shows,
         active: signal.missing.is_none(),
         reason: signal.missing.as_deref(),

@@ -171,7 +171,7 @@ fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     }
     for signal in &report.signals {
         if let Some(why) = &signal.missing {
-            let text = format!("{} ({}): {why}", signal.name, signal.shows);
+            let text = format!("{} ({}): {why}", signal.name.hook(), signal.shows);
             page.flowing((YELLOW, "Not visible here: "), &text)?;
         }
     }

@@ -13,6 +13,7 @@ use crate::attempt::Attempt;
 use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
+use crate::host::SignalName;
 use crate::kernel::Counters;
 use crate::monitor::Ending;
 use crate::sample;
@@ -31,12 +32,12 @@ const STUB: &str = "127.0.0.53:53";
 fn signals() -> Vec<Signal> {
     vec![
         Signal {
-            name: "cgroup_skb",
+            name: SignalName::Packets,
             shows: "queries and answers",
             missing: None,
         },
         Signal {
-            name: "inet_sk_error_report",
+            name: SignalName::SocketErrors,
             shows: "refused queries",
             missing: None,
         },
@@ -474,7 +475,7 @@ proptest! {
             queries, inflight_full, ring_full, notice_lost, unparsed, tcp_untracked, tcp_gap,
             ..Counters::default()
         };
-        let missing = Signal { name: "probe", shows: "much", missing: Some(host.clone()) };
+        let missing = Signal { name: SignalName::Reads, shows: "much", missing: Some(host.clone()) };
         let mut report = report_with(&fed, kernel, in_flight, vec![missing]);
         report.window = Duration::from_secs(seconds);
         report.host.name = host;

@@ -9,9 +9,10 @@ use super::super::hooks::Hook;
 use super::super::load::open;
 use crate::host::Host;
 use crate::host::Signal;
-use crate::host::signals::DENIALS;
-use crate::host::signals::FAILED_CONNECTS;
-use crate::host::signals::FAILED_SENDS;
+use crate::host::SignalName;
+use crate::host::SignalName::Denials;
+use crate::host::SignalName::FailedConnects;
+use crate::host::SignalName::FailedSends;
 
 #[test]
 fn each_program_of_the_object_has_its_place_in_the_table() {
@@ -34,17 +35,17 @@ fn root_each_hook_is_for_a_signal_that_is_probed() {
     for hook in &HOOKS {
         for name in hook.signals {
             let probed = signals.iter().any(|signal| signal.name == *name);
-            assert!(probed, "{name} of {}", hook.program);
+            assert!(probed, "{name:?} of {}", hook.program);
         }
     }
     for signal in signals {
         let used = HOOKS.iter().any(|hook| hook.signals.contains(&signal.name));
-        assert!(used, "{} is for no hook", signal.name);
+        assert!(used, "{:?} is for no hook", signal.name);
     }
 }
 
 /// The signals of a kernel that has these and no others, beyond the core.
-fn signals(given: &[&'static str]) -> Vec<Signal> {
+fn signals(given: &[SignalName]) -> Vec<Signal> {
     let name = |hook: &'static Hook| hook.signals.iter().copied();
     let signal = |name| Signal {
         name,
@@ -61,12 +62,12 @@ fn a_program_is_loaded_for_any_signal_that_it_takes_part_in() {
     let sends = ["dns_sendmsg4", "dns_sendmsg6"];
     for (given, loaded) in [
         (&[][..], vec![]),
-        (&[DENIALS], [connects, sends].concat()),
+        (&[Denials], [connects, sends].concat()),
         (
-            &[FAILED_CONNECTS],
+            &[FailedConnects],
             [&["dns_release"], &connects[..]].concat(),
         ),
-        (&[FAILED_SENDS], [&["dns_sent"], &sends[..]].concat()),
+        (&[FailedSends], [&["dns_sent"], &sends[..]].concat()),
     ] {
         let signals = signals(given);
         let of_use = HOOKS.iter().filter(|hook| hook.is_of_use(&signals));
@@ -78,14 +79,14 @@ fn a_program_is_loaded_for_any_signal_that_it_takes_part_in() {
 #[test]
 fn a_hook_that_is_refused_takes_its_signals_with_it() {
     let hook = Hook::of("dns_connect4").expect("a program");
-    let mut signals = signals(&[DENIALS, FAILED_SENDS]);
+    let mut signals = signals(&[Denials, FailedSends]);
     let error = libbpf_rs::Error::from_raw_os_error(libc::EPERM);
     hook.is_refused(&mut signals, &error);
     for signal in signals {
         let why = signal.missing.as_deref();
         match signal.name {
-            FAILED_SENDS => assert_eq!(why, None),
-            DENIALS => assert!(why.is_some_and(|why| why.contains("refused")), "{why:?}"),
+            FailedSends => assert_eq!(why, None),
+            Denials => assert!(why.is_some_and(|why| why.contains("refused")), "{why:?}"),
             _ => assert_eq!(why, Some("not here"), "what it was before"),
         }
     }

@@ -28,7 +28,7 @@ use super::super::wire::dns_query;
 use crate::attempt::Attempt;
 use crate::event::Event;
 use crate::host::Signal;
-use crate::host::signals::READS;
+use crate::host::SignalName::Reads;
 
 /// Both programs let every packet pass.
 const PASS: u32 = 1;
@@ -63,7 +63,7 @@ impl Loaded {
             live: false,
         };
         let reads = Signal {
-            name: READS,
+            name: Reads,
             shows: "",
             missing: None,
         };
