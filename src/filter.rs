@@ -3,14 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use domain::base::iana::OptRcode;
+
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Identity;
 use crate::attempt::Role;
-
-/// RFC 1035 section 4.1.1.
-const NOERROR: u16 = 0;
-const NXDOMAIN: u16 = 3;
 
 /// The filters of `doctor` and `watch`; the default lets everything through.
 #[derive(Clone, Debug, Default)]
@@ -122,7 +120,7 @@ fn is_unit(workload: &Identity, wanted: &str) -> bool {
 fn is_fine(attempt: &Attempt) -> bool {
     match attempt.answer {
         _ if attempt.outcome.is_failure() => false,
-        Some(answer) => matches!(answer.rcode, NOERROR | NXDOMAIN),
+        Some(answer) => matches!(answer.rcode, OptRcode::NOERROR | OptRcode::NXDOMAIN),
         None => true,
     }
 }

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::base::iana::OptRcode;
+
 use serde::Serialize;
 
 pub use evidence::Conntrack;
@@ -120,7 +122,7 @@ pub struct Owner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Response code with the upper bits of EDNS (RFC 6891 section 6.1.3).
-    pub rcode: u16,
+    pub rcode: OptRcode,
     /// The TC bit.
     pub truncated: bool,
     /// ANCOUNT.

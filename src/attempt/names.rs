@@ -81,11 +81,9 @@ fn is_visible(c: char) -> bool {
 }
 
 /// IANA name of a response code (RFC 6895 section 2.3), else the number.
-pub fn rcode(rcode: u16) -> String {
-    // A response code has twelve bits at most (RFC 6891 section 6.1.3).
-    OptRcode::masked_from_int(rcode)
-        .to_mnemonic_str()
-        .map_or_else(|| rcode.to_string(), str::to_owned)
+pub fn rcode(rcode: OptRcode) -> String {
+    let name = rcode.to_mnemonic_str();
+    name.map_or_else(|| rcode.to_int().to_string(), str::to_owned)
 }
 
 /// IANA name of a type, else `TYPE65280` (RFC 3597 section 5).
@@ -124,7 +122,7 @@ mod tests {
             (4095, "4095"),
         ];
         for (number, name) in cases {
-            assert_eq!(rcode(number), name);
+            assert_eq!(rcode(OptRcode::masked_from_int(number)), name);
         }
     }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use domain::base::iana::OptRcode;
+
 use super::latency::Latency;
 use super::outcomes::OutcomeTotals;
 use super::snapshot::Figures;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
-use crate::attempt::names;
 
 /// Response codes that are counted one by one: those with a meaning (RFC 6895
 /// section 2.3 ends at BADCOOKIE, 23). A hostile server can send 4,096.
@@ -31,7 +32,7 @@ impl Scope {
         let Some(answer) = attempt.answer else {
             return;
         };
-        match self.rcodes.get_mut(usize::from(answer.rcode)) {
+        match self.rcodes.get_mut(usize::from(answer.rcode.to_int())) {
             Some(count) => *count += 1,
             None => self.other_rcodes += 1,
         }
@@ -83,11 +84,11 @@ impl Scope {
         let mut rcodes = BTreeMap::new();
         for (rcode, &count) in (0..).zip(&self.rcodes) {
             if count > 0 {
-                rcodes.insert(names::rcode(rcode), count);
+                rcodes.insert(Some(OptRcode::masked_from_int(rcode)), count);
             }
         }
         if self.other_rcodes > 0 {
-            rcodes.insert("other".to_owned(), self.other_rcodes);
+            rcodes.insert(None, self.other_rcodes);
         }
         Figures {
             outcomes: self.outcomes,

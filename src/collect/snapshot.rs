@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use domain::base::iana::OptRcode;
+
 use super::latency::LatencyFigures;
 use super::latency::RESEND_NS;
 use super::outcomes::OutcomeTotals;
 use super::spread::Spread;
 use crate::attempt::Comm;
 use crate::attempt::identity::WorkloadId;
+use crate::attempt::names;
 
 /// Everything that was collected, up to one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,9 +73,9 @@ pub struct Figures {
     /// Of the answered attempts; `None` if there are none. Late ones are not in
     /// it: they count as failed.
     pub latency: Option<LatencyFigures>,
-    /// Answered and late attempts by response code; `other` for codes that IANA
+    /// Answered and late attempts by response code; `None` for codes that IANA
     /// has not assigned.
-    pub rcodes: BTreeMap<String, u64>,
+    pub rcodes: BTreeMap<Option<OptRcode>, u64>,
     /// Attempts that were answered only because the query was sent again by the
     /// same socket with the same id.
     pub answered_after_resend: u64,
@@ -89,6 +92,16 @@ impl Figures {
         self.outcomes.queries()
     }
 
+    /// Answers by the name of their response code, in its order; `other` for all
+    /// that have none.
+    pub fn rcodes_by_name(&self) -> BTreeMap<String, u64> {
+        let name = |rcode: Option<OptRcode>| rcode.map_or_else(|| "other".to_owned(), names::rcode);
+        self.rcodes
+            .iter()
+            .map(|(&rcode, &n)| (name(rcode), n))
+            .collect()
+    }
+
     /// Answers that took longer than this edge of [`super::EDGES_NS`].
     pub fn slower_than(&self, edge_ns: u64) -> u64 {
         self.latency
@@ -102,8 +115,8 @@ impl Figures {
         let mut latencies = Vec::new();
         for figures in all {
             sum.outcomes.absorb(&figures.outcomes);
-            for (rcode, count) in &figures.rcodes {
-                *sum.rcodes.entry(rcode.clone()).or_default() += count;
+            for (&rcode, count) in &figures.rcodes {
+                *sum.rcodes.entry(rcode).or_default() += count;
             }
             sum.answered_after_resend += figures.answered_after_resend;
             sum.longest_wait_ns = sum.longest_wait_ns.max(figures.longest_wait_ns);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use domain::base::iana::OptRcode;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -82,14 +84,14 @@ fn response_codes_have_names_and_are_bounded() {
     for rcode in [0, 3, 3, 2, 23, 24, 4_095, u16::MAX] {
         let mut answered = attempt(("curl", 1), SERVER, Outcome::Answered, MS);
         answered.answer = Some(Answer {
-            rcode,
+            rcode: OptRcode::masked_from_int(rcode),
             truncated: false,
             answers: 0,
             bytes: 12,
         });
         fed.feed(1, &answered);
     }
-    let rcodes = fed.collector.snapshot().client.rcodes;
+    let rcodes = fed.collector.snapshot().client.rcodes_by_name();
     let rcodes: Vec<_> = rcodes.iter().map(|(name, n)| (name.as_str(), *n)).collect();
     assert_eq!(
         rcodes,
@@ -184,7 +186,7 @@ fn figures_survive_being_put_together() {
         .expect("one too many");
     assert_eq!(others.queries(), PROCESSES_MAX.div_ceil(4) as u64);
     assert_eq!(others.answered_after_resend, others.queries());
-    assert_eq!(others.rcodes["NOERROR"], others.queries());
+    assert_eq!(others.rcodes[&Some(OptRcode::NOERROR)], others.queries());
     assert_eq!(others.slower_than(500 * MS), others.queries());
     let latency = others.latency.expect("answers");
     assert_eq!((latency.p50_ns, latency.max_ns), (700 * MS, 700 * MS));

@@ -13,9 +13,8 @@ use crate::units;
 pub(super) fn error_answers(figures: &Figures) -> Option<String> {
     let answers: u64 = figures.rcodes.values().sum();
     let notable: Vec<_> = [OptRcode::SERVFAIL, OptRcode::REFUSED]
-        .map(|rcode| names::rcode(rcode.to_int()))
         .into_iter()
-        .filter_map(|name| Some((figures.rcodes.get(&name).copied()?, name)))
+        .filter_map(|rcode| Some((*figures.rcodes.get(&Some(rcode))?, names::rcode(rcode))))
         .filter(|(n, _)| *n >= ERROR_ANSWERS_MIN && *n * 100 > answers * ERROR_ANSWERS_PERCENT)
         .map(|(n, name)| {
             let share = units::percent(n, answers);

@@ -2,6 +2,8 @@
 
 mod own;
 
+use domain::base::iana::OptRcode;
+
 use super::*;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
@@ -117,7 +119,7 @@ fn every_failing_outcome_counts_and_no_other() {
 fn nxdomain_is_an_answer() {
     let mut fed = Fed::default();
     let mut answered = attempt(CURL, A, ANSWERED, MS);
-    answered.answer.as_mut().expect("an answer").rcode = 3;
+    answered.answer.as_mut().expect("an answer").rcode = OptRcode::NXDOMAIN;
     fed.feed(100, &answered);
     assert_eq!(findings(&fed), []);
 }
@@ -326,7 +328,7 @@ fn error_answers_are_evidence_when_notable() {
     let told = |servfails: u64| {
         let mut fed = fed(&[(300 - servfails, ANSWERED, MS), (30, UNANSWERED, MS)]);
         let mut answered = attempt(CURL, A, ANSWERED, MS);
-        answered.answer.as_mut().expect("an answer").rcode = 2;
+        answered.answer.as_mut().expect("an answer").rcode = OptRcode::SERVFAIL;
         fed.feed(servfails, &answered);
         findings(&fed)[0]
             .evidence

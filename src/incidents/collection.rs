@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use domain::base::iana::OptRcode;
+use domain::base::iana::Rtype;
+
 use super::dead_ends::DeadEnds;
 use super::fingerprint;
 use super::fingerprint::Fingerprint;
@@ -54,8 +57,8 @@ struct Likeness {
     outcome: Outcome,
     transport: Transport,
     reason: Option<Reason>,
-    rcode: Option<u16>,
-    rtype: Option<u16>,
+    rcode: Option<OptRcode>,
+    rtype: Option<Rtype>,
     reported: bool,
 }
 

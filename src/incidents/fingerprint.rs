@@ -5,6 +5,8 @@ use std::hash::Hasher as _;
 use std::hash::RandomState;
 use std::sync::OnceLock;
 
+use domain::base::iana::Rtype;
+
 use crate::attempt::RawQuestion;
 
 /// Longest name in octets, with the root label: RFC 1035 section 2.3.4.
@@ -14,7 +16,7 @@ const NAME_MAX: usize = 255;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Fingerprint {
     pub(super) name: u64,
-    pub(super) rtype: u16,
+    pub(super) rtype: Rtype,
 }
 
 /// `None` if the octets hold no whole question. Servers may change the case of
@@ -44,7 +46,7 @@ pub(super) fn of(question: &RawQuestion) -> Option<Fingerprint> {
     let rtype = octets.get(at..at + 2)?;
     Some(Fingerprint {
         name: hasher.finish(),
-        rtype: u16::from_be_bytes([rtype[0], rtype[1]]),
+        rtype: Rtype::from_int(u16::from_be_bytes([rtype[0], rtype[1]])),
     })
 }
 
@@ -61,7 +63,7 @@ mod tests {
         let a = of(&question(b"\x03WwW\x02de\0", 1)).unwrap();
         let b = of(&question(b"\x03www\x02DE\0", 28)).unwrap();
         assert_eq!(a.name, b.name);
-        assert_eq!((a.rtype, b.rtype), (1, 28));
+        assert_eq!((a.rtype, b.rtype), (Rtype::A, Rtype::AAAA));
         // The same letters in other labels are another name.
         let c = of(&question(b"\x02ww\x03wde\0", 1)).unwrap();
         assert_ne!(a.name, c.name);

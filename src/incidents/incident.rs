@@ -13,9 +13,6 @@ use crate::attempt::Reason;
 use crate::attempt::Transport;
 use crate::thresholds::LATENCY_WARNING_NS;
 
-/// RFC 1035 section 4.1.1 and RFC 6895 section 2.3.
-const SERVFAIL: u16 = 2;
-const REFUSED: u16 = 5;
 /// include/net/dropreason-core.h: the kernel's reason for a query that finds no
 /// room in the server's receive buffer.
 const OVERFLOW: &str = "SOCKET_RCVBUFF";
@@ -47,7 +44,9 @@ impl FailureKind {
             return None;
         }
         match attempt.answer {
-            Some(answer) if matches!(answer.rcode, SERVFAIL | REFUSED) => Some(Self::ErrorAnswer),
+            Some(answer) if matches!(answer.rcode, OptRcode::SERVFAIL | OptRcode::REFUSED) => {
+                Some(Self::ErrorAnswer)
+            }
             _ if attempt.elapsed().as_nanos() > u128::from(LATENCY_WARNING_NS) => Some(Self::Slow),
             _ => None,
         }
@@ -176,8 +175,7 @@ impl Incident {
 
     /// The response code of an error answer.
     pub fn rcode(&self) -> Option<OptRcode> {
-        let answer = self.attempt.answer?;
-        Some(OptRcode::masked_from_int(answer.rcode))
+        self.attempt.answer.map(|answer| answer.rcode)
     }
 
     /// Whether it went, or was to go, over TCP.

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use domain::base::iana::OptRcode;
+use domain::base::iana::Rtype;
+
 use super::fingerprint::Fingerprint;
 use super::tally::Tally;
 use crate::attempt::Attempt;
@@ -18,11 +21,6 @@ const PROCESSES_MAX: usize = 512;
 const NAMES_MAX: usize = 512;
 /// … and of all processes together.
 const ALL_NAMES_MAX: usize = 32_768;
-
-/// RFC 1035 section 4.1.1.
-const NXDOMAIN: u16 = 3;
-/// IANA: resource record types.
-const TYPE_PTR: u16 = 12;
 
 /// One process.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,7 +38,7 @@ pub struct ProcessTally {
     /// Of those, for reverse lookups (PTR).
     pub reverse: u64,
     /// Different questions (name and type), as far as they are told apart.
-    pub names: HashMap<(u64, u16), NameTally>,
+    pub names: HashMap<(u64, Rtype), NameTally>,
     /// Attempts whose question is not in `names`.
     pub unnamed: u64,
 }
@@ -71,7 +69,7 @@ impl ProcessTally {
     fn count(
         &mut self,
         all: &mut usize,
-        key: (u64, u16),
+        key: (u64, Rtype),
         (asked, nxdomain): (u64, u64),
         name: impl FnOnce() -> String,
     ) {
@@ -113,12 +111,14 @@ impl Processes {
             process.unnamed += 1;
             return;
         };
-        if question.rtype == TYPE_PTR {
+        if question.rtype == Rtype::PTR {
             process.reverse += 1;
         }
         let key = (question.name, question.rtype);
         let is_nxdomain = attempt.outcome == Outcome::Answered
-            && attempt.answer.is_some_and(|it| it.rcode == NXDOMAIN);
+            && attempt
+                .answer
+                .is_some_and(|it| it.rcode == OptRcode::NXDOMAIN);
         let name = || attempt.question.parse().map(|question| question.name);
         process.count(&mut self.names, key, (1, is_nxdomain.into()), || {
             name().unwrap_or_default()

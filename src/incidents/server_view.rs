@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use domain::base::iana::OptRcode;
+
 use super::fingerprint;
 use super::fingerprint::Fingerprint;
 use crate::attempt::Attempt;
@@ -27,7 +29,7 @@ pub struct ServerView {
     /// How it ended there.
     pub outcome: Outcome,
     /// The response code, if it was answered.
-    pub rcode: Option<u16>,
+    pub rcode: Option<OptRcode>,
     /// Size of the answer's DNS message in bytes; 0 without an answer.
     pub answer_bytes: u16,
     /// What lay in the socket's receive buffer before it, in bytes of kernel memory.

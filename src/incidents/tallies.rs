@@ -5,6 +5,8 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use domain::base::iana::Rtype;
+
 use super::fingerprint::Fingerprint;
 use super::processes::Processes;
 use super::tally::Tally;
@@ -19,10 +21,6 @@ const ASKED_MAX: usize = 4096;
 const NAMES_MAX: usize = 8192;
 const FLOWS_MAX: usize = 8192;
 const NETNS_MAX: usize = 4096;
-
-/// IANA: resource record types.
-const TYPE_A: u16 = 1;
-const TYPE_AAAA: u16 = 28;
 
 /// What one network namespace asked one server. The same address may be another
 /// server in another namespace.
@@ -67,10 +65,10 @@ pub struct BothFamilies {
 }
 
 impl BothFamilies {
-    fn record(&mut self, attempt: &Attempt, rtype: u16) {
+    fn record(&mut self, attempt: &Attempt, rtype: Rtype) {
         match rtype {
-            TYPE_A => self.a.record(attempt),
-            TYPE_AAAA => self.aaaa.record(attempt),
+            Rtype::A => self.a.record(attempt),
+            Rtype::AAAA => self.aaaa.record(attempt),
             _ => {}
         }
     }
@@ -149,7 +147,7 @@ impl Tallies {
         }
         self.processes.record(attempt, question);
         self.record_flow(attempt);
-        if let Some(question) = question.filter(|it| matches!(it.rtype, TYPE_A | TYPE_AAAA))
+        if let Some(question) = question.filter(|it| matches!(it.rtype, Rtype::A | Rtype::AAAA))
             && let Some(both) = entry(
                 &mut self.names,
                 question.name,

@@ -1,10 +1,9 @@
 //! How many attempts were answered and how many failed.
 
+use domain::base::iana::OptRcode;
+
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
-
-/// RFC 1035 section 4.1.1.
-const NOERROR: u16 = 0;
 
 /// Attempts that ended; superseded ones are in neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +33,10 @@ impl Tally {
         match attempt.outcome {
             Outcome::Answered => {
                 self.answered += 1;
-                if attempt.answer.is_some_and(|answer| answer.rcode == NOERROR) {
+                if attempt
+                    .answer
+                    .is_some_and(|answer| answer.rcode == OptRcode::NOERROR)
+                {
                     self.noerror += 1;
                 }
             }

@@ -1,5 +1,7 @@
 //! From bytes in the ring buffer to events. Nothing here touches libbpf.
 
+use domain::base::iana::OptRcode;
+
 use super::discarded;
 use super::fields::FLAG_TC;
 use super::fields::RCODE_MASK;
@@ -201,7 +203,7 @@ fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
 fn answer(record: &dns_record, echo: &[u8]) -> Answer {
     let upper = extended_rcode(echo);
     Answer {
-        rcode: upper << 4 | record.flags & RCODE_MASK,
+        rcode: OptRcode::masked_from_int(upper << 4 | record.flags & RCODE_MASK),
         truncated: record.flags & FLAG_TC != 0,
         answers: record.answers,
         bytes: record.answer_bytes,

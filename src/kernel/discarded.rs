@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use domain::base::iana::OptRcode;
+
 use super::fields;
 use super::wire::dns_conntrack;
 use super::wire::dns_drop;
@@ -80,7 +82,7 @@ fn message(drop: &dns_drop) -> Option<Message> {
     Some(Message {
         id: drop.id,
         answer: Answer {
-            rcode: drop.flags & fields::RCODE_MASK,
+            rcode: OptRcode::masked_from_int(drop.flags & fields::RCODE_MASK),
             truncated: drop.flags & fields::FLAG_TC != 0,
             answers: drop.answers,
             bytes: drop.message_bytes,

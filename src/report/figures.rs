@@ -75,11 +75,11 @@ fn edge(ns: u64) -> String {
 /// What the answers said, most frequent first.
 fn rcodes(page: &mut Page<'_>, figures: &Figures) -> io::Result<()> {
     let answers: u64 = figures.rcodes.values().sum();
-    let mut rcodes: Vec<_> = figures.rcodes.iter().collect();
-    rcodes.sort_by_key(|&(_, &n)| Reverse(n));
+    let mut rcodes: Vec<_> = figures.rcodes_by_name().into_iter().collect();
+    rcodes.sort_by_key(|(_, n)| Reverse(*n));
     let told: Vec<_> = rcodes
         .into_iter()
-        .map(|(name, &n)| {
+        .map(|(name, n)| {
             format!(
                 "{name} {} ({})",
                 units::count(n),

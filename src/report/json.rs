@@ -19,6 +19,7 @@ use crate::collect::Snapshot;
 use crate::collect::WorkloadFigures;
 use crate::doctor::Finding;
 use crate::doctor::Verdict;
+use crate::host::Facts;
 use crate::host::Signal;
 use crate::units;
 
@@ -27,11 +28,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let object = ReportJson {
         schema: "kerno.doctor.v1",
         time: humantime::format_rfc3339_nanos(report.time).to_string(),
-        host: HostJson {
-            name: &report.host.name,
-            kernel: &report.host.kernel,
-            arch: &report.host.arch,
-        },
+        host: &report.host,
         window_seconds: (report.window.as_secs_f64() * 1e3).round() / 1e3,
         signals: report.signals.iter().map(signal).collect(),
         dns: dns(&report.dns, report.window),
@@ -54,10 +51,10 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 struct ReportJson<'a> {
     schema: &'static str,
     time: String,
-    host: HostJson<'a>,
+    host: &'a Facts,
     window_seconds: f64,
     signals: Vec<SignalJson<'a>>,
-    dns: DnsJson<'a>,
+    dns: DnsJson,
     findings: &'a [Finding],
     verdict: Verdict,
     accounting: AccountingJson<'a>,
@@ -80,13 +77,6 @@ struct AttributionJson<'a> {
 }
 
 #[derive(Serialize)]
-struct HostJson<'a> {
-    name: &'a str,
-    kernel: &'a str,
-    arch: &'a str,
-}
-
-#[derive(Serialize)]
 struct SignalJson<'a> {
     name: &'a str,
     shows: &'a str,
@@ -96,33 +86,33 @@ struct SignalJson<'a> {
 }
 
 #[derive(Serialize)]
-struct DnsJson<'a> {
+struct DnsJson {
     #[serde(flatten)]
-    client: FiguresJson<'a>,
-    by_process: Vec<ProcessJson<'a>>,
+    client: FiguresJson,
+    by_process: Vec<ProcessJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    other_processes: Option<FiguresJson<'a>>,
-    by_workload: Vec<WorkloadJson<'a>>,
+    other_processes: Option<FiguresJson>,
+    by_workload: Vec<WorkloadJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    other_workloads: Option<FiguresJson<'a>>,
-    by_server: Vec<ServerJson<'a>>,
+    other_workloads: Option<FiguresJson>,
+    by_server: Vec<ServerJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    other_servers: Option<FiguresJson<'a>>,
-    server_side: FiguresJson<'a>,
+    other_servers: Option<FiguresJson>,
+    server_side: FiguresJson,
 }
 
 #[derive(Serialize)]
-struct ProcessJson<'a> {
+struct ProcessJson {
     #[serde(skip_serializing_if = "String::is_empty")]
     comm: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
     #[serde(flatten)]
-    figures: FiguresJson<'a>,
+    figures: FiguresJson,
 }
 
 #[derive(Serialize)]
-struct WorkloadJson<'a> {
+struct WorkloadJson {
     kind: &'static str,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,19 +121,19 @@ struct WorkloadJson<'a> {
     labels: Labels,
     queries_per_second: f64,
     #[serde(flatten)]
-    figures: FiguresJson<'a>,
+    figures: FiguresJson,
 }
 
 #[derive(Serialize)]
-struct ServerJson<'a> {
+struct ServerJson {
     ip: IpAddr,
     port: u16,
     #[serde(flatten)]
-    figures: FiguresJson<'a>,
+    figures: FiguresJson,
 }
 
 #[derive(Serialize)]
-struct FiguresJson<'a> {
+struct FiguresJson {
     queries: u64,
     answered: u64,
     unanswered: u64,
@@ -154,7 +144,7 @@ struct FiguresJson<'a> {
     failure_percent: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ns: Option<LatencyJson>,
-    rcodes: &'a BTreeMap<String, u64>,
+    rcodes: BTreeMap<String, u64>,
     answered_after_resend: u64,
 }
 
@@ -175,7 +165,7 @@ fn signal(signal: &Signal) -> SignalJson<'_> {
     }
 }
 
-fn dns(dns: &Snapshot, window: Duration) -> DnsJson<'_> {
+fn dns(dns: &Snapshot, window: Duration) -> DnsJson {
     let by_workload = dns.by_workload.iter();
     DnsJson {
         client: figures(&dns.client),
@@ -189,7 +179,7 @@ fn dns(dns: &Snapshot, window: Duration) -> DnsJson<'_> {
     }
 }
 
-fn process(row: &ProcessFigures) -> ProcessJson<'_> {
+fn process(row: &ProcessFigures) -> ProcessJson {
     ProcessJson {
         comm: row.comm.to_string(),
         pid: row.pid,
@@ -197,7 +187,7 @@ fn process(row: &ProcessFigures) -> ProcessJson<'_> {
     }
 }
 
-fn workload(row: &WorkloadFigures, window: Duration) -> WorkloadJson<'_> {
+fn workload(row: &WorkloadFigures, window: Duration) -> WorkloadJson {
     let per_second = row.figures.queries() as f64 / window.as_secs_f64().max(1e-3);
     WorkloadJson {
         kind: row.whom.kind(),
@@ -212,7 +202,7 @@ fn workload(row: &WorkloadFigures, window: Duration) -> WorkloadJson<'_> {
     }
 }
 
-fn server(row: &ServerFigures) -> ServerJson<'_> {
+fn server(row: &ServerFigures) -> ServerJson {
     ServerJson {
         ip: row.address.ip(),
         port: row.address.port(),
@@ -220,7 +210,7 @@ fn server(row: &ServerFigures) -> ServerJson<'_> {
     }
 }
 
-fn figures(figures: &Figures) -> FiguresJson<'_> {
+fn figures(figures: &Figures) -> FiguresJson {
     let outcomes = &figures.outcomes;
     let percent = units::ratio(outcomes.failed(), figures.queries()) * 100.0;
     FiguresJson {
@@ -238,7 +228,7 @@ fn figures(figures: &Figures) -> FiguresJson<'_> {
             p99: latency.p99_ns,
             max: latency.max_ns,
         }),
-        rcodes: &figures.rcodes,
+        rcodes: figures.rcodes_by_name(),
         answered_after_resend: figures.answered_after_resend,
     }
 }

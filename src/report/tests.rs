@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
+use domain::base::iana::OptRcode;
+
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -98,7 +100,7 @@ fn answer_after(process: (&str, u32), server: &str, ms: u64) -> Attempt {
 
 fn with_rcode(mut attempt: Attempt, rcode: u16) -> Attempt {
     attempt.answer = Some(Answer {
-        rcode,
+        rcode: OptRcode::masked_from_int(rcode),
         truncated: false,
         answers: 0,
         bytes: 60,
@@ -450,7 +452,7 @@ fn any_attempt() -> impl Strategy<Value = Attempt> {
                 (attempt.end_ns, attempt.sent_ns, attempt.first_ns) = (end, sent, first);
                 attempt.number = port;
                 if let Some(answer) = &mut attempt.answer {
-                    answer.rcode = rcode;
+                    answer.rcode = OptRcode::masked_from_int(rcode);
                 }
                 attempt
             },

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::base::iana::OptRcode;
+
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
@@ -47,7 +49,7 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
         id: Some(4_711),
         query_bytes: 40,
         answer: answered.then_some(Answer {
-            rcode: 0,
+            rcode: OptRcode::NOERROR,
             truncated: false,
             answers: 1,
             bytes: 80,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use domain::base::iana::OptRcode;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -91,8 +93,18 @@ fn attempt(number: usize, fate: &Fate) -> Attempt {
     attempt.local.set_port(port);
     attempt.question = RawQuestion::new(&[NAMES[fate.name], &[0, 1, 0, 1]].concat());
     match fate.kind {
-        3 => attempt.answer = attempt.answer.map(|answer| Answer { rcode: 2, ..answer }),
-        4 => attempt.answer = attempt.answer.map(|answer| Answer { rcode: 3, ..answer }),
+        3 => {
+            attempt.answer = attempt.answer.map(|answer| Answer {
+                rcode: OptRcode::SERVFAIL,
+                ..answer
+            })
+        }
+        4 => {
+            attempt.answer = attempt.answer.map(|answer| Answer {
+                rcode: OptRcode::NXDOMAIN,
+                ..answer
+            })
+        }
         9.. => {
             let reason = ["NEIGH_FAILED", "NETFILTER_DROP", "IP_INNOROUTES"];
             let reason = reason[usize::from(fate.kind - 9)];
@@ -153,7 +165,7 @@ fn story(fates: &[Fate]) -> Vec<Told> {
             late.outcome = Outcome::Late;
             late.end_ns += after as u64 * 300 * MS;
             late.answer = Some(Answer {
-                rcode: 0,
+                rcode: OptRcode::NOERROR,
                 truncated: false,
                 answers: 1,
                 bytes: 80,

@@ -31,7 +31,7 @@ pub(super) fn explanation(group: &Group<'_>, rcode: OptRcode) -> Explanation {
     let whose = zones
         .as_ref()
         .map_or(String::new(), |zones| format!(", for {zones}"));
-    let rcode = names::rcode(rcode.to_int());
+    let rcode = names::rcode(rcode);
     Explanation::of(format!("{server} answers {rcode}{whose}"))
         .line(format!(
             "{} from {server} said {rcode}; {} of its {} were NOERROR.",

@@ -131,7 +131,7 @@ fn a_short_record_is_one_attempt() {
     assert_eq!(attempt.owner.comm.to_string(), "curl");
     assert_eq!(attempt.question.parse().expect("a question").name, "a");
     let answer = attempt.answer.expect("an answer");
-    assert_eq!((answer.rcode, answer.truncated), (3, true));
+    assert_eq!((answer.rcode.to_int(), answer.truncated), (3, true));
     assert_eq!((answer.answers, answer.bytes), (5, 99));
 }
 
@@ -201,7 +201,7 @@ fn a_response_code_has_its_upper_bits_from_an_echoed_opt_record() {
         let mut bytes = short(this);
         bytes[size_of::<dns_record>()..][..question.len()].copy_from_slice(question);
         let answer = attempts(&bytes)[0].answer.expect("an answer");
-        assert_eq!(answer.rcode, rcode, "{question:x?}");
+        assert_eq!(answer.rcode.to_int(), rcode, "{question:x?}");
     }
 }
 
@@ -301,9 +301,11 @@ fn is_sane(event: &Event) -> bool {
             attempt.question.as_bytes().len() <= QUESTION_MAX
                 && attempt.answer.is_some() == answered
                 && (attempt.reason.is_some() == refused || attempt.failed_call.is_some())
-                && attempt.answer.is_none_or(|answer| answer.rcode <= 0xfff)
+                && attempt
+                    .answer
+                    .is_none_or(|answer| answer.rcode.to_int() <= 0xfff)
         }
-        Event::Stray(stray) => stray.answer.rcode <= 0xfff,
+        Event::Stray(stray) => stray.answer.rcode.to_int() <= 0xfff,
         Event::Notice(_) | Event::SlowRead(_) => true,
     }
 }

@@ -12,6 +12,8 @@ mod unsent;
 
 use std::net::SocketAddr;
 
+use domain::base::iana::OptRcode;
+
 use super::Failure;
 use super::JOIN_DELAY;
 use super::Tracker;
@@ -86,7 +88,7 @@ fn stray(to: &Attempt, at_ns: u64) -> Stray {
         id: to.id.expect("a message"),
         owner: Owner::default(),
         answer: Answer {
-            rcode: 3,
+            rcode: OptRcode::NXDOMAIN,
             truncated: false,
             answers: 0,
             bytes: 19,
@@ -132,7 +134,7 @@ fn query_of(attempt: &Attempt, reason: u32) -> Discarded {
         message: attempt.id.map(|id| DiscardedMessage {
             id,
             answer: Answer {
-                rcode: 0,
+                rcode: OptRcode::NOERROR,
                 truncated: false,
                 answers: 0,
                 bytes: attempt.query_bytes,

@@ -12,6 +12,8 @@ mod servers;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use domain::base::iana::OptRcode;
+
 use super::*;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
@@ -167,7 +169,7 @@ fn answered_with(attempt: Attempt, rcode: u16) -> Attempt {
     Attempt {
         outcome: Outcome::Answered,
         answer: Some(Answer {
-            rcode,
+            rcode: OptRcode::masked_from_int(rcode),
             truncated: false,
             answers: 0,
             bytes: 40,
@@ -191,7 +193,7 @@ fn at_server(attempt: &Attempt, pid: u32, outcome: Outcome, took_ns: u64) -> Att
     view.drop = None;
     view.reason = None;
     view.answer = matches!(outcome, Outcome::Answered | Outcome::Late).then_some(Answer {
-        rcode: 0,
+        rcode: OptRcode::NOERROR,
         truncated: false,
         answers: 1,
         bytes: 80,
