@@ -122,8 +122,10 @@ fn watch(
         known: attributed.known.clone(),
         signals,
     });
-    let report = Report::new(SystemTime::now(), Facts::gather(), &closed);
-    Ok(report.with_attribution(attributed))
+    Ok(Report {
+        attribution: attributed,
+        ..Report::new(SystemTime::now(), Facts::gather(), &closed)
+    })
 }
 
 /// The line on stderr while the doctor watches; on a terminal only.

@@ -76,14 +76,6 @@ impl Report {
         }
     }
 
-    /// With how it went to say whose each attempt is.
-    pub fn with_attribution(self, attribution: attribution::Ending) -> Self {
-        Self {
-            attribution,
-            ..self
-        }
-    }
-
     /// Writes the report for a script: one JSON object by the contract, with a
     /// line feed at the end.
     ///
