@@ -13,7 +13,6 @@ use super::who;
 use crate::attempt::SlowRead;
 use crate::collect::Snapshot;
 use crate::incidents::Evidence;
-use crate::sampler::Quota;
 use crate::thresholds::LATE_READ_NS;
 use crate::thresholds::LATE_READS_MIN;
 use crate::thresholds::LATE_READS_PERCENT;
@@ -57,7 +56,7 @@ fn finding(
         Some(_) => format!("DNS is innocent: {name} reads its answers late"),
         None => format!("{name} reads its answers late, whatever DNS itself does"),
     })
-    .cause(reason.cause())
+    .cause(reason.cause)
     .impact(
         "The program, and whatever measures it from inside, reports slow DNS lookups. A change to \
          DNS does not help.",
@@ -73,25 +72,20 @@ fn finding(
             units::duration(came_ns)
         )
     }))
-    .lines(reason.told())
+    .lines(reason.evidence)
     .run_amid(
         "See what it does instead:",
         &[commands::threads_of(Some(pid))],
         ", or a profile of its event loop",
     )
-    .say(reason.remedy());
-    let severity = match reason {
-        // Neither DNS nor the program is ill where the host has no CPU to give.
-        Reason::Starved(_) => Severity::Info,
-        _ => Severity::Warning,
-    };
+    .say(reason.remedy);
     let late_reads = units::counted(late, "late read", "late reads");
     let measured = Measured::ms(median_ns, LATE_READ_NS);
     Some(Finding {
         hit_hardest: Some(who::hit(&name, &late_reads)),
         scope: Subject::process(Some(pid), comm),
         queries: late,
-        ..explanation.finding(Rule::LateReader, severity, measured)
+        ..explanation.finding(Rule::LateReader, reason.severity, measured)
     })
 }
 
@@ -110,73 +104,54 @@ fn lay(reads: &[&SlowRead]) -> (u64, String) {
 }
 
 /// Why the program did not read, as far as it was looked at.
-enum Reason<'a> {
-    /// Its CPU limit stopped it.
-    Throttled(&'a Quota),
-    /// It wanted to run for this share of the time, and others had the CPUs.
-    Starved(f64),
-    /// It did something else.
-    Busy,
+struct Reason {
+    severity: Severity,
+    cause: &'static str,
+    evidence: Option<String>,
+    remedy: &'static str,
 }
 
-impl<'a> Reason<'a> {
-    fn of(pid: u32, evidence: &'a Evidence) -> Self {
+impl Reason {
+    fn of(pid: u32, evidence: &Evidence) -> Self {
         let host = &evidence.host;
         let client = host.clients.get(&pid);
         let quota = client.and_then(|client| client.quota.as_ref());
-        let share = host.readers.get(&pid).copied();
-        match (quota, share) {
-            (Some(quota), _) if quota.throttled_periods > 0 => Self::Throttled(quota),
-            (_, Some(share)) if share * 100.0 >= STARVED_PERCENT as f64 => Self::Starved(share),
-            _ => Self::Busy,
+        if let Some(quota) = quota.filter(|quota| quota.throttled_periods > 0) {
+            return Self {
+                severity: Severity::Warning,
+                cause: "The answers were there. The program did not read them, because its CPU \
+                        limit had stopped it.",
+                evidence: Some(format!(
+                    "Its cgroup {} was stopped by its CPU limit in {} of {}.",
+                    quota.cgroup,
+                    units::count(quota.throttled_periods),
+                    units::counted(quota.periods, "quota period", "quota periods")
+                )),
+                remedy: "Raise its CPU limit, or let it do less at once.",
+            };
         }
-    }
-
-    fn told(&self) -> Option<String> {
-        match self {
-            Self::Throttled(quota) => Some(format!(
-                "Its cgroup {} was stopped by its CPU limit in {} of {}.",
-                quota.cgroup,
-                units::count(quota.throttled_periods),
-                units::counted(quota.periods, "quota period", "quota periods")
-            )),
-            Self::Starved(share) => Some(format!(
-                "While they lay there it wanted to run {:.0} % of the time, and other programs had \
-                 the CPUs.",
-                share * 100.0
-            )),
-            Self::Busy => None,
-        }
-    }
-
-    fn cause(&self) -> &'static str {
-        match self {
-            Self::Throttled(_) => {
-                "The answers were there. The program did not read them, because its CPU limit had \
-                 stopped it."
-            }
-            Self::Starved(_) => {
-                "The answers were there. The program wanted to read them, but this host has too \
-                 little CPU for all that run on it."
-            }
-            Self::Busy => {
-                "The answers were there. The program did not read them: its event loop was \
-                 blocked, its threads were busy (Node.js makes at most two lookups at a time), it \
-                 was collecting garbage, or it was stopped."
-            }
-        }
-    }
-
-    fn remedy(&self) -> &'static str {
-        match self {
-            Self::Throttled(_) => "Raise its CPU limit, or let it do less at once.",
-            Self::Starved(_) => {
-                "Move work away from this host, or give this program a larger share."
-            }
-            Self::Busy => {
-                "Move the work that blocks it off the thread that reads. In Node.js raise \
-                 UV_THREADPOOL_SIZE, or use dns.resolve instead of dns.lookup."
-            }
+        match host.readers.get(&pid) {
+            Some(share) if share * 100.0 >= STARVED_PERCENT as f64 => Self {
+                // Neither DNS nor the program is ill where the host has no CPU to give.
+                severity: Severity::Info,
+                cause: "The answers were there. The program wanted to read them, but this host has \
+                        too little CPU for all that run on it.",
+                evidence: Some(format!(
+                    "While they lay there it wanted to run {:.0} % of the time, and other programs \
+                     had the CPUs.",
+                    share * 100.0
+                )),
+                remedy: "Move work away from this host, or give this program a larger share.",
+            },
+            _ => Self {
+                severity: Severity::Warning,
+                cause: "The answers were there. The program did not read them: its event loop was \
+                        blocked, its threads were busy (Node.js makes at most two lookups at a \
+                        time), it was collecting garbage, or it was stopped.",
+                evidence: None,
+                remedy: "Move the work that blocks it off the thread that reads. In Node.js raise \
+                         UV_THREADPOOL_SIZE, or use dns.resolve instead of dns.lookup.",
+            },
         }
     }
 }
