@@ -1,5 +1,6 @@
 //! What the doctor has to say: findings and the verdict.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -10,6 +11,17 @@ use crate::attempt::Comm;
 use crate::attempt::Role;
 use crate::attempt::identity::WorkloadId;
 use crate::collect::Snapshot;
+
+/// What the rules say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diagnosis {
+    /// Causes first, then the summary of the base rules, then what is only worth
+    /// knowing.
+    pub findings: Vec<Finding>,
+    /// Failed attempts by the rule that explains them: each is in exactly one
+    /// place, so the sum is all that failed.
+    pub failures_by_cause: BTreeMap<Rule, u64>,
+}
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

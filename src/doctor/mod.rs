@@ -20,6 +20,7 @@ mod search_amplification;
 mod summary;
 mod who;
 
+pub use finding::Diagnosis;
 pub use finding::Finding;
 pub use finding::Severity;
 pub use finding::Subject;
@@ -28,38 +29,22 @@ pub use finding::Unit;
 pub use finding::Verdict;
 pub use rule::Rule;
 
-use std::collections::BTreeMap;
-
 use self::party::Parties;
 use crate::attempt::identity::WorkloadId;
 use crate::collect::Snapshot;
 use crate::incidents::Evidence;
 
-/// What the rules say.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Diagnosis {
-    /// Causes first, then the summary of the base rules, then what is only worth
-    /// knowing.
-    pub findings: Vec<Finding>,
-    /// Failed attempts by the rule that explains them: each is in exactly one
-    /// place, so the sum is all that failed.
-    pub failures_by_cause: BTreeMap<Rule, u64>,
-}
-
 /// Applies every rule.
 pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     let parties = Parties::of(snapshot, evidence);
-    let explained = causes::explain(evidence, snapshot, &parties);
-    let mut findings = explained.findings;
+    let mut diagnosis = causes::explain(evidence, snapshot, &parties);
+    let findings = &mut diagnosis.findings;
     findings.extend(late_reader::check(evidence, snapshot));
     findings.extend(search_amplification::check(evidence, snapshot));
     findings.extend(summary::check(snapshot, evidence, &parties));
-    name_workloads(&mut findings, evidence);
-    finding::rank(&mut findings);
-    Diagnosis {
-        findings,
-        failures_by_cause: explained.failures_by_cause,
-    }
+    name_workloads(findings, evidence);
+    finding::rank(findings);
+    diagnosis
 }
 
 /// A finding about one process is about its workload too.

@@ -45,6 +45,7 @@ mod wrong_source;
 use std::collections::BTreeMap;
 
 use super::explanation::Measured;
+use super::finding::Diagnosis;
 use super::finding::Finding;
 use super::party::Parties;
 use super::rule::Rule;
@@ -86,42 +87,18 @@ const DEPTH_MAX: usize = 4;
 /// Places of one rule that are told one by one; the rest comes together.
 const PLACES_MAX: usize = 6;
 
-/// What the causes say about everything that went wrong.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Explained {
-    /// One finding for each cause and place.
-    pub(super) findings: Vec<Finding>,
-    /// Failed attempts by the rule that took them; the sum is all of them.
-    pub(super) failures_by_cause: BTreeMap<Rule, u64>,
-}
-
-/// Where an incident belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Belongs {
-    rule: Rule,
-    place: Place,
-    /// Its own leg of the way is fine: what the server waited for had the trouble.
-    symptom: bool,
-}
-
-/// Assigns each incident to one cause, and tells of them.
+/// Assigns each incident to one cause, and tells of them: one finding for each cause and
+/// place.
 pub(super) fn explain(
     evidence: &Evidence,
     snapshot: &Snapshot,
     parties: &Parties<'_>,
-) -> Explained {
+) -> Diagnosis {
     let mut failures_by_cause = BTreeMap::new();
     let mut groups: BTreeMap<Rule, BTreeMap<Place, Group<'_>>> = BTreeMap::new();
-    for (index, incident) in evidence.incidents.iter().enumerate() {
-        if !incident.reported {
-            continue;
-        }
-        let Some(Belongs {
-            rule,
-            place,
-            symptom,
-        }) = assign(evidence, index, 0)
-        else {
+    let incidents = evidence.incidents.iter().enumerate();
+    for (index, incident) in incidents.filter(|(_, incident)| incident.reported) {
+        let Some((rule, place, symptom)) = assign(evidence, index, 0) else {
             continue;
         };
         if incident.has_failed() {
@@ -154,33 +131,27 @@ pub(super) fn explain(
     if findings.iter().all(|finding| finding.rule != Rule::Storm) {
         findings.extend(storm::note(evidence, snapshot));
     }
-    Explained {
+    Diagnosis {
         findings,
         failures_by_cause,
     }
 }
 
-/// The first rule that takes the incident. One that a server on this host could not
-/// serve, because what it asked itself went wrong, has the cause of that.
-fn assign(evidence: &Evidence, index: usize, depth: usize) -> Option<Belongs> {
+/// The first rule that takes the incident, where it happens, and whether it is only a
+/// symptom: one that a server on this host could not serve, because what it asked itself
+/// went wrong, has the cause of that.
+fn assign(evidence: &Evidence, index: usize, depth: usize) -> Option<(Rule, Place, bool)> {
     let incident = evidence.incidents.get(index)?;
     for (rule, cause) in CAUSES {
         if rule == Rule::UpstreamSlow
             && let Some(upstream) = incident.upstream.filter(|_| depth < DEPTH_MAX)
-            && let Some(belongs) = assign(evidence, upstream, depth + 1)
-            && is_sharper(belongs.rule)
+            && let Some((rule, place, _)) = assign(evidence, upstream, depth + 1)
+            && is_sharper(rule)
         {
-            return Some(Belongs {
-                symptom: true,
-                ..belongs
-            });
+            return Some((rule, place, true));
         }
         if let Some(place) = (cause.matches)(incident, evidence) {
-            return Some(Belongs {
-                rule,
-                place,
-                symptom: false,
-            });
+            return Some((rule, place, false));
         }
     }
     None

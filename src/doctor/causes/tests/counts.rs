@@ -93,7 +93,7 @@ fn what_the_filters_leave_out_is_no_finding() {
     }
     let evidence = incidents.close(HostSample::default(), Duration::from_secs(30), Vec::new());
     let explanation = explained(&evidence, &Collector::default().snapshot());
-    assert_eq!(explanation, Explained::default());
+    assert_eq!(explanation, Diagnosis::default());
 }
 
 #[test]

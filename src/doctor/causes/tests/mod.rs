@@ -61,7 +61,7 @@ impl Story {
         incidents.close(self.host.clone(), window, Vec::new())
     }
 
-    fn explain(self) -> Explained {
+    fn explain(self) -> Diagnosis {
         let mut collector = Collector::default();
         for attempt in &self.attempts {
             collector.record(attempt);
@@ -80,7 +80,7 @@ impl Story {
     }
 }
 
-fn explained(evidence: &Evidence, snapshot: &Snapshot) -> Explained {
+fn explained(evidence: &Evidence, snapshot: &Snapshot) -> Diagnosis {
     explain(evidence, snapshot, &Parties::of(snapshot, evidence))
 }
 
