@@ -50,10 +50,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .lines(sizes(group))
         .lines(group.asked_by_and_for());
     let incident = group.first()?;
-    let netns = group
-        .incidents()
-        .find_map(Incident::drop)
-        .map(|drop| drop.netns);
+    let netns = group.drop_netns();
     let route = Command::new("ip route get").word(incident.attempt.local.ip().to_string());
     explanation
         .say(

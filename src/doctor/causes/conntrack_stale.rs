@@ -101,10 +101,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .or_else(|| entry.map(|flow| flow.reply_source.ip()));
     let leads_to = dead.map_or("an address that is gone".to_owned(), |it| it.to_string());
     let answered = fresh(first, group.evidence).map_or(0, |fresh| fresh.answered);
-    let netns = entry.map(|flow| flow.netns).or(group
-        .incidents()
-        .find_map(Incident::drop)
-        .map(|drop| drop.netns));
+    let netns = entry.map(|flow| flow.netns).or(group.drop_netns());
     let title = format!("An old conntrack entry sends queries for {server} to {leads_to}");
     let explanation = Explanation::of(title)
         .cause(

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use super::place::Place;
 use super::severity::Share;
+use crate::attempt::PacketDrop;
 use crate::attempt::names;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::party::Parties;
@@ -82,6 +83,16 @@ impl<'a> Group<'a> {
     /// The first one: what all of one place have in common can be read off it.
     pub(in crate::doctor) fn first(&self) -> Option<&'a Incident> {
         self.incidents().next()
+    }
+
+    /// The first packet that this host discarded.
+    pub(super) fn drop(&self) -> Option<&'a PacketDrop> {
+        self.incidents().find_map(Incident::drop)
+    }
+
+    /// Where that was.
+    pub(super) fn drop_netns(&self) -> Option<u32> {
+        Some(self.drop()?.netns)
     }
 
     /// Attempts that it explains.

@@ -40,10 +40,7 @@ fn rejected_silently(incident: &Incident, evidence: &Evidence) -> bool {
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let netns = group
-        .incidents()
-        .find_map(Incident::drop)
-        .map(|drop| drop.netns);
+    let netns = group.drop_netns();
     let here = group.netns_told(netns.unwrap_or_default());
     let nobody = format!("Nobody listens at {server}");
     let explanation = match group.place.variant {

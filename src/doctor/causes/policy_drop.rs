@@ -39,7 +39,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let drop = group.incidents().find_map(Incident::drop)?;
+    let drop = group.drop()?;
     let server = group.server();
     let netns = group.netns_told(drop.netns);
     let (what, when) = match group.place.variant {

@@ -21,7 +21,7 @@ fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let source = group.incidents().find_map(Incident::drop)?.source;
+    let source = group.drop()?.source;
     let title = format!("Answers of {server} come from the wrong address, {source}");
     Explanation::of(title)
         .cause(
