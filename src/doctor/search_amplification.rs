@@ -40,6 +40,7 @@ pub(super) fn check(evidence: &Evidence, snapshot: &Snapshot) -> Vec<Finding> {
 }
 
 /// What the search list cost one process.
+#[derive(Default)]
 struct Waste {
     /// Queries with a suffix of the list that came to NXDOMAIN.
     queries: u64,
@@ -54,11 +55,7 @@ fn waste(process: &ProcessTally, conf: &ResolvConf) -> Waste {
         .values()
         .map(|name| name.name.to_ascii_lowercase())
         .collect();
-    let mut waste = Waste {
-        queries: 0,
-        names: HashSet::new(),
-        examples: Vec::new(),
-    };
+    let mut waste = Waste::default();
     for name in process.names.values().filter(|name| name.nxdomain > 0) {
         let lower = name.name.to_ascii_lowercase();
         let Some(meant) = meant(&lower, conf, &asked) else {
@@ -108,10 +105,9 @@ fn finding(
         return None;
     }
     let all = snapshot.client.queries();
-    let severity = if waste.queries * 100 > all * WASTED_OF_ALL_PERCENT {
-        Severity::Warning
-    } else {
-        Severity::Info
+    let severity = match waste.queries * 100 > all * WASTED_OF_ALL_PERCENT {
+        true => Severity::Warning,
+        false => Severity::Info,
     };
     let name = who::process(Some(pid), process.comm);
     let explanation = Explanation::of(format!("The search list multiplies the queries of {name}"))
