@@ -1,13 +1,7 @@
 //! Rule `dns_server_overflow`: the server's receive buffer has no room.
 
 use super::Cause;
-use super::at_server::ended_told;
-use super::at_server::is_discarded;
-use super::at_server::queue_told;
-use super::at_server::stopped;
-use super::at_server::stopped_told;
-use super::at_server::waited_in_queue;
-use super::at_server::was_examined;
+use super::at_server;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
@@ -30,18 +24,16 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     }
     let view = evidence.view_of(incident)?;
     let overflows = &evidence.overflows;
-    let unread = (overflows.concern(view) && waited_in_queue(incident, evidence).is_some())
+    let unread = (overflows.concern(view)
+        && at_server::waited_in_queue(incident, evidence).is_some())
         || overflows.stalled(view);
-    (unread && !is_discarded(incident)).then(|| Place::at(view.local).of(view.owner.pid))
+    (unread && !at_server::is_discarded(incident)).then(|| Place::at(view.local).of(view.owner.pid))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let netns = group
-        .incidents()
-        .find_map(Incident::drop)
-        .map(|drop| drop.netns);
-    let explanation = match stopped(group) * 2 > group.queries() {
+    let netns = group.drop_netns();
+    let explanation = match at_server::stopped(group) * 2 > group.queries() {
         true => Explanation::of(format!(
             "The DNS server {server} is stopped, and its receive buffer overflows"
         ))
@@ -57,7 +49,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "Queries come faster than the server reads its socket. Linux does not enlarge a UDP \
              buffer, and the default holds about 230 queries.",
         )
-        .cause(match was_examined(group) {
+        .cause(match at_server::was_examined(group) {
             true => {
                 "kerno saw neither a CPU limit nor a busy thread that explains it: the server is \
                  blocked, or reads too seldom."
@@ -71,10 +63,10 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "Queries that come while it is full are lost. Their clients wait 5 s (glibc) or 2.5 s \
              (musl), then ask again.",
         )
-        .lines(queue_told(group))
+        .lines(at_server::queue_told(group))
         .lines(counter_told(group, netns))
-        .lines(stopped_told(group))
-        .line(ended_told(group))
+        .lines(at_server::stopped_told(group))
+        .line(at_server::ended_told(group))
         .into()
 }
 

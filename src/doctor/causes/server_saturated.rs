@@ -1,10 +1,7 @@
 //! Rule `dns_server_saturated`: the server can't keep up, and no quota stops it.
 
 use super::Cause;
-use super::at_server::ended_told;
-use super::at_server::held_up;
-use super::at_server::queue_told;
-use super::at_server::spans;
+use super::at_server;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
@@ -21,7 +18,7 @@ use crate::thresholds::SATURATED_PERCENT;
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
-    let view = held_up(incident, evidence)?;
+    let view = at_server::held_up(incident, evidence)?;
     busiest(view, evidence)?;
     Some(Place::at(view.local).of(view.owner.pid))
 }
@@ -29,7 +26,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 /// The second in which the server had most to do while it had the query, if it
 /// had too much. Who waits for a CPU is busy, too.
 fn busiest<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a Span> {
-    spans(view, evidence)
+    at_server::spans(view, evidence)
         .max_by(|a, b| a.busy().total_cmp(&b.busy()))
         .filter(|span| span.busy() * 100.0 >= SATURATED_PERCENT as f64)
 }
@@ -62,8 +59,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             ran * 100.0,
             waited * 100.0
         ))
-        .lines(queue_told(group))
-        .line(ended_told(group))
+        .lines(at_server::queue_told(group))
+        .line(at_server::ended_told(group))
         .into()
 }
 

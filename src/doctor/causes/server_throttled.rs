@@ -4,9 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::Cause;
-use super::at_server::ended_told;
-use super::at_server::held_up;
-use super::at_server::queue_told;
+use super::at_server;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
@@ -24,7 +22,7 @@ use crate::units;
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
-    let view = held_up(incident, evidence)?;
+    let view = at_server::held_up(incident, evidence)?;
     let pid = view.owner.pid?;
     throttled(evidence, pid)?;
     Some(Place::at(view.local).of(Some(pid)))
@@ -63,8 +61,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             units::counted(quota.periods, "quota period", "quota periods"),
             units::duration(stopped),
         ))
-        .lines(queue_told(group))
-        .line(ended_told(group))
+        .lines(at_server::queue_told(group))
+        .line(at_server::ended_told(group))
         .with(|it| remedy(it, quota, group.place.pid))
         .say("Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains.")
         .into()

@@ -1,12 +1,7 @@
 //! How bad a cause is, by its number and its share.
 
 use crate::doctor::finding::Severity;
-use crate::thresholds::DROPS_CRITICAL;
-use crate::thresholds::FAILURE_CRITICAL_PERCENT;
-use crate::thresholds::FAILURE_WARNING_PERCENT;
-use crate::thresholds::FAILURES_MIN;
-use crate::thresholds::SAMPLE_MIN;
-use crate::thresholds::UNKNOWN_PERMILLE;
+use crate::thresholds;
 use crate::units;
 
 /// How many attempts have the cause, and of how many.
@@ -38,13 +33,13 @@ impl Share {
 
 /// The kernel itself has told what happened: once is enough to say it.
 pub(super) fn exact(share: &Share) -> Option<Severity> {
-    let is_critical = share.queries >= DROPS_CRITICAL || hurts(share);
+    let is_critical = share.queries >= thresholds::DROPS_CRITICAL || hurts(share);
     (share.queries > 0).then_some(Severity::critical_if(is_critical))
 }
 
 /// A conclusion from figures: it takes a few.
 pub(super) fn pattern(share: &Share) -> Option<Severity> {
-    (share.queries >= FAILURES_MIN).then_some(Severity::critical_if(hurts(share)))
+    (share.queries >= thresholds::FAILURES_MIN).then_some(Severity::critical_if(hurts(share)))
 }
 
 /// What nothing explains: single losses are the network's daily life. Of many
@@ -52,8 +47,8 @@ pub(super) fn pattern(share: &Share) -> Option<Severity> {
 /// fail as the base rule has it.
 pub(super) fn residue(share: &Share) -> Option<Severity> {
     let permille = match share.is_own {
-        true => FAILURE_WARNING_PERCENT * 10,
-        false => UNKNOWN_PERMILLE,
+        true => thresholds::FAILURE_WARNING_PERCENT * 10,
+        false => thresholds::UNKNOWN_PERMILLE,
     };
     pattern(share).filter(|_| share.exceeds(permille))
 }
@@ -64,13 +59,13 @@ pub(super) fn answers(
     least: u64,
     (warning_permille, critical_permille): (u64, u64),
 ) -> Option<Severity> {
-    let is_critical = share.exceeds(critical_permille) && share.of >= SAMPLE_MIN;
+    let is_critical = share.exceeds(critical_permille) && share.of >= thresholds::SAMPLE_MIN;
     let is_notable = share.queries >= least && share.exceeds(warning_permille);
     is_notable.then_some(Severity::critical_if(is_critical))
 }
 
 /// As the base rules have it, or everything that somebody asks goes wrong.
 fn hurts(share: &Share) -> bool {
-    let exceeds = share.exceeds(FAILURE_CRITICAL_PERCENT * 10);
-    (exceeds && share.of >= SAMPLE_MIN) || share.is_all_of_a_namespace
+    let exceeds = share.exceeds(thresholds::FAILURE_CRITICAL_PERCENT * 10);
+    (exceeds && share.of >= thresholds::SAMPLE_MIN) || share.is_all_of_a_namespace
 }

@@ -1,9 +1,7 @@
 //! Rule `dns_unknown`: none of the others; it says what was ruled out.
 
 use super::Cause;
-use super::at_server::stopped;
-use super::at_server::stopped_told;
-use super::at_server::was_examined;
+use super::at_server;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
@@ -32,14 +30,14 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         Some(most) if most >= QUEUED_BYTES => unread(group, most),
         Some(_) => ignored(group, seen - answered),
     };
-    let looked_at = match was_examined(group) {
+    let looked_at = match at_server::was_examined(group) {
         true => "kerno found no CPU limit and no busy thread that explains it.",
         false => "kerno could not look at the server's process.",
     };
     explanation
         .impact(WAITS_AND_FAILS)
         .lines((answered < seen).then(|| looked_at.to_owned()))
-        .lines(stopped_told(group))
+        .lines(at_server::stopped_told(group))
         .lines(group.missing_signals())
         .lines(group.asked_by_and_for())
         .with(|it| match most_queued {
@@ -121,7 +119,7 @@ fn fix_here(explanation: Explanation, group: &Group<'_>) -> Explanation {
     let looks = [commands::state_of(pid), commands::calls_of(pid)];
     explanation
         .run_amid("See what the server does: its log,", &looks, "")
-        .with(|it| match stopped(group) {
+        .with(|it| match at_server::stopped(group) {
             0 => it,
             _ => it.run("Let it go on:", commands::go_on(pid)),
         })
