@@ -5,7 +5,6 @@ use super::Cause;
 use super::group::Group;
 use super::packet;
 use super::place::Place;
-use super::place::Variant;
 use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS;
@@ -64,40 +63,39 @@ const KNOWN: [Known; 5] = [
     },
 ];
 
+/// The server closed its socket. A known reason has its place in the table behind that.
+const SERVER_ENDED: usize = 1;
+
 fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
     let (drop, reason) = incident.dropped()?;
     let place = Place::at(incident.server());
     if incident.was_left_unread() {
-        return Some(place.variant(Variant::ServerEnded));
+        return Some(place.fault(SERVER_ENDED));
     }
     let known = KNOWN.iter().position(|known| known.reason == reason);
-    Some(
-        place
-            .in_netns(drop.netns)
-            .variant(known.map_or(Variant::Plain, Variant::Known)),
-    )
+    let fault = known.map_or(0, |known| SERVER_ENDED + 1 + known);
+    Some(place.in_netns(drop.netns).fault(fault))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let known = match group.place.variant {
-        Variant::ServerEnded => return Some(server_ended(group)),
-        Variant::Known(place) => KNOWN.get(place),
-        _ => None,
-    };
+    if group.place.fault == SERVER_ENDED {
+        return Some(server_ended(group));
+    }
     let (drop, reason) = group.incidents().find_map(Incident::dropped)?;
+    let known = group.place.fault.checked_sub(SERVER_ENDED + 1);
+    let known = known.and_then(|known| KNOWN.get(known));
+    let means = match known {
+        Some(known) => known.means.to_owned(),
+        None => format!(
+            "The kernel calls the reason {reason}; the function is {}.",
+            packet::function(drop)
+        ),
+    };
     let look = known.map_or("nstat -az", |known| known.look);
     let look = group.within(Some(drop.netns), Command::new(look));
     let title = format!("This host's kernel discards DNS packets ({reason})");
     Explanation::of(title)
-        .cause(known.map_or_else(
-            || {
-                format!(
-                    "The kernel calls the reason {reason}; the function is {}.",
-                    packet::function(drop)
-                )
-            },
-            |known| known.means.to_owned(),
-        ))
+        .cause(means)
         .impact(WAITS)
         .line(format!(
             "{} discarded: {}, in {}; last seen as {} → {}.",

@@ -1,16 +1,11 @@
 //! Rule `dns_no_route`: somewhere on this host the way ends.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
-
 use super::Cause;
 use super::group::Group;
 use super::packet;
 use super::place::Place;
-use super::place::Variant;
 use super::severity;
 use crate::attempt::DeadEnd;
-use crate::attempt::PacketDrop;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::incidents::Evidence;
@@ -23,35 +18,29 @@ pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 /// Of the ways in which packets ended, so many are told.
 const ENDS_SHOWN: usize = 3;
 
+/// The next hop does not answer for its address; else there is no route.
+const NO_NEIGHBOUR: usize = 1;
+
 fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
-    let (variant, netns) = match incident.dead_end() {
-        Some((drop, DeadEnd::Route)) => (Variant::NoRoute, drop.netns),
-        Some((drop, DeadEnd::Neighbour)) => (Variant::NoNeighbour, drop.netns),
-        None if matches!(
-            incident.errno(),
-            Some(libc::ENETUNREACH | libc::EHOSTUNREACH)
-        ) =>
-        {
-            let netns = incident.drop().map(|drop| drop.netns);
-            (
-                Variant::NoRoute,
-                netns.unwrap_or(incident.attempt.owner.netns),
-            )
-        }
-        None => return None,
-    };
-    Some(
-        Place::at(incident.server())
-            .in_netns(netns)
-            .variant(variant),
-    )
+    let place = Place::at(incident.server());
+    if let Some((drop, end)) = incident.dead_end() {
+        let place = place.in_netns(drop.netns);
+        return Some(match end {
+            DeadEnd::Route => place,
+            DeadEnd::Neighbour => place.fault(NO_NEIGHBOUR),
+        });
+    }
+    let told = incident.errno();
+    let netns = incident.drop().map(|drop| drop.netns);
+    matches!(told, Some(libc::ENETUNREACH | libc::EHOSTUNREACH))
+        .then(|| place.in_netns(netns.unwrap_or(incident.attempt.owner.netns)))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let netns = group.netns_told(group.place.netns.unwrap_or_default());
-    let (explanation, look) = match group.place.variant {
-        Variant::NoNeighbour => (
+    let (explanation, look) = match group.place.fault {
+        NO_NEIGHBOUR => (
             Explanation::of(format!(
                 "No ARP or ND reply on the way to the DNS server {server}"
             ))
@@ -89,30 +78,20 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 
 /// The packets that the kernel told of, by where they ended, and those that it did not.
 fn discarded(group: &Group<'_>, netns: &str) -> Vec<String> {
-    let mut ends: BTreeMap<String, (u64, &PacketDrop)> = BTreeMap::new();
-    let mut unseen = 0;
-    for incident in group.incidents() {
-        match (incident.dropped(), &incident.like) {
-            (Some((drop, _)), _) => {
-                ends.entry(packet::told(drop)).or_insert((0, drop)).0 += incident.weight;
-            }
-            (None, Some(_)) => unseen += incident.weight,
-            (None, None) => {}
-        }
-    }
-    let mut ends: Vec<_> = ends.into_iter().collect();
-    ends.sort_by_key(|(_, (packets, _))| Reverse(*packets));
-    let mut told: Vec<_> = ends
-        .into_iter()
-        .take(ENDS_SHOWN)
-        .map(|(end, (packets, drop))| {
+    let drops = || group.incidents().filter_map(Incident::dropped);
+    let ends = group.ranked(|incident| Some(packet::told(incident.dropped()?.0)));
+    let mut told = Vec::new();
+    for (end, packets) in ends.into_iter().take(ENDS_SHOWN) {
+        let first = drops().find(|(drop, _)| packet::told(drop) == end);
+        told.extend(first.map(|(drop, _)| {
             format!(
                 "{} discarded: {end}, in {netns}, on the way to {}.",
                 units::counted(packets, "packet was", "packets were"),
                 drop.destination,
             )
-        })
-        .collect();
+        }));
+    }
+    let unseen = group.count(|incident| incident.dropped().is_none() && incident.like.is_some());
     if unseen > 0 {
         told.push(format!(
             "{} sent there at the same time and never answered. The kernel did not tell where {} \

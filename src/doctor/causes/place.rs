@@ -10,38 +10,8 @@ pub(in crate::doctor) struct Place {
     pub(super) netns: Option<u32>,
     /// The process that it is about: a server, or the one that asks.
     pub(super) pid: Option<u32>,
-    pub(super) variant: Variant,
-}
-
-/// What a rule that knows several faults has found; [`Variant::Plain`] for the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Variant {
-    #[default]
-    Plain,
-    /// The answers are discarded.
-    Answer,
-    /// The queries are discarded on their way.
-    Query,
-    /// … and the sender is told at once.
-    QueryWhenSent,
-    /// `connect4` or `sendmsg4` said no: there is no packet at all.
-    DeniedCall,
-    /// `cgroup_skb` egress said no to the packet.
-    DeniedPacket,
-    /// No route leads on.
-    NoRoute,
-    /// No local port is free.
-    NoPort,
-    /// The next hop does not answer for its address.
-    NoNeighbour,
-    /// No program has the port open.
-    ClosedPort,
-    /// A rule of the firewall rejects.
-    Rejected,
-    /// The server closed its socket.
-    ServerEnded,
-    /// Discarded for a reason that is explained: its place in the table of these.
-    Known(usize),
+    /// Which of the faults that its rule tells apart: each rule numbers its own.
+    pub(super) fault: usize,
 }
 
 impl Place {
@@ -63,8 +33,8 @@ impl Place {
         Self { pid, ..self }
     }
 
-    pub(super) fn variant(self, variant: Variant) -> Self {
-        Self { variant, ..self }
+    pub(super) fn fault(self, fault: usize) -> Self {
+        Self { fault, ..self }
     }
 
     /// The port that is asked.

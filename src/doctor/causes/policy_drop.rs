@@ -5,7 +5,6 @@ use super::group::Group;
 use super::packet;
 use super::packet::NETFILTER;
 use super::place::Place;
-use super::place::Variant;
 use super::severity;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
@@ -21,6 +20,11 @@ pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 /// the receiving socket's cgroup, XDP.
 const OTHERS: [&str; 4] = ["TC_INGRESS", "TC_EGRESS", "XDP", "SOCKET_FILTER"];
 
+/// The queries are discarded on their way; else the answers are.
+const QUERY: usize = 1;
+/// … as they are sent, and the sender is told at once.
+const QUERY_WHEN_SENT: usize = 2;
+
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let (drop, reason) = incident.dropped()?;
     if reason == NETFILTER && drop.packet != Packet::Answer && evidence.is_rejected(incident) {
@@ -29,26 +33,26 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     if reason != NETFILTER && !OTHERS.contains(&reason) {
         return None;
     }
-    let variant = match (drop.packet, drop.when_sent) {
-        (Packet::Answer, _) => Variant::Answer,
-        (_, true) => Variant::QueryWhenSent,
-        _ => Variant::Query,
+    let fault = match (drop.packet, drop.when_sent) {
+        (Packet::Answer, _) => 0,
+        (_, true) => QUERY_WHEN_SENT,
+        _ => QUERY,
     };
     let place = Place::at(incident.server()).in_netns(drop.netns);
-    Some(place.variant(variant))
+    Some(place.fault(fault))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let drop = group.drop()?;
     let server = group.server();
     let netns = group.netns_told(drop.netns);
-    let (what, when) = match group.place.variant {
-        Variant::Answer => ("answers", "when they come back"),
-        Variant::QueryWhenSent => (
+    let (what, when) = match group.place.fault {
+        QUERY => ("queries", "on their way (FORWARD or INPUT)"),
+        QUERY_WHEN_SENT => (
             "queries",
             "as they are sent (OUTPUT), and the program gets EPERM",
         ),
-        _ => ("queries", "on their way (FORWARD or INPUT)"),
+        _ => ("answers", "when they come back"),
     };
     let by = by(drop);
     let is_isolated = group.takes_all_of_a_namespace() && group.others_are_answered();
@@ -58,8 +62,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "This client gets no answer at all, and others do: this is what a network policy \
              without an exception for DNS looks like.",
         ))
-        .impact(match group.place.variant {
-            Variant::QueryWhenSent => {
+        .impact(match group.place.fault {
+            QUERY_WHEN_SENT => {
                 "The send fails at once. glibc tries its other servers and then fails; musl waits \
                  5 s."
             }

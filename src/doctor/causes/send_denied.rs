@@ -4,7 +4,6 @@ use super::Cause;
 use super::group::Group;
 use super::packet::CGROUP_EGRESS;
 use super::place::Place;
-use super::place::Variant;
 use super::severity;
 use crate::attempt::FailedCall;
 use crate::doctor::commands;
@@ -16,46 +15,55 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
 
+/// `connect4` or `sendmsg4` said no: there is no packet at all.
+const DENIED_CALL: usize = 1;
+/// `cgroup_skb` egress said no to the packet.
+const DENIED_PACKET: usize = 2;
+/// No route leads on.
+const NO_ROUTE: usize = 3;
+/// No local port is free.
+const NO_PORT: usize = 4;
+
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
-    let variant = match (incident.attempt.failed_call, incident.dropped()) {
+    let fault = match (incident.attempt.failed_call, incident.dropped()) {
         (Some(call), _) => of_call(incident, call, evidence),
-        (None, Some((_, CGROUP_EGRESS))) => Variant::DeniedPacket,
+        (None, Some((_, CGROUP_EGRESS))) => DENIED_PACKET,
         _ => return None,
     };
     let place = Place::at(incident.server()).in_netns(incident.attempt.owner.netns);
-    Some(place.variant(variant))
+    Some(place.fault(fault))
 }
 
-fn of_call(incident: &Incident, call: FailedCall, evidence: &Evidence) -> Variant {
+fn of_call(incident: &Incident, call: FailedCall, evidence: &Evidence) -> usize {
     match incident.errno() {
         // Of EPERM without a packet only a program on the cgroup is the reason:
         // netfilter and cgroup_skb discard a packet, and kfree_skb tells of it.
-        Some(libc::EPERM | libc::EACCES) => Variant::DeniedCall,
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => Variant::NoRoute,
-        Some(libc::EAGAIN | libc::EADDRNOTAVAIL) => Variant::NoPort,
-        Some(_) => Variant::Plain,
+        Some(libc::EPERM | libc::EACCES) => DENIED_CALL,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => NO_ROUTE,
+        Some(libc::EAGAIN | libc::EADDRNOTAVAIL) => NO_PORT,
+        Some(_) => 0,
         // What connect() returned is not told; that it has no route can be seen.
-        None if evidence.has_no_route(incident) => Variant::NoRoute,
-        None if call == FailedCall::Connect => Variant::NoPort,
-        None => Variant::Plain,
+        None if evidence.has_no_route(incident) => NO_ROUTE,
+        None if call == FailedCall::Connect => NO_PORT,
+        None => 0,
     }
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let explanation = match group.place.variant {
-        Variant::DeniedCall => denied(
+    let explanation = match group.place.fault {
+        DENIED_CALL => denied(
             group,
             "A BPF program of type connect or sendmsg on the cgroup of the program that asks \
              denied the call (EPERM). No packet was made, so tcpdump and firewall logs show \
              nothing.",
         ),
-        Variant::DeniedPacket => denied(
+        DENIED_PACKET => denied(
             group,
             "A BPF program of type cgroup_skb on the cgroup of the program that asks discarded the \
              packet on its way out (BPF_CGROUP_EGRESS). The program got EPERM.",
         ),
-        Variant::NoRoute => Explanation::of(format!(
+        NO_ROUTE => Explanation::of(format!(
             "There is no route to the DNS server {server}"
         ))
         .cause(
@@ -67,7 +75,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             group.within_place(Command::new("ip route get").word(group.place.ip())),
         )
         .say("Add the route, or put a server that can be reached into resolv.conf."),
-        Variant::NoPort => Explanation::of(format!(
+        NO_PORT => Explanation::of(format!(
             "No socket can be connected to the DNS server {server}"
         ))
         .cause(
@@ -120,26 +128,22 @@ fn evidence(group: &Group<'_>) -> Vec<String> {
         .map_or("an error that the kernel does not tell".to_owned(), |it| {
             it.to_string()
         });
-    let calls = [
-        (FailedCall::Connect, "connect()"),
-        (FailedCall::Send, "send()"),
-    ];
-    let mut lines: Vec<_> = calls
-        .into_iter()
-        .map(|(call, name)| (group.count(|it| it.attempt.failed_call == Some(call)), name))
-        .filter(|(times, _)| *times > 0)
-        .map(|(times, name)| {
-            let times = units::counted(times, "time", "times");
-            format!("{name} failed {times} with {error}, in {askers}.")
-        })
-        .collect();
-    lines.push(match group.count(|incident| incident.dropped().is_some()) {
+    let failed = |call: FailedCall, name: &str| {
+        let times = group.count(|it| it.attempt.failed_call == Some(call));
+        let told = units::counted(times, "time", "times");
+        (times > 0).then(|| format!("{name} failed {told} with {error}, in {askers}."))
+    };
+    let packets = match group.count(|incident| incident.dropped().is_some()) {
         0 => "kerno saw no packet of these queries, neither sent nor discarded.".to_owned(),
         packets => format!(
             "{} discarded with {CGROUP_EGRESS}, of {askers}.",
             units::counted(packets, "packet was", "packets were")
         ),
-    });
-    lines.extend(group.examples());
-    lines
+    };
+    let calls = [
+        failed(FailedCall::Connect, "connect()"),
+        failed(FailedCall::Send, "send()"),
+    ];
+    let lines = calls.into_iter().chain([Some(packets), group.examples()]);
+    lines.flatten().collect()
 }
