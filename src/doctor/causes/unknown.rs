@@ -21,35 +21,35 @@ fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let seen = group.views().count() as u64;
-    let answered = group.views().filter(|view| view.is_answered()).count() as u64;
-    let most_queued = group.views().map(|view| view.queued_bytes).max();
-    let explanation = match most_queued {
-        None => elsewhere(group),
-        Some(_) if answered == seen => lost_between(group, answered),
-        Some(most) if most >= QUEUED_BYTES => unread(group, most),
-        Some(_) => ignored(group, seen - answered),
-    };
+    let views: Vec<_> = group.views().collect();
+    let ignored = views.iter().filter(|view| !view.is_answered()).count() as u64;
     let looked_at = match at_server::was_examined(group) {
         true => "kerno found no CPU limit and no busy thread that explains it.",
         false => "kerno could not look at the server's process.",
     };
-    explanation
+    let (title, cause, found) = match views.iter().map(|view| view.queued_bytes).max() {
+        None => elsewhere(group),
+        Some(most) => here(group, views.len() as u64, ignored, most),
+    };
+    group
+        .opening(title)
+        .cause(cause)
         .impact(WAITS_AND_FAILS)
-        .lines((answered < seen).then(|| looked_at.to_owned()))
+        .line(found)
+        .lines((ignored > 0).then(|| looked_at.to_owned()))
         .lines(at_server::stopped_told(group))
         .lines(group.missing_signals())
         .lines(group.asked_by_and_for())
-        .with(|it| match most_queued {
-            None => fix_elsewhere(it, group),
-            Some(_) => fix_here(it, group),
+        .with(|it| match views[..] {
+            [] => fix_elsewhere(it, group),
+            [..] => fix_here(it, group),
         })
         .into()
 }
 
-/// No server on this host had them.
-fn elsewhere(group: &Group<'_>) -> Explanation {
-    let (server, tally) = (group.server(), group.asked().all);
+/// Title, cause and evidence where no server on this host had them.
+fn elsewhere(group: &Group<'_>) -> (String, &'static str, String) {
+    let tally = group.asked().all;
     let how = match tally.answered {
         0 => "does not answer".to_owned(),
         _ => format!(
@@ -57,59 +57,52 @@ fn elsewhere(group: &Group<'_>) -> Explanation {
             units::percent(tally.failed, tally.ended())
         ),
     };
-    group
-        .opening(format!("{server} {how}; kerno sees no reason on this host"))
-        .cause(
-            "The queries leave this host and no answer comes back. The server is down or \
-             overloaded, or a firewall or a bad link on the way discards them. From this host \
-             kerno cannot tell which.",
-        )
-        .line("On this host kerno saw no drop, no ICMP error and no failed send for them.")
-}
-
-fn lost_between(group: &Group<'_>, answered: u64) -> Explanation {
-    let server = group.server();
-    group.opening(format!(
-        "Answers of {server} get lost between server and client on this host"
-    ))
-    .cause(
-        "Server and client are both on this host. The answers get lost between them, and the \
-         kernel told of no drop: look at bridges, tunnels and BPF programs between.",
+    (
+        format!(
+            "{} {how}; kerno sees no reason on this host",
+            group.server()
+        ),
+        "The queries leave this host and no answer comes back. The server is down or overloaded, \
+         or a firewall or a bad link on the way discards them. From this host kerno cannot tell \
+         which.",
+        "On this host kerno saw no drop, no ICMP error and no failed send for them.".to_owned(),
     )
-    .line(format!(
-        "The server is on this host, got {} of them and answered. The answers did not reach the \
-         client's socket.",
-        units::count(answered)
-    ))
 }
 
-fn unread(group: &Group<'_>, most: u32) -> Explanation {
+/// The same where a server on this host had them.
+fn here(group: &Group<'_>, seen: u64, ignored: u64, most: u32) -> (String, &'static str, String) {
     let server = group.server();
-    group
-        .opening(format!("{server}, on this host, does not read its queries"))
-        .cause(
+    match ignored {
+        0 => (
+            format!("Answers of {server} get lost between server and client on this host"),
+            "Server and client are both on this host. The answers get lost between them, and the \
+             kernel told of no drop: look at bridges, tunnels and BPF programs between.",
+            format!(
+                "The server is on this host, got {} of them and answered. The answers did not \
+                 reach the client's socket.",
+                units::count(seen)
+            ),
+        ),
+        _ if most >= QUEUED_BYTES => (
+            format!("{server}, on this host, does not read its queries"),
             "The server has its port open and does not read from it. It hangs, waits for something \
              else, or is stopped (SIGSTOP, a debugger, a frozen cgroup).",
-        )
-        .line(format!(
-            "The server is on this host, and up to {} bytes lie unread in its socket.",
-            units::count(u64::from(most))
-        ))
-}
-
-fn ignored(group: &Group<'_>, unanswered: u64) -> Explanation {
-    let server = group.server();
-    group
-        .opening(format!("{server}, on this host, leaves queries unanswered"))
-        .cause(
+            format!(
+                "The server is on this host, and up to {} bytes lie unread in its socket.",
+                units::count(u64::from(most))
+            ),
+        ),
+        _ => (
+            format!("{server}, on this host, leaves queries unanswered"),
             "The queries reach the server, and it does not answer: because of its configuration (a \
              drop list, rate limiting), or because it hangs.",
-        )
-        .line(format!(
-            "The server is on this host: {} reached its socket and were not answered. kerno saw no \
-             full queue and no slow or lost query of its own behind it.",
-            units::queries(unanswered)
-        ))
+            format!(
+                "The server is on this host: {} reached its socket and were not answered. kerno \
+                 saw no full queue and no slow or lost query of its own behind it.",
+                units::queries(ignored)
+            ),
+        ),
+    }
 }
 
 const ASK: &str = "Ask it yourself, as the client does:";
