@@ -59,13 +59,9 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         || "the resolver".to_owned(),
         |owner| who::process(owner.pid, owner.comm),
     );
-    let dig = match (group.place.server, owner) {
-        (Some(server), Some(owner)) => {
-            group.within(Some(owner.netns), commands::dig_root(server, false))
-        }
-        (Some(server), None) => commands::dig_root(server, false),
-        (None, _) => Command::default(),
-    };
+    let dig = |server| commands::dig_root(server, false);
+    let dig = group.place.server.map_or(Command::default(), dig);
+    let dig = group.within(owner.map(|owner| owner.netns), dig);
     let title = format!("The resolver on this host waits for its upstream {upstream}");
     Explanation::of(title)
         .cause(format!(
