@@ -9,7 +9,6 @@ use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
-use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
@@ -30,9 +29,12 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     (unread && !at_server::is_discarded(incident)).then(|| Place::at(view.local).of(view.owner.pid))
 }
 
+const LOOK: &str = "See the queue (Recv-Q) and the drops of its sockets:";
+
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let server = group.server();
+    let (server, pid) = (group.server(), group.place.pid);
     let netns = group.drop_netns();
+    let sockets = group.within(netns, commands::sockets("ss -uanm", group.place.port()));
     let explanation = match at_server::stopped(group) * 2 > group.queries() {
         true => Explanation::of(format!(
             "The DNS server {server} is stopped, and its receive buffer overflows"
@@ -41,7 +43,9 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "All threads of the server are stopped, by SIGSTOP or a debugger. It reads nothing, \
              and queries for which its receive buffer has no room are lost.",
         )
-        .with(|it| fix_stopped(it, group, netns)),
+        .run("See who stopped it:", commands::state_of(pid))
+        .run("Let it go on:", commands::go_on(pid))
+        .run(LOOK, sockets),
         false => Explanation::of(format!(
             "The receive buffer of the DNS server {server} overflows"
         ))
@@ -56,7 +60,16 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             }
             false => "kerno could not look at the server's process.",
         })
-        .with(|it| fix(it, group, netns)),
+        .run(LOOK, sockets)
+        .run_amid(
+            "See what the server does instead of reading: its log,",
+            &[commands::threads_of(pid), commands::calls_of(pid)],
+            "",
+        )
+        .say(
+            "Only then set a larger buffer: `sysctl -w net.core.rmem_default=4194304`, and restart \
+             the server. rmem_max alone does nothing.",
+        ),
     };
     explanation
         .impact(
@@ -78,32 +91,4 @@ fn counter_told(group: &Group<'_>, netns: Option<u32>) -> Option<String> {
         group.netns_told(netns),
         units::count(*grown)
     ))
-}
-
-const LOOK: &str = "See the queue (Recv-Q) and the drops of its sockets:";
-
-fn sockets(group: &Group<'_>, netns: Option<u32>) -> Command {
-    group.within(netns, commands::sockets("ss -uanm", group.place.port()))
-}
-
-fn fix_stopped(explanation: Explanation, group: &Group<'_>, netns: Option<u32>) -> Explanation {
-    explanation
-        .run("See who stopped it:", commands::state_of(group.place.pid))
-        .run("Let it go on:", commands::go_on(group.place.pid))
-        .run(LOOK, sockets(group, netns))
-}
-
-fn fix(explanation: Explanation, group: &Group<'_>, netns: Option<u32>) -> Explanation {
-    let pid = group.place.pid;
-    explanation
-        .run(LOOK, sockets(group, netns))
-        .run_amid(
-            "See what the server does instead of reading: its log,",
-            &[commands::threads_of(pid), commands::calls_of(pid)],
-            "",
-        )
-        .say(
-            "Only then set a larger buffer: `sysctl -w net.core.rmem_default=4194304`, and restart \
-             the server. rmem_max alone does nothing.",
-        )
 }
