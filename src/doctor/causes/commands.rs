@@ -68,15 +68,11 @@ impl Group<'_> {
     /// The nameservers of a client's resolv.conf, or of this host's if the client's
     /// is not known.
     pub(super) fn grep_nameservers(&self) -> Command {
-        let clients = &self.evidence.host.clients;
-        let conf = self
-            .incidents()
-            .filter_map(|incident| incident.attempt.owner.pid)
-            .find_map(|pid| clients.get(&pid))
-            .and_then(|client| client.resolv_conf.as_ref());
         let grep = Command::new("grep -n nameserver");
         let own = grep.clone().and("/etc/resolv.conf");
-        conf.map_or(Command::default(), |conf| grep.word(conf.path.as_path()))
-            .or(own)
+        match self.resolv_conf() {
+            Some((_, conf)) => grep.word(conf.path.as_path()).or(own),
+            None => own,
+        }
     }
 }

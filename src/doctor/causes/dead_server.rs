@@ -89,12 +89,8 @@ fn others_told(group: &Group<'_>) -> Vec<String> {
 /// Where the server stands in the list of those who ask it.
 fn place_in_list(group: &Group<'_>) -> Option<String> {
     let server = group.place.server?.ip();
-    let clients = &group.evidence.host.clients;
-    let pid = group
-        .incidents()
-        .filter_map(|incident| incident.attempt.owner.pid)
-        .find(|pid| clients.contains_key(pid))?;
-    let list = &clients.get(&pid)?.resolv_conf.as_ref()?.nameservers;
+    let (pid, conf) = group.resolv_conf()?;
+    let list = &conf.nameservers;
     let place = list.iter().position(|ip| *ip == server)?;
     Some(format!(
         "It is number {} of {} in the resolv.conf of pid {pid}.",

@@ -16,6 +16,7 @@ use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::incidents::ServerView;
 use crate::incidents::Tally;
+use crate::sampler::ResolvConf;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
@@ -93,6 +94,14 @@ impl<'a> Group<'a> {
     /// Where that was.
     pub(super) fn drop_netns(&self) -> Option<u32> {
         Some(self.drop()?.netns)
+    }
+
+    /// The first client that was looked at, and its resolv.conf.
+    pub(super) fn resolv_conf(&self) -> Option<(u32, &'a ResolvConf)> {
+        let clients = &self.evidence.host.clients;
+        let mut pids = self.incidents().filter_map(|it| it.attempt.owner.pid);
+        let (pid, client) = pids.find_map(|pid| Some((pid, clients.get(&pid)?)))?;
+        Some((pid, client.resolv_conf.as_ref()?))
     }
 
     /// Attempts that it explains.
