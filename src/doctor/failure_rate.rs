@@ -1,8 +1,9 @@
 //! Rule `dns_failure_rate`: too many queries get no usable end.
 
+use domain::base::iana::OptRcode;
+
 use super::breakdown::Breakdown;
 use super::commands;
-use super::error_answers::error_answers;
 use super::explanation::Explanation;
 use super::explanation::Measured;
 use super::finding::Finding;
@@ -11,11 +12,13 @@ use super::metric::Metric;
 use super::outlier::Pattern;
 use super::own::Own;
 use super::rule::Rule;
-use super::sample;
 use crate::attempt::Outcome;
+use crate::attempt::names;
 use crate::collect::Figures;
 use crate::collect::OutcomeTotals;
 use crate::collect::Snapshot;
+use crate::thresholds::ERROR_ANSWERS_MIN;
+use crate::thresholds::ERROR_ANSWERS_PERCENT;
 use crate::thresholds::FAILURE_CRITICAL_PERCENT;
 use crate::thresholds::FAILURE_WARNING_PERCENT;
 use crate::thresholds::FAILURES_MIN;
@@ -120,7 +123,28 @@ fn explanation(
         .lines(late)
         .lines(resent)
         .lines(error_answers(figures))
-        .lines(sample::small(figures.queries(), "queries"))
+        .lines(Metric::Failed.small_sample(figures))
+}
+
+/// Answers that are no help, if they are notable: they do not count as failed, but who asks whether DNS works wants to know of them all the same.
+fn error_answers(figures: &Figures) -> Option<String> {
+    let answers: u64 = figures.rcodes.values().sum();
+    let notable: Vec<_> = [OptRcode::SERVFAIL, OptRcode::REFUSED]
+        .into_iter()
+        .filter_map(|rcode| Some((*figures.rcodes.get(&Some(rcode))?, names::rcode(rcode))))
+        .filter(|(n, _)| *n >= ERROR_ANSWERS_MIN && *n * 100 > answers * ERROR_ANSWERS_PERCENT)
+        .map(|(n, name)| {
+            let share = units::percent(n, answers);
+            format!("{} were {name} ({share})", units::count(n))
+        })
+        .collect();
+    (!notable.is_empty()).then(|| {
+        format!(
+            "Of the {} that came, {}.",
+            units::counted(answers, "answer", "answers"),
+            notable.join(" and ")
+        )
+    })
 }
 
 /// `180 without an answer in time, 10 refused`

@@ -10,7 +10,6 @@ use super::metric::Metric;
 use super::outlier::Pattern;
 use super::own::Own;
 use super::rule::Rule;
-use super::sample;
 use super::who;
 use crate::collect::Figures;
 use crate::collect::LatencyFigures;
@@ -54,7 +53,7 @@ pub(super) fn check(snapshot: &Snapshot) -> Option<Finding> {
         .lines(resends(latency))
         .lines(load(snapshot))
         .lines(own_view(&breakdown))
-        .lines(sample::small(snapshot.client.outcomes.answered, "answers"))
+        .lines(Metric::Slow.small_sample(&snapshot.client))
         .with(|it| fix(it, &breakdown));
     Some(Finding {
         hit_hardest: breakdown.hit_hardest(),
@@ -83,7 +82,7 @@ pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Option<Finding> {
         .lines(figures_told(figures, latency))
         .lines(own.evidence())
         .lines(resends(latency))
-        .lines(sample::small(figures.outcomes.answered, "answers"))
+        .lines(Metric::Slow.small_sample(figures))
         .run(
             "Ask the server yourself, from its network, twice. If only the first answer is slow, \
              the server's cache works and its upstream is slow:",

@@ -2,6 +2,7 @@
 
 use crate::collect::Figures;
 use crate::thresholds::LATENCY_WARNING_NS;
+use crate::thresholds::SAMPLE_MIN;
 use crate::units;
 
 /// What is counted.
@@ -47,5 +48,20 @@ impl Metric {
         let whose = whom.map_or(String::new(), |whom| format!(" {whose} {whom}"));
         let (affected, share) = (units::count(affected), units::percent(affected, of));
         format!("{affected} of {what}{whose} {did} ({share})")
+    }
+
+    /// What a small sample is worth, in words; `None` if it is large enough.
+    pub(super) fn small_sample(self, figures: &Figures) -> Option<String> {
+        let size = self.of(figures);
+        let what = match self {
+            Self::Failed => "queries",
+            Self::Slow => "answers",
+        };
+        (size < SAMPLE_MIN).then(|| {
+            format!(
+                "The sample is small: {size} {what}, and it takes {SAMPLE_MIN} for more than a \
+                 warning."
+            )
+        })
     }
 }

@@ -3,7 +3,6 @@
 mod breakdown;
 mod causes;
 mod commands;
-mod error_answers;
 mod explanation;
 mod failure_rate;
 mod finding;
@@ -15,7 +14,6 @@ mod own;
 mod party;
 mod ranking;
 mod rule;
-mod sample;
 mod search_amplification;
 mod summary;
 mod who;
