@@ -13,6 +13,7 @@ use crate::attempt::identity::WorkloadId;
 use crate::attribution;
 use crate::collect::Accounting;
 use crate::collect::Figures;
+use crate::collect::OutcomeTotals;
 use crate::collect::ProcessFigures;
 use crate::collect::ServerFigures;
 use crate::collect::Snapshot;
@@ -135,12 +136,8 @@ struct ServerJson {
 #[derive(Serialize)]
 struct FiguresJson {
     queries: u64,
-    answered: u64,
-    unanswered: u64,
-    late: u64,
-    refused: u64,
-    dropped: u64,
-    superseded: u64,
+    #[serde(flatten)]
+    outcomes: OutcomeTotals,
     failure_percent: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ns: Option<LatencyJson>,
@@ -211,16 +208,10 @@ fn server(row: &ServerFigures) -> ServerJson {
 }
 
 fn figures(figures: &Figures) -> FiguresJson {
-    let outcomes = &figures.outcomes;
-    let percent = units::ratio(outcomes.failed(), figures.queries()) * 100.0;
+    let percent = units::ratio(figures.outcomes.failed(), figures.queries()) * 100.0;
     FiguresJson {
         queries: figures.queries(),
-        answered: outcomes.answered,
-        unanswered: outcomes.unanswered,
-        late: outcomes.late,
-        refused: outcomes.refused,
-        dropped: outcomes.dropped,
-        superseded: outcomes.superseded,
+        outcomes: figures.outcomes,
         failure_percent: (percent * 1e3).round() / 1e3,
         latency_ns: figures.latency.as_ref().map(|latency| LatencyJson {
             p50: latency.p50_ns,
