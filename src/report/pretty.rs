@@ -126,7 +126,13 @@ fn write_step(page: &mut Page<'_>, head: &str, step: &str) -> io::Result<()> {
 
 fn next_steps(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     page.line(&[(BOLD, "What to do next")])?;
-    let mut steps = vec![
+    let accounting = &report.accounting;
+    let waits = "Queries are waiting; watch for longer than --timeout to see their end.";
+    let loosen = "Loosen the filters (--pid, --comm, --name, --role, --pod, --container, --unit).";
+    let mut steps = Vec::new();
+    steps.extend((accounting.in_flight > 0).then_some(waits));
+    steps.extend((accounting.queries_seen > accounting.in_flight).then_some(loosen));
+    steps.extend([
         "Ask something while kerno watches, to see that it works: `dig example.com`",
         "Watch longer, or while the program that has trouble runs: `kerno doctor --duration 5m`",
         "DNS on other ports than 53 is seen only if you name them: \
@@ -134,19 +140,7 @@ fn next_steps(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         "kerno cannot see encrypted DNS (DoH in browsers, DoT, DoQ), lookups that are answered \
          from a cache inside the program, or the way from glibc to systemd-resolved over D-Bus \
          (nss-resolve); it sees what systemd-resolved then asks its servers.",
-    ];
-    if report.accounting.queries_seen > report.accounting.in_flight {
-        steps.insert(
-            0,
-            "Loosen the filters (--pid, --comm, --name, --role, --pod, --container, --unit).",
-        );
-    }
-    if report.accounting.in_flight > 0 {
-        steps.insert(
-            0,
-            "Queries are waiting; watch for longer than --timeout to see their end.",
-        );
-    }
+    ]);
     for (number, step) in (1..).zip(steps) {
         write_step(page, &format!("  {number}. "), step)?;
     }
