@@ -48,10 +48,12 @@ impl<'a> Breakdown<'a> {
 
     /// The server, the workload and the process that are hit hardest, as evidence.
     pub(super) fn evidence(&self) -> impl Iterator<Item = String> {
-        let server = self.server.as_ref().map(Outlier::told);
-        let workload = self.workload.as_ref().map(Outlier::told);
-        let process = self.process.as_ref().map(Outlier::told);
-        server.into_iter().chain(workload).chain(process)
+        let told = [
+            self.server.as_ref().map(Outlier::told),
+            self.workload.as_ref().map(Outlier::told),
+            self.process.as_ref().map(Outlier::told),
+        ];
+        told.into_iter().flatten()
     }
 
     /// The only server, as the object of a title: ` to 10.0.0.10:53` with the

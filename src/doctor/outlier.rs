@@ -66,7 +66,7 @@ impl<'a, R> Outlier<'a, R> {
     ) -> Option<Self> {
         let affected = |row: &R| metric.affected(figures(row));
         let of = |row: &R| metric.of(figures(row));
-        let (at, row) = rows.iter().enumerate().max_by(|(_, a), (_, b)| {
+        let row = rows.iter().max_by(|a, b| {
             let rate = |row| units::ratio(affected(row), of(row));
             affected(a)
                 .cmp(&affected(b))
@@ -75,13 +75,8 @@ impl<'a, R> Outlier<'a, R> {
         if affected(row) == 0 {
             return None;
         }
-        let rest = || {
-            rows.iter()
-                .enumerate()
-                .filter(|(i, _)| *i != at)
-                .map(|(_, row)| figures(row))
-        };
-        let rest = || rest().chain(others);
+        let all = || rows.iter().map(&figures).chain(others);
+        let sum = |part: fn(Metric, &Figures) -> u64| all().map(|it| part(metric, it)).sum::<u64>();
         let mut outlier = Self {
             row,
             name: name(row),
@@ -90,8 +85,8 @@ impl<'a, R> Outlier<'a, R> {
             kind,
             affected: affected(row),
             of: of(row),
-            rest_affected: rest().map(|figures| metric.affected(figures)).sum(),
-            rest_of: rest().map(|figures| metric.of(figures)).sum(),
+            rest_affected: sum(Metric::affected) - affected(row),
+            rest_of: sum(Metric::of) - of(row),
             hit: rows.iter().filter(|row| affected(row) > 0).count(),
             known: rows.len(),
             uncounted: others.is_some(),
