@@ -13,10 +13,8 @@ use kerno_chaos::lab;
 use kerno_chaos::scenario::Fault;
 use kerno_chaos::scenario::Scenario;
 use kerno_chaos::scenarios;
-use serde::Serialize;
 
 use crate::cli::ChaosArgs;
-use crate::cli::Output;
 use crate::host;
 use crate::host::conntrack;
 use crate::host::proc::Root;
@@ -44,34 +42,19 @@ fn induce(
     match &scenario.fault {
         Fault::DnsFlood => {
             let report = dns_flood::run(&flood_options(args), stop.flag())?;
-            write(&report, |out| report.write_text(out), args.output, out)
+            super::print(args.output, &report, |out| report.write_text(out), out)
         }
         Fault::DnsMix => {
             refuse_flood_options(scenario, args)?;
             let report = dns_mix::run(args.duration, stop.flag())?;
-            write(&report, |out| report.write_text(out), args.output, out)
+            super::print(args.output, &report, |out| report.write_text(out), out)
         }
         Fault::Lab(recipe) => {
             refuse_flood_options(scenario, args)?;
             let report = lab::run(scenario, recipe, &lab_options(args), stop.channel())?;
-            write(&report, |out| report.write_text(out), args.output, out)
+            super::print(args.output, &report, |out| report.write_text(out), out)
         }
     }
-}
-
-fn write(
-    report: &impl Serialize,
-    as_text: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
-    output: Output,
-    out: &mut dyn io::Write,
-) -> Result<()> {
-    match output {
-        Output::Json => serde_json::to_writer_pretty(&mut *out, report)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out)),
-        Output::Pretty => as_text(out),
-    }
-    .context("cannot write to stdout")
 }
 
 /// What would not be heeded must not pass in silence.

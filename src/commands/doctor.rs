@@ -1,7 +1,6 @@
 //! `kerno doctor`.
 
 use std::io;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 use std::time::Instant;
@@ -79,9 +78,9 @@ fn watch(
     let started = Instant::now();
     let mut duration = args.duration;
     let over = after(args.duration);
-    let progress = Progress::start(args.duration);
+    let progress = progress(args.duration);
     let mut stopped = stop.channel().clone();
-    let ticks = tick(Progress::STEP);
+    let ticks = tick(STEP);
     let ending: Ending = loop {
         select! {
             recv(attribution.messages()) -> message => match message {
@@ -107,10 +106,10 @@ fn watch(
                 duration = duration.min(started.elapsed());
                 monitor.stop();
             }
-            recv(ticks) -> _ => progress.show(started.elapsed(), window.queries()),
+            recv(ticks) -> _ => show(&progress, started.elapsed(), window.queries()),
         }
     };
-    progress.clear();
+    progress.finish_and_clear();
     let signals = monitor.signals.clone();
     monitor.join()?;
     // Before the figures are taken: names that came late are in them.
@@ -128,37 +127,22 @@ fn watch(
     })
 }
 
-/// The line on stderr while the doctor watches; on a terminal only.
-struct Progress(Option<ProgressBar>);
+const STEP: Duration = Duration::from_millis(250);
 
-impl Progress {
-    const STEP: Duration = Duration::from_millis(250);
-
-    fn start(duration: Duration) -> Self {
-        if !io::stderr().is_terminal() {
-            return Self(None);
-        }
-        let bar = ProgressBar::new(duration.as_millis().try_into().unwrap_or(u64::MAX));
-        // The template is a constant: it either always parses or never.
-        if let Ok(style) = ProgressStyle::with_template("watching DNS {bar:30} {msg}") {
-            bar.set_style(style);
-        }
-        Self(Some(bar))
+/// The line on stderr while the doctor watches; where that is no terminal, nothing.
+fn progress(duration: Duration) -> ProgressBar {
+    let bar = ProgressBar::new(duration.as_millis().try_into().unwrap_or(u64::MAX));
+    // The template is a constant: it either always parses or never.
+    match ProgressStyle::with_template("watching DNS {bar:30} {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
+}
 
-    fn show(&self, elapsed: Duration, queries: u64) {
-        if let Some(bar) = &self.0 {
-            bar.set_position(elapsed.as_millis().try_into().unwrap_or(u64::MAX));
-            bar.set_message(format!(
-                "{} s, {queries} queries (Ctrl-C: report now)",
-                elapsed.as_secs()
-            ));
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
-    }
+fn show(progress: &ProgressBar, elapsed: Duration, queries: u64) {
+    progress.set_position(elapsed.as_millis().try_into().unwrap_or(u64::MAX));
+    progress.set_message(format!(
+        "{} s, {queries} queries (Ctrl-C: report now)",
+        elapsed.as_secs()
+    ));
 }

@@ -11,10 +11,13 @@ use std::io;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use anyhow::Result;
+use serde::Serialize;
 
 use crate::cli::Cli;
 use crate::cli::Command;
+use crate::cli::Output;
 use crate::host::Signal;
 use crate::stop::Stop;
 
@@ -43,6 +46,22 @@ fn say_missing(signals: &[Signal]) {
     for missing in signals.iter().filter_map(|signal| signal.missing.as_ref()) {
         say(missing);
     }
+}
+
+/// Writes a result for a program or for a person.
+fn print(
+    output: Output,
+    result: &impl Serialize,
+    as_text: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    out: &mut dyn io::Write,
+) -> Result<()> {
+    match output {
+        Output::Json => serde_json::to_writer_pretty(&mut *out, result)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out)),
+        Output::Pretty => as_text(out),
+    }
+    .context("cannot write to stdout")
 }
 
 /// One line on stderr. If nobody can read it, there is nobody to tell.

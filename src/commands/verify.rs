@@ -4,11 +4,9 @@ use std::io;
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::cli::Output;
 use crate::cli::VerifyArgs;
 use crate::host::Facts;
 use crate::host::Host;
@@ -44,14 +42,13 @@ struct SignalState {
 pub(super) fn run(args: &VerifyArgs) -> Result<ExitCode> {
     let host = Host::probe()?;
     let verification = verify(&host)?;
-    let mut out = anstream::stdout().lock();
-    match args.output {
-        Output::Json => serde_json::to_writer_pretty(&mut out, &verification)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out)),
-        Output::Pretty => write_text(&verification, &mut out),
-    }
-    .context("cannot write to stdout")?;
+    let text = |out: &mut dyn Write| write_text(&verification, out);
+    super::print(
+        args.output,
+        &verification,
+        text,
+        &mut anstream::stdout().lock(),
+    )?;
     Ok(match verification.usable {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
