@@ -1,6 +1,7 @@
 //! Who asks and who is asked: tables of the busiest.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 
 use domain::base::iana::OptRcode;
@@ -172,20 +173,19 @@ fn write(
 /// The busiest, and in their last places those that are hit hardest, however quiet
 /// they are.
 fn chosen(rows: Vec<Row>, max: usize) -> (Vec<Row>, Vec<Row>) {
-    let mut shown = vec![false; rows.len()];
     let hurt = |row: &Row| row.outcomes.failed() + row.errors;
     let mut worst: Vec<_> = (0..rows.len()).filter(|&at| hurt(&rows[at]) > 0).collect();
     worst.sort_by_key(|&at| std::cmp::Reverse(hurt(&rows[at])));
     let by_size = (0..rows.len()).take(max - max / 2);
+    let mut shown = BTreeSet::new();
     for at in by_size.chain(worst).chain(0..rows.len()) {
-        if shown.iter().filter(|shown| **shown).count() < max {
-            shown[at] = true;
+        if shown.len() < max {
+            shown.insert(at);
         }
     }
-    let (shown, hidden): (Vec<_>, Vec<_>) =
-        rows.into_iter().zip(shown).partition(|(_, shown)| *shown);
-    let rows = |rows: Vec<(Row, bool)>| rows.into_iter().map(|(row, _)| row).collect();
-    (rows(shown), rows(hidden))
+    let mut places = 0..;
+    let is_shown = |_: &Row| places.next().is_some_and(|at| shown.contains(&at));
+    rows.into_iter().partition(is_shown)
 }
 
 #[cfg(test)]
