@@ -5,7 +5,6 @@ use domain::base::iana::Rtype;
 use super::Cause;
 use super::group::Group;
 use super::place::Place;
-use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::BothFamilies;
 use crate::incidents::Evidence;
@@ -14,7 +13,7 @@ use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 /// The same name on every try, and nothing that this host discarded: that tells
 /// it from a race, where the next try works and the names vary.

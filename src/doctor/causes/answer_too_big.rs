@@ -4,7 +4,6 @@ use super::Cause;
 use super::group::Group;
 use super::packet;
 use super::place::Place;
-use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
@@ -13,7 +12,7 @@ use crate::shell::Command;
 use crate::thresholds::BIG_ANSWER_BYTES;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// A router on this host could not pass the answer on; or the server on this
 /// host sent a large one that never arrived, while the query did.

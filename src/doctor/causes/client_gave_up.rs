@@ -4,14 +4,13 @@ use super::Cause;
 use super::group::Group;
 use super::packet::NO_SOCKET;
 use super::place::Place;
-use super::severity;
 use crate::attempt::Outcome;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 /// Late, or to a socket that is closed; from the right address.
 fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {

@@ -5,7 +5,6 @@ use super::group::Group;
 use super::packet::NETFILTER;
 use super::packet::is_rule_of_nftables;
 use super::place::Place;
-use super::severity;
 use crate::attempt::Conntrack;
 use crate::attempt::PacketDrop;
 use crate::doctor::explanation::Explanation;
@@ -16,7 +15,7 @@ use crate::sampler::Fullness;
 use crate::shell::Command;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// The limit on hosts with more than 4 GiB (Documentation/networking/nf_conntrack-sysctl.rst).
 const USUAL_MAX: u64 = 262_144;

@@ -5,7 +5,6 @@ use super::group::Group;
 use super::packet::NETFILTER;
 use super::packet::is_rule_of_nftables;
 use super::place::Place;
-use super::severity;
 use crate::attempt::Conntrack;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
@@ -13,7 +12,7 @@ use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// Discarded when the entry was to be put into the table, while the namespace's
 /// counter says that insertions failed. `clashres` alone proves nothing: those

@@ -7,7 +7,6 @@ use super::group::Group;
 use super::packet::NEIGH_QUEUEFULL;
 use super::packet::NOT_SPECIFIED;
 use super::place::Place;
-use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::ranking;
 use crate::incidents::Evidence;
@@ -20,7 +19,7 @@ use crate::thresholds::FRESH_PERCENT;
 use crate::thresholds::STALE_NS;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 /// Source ports that are told.
 const PORTS_SHOWN: usize = 3;

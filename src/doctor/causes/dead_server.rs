@@ -3,7 +3,6 @@
 use super::Cause;
 use super::group::Group;
 use super::place::Place;
-use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
@@ -12,7 +11,7 @@ use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 /// Living servers that are told.
 const OTHERS_SHOWN: usize = 3;

@@ -5,7 +5,6 @@ use super::Cause;
 use super::group::Group;
 use super::packet;
 use super::place::Place;
-use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS;
 use crate::doctor::who;
@@ -13,7 +12,7 @@ use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::shell::Command;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// A reason that is explained, by its name in include/net/dropreason-core.h.
 struct Known {

@@ -4,7 +4,6 @@ use super::Cause;
 use super::group::Group;
 use super::packet;
 use super::place::Place;
-use super::severity;
 use crate::attempt::DeadEnd;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS_AND_FAILS;
@@ -13,7 +12,7 @@ use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// Of the ways in which packets ended, so many are told.
 const ENDS_SHOWN: usize = 3;

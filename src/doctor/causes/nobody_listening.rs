@@ -5,7 +5,6 @@ use super::group::Group;
 use super::packet::NETFILTER;
 use super::packet::NO_SOCKET;
 use super::place::Place;
-use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
@@ -13,7 +12,7 @@ use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// No program has the port open.
 const CLOSED_PORT: usize = 1;

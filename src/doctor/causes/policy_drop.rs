@@ -5,7 +5,6 @@ use super::group::Group;
 use super::packet;
 use super::packet::NETFILTER;
 use super::place::Place;
-use super::severity;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::doctor::explanation::Explanation;
@@ -14,7 +13,7 @@ use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::shell::Command;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// What other kinds of policy leave behind: BPF on the interface (Cilium), on
 /// the receiving socket's cgroup, XDP.

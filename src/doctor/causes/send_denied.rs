@@ -4,7 +4,6 @@ use super::Cause;
 use super::group::Group;
 use super::packet::CGROUP_EGRESS;
 use super::place::Place;
-use super::severity;
 use crate::attempt::FailedCall;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
@@ -13,7 +12,7 @@ use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// `connect4` or `sendmsg4` said no: there is no packet at all.
 const DENIED_CALL: usize = 1;

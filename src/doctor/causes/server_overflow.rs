@@ -4,14 +4,13 @@ use super::Cause;
 use super::at_server;
 use super::group::Group;
 use super::place::Place;
-use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// What found no room, and what lay in the same socket and was not read in time.
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {

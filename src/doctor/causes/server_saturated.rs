@@ -4,7 +4,6 @@ use super::Cause;
 use super::at_server;
 use super::group::Group;
 use super::place::Place;
-use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
@@ -15,7 +14,7 @@ use crate::sampler::Span;
 use crate::shell::Command;
 use crate::thresholds::SATURATED_PERCENT;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let view = at_server::held_up(incident, evidence)?;

@@ -7,7 +7,6 @@ use super::at_server::waited_in_queue;
 use super::group::Group;
 use super::group::NAME_MAX;
 use super::place::Place;
-use super::severity;
 use crate::collect::Snapshot;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::Measured;
@@ -26,7 +25,7 @@ use crate::thresholds::STORM_PER_SECOND;
 use crate::thresholds::STORM_REPEATS;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 /// Names that are told.
 const NAMES_SHOWN: usize = 3;

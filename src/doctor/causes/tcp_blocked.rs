@@ -4,13 +4,12 @@ use super::Cause;
 use super::group::Group;
 use super::packet;
 use super::place::Place;
-use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let tally = evidence

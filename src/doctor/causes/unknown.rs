@@ -14,7 +14,10 @@ use crate::shell::Command;
 use crate::thresholds::QUEUED_BYTES;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::residue, describe);
+pub(super) const CAUSE: Cause = Cause {
+    severity: severity::residue,
+    ..Cause::pattern(matches, describe)
+};
 
 fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
     incident.has_failed().then(|| Place::at(incident.server()))

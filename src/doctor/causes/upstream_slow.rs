@@ -5,7 +5,6 @@ use domain::base::iana::OptRcode;
 use super::Cause;
 use super::group::Group;
 use super::place::Place;
-use super::severity;
 use crate::attempt::Outcome;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
@@ -16,7 +15,7 @@ use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::units;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::pattern, describe);
+pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 /// The client's query to the resolver, and the resolver's own query upstream:
 /// one trouble, told by the upstream that is asked.

@@ -4,13 +4,12 @@ use super::Cause;
 use super::group::Group;
 use super::packet::NO_SOCKET;
 use super::place::Place;
-use super::severity;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 
-pub(super) const CAUSE: Cause = Cause::new(matches, severity::exact, describe);
+pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 /// No socket takes it, because the one that asked is connected to another address.
 fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
