@@ -30,10 +30,9 @@ pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {
                 u64::MAX => format!("over {}", edge(above)),
                 _ => format!("up to {}", edge(up_to)),
             };
-            let style = if above >= LATENCY_WARNING_NS {
-                YELLOW
-            } else {
-                PLAIN
+            let style = match above >= LATENCY_WARNING_NS {
+                true => YELLOW,
+                false => PLAIN,
             };
             rows.push((style, name, count));
         }
