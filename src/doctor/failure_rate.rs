@@ -5,70 +5,33 @@ use domain::base::iana::OptRcode;
 use super::breakdown::Breakdown;
 use super::commands;
 use super::explanation::Explanation;
-use super::explanation::Measured;
-use super::finding::Finding;
-use super::finding::Severity;
 use super::metric::Metric;
 use super::outlier::Pattern;
 use super::own::Own;
-use super::rule::Rule;
 use crate::attempt::Outcome;
 use crate::attempt::names;
 use crate::collect::Figures;
 use crate::collect::OutcomeTotals;
-use crate::collect::Snapshot;
 use crate::thresholds::ERROR_ANSWERS_MIN;
 use crate::thresholds::ERROR_ANSWERS_PERCENT;
-use crate::thresholds::FAILURE_CRITICAL_PERCENT;
-use crate::thresholds::FAILURE_WARNING_PERCENT;
-use crate::thresholds::FAILURES_MIN;
-use crate::thresholds::SAMPLE_MIN;
 use crate::units;
 
-/// How bad it is if so many attempts fail.
-pub(super) fn severity(figures: &Figures) -> Option<Severity> {
-    let (failed, queries) = (figures.outcomes.failed(), figures.queries());
-    let exceeds = |percent| u128::from(failed) * 100 > u128::from(queries) * u128::from(percent);
-    let is_critical = exceeds(FAILURE_CRITICAL_PERCENT) && queries >= SAMPLE_MIN;
-    let is_notable = failed >= FAILURES_MIN && exceeds(FAILURE_WARNING_PERCENT);
-    is_notable.then_some(Severity::critical_if(is_critical))
-}
-
-fn measured(figures: &Figures, severity: Severity) -> Measured {
-    let threshold = match severity {
-        Severity::Critical => FAILURE_CRITICAL_PERCENT,
-        _ => FAILURE_WARNING_PERCENT,
-    };
-    let ratio = units::ratio(figures.outcomes.failed(), figures.queries());
-    Measured::percent(ratio, threshold)
-}
-
-/// The finding, if the client side fails too often.
-pub(super) fn check(snapshot: &Snapshot) -> Option<Finding> {
-    let figures = &snapshot.client;
-    let severity = severity(figures)?;
-    let failed = figures.outcomes.failed();
-    let breakdown = Breakdown::of(Metric::Failed, snapshot);
+/// What is said if the client side fails too often.
+pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Explanation {
+    let figures = &breakdown.snapshot.client;
     let title = format!(
         "{} of DNS queries{} fail{}",
-        units::percent(failed, figures.queries()),
+        units::percent(figures.outcomes.failed(), figures.queries()),
         breakdown.only_server("to"),
         breakdown.place()
     );
-    let explanation = explanation(title, figures, breakdown.evidence())
-        .causes(where_to_look(&breakdown))
-        .with(|it| fix(it, &breakdown));
-    Some(Finding {
-        hit_hardest: breakdown.hit_hardest(),
-        scope: breakdown.subject(),
-        queries: failed,
-        ..explanation.finding(Rule::FailureRate, severity, measured(figures, severity))
-    })
+    explanation(title, figures, breakdown.evidence())
+        .causes(where_to_look(breakdown))
+        .with(|it| fix(it, breakdown))
 }
 
-/// The finding about one that fails too often by its own attempts.
-pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Finding {
-    let figures = &*own.party.figures;
+/// The same of one that fails too often by its own attempts.
+pub(super) fn of_one(own: &Own<'_>) -> Explanation {
     let apart = own.stands_out().then(|| {
         format!(
             "The rest of this host has fewer failures, so look first at what only {} has: its \
@@ -76,7 +39,7 @@ pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Finding {
             own.party.name()
         )
     });
-    let explanation = explanation(own.told(), figures, own.evidence())
+    explanation(own.told(), &own.party.figures, own.evidence())
         .causes(apart.as_deref())
         .run("Ask the server yourself, from its network:", own.dig())
         .say(
@@ -84,13 +47,7 @@ pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Finding {
              If it does, compare the workload's resolver settings with those of a program that \
              works.",
         )
-        .run(WATCH, own.party.watch("--failed"));
-    Finding {
-        hit_hardest: Some(own.share_told()),
-        scope: own.subject(),
-        queries: figures.outcomes.failed(),
-        ..explanation.finding(Rule::FailureRate, severity, measured(figures, severity))
-    }
+        .run(WATCH, own.party.watch("--failed"))
 }
 
 /// What is said of the host and of one alike; `whose` is the evidence that only one

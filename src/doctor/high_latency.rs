@@ -3,68 +3,39 @@
 use super::breakdown::Breakdown;
 use super::commands;
 use super::explanation::Explanation;
-use super::explanation::Measured;
-use super::finding::Finding;
-use super::finding::Severity;
 use super::metric::Metric;
 use super::outlier::Pattern;
 use super::own::Own;
-use super::rule::Rule;
 use super::who;
 use crate::collect::Figures;
 use crate::collect::LatencyFigures;
 use crate::collect::RESEND_NS;
 use crate::collect::Snapshot;
-use crate::thresholds::LATENCY_CRITICAL_NS;
 use crate::thresholds::LATENCY_WARNING_NS;
 use crate::thresholds::LOAD_PERCENT;
-use crate::thresholds::SAMPLE_MIN;
 use crate::units;
 
-/// How bad it is if answers take so long.
-pub(super) fn severity(figures: &Figures) -> Option<Severity> {
-    let p99_ns = figures.latency.as_ref()?.p99_ns;
-    let is_critical = p99_ns > LATENCY_CRITICAL_NS && figures.outcomes.answered >= SAMPLE_MIN;
-    (p99_ns > LATENCY_WARNING_NS).then_some(Severity::critical_if(is_critical))
-}
-
-fn measured(latency: &LatencyFigures, severity: Severity) -> Measured {
-    let threshold_ns = match severity {
-        Severity::Critical => LATENCY_CRITICAL_NS,
-        _ => LATENCY_WARNING_NS,
-    };
-    // Three decimals are more than the histogram has.
-    let p99_us = latency.p99_ns.saturating_add(500) / 1_000;
-    Measured::ms(p99_us * 1_000, threshold_ns)
-}
-
-/// The finding, if the client side waits too long.
-pub(super) fn check(snapshot: &Snapshot) -> Option<Finding> {
-    let severity = severity(&snapshot.client)?;
-    let latency = snapshot.client.latency.as_ref()?;
-    let breakdown = Breakdown::of(Metric::Slow, snapshot);
+/// What is said if the client side waits too long.
+pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Option<Explanation> {
+    let figures = &breakdown.snapshot.client;
+    let latency = figures.latency.as_ref()?;
     let shape = Shape::of(latency);
-    let explanation = Explanation::of(title(latency, shape, &breakdown))
+    Explanation::of(title(latency, shape, breakdown))
         .cause(shape.means(latency, breakdown.own_server().is_none()))
-        .causes(where_to_look(latency, &breakdown))
+        .causes(where_to_look(latency, breakdown))
         .impact(impact(latency))
-        .lines(figures_told(&snapshot.client, latency))
+        .lines(figures_told(figures, latency))
         .lines(breakdown.evidence())
         .lines(resends(latency))
-        .lines(load(snapshot))
-        .lines(own_view(&breakdown))
-        .lines(Metric::Slow.small_sample(&snapshot.client))
-        .with(|it| fix(it, &breakdown));
-    Some(Finding {
-        hit_hardest: breakdown.hit_hardest(),
-        scope: breakdown.subject(),
-        queries: snapshot.client.slower_than(LATENCY_WARNING_NS),
-        ..explanation.finding(Rule::HighLatency, severity, measured(latency, severity))
-    })
+        .lines(load(breakdown.snapshot))
+        .lines(own_view(breakdown))
+        .lines(Metric::Slow.small_sample(figures))
+        .with(|it| fix(it, breakdown))
+        .into()
 }
 
-/// The finding about one that waits too long by its own answers.
-pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Option<Finding> {
+/// The same of one that waits too long by its own answers.
+pub(super) fn of_one(own: &Own<'_>) -> Option<Explanation> {
     let figures = &*own.party.figures;
     let latency = figures.latency.as_ref()?;
     let slowest = units::duration(latency.max_ns);
@@ -75,7 +46,7 @@ pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Option<Finding> {
             own.party.name()
         )
     });
-    let explanation = Explanation::of(format!("{}, the slowest took {slowest}", own.told()))
+    Explanation::of(format!("{}, the slowest took {slowest}", own.told()))
         .cause(Shape::of(latency).means(latency, true))
         .causes(apart.as_deref())
         .impact(impact(latency))
@@ -88,13 +59,8 @@ pub(super) fn of_one(own: &Own<'_>, severity: Severity) -> Option<Finding> {
              the server's cache works and its upstream is slow:",
             own.dig(),
         )
-        .run(WATCH, own.party.watch("--slower-than 100ms"));
-    Some(Finding {
-        hit_hardest: Some(own.share_told()),
-        scope: own.subject(),
-        queries: figures.slower_than(LATENCY_WARNING_NS),
-        ..explanation.finding(Rule::HighLatency, severity, measured(latency, severity))
-    })
+        .run(WATCH, own.party.watch("--slower-than 100ms"))
+        .into()
 }
 
 const WATCH: &str = "See each slow answer as it comes:";

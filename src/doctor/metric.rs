@@ -1,6 +1,15 @@
 //! What the two base rules measure, so that one search finds who has it.
 
+use super::explanation::Explanation;
+use super::explanation::Measured;
+use super::finding::Finding;
+use super::finding::Severity;
+use super::rule::Rule;
 use crate::collect::Figures;
+use crate::thresholds::FAILURE_CRITICAL_PERCENT;
+use crate::thresholds::FAILURE_WARNING_PERCENT;
+use crate::thresholds::FAILURES_MIN;
+use crate::thresholds::LATENCY_CRITICAL_NS;
 use crate::thresholds::LATENCY_WARNING_NS;
 use crate::thresholds::SAMPLE_MIN;
 use crate::units;
@@ -15,6 +24,56 @@ pub(super) enum Metric {
 }
 
 impl Metric {
+    /// How bad it is if so many attempts fail, or answers take so long.
+    pub(super) fn severity(self, figures: &Figures) -> Option<Severity> {
+        let (affected, of) = (self.affected(figures), self.of(figures));
+        let (is_notable, is_critical) = match self {
+            Self::Failed => {
+                let exceeds =
+                    |percent| u128::from(affected) * 100 > u128::from(of) * u128::from(percent);
+                let is_notable = affected >= FAILURES_MIN && exceeds(FAILURE_WARNING_PERCENT);
+                (is_notable, exceeds(FAILURE_CRITICAL_PERCENT))
+            }
+            Self::Slow => {
+                let p99_ns = figures.latency.as_ref()?.p99_ns;
+                (p99_ns > LATENCY_WARNING_NS, p99_ns > LATENCY_CRITICAL_NS)
+            }
+        };
+        let is_critical = is_critical && of >= SAMPLE_MIN;
+        is_notable.then_some(Severity::critical_if(is_critical))
+    }
+
+    /// A finding of the rule that looks at it, with the threshold that was passed.
+    pub(super) fn finding(
+        self,
+        explanation: Explanation,
+        figures: &Figures,
+        severity: Severity,
+    ) -> Finding {
+        let passed = |warning, critical| match severity {
+            Severity::Critical => critical,
+            _ => warning,
+        };
+        let (rule, measured) = match self {
+            Self::Failed => {
+                let ratio = units::ratio(self.affected(figures), self.of(figures));
+                let percent = passed(FAILURE_WARNING_PERCENT, FAILURE_CRITICAL_PERCENT);
+                (Rule::FailureRate, Measured::percent(ratio, percent))
+            }
+            Self::Slow => {
+                let p99_ns = figures.latency.as_ref().map_or(0, |it| it.p99_ns);
+                // Three decimals are more than the histogram has.
+                let p99_ns = p99_ns.saturating_add(500) / 1_000 * 1_000;
+                let threshold_ns = passed(LATENCY_WARNING_NS, LATENCY_CRITICAL_NS);
+                (Rule::HighLatency, Measured::ms(p99_ns, threshold_ns))
+            }
+        };
+        Finding {
+            queries: self.affected(figures),
+            ..explanation.finding(rule, severity, measured)
+        }
+    }
+
     /// How many of a scope's attempts have it.
     pub(super) fn affected(self, figures: &Figures) -> u64 {
         match self {

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::breakdown::Breakdown;
 use super::failure_rate;
 use super::finding::Finding;
 use super::finding::Severity;
@@ -22,14 +23,9 @@ pub(super) fn check(
     evidence: &Evidence,
     parties: &Parties<'_>,
 ) -> Vec<Finding> {
-    let whole = [
-        (Metric::Failed, failure_rate::check(snapshot)),
-        (Metric::Slow, high_latency::check(snapshot)),
-    ];
-    let has_choice = snapshot.by_server.len() > 1;
-    whole
+    [Metric::Failed, Metric::Slow]
         .into_iter()
-        .flat_map(|(metric, whole)| findings(metric, whole, has_choice, evidence, parties))
+        .flat_map(|metric| findings(metric, snapshot, evidence, parties))
         .collect()
 }
 
@@ -37,25 +33,22 @@ pub(super) fn check(
 type Judged<'a> = (Own<'a>, Severity);
 
 /// The finding about the host, and those about whom it does not speak for.
-fn findings<'a>(
+fn findings(
     metric: Metric,
-    whole: Option<Finding>,
-    has_choice: bool,
-    evidence: &'a Evidence,
-    parties: &'a Parties<'a>,
+    snapshot: &Snapshot,
+    evidence: &Evidence,
+    parties: &Parties<'_>,
 ) -> Vec<Finding> {
     let judged = parties.judged(|party| severity(metric, party));
-    let mut own: Vec<Judged<'a>> = judged
+    let mut own: Vec<Judged<'_>> = judged
         .into_iter()
         .map(|(party, severity)| (Own::examine(metric, party, parties, evidence), severity))
         .collect();
-    let whole = whole.filter(|whole| is_needed(whole, has_choice, &mut own));
+    let has_choice = snapshot.by_server.len() > 1;
+    let whole = of_host(metric, snapshot).filter(|it| is_needed(it, has_choice, &mut own));
     own.sort_by_key(|(own, severity)| Reverse((*severity, own.party.share(metric).0)));
     let rest = own.split_off(own.len().min(WORKLOADS_TOLD));
-    let told = own.iter().filter_map(|(own, severity)| match metric {
-        Metric::Failed => Some(failure_rate::of_one(own, *severity)),
-        Metric::Slow => high_latency::of_one(own, *severity),
-    });
+    let told = own.iter().filter_map(|own| of_one(metric, own));
     let mut findings: Vec<_> = whole.into_iter().chain(told).collect();
     if let Some(last) = findings.last_mut() {
         last.evidence.extend(rest_told(&rest));
@@ -63,16 +56,38 @@ fn findings<'a>(
     findings
 }
 
+fn of_host(metric: Metric, snapshot: &Snapshot) -> Option<Finding> {
+    let figures = &snapshot.client;
+    let severity = metric.severity(figures)?;
+    let breakdown = Breakdown::of(metric, snapshot);
+    let explanation = match metric {
+        Metric::Failed => failure_rate::of_host(&breakdown),
+        Metric::Slow => high_latency::of_host(&breakdown)?,
+    };
+    Some(Finding {
+        hit_hardest: breakdown.hit_hardest(),
+        scope: breakdown.subject(),
+        ..metric.finding(explanation, figures, severity)
+    })
+}
+
+fn of_one(metric: Metric, (own, severity): &Judged<'_>) -> Option<Finding> {
+    let explanation = match metric {
+        Metric::Failed => failure_rate::of_one(own),
+        Metric::Slow => high_latency::of_one(own)?,
+    };
+    Some(Finding {
+        hit_hardest: Some(own.share_told()),
+        scope: own.subject(),
+        ..metric.finding(explanation, &own.party.figures, *severity)
+    })
+}
+
 fn severity(metric: Metric, party: &Party<'_>) -> Option<Severity> {
     let (affected, of) = party.share(metric);
-    if !party.is_telling(affected, of) {
-        return None;
-    }
-    match metric {
-        Metric::Failed => failure_rate::severity(&party.figures),
-        Metric::Slow if affected < SLOW_MIN => None,
-        Metric::Slow => high_latency::severity(&party.figures),
-    }
+    let counts =
+        party.is_telling(affected, of) && (metric == Metric::Failed || affected >= SLOW_MIN);
+    metric.severity(&party.figures).filter(|_| counts)
 }
 
 /// One trouble is one finding: those for whom that about the host speaks go, or it
