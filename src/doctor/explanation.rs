@@ -24,34 +24,28 @@ pub(super) struct Explanation {
 }
 
 impl Explanation {
-    /// Begins with the title: a sentence without a full stop.
-    pub(super) fn of(title: impl Into<String>) -> Self {
+    /// The title (a sentence without a full stop), why it is so, and what it does to
+    /// programs.
+    pub(super) fn of(
+        title: impl Into<String>,
+        cause: impl Into<String>,
+        impact: impl Into<String>,
+    ) -> Self {
         Self {
             title: title.into(),
-            cause: String::new(),
-            impact: String::new(),
+            cause: cause.into(),
+            impact: impact.into(),
             evidence: Vec::new(),
             fix: Vec::new(),
         }
     }
 
-    /// Why it is so; said again, it goes on.
-    pub(super) fn cause(mut self, text: impl AsRef<str>) -> Self {
-        if !self.cause.is_empty() {
+    /// More about why it is so.
+    pub(super) fn causes<'t>(mut self, texts: impl IntoIterator<Item = &'t str>) -> Self {
+        for text in texts {
             self.cause.push(' ');
+            self.cause.push_str(text);
         }
-        self.cause.push_str(text.as_ref());
-        self
-    }
-
-    /// More about why, if there is more to say.
-    pub(super) fn causes<'t>(self, texts: impl IntoIterator<Item = &'t str>) -> Self {
-        texts.into_iter().fold(self, Self::cause)
-    }
-
-    /// What it does to programs.
-    pub(super) fn impact(mut self, text: impl Into<String>) -> Self {
-        self.impact = text.into();
         self
     }
 

@@ -72,9 +72,7 @@ fn explanation(
             units::duration(figures.longest_wait_ns)
         )
     });
-    Explanation::of(title)
-        .cause(why(outcomes))
-        .impact(impact(outcomes))
+    Explanation::of(title, why(outcomes), impact(outcomes))
         .line(format!("{failed}: {}.", ends(outcomes)))
         .lines(whose)
         .lines(late)

@@ -20,10 +20,9 @@ pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Option<Explanation> {
     let figures = &breakdown.snapshot.client;
     let latency = figures.latency.as_ref()?;
     let shape = Shape::of(latency);
-    Explanation::of(title(latency, shape, breakdown))
-        .cause(shape.means(latency, breakdown.own_server().is_none()))
+    let means = shape.means(latency, breakdown.own_server().is_none());
+    Explanation::of(title(latency, shape, breakdown), means, impact(latency))
         .causes(where_to_look(latency, breakdown))
-        .impact(impact(latency))
         .lines(figures_told(figures, latency))
         .lines(breakdown.evidence())
         .lines(resends(latency))
@@ -46,10 +45,10 @@ pub(super) fn of_one(own: &Own<'_>) -> Option<Explanation> {
             own.party.name()
         )
     });
-    Explanation::of(format!("{}, the slowest took {slowest}", own.told()))
-        .cause(Shape::of(latency).means(latency, true))
+    let title = format!("{}, the slowest took {slowest}", own.told());
+    let means = Shape::of(latency).means(latency, true);
+    Explanation::of(title, means, impact(latency))
         .causes(apart.as_deref())
-        .impact(impact(latency))
         .lines(figures_told(figures, latency))
         .lines(own.evidence())
         .lines(resends(latency))

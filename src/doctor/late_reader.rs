@@ -52,12 +52,12 @@ fn finding(
     let (median_ns, lay_told) = lay(reads);
     let came_ns = came_within(pid, snapshot);
     let reason = Reason::of(pid, evidence);
-    let explanation = Explanation::of(match came_ns {
-        Some(_) => format!("DNS is innocent: {name} reads its answers late"),
-        None => format!("{name} reads its answers late, whatever DNS itself does"),
-    })
-    .cause(reason.cause)
-    .impact(
+    let explanation = Explanation::of(
+        match came_ns {
+            Some(_) => format!("DNS is innocent: {name} reads its answers late"),
+            None => format!("{name} reads its answers late, whatever DNS itself does"),
+        },
+        reason.cause,
         "The program, and whatever measures it from inside, reports slow DNS lookups. A change to \
          DNS does not help.",
     )

@@ -110,39 +110,37 @@ fn finding(
         false => Severity::Info,
     };
     let name = who::process(Some(pid), process.comm);
-    let explanation = Explanation::of(format!("The search list multiplies the queries of {name}"))
-        .cause(format!(
+    let explanation = Explanation::of(
+        format!("The search list multiplies the queries of {name}"),
+        format!(
             "A name with fewer than {} dots is first tried with each search domain, for A and AAAA \
              each, before it is asked as it is. Only the last try is of use.",
             conf.ndots
-        ))
-        .impact(
-            "Each lookup of an outside name asks the server several times, and the server has \
-             several times the load. Where queries get lost, each of them can be the one that \
-             waits 5 s.",
-        )
-        .line(format!(
-            "{} of {} of {name} ({}) only tried a search domain and got NXDOMAIN.",
-            units::count(waste.queries),
-            units::queries(process.queries),
-            units::percent(waste.queries, process.queries)
-        ))
-        .line(format!(
-            "Its resolv.conf has {} and ndots {}.",
-            units::counted(conf.search.len() as u64, "search domain", "search domains"),
-            conf.ndots
-        ))
-        .lines(waste.examples.iter().map(|example| format!("{example}.")))
-        .say("Write outside names with a final dot in the program's settings: `api.example.com.`")
-        .say(
-            "Or lower ndots for it: in Kubernetes `dnsConfig: {options: [{name: ndots, value: \
-             \"2\"}]}`",
-        )
-        .run(
-            "See its list:",
-            Command::new("grep -E 'search|ndots'")
-                .word(format!("/proc/{pid}/root/etc/resolv.conf")),
-        );
+        ),
+        "Each lookup of an outside name asks the server several times, and the server has several \
+         times the load. Where queries get lost, each of them can be the one that waits 5 s.",
+    )
+    .line(format!(
+        "{} of {} of {name} ({}) only tried a search domain and got NXDOMAIN.",
+        units::count(waste.queries),
+        units::queries(process.queries),
+        units::percent(waste.queries, process.queries)
+    ))
+    .line(format!(
+        "Its resolv.conf has {} and ndots {}.",
+        units::counted(conf.search.len() as u64, "search domain", "search domains"),
+        conf.ndots
+    ))
+    .lines(waste.examples.iter().map(|example| format!("{example}.")))
+    .say("Write outside names with a final dot in the program's settings: `api.example.com.`")
+    .say(
+        "Or lower ndots for it: in Kubernetes `dnsConfig: {options: [{name: ndots, value: \
+         \"2\"}]}`",
+    )
+    .run(
+        "See its list:",
+        Command::new("grep -E 'search|ndots'").word(format!("/proc/{pid}/root/etc/resolv.conf")),
+    );
     let wasted = units::counted(waste.queries, "wasted query", "wasted queries");
     let ratio = units::ratio(waste.queries, process.queries);
     let measured = Measured::percent(ratio, WASTED_PERCENT);

@@ -47,38 +47,35 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let silent = group.count(Incident::has_failed);
     let both = group.asked().families;
-    let title = format!("{server} fails on AAAA (IPv6) questions, but answers A");
-    Explanation::of(title)
-        .cause(
-            "The server, or a box in front of it, does not handle type AAAA. It stays silent or \
-             answers with an error; right would be NOERROR without an answer. dig asks for A, so \
-             dig works.",
-        )
-        .impact(
-            "Programs ask for both types and wait for both. glibc takes 5 to 15 s and then \
-             succeeds; musl waits 5 s and fails.",
-        )
-        .line(format!(
-            "{} of type AAAA went wrong at {server}: {} without an answer, {} with an error.",
-            group.counted(),
-            units::count(silent),
-            units::count(group.queries() - silent)
-        ))
-        .line(format!(
-            "In the same time {} of {} of type A were answered there.",
-            units::count(both.a.answered),
-            units::count(both.a.ended())
-        ))
-        .line("kerno saw none of these queries discarded on this host.")
-        .lines(group.asked_by_and_for())
-        .say(
-            "Let the server answer AAAA with NOERROR and no records: CoreDNS `template IN AAAA { \
-             rcode NOERROR }`, or repair the zone's servers.",
-        )
-        .say(
-            "Until then, ask for A only: `options no-aaaa` in resolv.conf (glibc 2.36 or newer), \
-             IPv4-only lookups in the program.",
-        )
-        .run("Ask yourself:", group.ask_example(group.dig()).and("AAAA"))
-        .into()
+    Explanation::of(
+        format!("{server} fails on AAAA (IPv6) questions, but answers A"),
+        "The server, or a box in front of it, does not handle type AAAA. It stays silent or \
+         answers with an error; right would be NOERROR without an answer. dig asks for A, so dig \
+         works.",
+        "Programs ask for both types and wait for both. glibc takes 5 to 15 s and then succeeds; \
+         musl waits 5 s and fails.",
+    )
+    .line(format!(
+        "{} of type AAAA went wrong at {server}: {} without an answer, {} with an error.",
+        group.counted(),
+        units::count(silent),
+        units::count(group.queries() - silent)
+    ))
+    .line(format!(
+        "In the same time {} of {} of type A were answered there.",
+        units::count(both.a.answered),
+        units::count(both.a.ended())
+    ))
+    .line("kerno saw none of these queries discarded on this host.")
+    .lines(group.asked_by_and_for())
+    .say(
+        "Let the server answer AAAA with NOERROR and no records: CoreDNS `template IN AAAA { rcode \
+         NOERROR }`, or repair the zone's servers.",
+    )
+    .say(
+        "Until then, ask for A only: `options no-aaaa` in resolv.conf (glibc 2.36 or newer), \
+         IPv4-only lookups in the program.",
+    )
+    .run("Ask yourself:", group.ask_example(group.dig()).and("AAAA"))
+    .into()
 }

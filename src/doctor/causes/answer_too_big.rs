@@ -34,20 +34,16 @@ fn is_big(view: &ServerView) -> bool {
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let title = format!("Large answers from {} are lost on the way", group.server());
-    let explanation = Explanation::of(title)
-        .cause(
-            "The answer does not fit into one packet of some link (VPN, overlay), or it travels in \
-             fragments that a firewall discards. Small answers get through, so only some names \
-             fail.",
-        )
-        .impact(
-            "These names fail every time: each lookup waits 5 s (glibc) or 2.5 s (musl) and asks \
-             again for the same large answer.",
-        )
-        .lines(discarded(group))
-        .lines(sizes(group))
-        .lines(group.asked_by_and_for());
+    let explanation = Explanation::of(
+        format!("Large answers from {} are lost on the way", group.server()),
+        "The answer does not fit into one packet of some link (VPN, overlay), or it travels in \
+         fragments that a firewall discards. Small answers get through, so only some names fail.",
+        "These names fail every time: each lookup waits 5 s (glibc) or 2.5 s (musl) and asks again \
+         for the same large answer.",
+    )
+    .lines(discarded(group))
+    .lines(sizes(group))
+    .lines(group.asked_by_and_for());
     let incident = group.first()?;
     let netns = group.drop_netns();
     let route = Command::new("ip route get").word(incident.attempt.local.ip().to_string());

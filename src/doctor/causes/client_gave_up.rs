@@ -38,14 +38,16 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let ends = ends.into_iter().filter(|(answers, _)| *answers > 0);
     let at_server = group.views().filter(|view| view.is_answered());
     let at_server = at_server.map(|view| view.took_ns()).max();
-    Explanation::of(format!(
+    Explanation::of(
+format!(
         "Answers from {server} come after the client has given up"
-    ))
-    .cause(format!(
+    ),
+format!(
         "The server answers after about {median}. The client waits less: it had closed its socket \
          or asked again by then."
-    ))
-    .impact("The lookup fails although the server did all the work; each try is more work.")
+    ),
+"The lookup fails although the server did all the work; each try is more work.",
+)
     .lines(
         ends.map(|(answers, what)| {
             format!("{} {what}.", units::counted(answers, "answer", "answers"))

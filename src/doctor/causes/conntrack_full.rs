@@ -68,30 +68,27 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (drop, _) = group.incidents().find_map(Incident::dropped)?;
     let counters = counters(drop, group.evidence);
     let netns = group.netns_told(drop.netns);
-    let title = format!("The conntrack table is full: {} discarded", group.counted());
-    let explanation = Explanation::of(title)
-        .cause(
-            "Each new connection needs an entry in the connection-tracking table, and there is no \
-             room. The kernel discards the first packet of everything new. DNS suffers first, \
-             because nearly each query is a new connection.",
+    let explanation = Explanation::of(
+        format!("The conntrack table is full: {} discarded", group.counted()),
+        "Each new connection needs an entry in the connection-tracking table, and there is no \
+         room. The kernel discards the first packet of everything new. DNS suffers first, because \
+         nearly each query is a new connection.",
+        "New connections of all kinds fail at random in that namespace. Each lookup that is hit \
+         waits 5 s (glibc) or 2.5 s (musl), then asks again.",
+    )
+    .line(format!(
+        "{} discarded with {NETFILTER}, without a conntrack entry, in {netns}.",
+        group.packets()
+    ))
+    .lines(counters.map(|counters| {
+        format!(
+            "{}, and {} new ones were turned away (counters `drop` less `insert_failed`), DNS or \
+             not.",
+            fullness(counters),
+            units::count(turned_away(counters))
         )
-        .impact(
-            "New connections of all kinds fail at random in that namespace. Each lookup that is \
-             hit waits 5 s (glibc) or 2.5 s (musl), then asks again.",
-        )
-        .line(format!(
-            "{} discarded with {NETFILTER}, without a conntrack entry, in {netns}.",
-            group.packets()
-        ))
-        .lines(counters.map(|counters| {
-            format!(
-                "{}, and {} new ones were turned away (counters `drop` less `insert_failed`), DNS \
-                 or not.",
-                fullness(counters),
-                units::count(turned_away(counters))
-            )
-        }))
-        .lines(group.examples());
+    }))
+    .lines(group.examples());
     fix(explanation, group, larger(counters)).into()
 }
 

@@ -30,38 +30,34 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (drop, _) = group.incidents().find_map(Incident::dropped)?;
     let counters = group.evidence.host.conntrack.get(&drop.netns);
-    let title = format!(
-        "A conntrack race of address translation loses DNS packets: {}",
-        group.counted()
-    );
-    let explanation = Explanation::of(title)
-        .cause(
-            "Two new connections got the same translated source port at the same moment. The \
-             second one cannot be entered into the table, and the kernel discards its packet. The \
-             masquerade rule keeps the source port that a program has, and two programs had the \
-             same one.",
+    let explanation = Explanation::of(
+        format!(
+            "A conntrack race of address translation loses DNS packets: {}",
+            group.counted()
+        ),
+        "Two new connections got the same translated source port at the same moment. The second \
+         one cannot be entered into the table, and the kernel discards its packet. The masquerade \
+         rule keeps the source port that a program has, and two programs had the same one.",
+        "A few lookups, at random, take 5 s (glibc) or 2.5 s (musl) longer and then succeed. \
+         Nothing is logged.",
+    )
+    .line(format!(
+        "{} discarded with {NETFILTER} before the conntrack entry was in the table, in {}.",
+        group.packets(),
+        group.netns_told(drop.netns)
+    ))
+    .lines(counters.map(|counters| {
+        // First seen when a packet had been discarded there.
+        let since = match counters.baseline_late {
+            true => "Since shortly after the first of them",
+            false => "In the same time",
+        };
+        format!(
+            "{since} {} of new entries failed there (counter `insert_failed`), DNS or not.",
+            units::counted(counters.insert_failed, "insertion", "insertions")
         )
-        .impact(
-            "A few lookups, at random, take 5 s (glibc) or 2.5 s (musl) longer and then succeed. \
-             Nothing is logged.",
-        )
-        .line(format!(
-            "{} discarded with {NETFILTER} before the conntrack entry was in the table, in {}.",
-            group.packets(),
-            group.netns_told(drop.netns)
-        ))
-        .lines(counters.map(|counters| {
-            // First seen when a packet had been discarded there.
-            let since = match counters.baseline_late {
-                true => "Since shortly after the first of them",
-                false => "In the same time",
-            };
-            format!(
-                "{since} {} of new entries failed there (counter `insert_failed`), DNS or not.",
-                units::counted(counters.insert_failed, "insertion", "insertions")
-            )
-        }))
-        .lines(group.examples());
+    }))
+    .lines(group.examples());
     let find = Command::new("nft list ruleset | grep -n masquerade");
     explanation
         .run("Find the rule that translates:", group.within_place(find))

@@ -101,26 +101,23 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let leads_to = dead.map_or("an address that is gone".to_owned(), |it| it.to_string());
     let answered = fresh(first, group.evidence).map_or(0, |fresh| fresh.answered);
     let netns = entry.map(|flow| flow.netns).or(group.drop_netns());
-    let title = format!("An old conntrack entry sends queries for {server} to {leads_to}");
-    let explanation = Explanation::of(title)
-        .cause(
-            "Address translation chose a server once for this source port. Each further packet \
-             keeps that choice alive, so the entry does not expire while the program goes on \
-             asking. That server is gone, and whoever removed it (often kube-proxy) did not remove \
-             the entry. New sockets get a living server.",
-        )
-        .impact(
-            "Programs that use one socket for all their DNS (Envoy, nginx, some Java clients) fail \
-             until they are restarted. All others are fine.",
-        )
-        .line(ports_told(group))
-        .line(format!(
-            "From other source ports {} to the same server were answered.",
-            units::queries(answered)
-        ))
-        .lines(dead.map(|dead| {
-            format!("The conntrack entry of that source port translates {server} to {dead}.")
-        }));
+    let explanation = Explanation::of(
+        format!("An old conntrack entry sends queries for {server} to {leads_to}"),
+        "Address translation chose a server once for this source port. Each further packet keeps \
+         that choice alive, so the entry does not expire while the program goes on asking. That \
+         server is gone, and whoever removed it (often kube-proxy) did not remove the entry. New \
+         sockets get a living server.",
+        "Programs that use one socket for all their DNS (Envoy, nginx, some Java clients) fail \
+         until they are restarted. All others are fine.",
+    )
+    .line(ports_told(group))
+    .line(format!(
+        "From other source ports {} to the same server were answered.",
+        units::queries(answered)
+    ))
+    .lines(dead.map(|dead| {
+        format!("The conntrack entry of that source port translates {server} to {dead}.")
+    }));
     explanation
         .run(
             "Delete the entry:",

@@ -40,17 +40,17 @@ fn is_alive(tally: &Tally) -> bool {
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    group.opening(format!(
+    group.opening(
+format!(
         "The nameserver {server} is dead, and is still asked"
-    ))
-    .cause(format!(
+    ),
+format!(
         "{server} does not answer, while another server that the same clients ask does. Look at \
          that server, or at the way to it beyond this host."
-    ))
-    .impact(
-        "With glibc each lookup that begins at the dead server takes 5 s longer. musl asks all \
-         servers at once and hardly notices.",
-    )
+    ),
+"With glibc each lookup that begins at the dead server takes 5 s longer. musl asks all servers at \
+ once and hardly notices.",
+)
     .lines(others_told(group))
     .lines(place_in_list(group))
     .line("kerno saw none of these queries discarded on this host.")

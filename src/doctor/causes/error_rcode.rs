@@ -24,7 +24,12 @@ pub(super) fn place(incident: &Incident, rcode: OptRcode) -> Option<Place> {
 }
 
 /// The title, and the evidence.
-pub(super) fn explanation(group: &Group<'_>, rcode: OptRcode) -> Explanation {
+pub(super) fn explanation(
+    group: &Group<'_>,
+    rcode: OptRcode,
+    cause: &str,
+    impact: &str,
+) -> Explanation {
     let server = group.server();
     let tally = group.asked().all;
     let zones = zones(group);
@@ -32,7 +37,7 @@ pub(super) fn explanation(group: &Group<'_>, rcode: OptRcode) -> Explanation {
         .as_ref()
         .map_or(String::new(), |zones| format!(", for {zones}"));
     let rcode = names::rcode(rcode);
-    Explanation::of(format!("{server} answers {rcode}{whose}"))
+    Explanation::of(format!("{server} answers {rcode}{whose}"), cause, impact)
         .line(format!(
             "{} from {server} said {rcode}; {} of its {} were NOERROR.",
             units::counted(group.queries(), "answer", "answers"),

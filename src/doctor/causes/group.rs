@@ -215,9 +215,14 @@ impl<'a> Group<'a> {
     }
 
     /// Begins what is said about a server that fails.
-    pub(super) fn opening(&self, title: String) -> Explanation {
+    pub(super) fn opening(
+        &self,
+        title: String,
+        cause: impl Into<String>,
+        impact: &str,
+    ) -> Explanation {
         let tally = self.asked().all;
-        Explanation::of(title).line(format!(
+        Explanation::of(title, cause, impact).line(format!(
             "{}: {} of {} failed.",
             self.server(),
             units::count(tally.failed),

@@ -92,50 +92,49 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     };
     let look = known.map_or("nstat -az", |known| known.look);
     let look = group.within(Some(drop.netns), Command::new(look));
-    let title = format!("This host's kernel discards DNS packets ({reason})");
-    Explanation::of(title)
-        .cause(means)
-        .impact(WAITS)
-        .line(format!(
-            "{} discarded: {}, in {}; last seen as {} → {}.",
-            group.packets(),
-            packet::told(drop),
-            group.netns_told(drop.netns),
-            drop.source,
-            drop.destination
-        ))
-        .lines(group.asked_by_and_for())
-        .run("Look there:", look)
-        .with(|it| match known {
-            Some(known) => it.say(known.remedy),
-            None => it,
-        })
-        .say("See each one as it happens: `kerno watch --failed`")
-        .into()
+    Explanation::of(
+        format!("This host's kernel discards DNS packets ({reason})"),
+        means,
+        WAITS,
+    )
+    .line(format!(
+        "{} discarded: {}, in {}; last seen as {} → {}.",
+        group.packets(),
+        packet::told(drop),
+        group.netns_told(drop.netns),
+        drop.source,
+        drop.destination
+    ))
+    .lines(group.asked_by_and_for())
+    .run("Look there:", look)
+    .with(|it| match known {
+        Some(known) => it.say(known.remedy),
+        None => it,
+    })
+    .say("See each one as it happens: `kerno watch --failed`")
+    .into()
 }
 
 /// A server that went away.
 fn server_ended(group: &Group<'_>) -> Explanation {
     let server = group.server();
     let pid = group.views().find_map(|view| view.owner.pid);
-    Explanation::of(format!("The DNS server {server} ended with queries unread"))
-        .cause(
-            "The server closed its socket, because it ended or restarted. The queries that waited \
-             in it were lost.",
-        )
-        .impact(WAITS)
-        .line(format!(
-            "{} had reached the socket of {} and were discarded with it, unread.",
-            group.counted(),
-            who::with_pid("the server", pid)
-        ))
-        .lines(group.asked_by_and_for())
-        .say(
-            "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` \
-             (restarts).",
-        )
-        .say(
-            "Let it go on for a while after it has left its service: CoreDNS `health { lameduck 5s \
-             }`.",
-        )
+    Explanation::of(
+        format!("The DNS server {server} ended with queries unread"),
+        "The server closed its socket, because it ended or restarted. The queries that waited in \
+         it were lost.",
+        WAITS,
+    )
+    .line(format!(
+        "{} had reached the socket of {} and were discarded with it, unread.",
+        group.counted(),
+        who::with_pid("the server", pid)
+    ))
+    .lines(group.asked_by_and_for())
+    .say(
+        "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` (restarts).",
+    )
+    .say(
+        "Let it go on for a while after it has left its service: CoreDNS `health { lameduck 5s }`.",
+    )
 }

@@ -38,28 +38,24 @@ fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let netns = group.netns_told(group.place.netns.unwrap_or_default());
-    let (explanation, look) = match group.place.fault {
+    let (title, cause, look) = match group.place.fault {
         NO_NEIGHBOUR => (
-            Explanation::of(format!(
-                "No ARP or ND reply on the way to the DNS server {server}"
-            ))
-            .cause(format!(
+            format!("No ARP or ND reply on the way to the DNS server {server}"),
+            format!(
                 "In {netns} the kernel asked for the link address of the server, or of the next \
                  router, and got no reply (ARP, or ND for IPv6). That machine is down, or its \
                  address has moved."
-            )),
+            ),
             "ip neigh show",
         ),
         _ => (
-            Explanation::of(format!("There is no route to the DNS server {server}")).cause(
-                format!("In {netns} no route leads to the server, and the packet ends there."),
-            ),
+            format!("There is no route to the DNS server {server}"),
+            format!("In {netns} no route leads to the server, and the packet ends there."),
             "ip route show table all",
         ),
     };
     let get = Command::new("ip route get").word(group.place.ip());
-    explanation
-        .impact(WAITS_AND_FAILS)
+    Explanation::of(title, cause, WAITS_AND_FAILS)
         .lines(discarded(group, &netns))
         .line(
             "The program that asks is not told: ICMP host and net unreachable do not reach a UDP \

@@ -75,12 +75,12 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             group.dig_root(),
         ),
     };
-    Explanation::of(match group.place.fault {
-        REJECTED => format!("A firewall rule rejects DNS queries to {server}"),
-        _ => format!("Nobody listens at {server}"),
-    })
-    .cause(cause)
-    .impact(
+    Explanation::of(
+        match group.place.fault {
+            REJECTED => format!("A firewall rule rejects DNS queries to {server}"),
+            _ => format!("Nobody listens at {server}"),
+        },
+        cause,
         "glibc notices at once if the kernel tells it, tries its other servers and then fails. \
          musl does not notice and waits 5 s.",
     )

@@ -55,32 +55,34 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     };
     let by = by(drop);
     let is_isolated = group.takes_all_of_a_namespace() && group.others_are_answered();
-    Explanation::of(format!("A firewall discards DNS {what} for {server}"))
-        .cause(format!("{by} in {netns} discards the {what} {when}."))
-        .causes(is_isolated.then_some(
-            "This client gets no answer at all, and others do: this is what a network policy \
-             without an exception for DNS looks like.",
-        ))
-        .impact(match group.place.fault {
+    Explanation::of(
+        format!("A firewall discards DNS {what} for {server}"),
+        format!("{by} in {netns} discards the {what} {when}."),
+        match group.place.fault {
             QUERY_WHEN_SENT => {
                 "The send fails at once. glibc tries its other servers and then fails; musl waits \
                  5 s."
             }
             _ => WAITS_AND_FAILS,
-        })
-        .line(format!(
-            "{} discarded: {}, in {netns}.",
-            group.packets(),
-            packet::told(drop)
-        ))
-        .line(format!(
-            "Last seen as {} → {}.",
-            drop.source, drop.destination
-        ))
-        .line(conntrack_told(group, drop))
-        .lines(group.asked_by_and_for())
-        .with(|it| fix(it, group, drop))
-        .into()
+        },
+    )
+    .causes(is_isolated.then_some(
+        "This client gets no answer at all, and others do: this is what a network policy without \
+         an exception for DNS looks like.",
+    ))
+    .line(format!(
+        "{} discarded: {}, in {netns}.",
+        group.packets(),
+        packet::told(drop)
+    ))
+    .line(format!(
+        "Last seen as {} → {}.",
+        drop.source, drop.destination
+    ))
+    .line(conntrack_told(group, drop))
+    .lines(group.asked_by_and_for())
+    .with(|it| fix(it, group, drop))
+    .into()
 }
 
 fn by(drop: &PacketDrop) -> &'static str {

@@ -18,21 +18,18 @@ pub(super) const CAUSE: Cause = Cause {
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let ask = group.ask_example(group.dig());
-    error_rcode::explanation(group, OptRcode::REFUSED)
-        .cause(
-            "The server does not want to answer this client or this zone: an access list, \
-             recursion that is off, or a zone that it does not serve. Or it is a forwarder with \
-             more queries under way than it allows (dnsmasq --dns-forward-max, CoreDNS \
-             max_concurrent).",
-        )
-        .impact(
-            "glibc tries its next server and fails when all refuse. musl waits and fails after 5 \
-             s.",
-        )
-        .run("Ask from where the client is:", ask)
-        .say(
-            "Allow the client's addresses in the server: unbound `access-control:`, BIND \
-             `allow-recursion`. Or ask another server for that zone.",
-        )
-        .into()
+    error_rcode::explanation(
+        group,
+        OptRcode::REFUSED,
+        "The server does not want to answer this client or this zone: an access list, recursion \
+         that is off, or a zone that it does not serve. Or it is a forwarder with more queries \
+         under way than it allows (dnsmasq --dns-forward-max, CoreDNS max_concurrent).",
+        "glibc tries its next server and fails when all refuse. musl waits and fails after 5 s.",
+    )
+    .run("Ask from where the client is:", ask)
+    .say(
+        "Allow the client's addresses in the server: unbound `access-control:`, BIND \
+         `allow-recursion`. Or ask another server for that zone.",
+    )
+    .into()
 }

@@ -48,6 +48,9 @@ fn of_call(incident: &Incident, call: FailedCall, evidence: &Evidence) -> usize 
     }
 }
 
+const IMPACT: &str = "The program gets an error at once. glibc goes on to its next server and then \
+                      fails; musl waits 5 s all the same.";
+
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let explanation = match group.place.fault {
@@ -62,24 +65,22 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "A BPF program of type cgroup_skb on the cgroup of the program that asks discarded the \
              packet on its way out (BPF_CGROUP_EGRESS). The program got EPERM.",
         ),
-        NO_ROUTE => Explanation::of(format!(
-            "There is no route to the DNS server {server}"
-        ))
-        .cause(
+        NO_ROUTE => Explanation::of(
+            format!("There is no route to the DNS server {server}"),
             "The network namespace of the program that asks has no route to that address, so the \
              send fails before there is a packet.",
+            IMPACT,
         )
         .run(
             "See the route as the program has it:",
             group.within_place(Command::new("ip route get").word(group.place.ip())),
         )
         .say("Add the route, or put a server that can be reached into resolv.conf."),
-        NO_PORT => Explanation::of(format!(
-            "No socket can be connected to the DNS server {server}"
-        ))
-        .cause(
+        NO_PORT => Explanation::of(
+            format!("No socket can be connected to the DNS server {server}"),
             "There is a route, but the call fails: all local ports are in use (EAGAIN, \
              EADDRNOTAVAIL), or the address cannot be used from here.",
+            IMPACT,
         )
         .run(
             "Count the UDP sockets of the namespace:",
@@ -89,25 +90,25 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "Widen net.ipv4.ip_local_port_range, or repair the program that keeps its sockets \
              open.",
         ),
-        _ => Explanation::of(format!("Sending DNS queries to {server} fails"))
-            .cause("The system call fails before there is a packet. The evidence has its error.")
-            .say("See each one as it happens: `kerno watch --failed`"),
+        _ => Explanation::of(
+            format!("Sending DNS queries to {server} fails"),
+            "The system call fails before there is a packet. The evidence has its error.",
+            IMPACT,
+        )
+        .say("See each one as it happens: `kerno watch --failed`"),
     };
-    let impact = "The program gets an error at once. glibc goes on to its next server and then \
-                  fails; musl waits 5 s all the same.";
-    explanation.impact(impact).lines(evidence(group)).into()
+    explanation.lines(evidence(group)).into()
 }
 
 fn denied(group: &Group<'_>, what: &str) -> Explanation {
     let server = group.server();
     let title = format!("A BPF program on the cgroup denies DNS queries to {server}");
-    Explanation::of(title)
-        .cause(what)
-        .cause(
+    Explanation::of(title, what, IMPACT)
+        .causes([
             "Such programs come from container runtimes, from Cilium (EPERM when a Service or a \
              Local Redirect Policy has no backend) and from systemd (IPAddressDeny=, \
              RestrictNetworkInterfaces=). It is not a firewall rule.",
-        )
+        ])
         .run(
             "See which cgroup it is:",
             commands::cgroup_of(group.asker_pid()),

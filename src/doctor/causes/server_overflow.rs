@@ -30,35 +30,36 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 
 const LOOK: &str = "See the queue (Recv-Q) and the drops of its sockets:";
 
+const IMPACT: &str = "Queries that come while it is full are lost. Their clients wait 5 s (glibc) \
+                      or 2.5 s (musl), then ask again.";
+
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (server, pid) = (group.server(), group.place.pid);
     let netns = group.drop_netns();
     let sockets = group.within(netns, commands::sockets("ss -uanm", group.place.port()));
     let explanation = match at_server::stopped(group) * 2 > group.queries() {
-        true => Explanation::of(format!(
-            "The DNS server {server} is stopped, and its receive buffer overflows"
-        ))
-        .cause(
+        true => Explanation::of(
+            format!("The DNS server {server} is stopped, and its receive buffer overflows"),
             "All threads of the server are stopped, by SIGSTOP or a debugger. It reads nothing, \
              and queries for which its receive buffer has no room are lost.",
+            IMPACT,
         )
         .run("See who stopped it:", commands::state_of(pid))
         .run("Let it go on:", commands::go_on(pid))
         .run(LOOK, sockets),
-        false => Explanation::of(format!(
-            "The receive buffer of the DNS server {server} overflows"
-        ))
-        .cause(
+        false => Explanation::of(
+            format!("The receive buffer of the DNS server {server} overflows"),
             "Queries come faster than the server reads its socket. Linux does not enlarge a UDP \
              buffer, and the default holds about 230 queries.",
+            IMPACT,
         )
-        .cause(match at_server::was_examined(group) {
+        .causes([match at_server::was_examined(group) {
             true => {
                 "kerno saw neither a CPU limit nor a busy thread that explains it: the server is \
                  blocked, or reads too seldom."
             }
             false => "kerno could not look at the server's process.",
-        })
+        }])
         .run(LOOK, sockets)
         .run_amid(
             "See what the server does instead of reading: its log,",
@@ -71,10 +72,6 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         ),
     };
     explanation
-        .impact(
-            "Queries that come while it is full are lost. Their clients wait 5 s (glibc) or 2.5 s \
-             (musl), then ask again.",
-        )
         .lines(at_server::queue_told(group))
         .lines(counter_told(group, netns))
         .lines(at_server::stopped_told(group))

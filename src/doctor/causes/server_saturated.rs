@@ -43,6 +43,8 @@ fn load(group: &Group<'_>) -> (f64, f64) {
     (mean(|span| span.ran), mean(|span| span.waited))
 }
 
+const IMPACT: &str = "All clients of this server wait, and their repeated queries add to its load.";
+
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (ran, waited) = load(group);
     let explanation = match waited > ran {
@@ -50,7 +52,6 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         false => busy(group),
     };
     explanation
-        .impact("All clients of this server wait, and their repeated queries add to its load.")
         .line(format!(
             "Meanwhile the busiest thread of {} ran {:.0} % of the time and waited for a CPU {:.0} \
              %.",
@@ -65,12 +66,11 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 
 fn busy(group: &Group<'_>) -> Explanation {
     let server = group.server();
-    Explanation::of(format!(
-        "The DNS server {server} cannot keep up with its load"
-    ))
-    .cause(
+    Explanation::of(
+        format!("The DNS server {server} cannot keep up with its load"),
         "A thread of the server is busy all the time. Queries wait in its socket before they are \
          read, and get lost where its receive buffer is full.",
+        IMPACT,
     )
     .run(
         "See which threads are busy:",
@@ -93,13 +93,12 @@ fn starved(group: &Group<'_>) -> Explanation {
         .place
         .pid
         .map_or(Command::default(), |pid| renice.word(pid.to_string()));
-    Explanation::of(format!(
-        "The DNS server {server} gets too little CPU: other programs on this host use it"
-    ))
-    .cause(
+    Explanation::of(
+        format!("The DNS server {server} gets too little CPU: other programs on this host use it"),
         "The server has work all the time, and most of this time it waits for a CPU that other \
          programs use. Meanwhile queries wait in its socket, and get lost where its receive buffer \
          is full.",
+        IMPACT,
     )
     .say("See who has the CPUs: `top`")
     .run(

@@ -41,30 +41,29 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         format!(" It may use {cores:.2} of a core.")
     });
     let stopped = u64::try_from(quota.throttled.as_nanos()).unwrap_or(u64::MAX);
-    let title = format!("The DNS server {server} is stopped by its CPU limit");
-    Explanation::of(title)
-        .cause(format!(
+    Explanation::of(
+        format!("The DNS server {server} is stopped by its CPU limit"),
+        format!(
             "The server's cgroup {} uses up its CPU quota early in each period, and the kernel \
              stops it until the next one. Meanwhile queries wait in its socket, and get lost where \
              its receive buffer is full.",
             quota.cgroup
-        ))
-        .impact(
-            "Answers take tens to hundreds of milliseconds, and at peaks queries are lost, while \
-             the CPU of the node looks idle.",
-        )
-        .line(format!(
-            "The cgroup of {} was stopped in {} of {}, for {} in all.{cores}",
-            who::with_pid("the server", group.place.pid),
-            units::count(quota.throttled_periods),
-            units::counted(quota.periods, "quota period", "quota periods"),
-            units::duration(stopped),
-        ))
-        .lines(at_server::queue_told(group))
-        .line(at_server::ended_told(group))
-        .with(|it| remedy(it, quota, group.place.pid))
-        .say("Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains.")
-        .into()
+        ),
+        "Answers take tens to hundreds of milliseconds, and at peaks queries are lost, while the \
+         CPU of the node looks idle.",
+    )
+    .line(format!(
+        "The cgroup of {} was stopped in {} of {}, for {} in all.{cores}",
+        who::with_pid("the server", group.place.pid),
+        units::count(quota.throttled_periods),
+        units::counted(quota.periods, "quota period", "quota periods"),
+        units::duration(stopped),
+    ))
+    .lines(at_server::queue_told(group))
+    .line(at_server::ended_told(group))
+    .with(|it| remedy(it, quota, group.place.pid))
+    .say("Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains.")
+    .into()
 }
 
 /// Whether the group is a service of the system's systemd: right below a slice. One of a

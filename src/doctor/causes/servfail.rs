@@ -18,21 +18,20 @@ pub(super) const CAUSE: Cause = Cause {
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let ask = group.ask_example(group.dig().and("+cd"));
-    error_rcode::explanation(group, OptRcode::SERVFAIL)
-        .cause(
-            "The server tried and could not. The zone's own servers fail or contradict each other, \
-             DNSSEC signatures do not verify (or this server's clock is wrong), or its upstream is \
-             gone. If it is one zone, look at the zone; if it is all names, look at the server.",
-        )
-        .impact(
-            "glibc asks twice within a millisecond and fails. musl asks again and again for 5 s, \
-             which multiplies the load.",
-        )
-        .run(
-            "Ask with DNSSEC checks off. If that works, the signatures are wrong:",
-            ask,
-        )
-        .say("Look into the server's log for that zone.")
-        .say("See each one as it happens: `kerno watch --failed`")
-        .into()
+    error_rcode::explanation(
+        group,
+        OptRcode::SERVFAIL,
+        "The server tried and could not. The zone's own servers fail or contradict each other, \
+         DNSSEC signatures do not verify (or this server's clock is wrong), or its upstream is \
+         gone. If it is one zone, look at the zone; if it is all names, look at the server.",
+        "glibc asks twice within a millisecond and fails. musl asks again and again for 5 s, which \
+         multiplies the load.",
+    )
+    .run(
+        "Ask with DNSSEC checks off. If that works, the signatures are wrong:",
+        ask,
+    )
+    .say("Look into the server's log for that zone.")
+    .say("See each one as it happens: `kerno watch --failed`")
+    .into()
 }

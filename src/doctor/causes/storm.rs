@@ -105,9 +105,9 @@ fn repeats(process: &ProcessTally) -> f64 {
 /// What a process does to make a storm, in words.
 fn explanation(
     title: String,
+    impact: &str,
     evidence: &Evidence,
-    pid: u32,
-    process: &ProcessTally,
+    (pid, process): (u32, &ProcessTally),
 ) -> Explanation {
     let seconds = evidence.window.as_secs_f64().max(1.0);
     let processes = evidence.tallies.processes.iter();
@@ -123,33 +123,34 @@ fn explanation(
     let watch = Command::new("kerno watch --pid")
         .word(pid.to_string())
         .and("--role client");
-    Explanation::of(title)
-        .cause(
-            "The process asks the same questions again and again, and does not keep the answers: \
-             it has no cache, makes a new connection for each request, or tries again in a loop.",
+    Explanation::of(
+        title,
+        "The process asks the same questions again and again, and does not keep the answers: it \
+         has no cache, makes a new connection for each request, or tries again in a loop.",
+        impact,
+    )
+    .line(format!(
+        "{} made {} of {} ({}), {:.0} a second, and asked each question {:.0} times.",
+        who::process(Some(pid), process.comm),
+        units::count(process.queries),
+        units::queries(all),
+        units::percent(process.queries, all),
+        process.queries as f64 / seconds,
+        repeats(process),
+    ))
+    .lines(names.map(|names| format!("Most of all: {names}.")))
+    .lines(is_reverse.then(|| {
+        format!(
+            "{} were reverse lookups (PTR), as log writers make them.",
+            units::percent(process.reverse, process.queries)
         )
-        .line(format!(
-            "{} made {} of {} ({}), {:.0} a second, and asked each question {:.0} times.",
-            who::process(Some(pid), process.comm),
-            units::count(process.queries),
-            units::queries(all),
-            units::percent(process.queries, all),
-            process.queries as f64 / seconds,
-            repeats(process),
-        ))
-        .lines(names.map(|names| format!("Most of all: {names}.")))
-        .lines(is_reverse.then(|| {
-            format!(
-                "{} were reverse lookups (PTR), as log writers make them.",
-                units::percent(process.reverse, process.queries)
-            )
-        }))
-        .run("See what it asks:", watch)
-        .say(
-            "Let it keep its connections open, or cache: nscd, systemd-resolved, NodeLocal \
-             DNSCache, or the cache of its own runtime (Node.js, Python and musl have none).",
-        )
-        .say("If it tries again in a loop, let it wait between its tries.")
+    }))
+    .run("See what it asks:", watch)
+    .say(
+        "Let it keep its connections open, or cache: nscd, systemd-resolved, NodeLocal DNSCache, \
+         or the cache of its own runtime (Node.js, Python and musl have none).",
+    )
+    .say("If it tries again in a loop, let it wait between its tries.")
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -160,14 +161,14 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let name = who::process(Some(pid), process.comm);
     let title = format!("{name} floods {server} with the same questions, and queries suffer");
-    explanation(title, group.evidence, pid, process)
-        .impact(match others {
-            0 => "Its own lookups fail or wait, because of all those that it made before.",
-            _ => {
-                "The server spends its time, or the rate that it allows, on the same questions; \
-                 other clients have to wait."
-            }
-        })
+    let impact = match others {
+        0 => "Its own lookups fail or wait, because of all those that it made before.",
+        _ => {
+            "The server spends its time, or the rate that it allows, on the same questions; other \
+             clients have to wait."
+        }
+    };
+    explanation(title, impact, group.evidence, (pid, process))
         .line(format!(
             "At {server} {}: {} of its own and {} of other processes.",
             group.told(),
@@ -185,8 +186,8 @@ pub(super) fn note(evidence: &Evidence, snapshot: &Snapshot) -> Option<Finding> 
     rows.find(|row| row.pid == Some(pid))?;
     let name = who::process(Some(pid), process.comm);
     let title = format!("{name} asks the same questions again and again");
-    let explanation = explanation(title, evidence, pid, process)
-        .impact("Nothing suffers from it now. It takes load that the next peak will need.");
+    let impact = "Nothing suffers from it now. It takes load that the next peak will need.";
+    let explanation = explanation(title, impact, evidence, (pid, process));
     let measured = Measured::queries(process.queries);
     Some(Finding {
         scope: Subject::process(Some(pid), process.comm),

@@ -26,21 +26,20 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let tally = group.asked();
-    let title = format!("TCP to the DNS server {server} is blocked, so large answers never come");
-    let explanation = Explanation::of(title)
-        .cause(
-            "An answer that does not fit into a UDP packet comes with the TC bit, and the client \
-             must ask again over TCP (RFC 7766 section 5). UDP to port 53 gets through, TCP does \
-             not. Often a network policy or a security group allows UDP only.",
-        )
-        .impact("A few names fail every time (many addresses, TXT, SRV, DNSSEC). All others work.")
-        .line(format!(
-            "{} from {server} over UDP had the TC bit, and none of {} over TCP was answered.",
-            units::counted(tally.truncated, "answer", "answers"),
-            units::counted(tally.tcp.ended(), "attempt", "attempts"),
-        ))
-        .lines(how_tcp_ended(group))
-        .lines(group.examples());
+    let explanation = Explanation::of(
+        format!("TCP to the DNS server {server} is blocked, so large answers never come"),
+        "An answer that does not fit into a UDP packet comes with the TC bit, and the client must \
+         ask again over TCP (RFC 7766 section 5). UDP to port 53 gets through, TCP does not. Often \
+         a network policy or a security group allows UDP only.",
+        "A few names fail every time (many addresses, TXT, SRV, DNSSEC). All others work.",
+    )
+    .line(format!(
+        "{} from {server} over UDP had the TC bit, and none of {} over TCP was answered.",
+        units::counted(tally.truncated, "answer", "answers"),
+        units::counted(tally.tcp.ended(), "attempt", "attempts"),
+    ))
+    .lines(how_tcp_ended(group))
+    .lines(group.examples());
     explanation
         .say(
             "Allow TCP to port 53 wherever UDP is allowed: NetworkPolicy, security group, \

@@ -35,9 +35,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         Some(most) => here(group, views.len() as u64, ignored, most),
     };
     group
-        .opening(title)
-        .cause(cause)
-        .impact(WAITS_AND_FAILS)
+        .opening(title, cause, WAITS_AND_FAILS)
         .line(found)
         .lines((ignored > 0).then(|| looked_at.to_owned()))
         .lines(at_server::stopped_told(group))

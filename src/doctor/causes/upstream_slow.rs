@@ -61,27 +61,26 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let dig = |server| commands::dig_root(server, false);
     let dig = group.place.server.map_or(Command::default(), dig);
     let dig = group.within(owner.map(|owner| owner.netns), dig);
-    let title = format!("The resolver on this host waits for its upstream {upstream}");
-    Explanation::of(title)
-        .cause(format!(
+    Explanation::of(
+        format!("The resolver on this host waits for its upstream {upstream}"),
+        format!(
             "While its clients wait, {resolver} waits for {upstream}, which answers slowly or not \
              at all."
-        ))
-        .impact(
-            "Names that must be asked upstream take seconds or fail with SERVFAIL. What the \
-             resolver has in its cache, or answers itself, is fast.",
-        )
-        .lines(upstream_told(group, &resolver, &upstream))
-        .lines(clients_told(group))
-        .line("kerno saw none of these queries discarded on this host.")
-        .lines(group.examples())
-        .run("Ask the upstream as the resolver does:", dig)
-        .say("Replace that upstream, or give the resolver a second one.")
-        .say(
-            "Answer from the cache meanwhile: unbound `serve-expired: yes`, CoreDNS `cache { \
-             serve_stale }`.",
-        )
-        .into()
+        ),
+        "Names that must be asked upstream take seconds or fail with SERVFAIL. What the resolver \
+         has in its cache, or answers itself, is fast.",
+    )
+    .lines(upstream_told(group, &resolver, &upstream))
+    .lines(clients_told(group))
+    .line("kerno saw none of these queries discarded on this host.")
+    .lines(group.examples())
+    .run("Ask the upstream as the resolver does:", dig)
+    .say("Replace that upstream, or give the resolver a second one.")
+    .say(
+        "Answer from the cache meanwhile: unbound `serve-expired: yes`, CoreDNS `cache { \
+         serve_stale }`.",
+    )
+    .into()
 }
 
 /// What came of the resolver's own queries.

@@ -21,32 +21,28 @@ fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let source = group.drop()?.source;
-    let title = format!("Answers of {server} come from the wrong address, {source}");
-    Explanation::of(title)
-        .cause(
-            "The answers do not come from the address that was asked, so no socket takes them. \
-             Either the server has several addresses and answers from another one, or the way back \
-             misses the address translation that the query went through (a bridge without \
-             bridge-nf-call-iptables, client and server on one node).",
-        )
-        .impact(format!(
-            "{WAITS_AND_FAILS} dig says \"reply from unexpected source\"."
-        ))
-        .line(format!(
-            "{} sent to {server} were answered from {source}. The kernel discarded the answers \
-             ({NO_SOCKET}): the client's socket is connected to the address that it asked.",
-            group.counted()
-        ))
-        .lines(group.asked_by_and_for())
-        .say(
-            "On a node with bridged pods, let bridged packets pass netfilter: `modprobe \
-             br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1`",
-        )
-        .say(
-            "If the server has several addresses, let it answer from the one that was asked: \
-             unbound `interface-automatic: yes`, dnsmasq `bind-interfaces`; BIND does so by \
-             itself.",
-        )
-        .run("See it:", group.dig_root())
-        .into()
+    Explanation::of(
+        format!("Answers of {server} come from the wrong address, {source}"),
+        "The answers do not come from the address that was asked, so no socket takes them. Either \
+         the server has several addresses and answers from another one, or the way back misses the \
+         address translation that the query went through (a bridge without \
+         bridge-nf-call-iptables, client and server on one node).",
+        format!("{WAITS_AND_FAILS} dig says \"reply from unexpected source\"."),
+    )
+    .line(format!(
+        "{} sent to {server} were answered from {source}. The kernel discarded the answers \
+         ({NO_SOCKET}): the client's socket is connected to the address that it asked.",
+        group.counted()
+    ))
+    .lines(group.asked_by_and_for())
+    .say(
+        "On a node with bridged pods, let bridged packets pass netfilter: `modprobe br_netfilter \
+         && sysctl -w net.bridge.bridge-nf-call-iptables=1`",
+    )
+    .say(
+        "If the server has several addresses, let it answer from the one that was asked: unbound \
+         `interface-automatic: yes`, dnsmasq `bind-interfaces`; BIND does so by itself.",
+    )
+    .run("See it:", group.dig_root())
+    .into()
 }
