@@ -25,9 +25,31 @@ pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Explanation {
         breakdown.only_server("to"),
         breakdown.place()
     );
+    let process = breakdown.process.as_ref().filter(|it| it.is_alone());
+    let inside = process.and_then(|it| it.row.pid);
+    let inside = inside.map(|pid| commands::in_netns_of(pid, breakdown.dig()));
     explanation(title, figures, breakdown.evidence())
         .causes(where_to_look(breakdown))
-        .with(|it| fix(it, breakdown))
+        .run("Ask the worst server yourself:", breakdown.dig())
+        .run(
+            "If the process runs in a container, ask from its network, as it does:",
+            inside.unwrap_or_default(),
+        )
+        .with(|it| match breakdown.own_server() {
+            Some(address) => it.run(
+                "The server is on this host; see if it listens:",
+                commands::sockets("ss -lntup", address.port()),
+            ),
+            None if figures.outcomes.refused > figures.outcomes.failed() / 2 => it.say(
+                "Start the DNS server there, or take its address out of resolv.conf: `grep \
+                 nameserver /etc/resolv.conf`",
+            ),
+            None => it.say(
+                "If it does not answer you, check that server's load and the firewalls between. \
+                 Until it answers, take it out of resolv.conf: `grep nameserver /etc/resolv.conf`",
+            ),
+        })
+        .run(WATCH, breakdown.watch("--failed"))
 }
 
 /// The same of one that fails too often by its own attempts.
@@ -196,31 +218,3 @@ fn impact(outcomes: &OutcomeTotals) -> String {
 }
 
 const WATCH: &str = "See each failed query as it happens:";
-
-fn fix(explanation: Explanation, breakdown: &Breakdown<'_>) -> Explanation {
-    let outcomes = &breakdown.snapshot.client.outcomes;
-    let process = breakdown.process.as_ref().filter(|it| it.is_alone());
-    let inside = process.and_then(|it| it.row.pid);
-    let inside = inside.map(|pid| commands::in_netns_of(pid, breakdown.dig()));
-    explanation
-        .run("Ask the worst server yourself:", breakdown.dig())
-        .run(
-            "If the process runs in a container, ask from its network, as it does:",
-            inside.unwrap_or_default(),
-        )
-        .with(|it| match breakdown.own_server() {
-            Some(address) => it.run(
-                "The server is on this host; see if it listens:",
-                commands::sockets("ss -lntup", address.port()),
-            ),
-            None if outcomes.refused > outcomes.failed() / 2 => it.say(
-                "Start the DNS server there, or take its address out of resolv.conf: `grep \
-                 nameserver /etc/resolv.conf`",
-            ),
-            None => it.say(
-                "If it does not answer you, check that server's load and the firewalls between. \
-                 Until it answers, take it out of resolv.conf: `grep nameserver /etc/resolv.conf`",
-            ),
-        })
-        .run(WATCH, breakdown.watch("--failed"))
-}

@@ -20,7 +20,9 @@ pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Option<Explanation> {
     let figures = &breakdown.snapshot.client;
     let latency = figures.latency.as_ref()?;
     let shape = Shape::of(latency);
-    let means = shape.means(latency, breakdown.own_server().is_none());
+    let own = breakdown.own_server();
+    let sockets = own.map(|address| commands::sockets("ss -lunpm", address.port()));
+    let means = shape.means(latency, own.is_none());
     Explanation::of(title(latency, shape, breakdown), means, impact(latency))
         .causes(where_to_look(latency, breakdown))
         .lines(figures_told(figures, latency))
@@ -29,7 +31,26 @@ pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Option<Explanation> {
         .lines(load(breakdown.snapshot))
         .lines(own_view(breakdown))
         .lines(Metric::Slow.small_sample(figures))
-        .with(|it| fix(it, breakdown))
+        .run(
+            "Ask the slowest server yourself, twice. If only the first answer is slow, its cache \
+             works and its upstream is slow:",
+            breakdown.dig(),
+        )
+        .run(
+            "The server is on this host. If Recv-Q stays above 0, it cannot keep up:",
+            sockets.unwrap_or_default(),
+        )
+        .say(match load(breakdown.snapshot) {
+            Some(_) => {
+                "Make the process that sends most of the load ask less: a cache in it or on this \
+                 host, fewer search domains (ndots)."
+            }
+            None => {
+                "Give the server more CPU or more replicas if it is busy, or put a cache in front \
+                 of it on this host."
+            }
+        })
+        .run(WATCH, breakdown.watch("--slower-than 100ms"))
         .into()
 }
 
@@ -243,30 +264,4 @@ fn where_to_look(
         Some(Pattern::Only) | None => None,
     };
     place.into_iter().chain(server)
-}
-
-fn fix(explanation: Explanation, breakdown: &Breakdown<'_>) -> Explanation {
-    let own = breakdown.own_server();
-    let sockets = own.map(|address| commands::sockets("ss -lunpm", address.port()));
-    explanation
-        .run(
-            "Ask the slowest server yourself, twice. If only the first answer is slow, its cache \
-             works and its upstream is slow:",
-            breakdown.dig(),
-        )
-        .run(
-            "The server is on this host. If Recv-Q stays above 0, it cannot keep up:",
-            sockets.unwrap_or_default(),
-        )
-        .say(match load(breakdown.snapshot) {
-            Some(_) => {
-                "Make the process that sends most of the load ask less: a cache in it or on this \
-                 host, fewer search domains (ndots)."
-            }
-            None => {
-                "Give the server more CPU or more replicas if it is busy, or put a cache in front \
-                 of it on this host."
-            }
-        })
-        .run(WATCH, breakdown.watch("--slower-than 100ms"))
 }

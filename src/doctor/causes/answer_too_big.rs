@@ -34,7 +34,10 @@ fn is_big(view: &ServerView) -> bool {
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let explanation = Explanation::of(
+    let incident = group.first()?;
+    let netns = group.drop_netns();
+    let route = Command::new("ip route get").word(incident.attempt.local.ip().to_string());
+    Explanation::of(
         format!("Large answers from {} are lost on the way", group.server()),
         "The answer does not fit into one packet of some link (VPN, overlay), or it travels in \
          fragments that a firewall discards. Small answers get through, so only some names fail.",
@@ -43,22 +46,18 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     )
     .lines(discarded(group))
     .lines(sizes(group))
-    .lines(group.asked_by_and_for());
-    let incident = group.first()?;
-    let netns = group.drop_netns();
-    let route = Command::new("ip route get").word(incident.attempt.local.ip().to_string());
-    explanation
-        .say(
-            "Let the servers send no more than 1,232 bytes over UDP: unbound `edns-buffer-size: \
-             1232` and `max-udp-size: 1232`, CoreDNS `bufsize 1232`, BIND `max-udp-size 1232`. \
-             Larger answers then come over TCP.",
-        )
-        .run(
-            "See the smallest MTU on the way:",
-            group.within(netns.or(Some(incident.attempt.owner.netns)), route),
-        )
-        .say("Let ICMP \"fragmentation needed\" and fragments through the firewalls between.")
-        .into()
+    .lines(group.asked_by_and_for())
+    .say(
+        "Let the servers send no more than 1,232 bytes over UDP: unbound `edns-buffer-size: 1232` \
+         and `max-udp-size: 1232`, CoreDNS `bufsize 1232`, BIND `max-udp-size 1232`. Larger \
+         answers then come over TCP.",
+    )
+    .run(
+        "See the smallest MTU on the way:",
+        group.within(netns.or(Some(incident.attempt.owner.netns)), route),
+    )
+    .say("Let ICMP \"fragmentation needed\" and fragments through the firewalls between.")
+    .into()
 }
 
 fn discarded(group: &Group<'_>) -> Option<String> {

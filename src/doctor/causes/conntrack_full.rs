@@ -68,7 +68,9 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (drop, _) = group.incidents().find_map(Incident::dropped)?;
     let counters = counters(drop, group.evidence);
     let netns = group.netns_told(drop.netns);
-    let explanation = Explanation::of(
+    let there = |command| group.within_place(Command::new(command));
+    let room = format!("net.netfilter.nf_conntrack_max={}", larger(counters));
+    Explanation::of(
         format!("The conntrack table is full: {} discarded", group.counted()),
         "Each new connection needs an entry in the connection-tracking table, and there is no \
          room. The kernel discards the first packet of everything new. DNS suffers first, because \
@@ -88,32 +90,25 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             units::count(turned_away(counters))
         )
     }))
-    .lines(group.examples());
-    fix(explanation, group, larger(counters)).into()
-}
-
-fn fix(explanation: Explanation, group: &Group<'_>, larger: u64) -> Explanation {
-    let there = |command| group.within_place(Command::new(command));
-    let room = format!("net.netfilter.nf_conntrack_max={larger}");
-    explanation
-        .run(
-            "See how full it is:",
-            there("sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"),
-        )
-        .run_amid(
-            "Make room at once, on the host itself:",
-            &[Command::new("sysctl -w").word(room)],
-            " (kube-proxy: --conntrack-max-per-core)",
-        )
-        .run(
-            "See who fills it:",
-            there(
-                "conntrack -L 2>/dev/null | awk '{print $1,$4,$5}' | sort | uniq -c | sort -rn | \
-                 head",
-            ),
-        )
-        .say(
-            "For good: do not track DNS (NodeLocal DNSCache, NOTRACK), or shorten \
-             nf_conntrack_udp_timeout.",
-        )
+    .lines(group.examples())
+    .run(
+        "See how full it is:",
+        there("sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"),
+    )
+    .run_amid(
+        "Make room at once, on the host itself:",
+        &[Command::new("sysctl -w").word(room)],
+        " (kube-proxy: --conntrack-max-per-core)",
+    )
+    .run(
+        "See who fills it:",
+        there(
+            "conntrack -L 2>/dev/null | awk '{print $1,$4,$5}' | sort | uniq -c | sort -rn | head",
+        ),
+    )
+    .say(
+        "For good: do not track DNS (NodeLocal DNSCache, NOTRACK), or shorten \
+         nf_conntrack_udp_timeout.",
+    )
+    .into()
 }

@@ -30,7 +30,8 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (drop, _) = group.incidents().find_map(Incident::dropped)?;
     let counters = group.evidence.host.conntrack.get(&drop.netns);
-    let explanation = Explanation::of(
+    let find = Command::new("nft list ruleset | grep -n masquerade");
+    Explanation::of(
         format!(
             "A conntrack race of address translation loses DNS packets: {}",
             group.counted()
@@ -57,18 +58,16 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             units::counted(counters.insert_failed, "insertion", "insertions")
         )
     }))
-    .lines(group.examples());
-    let find = Command::new("nft list ruleset | grep -n masquerade");
-    explanation
-        .run("Find the rule that translates:", group.within_place(find))
-        .say(
-            "Let it choose ports at random: `masquerade fully-random` (nftables), `-j MASQUERADE \
-             --random-fully` (iptables 1.6.2 or newer). kube-proxy does so by itself; CNI plugins \
-             and ip-masq-agent have rules of their own.",
-        )
-        .say(
-            "Or keep DNS out of translation: NodeLocal DNSCache. Where A and AAAA of one socket \
-             clash (old kernels), `options single-request-reopen` helps glibc.",
-        )
-        .into()
+    .lines(group.examples())
+    .run("Find the rule that translates:", group.within_place(find))
+    .say(
+        "Let it choose ports at random: `masquerade fully-random` (nftables), `-j MASQUERADE \
+         --random-fully` (iptables 1.6.2 or newer). kube-proxy does so by itself; CNI plugins and \
+         ip-masq-agent have rules of their own.",
+    )
+    .say(
+        "Or keep DNS out of translation: NodeLocal DNSCache. Where A and AAAA of one socket clash \
+         (old kernels), `options single-request-reopen` helps glibc.",
+    )
+    .into()
 }

@@ -101,7 +101,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let leads_to = dead.map_or("an address that is gone".to_owned(), |it| it.to_string());
     let answered = fresh(first, group.evidence).map_or(0, |fresh| fresh.answered);
     let netns = entry.map(|flow| flow.netns).or(group.drop_netns());
-    let explanation = Explanation::of(
+    Explanation::of(
         format!("An old conntrack entry sends queries for {server} to {leads_to}"),
         "Address translation chose a server once for this source port. Each further packet keeps \
          that choice alive, so the entry does not expire while the program goes on asking. That \
@@ -117,18 +117,17 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     ))
     .lines(dead.map(|dead| {
         format!("The conntrack entry of that source port translates {server} to {dead}.")
-    }));
-    explanation
-        .run(
-            "Delete the entry:",
-            group.within(netns, delete(group, dead)),
-        )
-        .say(
-            "Then find out why it was left: an old kube-proxy, or IPVS mode with its five-minute \
-             timeout.",
-        )
-        .say("Let DNS pods go on for a while when they end: CoreDNS `health { lameduck 30s }`.")
-        .into()
+    }))
+    .run(
+        "Delete the entry:",
+        group.within(netns, delete(group, dead)),
+    )
+    .say(
+        "Then find out why it was left: an old kube-proxy, or IPVS mode with its five-minute \
+         timeout.",
+    )
+    .say("Let DNS pods go on for a while when they end: CoreDNS `health { lameduck 30s }`.")
+    .into()
 }
 
 fn ports_told(group: &Group<'_>) -> String {

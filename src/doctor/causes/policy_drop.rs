@@ -45,26 +45,27 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let drop = group.drop()?;
     let server = group.server();
     let netns = group.netns_told(drop.netns);
-    let (what, when) = match group.place.fault {
-        QUERY => ("queries", "on their way (FORWARD or INPUT)"),
+    let (what, when, impact) = match group.place.fault {
+        QUERY => (
+            "queries",
+            "on their way (FORWARD or INPUT)",
+            WAITS_AND_FAILS,
+        ),
         QUERY_WHEN_SENT => (
             "queries",
             "as they are sent (OUTPUT), and the program gets EPERM",
+            "The send fails at once. glibc tries its other servers and then fails; musl waits 5 s.",
         ),
-        _ => ("answers", "when they come back"),
+        _ => ("answers", "when they come back", WAITS_AND_FAILS),
     };
     let by = by(drop);
+    let there = |command| group.within(Some(drop.netns), Command::new(command));
+    let to = group.place.server.map(|server| server.ip().to_string());
     let is_isolated = group.takes_all_of_a_namespace() && group.others_are_answered();
     Explanation::of(
         format!("A firewall discards DNS {what} for {server}"),
         format!("{by} in {netns} discards the {what} {when}."),
-        match group.place.fault {
-            QUERY_WHEN_SENT => {
-                "The send fails at once. glibc tries its other servers and then fails; musl waits \
-                 5 s."
-            }
-            _ => WAITS_AND_FAILS,
-        },
+        impact,
     )
     .causes(is_isolated.then_some(
         "This client gets no answer at all, and others do: this is what a network policy without \
@@ -81,7 +82,14 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     ))
     .line(conntrack_told(group, drop))
     .lines(group.asked_by_and_for())
-    .with(|it| fix(it, group, drop))
+    .run("Find the rule and its counter:", there("nft list ruleset"))
+    .run("Or, with the legacy tools:", there("iptables-save -c"))
+    .say(format!(
+        "Allow UDP and TCP port {} to {}. In Kubernetes: an egress rule to the kube-dns pods and \
+         to the NodeLocal address.",
+        group.place.port(),
+        to.unwrap_or(server),
+    ))
     .into()
 }
 
@@ -107,18 +115,4 @@ fn conntrack_told(group: &Group<'_>, drop: &PacketDrop) -> String {
         ),
         None => "Conntrack counters of that namespace could not be read.".to_owned(),
     }
-}
-
-fn fix(explanation: Explanation, group: &Group<'_>, drop: &PacketDrop) -> Explanation {
-    let there = |command| group.within(Some(drop.netns), Command::new(command));
-    let server = group.place.server;
-    explanation
-        .run("Find the rule and its counter:", there("nft list ruleset"))
-        .run("Or, with the legacy tools:", there("iptables-save -c"))
-        .say(format!(
-            "Allow UDP and TCP port {} to {}. In Kubernetes: an egress rule to the kube-dns pods \
-             and to the NodeLocal address.",
-            group.place.port(),
-            server.map_or_else(|| group.server(), |server| server.ip().to_string()),
-        ))
 }

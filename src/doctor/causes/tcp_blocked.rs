@@ -26,7 +26,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let tally = group.asked();
-    let explanation = Explanation::of(
+    Explanation::of(
         format!("TCP to the DNS server {server} is blocked, so large answers never come"),
         "An answer that does not fit into a UDP packet comes with the TC bit, and the client must \
          ask again over TCP (RFC 7766 section 5). UDP to port 53 gets through, TCP does not. Often \
@@ -39,18 +39,11 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         units::counted(tally.tcp.ended(), "attempt", "attempts"),
     ))
     .lines(how_tcp_ended(group))
-    .lines(group.examples());
-    explanation
-        .say(
-            "Allow TCP to port 53 wherever UDP is allowed: NetworkPolicy, security group, \
-             firewall.",
-        )
-        .run("Ask over TCP yourself:", group.dig_root())
-        .say(
-            "Until then, set the EDNS buffer size of the servers to 1232, so that more answers \
-             fit.",
-        )
-        .into()
+    .lines(group.examples())
+    .say("Allow TCP to port 53 wherever UDP is allowed: NetworkPolicy, security group, firewall.")
+    .run("Ask over TCP yourself:", group.dig_root())
+    .say("Until then, set the EDNS buffer size of the servers to 1232, so that more answers fit.")
+    .into()
 }
 
 fn how_tcp_ended(group: &Group<'_>) -> Vec<String> {
