@@ -19,13 +19,12 @@ pub(super) fn seen(accounting: &Accounting, dns: &Snapshot) -> String {
     }
     if accounting.kernel.unparsed > 0 {
         seen += &format!(
-            "; {} on a DNS port that {} not DNS",
-            units::counted(accounting.kernel.unparsed, "message", "messages"),
-            if accounting.kernel.unparsed == 1 {
-                "was"
-            } else {
-                "were"
-            }
+            "; {} not DNS",
+            units::counted(
+                accounting.kernel.unparsed,
+                "message on a DNS port that was",
+                "messages on a DNS port that were"
+            )
         );
     }
     seen + "."
