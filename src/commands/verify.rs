@@ -71,19 +71,17 @@ fn verify(host: &Host) -> Result<Verification> {
         host: Facts::gather(),
         programs,
         map_bytes,
-        signals: signals.into_iter().map(SignalState::from).collect(),
+        signals: signals.into_iter().map(state).collect(),
         usable,
     })
 }
 
-impl From<Signal> for SignalState {
-    fn from(signal: Signal) -> Self {
-        Self {
-            name: signal.name.hook(),
-            shows: signal.shows,
-            available: signal.missing.is_none(),
-            reason: signal.missing,
-        }
+fn state(signal: Signal) -> SignalState {
+    SignalState {
+        name: signal.name.hook(),
+        shows: signal.shows,
+        available: signal.missing.is_none(),
+        reason: signal.missing,
     }
 }
 
