@@ -60,24 +60,17 @@ fn fresh(incident: &Incident, evidence: &Evidence) -> Option<Tally> {
     let own = tallies
         .asked(incident.attempt.owner.netns, incident.server())
         .all;
-    let since = without(own, flow.before);
-    Some(match since.answered {
+    let answered = own.answered.saturating_sub(flow.before.answered);
+    let failed = own.failed.saturating_sub(flow.before.failed);
+    Some(match answered {
         0 => tallies.best_elsewhere(incident.attempt.owner.netns, incident.server()),
         _ => Tally {
+            answered,
             // The first one of this port is not in it, the others are.
-            failed: since.failed.saturating_sub(flow.failed.saturating_sub(1)),
-            ..since
+            failed: failed.saturating_sub(flow.failed.saturating_sub(1)),
+            ..Tally::default()
         },
     })
-}
-
-/// Those of all that are no part of the others.
-fn without(all: Tally, part: Tally) -> Tally {
-    Tally {
-        answered: all.answered.saturating_sub(part.answered),
-        noerror: all.noerror.saturating_sub(part.noerror),
-        failed: all.failed.saturating_sub(part.failed),
-    }
 }
 
 /// The entry of its source port at the end of the window, if it translates.
