@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use super::commands;
 use super::finding::Subject;
 use super::metric::Metric;
-use super::outlier::Kind;
 use super::outlier::Outlier;
 use super::outlier::Pattern;
 use super::who;
@@ -28,15 +27,15 @@ impl<'a> Breakdown<'a> {
     pub(super) fn of(metric: Metric, snapshot: &'a Snapshot) -> Self {
         let (by_server, others) = (&snapshot.by_server, snapshot.other_servers.as_ref());
         let name = |row: &ServerFigures| row.address.to_string();
-        let kind = (metric, Kind("server", "servers", "was asked"));
+        let kind = (metric, ("server", "servers", "was asked"));
         let server = Outlier::find(kind, by_server, others, |row| &row.figures, name);
         let (by_workload, others) = (&snapshot.by_workload, snapshot.other_workloads.as_ref());
         let name = |row: &WorkloadFigures| who::workload(&row.whom);
-        let kind = (metric, Kind("workload", "workloads", "asked"));
+        let kind = (metric, ("workload", "workloads", "asked"));
         let workload = Outlier::find(kind, by_workload, others, |row| &row.figures, name);
         let (by_process, others) = (&snapshot.by_process, snapshot.other_processes.as_ref());
         let name = |row: &ProcessFigures| who::process(row.pid, row.comm);
-        let kind = (metric, Kind("process", "processes", "asked"));
+        let kind = (metric, ("process", "processes", "asked"));
         let process = Outlier::find(kind, by_process, others, |row| &row.figures, name);
         Self {
             snapshot,

@@ -39,12 +39,7 @@ pub(super) enum Pattern {
 
 /// Words for what an outlier can be: for one, for several, and for what it did, after
 /// "the only one that".
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kind(
-    pub(super) &'static str,
-    pub(super) &'static str,
-    pub(super) &'static str,
-);
+pub(super) type Kind = (&'static str, &'static str, &'static str);
 
 /// Whether one with so many of so many is much worse off than the rest.
 pub(super) fn stands_out(own: (u64, u64), rest: (u64, u64)) -> bool {
@@ -130,7 +125,7 @@ impl<'a, R> Outlier<'a, R> {
 
     /// A sentence of evidence.
     pub(super) fn told(&self) -> String {
-        let (name, Kind(one, many, does)) = (&self.name, self.kind);
+        let (name, (one, many, does)) = (&self.name, self.kind);
         let own = self.share();
         let affected = match self.hit {
             1 => format!("{} {many} is affected", self.hit_of_known()),

@@ -45,15 +45,9 @@ pub(super) struct Parties<'a> {
 impl<'a> Parties<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, evidence: &'a Evidence) -> Self {
         let mut incidents: HashMap<_, Vec<_>> = HashMap::new();
-        for incident in evidence
-            .incidents
-            .iter()
-            .filter(|incident| incident.reported)
-        {
-            incidents
-                .entry(WorkloadId::made(&incident.attempt))
-                .or_default()
-                .push(incident);
+        for incident in evidence.incidents.iter().filter(|it| it.reported) {
+            let whom = WorkloadId::made(&incident.attempt);
+            incidents.entry(whom).or_default().push(incident);
         }
         Self {
             all: parties(snapshot, evidence),

@@ -1,7 +1,6 @@
 //! All incidents of one cause at one place, and what is common to them.
 
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::place::Place;
@@ -245,12 +244,9 @@ impl<'a> Group<'a> {
     /// Whether some namespace, other than those that had successes too, has
     /// nothing but these: everything that it asks goes wrong.
     pub(super) fn takes_all_of_a_namespace(&self) -> bool {
-        let mut by_netns: HashMap<u32, u64> = HashMap::new();
-        for incident in self.incidents().filter(|incident| incident.has_failed()) {
-            *by_netns.entry(incident.attempt.owner.netns).or_default() += incident.weight;
-        }
+        let netns = |it: &Incident| it.has_failed().then_some(it.attempt.owner.netns);
         let tallies = &self.evidence.tallies.netns;
-        by_netns.into_iter().any(|(netns, failed)| {
+        self.ranked(netns).into_iter().any(|(netns, failed)| {
             let all = tallies.get(&netns).map(Tally::ended);
             netns != 0 && failed >= FAILURES_MIN && all.is_some_and(|all| failed >= all)
         })

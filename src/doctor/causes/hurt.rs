@@ -15,9 +15,8 @@ use crate::units;
 
 /// Those of whom the judgement on the whole host is too mild.
 pub(super) struct Hurt<'a> {
-    pub(super) severity: Severity,
-    /// The worst first, each with how many of how many.
-    parties: Vec<(&'a Party<'a>, Share)>,
+    /// The worst first, each with how bad it is and how many of how many have it.
+    parties: Vec<(&'a Party<'a>, (Severity, Share))>,
 }
 
 impl<'a> Hurt<'a> {
@@ -27,7 +26,7 @@ impl<'a> Hurt<'a> {
         judge: impl Fn(&Share) -> Option<Severity>,
     ) -> Option<Self> {
         let by_whom: HashMap<_, _> = group.ranked_workloads().into_iter().collect();
-        let mut judged = group.parties.judged(|party| {
+        let mut parties = group.parties.judged(|party| {
             let queries: u64 = party.whoms().filter_map(|whom| by_whom.get(whom)).sum();
             let of = party.figures.queries();
             let share = Share {
@@ -42,25 +41,24 @@ impl<'a> Hurt<'a> {
             let severity = judge(&share).filter(|_| counts)?;
             Some((severity, share))
         });
-        judged.sort_by_key(|(_, (severity, share))| Reverse((*severity, share.queries)));
-        let (_, (severity, _)) = *judged.first()?;
-        let parties = judged.into_iter();
-        Some(Self {
-            severity,
-            parties: parties.map(|(party, (_, share))| (party, share)).collect(),
-        })
+        parties.sort_by_key(|(_, (severity, share))| Reverse((*severity, share.queries)));
+        (!parties.is_empty()).then_some(Self { parties })
+    }
+
+    /// How bad it is for the one who is hurt most.
+    pub(super) fn severity(&self) -> Severity {
+        self.parties[0].1.0
     }
 
     /// `pod shop/web-1: 48 of 48 queries (100 %)`
     pub(super) fn hardest(&self) -> String {
-        let (party, share) = &self.parties[0];
-        told(party, share)
+        told(&self.parties[0])
     }
 
     /// The figures that the judgement rests on.
     pub(super) fn told(&self, group: &Group<'_>) -> String {
         let shown = self.parties.iter().take(WORKLOADS_TOLD);
-        let mut told: Vec<_> = shown.map(|(party, share)| told(party, share)).collect();
+        let mut told: Vec<_> = shown.map(told).collect();
         let more = self.parties.len().saturating_sub(WORKLOADS_TOLD);
         if more > 0 {
             told.push(format!("and {} more", units::count(more as u64)));
@@ -90,6 +88,6 @@ impl<'a> Hurt<'a> {
     }
 }
 
-fn told(party: &Party<'_>, share: &Share) -> String {
+fn told((party, (_, share)): &(&Party<'_>, (Severity, Share))) -> String {
     who::hit(&party.name(), &share.told())
 }

@@ -176,7 +176,7 @@ fn finding(rule: Rule, cause: &Cause, group: &Group<'_>) -> Option<Finding> {
     let hurt = Hurt::by(group, |share| {
         (cause.severity)(share).filter(|own| Some(*own) > whole)
     });
-    let severity = hurt.as_ref().map(|hurt| hurt.severity).or(whole)?;
+    let severity = hurt.as_ref().map(Hurt::severity).or(whole)?;
     let explanation = (cause.describe)(group)?
         .lines(hurt.as_ref().map(|hurt| hurt.told(group)))
         .lines(group.symptoms_told());
