@@ -52,3 +52,24 @@ fn each_rule_has_a_scenario() {
         assert!(made.contains(rule.name()), "nothing makes {}", rule.name());
     }
 }
+
+/// docs/architecture.md numbers the places that a new cause touches.
+#[test]
+fn a_new_cause_touches_six_places() {
+    let architecture = document("architecture.md");
+    let row = architecture
+        .lines()
+        .find(|it| it.starts_with("| a cause |"));
+    let row = row.expect("a row for a cause");
+    assert!(row.contains("(6)") && !row.contains("(7)"), "{row}");
+    // Its own file comes first, called as the rule is.
+    for rule in Rule::all() {
+        let file = format!("{}.rs", rule.name().trim_start_matches("dns_"));
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/src/doctor");
+        let paths = [format!("{root}/causes/{file}"), format!("{root}/{file}")];
+        let is_there = paths
+            .iter()
+            .any(|path| std::fs::exists(path).is_ok_and(|is| is));
+        assert!(is_there, "{file} of {}", rule.name());
+    }
+}
