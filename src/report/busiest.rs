@@ -9,7 +9,6 @@ use domain::base::iana::OptRcode;
 use super::page::DIM;
 use super::page::Page;
 use super::table;
-use super::table::Column;
 use crate::collect::Figures;
 use crate::collect::OutcomeTotals;
 use crate::collect::ProcessFigures;
@@ -143,14 +142,9 @@ fn write(
 ) -> io::Result<()> {
     let (rows, hidden) = chosen(rows, max);
     let with_errors = rows.iter().any(|row| row.errors > 0);
-    let column = |head, spare| Column { head, spare };
-    let mut table = vec![column(kind, 0), column("queries", 0), column("failed", 0)];
-    table.extend(with_errors.then_some(column("errors", 0)));
-    table.extend([
-        column("half within", 3),
-        column("99 % within", 1),
-        column("slowest", 2),
-    ]);
+    let mut table = vec![(kind, 0), ("queries", 0), ("failed", 0)];
+    table.extend(with_errors.then_some(("errors", 0)));
+    table.extend([("half within", 3), ("99 % within", 1), ("slowest", 2)]);
     let others = others.map(|figures| Row::new("many quieter ones together".to_owned(), figures));
     let cells: Vec<_> = rows
         .into_iter()

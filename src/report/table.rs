@@ -15,13 +15,9 @@ const GAP: usize = 3;
 /// A name is not cut below this before a column is left out.
 const NAME_MIN: usize = 18;
 
-/// A column, by its head.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Column<'a> {
-    pub(super) head: &'a str,
-    /// Where the page is too narrow: the higher, the sooner it is left out; 0 stays.
-    pub(super) spare: u8,
-}
+/// A column: its head, and where the page is too narrow, the higher, the sooner it is
+/// left out; 0 stays.
+pub(super) type Column<'a> = (&'a str, u8);
 
 /// Writes the head and the rows. Where the page is too narrow, columns are left out,
 /// and then the first one gives way.
@@ -30,10 +26,10 @@ pub(super) fn write(
     table: &[Column<'_>],
     rows: &[Vec<String>],
 ) -> io::Result<()> {
-    let width = |(at, column): (usize, &Column<'_>)| {
+    let width = |(at, (head, _)): (usize, &Column<'_>)| {
         let cells = rows.iter().filter_map(|row| row.get(at));
         let widest = cells.map(|cell| columns(cell)).max();
-        widest.unwrap_or(0).max(columns(column.head))
+        widest.unwrap_or(0).max(columns(head))
     };
     let mut widths: Vec<usize> = table.iter().enumerate().map(width).collect();
     let mut shown: Vec<usize> = (0..table.len()).collect();
@@ -41,8 +37,8 @@ pub(super) fn write(
     let room = loop {
         let figures: usize = shown.iter().skip(1).map(|&at| widths[at] + GAP).sum();
         let room = page.width().saturating_sub(INDENT + figures);
-        let spare = shown.iter().copied().max_by_key(|&at| table[at].spare);
-        match spare.filter(|&at| table[at].spare > 0 && room < name.min(NAME_MIN)) {
+        let spare = shown.iter().copied().max_by_key(|&at| table[at].1);
+        match spare.filter(|&at| table[at].1 > 0 && room < name.min(NAME_MIN)) {
             Some(spare) => shown.retain(|&at| at != spare),
             None => break room,
         }
@@ -50,7 +46,7 @@ pub(super) fn write(
     if let Some(first) = widths.first_mut() {
         *first = name.min(room);
     }
-    let heads: Vec<_> = table.iter().map(|column| column.head.to_owned()).collect();
+    let heads: Vec<_> = table.iter().map(|(head, _)| (*head).to_owned()).collect();
     page.line(&[(DIM, &aligned(&heads, &shown, &widths))])?;
     for row in rows {
         page.line(&[(PLAIN, &aligned(row, &shown, &widths))])?;
@@ -81,8 +77,7 @@ mod tests {
     use super::*;
 
     fn written(name: &str, width: usize) -> String {
-        let column = |head, spare| Column { head, spare };
-        let table = [column("name", 0), column("n", 0), column("more", 1)];
+        let table = [("name", 0), ("n", 0), ("more", 1)];
         let row = |name: &str, n: &str| vec![name.to_owned(), n.to_owned(), "x".repeat(20)];
         let mut out = Vec::new();
         let rows = [row(name, "1"), row("b", "1,000")];
