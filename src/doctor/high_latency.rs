@@ -19,39 +19,42 @@ use crate::units;
 pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Option<Explanation> {
     let figures = &breakdown.snapshot.client;
     let latency = figures.latency.as_ref()?;
-    let shape = Shape::of(latency);
     let own = breakdown.own_server();
     let sockets = own.map(|address| commands::sockets("ss -lunpm", address.port()));
-    let means = shape.means(latency, own.is_none());
-    Explanation::of(title(latency, shape, breakdown), means, impact(latency))
-        .causes(where_to_look(latency, breakdown))
-        .lines(figures_told(figures, latency))
-        .lines(breakdown.evidence())
-        .lines(resends(latency))
-        .lines(load(breakdown.snapshot))
-        .lines(own_view(breakdown))
-        .lines(Metric::Slow.small_sample(figures))
-        .run(
-            "Ask the slowest server yourself, twice. If only the first answer is slow, its cache \
+    let (half_is_slow, means) = shape(latency, own.is_none());
+    Explanation::of(
+        title(latency, half_is_slow, breakdown),
+        means,
+        impact(latency),
+    )
+    .causes(where_to_look(latency, breakdown))
+    .lines(figures_told(figures, latency))
+    .lines(breakdown.evidence())
+    .lines(resends(latency))
+    .lines(load(breakdown.snapshot))
+    .lines(own_view(breakdown))
+    .lines(Metric::Slow.small_sample(figures))
+    .run(
+        "Ask the slowest server yourself, twice. If only the first answer is slow, its cache \
              works and its upstream is slow:",
-            breakdown.dig(),
-        )
-        .run(
-            "The server is on this host. If Recv-Q stays above 0, it cannot keep up:",
-            sockets.unwrap_or_default(),
-        )
-        .say(match load(breakdown.snapshot) {
-            Some(_) => {
-                "Make the process that sends most of the load ask less: a cache in it or on this \
+        breakdown.dig(),
+    )
+    .run(
+        "The server is on this host. If Recv-Q stays above 0, it cannot keep up:",
+        sockets.unwrap_or_default(),
+    )
+    .say(match load(breakdown.snapshot) {
+        Some(_) => {
+            "Make the process that sends most of the load ask less: a cache in it or on this \
                  host, fewer search domains (ndots)."
-            }
-            None => {
-                "Give the server more CPU or more replicas if it is busy, or put a cache in front \
+        }
+        None => {
+            "Give the server more CPU or more replicas if it is busy, or put a cache in front \
                  of it on this host."
-            }
-        })
-        .run(WATCH, breakdown.watch("--slower-than 100ms"))
-        .into()
+        }
+    })
+    .run(WATCH, breakdown.watch("--slower-than 100ms"))
+    .into()
 }
 
 /// The same of one that waits too long by its own answers.
@@ -67,7 +70,7 @@ pub(super) fn of_one(own: &Own<'_>) -> Option<Explanation> {
         )
     });
     let title = format!("{}, the slowest took {slowest}", own.told());
-    let means = Shape::of(latency).means(latency, true);
+    let (_, means) = shape(latency, true);
     Explanation::of(title, means, impact(latency))
         .causes(apart.as_deref())
         .lines(figures_told(figures, latency))
@@ -94,66 +97,52 @@ fn impact(latency: &LatencyFigures) -> String {
     )
 }
 
-/// What the distribution looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    /// At least half of the slow ones took about the time after which resolvers
-    /// resend (an index into [`RESEND_NS`]).
-    Resends(usize),
-    /// Half of all answers are slow.
-    All,
-    /// Most are fast, some are slow.
-    Tail,
-}
-
-impl Shape {
-    fn of(latency: &LatencyFigures) -> Self {
-        let slow = latency.spread.longer_than(LATENCY_WARNING_NS);
-        let resends = latency.near_resend.iter().position(|&n| n * 2 >= slow);
-        match resends {
-            Some(at) => Self::Resends(at),
-            None if latency.p50_ns > LATENCY_WARNING_NS => Self::All,
-            None => Self::Tail,
-        }
-    }
-
-    /// What it points to.
-    fn means(self, latency: &LatencyFigures, may_be_far: bool) -> String {
-        let half = units::duration(latency.p50_ns);
-        match self {
-            Self::Resends(at) => format!(
+/// Whether half of all answers are slow, or only some; and what it points to that they
+/// are spread so.
+fn shape(latency: &LatencyFigures, may_be_far: bool) -> (bool, String) {
+    let half = units::duration(latency.p50_ns);
+    let far = may_be_far.then_some(", or it is far away");
+    let slow = latency.spread.longer_than(LATENCY_WARNING_NS);
+    // At least half of them took about the time after which resolvers resend.
+    let resend = latency.near_resend.iter().position(|&n| n * 2 >= slow);
+    match resend {
+        Some(at) => (
+            false,
+            format!(
                 "The slow answers took about {}: a resolver on the way got no answer, waited for \
                  that long and asked again. So queries are lost or ignored behind the server that \
                  is asked; these figures cannot tell which.",
                 units::duration(RESEND_NS[at])
             ),
-            Self::All => format!(
+        ),
+        None if latency.p50_ns > LATENCY_WARNING_NS => (
+            true,
+            format!(
                 "Half of all answers take {half} or more. Either the server gets more queries than \
                  it can answer and they wait, or its own upstream is slow{}; these figures cannot \
                  tell which.",
-                if may_be_far {
-                    ", or it is far away"
-                } else {
-                    ""
-                }
+                far.unwrap_or_default()
             ),
-            Self::Tail => format!(
+        ),
+        None => (
+            false,
+            format!(
                 "Most answers are fast (half within {half}), some are slow. Either names that are \
                  not cached come from a slow upstream, or the server is overloaded for short \
                  times; these figures cannot tell which.",
             ),
-        }
+        ),
     }
 }
 
-fn title(latency: &LatencyFigures, shape: Shape, breakdown: &Breakdown<'_>) -> String {
+fn title(latency: &LatencyFigures, half_is_slow: bool, breakdown: &Breakdown<'_>) -> String {
     let (from, place) = (breakdown.only_server("from"), breakdown.place());
-    match shape {
-        Shape::All => format!(
+    match half_is_slow {
+        true => format!(
             "DNS answers{from} are slow: half take {} or more{place}",
             units::duration(latency.p50_ns)
         ),
-        _ => format!(
+        false => format!(
             "Some DNS answers{from} are slow: 1 in 100 takes {} or more{place}",
             units::duration(latency.p99_ns)
         ),
@@ -180,26 +169,25 @@ fn figures_told(figures: &Figures, latency: &LatencyFigures) -> Vec<String> {
     ]
 }
 
+/// What each time of [`RESEND_NS`] is. Source: CoreDNS's forward plugin, musl's
+/// `res_msend.c`, resolv.conf(5).
+const WHO_RESENDS: [&str; RESEND_NS.len()] = [
+    "CoreDNS's forward plugin gives up on its upstream",
+    "musl sends a query again",
+    "glibc and many forwarders send a query again",
+];
+
 /// Answers that took as long as resolvers wait before they ask again.
 fn resends(latency: &LatencyFigures) -> impl Iterator<Item = String> {
-    let near = RESEND_NS.into_iter().zip(latency.near_resend);
-    near.filter(|(_, near)| *near > 0).map(|(resend_ns, near)| {
+    let near = latency.near_resend.into_iter().enumerate();
+    near.filter(|(_, near)| *near > 0).map(|(at, near)| {
         format!(
             "{} about {} or a little longer, the time after which {}.",
             units::counted(near, "answer took", "answers took"),
-            units::duration(resend_ns),
-            who_resends(resend_ns)
+            units::duration(RESEND_NS[at]),
+            WHO_RESENDS[at]
         )
     })
-}
-
-/// Source: resolv.conf(5), musl's `res_msend.c`, CoreDNS's forward plugin.
-fn who_resends(resend_ns: u64) -> &'static str {
-    match resend_ns {
-        2_000_000_000 => "CoreDNS's forward plugin gives up on its upstream",
-        2_500_000_000 => "musl sends a query again",
-        _ => "glibc and many forwarders send a query again",
-    }
 }
 
 /// The process that makes most of the load, if there are several.
