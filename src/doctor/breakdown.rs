@@ -90,10 +90,8 @@ impl<'a> Breakdown<'a> {
 
     /// The workload or process that is hit hardest, with its figures.
     pub(super) fn hit_hardest(&self) -> Option<String> {
-        let workload = self.workload.as_ref();
-        let workload = workload.map(|it| who::hit(&it.name, &it.share()));
-        let process = self.process.as_ref();
-        workload.or_else(|| process.map(|it| who::hit(&it.name, &it.share())))
+        let workload = self.workload.as_ref().map(Outlier::hit);
+        workload.or_else(|| self.process.as_ref().map(Outlier::hit))
     }
 
     /// The `scope` of the finding.

@@ -82,7 +82,7 @@ fn finding(
     let late_reads = units::counted(late, "late read", "late reads");
     let measured = Measured::ms(median_ns, LATE_READ_NS);
     Some(Finding {
-        hit_hardest: Some(who::hit(&name, &late_reads)),
+        hit_hardest: Some(format!("{name}: {late_reads}")),
         scope: Subject::process(Some(pid), comm),
         queries: late,
         ..explanation.finding(Rule::LateReader, reason.severity, measured)

@@ -123,6 +123,11 @@ impl<'a, R> Outlier<'a, R> {
         self.metric.told(self.affected, self.of)
     }
 
+    /// `curl (pid 4242): 90 of 400 queries failed (23 %)`
+    pub(super) fn hit(&self) -> String {
+        format!("{}: {}", self.name, self.share())
+    }
+
     /// A sentence of evidence.
     pub(super) fn told(&self) -> String {
         let (name, (one, many, does)) = (&self.name, self.kind);

@@ -7,7 +7,6 @@ use super::metric::Metric;
 use super::outlier::stands_out;
 use super::party::Parties;
 use super::party::Party;
-use super::who;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::shell::Command;
@@ -55,7 +54,7 @@ impl<'a> Own<'a> {
     /// `pod shop/web-1: 24 of 24 queries failed (100 %)`
     pub(super) fn share_told(&self) -> String {
         let (affected, of) = self.party.share(self.metric);
-        who::hit(&self.party.name(), &self.metric.told(affected, of))
+        format!("{}: {}", self.party.name(), self.metric.told(affected, of))
     }
 
     /// WorkloadId it asked, and how the others fare.

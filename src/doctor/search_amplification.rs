@@ -145,7 +145,7 @@ fn finding(
     let ratio = units::ratio(waste.queries, process.queries);
     let measured = Measured::percent(ratio, WASTED_PERCENT);
     Some(Finding {
-        hit_hardest: Some(who::hit(&name, &wasted)),
+        hit_hardest: Some(format!("{name}: {wasted}")),
         scope: Subject::process(Some(pid), process.comm),
         queries: waste.queries,
         ..explanation.finding(Rule::SearchAmplification, severity, measured)

@@ -42,11 +42,6 @@ pub(super) fn workload(whom: &WorkloadId) -> String {
     }
 }
 
-/// Who is hit, and how hard: `curl (pid 4242): 120 queries`
-pub(super) fn hit(name: &str, figures: &str) -> String {
-    format!("{name}: {figures}")
-}
-
 fn comm(comm: Comm) -> String {
     units::shorten(&comm.to_string(), COMM_MAX)
 }

@@ -69,8 +69,8 @@ impl Group<'_> {
             |&((pid, comm), weight): &(Asker, u64)| (WorkloadId::Process(pid, comm), weight);
         let hit = clients.into_iter().next();
         let (whom, weight) = hit.or_else(|| self.ranked_askers().first().map(process))?;
-        let queries = units::queries(weight);
-        Some(who::hit(&who::workload(&whom), &queries))
+        let (whom, queries) = (who::workload(&whom), units::queries(weight));
+        Some(format!("{whom}: {queries}"))
     }
 
     /// One pod, container or unit, if nearly all incidents are its own.

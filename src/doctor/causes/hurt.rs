@@ -8,7 +8,6 @@ use super::severity::Share;
 use crate::doctor::finding::Severity;
 use crate::doctor::finding::Subject;
 use crate::doctor::party::Party;
-use crate::doctor::who;
 use crate::thresholds::FAILURES_MIN;
 use crate::thresholds::WORKLOADS_TOLD;
 use crate::units;
@@ -89,5 +88,5 @@ impl<'a> Hurt<'a> {
 }
 
 fn told((party, (_, share)): &(&Party<'_>, (Severity, Share))) -> String {
-    who::hit(&party.name(), &share.told())
+    format!("{}: {}", party.name(), share.told())
 }
