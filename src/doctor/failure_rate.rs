@@ -80,7 +80,7 @@ fn explanation(
     whose: impl IntoIterator<Item = String>,
 ) -> Explanation {
     let outcomes = &figures.outcomes;
-    let failed = Metric::Failed.told(outcomes.failed(), figures.queries());
+    let failed = Metric::Failed.told(Metric::Failed.share(figures));
     let late = (outcomes.late > 0).then(|| {
         format!(
             "Late answers came up to {} after their query, when nobody waited any more.",

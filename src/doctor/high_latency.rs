@@ -35,8 +35,8 @@ pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Option<Explanation> {
     .lines(own_view(breakdown))
     .lines(Metric::Slow.small_sample(figures))
     .run(
-        "Ask the slowest server yourself, twice. If only the first answer is slow, its cache \
-             works and its upstream is slow:",
+        "Ask the slowest server yourself, twice. If only the first answer is slow, its cache works \
+         and its upstream is slow:",
         breakdown.dig(),
     )
     .run(
@@ -45,12 +45,12 @@ pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Option<Explanation> {
     )
     .say(match load(breakdown.snapshot) {
         Some(_) => {
-            "Make the process that sends most of the load ask less: a cache in it or on this \
-                 host, fewer search domains (ndots)."
+            "Make the process that sends most of the load ask less: a cache in it or on this host, \
+             fewer search domains (ndots)."
         }
         None => {
-            "Give the server more CPU or more replicas if it is busy, or put a cache in front \
-                 of it on this host."
+            "Give the server more CPU or more replicas if it is busy, or put a cache in front of \
+             it on this host."
         }
     })
     .run(WATCH, breakdown.watch("--slower-than 100ms"))
@@ -151,8 +151,7 @@ fn title(latency: &LatencyFigures, half_is_slow: bool, breakdown: &Breakdown<'_>
 
 /// How long the answers took.
 fn figures_told(figures: &Figures, latency: &LatencyFigures) -> Vec<String> {
-    let slow = latency.spread.longer_than(LATENCY_WARNING_NS);
-    let told = Metric::Slow.told(slow, figures.outcomes.answered);
+    let told = Metric::Slow.told(Metric::Slow.share(figures));
     vec![
         format!(
             "99 % of answers came within {} (P99), 95 % within {}, half within {}; the slowest \

@@ -26,7 +26,7 @@ pub(super) enum Metric {
 impl Metric {
     /// How bad it is if so many attempts fail, or answers take so long.
     pub(super) fn severity(self, figures: &Figures) -> Option<Severity> {
-        let (affected, of) = (self.affected(figures), self.of(figures));
+        let (affected, of) = self.share(figures);
         let (is_notable, is_critical) = match self {
             Self::Failed => {
                 let exceeds =
@@ -50,13 +50,14 @@ impl Metric {
         figures: &Figures,
         severity: Severity,
     ) -> Finding {
+        let (affected, of) = self.share(figures);
         let passed = |warning, critical| match severity {
             Severity::Critical => critical,
             _ => warning,
         };
         let (rule, measured) = match self {
             Self::Failed => {
-                let ratio = units::ratio(self.affected(figures), self.of(figures));
+                let ratio = units::ratio(affected, of);
                 let percent = passed(FAILURE_WARNING_PERCENT, FAILURE_CRITICAL_PERCENT);
                 (Rule::FailureRate, Measured::percent(ratio, percent))
             }
@@ -69,34 +70,29 @@ impl Metric {
             }
         };
         Finding {
-            queries: self.affected(figures),
+            queries: affected,
             ..explanation.finding(rule, severity, measured)
         }
     }
 
-    /// How many of a scope's attempts have it.
-    pub(super) fn affected(self, figures: &Figures) -> u64 {
+    /// How many of a scope's attempts have it, and how many could have had it.
+    pub(super) fn share(self, figures: &Figures) -> (u64, u64) {
         match self {
-            Self::Failed => figures.outcomes.failed(),
-            Self::Slow => figures.slower_than(LATENCY_WARNING_NS),
-        }
-    }
-
-    /// How many could have had it.
-    pub(super) fn of(self, figures: &Figures) -> u64 {
-        match self {
-            Self::Failed => figures.queries(),
-            Self::Slow => figures.outcomes.answered,
+            Self::Failed => (figures.outcomes.failed(), figures.queries()),
+            Self::Slow => (
+                figures.slower_than(LATENCY_WARNING_NS),
+                figures.outcomes.answered,
+            ),
         }
     }
 
     /// `90 of 400 queries failed (23 %)`
-    pub(super) fn told(self, affected: u64, of: u64) -> String {
-        self.told_of(affected, of, None)
+    pub(super) fn told(self, share: (u64, u64)) -> String {
+        self.told_of(share, None)
     }
 
     /// `90 of 400 queries of curl (pid 4242) failed (23 %)`
-    pub(super) fn told_of(self, affected: u64, of: u64, whom: Option<&str>) -> String {
+    pub(super) fn told_of(self, (affected, of): (u64, u64), whom: Option<&str>) -> String {
         let (what, whose, did) = match self {
             Self::Failed => (units::queries(of), "of", "failed"),
             Self::Slow if affected == 1 => {
@@ -111,7 +107,7 @@ impl Metric {
 
     /// What a small sample is worth, in words; `None` if it is large enough.
     pub(super) fn small_sample(self, figures: &Figures) -> Option<String> {
-        let size = self.of(figures);
+        let (_, size) = self.share(figures);
         let what = match self {
             Self::Failed => "queries",
             Self::Slow => "answers",

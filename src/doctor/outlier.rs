@@ -17,10 +17,9 @@ pub(super) struct Outlier<'a, R> {
     pub(super) pattern: Pattern,
     metric: Metric,
     kind: Kind,
-    affected: u64,
-    of: u64,
-    rest_affected: u64,
-    rest_of: u64,
+    /// How many of how many: its own, and those of the others.
+    share: (u64, u64),
+    rest: (u64, u64),
     hit: usize,
     known: usize,
     uncounted: bool,
@@ -59,48 +58,37 @@ impl<'a, R> Outlier<'a, R> {
         figures: impl Fn(&R) -> &Figures,
         name: impl Fn(&R) -> String,
     ) -> Option<Self> {
-        let affected = |row: &R| metric.affected(figures(row));
-        let of = |row: &R| metric.of(figures(row));
+        let share = |row: &R| metric.share(figures(row));
         let row = rows.iter().max_by(|a, b| {
-            let rate = |row| units::ratio(affected(row), of(row));
-            affected(a)
-                .cmp(&affected(b))
-                .then(rate(a).total_cmp(&rate(b)))
+            let (a, b) = (share(a), share(b));
+            let rate = |(affected, of)| units::ratio(affected, of);
+            a.0.cmp(&b.0).then(rate(a).total_cmp(&rate(b)))
         })?;
-        if affected(row) == 0 {
+        let own = share(row);
+        if own.0 == 0 {
             return None;
         }
-        let all = || rows.iter().map(&figures).chain(others);
-        let sum = |part: fn(Metric, &Figures) -> u64| all().map(|it| part(metric, it)).sum::<u64>();
-        let mut outlier = Self {
+        let all = rows.iter().map(&figures).chain(others);
+        let all = all.map(|figures| metric.share(figures));
+        let all = all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let rest = (all.0 - own.0, all.1 - own.1);
+        let most = own.0 * 100 >= all.0 * CONCENTRATED_PERCENT;
+        Some(Self {
             row,
             name: name(row),
-            pattern: Pattern::Only,
+            pattern: match rows {
+                [_] if others.is_none() => Pattern::Only,
+                _ if most && stands_out(own, rest) => Pattern::One,
+                _ => Pattern::Several,
+            },
             metric,
             kind,
-            affected: affected(row),
-            of: of(row),
-            rest_affected: sum(Metric::affected) - affected(row),
-            rest_of: sum(Metric::of) - of(row),
-            hit: rows.iter().filter(|row| affected(row) > 0).count(),
+            share: own,
+            rest,
+            hit: rows.iter().filter(|row| share(row).0 > 0).count(),
             known: rows.len(),
             uncounted: others.is_some(),
-        };
-        if rows.len() > 1 || others.is_some() {
-            outlier.pattern = outlier.compare();
-        }
-        Some(outlier)
-    }
-
-    fn compare(&self) -> Pattern {
-        let total = self.affected + self.rest_affected;
-        let most = self.affected * 100 >= total * CONCENTRATED_PERCENT;
-        let rest = (self.rest_affected, self.rest_of);
-        if most && stands_out((self.affected, self.of), rest) {
-            Pattern::One
-        } else {
-            Pattern::Several
-        }
+        })
     }
 
     /// Whether nearly all of them belong to this one.
@@ -119,19 +107,19 @@ impl<'a, R> Outlier<'a, R> {
     }
 
     /// `90 of 400 queries failed (23 %)`
-    pub(super) fn share(&self) -> String {
-        self.metric.told(self.affected, self.of)
+    pub(super) fn share_told(&self) -> String {
+        self.metric.told(self.share)
     }
 
     /// `curl (pid 4242): 90 of 400 queries failed (23 %)`
     pub(super) fn hit(&self) -> String {
-        format!("{}: {}", self.name, self.share())
+        format!("{}: {}", self.name, self.share_told())
     }
 
     /// A sentence of evidence.
     pub(super) fn told(&self) -> String {
         let (name, (one, many, does)) = (&self.name, self.kind);
-        let own = self.share();
+        let own = self.share_told();
         let affected = match self.hit {
             1 => format!("{} {many} is affected", self.hit_of_known()),
             _ => format!("{} {many} are affected", self.hit_of_known()),
@@ -139,11 +127,11 @@ impl<'a, R> Outlier<'a, R> {
         match self.pattern {
             Pattern::Only => format!("{name} is the only {one} that {does}."),
             Pattern::One => {
-                let rest = self.metric.told(self.rest_affected, self.rest_of);
+                let rest = self.metric.told(self.rest);
                 format!("One {one} stands out, {name}: {own}. All other {many}: {rest}.")
             }
             // Of many that had one each, none is worth a name.
-            Pattern::Several if self.affected == 1 => format!("{affected}."),
+            Pattern::Several if self.share.0 == 1 => format!("{affected}."),
             Pattern::Several => format!("{affected}; the worst is {name}: {own}."),
         }
     }

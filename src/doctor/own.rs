@@ -17,8 +17,11 @@ use crate::units;
 /// One party, by one metric.
 pub(super) struct Own<'a> {
     pub(super) party: &'a Party<'a>,
-    parties: &'a Parties<'a>,
     metric: Metric,
+    /// How many of how many: its own, those of the rest of the host, and of the whole.
+    share: (u64, u64),
+    rest: (u64, u64),
+    whole: (u64, u64),
     /// Its failed or slow attempts, as far as they were kept.
     incidents: Group<'a>,
 }
@@ -31,52 +34,50 @@ impl<'a> Own<'a> {
         evidence: &'a Evidence,
     ) -> Self {
         let mut incidents = Group::new(Place::default(), evidence, parties);
-        for incident in parties
-            .incidents(party)
-            .filter(|incident| has(metric, incident))
-        {
+        let kept = parties.incidents(party);
+        for incident in kept.filter(|incident| has(metric, incident)) {
             incidents.add(incident, false);
         }
+        let (share, whole) = (party.share(metric), metric.share(parties.whole));
         Self {
             party,
-            parties,
             metric,
+            share,
+            rest: (
+                whole.0.saturating_sub(share.0),
+                whole.1.saturating_sub(share.1),
+            ),
+            whole,
             incidents,
         }
     }
 
     /// `24 of 24 queries of pod shop/web-1 failed (100 %)`
     pub(super) fn told(&self) -> String {
-        let (affected, of) = self.party.share(self.metric);
-        self.metric.told_of(affected, of, Some(&self.party.name()))
+        self.metric.told_of(self.share, Some(&self.party.name()))
     }
 
     /// `pod shop/web-1: 24 of 24 queries failed (100 %)`
     pub(super) fn share_told(&self) -> String {
-        let (affected, of) = self.party.share(self.metric);
-        format!("{}: {}", self.party.name(), self.metric.told(affected, of))
+        format!("{}: {}", self.party.name(), self.metric.told(self.share))
     }
 
-    /// WorkloadId it asked, and how the others fare.
-    pub(super) fn evidence(&self) -> Vec<String> {
-        let (affected, of) = self.rest();
-        let whole = self.parties.whole;
-        let (all, of_all) = (self.metric.affected(whole), self.metric.of(whole));
-        let mut lines = Vec::new();
-        if self.incidents.first().is_some() {
-            let went = match self.metric {
-                Metric::Failed => "They went to",
-                Metric::Slow => "They came from",
-            };
-            lines.push(format!("{went} {}.", self.incidents.server()));
-        }
-        lines.push(format!(
+    /// Whom it asked, and how the others fare.
+    pub(super) fn evidence(&self) -> impl Iterator<Item = String> {
+        let went = match self.metric {
+            Metric::Failed => "They went to",
+            Metric::Slow => "They came from",
+        };
+        let server = self.incidents.first();
+        let server = server.map(|_| format!("{went} {}.", self.incidents.server()));
+        let (affected, of) = self.rest;
+        let others = format!(
             "Of the whole host {}; of all others {} of {}.",
-            self.metric.told(all, of_all),
+            self.metric.told(self.whole),
             units::count(affected),
             units::count(of)
-        ));
-        lines
+        );
+        server.into_iter().chain([others])
     }
 
     /// A command that asks the same server from the same network.
@@ -86,22 +87,12 @@ impl<'a> Own<'a> {
 
     /// Whether nearly all that failed or was slow on this host is its own.
     pub(super) fn has_nearly_all(&self) -> bool {
-        let (affected, _) = self.party.share(self.metric);
-        affected * 100 >= self.metric.affected(self.parties.whole) * CONCENTRATED_PERCENT
+        self.share.0 * 100 >= self.whole.0 * CONCENTRATED_PERCENT
     }
 
     /// Whether it is much worse off than the rest of the host.
     pub(super) fn stands_out(&self) -> bool {
-        stands_out(self.party.share(self.metric), self.rest())
-    }
-
-    fn rest(&self) -> (u64, u64) {
-        let (affected, of) = self.party.share(self.metric);
-        let whole = self.parties.whole;
-        (
-            self.metric.affected(whole).saturating_sub(affected),
-            self.metric.of(whole).saturating_sub(of),
-        )
+        stands_out(self.share, self.rest)
     }
 
     /// The `scope` of the finding.

@@ -106,7 +106,7 @@ impl<'a> Party<'a> {
 
     /// How many of its attempts count, and of how many.
     pub(super) fn share(&self, metric: Metric) -> (u64, u64) {
-        (metric.affected(&self.figures), metric.of(&self.figures))
+        metric.share(&self.figures)
     }
 
     /// Whether so much is worth a judgement of its own. A resolver asks far and wide,
