@@ -8,7 +8,6 @@ use super::explanation::Explanation;
 use super::metric::Metric;
 use super::outlier::Pattern;
 use super::own::Own;
-use crate::attempt::Outcome;
 use crate::attempt::names;
 use crate::collect::Figures;
 use crate::collect::OutcomeTotals;
@@ -140,20 +139,6 @@ fn ends(outcomes: &OutcomeTotals) -> String {
     told.join(", ")
 }
 
-/// The outcome that at least half of the failures have.
-fn main_outcome(outcomes: &OutcomeTotals) -> Option<Outcome> {
-    let half = outcomes.failed().div_ceil(2);
-    [
-        (outcomes.refused, Outcome::Refused),
-        (outcomes.dropped, Outcome::Dropped),
-        (outcomes.late, Outcome::Late),
-        (outcomes.unanswered, Outcome::Unanswered),
-    ]
-    .into_iter()
-    .find(|(n, _)| *n >= half)
-    .map(|(_, outcome)| outcome)
-}
-
 fn where_to_look(breakdown: &Breakdown<'_>) -> impl Iterator<Item = &'static str> {
     let server = match breakdown.server.as_ref().map(|it| it.pattern) {
         Some(Pattern::One) => Some(
@@ -173,27 +158,36 @@ fn where_to_look(breakdown: &Breakdown<'_>) -> impl Iterator<Item = &'static str
     server.into_iter().chain(process)
 }
 
-/// What the main way of failing means.
+/// What that way of failing means which at least half of the failures have.
 fn why(outcomes: &OutcomeTotals) -> String {
-    let why = match main_outcome(outcomes) {
-        Some(Outcome::Refused) => {
-            "The other end refuses: nothing listens on that port, or a firewall rejects the query."
-        }
-        Some(Outcome::Dropped) => {
+    let half = outcomes.failed().div_ceil(2);
+    let ways = [
+        (
+            outcomes.refused,
+            "The other end refuses: nothing listens on that port, or a firewall rejects the query.",
+        ),
+        (
+            outcomes.dropped,
             "This host's own kernel discards the queries or their answers: a firewall rule, a full \
-             table or a full socket buffer. `kerno watch --failed` has the reason of each."
-        }
-        Some(Outcome::Late) => {
+             table or a full socket buffer. `kerno watch --failed` has the reason of each.",
+        ),
+        (
+            outcomes.late,
             "The server does answer, but after its clients have given up: it is overloaded, or it \
-             waits for its own upstream servers."
-        }
-        Some(_) => {
+             waits for its own upstream servers.",
+        ),
+        (
+            outcomes.unanswered,
             "The queries leave this host and no answer comes back in time. The server is down or \
              overloaded, or the query or its answer is lost on the way; these figures cannot tell \
-             which."
-        }
-        None => "Queries fail in more than one way; the evidence has each with its count.",
-    };
+             which.",
+        ),
+    ];
+    let main = ways.into_iter().find(|(n, _)| *n >= half);
+    let why = main.map_or(
+        "Queries fail in more than one way; the evidence has each with its count.",
+        |(_, why)| why,
+    );
     match outcomes.late > 0 && outcomes.unanswered >= outcomes.late {
         true => format!("{why} Some answers came late, which points to an overloaded server."),
         false => why.to_owned(),
