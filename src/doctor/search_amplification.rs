@@ -39,39 +39,30 @@ pub(super) fn check(evidence: &Evidence, snapshot: &Snapshot) -> Vec<Finding> {
     findings
 }
 
-/// What the search list cost one process.
-#[derive(Default)]
-struct Waste {
-    /// Queries with a suffix of the list that came to NXDOMAIN.
-    queries: u64,
-    /// The names that were meant.
-    names: HashSet<String>,
-    examples: Vec<String>,
-}
-
-fn waste(process: &ProcessTally, conf: &ResolvConf) -> Waste {
+/// What the search list cost one process: queries with a suffix of it that came to
+/// NXDOMAIN, and examples of them.
+fn waste(process: &ProcessTally, conf: &ResolvConf) -> (u64, Vec<String>) {
     let asked: HashSet<String> = process
         .names
         .values()
         .map(|name| name.name.to_ascii_lowercase())
         .collect();
-    let mut waste = Waste::default();
+    let (mut queries, mut names, mut examples) = (0, HashSet::new(), Vec::new());
     for name in process.names.values().filter(|name| name.nxdomain > 0) {
-        let lower = name.name.to_ascii_lowercase();
-        let Some(meant) = meant(&lower, conf, &asked) else {
+        let Some(meant) = meant(&name.name.to_ascii_lowercase(), conf, &asked) else {
             continue;
         };
-        waste.queries += name.nxdomain;
-        if waste.examples.len() < EXAMPLES && !waste.names.contains(&meant) {
-            waste.examples.push(format!(
-                "{} → NXDOMAIN, for {}",
+        queries += name.nxdomain;
+        if examples.len() < EXAMPLES && !names.contains(&meant) {
+            examples.push(format!(
+                "{} → NXDOMAIN, for {}.",
                 units::shorten(&name.name, 60),
                 units::shorten(&meant, 60)
             ));
         }
-        waste.names.insert(meant);
+        names.insert(meant);
     }
-    waste
+    (queries, examples)
 }
 
 /// The name without the suffix, if the process also asked for it by itself or
@@ -100,12 +91,12 @@ fn finding(
     conf: &ResolvConf,
     snapshot: &Snapshot,
 ) -> Option<Finding> {
-    let waste = waste(process, conf);
-    if waste.queries < WASTED_MIN || waste.queries * 100 < process.queries * WASTED_PERCENT {
+    let (wasted, examples) = waste(process, conf);
+    if wasted < WASTED_MIN || wasted * 100 < process.queries * WASTED_PERCENT {
         return None;
     }
     let all = snapshot.client.queries();
-    let severity = match waste.queries * 100 > all * WASTED_OF_ALL_PERCENT {
+    let severity = match wasted * 100 > all * WASTED_OF_ALL_PERCENT {
         true => Severity::Warning,
         false => Severity::Info,
     };
@@ -122,16 +113,16 @@ fn finding(
     )
     .line(format!(
         "{} of {} of {name} ({}) only tried a search domain and got NXDOMAIN.",
-        units::count(waste.queries),
+        units::count(wasted),
         units::queries(process.queries),
-        units::percent(waste.queries, process.queries)
+        units::percent(wasted, process.queries)
     ))
     .line(format!(
         "Its resolv.conf has {} and ndots {}.",
         units::counted(conf.search.len() as u64, "search domain", "search domains"),
         conf.ndots
     ))
-    .lines(waste.examples.iter().map(|example| format!("{example}.")))
+    .lines(examples)
     .say("Write outside names with a final dot in the program's settings: `api.example.com.`")
     .say(
         "Or lower ndots for it: in Kubernetes `dnsConfig: {options: [{name: ndots, value: \
@@ -141,13 +132,13 @@ fn finding(
         "See its list:",
         Command::new("grep -E 'search|ndots'").word(format!("/proc/{pid}/root/etc/resolv.conf")),
     );
-    let wasted = units::counted(waste.queries, "wasted query", "wasted queries");
-    let ratio = units::ratio(waste.queries, process.queries);
+    let hit = units::counted(wasted, "wasted query", "wasted queries");
+    let ratio = units::ratio(wasted, process.queries);
     let measured = Measured::percent(ratio, WASTED_PERCENT);
     Some(Finding {
-        hit_hardest: Some(format!("{name}: {wasted}")),
+        hit_hardest: Some(format!("{name}: {hit}")),
         scope: Subject::process(Some(pid), process.comm),
-        queries: waste.queries,
+        queries: wasted,
         ..explanation.finding(Rule::SearchAmplification, severity, measured)
     })
 }
