@@ -94,19 +94,17 @@ fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanat
             .or(write),
         None => write,
     };
-    let explanation = match command.text() {
-        Some(_) => explanation.run("Raise or remove the server's CPU limit:", command),
+    let (text, command) = match command.text() {
+        Some(_) => ("Raise or remove the server's CPU limit:", command),
         // The path has octets that no command can have.
-        None => explanation.run(
+        None => (
             "Raise or remove the server's CPU limit: it is in the file cpu.max or cpu.cfs_quota_us \
              of the server's cgroup, or of one above it. See which cgroup that is:",
             commands::cgroup_of(pid),
         ),
     };
-    explanation.run(
-        "See it happen:",
-        Command::new("cat").word(folder.join("cpu.stat")),
-    )
+    let look = Command::new("cat").word(folder.join("cpu.stat"));
+    explanation.run(text, command).run("See it happen:", look)
 }
 
 #[cfg(test)]
