@@ -38,16 +38,14 @@ pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {
         }
     }
     let outcomes = &client.outcomes;
-    for (name, count) in [
+    let failed = [
         ("answered too late", outcomes.late),
         ("no answer", outcomes.unanswered),
         ("refused", outcomes.refused),
         ("dropped here", outcomes.dropped),
-    ] {
-        if count > 0 {
-            rows.push((RED, name.to_owned(), count));
-        }
-    }
+    ];
+    let failed = failed.into_iter().filter(|(_, count)| *count > 0);
+    rows.extend(failed.map(|(name, count)| (RED, name.to_owned(), count)));
     page.line(&[(BOLD, "How long answers took")])?;
     let longest = rows.iter().map(|(_, _, count)| *count).max().unwrap_or(0);
     let width = units::count(longest).len();
