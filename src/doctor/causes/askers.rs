@@ -52,23 +52,17 @@ impl Group<'_> {
         self.ranked(|incident| Some((incident.attempt.owner.pid, incident.attempt.owner.comm)))
     }
 
-    /// Attempts that it explains, by who made them.
-    pub(super) fn ranked_workloads(&self) -> Vec<(WorkloadId, u64)> {
-        self.ranked(|incident| Some(WorkloadId::made(&incident.attempt)))
-    }
-
     /// Rather a client than a resolver that asks for others.
     pub(super) fn hit_hardest(&self) -> Option<String> {
         let resolvers = &self.evidence.resolvers;
-        let is_client = |pid: Option<u32>| pid.is_none_or(|pid| !resolvers.contains(&pid));
         let clients = self.ranked(|incident| {
-            let is_client = is_client(incident.attempt.owner.pid);
-            is_client.then(|| WorkloadId::made(&incident.attempt))
+            let pid = incident.attempt.owner.pid;
+            let asks_for_others = pid.is_some_and(|pid| resolvers.contains(&pid));
+            (!asks_for_others).then(|| WorkloadId::made(&incident.attempt))
         });
-        let process =
-            |&((pid, comm), weight): &(Asker, u64)| (WorkloadId::Process(pid, comm), weight);
-        let hit = clients.into_iter().next();
-        let (whom, weight) = hit.or_else(|| self.ranked_askers().first().map(process))?;
+        let processes = self.ranked_askers().into_iter();
+        let processes = processes.map(|((pid, comm), n)| (WorkloadId::Process(pid, comm), n));
+        let (whom, weight) = clients.into_iter().chain(processes).next()?;
         let (whom, queries) = (who::workload(&whom), units::queries(weight));
         Some(format!("{whom}: {queries}"))
     }

@@ -3,7 +3,7 @@
 use super::Cause;
 use super::group::Group;
 use super::packet::NETFILTER;
-use super::packet::is_rule_of_nftables;
+use super::packet::lost_by_netfilter;
 use super::place::Place;
 use crate::attempt::Conntrack;
 use crate::attempt::PacketDrop;
@@ -24,12 +24,9 @@ const USUAL_MAX: u64 = 262_144;
 /// while the namespace's counter says that entries could not be made. A rule of
 /// iptables-legacy looks the same, but moves no counter.
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
-    let (drop, reason) = incident.dropped()?;
-    let full = reason == NETFILTER
-        && drop.conntrack == Some(Conntrack::Absent)
-        && !is_rule_of_nftables(drop)
-        && turned_away(counters(drop, evidence)?) > 0;
-    full.then(|| Place::default().in_netns(drop.netns))
+    let drop = lost_by_netfilter(incident, Conntrack::Absent)?;
+    let counters = counters(drop, evidence)?;
+    (turned_away(counters) > 0).then(|| Place::default().in_netns(drop.netns))
 }
 
 fn counters<'a>(drop: &PacketDrop, evidence: &'a Evidence) -> Option<&'a ConntrackCounters> {

@@ -3,7 +3,7 @@
 use super::Cause;
 use super::group::Group;
 use super::packet::NETFILTER;
-use super::packet::is_rule_of_nftables;
+use super::packet::lost_by_netfilter;
 use super::place::Place;
 use crate::attempt::Conntrack;
 use crate::doctor::explanation::Explanation;
@@ -18,13 +18,9 @@ pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 /// counter says that insertions failed. `clashres` alone proves nothing: those
 /// clashes were resolved.
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
-    let (drop, reason) = incident.dropped()?;
+    let drop = lost_by_netfilter(incident, Conntrack::Unconfirmed)?;
     let counters = evidence.host.conntrack.get(&drop.netns)?;
-    let lost = reason == NETFILTER
-        && drop.conntrack == Some(Conntrack::Unconfirmed)
-        && !is_rule_of_nftables(drop)
-        && counters.insert_failed > 0;
-    lost.then(|| Place::default().in_netns(drop.netns))
+    (counters.insert_failed > 0).then(|| Place::default().in_netns(drop.netns))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::group::Group;
 use super::severity::Share;
+use crate::attempt::identity::WorkloadId;
 use crate::doctor::finding::Severity;
 use crate::doctor::finding::Subject;
 use crate::doctor::party::Party;
@@ -24,7 +25,8 @@ impl<'a> Hurt<'a> {
         group: &Group<'a>,
         judge: impl Fn(&Share) -> Option<Severity>,
     ) -> Option<Self> {
-        let by_whom: HashMap<_, _> = group.ranked_workloads().into_iter().collect();
+        let by_whom = group.ranked(|incident| Some(WorkloadId::made(&incident.attempt)));
+        let by_whom: HashMap<_, _> = by_whom.into_iter().collect();
         let mut parties = group.parties.judged(|party| {
             let queries: u64 = party.whoms().filter_map(|whom| by_whom.get(whom)).sum();
             let of = party.figures.queries();

@@ -1,7 +1,9 @@
 //! The kernel's reasons to discard a packet that a rule looks for, by the names in
 //! include/net/dropreason-core.h, and how a discarded packet is told.
 
+use crate::attempt::Conntrack;
 use crate::attempt::PacketDrop;
+use crate::incidents::Incident;
 
 /// A hook of netfilter said so.
 pub(super) const NETFILTER: &str = "NETFILTER_DROP";
@@ -21,6 +23,14 @@ const NFTABLES: &str = "nft_do_chain";
 pub(super) fn is_rule_of_nftables(drop: &PacketDrop) -> bool {
     let location = drop.location.as_deref();
     location.is_some_and(|it| it.starts_with(NFTABLES))
+}
+
+/// The packet, if netfilter itself discarded it in this state of its conntrack entry, and
+/// no rule of nftables.
+pub(super) fn lost_by_netfilter(incident: &Incident, state: Conntrack) -> Option<&PacketDrop> {
+    let (drop, reason) = incident.dropped()?;
+    let itself = reason == NETFILTER && !is_rule_of_nftables(drop);
+    (itself && drop.conntrack == Some(state)).then_some(drop)
 }
 
 /// `NETFILTER_DROP at nft_do_chain`
