@@ -62,22 +62,17 @@ pub fn percent(part: u64, whole: u64) -> String {
 
 /// `part / whole`; 0 of 0 is 0.
 pub fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
+    match whole {
+        0 => 0.0,
+        _ => part as f64 / whole as f64,
     }
 }
 
 /// At most `max` characters, the last one `…` if something was cut off.
 pub fn shorten(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        None => text.to_owned(),
-        Some(_) => text
-            .chars()
-            .take(max.saturating_sub(1))
-            .chain(['…'])
-            .collect(),
+    match text.chars().count() > max {
+        true => text.chars().take(max.saturating_sub(1)).collect::<String>() + "…",
+        false => text.to_owned(),
     }
 }
 
