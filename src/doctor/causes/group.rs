@@ -143,19 +143,13 @@ impl<'a> Group<'a> {
     /// `120 queries failed and 3 were slow`
     pub(super) fn told(&self) -> String {
         let failed = self.count(Incident::has_failed);
+        let told = units::counted(failed, "query failed", "queries failed");
         let rest = self.queries() - failed;
+        let slow = "slow or got an error";
         match (failed, rest) {
-            (0, rest) => units::counted(
-                rest,
-                "query was slow or got an error",
-                "queries were slow or got an error",
-            ),
-            (failed, 0) => units::counted(failed, "query failed", "queries failed"),
-            (failed, rest) => format!(
-                "{}, {} slow or got an error",
-                units::counted(failed, "query failed", "queries failed"),
-                units::counted(rest, "was", "were")
-            ),
+            (0, _) => units::counted(rest, "query was", "queries were") + " " + slow,
+            (_, 0) => told,
+            _ => format!("{told}, {} {slow}", units::counted(rest, "was", "were")),
         }
     }
 
