@@ -47,64 +47,50 @@ const IMPACT: &str = "All clients of this server wait, and their repeated querie
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (ran, waited) = load(group);
+    let (server, pid) = (group.server(), group.place.pid);
+    let renice = |pid: u32| Command::new("renice -n -10 -p").word(pid.to_string());
     let explanation = match waited > ran {
-        true => starved(group),
-        false => busy(group),
+        true => Explanation::of(
+            format!(
+                "The DNS server {server} gets too little CPU: other programs on this host use it"
+            ),
+            "The server has work all the time, and most of this time it waits for a CPU that other \
+             programs use. Meanwhile queries wait in its socket, and get lost where its receive \
+             buffer is full.",
+            IMPACT,
+        )
+        .say("See who has the CPUs: `top`")
+        .run(
+            "Give the server its share: a CPU request in Kubernetes, `CPUWeight=` in systemd. For \
+             the moment:",
+            pid.map_or(Command::default(), renice),
+        )
+        .say("Move other work away from this host."),
+        false => Explanation::of(
+            format!("The DNS server {server} cannot keep up with its load"),
+            "A thread of the server is busy all the time. Queries wait in its socket before they \
+             are read, and get lost where its receive buffer is full.",
+            IMPACT,
+        )
+        .run("See which threads are busy:", commands::threads_of(pid))
+        .say(
+            "Give it more threads or sockets (unbound `num-threads`, CoreDNS `multisocket`), more \
+             replicas, or a cache in front (NodeLocal DNSCache).",
+        )
+        .say(
+            "See who asks most: `kerno doctor` lists the processes, busiest first. Look for \
+             dns_storm and dns_search_amplification in this report.",
+        ),
     };
     explanation
         .line(format!(
             "Meanwhile the busiest thread of {} ran {:.0} % of the time and waited for a CPU {:.0} \
              %.",
-            who::with_pid("the server", group.place.pid),
+            who::with_pid("the server", pid),
             ran * 100.0,
             waited * 100.0
         ))
         .lines(at_server::queue_told(group))
         .line(at_server::ended_told(group))
         .into()
-}
-
-fn busy(group: &Group<'_>) -> Explanation {
-    let server = group.server();
-    Explanation::of(
-        format!("The DNS server {server} cannot keep up with its load"),
-        "A thread of the server is busy all the time. Queries wait in its socket before they are \
-         read, and get lost where its receive buffer is full.",
-        IMPACT,
-    )
-    .run(
-        "See which threads are busy:",
-        commands::threads_of(group.place.pid),
-    )
-    .say(
-        "Give it more threads or sockets (unbound `num-threads`, CoreDNS `multisocket`), more \
-         replicas, or a cache in front (NodeLocal DNSCache).",
-    )
-    .say(
-        "See who asks most: `kerno doctor` lists the processes, busiest first. Look for dns_storm \
-         and dns_search_amplification in this report.",
-    )
-}
-
-fn starved(group: &Group<'_>) -> Explanation {
-    let server = group.server();
-    let renice = Command::new("renice -n -10 -p");
-    let renice = group
-        .place
-        .pid
-        .map_or(Command::default(), |pid| renice.word(pid.to_string()));
-    Explanation::of(
-        format!("The DNS server {server} gets too little CPU: other programs on this host use it"),
-        "The server has work all the time, and most of this time it waits for a CPU that other \
-         programs use. Meanwhile queries wait in its socket, and get lost where its receive buffer \
-         is full.",
-        IMPACT,
-    )
-    .say("See who has the CPUs: `top`")
-    .run(
-        "Give the server its share: a CPU request in Kubernetes, `CPUWeight=` in systemd. For the \
-         moment:",
-        renice,
-    )
-    .say("Move other work away from this host.")
 }
