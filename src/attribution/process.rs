@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_running_kernel_agrees_on_the_form() {
+    fn live_the_running_kernel_agrees_on_the_form() {
         let look = |pid| look(&Root::default(), pid);
         let before = look(std::process::id()).expect("this process");
         assert!(before.started_ns > 0 && before.started_ns < Clock::monotonic_ns());

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_come_from_this_kernel() {
+    fn live_reasons_come_from_this_kernel() {
         let names = DropNames::read();
         for name in ["NETFILTER_DROP", "NO_SOCKET", "SOCKET_RCVBUFF"] {
             assert!(

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prototypes_and_constants_are_read_from_btf() {
+    fn live_prototypes_and_constants_are_read_from_btf() {
         let btf = Btf::from_vmlinux().expect("this kernel has BTF");
         // inet_sk_error_report(const struct sock *sk)
         assert_eq!(arguments(&btf, SignalName::SocketErrors.hook()), Some(1));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said_in_one_sentence() {
+    fn live_what_is_missing_is_said_in_one_sentence() {
         for (name, _, sentence) in ALL
             .into_iter()
             .filter(|(name, ..)| *name != SignalName::Packets)

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_running_kernel_agrees_on_the_form() {
+    fn live_the_running_kernel_agrees_on_the_form() {
         let own = Hierarchies::find(&Root::default()).folder(&Root::at("/proc/self"));
         let cpu = own.expect("a hierarchy for the CPU");
         assert!(cpu.and_above().all(|folder| folder.is_dir()));

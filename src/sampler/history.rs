@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_is_not_forgotten_when_the_process_is_gone() {
+    fn live_what_was_seen_is_not_forgotten_when_the_process_is_gone() {
         let own = Root::at("/proc/self");
         let mut history = History::of(&own);
         let start = Instant::now();

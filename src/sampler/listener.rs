@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_of_this_process_is_found() {
+    fn live_a_socket_of_this_process_is_found() {
         let own = std::process::id();
         let root = Root::default();
         let netns = netns::of(&root.process(own)).unwrap();

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn one_look_says_nothing_and_a_stranger_costs_nothing() {
+    fn live_one_look_says_nothing_and_a_stranger_costs_nothing() {
         let read = |pid| SlowRead {
             at_ns: 1,
             lay_ns: 60_000_000,

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_running_kernel_tells_of_this_thread() {
+    fn live_the_running_kernel_tells_of_this_thread() {
         let pid = std::process::id();
         let of_this = times(&Root::default().process(pid));
         assert!(of_this.contains_key(&pid), "{of_this:?}");

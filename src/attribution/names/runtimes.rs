@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_tells_names_and_labels() {
+    fn live_docker_tells_names_and_labels() {
         let folder = docker(br#"{"Name":"/web","Config":{"Labels":null},"State":{"Pid":1}}"#);
         let mut folders = of_docker(&folder);
         let subject = of(&format!("/docker/{A}"));
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn podman_and_crio_tell_names() {
+    fn live_podman_and_crio_tell_names() {
         let folder = tempfile::tempdir().expect("a folder");
         let list = folder.path().join("overlay-containers");
         fs::create_dir(&list).expect("mkdir");
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_costs_names_and_is_counted() {
+    fn live_nonsense_costs_names_and_is_counted() {
         for junk in [&b""[..], b"{\"Name\":7}", &b"[".repeat(200_000)] {
             let folder = docker(junk);
             let mut folders = of_docker(&folder);

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_running_kernel_agrees_on_the_form() {
+    fn live_the_running_kernel_agrees_on_the_form() {
         let text = read(&Root::default()).expect("mountinfo");
         assert!(parse(&text).any(|mount| mount.filesystem == b"proc"));
     }

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_the_file_of_the_host() {
+    fn live_this_process_has_the_file_of_the_host() {
         let root = Root::default();
         if root.path(PATH).is_file() {
             let conf = read(&root, std::process::id()).unwrap();

@@ -90,7 +90,7 @@ Udp: 1 2 3 4 5 6 7 8
     }
 
     #[test]
-    fn the_running_kernel_agrees_on_the_form() {
+    fn live_the_running_kernel_agrees_on_the_form() {
         receive_buffer_errors(&Root::at("/proc/self/net")).expect("a UDP counter");
     }
 }

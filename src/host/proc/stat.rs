@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_running_kernel_agrees_on_the_form() {
+    fn live_the_running_kernel_agrees_on_the_form() {
         let of = |pid| Stat::read(&Root::default().process(pid));
         let started = of(std::process::id()).unwrap().started_ns().unwrap();
         assert!(started > 0 && started < Clock::monotonic_ns());

@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn the_running_kernel_agrees_on_the_form() {
+    fn live_the_running_kernel_agrees_on_the_form() {
         let mask = effective_capabilities(&Root::at("/proc/self"));
         assert!(mask.expect("a file").is_some());
     }

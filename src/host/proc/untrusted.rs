@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_and_lead_nowhere_else() {
+    fn live_links_are_followed_and_lead_nowhere_else() {
         for target in [
             "/secret",
             "../secret",
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn who_renames_meanwhile_does_not_hide_a_file() {
+    fn live_who_renames_meanwhile_does_not_hide_a_file() {
         let place = place();
         symlink("../secret", place.path().join("root/etc/file")).expect("a link");
         let names = [place.path().join("a"), place.path().join("b")];
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn links_of_procfs_are_not_followed() {
+    fn live_links_of_procfs_are_not_followed() {
         let secret = File::open("/etc/passwd").expect("a file");
         let own = std::process::id();
         let fd = secret.as_raw_fd();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_the_kernel_are_not_read() {
+    fn live_files_of_the_kernel_are_not_read() {
         for file in ["proc/kallsyms", "sys/kernel/notes"] {
             let refused = open(Path::new("/"), file).expect_err(file);
             assert_eq!(refused.kind(), io::ErrorKind::InvalidData, "{file}");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_huge_file_no_more_is_read_than_was_asked_for() {
+    fn live_of_a_huge_file_no_more_is_read_than_was_asked_for() {
         let place = place();
         let file = File::create(place.path().join("root/etc/file")).expect("a file");
         file.set_len(10 << 30).expect("a sparse file");

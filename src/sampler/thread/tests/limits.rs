@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_crowd_of_short_lived_processes_is_not_run_after() {
+fn live_a_crowd_of_short_lived_processes_is_not_run_after() {
     let mut sampler = start();
     // Beyond the largest pid that Linux gives (2^22).
     for pid in 0..2000 {
@@ -41,7 +41,7 @@ fn without_pace() -> Sampler {
 }
 
 #[test]
-fn those_who_fail_find_room_when_the_others_have_taken_theirs() {
+fn live_those_who_fail_find_room_when_the_others_have_taken_theirs() {
     let mut sampler = without_pace();
     meet_crowd(&mut sampler, 5_000_000..5_000_600, Outcome::Answered);
     assert_eq!(sampler.clients.len(), UNHARMED_CLIENTS_MAX);
@@ -51,7 +51,7 @@ fn those_who_fail_find_room_when_the_others_have_taken_theirs() {
 }
 
 #[test]
-fn who_has_ended_without_harm_makes_room() {
+fn live_who_has_ended_without_harm_makes_room() {
     let mut sampler = without_pace();
     sampler.meet_now(&attempt_of(std::process::id(), Role::Client));
     meet_crowd(&mut sampler, 5_000_000..5_000_009, Outcome::Unanswered);
@@ -66,7 +66,7 @@ fn who_has_ended_without_harm_makes_room() {
 }
 
 #[test]
-fn another_name_is_looked_at_again() {
+fn live_another_name_is_looked_at_again() {
     let mut sampler = start();
     let meet = |sampler: &mut Sampler, comm: &str| {
         let attempt = attempt((comm, 5_000_000), "127.0.0.1:53", Outcome::Answered, 1);
@@ -78,7 +78,7 @@ fn another_name_is_looked_at_again() {
 }
 
 #[test]
-fn what_a_look_costs() {
+fn live_what_a_look_costs() {
     let pid = std::process::id();
     let mut sampler = start();
     let known = attempt_of(pid, Role::Client);

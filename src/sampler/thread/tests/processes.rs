@@ -145,7 +145,7 @@ fn root_a_process_that_has_ended_keeps_what_was_found() {
 }
 
 #[test]
-fn who_listens_is_found_though_it_never_answered() {
+fn live_who_listens_is_found_though_it_never_answered() {
     let own = std::process::id();
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let mut silent = attempt_of(own, Role::Server);
