@@ -92,6 +92,7 @@ pub(super) struct Station {
     asked: HashSet<Question>,
     root: Root,
     looks: Pace,
+    patience: Duration,
     /// Attempts that wait, and until when at the latest.
     held: VecDeque<(Attempt, Instant)>,
     /// Slow reads are of attempts that went before them: so many must be out.
@@ -133,6 +134,7 @@ impl Station {
             asked: HashSet::new(),
             root: Root::default(),
             looks: Pace::new(LOOKS_PER_SECOND, Instant::now()),
+            patience: PATIENCE,
             held: VecDeque::new(),
             reads: VecDeque::new(),
             taken: 0,
@@ -205,7 +207,7 @@ impl Station {
         for attempt in rest {
             // Asks ahead for those behind.
             let _owner = self.owner(&attempt, now);
-            self.held.push_back((attempt, now + PATIENCE));
+            self.held.push_back((attempt, now + self.patience));
         }
         self.release()
     }

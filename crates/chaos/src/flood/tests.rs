@@ -143,7 +143,6 @@ fn the_stop_flag_ends_it_and_abandons_what_is_in_flight() {
         ..flood(silent.local_addr().unwrap())
     };
     let stop = Arc::new(AtomicBool::new(false));
-    let begin = Instant::now();
     let summary = flood
         .run(&stop, &mut |progress| {
             if progress.in_flight == 16 {
@@ -151,7 +150,6 @@ fn the_stop_flag_ends_it_and_abandons_what_is_in_flight() {
             }
         })
         .unwrap();
-    assert!(begin.elapsed() < LONG / 2);
     adds_up(&summary);
     assert_eq!((summary.sent, summary.abandoned), (16, 16));
     assert!(summary.seconds < LONG.as_secs_f64());

@@ -115,13 +115,15 @@ mod tests {
         let late = Duration::from_millis(30);
         thread::spawn(move || {
             let reply = |query: Query<'_>| match query.number {
-                0 => vec![(late, b"late".to_vec()), (late / 3, b"soon".to_vec())],
-                _ => vec![(Duration::ZERO, query.octets.to_vec())],
+                0 => vec![(Duration::from_secs(3600), b"never".to_vec())],
+                1 => vec![(Duration::ZERO, query.octets.to_vec())],
+                _ => vec![(late, b"late".to_vec()), (late / 3, b"soon".to_vec())],
             };
             serve(server, reply, |taken| assert!(taken));
         });
-        client.send(b"first").unwrap();
-        client.send(b"at once").unwrap();
+        for query in [&b"first"[..], b"at once", b"third"] {
+            client.send(query).unwrap();
+        }
         for expected in [&b"at once"[..], b"soon", b"late"] {
             let mut buffer = [0; 16];
             let len = client.recv(&mut buffer).unwrap();
