@@ -42,17 +42,6 @@ impl Runtime {
     }
 }
 
-/// Kubernetes' class of a pod, by which the kubelet sorts the control groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Qos {
-    /// Requests and limits are equal; has no folder of its own.
-    Guaranteed,
-    /// Has requests.
-    Burstable,
-    /// Has none.
-    BestEffort,
-}
-
 /// What was found in a path, as text of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts<'a> {
@@ -64,8 +53,6 @@ pub struct Facts<'a> {
     pub runtime: Option<Runtime>,
     /// The pod's uid, with hyphens.
     pub pod: Option<String>,
-    /// The pod's class.
-    pub qos: Option<Qos>,
 }
 
 impl Facts<'_> {
@@ -73,34 +60,35 @@ impl Facts<'_> {
     pub fn is_contained(&self) -> bool {
         self.container.is_some() || self.pod.is_some()
     }
-
-    /// Whether nothing was found.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
-/// Scopes of systemd and, without `.scope`, folders of the cgroupfs driver.
-const PREFIXES: [(&str, Runtime); 6] = [
-    ("cri-containerd-", Runtime::Containerd),
-    ("nerdctl-", Runtime::Containerd),
-    ("crio-", Runtime::CriO),
-    ("docker-", Runtime::Docker),
+/// Who names the groups of containers how: `NAME-ID.scope` with systemd, `NAME-ID`
+/// with the cgroupfs driver. A runtime that is set to another driver than the kubelet
+/// makes one folder `kubepods-podUID.slice:NAME:ID` of it.
+const NAMES: [(&str, Runtime); 6] = [
+    ("cri-containerd", Runtime::Containerd),
+    ("nerdctl", Runtime::Containerd),
+    ("crio", Runtime::CriO),
+    ("docker", Runtime::Docker),
     // `podman run --cgroups=split`, as Quadlet does.
-    ("libpod-payload-", Runtime::Podman),
-    ("libpod-", Runtime::Podman),
+    ("libpod-payload", Runtime::Podman),
+    ("libpod", Runtime::Podman),
 ];
 
 /// Looks through a path as `/proc/PID/cgroup` has it, or below the mount point.
 pub fn parse(path: &str) -> Facts<'_> {
     let mut facts = Facts::default();
     // Where the kubelet puts its pods, and where Docker puts its containers.
-    let (mut under_kubepods, mut under_docker) = (None, false);
+    let (mut under_kubepods, mut under_docker) = (false, false);
     for level in path.split('/').take(LEVELS_MAX) {
-        if let Some((uid, qos)) = pod_slice(level) {
-            facts = Facts::of_pod(uid, qos);
-        } else if let Some(uid) = under_kubepods.and(level.strip_prefix("pod")).and_then(uid) {
-            facts = Facts::of_pod(uid, under_kubepods);
+        let pod_folder = level.strip_prefix("pod").filter(|_| under_kubepods);
+        let pod = pod_slice(level).or_else(|| uid(pod_folder?));
+        if pod.is_some() {
+            // A pod is nobody's unit, and what it runs in is not its container.
+            facts = Facts {
+                pod,
+                ..Facts::default()
+            };
         }
         if let Some((id, runtime)) = container(level, under_docker) {
             facts.container = Some(id);
@@ -109,43 +97,24 @@ pub fn parse(path: &str) -> Facts<'_> {
         } else if is_unit(level) {
             facts.unit = Some(level);
         }
-        under_kubepods = match level {
-            "burstable" if under_kubepods.is_some() => Some(Qos::Burstable),
-            "besteffort" if under_kubepods.is_some() => Some(Qos::BestEffort),
-            "kubepods" => Some(Qos::Guaranteed),
-            _ => None,
-        };
+        let is_class = matches!(level, "burstable" | "besteffort");
+        under_kubepods = level == "kubepods" || (under_kubepods && is_class);
         under_docker = level == "docker";
     }
     facts
 }
 
-impl Facts<'_> {
-    /// A pod is nobody's unit, and what it runs in is not its container.
-    fn of_pod(uid: String, qos: Option<Qos>) -> Self {
-        Self {
-            pod: Some(uid),
-            qos,
-            ..Self::default()
-        }
-    }
-}
-
 /// `kubepods-burstable-podUID.slice`, in Kind `kubelet-kubepods-podUID.slice`,
 /// with underscores where the uid has hyphens, which systemd takes for levels.
-/// A runtime that is set to another driver than the kubelet makes one folder
-/// `kubepods-podUID.slice:cri-containerd:ID` of it.
-fn pod_slice(level: &str) -> Option<(String, Option<Qos>)> {
+/// For what may follow a colon see [`NAMES`].
+fn pod_slice(level: &str) -> Option<String> {
     let slice = level.split(':').next()?.strip_suffix(".slice")?;
     let (parent, uid_text) = slice.rsplit_once("-pod")?;
-    let (_, qos) = parent.rsplit_once("kubepods")?;
-    let qos = match qos {
-        "" => Qos::Guaranteed,
-        "-burstable" => Qos::Burstable,
-        "-besteffort" => Qos::BestEffort,
-        _ => return None,
-    };
-    Some((uid(uid_text)?, Some(qos)))
+    let (_, class) = parent.rsplit_once("kubepods")?;
+    match class {
+        "" | "-burstable" | "-besteffort" => uid(uid_text),
+        _ => None,
+    }
 }
 
 fn uid(text: &str) -> Option<String> {
@@ -158,27 +127,21 @@ fn uid(text: &str) -> Option<String> {
 
 /// The id that a folder is named after, and by whom if the name says so.
 fn container(level: &str, under_docker: bool) -> Option<(&str, Option<Runtime>)> {
-    if let Some((slice, id)) = level.rsplit_once(':') {
-        let runtime = match slice.rsplit_once(':')?.1 {
-            "cri-containerd" | "nerdctl" => Runtime::Containerd,
-            "crio" => Runtime::CriO,
-            "docker" => Runtime::Docker,
-            "libpod" => Runtime::Podman,
-            _ => return None,
-        };
-        return is_id(id).then_some((id, Some(runtime)));
-    }
     if is_id(level) {
         return Some((level, under_docker.then_some(Runtime::Docker)));
     }
-    if let Some(name) = level.strip_prefix("lxc.payload.") {
-        return Some((name, Some(Runtime::Lxc)));
-    }
-    let name = level.strip_suffix(".scope").unwrap_or(level);
-    PREFIXES.iter().find_map(|(prefix, runtime)| {
-        let id = name.strip_prefix(prefix)?;
-        is_id(id).then_some((id, Some(*runtime)))
-    })
+    let (name, id) = match level.rsplit_once(':') {
+        Some((slice, id)) => (slice.rsplit_once(':')?.1, id),
+        None => {
+            if let Some(name) = level.strip_prefix("lxc.payload.") {
+                return Some((name, Some(Runtime::Lxc)));
+            }
+            let name = level.strip_suffix(".scope").unwrap_or(level);
+            name.rsplit_once('-')?
+        }
+    };
+    let (_, runtime) = NAMES.iter().find(|(known, _)| *known == name)?;
+    is_id(id).then_some((id, Some(*runtime)))
 }
 
 fn is_id(text: &str) -> bool {

@@ -11,134 +11,133 @@ const UID: &str = "0a1b2c3d-4e5f-6789-abcd-ef0123456789";
 /// A static pod's: the MD5 sum of its manifest.
 const STATIC: &str = "5dc4f9b8d9b4f1f3a7b1a0c9e8d7f6a5";
 
-/// A path a line, as wide as it takes: hence no rustfmt. Expected: unit, container, runtime, pod, class.
+/// A path a line, as wide as it takes: hence no rustfmt. Expected: unit, container, runtime, pod.
 type Row = (
     &'static str,
     Option<&'static str>,
     Option<&'static str>,
     Option<Runtime>,
     Option<&'static str>,
-    Option<Qos>,
 );
 
 #[rustfmt::skip]
 const SYSTEMD: &[Row] = &[
-    ("/", None, None, None, None, None),
-    ("/init.scope", Some("init.scope"), None, None, None, None),
-    ("/system.slice/unbound.service", Some("unbound.service"), None, None, None, None),
-    ("/system.slice/system-getty.slice/getty@tty1.service", Some("getty@tty1.service"), None, None, None, None),
-    ("/system.slice/foo\\x2dbar.service", Some("foo\\x2dbar.service"), None, None, None, None),
-    ("/user.slice/user-1000.slice/session-3.scope", Some("session-3.scope"), None, None, None, None),
-    ("/user.slice/user-1000.slice/user@1000.service/app.slice/firefox.service", Some("firefox.service"), None, None, None, None),
+    ("/", None, None, None, None),
+    ("/init.scope", Some("init.scope"), None, None, None),
+    ("/system.slice/unbound.service", Some("unbound.service"), None, None, None),
+    ("/system.slice/system-getty.slice/getty@tty1.service", Some("getty@tty1.service"), None, None, None),
+    ("/system.slice/foo\\x2dbar.service", Some("foo\\x2dbar.service"), None, None, None),
+    ("/user.slice/user-1000.slice/session-3.scope", Some("session-3.scope"), None, None, None),
+    ("/user.slice/user-1000.slice/user@1000.service/app.slice/firefox.service", Some("firefox.service"), None, None, None),
     // A service that makes groups of its own (Delegate=yes).
-    ("/system.slice/haproxy.service/worker-1", Some("haproxy.service"), None, None, None, None),
-    ("/machine.slice/systemd-nspawn@web.service/payload", Some("systemd-nspawn@web.service"), None, None, None, None),
+    ("/system.slice/haproxy.service/worker-1", Some("haproxy.service"), None, None, None),
+    ("/machine.slice/systemd-nspawn@web.service/payload", Some("systemd-nspawn@web.service"), None, None, None),
     // Slices are no units that run something.
-    ("/system.slice", None, None, None, None, None),
-    ("/user.slice/user-0.slice", None, None, None, None, None),
+    ("/system.slice", None, None, None, None),
+    ("/user.slice/user-0.slice", None, None, None, None),
 ];
 
 #[rustfmt::skip]
 const DOCKER: &[Row] = &[
-    ("/system.slice/docker-A.scope", None, Some(A), Some(Runtime::Docker), None, None),
-    ("/docker/A", None, Some(A), Some(Runtime::Docker), None, None),
+    ("/system.slice/docker-A.scope", None, Some(A), Some(Runtime::Docker), None),
+    ("/docker/A", None, Some(A), Some(Runtime::Docker), None),
     // Version 1, where a container sees its own part as root.
-    ("/docker/A/system.slice", None, Some(A), Some(Runtime::Docker), None, None),
+    ("/docker/A/system.slice", None, Some(A), Some(Runtime::Docker), None),
     // Docker in Docker, and a service manager inside a container.
-    ("/docker/A/docker/B", None, Some(B), Some(Runtime::Docker), None, None),
-    ("/system.slice/docker-A.scope/system.slice/nginx.service", Some("nginx.service"), Some(A), Some(Runtime::Docker), None, None),
+    ("/docker/A/docker/B", None, Some(B), Some(Runtime::Docker), None),
+    ("/system.slice/docker-A.scope/system.slice/nginx.service", Some("nginx.service"), Some(A), Some(Runtime::Docker), None),
     // Rootless.
-    ("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-A.scope", Some("user@1000.service"), Some(A), Some(Runtime::Docker), None, None),
+    ("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-A.scope", Some("user@1000.service"), Some(A), Some(Runtime::Docker), None),
     // Amazon ECS.
-    ("/ecs/1f2e3d4c5b6a79880f1e2d3c4b5a6978/A", None, Some(A), None, None, None),
+    ("/ecs/1f2e3d4c5b6a79880f1e2d3c4b5a6978/A", None, Some(A), None, None),
     // The daemon itself is a service.
-    ("/system.slice/docker.service", Some("docker.service"), None, None, None, None),
+    ("/system.slice/docker.service", Some("docker.service"), None, None, None),
 ];
 
 #[rustfmt::skip]
 const PODMAN: &[Row] = &[
-    ("/machine.slice/libpod-A.scope", None, Some(A), Some(Runtime::Podman), None, None),
-    ("/machine.slice/libpod-A.scope/container", None, Some(A), Some(Runtime::Podman), None, None),
-    ("/machine.slice/machine-libpod_pod_B.slice/libpod-A.scope/container", None, Some(A), Some(Runtime::Podman), None, None),
-    ("/machine.slice/libpod-conmon-A.scope", None, None, None, None, None),
-    ("/libpod_parent/libpod-A", None, Some(A), Some(Runtime::Podman), None, None),
-    ("/libpod_parent/libpod-A/ctr", None, Some(A), Some(Runtime::Podman), None, None),
-    ("/libpod_parent/conmon", None, None, None, None, None),
-    ("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-A.scope/container", Some("user@1000.service"), Some(A), Some(Runtime::Podman), None, None),
-    ("/user.slice/user-1000.slice/user@1000.service/user.slice/user-libpod_pod_B.slice/libpod-A.scope", Some("user@1000.service"), Some(A), Some(Runtime::Podman), None, None),
+    ("/machine.slice/libpod-A.scope", None, Some(A), Some(Runtime::Podman), None),
+    ("/machine.slice/libpod-A.scope/container", None, Some(A), Some(Runtime::Podman), None),
+    ("/machine.slice/machine-libpod_pod_B.slice/libpod-A.scope/container", None, Some(A), Some(Runtime::Podman), None),
+    ("/machine.slice/libpod-conmon-A.scope", None, None, None, None),
+    ("/libpod_parent/libpod-A", None, Some(A), Some(Runtime::Podman), None),
+    ("/libpod_parent/libpod-A/ctr", None, Some(A), Some(Runtime::Podman), None),
+    ("/libpod_parent/conmon", None, None, None, None),
+    ("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-A.scope/container", Some("user@1000.service"), Some(A), Some(Runtime::Podman), None),
+    ("/user.slice/user-1000.slice/user@1000.service/user.slice/user-libpod_pod_B.slice/libpod-A.scope", Some("user@1000.service"), Some(A), Some(Runtime::Podman), None),
     // Quadlet.
-    ("/system.slice/web.service/libpod-payload-A", Some("web.service"), Some(A), Some(Runtime::Podman), None, None),
-    ("/system.slice/web.service/runtime", Some("web.service"), None, None, None, None),
+    ("/system.slice/web.service/libpod-payload-A", Some("web.service"), Some(A), Some(Runtime::Podman), None),
+    ("/system.slice/web.service/runtime", Some("web.service"), None, None, None),
 ];
 
 #[rustfmt::skip]
 const KUBERNETES: &[Row] = &[
     // containerd with the systemd driver, as kubeadm sets it up.
-    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::Burstable)),
-    ("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::BestEffort)),
-    ("/kubepods.slice/kubepods-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::Guaranteed)),
-    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podSTATIC.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(STATIC), Some(Qos::Burstable)),
+    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID)),
+    ("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID)),
+    ("/kubepods.slice/kubepods-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID)),
+    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podSTATIC.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(STATIC)),
     // containerd and Docker with the cgroupfs driver.
-    ("/kubepods/burstable/podUID/A", None, Some(A), None, Some(UID), Some(Qos::Burstable)),
-    ("/kubepods/besteffort/podUID/A", None, Some(A), None, Some(UID), Some(Qos::BestEffort)),
-    ("/kubepods/podUID/A", None, Some(A), None, Some(UID), Some(Qos::Guaranteed)),
-    ("/kubepods/besteffort/podSTATIC/A", None, Some(A), None, Some(STATIC), Some(Qos::BestEffort)),
+    ("/kubepods/burstable/podUID/A", None, Some(A), None, Some(UID)),
+    ("/kubepods/besteffort/podUID/A", None, Some(A), None, Some(UID)),
+    ("/kubepods/podUID/A", None, Some(A), None, Some(UID)),
+    ("/kubepods/besteffort/podSTATIC/A", None, Some(A), None, Some(STATIC)),
     // The pod's own group, and groups that a container makes.
-    ("/kubepods/burstable/podUID", None, None, None, Some(UID), Some(Qos::Burstable)),
-    ("/kubepods/burstable/podUID/A/worker/1", None, Some(A), None, Some(UID), Some(Qos::Burstable)),
-    ("/kubepods.slice/kubepods-podUID_.slice/cri-containerd-A.scope/init.scope", Some("init.scope"), Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::Guaranteed)),
+    ("/kubepods/burstable/podUID", None, None, None, Some(UID)),
+    ("/kubepods/burstable/podUID/A/worker/1", None, Some(A), None, Some(UID)),
+    ("/kubepods.slice/kubepods-podUID_.slice/cri-containerd-A.scope/init.scope", Some("init.scope"), Some(A), Some(Runtime::Containerd), Some(UID)),
     // CRI-O.
-    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/crio-A.scope", None, Some(A), Some(Runtime::CriO), Some(UID), Some(Qos::Burstable)),
-    ("/kubepods.slice/kubepods-podUID_.slice/crio-A.scope/container", None, Some(A), Some(Runtime::CriO), Some(UID), Some(Qos::Guaranteed)),
-    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/crio-conmon-A.scope", None, None, None, Some(UID), Some(Qos::Burstable)),
-    ("/kubepods/burstable/podUID/crio-A", None, Some(A), Some(Runtime::CriO), Some(UID), Some(Qos::Burstable)),
-    ("/kubepods/burstable/podUID/crio-conmon-A", None, None, None, Some(UID), Some(Qos::Burstable)),
+    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/crio-A.scope", None, Some(A), Some(Runtime::CriO), Some(UID)),
+    ("/kubepods.slice/kubepods-podUID_.slice/crio-A.scope/container", None, Some(A), Some(Runtime::CriO), Some(UID)),
+    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/crio-conmon-A.scope", None, None, None, Some(UID)),
+    ("/kubepods/burstable/podUID/crio-A", None, Some(A), Some(Runtime::CriO), Some(UID)),
+    ("/kubepods/burstable/podUID/crio-conmon-A", None, None, None, Some(UID)),
     // cri-dockerd.
-    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/docker-A.scope", None, Some(A), Some(Runtime::Docker), Some(UID), Some(Qos::Burstable)),
+    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/docker-A.scope", None, Some(A), Some(Runtime::Docker), Some(UID)),
     // containerd set to cgroupfs while the kubelet has systemd.
-    ("/system.slice/containerd.service/kubepods-burstable-podUID_.slice:cri-containerd:A", None, Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::Burstable)),
-    ("/kubepods-besteffort-podUID_.slice:cri-containerd:A", None, Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::BestEffort)),
-    ("/system.slice/crio.service/kubepods-podUID_.slice:crio:A", None, Some(A), Some(Runtime::CriO), Some(UID), Some(Qos::Guaranteed)),
+    ("/system.slice/containerd.service/kubepods-burstable-podUID_.slice:cri-containerd:A", None, Some(A), Some(Runtime::Containerd), Some(UID)),
+    ("/kubepods-besteffort-podUID_.slice:cri-containerd:A", None, Some(A), Some(Runtime::Containerd), Some(UID)),
+    ("/system.slice/crio.service/kubepods-podUID_.slice:crio:A", None, Some(A), Some(Runtime::CriO), Some(UID)),
     // k3s: containerd, with either driver; the server itself is a service.
-    ("/system.slice/k3s.service", Some("k3s.service"), None, None, None, None),
-    ("/system.slice/k3s.service/kubepods/burstable/podUID/A", None, Some(A), None, Some(UID), Some(Qos::Burstable)),
+    ("/system.slice/k3s.service", Some("k3s.service"), None, None, None),
+    ("/system.slice/k3s.service/kubepods/burstable/podUID/A", None, Some(A), None, Some(UID)),
     // Kind: a node is a Docker container, the pods are nested in it.
-    ("/docker/B/kubelet/kubepods/burstable/podUID/A", None, Some(A), None, Some(UID), Some(Qos::Burstable)),
-    ("/docker/B/kubepods/besteffort/podUID/A", None, Some(A), None, Some(UID), Some(Qos::BestEffort)),
-    ("/system.slice/docker-B.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::BestEffort)),
-    ("/system.slice/docker-B.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::Guaranteed)),
-    ("/machine.slice/libpod-B.scope/container/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::Guaranteed)),
+    ("/docker/B/kubelet/kubepods/burstable/podUID/A", None, Some(A), None, Some(UID)),
+    ("/docker/B/kubepods/besteffort/podUID/A", None, Some(A), None, Some(UID)),
+    ("/system.slice/docker-B.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID)),
+    ("/system.slice/docker-B.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID)),
+    ("/machine.slice/libpod-B.scope/container/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID)),
     // The node itself, and what runs on it beside the pods.
-    ("/system.slice/docker-B.scope/init.scope", Some("init.scope"), Some(B), Some(Runtime::Docker), None, None),
-    ("/system.slice/docker-B.scope/kubelet.slice/kubelet.service", Some("kubelet.service"), Some(B), Some(Runtime::Docker), None, None),
+    ("/system.slice/docker-B.scope/init.scope", Some("init.scope"), Some(B), Some(Runtime::Docker), None),
+    ("/system.slice/docker-B.scope/kubelet.slice/kubelet.service", Some("kubelet.service"), Some(B), Some(Runtime::Docker), None),
     // minikube with the Docker driver, Docker inside.
-    ("/docker/B/docker/A", None, Some(A), Some(Runtime::Docker), None, None),
+    ("/docker/B/docker/A", None, Some(A), Some(Runtime::Docker), None),
     // Seen from another cgroup namespace.
-    ("/../../kubepods-burstable.slice/kubepods-burstable-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID), Some(Qos::Burstable)),
-    ("/../A", None, Some(A), None, None, None),
+    ("/../../kubepods-burstable.slice/kubepods-burstable-podUID_.slice/cri-containerd-A.scope", None, Some(A), Some(Runtime::Containerd), Some(UID)),
+    ("/../A", None, Some(A), None, None),
     // No pod, only its class.
-    ("/kubepods.slice/kubepods-burstable.slice", None, None, None, None, None),
-    ("/kubepods/burstable", None, None, None, None, None),
+    ("/kubepods.slice/kubepods-burstable.slice", None, None, None, None),
+    ("/kubepods/burstable", None, None, None, None),
 ];
 
 #[rustfmt::skip]
 const OTHERS: &[Row] = &[
     // nerdctl, with both drivers.
-    ("/system.slice/nerdctl-A.scope", None, Some(A), Some(Runtime::Containerd), None, None),
-    ("/default/A", None, Some(A), None, None, None),
-    ("/lxc.payload.web", None, Some("web"), Some(Runtime::Lxc), None, None),
-    ("/lxc.payload.web/system.slice/nginx.service", Some("nginx.service"), Some("web"), Some(Runtime::Lxc), None, None),
-    ("/lxc.monitor.web", None, None, None, None, None),
+    ("/system.slice/nerdctl-A.scope", None, Some(A), Some(Runtime::Containerd), None),
+    ("/default/A", None, Some(A), None, None),
+    ("/lxc.payload.web", None, Some("web"), Some(Runtime::Lxc), None),
+    ("/lxc.payload.web/system.slice/nginx.service", Some("nginx.service"), Some("web"), Some(Runtime::Lxc), None),
+    ("/lxc.monitor.web", None, None, None, None),
     // What only looks like something.
-    ("/system.slice/docker-compose.service", Some("docker-compose.service"), None, None, None, None),
-    ("/system.slice/docker-short.scope", Some("docker-short.scope"), None, None, None, None),
-    ("/home/podUID/A", None, Some(A), None, None, None),
-    ("/x/podinfo", None, None, None, None, None),
-    ("/kubepods/podcasts.service", Some("podcasts.service"), None, None, None, None),
-    ("/.service", None, None, None, None, None),
-    ("/a:b:c", None, None, None, None, None),
-    ("relative", None, None, None, None, None),
-    ("", None, None, None, None, None),
+    ("/system.slice/docker-compose.service", Some("docker-compose.service"), None, None, None),
+    ("/system.slice/docker-short.scope", Some("docker-short.scope"), None, None, None),
+    ("/home/podUID/A", None, Some(A), None, None),
+    ("/x/podinfo", None, None, None, None),
+    ("/kubepods/podcasts.service", Some("podcasts.service"), None, None, None),
+    ("/.service", None, None, None, None),
+    ("/a:b:c", None, None, None, None),
+    ("relative", None, None, None, None),
+    ("", None, None, None, None),
 ];
 
 fn real(template: &str) -> String {
@@ -165,10 +164,9 @@ fn real(template: &str) -> String {
 
 #[test]
 fn every_known_layout_is_read() {
-    for &(template, unit, container, runtime, pod, qos) in
-        [SYSTEMD, DOCKER, PODMAN, KUBERNETES, OTHERS]
-            .into_iter()
-            .flatten()
+    for &(template, unit, container, runtime, pod) in [SYSTEMD, DOCKER, PODMAN, KUBERNETES, OTHERS]
+        .into_iter()
+        .flatten()
     {
         let path = real(template);
         let expected = Facts {
@@ -176,7 +174,6 @@ fn every_known_layout_is_read() {
             container,
             runtime,
             pod: pod.map(str::to_owned),
-            qos,
         };
         assert_eq!(parse(&path), expected, "{path}");
     }
