@@ -3,9 +3,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use domain::base::iana::Class;
 use domain::base::iana::OptRcode;
-use domain::base::iana::Rtype;
 
 /// Appends a label in presentation form (RFC 1035 section 5.1): `\X` before
 /// what is special in a master file, `\DDD` for what is not printable ASCII.
@@ -29,47 +27,36 @@ pub fn push_label(to: &mut String, label: &[u8]) {
 /// invisible ones and broken UTF-8 as `\xNN`. A backslash becomes `\\`, so the
 /// form is reversible.
 pub fn write_printable(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c == '\\' {
-                f.write_str("\\\\")?;
-            } else if is_visible(c) {
-                f.write_char(c)?;
-            } else {
-                let mut utf8 = [0; 4];
-                for byte in c.encode_utf8(&mut utf8).bytes() {
-                    write!(f, "\\x{byte:02x}")?;
-                }
-            }
-        }
-        for byte in chunk.invalid() {
-            write!(f, "\\x{byte:02x}")?;
-        }
-    }
-    Ok(())
+    write_visible(f, bytes, "\\\\")
 }
 
 /// The same as text, with a backslash as it is: for names of control groups and
 /// units, in which systemd writes `\x2d` for a hyphen.
 pub fn visible(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match is_visible(c) {
-                true => text.push(c),
-                false => push_escaped(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes()),
-            }
-        }
-        push_escaped(&mut text, chunk.invalid());
-    }
+    // Writing to a String cannot fail.
+    let _ = write_visible(&mut text, bytes, "\\");
     text
 }
 
-fn push_escaped(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\\x{byte:02x}");
+fn write_visible(to: &mut impl fmt::Write, bytes: &[u8], backslash: &str) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => to.write_str(backslash)?,
+                c if is_visible(c) => to.write_char(c)?,
+                c => write_escaped(to, c.encode_utf8(&mut [0; 4]).as_bytes())?,
+            }
+        }
+        write_escaped(to, chunk.invalid())?;
     }
+    Ok(())
+}
+
+fn write_escaped(to: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
+    bytes
+        .iter()
+        .try_for_each(|byte| write!(to, "\\x{byte:02x}"))
 }
 
 /// Not a control character, and none of the marks that reorder or hide text on
@@ -84,16 +71,6 @@ fn is_visible(c: char) -> bool {
 pub fn rcode(rcode: OptRcode) -> String {
     let name = rcode.to_mnemonic_str();
     name.map_or_else(|| rcode.to_int().to_string(), str::to_owned)
-}
-
-/// IANA name of a type, else `TYPE65280` (RFC 3597 section 5).
-pub fn rtype(rtype: Rtype) -> String {
-    rtype.to_string()
-}
-
-/// IANA name of a class, else `CLASS65280` (RFC 3597 section 5).
-pub fn class(class: Class) -> String {
-    class.to_string()
 }
 
 /// `ECONNREFUSED`, or `errno 1234` for a number that Linux does not define.
@@ -124,15 +101,6 @@ mod tests {
         for (number, name) in cases {
             assert_eq!(rcode(OptRcode::masked_from_int(number)), name);
         }
-    }
-
-    #[test]
-    fn types_and_classes_have_their_iana_names() {
-        assert_eq!(rtype(Rtype::from_int(28)), "AAAA");
-        assert_eq!(rtype(Rtype::from_int(65)), "HTTPS");
-        assert_eq!(rtype(Rtype::from_int(65280)), "TYPE65280");
-        assert_eq!(class(Class::from_int(1)), "IN");
-        assert_eq!(class(Class::from_int(65280)), "CLASS65280");
     }
 
     struct Printable<'a>(&'a [u8]);

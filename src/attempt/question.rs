@@ -17,9 +17,10 @@ pub struct Question {
     /// Presentation form, escaped as in RFC 1035 section 5.1, case as sent, no
     /// final dot; the root is `.`.
     pub name: String,
-    /// Type of the question.
+    /// Type of the question; written `TYPE65280` where IANA has no name (RFC 3597
+    /// section 5).
     pub rtype: Rtype,
-    /// Class of the question.
+    /// Class of the question; written `CLASS65280` where IANA has no name.
     pub class: Class,
     /// Octets that the question takes in the message.
     pub wire_len: usize,

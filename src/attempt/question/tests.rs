@@ -110,6 +110,14 @@ fn what_is_no_complete_question_is_none() {
     }
 }
 
+#[test]
+fn types_and_classes_have_their_iana_names() {
+    let types = [28, 65, 65280].map(|number| Rtype::from_int(number).to_string());
+    assert_eq!(types, ["AAAA", "HTTPS", "TYPE65280"]);
+    let classes = [1, 65280].map(|number| Class::from_int(number).to_string());
+    assert_eq!(classes, ["IN", "CLASS65280"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

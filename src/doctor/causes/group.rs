@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use super::place::Place;
 use super::severity::Share;
 use crate::attempt::PacketDrop;
-use crate::attempt::names;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::party::Parties;
 use crate::doctor::ranking;
@@ -163,7 +162,7 @@ impl<'a> Group<'a> {
         let questions = self.ranked(|incident| {
             let question = incident.attempt.question.parse()?;
             let name = units::shorten(&question.name, NAME_MAX);
-            Some(format!("{name} {}", names::rtype(question.rtype)))
+            Some(format!("{name} {}", question.rtype))
         });
         let shown = ranking::first_of(&questions, EXAMPLES, |(text, _)| text.clone())?;
         Some(format!("Asked for: {shown}."))
