@@ -8,8 +8,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Failures;
 use super::Source;
 use super::Subject;
+use super::by_container;
 
 /// Entries of a folder that are looked at; a node has some hundred.
 const ENTRIES_MAX: usize = 16_384;
@@ -32,18 +34,15 @@ impl Logs {
 }
 
 impl Source for Logs {
-    fn name(&mut self, wanted: &[Arc<Subject>]) {
+    fn name(&mut self, wanted: &[Arc<Subject>], _failures: &mut Failures) {
         if !wanted.iter().any(|subject| subject.of_path().is_pod()) {
             return;
         }
-        let mut containers: HashMap<&str, &Arc<Subject>> = HashMap::new();
-        let mut pods: HashMap<&str, Vec<&Arc<Subject>>> = HashMap::new();
+        let containers = by_container(wanted);
+        let mut pods: HashMap<&str, Vec<&Subject>> = HashMap::new();
         for subject in wanted {
             if let Some(uid) = subject.of_path().pod_uid() {
                 pods.entry(uid).or_default().push(subject);
-            }
-            if let Some(id) = subject.of_path().container() {
-                containers.insert(id, subject);
             }
         }
         for name in entries(&self.pods) {
@@ -60,14 +59,6 @@ impl Source for Logs {
                 subject.learn(|it| it.name_container(container));
             }
         }
-    }
-
-    fn failures(&self) -> u64 {
-        0
-    }
-
-    fn complaint(&self) -> Option<String> {
-        None
     }
 }
 
@@ -92,6 +83,7 @@ fn container_log(name: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::ask;
     use super::*;
 
     const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
@@ -112,7 +104,7 @@ mod tests {
         ));
         let other = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2"));
         let mut logs = Logs::new(log.path().to_str().expect("UTF-8"));
-        logs.name(&[Arc::clone(&subject), Arc::clone(&other)]);
+        ask(&mut logs, &[&subject, &other]);
         let identity = subject.identity();
         let pod = identity.pod_name().expect("a name");
         assert_eq!(
@@ -126,7 +118,7 @@ mod tests {
     #[test]
     fn a_host_without_a_kubelet_has_no_names() {
         let subject = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2"));
-        Logs::new("/nonexistent").name(&[Arc::clone(&subject)]);
+        ask(&mut Logs::new("/nonexistent"), &[&subject]);
         assert!(subject.lacks_names());
     }
 }

@@ -5,6 +5,7 @@ mod cri;
 mod logs;
 mod runtimes;
 
+use std::collections::HashMap;
 #[cfg(feature = "k8s")]
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,16 +46,25 @@ const NOBODY_KNOWS: &str = "some containers or pods have ids instead of names: n
 /// Who may know names.
 pub(super) trait Source: Send {
     /// Notes what may be gone by the time that it is asked for.
-    fn look_around(&mut self) {}
+    fn look_around(&mut self, _failures: &mut Failures) {}
 
     /// Names those that it knows.
-    fn name(&mut self, wanted: &[Arc<Subject>]);
+    fn name(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures);
+}
 
-    /// Times that it could not be asked although it is there.
-    fn failures(&self) -> u64;
+/// When a source could not be asked although it is there.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    times: u64,
+    /// Why the first time, in a sentence.
+    complaint: Option<String>,
+}
 
-    /// Why it could not be asked, in a sentence.
-    fn complaint(&self) -> Option<String>;
+impl Failures {
+    fn add(&mut self, complaint: impl FnOnce() -> String) {
+        self.times += 1;
+        self.complaint.get_or_insert_with(complaint);
+    }
 }
 
 /// How the naming went.
@@ -116,8 +126,9 @@ impl Names {
         std::thread::Builder::new()
             .name("kerno-names".to_owned())
             .spawn(move || {
+                let sources = sources.into_iter();
                 let mut thread = Thread {
-                    sources,
+                    sources: sources.map(|it| (it, Failures::default())).collect(),
                     answers,
                     nameless: Vec::new(),
                     counts: NameCounts::default(),
@@ -145,7 +156,7 @@ fn lock(known: &Mutex<IdentityTable>) -> MutexGuard<'_, IdentityTable> {
 }
 
 struct Thread {
-    sources: Vec<Box<dyn Source>>,
+    sources: Vec<(Box<dyn Source>, Failures)>,
     answers: Sender<Answer>,
     nameless: Vec<Nameless>,
     counts: NameCounts,
@@ -153,53 +164,63 @@ struct Thread {
     known: Arc<Mutex<IdentityTable>>,
 }
 
-/// A control group that nobody knew when it was asked for.
+/// A control group that is asked for, or that nobody knew when it was.
 struct Nameless {
     subject: Arc<Subject>,
     next: Instant,
     tries: usize,
 }
 
+impl Nameless {
+    fn new(subject: Arc<Subject>) -> Self {
+        Self {
+            subject,
+            next: Instant::now(),
+            tries: 0,
+        }
+    }
+}
+
 impl Thread {
     fn run(&mut self, asked: &Receiver<Arc<Subject>>) {
-        for source in &mut self.sources {
-            source.look_around();
+        for (source, failures) in &mut self.sources {
+            source.look_around(failures);
         }
         loop {
-            let mut wanted = Vec::new();
             match asked.recv_timeout(TICK) {
-                Ok(first) => wanted.push(first),
+                Ok(first) => {
+                    let others = asked.try_iter().take(WAITING_MAX);
+                    let wanted = [first].into_iter().chain(others);
+                    self.name(wanted.map(Nameless::new).collect());
+                    let _gone = self.answers.send(Answer::Named);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            wanted.extend(asked.try_iter().take(WAITING_MAX));
-            if !wanted.is_empty() {
-                self.name(&wanted);
-                for subject in wanted {
-                    self.settle(&subject, 0);
-                }
-                let _gone = self.answers.send(Answer::Named);
-            }
-            self.try_again(|nameless, now| nameless.next <= now);
+            let now = Instant::now();
+            let due = self.nameless.extract_if(.., |it| it.next <= now).collect();
+            self.name(due);
         }
-        self.try_again(|_, _| true);
+        let all = std::mem::take(&mut self.nameless);
+        self.name(all);
     }
 
-    fn name(&mut self, wanted: &[Arc<Subject>]) {
-        for source in &mut self.sources {
-            let lacking: Vec<_> = wanted
-                .iter()
-                .filter(|subject| subject.lacks_names())
-                .cloned()
-                .collect();
+    fn name(&mut self, wanted: Vec<Nameless>) {
+        let subjects: Vec<_> = wanted.iter().map(|it| Arc::clone(&it.subject)).collect();
+        for (source, failures) in &mut self.sources {
+            let lacking = lacking(&subjects);
             if lacking.is_empty() {
-                return;
+                break;
             }
-            source.name(&lacking);
+            source.name(&lacking, failures);
+        }
+        for nameless in wanted {
+            self.settle(nameless);
         }
     }
 
-    fn settle(&mut self, subject: &Arc<Subject>, tries: usize) {
+    fn settle(&mut self, nameless: Nameless) {
+        let Nameless { subject, tries, .. } = nameless;
         subject.set_awaited(false);
         if !subject.lacks_names() {
             self.counts.named += 1;
@@ -211,7 +232,7 @@ impl Thread {
         self.log_complaints(tries);
         match RETRIES.get(tries) {
             Some(&pause) if self.nameless.len() < WAITING_MAX => self.nameless.push(Nameless {
-                subject: Arc::clone(subject),
+                subject,
                 next: Instant::now() + pause,
                 tries: tries + 1,
             }),
@@ -236,29 +257,19 @@ impl Thread {
     }
 
     fn complaints(&self) -> Vec<String> {
-        let complaints = self.sources.iter().map(|source| source.complaint());
-        complaints.flatten().collect()
-    }
-
-    fn try_again(&mut self, is_due: impl Fn(&Nameless, Instant) -> bool) {
-        let now = Instant::now();
-        let (due, later) = std::mem::take(&mut self.nameless)
-            .into_iter()
-            .partition(|nameless| is_due(nameless, now));
-        self.nameless = later;
-        let due: Vec<Nameless> = due;
-        let wanted: Vec<_> = due.iter().map(|it| Arc::clone(&it.subject)).collect();
-        if !wanted.is_empty() {
-            self.name(&wanted);
-        }
-        for nameless in due {
-            self.settle(&nameless.subject, nameless.tries);
-        }
+        let complaints = self.sources.iter();
+        complaints
+            .filter_map(|(_, failures)| failures.complaint.clone())
+            .collect()
     }
 
     fn told(mut self) -> Told {
         self.counts.nameless += self.nameless.len() as u64;
-        self.counts.source_failures = self.sources.iter().map(|source| source.failures()).sum();
+        self.counts.source_failures = self
+            .sources
+            .iter()
+            .map(|(_, failures)| failures.times)
+            .sum();
         let mut complaints = self.complaints();
         // A source that nobody missed is no trouble.
         if self.counts.nameless == 0 && self.counts.named_late == 0 {
@@ -272,6 +283,18 @@ impl Thread {
             are_logged: self.are_logged,
         }
     }
+}
+
+/// Those that lack a name.
+fn lacking(wanted: &[Arc<Subject>]) -> Vec<Arc<Subject>> {
+    let lacking = wanted.iter().filter(|subject| subject.lacks_names());
+    lacking.cloned().collect()
+}
+
+/// Those of containers, by their ids.
+fn by_container(wanted: &[Arc<Subject>]) -> HashMap<&str, &Subject> {
+    let with_id = |it| Some((Subject::of_path(it).container()?, it));
+    wanted.iter().map(|it| &**it).filter_map(with_id).collect()
 }
 
 /// What a user says about it.

@@ -8,9 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use super::Failures;
 use super::Source;
 use super::Subject;
+use super::by_container;
 use crate::attempt::identity::Runtime;
 use crate::host::proc::Root;
 use crate::host::proc::untrusted;
@@ -22,12 +25,15 @@ const LIST_MAX: u64 = 16 << 20;
 /// Users whose own containers are looked for.
 const USERS_MAX: usize = 256;
 
+/// What to say if there are names that cannot be read.
+const UNREADABLE: &str = "names of Docker's or Podman's containers could not be read from their state \
+                          folders; kerno reads /var/lib/docker and /var/lib/containers";
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct StateFolders {
     docker: Vec<Folder>,
     storage: Vec<Folder>,
-    failures: u64,
 }
 
 /// A folder of state.
@@ -44,8 +50,27 @@ impl Folder {
         Self { within, path }
     }
 
-    fn read(&self, file: &str, max: u64) -> io::Result<Vec<u8>> {
-        untrusted::open(&self.within, format!("{}/{file}", self.path))?.octets(max)
+    /// What a file says in JSON. Most hosts have neither runtime, and that is no failure.
+    fn read<T: DeserializeOwned>(
+        &self,
+        file: &str,
+        max: u64,
+        failures: &mut Failures,
+    ) -> Option<T> {
+        let file = format!("{}/{file}", self.path);
+        let octets = untrusted::open(&self.within, file).and_then(|mut it| it.octets(max));
+        let read = octets.and_then(|octets| Ok(serde_json::from_slice(&octets)?));
+        let is_there = |error: &io::Error| {
+            !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            )
+        };
+        if let Some(error) = read.as_ref().err().filter(|error| is_there(error)) {
+            log::debug!("a state folder cannot be read: {error}");
+            failures.add(|| UNREADABLE.to_owned());
+        }
+        read.ok()
     }
 }
 
@@ -80,49 +105,41 @@ impl StateFolders {
         Self {
             docker: docker.map(Folder::of_host).into(),
             storage: storage.map(Folder::of_host).into(),
-            failures: 0,
         }
     }
 
-    fn name_by_docker(&mut self, subject: &Subject, id: &str) {
-        for folder in &self.docker {
-            let read = folder.read(&format!("containers/{id}/config.v2.json"), CONFIG_MAX);
-            let Some(text) = present(read, &mut self.failures) else {
-                continue;
-            };
-            let Ok(config) = serde_json::from_slice::<DockerConfig>(&text) else {
-                self.failures += 1;
-                continue;
-            };
-            let labels = config.config.labels.unwrap_or_default();
-            let label = |name: &str| labels.get(&format!("io.kubernetes.{name}"));
-            if let (Some(namespace), Some(pod)) = (label("pod.namespace"), label("pod.name")) {
-                let uid = label("pod.uid").map_or("", String::as_str);
-                subject.learn(|it| it.name_pod(namespace, pod, uid));
-            }
-            let name = label("container.name").unwrap_or(&config.name);
-            subject.learn(|it| it.name_container(name.trim_start_matches('/')));
-            subject.learn(|it| it.tell_runtime(Runtime::Docker));
+    fn name_by_docker(&self, subject: &Subject, id: &str, failures: &mut Failures) {
+        let file = format!("containers/{id}/config.v2.json");
+        let mut configs = self
+            .docker
+            .iter()
+            .filter_map(|it| it.read(&file, CONFIG_MAX, failures));
+        let Some(DockerConfig { name, config }) = configs.next() else {
             return;
-        }
+        };
+        let labels = config.labels.unwrap_or_default();
+        let label = |name: &str| labels.get(&format!("io.kubernetes.{name}"));
+        subject.learn(|it| {
+            if let (Some(namespace), Some(pod)) = (label("pod.namespace"), label("pod.name")) {
+                it.name_pod(namespace, pod, label("pod.uid").map_or("", String::as_str));
+            }
+            let name = label("container.name").unwrap_or(&name);
+            it.name_container(name.trim_start_matches('/'));
+            it.tell_runtime(Runtime::Docker);
+        });
     }
 
-    fn name_by_storage(&mut self, wanted: &HashMap<&str, &Arc<Subject>>) {
+    fn name_by_storage(&self, wanted: &HashMap<&str, &Subject>, failures: &mut Failures) {
+        // The second is of containers that do not outlive a reboot.
+        let files = ["containers.json", "volatile-containers.json"];
+        let files = files.map(|file| format!("overlay-containers/{file}"));
         for folder in &self.storage {
-            // The second is of containers that do not outlive a reboot.
-            for file in ["containers.json", "volatile-containers.json"] {
-                let read = folder.read(&format!("overlay-containers/{file}"), LIST_MAX);
-                let Some(text) = present(read, &mut self.failures) else {
-                    continue;
-                };
-                let Ok(all) = serde_json::from_slice::<Vec<Stored>>(&text) else {
-                    self.failures += 1;
-                    continue;
-                };
-                for stored in all {
-                    if let Some(subject) = wanted.get(stored.id.as_str()) {
-                        name_stored(subject, stored.names.unwrap_or_default());
-                    }
+            let lists = files
+                .iter()
+                .filter_map(|it| folder.read(it, LIST_MAX, failures));
+            for stored in lists.flat_map(Vec::<Stored>::into_iter) {
+                if let Some(subject) = wanted.get(stored.id.as_str()) {
+                    name_stored(subject, stored.names.unwrap_or_default());
                 }
             }
         }
@@ -136,18 +153,18 @@ fn name_stored(subject: &Subject, names: Vec<String>) {
         return;
     };
     let parts: Vec<_> = name.split('_').collect();
-    match parts[..] {
-        ["k8s", container, pod, namespace, uid, _attempt] if subject.identity().is_pod() => {
-            subject.learn(|it| it.name_pod(namespace, pod, uid));
-            subject.learn(|it| it.name_container(container));
+    subject.learn(|it| match parts[..] {
+        ["k8s", container, pod, namespace, uid, _attempt] if it.is_pod() => {
+            it.name_pod(namespace, pod, uid);
+            it.name_container(container);
         }
-        _ => subject.learn(|it| it.name_container(name)),
-    }
+        _ => it.name_container(name),
+    });
 }
 
 impl Source for StateFolders {
     /// Rootless ones are in their user's home, whose file system may be slow.
-    fn look_around(&mut self) {
+    fn look_around(&mut self, _failures: &mut Failures) {
         let passwd = Root::default().octets("etc/passwd", CONFIG_MAX);
         for within in homes(&passwd.unwrap_or_default()) {
             let of_user = |path| Folder {
@@ -160,42 +177,13 @@ impl Source for StateFolders {
         }
     }
 
-    fn name(&mut self, wanted: &[Arc<Subject>]) {
-        let containers: HashMap<&str, &Arc<Subject>> = wanted
-            .iter()
-            .filter_map(|subject| Some((subject.of_path().container()?, subject)))
-            .collect();
+    fn name(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures) {
+        let containers = by_container(wanted);
         for (id, subject) in &containers {
-            self.name_by_docker(subject, id);
+            self.name_by_docker(subject, id, failures);
         }
         if containers.values().any(|subject| subject.lacks_names()) {
-            self.name_by_storage(&containers);
-        }
-    }
-
-    fn failures(&self) -> u64 {
-        self.failures
-    }
-
-    fn complaint(&self) -> Option<String> {
-        (self.failures > 0).then(|| {
-            "names of Docker's or Podman's containers could not be read from their state \
-             folders; kerno reads /var/lib/docker and /var/lib/containers"
-                .to_owned()
-        })
-    }
-}
-
-/// Most hosts have neither runtime, and that is no failure.
-fn present(read: io::Result<Vec<u8>>, failures: &mut u64) -> Option<Vec<u8>> {
-    match read {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => None,
-        Err(error) => {
-            log::debug!("a state folder cannot be read: {error}");
-            *failures += 1;
-            None
+            self.name_by_storage(&containers, failures);
         }
     }
 }
@@ -221,6 +209,7 @@ mod tests {
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
 
+    use super::super::tests::ask;
     use super::*;
     use crate::attempt::identity::WorkloadId;
 
@@ -250,7 +239,6 @@ mod tests {
         StateFolders {
             docker: vec![below(folder)],
             storage: Vec::new(),
-            failures: 0,
         }
     }
 
@@ -258,7 +246,6 @@ mod tests {
         StateFolders {
             docker: Vec::new(),
             storage: vec![below(folder)],
-            failures: 0,
         }
     }
 
@@ -267,9 +254,9 @@ mod tests {
         let folder = docker(br#"{"Name":"/web","Config":{"Labels":null},"State":{"Pid":1}}"#);
         let mut folders = of_docker(&folder);
         let subject = of(&format!("/docker/{A}"));
-        folders.name(&[Arc::clone(&subject), of(&format!("/docker/{B}"))]);
+        let failures = ask(&mut folders, &[&subject, &of(&format!("/docker/{B}"))]);
         assert_eq!(subject.identity().container_name(), Some("web"));
-        assert_eq!(folders.failures, 0);
+        assert_eq!(failures.times, 0);
 
         let folder = docker(
             br#"{"Name":"/k8s_nginx_web-1_shop_u-1_0","Config":{"Labels":{
@@ -278,7 +265,7 @@ mod tests {
         );
         let mut folders = of_docker(&folder);
         let subject = of(&format!("/kubepods/podu-1/{A}"));
-        folders.name(&[Arc::clone(&subject)]);
+        ask(&mut folders, &[&subject]);
         assert_eq!(
             WorkloadId::of(&subject.identity())
                 .expect("it is somebody")
@@ -302,7 +289,7 @@ mod tests {
         let mut folders = of_storage(&folder);
         let podman = of(&format!("/machine.slice/libpod-{A}.scope"));
         let crio = of(&format!("/kubepods/podu-1/crio-{B}"));
-        folders.name(&[Arc::clone(&podman), Arc::clone(&crio)]);
+        ask(&mut folders, &[&podman, &crio]);
         assert_eq!(podman.identity().container_name(), Some("db"));
         assert_eq!(podman.identity().runtime(), Some(Runtime::Podman));
         assert_eq!(
@@ -320,10 +307,10 @@ mod tests {
             let folder = docker(junk);
             let mut folders = of_docker(&folder);
             let subject = of(&format!("/docker/{A}"));
-            folders.name(&[Arc::clone(&subject)]);
+            let failures = ask(&mut folders, &[&subject]);
             assert!(subject.lacks_names());
-            assert_eq!(folders.failures, 1, "{:?}", junk.get(..10));
-            assert!(folders.complaint().is_some());
+            assert_eq!(failures.times, 1, "{:?}", junk.get(..10));
+            assert!(failures.complaint.is_some());
         }
     }
 
@@ -334,9 +321,9 @@ mod tests {
         make(&folder.path().join("overlay-containers/containers.json"));
         let mut folders = of_storage(&folder);
         let subject = of(&format!("/docker/{A}"));
-        folders.name(&[Arc::clone(&subject)]);
+        let failures = ask(&mut folders, &[&subject]);
         assert!(subject.lacks_names());
-        folders.failures
+        failures.times
     }
 
     #[test]

@@ -14,27 +14,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Knows {
     all: Arc<AtomicBool>,
     asked: Arc<AtomicU64>,
-    failed: Arc<AtomicU64>,
 }
 
 impl Source for Knows {
-    fn name(&mut self, wanted: &[Arc<Subject>]) {
+    fn name(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures) {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if !self.all.load(Ordering::Relaxed) {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-            return;
+            return failures.add(String::new);
         }
         for subject in wanted {
             subject.learn(|it| it.name_pod("ns", "pod", ""));
         }
-    }
-
-    fn failures(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
-    }
-
-    fn complaint(&self) -> Option<String> {
-        None
     }
 }
 
@@ -45,6 +35,14 @@ fn start(knows_all: bool) -> (Names, Asking, Receiver<Answer>, Knows) {
     let sources: Vec<Box<dyn Source>> = vec![Box::new(source.clone())];
     let (names, asking) = Names::start(sources, tell).expect("a thread");
     (names, asking, answers, source)
+}
+
+/// Asks a source for these.
+pub(super) fn ask(source: &mut impl Source, wanted: &[&Arc<Subject>]) -> Failures {
+    let wanted: Vec<_> = wanted.iter().map(|it| Arc::clone(it)).collect();
+    let mut failures = Failures::default();
+    source.name(&wanted, &mut failures);
+    failures
 }
 
 fn pod(uid: &str) -> Arc<Subject> {

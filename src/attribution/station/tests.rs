@@ -18,6 +18,7 @@ use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::identity::ClientKey;
 use crate::attempt::identity::IdentityTable;
+use crate::attribution::names::Failures;
 use crate::attribution::names::Names;
 use crate::attribution::names::Source;
 use crate::host;
@@ -36,20 +37,12 @@ const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3
 struct Gate(Receiver<()>);
 
 impl Source for Gate {
-    fn name(&mut self, wanted: &[Arc<Subject>]) {
+    fn name(&mut self, wanted: &[Arc<Subject>], _failures: &mut Failures) {
         let _is_open = self.0.recv();
         for subject in wanted {
             subject.learn(|it| it.name_pod("ns", "pod", ""));
             subject.learn(|it| it.name_container("container"));
         }
-    }
-
-    fn failures(&self) -> u64 {
-        0
-    }
-
-    fn complaint(&self) -> Option<String> {
-        None
     }
 }
 

@@ -2,13 +2,14 @@
 //! whatever the other end does.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use prost::Message;
 use prost::bytes::Buf as _;
+use prost::bytes::BufMut as _;
+use prost::bytes::Bytes;
 use prost::encoding::DecodeContext;
 use prost::encoding::WireType;
 use tonic::Code;
@@ -93,28 +94,23 @@ impl Connection {
     }
 
     /// A call of the service.
-    pub(super) async fn call<Q, A>(
+    pub(super) async fn call<A: Answer>(
         &mut self,
         method: &'static str,
-        request: Q,
-    ) -> Result<A, Failure>
-    where
-        Q: Message + 'static,
-        A: Answer + 'static,
-    {
+        request: &impl Message,
+    ) -> Result<A, Failure> {
         let path = PathAndQuery::from_static(method);
+        let request = Request::new(request.encode_to_vec());
         let call = async {
             self.0.ready().await.map_err(|error| cause(&error))?;
-            let codec = Plain(PhantomData);
-            let response = self.0.unary(Request::new(request), path, codec).await;
-            Ok::<_, String>(response)
+            Ok::<_, String>(self.0.unary(request, path, Octets).await)
         };
-        match tokio::time::timeout(CALL_MAX, call).await {
-            Ok(Ok(Ok(response))) => Ok(response.into_inner()),
-            Ok(Ok(Err(status))) => Err(Failure::of(&status)),
-            Ok(Err(error)) => Err(Failure::new(&error)),
-            Err(_) => Err(Failure::new("it does not answer in time")),
-        }
+        let response = match tokio::time::timeout(CALL_MAX, call).await {
+            Ok(Ok(response)) => response.map_err(|status| Failure::of(&status))?,
+            Ok(Err(error)) => return Err(Failure::new(&error)),
+            Err(_) => return Err(Failure::new("it does not answer in time")),
+        };
+        A::read(response.into_inner()).map_err(|error| Failure::new(&error.to_string()))
     }
 }
 
@@ -128,12 +124,12 @@ fn cause(error: &dyn std::error::Error) -> String {
 }
 
 /// What is read of an answer.
-pub(super) trait Answer: Send + Sync + Sized {
-    fn read(from: &mut DecodeBuf<'_>) -> Result<Self, prost::DecodeError>;
+pub(super) trait Answer: Sized {
+    fn read(from: Bytes) -> Result<Self, prost::DecodeError>;
 }
 
 impl Answer for VersionResponse {
-    fn read(from: &mut DecodeBuf<'_>) -> Result<Self, prost::DecodeError> {
+    fn read(from: Bytes) -> Result<Self, prost::DecodeError> {
         Self::decode(from)
     }
 }
@@ -141,61 +137,53 @@ impl Answer for VersionResponse {
 /// A message of which only the list in field 1 counts: up to [`ITEMS_MAX`] items;
 /// those beyond are left out.
 impl<T: Message + Default> Answer for Vec<T> {
-    fn read(from: &mut DecodeBuf<'_>) -> Result<Self, prost::DecodeError> {
+    fn read(mut from: Bytes) -> Result<Self, prost::DecodeError> {
         let mut items = Self::new();
         while from.has_remaining() && items.len() < ITEMS_MAX {
-            let (tag, wire_type) = prost::encoding::decode_key(from)?;
+            let (tag, wire_type) = prost::encoding::decode_key(&mut from)?;
             if (tag, wire_type) == (1, WireType::LengthDelimited) {
-                items.push(T::decode_length_delimited(&mut *from)?);
+                items.push(T::decode_length_delimited(&mut from)?);
             } else {
-                prost::encoding::skip_field(wire_type, tag, from, DecodeContext::default())?;
+                prost::encoding::skip_field(wire_type, tag, &mut from, DecodeContext::default())?;
             }
         }
-        // tonic takes what is left for the next message.
-        from.advance(from.remaining());
         Ok(items)
     }
 }
 
-/// A request and its answer, as prost writes and reads them.
-struct Plain<Q, A>(PhantomData<(Q, A)>);
+/// Messages as octets, so that an answer can be read in part.
+struct Octets;
 
-impl<Q, A> Codec for Plain<Q, A>
-where
-    Q: Message + 'static,
-    A: Answer + 'static,
-{
-    type Encode = Q;
-    type Decode = A;
+impl Codec for Octets {
+    type Encode = Vec<u8>;
+    type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self {
-        Self(PhantomData)
+        Self
     }
 
     fn decoder(&mut self) -> Self {
-        Self(PhantomData)
+        Self
     }
 }
 
-impl<Q: Message, A> Encoder for Plain<Q, A> {
-    type Item = Q;
+impl Encoder for Octets {
+    type Item = Vec<u8>;
     type Error = Status;
 
-    fn encode(&mut self, item: Q, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        item.encode(to)
-            .map_err(|error| Status::internal(error.to_string()))
+    fn encode(&mut self, item: Vec<u8>, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        to.put_slice(&item);
+        Ok(())
     }
 }
 
-impl<Q, A: Answer> Decoder for Plain<Q, A> {
-    type Item = A;
+impl Decoder for Octets {
+    type Item = Bytes;
     type Error = Status;
 
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<A>, Status> {
-        A::read(from)
-            .map(Some)
-            .map_err(|error| Status::internal(error.to_string()))
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining())))
     }
 }

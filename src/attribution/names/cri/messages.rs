@@ -5,22 +5,21 @@
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct VersionRequest {}
-
-#[derive(Clone, PartialEq, Message)]
 pub(super) struct VersionResponse {
     #[prost(string, tag = "2")]
     pub(super) runtime_name: String,
 }
 
+/// `ListContainersRequest` and `ListPodSandboxRequest`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ListPodSandboxRequest {
+pub(super) struct ListRequest {
     #[prost(message, optional, tag = "1")]
-    pub(super) filter: Option<PodSandboxFilter>,
+    pub(super) filter: Option<Filter>,
 }
 
+/// `ContainerFilter` and `PodSandboxFilter`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct PodSandboxFilter {
+pub(super) struct Filter {
     #[prost(string, tag = "1")]
     pub(super) id: String,
 }
@@ -42,18 +41,6 @@ pub(super) struct PodSandboxMetadata {
     pub(super) uid: String,
     #[prost(string, tag = "3")]
     pub(super) namespace: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ListContainersRequest {
-    #[prost(message, optional, tag = "1")]
-    pub(super) filter: Option<ContainerFilter>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ContainerFilter {
-    #[prost(string, tag = "1")]
-    pub(super) id: String,
 }
 
 /// Items of `ListContainersResponse`, whose field 1 they are.

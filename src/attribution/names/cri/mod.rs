@@ -18,16 +18,15 @@ use std::time::Instant;
 use self::call::Connection;
 use self::call::Failure;
 use self::messages::Container;
-use self::messages::ContainerFilter;
-use self::messages::ListContainersRequest;
-use self::messages::ListPodSandboxRequest;
+use self::messages::Filter;
+use self::messages::ListRequest;
 use self::messages::PodSandbox;
-use self::messages::PodSandboxFilter;
 use self::messages::PodSandboxMetadata;
-use self::messages::VersionRequest;
 use self::messages::VersionResponse;
+use super::Failures;
 use super::Source;
 use super::Subject;
+use super::lacking;
 use crate::attempt::identity::Runtime;
 
 /// Where runtimes have their sockets: containerd, CRI-O, cri-dockerd, k3s and
@@ -54,8 +53,6 @@ const PACE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Cri {
     sockets: Vec<Socket>,
-    failures: u64,
-    complaint: Option<String>,
     next: Option<Instant>,
     /// What there was at the start, and may be gone when it is asked for.
     first: Vec<Told>,
@@ -92,15 +89,13 @@ impl Cri {
                     next: None,
                 })
                 .collect(),
-            failures: 0,
-            complaint: None,
             next: None,
             first: Vec::new(),
         }
     }
 
     /// Asks one socket for these, or for everything; `None` if it cannot be asked.
-    fn ask(&mut self, at: usize, wanted: &[Arc<Subject>]) -> Option<Told> {
+    fn ask(&mut self, at: usize, wanted: &[Arc<Subject>], failures: &mut Failures) -> Option<Told> {
         let socket = self.sockets.get_mut(at)?;
         let now = Instant::now();
         let rests = socket.next.is_some_and(|next| now < next);
@@ -110,8 +105,7 @@ impl Cri {
         if let Some(pause) = self.next.and_then(|next| next.checked_duration_since(now)) {
             std::thread::sleep(pause);
         }
-        let path = socket.path.clone();
-        let told = ask(&path, socket.runtime, wanted);
+        let told = ask(&socket.path, socket.runtime, wanted);
         self.next = Some(Instant::now() + PACE);
         match told {
             Ok(told) => {
@@ -122,58 +116,38 @@ impl Cri {
             Err(Failure::NotCri) if !socket.demanded => socket.is_cri = false,
             Err(failure) => {
                 socket.next = Some(Instant::now() + REST);
-                self.failed(&path, &failure);
+                failures.add(|| {
+                    format!(
+                        "the CRI socket {} could not be asked ({failure}), so pods and containers may have \
+                         ids instead of names",
+                        socket.path.display()
+                    )
+                });
             }
         }
         None
     }
-
-    fn failed(&mut self, path: &Path, failure: &Failure) {
-        self.failures += 1;
-        if self.complaint.is_none() {
-            self.complaint = Some(format!(
-                "the CRI socket {} could not be asked ({failure}), so pods and containers may have \
-                 ids instead of names",
-                path.display()
-            ));
-        }
-    }
 }
 
 impl Source for Cri {
-    fn look_around(&mut self) {
+    fn look_around(&mut self, failures: &mut Failures) {
         for at in 0..self.sockets.len() {
-            let told = self.ask(at, &[]);
+            let told = self.ask(at, &[], failures);
             self.first.extend(told);
         }
     }
 
-    fn name(&mut self, wanted: &[Arc<Subject>]) {
-        let lacking = |wanted: &[Arc<Subject>]| -> Vec<Arc<Subject>> {
-            wanted
-                .iter()
-                .filter(|it| it.lacks_names())
-                .cloned()
-                .collect()
-        };
+    fn name(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures) {
         self.first.iter().for_each(|told| told.name(wanted));
         for at in 0..self.sockets.len() {
             let lacking = lacking(wanted);
             if lacking.is_empty() {
                 return;
             }
-            if let Some(told) = self.ask(at, &lacking) {
+            if let Some(told) = self.ask(at, &lacking, failures) {
                 told.name(&lacking);
             }
         }
-    }
-
-    fn failures(&self) -> u64 {
-        self.failures
-    }
-
-    fn complaint(&self) -> Option<String> {
-        self.complaint.clone()
     }
 }
 
@@ -194,25 +168,29 @@ fn ask(path: &Path, known: Option<Runtime>, wanted: &[Arc<Subject>]) -> Result<T
         .map_err(|error| Failure::Other(error.to_string()))?;
     runtime.block_on(async {
         let mut connection = Connection::open(path).await?;
-        let who = match known {
-            Some(runtime) => Some(runtime),
-            None => ask_who(&mut connection).await?,
+        let mut told = Told {
+            runtime: match known {
+                Some(runtime) => Some(runtime),
+                None => ask_who(&mut connection).await?,
+            },
+            ..Told::default()
         };
-        let all_have_ids = wanted.iter().all(|it| it.of_path().container().is_some());
-        let told = match (1..=FEW).contains(&wanted.len()) && all_have_ids {
-            true => ask_for_each(&mut connection, wanted).await?,
-            false => ask_for_all(&mut connection).await?,
-        };
-        Ok(Told {
-            runtime: who,
-            ..told
-        })
+        let ids: Option<Vec<_>> = wanted.iter().map(|it| it.of_path().container()).collect();
+        match ids.filter(|ids| (1..=FEW).contains(&ids.len())) {
+            Some(ids) => {
+                for id in ids {
+                    told.ask_for(&mut connection, Some(id)).await?;
+                }
+            }
+            None => told.ask_for(&mut connection, None).await?,
+        }
+        Ok(told)
     })
 }
 
 /// With the cgroupfs driver a path has the bare id of a container.
 async fn ask_who(connection: &mut Connection) -> Result<Option<Runtime>, Failure> {
-    let version: VersionResponse = connection.call(VERSION, VersionRequest {}).await?;
+    let version: VersionResponse = connection.call(VERSION, &()).await?;
     Ok(match version.runtime_name.as_str() {
         "containerd" => Some(Runtime::Containerd),
         "cri-o" => Some(Runtime::CriO),
@@ -222,73 +200,53 @@ async fn ask_who(connection: &mut Connection) -> Result<Option<Runtime>, Failure
     })
 }
 
-async fn ask_for_all(connection: &mut Connection) -> Result<Told, Failure> {
-    let containers = ListContainersRequest { filter: None };
-    let sandboxes = ListPodSandboxRequest { filter: None };
-    Ok(Told {
-        runtime: None,
-        containers: connection.call(LIST_CONTAINERS, containers).await?,
-        sandboxes: connection.call(LIST_SANDBOXES, sandboxes).await?,
-    })
-}
-
-async fn ask_for_each(
-    connection: &mut Connection,
-    wanted: &[Arc<Subject>],
-) -> Result<Told, Failure> {
-    let mut told = Told::default();
-    for id in wanted
-        .iter()
-        .filter_map(|subject| subject.of_path().container())
-    {
-        let filter = Some(ContainerFilter { id: id.to_owned() });
-        let request = ListContainersRequest { filter };
-        let containers: Vec<Container> = connection.call(LIST_CONTAINERS, request).await?;
-        // What is no container may be the sandbox itself.
-        let sandbox = containers.first().map(|it| it.pod_sandbox_id.clone());
-        let id = sandbox.unwrap_or_else(|| id.to_owned());
-        let filter = Some(PodSandboxFilter { id });
-        let request = ListPodSandboxRequest { filter };
-        let sandboxes: Vec<PodSandbox> = connection.call(LIST_SANDBOXES, request).await?;
-        told.sandboxes.extend(sandboxes);
-        told.containers.extend(containers);
-    }
-    Ok(told)
-}
-
 impl Told {
+    /// Asks for the container with this id and its pod, or for all.
+    async fn ask_for(
+        &mut self,
+        connection: &mut Connection,
+        id: Option<&str>,
+    ) -> Result<(), Failure> {
+        let request = |id: Option<&str>| ListRequest {
+            filter: id.map(|id| Filter { id: id.to_owned() }),
+        };
+        let containers: Vec<Container> = connection.call(LIST_CONTAINERS, &request(id)).await?;
+        // What is no container may be the sandbox itself.
+        let sandbox = id.map(|id| containers.first().map_or(id, |it| &it.pod_sandbox_id));
+        let sandboxes: Vec<PodSandbox> = connection.call(LIST_SANDBOXES, &request(sandbox)).await?;
+        self.containers.extend(containers);
+        self.sandboxes.extend(sandboxes);
+        Ok(())
+    }
+
     /// Names those that are in it; a server may send more than was asked for.
     fn name(&self, wanted: &[Arc<Subject>]) {
+        // By the sandbox's id and by the pod's uid.
         let mut pods: HashMap<&str, &PodSandboxMetadata> = HashMap::new();
-        let mut by_uid: HashMap<&str, &PodSandboxMetadata> = HashMap::new();
         for sandbox in &self.sandboxes {
             if let Some(metadata) = &sandbox.metadata {
                 pods.insert(&sandbox.id, metadata);
-                by_uid.insert(&metadata.uid, metadata);
+                pods.insert(&metadata.uid, metadata);
             }
         }
-        let containers: HashMap<&str, &Container> = self
-            .containers
-            .iter()
-            .map(|it| (it.id.as_str(), it))
-            .collect();
+        let containers = self.containers.iter().map(|it| (it.id.as_str(), it));
+        let containers: HashMap<&str, &Container> = containers.collect();
         for subject in wanted {
-            let container = subject
-                .of_path()
-                .container()
-                .and_then(|id| containers.get(id));
-            if let Some(metadata) = container.and_then(|it| it.metadata.as_ref()) {
-                subject.learn(|it| it.name_container(&metadata.name));
-            }
-            if let (Some(_), Some(runtime)) = (container, self.runtime) {
-                subject.learn(|it| it.tell_runtime(runtime));
+            let of_path = subject.of_path();
+            let container = of_path.container().and_then(|id| containers.get(id));
+            if let Some(container) = container {
+                subject.learn(|it| {
+                    if let Some(metadata) = &container.metadata {
+                        it.name_container(&metadata.name);
+                    }
+                    if let Some(runtime) = self.runtime {
+                        it.tell_runtime(runtime);
+                    }
+                });
             }
             let sandbox = container.map(|it| it.pod_sandbox_id.as_str());
-            let of_sandbox = sandbox
-                .or(subject.of_path().container())
-                .and_then(|id| pods.get(id));
-            let of_uid = || subject.of_path().pod_uid().and_then(|uid| by_uid.get(uid));
-            if let Some(pod) = of_sandbox.or_else(of_uid) {
+            let ids = [sandbox.or(of_path.container()), of_path.pod_uid()];
+            if let Some(pod) = ids.into_iter().flatten().find_map(|id| pods.get(id)) {
                 subject.learn(|it| it.name_pod(&pod.namespace, &pod.name, &pod.uid));
             }
         }

@@ -5,6 +5,7 @@ use super::fake::Server;
 use super::fake::Told;
 use super::*;
 use crate::attempt::identity::WorkloadId;
+use crate::attribution::names::tests::ask;
 
 const ENOUGH: Duration = Duration::from_secs(8);
 
@@ -43,7 +44,8 @@ fn a_few_are_asked_for_one_by_one_and_many_together() {
     let server = Server::start(Manner::Answers((0..50).map(told).collect()));
     let mut cri = cri(&server);
     let one = of(7);
-    cri.name(&[Arc::clone(&one)]);
+    let failures = ask(&mut cri, &[&one]);
+    assert_eq!((failures.times, failures.complaint), (0, None));
     assert_eq!(
         name(&one),
         ("pod shop/web-7".to_owned(), Some("container-7".to_owned()))
@@ -52,13 +54,13 @@ fn a_few_are_asked_for_one_by_one_and_many_together() {
     // It said once what it is.
     assert_eq!(server.calls(), 3);
     let many: Vec<_> = (10..40).map(of).collect();
-    cri.name(&many);
+    let failures = ask(&mut cri, &many.iter().collect::<Vec<_>>());
     assert_eq!(server.calls(), 5);
     for (n, subject) in (10..40).zip(&many) {
         let expected = format!("container-{n}");
         assert_eq!(name(subject), (format!("pod shop/web-{n}"), Some(expected)));
     }
-    assert_eq!((cri.failures(), cri.complaint()), (0, None));
+    assert_eq!((failures.times, failures.complaint), (0, None));
 }
 
 #[test]
@@ -67,7 +69,7 @@ fn a_pod_is_found_by_its_uid_or_its_sandbox() {
     pause.id = "x".to_owned();
     let server = Server::start(Manner::Answers(vec![pause]));
     let pod = Arc::new(Subject::of_cgroup(b"/kubepods/poduid-1"));
-    cri(&server).name(&[Arc::clone(&pod)]);
+    ask(&mut cri(&server), &[&pod]);
     assert_eq!(name(&pod), ("pod shop/web-1".to_owned(), None));
     assert_eq!(pod.identity().pod_uid(), Some("uid-1"));
 }
@@ -77,19 +79,19 @@ fn whom_it_does_not_know_keeps_its_id() {
     let server = Server::start(Manner::Answers(vec![told(1)]));
     let mut cri = cri(&server);
     let stranger = of(2);
-    cri.name(&[Arc::clone(&stranger)]);
+    let failures = ask(&mut cri, &[&stranger]);
     assert_eq!(name(&stranger), ("pod uid-2".to_owned(), None));
-    assert_eq!(cri.failures(), 0, "that is an answer");
+    assert_eq!(failures.times, 0, "that is an answer");
 }
 
 #[test]
 fn what_was_there_at_the_start_is_known_when_it_is_gone() {
     let server = Server::start(Manner::Answers(vec![told(1)]));
     let mut cri = cri(&server);
-    cri.look_around();
+    cri.look_around(&mut Failures::default());
     let calls = server.calls();
     let subject = of(1);
-    cri.name(&[Arc::clone(&subject)]);
+    ask(&mut cri, &[&subject]);
     assert_eq!(name(&subject).0, "pod shop/web-1");
     assert_eq!(server.calls(), calls, "nobody had to be asked again");
 }
@@ -109,19 +111,19 @@ fn broken_and_evil_servers_cost_names_only() {
         let mut cri = cri(&server);
         let start = Instant::now();
         let subject = of(1);
-        cri.name(&[Arc::clone(&subject)]);
+        let failures = ask(&mut cri, &[&subject]);
         assert!(
             start.elapsed() < ENOUGH,
             "{manner:?}: {:?}",
             start.elapsed()
         );
         assert!(subject.lacks_names());
-        assert_eq!(cri.failures(), 1, "{manner:?}");
-        let complaint = cri.complaint().expect("a sentence");
+        assert_eq!(failures.times, 1, "{manner:?}");
+        let complaint = failures.complaint.expect("a sentence");
         assert!(complaint.contains("could not be asked ("), "{complaint}");
         let calls = server.calls();
-        cri.name(&[subject]);
-        assert_eq!((server.calls(), cri.failures()), (calls, 1), "{manner:?}");
+        let failures = ask(&mut cri, &[&subject]);
+        assert_eq!((server.calls(), failures.times), (calls, 0), "{manner:?}");
     }
 }
 
@@ -135,9 +137,9 @@ fn a_crowd_of_items_is_bounded() {
         .expect("a runtime");
     let items = runtime.block_on(async {
         let mut connection = Connection::open(server.socket()).await?;
-        let request = ListContainersRequest { filter: None };
+        let request = ListRequest { filter: None };
         connection
-            .call::<_, Vec<Container>>(LIST_CONTAINERS, request)
+            .call::<Vec<Container>>(LIST_CONTAINERS, &request)
             .await
     });
     match items {
@@ -154,7 +156,7 @@ fn names_of_a_liar_are_printable_and_bounded() {
     liar.namespace = "\u{202e}".to_owned();
     let server = Server::start(Manner::Answers(vec![liar]));
     let subject = of(1);
-    cri(&server).name(&[Arc::clone(&subject)]);
+    ask(&mut cri(&server), &[&subject]);
     let identity = subject.identity();
     let pod = identity.pod_name().expect("a name");
     assert_eq!(pod.namespace, "\\xe2\\x80\\xae");
@@ -165,11 +167,11 @@ fn names_of_a_liar_are_printable_and_bounded() {
 fn a_socket_that_is_not_there_is_a_failure_only_if_it_was_named() {
     let subject = of(1);
     let mut named = Cri::new(Some(PathBuf::from("/nonexistent/cri.sock")));
-    named.name(&[Arc::clone(&subject)]);
-    assert_eq!(named.failures(), 1);
+    let failures = ask(&mut named, &[&subject]);
+    assert_eq!(failures.times, 1);
     assert!(
-        named
-            .complaint()
+        failures
+            .complaint
             .expect("a sentence")
             .contains("/nonexistent/cri.sock")
     );
@@ -177,6 +179,6 @@ fn a_socket_that_is_not_there_is_a_failure_only_if_it_was_named() {
     for socket in &mut usual.sockets {
         socket.path = PathBuf::from("/nonexistent");
     }
-    usual.name(&[subject]);
-    assert_eq!((usual.failures(), usual.complaint()), (0, None));
+    let failures = ask(&mut usual, &[&subject]);
+    assert_eq!((failures.times, failures.complaint), (0, None));
 }
