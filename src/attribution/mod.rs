@@ -13,15 +13,14 @@ mod process;
 mod questions;
 mod recent;
 mod resolver;
+mod spawn;
 mod station;
 mod subject;
 mod tree;
 
 use std::os::fd::OwnedFd;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::bounded;
@@ -29,15 +28,16 @@ use serde::Serialize;
 
 pub use names::NameCounts;
 pub use names::Options;
+pub use process::has_version_1;
 pub use station::Attributed;
 pub use tree::TreeCounts;
 
 use self::names::Asking;
 use self::names::Names;
 use self::resolver::Resolver;
+use self::spawn::spawn;
 use self::station::Station;
 use crate::attempt::identity::IdentityTable;
-use crate::host::proc::Root;
 use crate::monitor::Message;
 
 /// Batches that may wait for the command; those behind wait with the poller.
@@ -51,7 +51,7 @@ const LAST_TRY: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Attribution {
     messages: Receiver<Message>,
-    station: JoinHandle<(Attributed, Resolver)>,
+    station: Receiver<(Attributed, Resolver)>,
     names: Names,
     asking: Asking,
 }
@@ -90,17 +90,8 @@ impl Attribution {
         let (names, asking) = Names::start(names::sources(options), tell.clone())?;
         let resolver = Resolver::start(root, asking.clone(), tell)?;
         let (output, out) = bounded(CHANNEL_BATCHES);
-        let station = Station::new(
-            messages,
-            output,
-            answers,
-            resolver,
-            process::has_version_1(&Root::default()),
-        );
-        let station = std::thread::Builder::new()
-            .name("kerno-whose".to_owned())
-            .spawn(move || station.run())
-            .context("cannot start the thread that says whose an attempt is")?;
+        let station = Station::new(messages, output, answers, resolver, has_version_1());
+        let station = spawn("kerno-whose", "says whose an attempt is", || station.run())?;
         Ok(Self {
             messages: out,
             station,
@@ -117,26 +108,24 @@ impl Attribution {
     /// Tries a last time to find the names that are missing.
     pub fn finish(self) -> Ending {
         drop((self.messages, self.asking));
-        let mut ending = Ending::default();
-        let Ok((attempts, resolver)) = self.station.join() else {
-            ending.complaints = vec!["the thread that says whose an attempt is died".to_owned()];
-            return ending;
+        let Ok((attempts, resolver)) = self.station.recv() else {
+            return Ending {
+                complaints: vec!["the thread that says whose an attempt is died".to_owned()],
+                ..Ending::default()
+            };
         };
-        ending.counts.attempts = attempts;
-        ending.counts.tree = resolver.finish(LAST_TRY).unwrap_or_default();
+        let tree = resolver.finish(LAST_TRY).unwrap_or_default();
         let (told, known) = self.names.finish(LAST_TRY);
-        ending.known = known;
-        if let Some(told) = told {
-            ending.counts.names = told.counts;
-            ending.complaints = told.complaints;
-            ending.are_logged = told.are_logged;
+        let told = told.unwrap_or_default();
+        Ending {
+            counts: Counts {
+                attempts,
+                names: told.counts,
+                tree,
+            },
+            complaints: told.complaints,
+            are_logged: told.are_logged,
+            known,
         }
-        ending
     }
-}
-
-/// Whether a process's own file has to be read at once, before it ends: where
-/// its socket's control group does not say everything.
-pub fn reads_processes() -> bool {
-    process::has_version_1(&Root::default())
 }

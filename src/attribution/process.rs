@@ -39,10 +39,12 @@ pub(super) fn look(root: &Root, pid: u32) -> io::Result<Process> {
     })
 }
 
-/// Whether processes of this host are in hierarchies of version 1 too, so that a
-/// socket's control group of version 2 may not say everything.
-pub(super) fn has_version_1(root: &Root) -> bool {
-    in_version_1(&cgroup::read(&root.below("proc/self")).unwrap_or_default())
+/// Whether processes of this host are in hierarchies of version 1 too. Then a socket's
+/// control group of version 2 may not say everything, and a process's own file has to
+/// be read at once, before it ends.
+pub fn has_version_1() -> bool {
+    let own = Root::default().below("proc/self");
+    in_version_1(&cgroup::read(&own).unwrap_or_default())
 }
 
 fn in_version_1(text: &[u8]) -> bool {

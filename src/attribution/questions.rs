@@ -17,18 +17,16 @@ pub(super) enum Question {
 /// What was found out.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// `None` if nobody knows the group.
-    Cgroup(u64, Option<Arc<Subject>>),
-    /// `None` if the process is gone.
-    Process(u32, Comm, Option<Found>),
+    /// `None` if nobody knows the group, or the process is gone.
+    Found(Question, Option<Found>),
     /// A control group has its names now, or will not have them soon.
     Named,
 }
 
-/// A process that was still there.
+/// A group that is known, or a process that was still there.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) subject: Arc<Subject>,
-    /// See [`super::process::Process::started_ns`].
+    /// See [`super::process::Process::started_ns`]; 0 for a group.
     pub(super) started_ns: u64,
 }

@@ -21,9 +21,11 @@ use nix::sys::eventfd::EventFd;
 
 use super::names::Asking;
 use super::process;
+use super::process::Process;
 use super::questions::Answer;
 use super::questions::Found;
 use super::questions::Question;
+use super::spawn::spawn;
 use super::subject::Subject;
 use super::tree::Tree;
 use super::tree::TreeCounts;
@@ -35,7 +37,7 @@ pub(super) const QUESTIONS_MAX: usize = 1024;
 const BATCH: usize = 64;
 
 /// A question, with the process if somebody has looked at it already.
-type Asked = (Question, Option<process::Process>);
+type Asked = (Question, Option<Process>);
 
 /// The asking end.
 #[derive(Debug)]
@@ -50,26 +52,20 @@ impl Resolver {
     /// names are handed to `names`.
     pub(super) fn start(root: OwnedFd, names: Asking, answers: Sender<Answer>) -> Result<Self> {
         let (questions, asked) = bounded(QUESTIONS_MAX);
-        let (tell, ended) = bounded(1);
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
-        let bell = EventFd::from_flags(flags).context("no eventfd")?;
-        let bell = Arc::new(bell);
+        let bell = Arc::new(EventFd::from_flags(flags).context("no eventfd")?);
         let rung = Arc::clone(&bell);
-        std::thread::Builder::new()
-            .name("kerno-cgroups".to_owned())
-            .spawn(move || {
-                let mut thread = Thread {
-                    root: Root::default(),
-                    tree: Tree::new(root),
-                    known: HashMap::new(),
-                    names,
-                    answers,
-                };
-                thread.run(&asked, &rung);
-                // Nobody may be interested any more.
-                let _ = tell.send(thread.tree.counts);
-            })
-            .context("cannot start the thread that looks up cgroups")?;
+        let ended = spawn("kerno-cgroups", "looks up cgroups", move || {
+            let mut thread = Thread {
+                root: Root::default(),
+                tree: Tree::new(root),
+                known: HashMap::new(),
+                names,
+                answers,
+            };
+            thread.run(&asked, &rung);
+            thread.tree.counts
+        })?;
         Ok(Self {
             questions,
             bell,
@@ -78,7 +74,7 @@ impl Resolver {
     }
 
     /// Whether there was room for the question. Never waits.
-    pub(super) fn ask(&self, question: Question, looked: Option<process::Process>) -> bool {
+    pub(super) fn ask(&self, question: Question, looked: Option<Process>) -> bool {
         let asked = self.questions.try_send((question, looked)).is_ok();
         // A bell that rings already needs no more.
         let _rung = self.bell.write(1);
@@ -130,32 +126,26 @@ impl Thread {
 
     fn wait(&self, bell: &EventFd) {
         let mut fds = vec![PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
-        fds.extend(
-            self.tree
-                .events()
-                .map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
-        );
+        let events = self.tree.events();
+        fds.extend(events.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         // A signal only makes another round.
         let _events = nix::poll::poll(&mut fds, PollTimeout::NONE);
         // It need not have rung.
         let _count = bell.read();
     }
 
-    fn answer(&mut self, question: Question, looked: Option<process::Process>) -> Answer {
-        match question {
-            Question::Cgroup(id) => {
-                let path = self.tree.path_of(id, Instant::now());
-                Answer::Cgroup(id, path.map(|path| self.subject(path)))
-            }
-            Question::Process(pid, comm) => {
-                let process = looked.or_else(|| process::look(&self.root, pid).ok());
-                let found = process.map(|process| Found {
-                    subject: self.subject(process.cgroup),
-                    started_ns: process.started_ns,
-                });
-                Answer::Process(pid, comm, found)
-            }
-        }
+    fn answer(&mut self, question: Question, looked: Option<Process>) -> Answer {
+        let found = match question {
+            Question::Cgroup(id) => self.tree.path_of(id, Instant::now()).map(|path| (path, 0)),
+            Question::Process(pid, _) => looked
+                .or_else(|| process::look(&self.root, pid).ok())
+                .map(|process| (process.cgroup, process.started_ns)),
+        };
+        let found = found.map(|(path, started_ns)| Found {
+            subject: self.subject(path),
+            started_ns,
+        });
+        Answer::Found(question, found)
     }
 
     fn subject(&mut self, path: Vec<u8>) -> Arc<Subject> {

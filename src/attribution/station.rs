@@ -22,7 +22,6 @@ use super::recent::Recent;
 use super::resolver::Resolver;
 use super::subject::Subject;
 use crate::attempt::Attempt;
-use crate::attempt::Comm;
 use crate::attempt::SlowRead;
 use crate::attempt::identity::cgroup_path;
 use crate::host::proc::Root;
@@ -34,7 +33,7 @@ use crate::pace::Pace;
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 /// Attempts that may wait, some 500 octets each.
 const WAITING_MAX: usize = 8192;
-/// Control groups and processes that are known, some 600 octets each.
+/// Control groups that are known, and as many processes, some 600 octets each.
 pub(super) const KNOWN_MAX: usize = 8192;
 /// After this time a process is looked at again: its number may be another's by
 /// now, or it may have been moved. Nothing is moved but what has just started.
@@ -72,7 +71,7 @@ enum Owner {
     Hurried,
 }
 
-/// What was said of a process, and when.
+/// What was said, and when.
 #[derive(Debug)]
 struct Looked {
     found: Option<Found>,
@@ -87,8 +86,8 @@ pub(super) struct Station {
     resolver: Resolver,
     /// Whether processes are in hierarchies of version 1 too.
     has_version_1: bool,
-    groups: Recent<u64, (Option<Arc<Subject>>, Instant)>,
-    processes: Recent<(u32, Comm), Looked>,
+    groups: Recent<Question, Looked>,
+    processes: Recent<Question, Looked>,
     asked: HashSet<Question>,
     root: Root,
     looks: Pace,
@@ -279,7 +278,10 @@ impl Station {
 
     /// The socket's control group, unless its process can tell more.
     fn owner(&mut self, attempt: &Attempt, now: Instant) -> Owner {
-        let group = self.group(attempt.owner.cgroup_id, now);
+        let group = match attempt.owner.cgroup_id {
+            0 => Owner::Unknown,
+            id => self.find(Question::Cgroup(id), attempt.sent_ns, now),
+        };
         let says_all = match &group {
             Owner::Known(subject) => subject.of_path().is_contained() || !self.has_version_1,
             Owner::Asked => !self.has_version_1,
@@ -301,85 +303,75 @@ impl Station {
         let Some(pid) = attempt.owner.pid else {
             return group;
         };
-        let process = self.process(pid, attempt.owner.comm, attempt.sent_ns, now);
+        let question = Question::Process(pid, attempt.owner.comm);
+        let process = self.find(question, attempt.sent_ns, now);
         match (process, group) {
-            (Owner::Known(process), Owner::Known(group)) if process.of_path().is_anonymous() => {
-                Owner::Known(group)
-            }
-            (Owner::Known(process), Owner::Asked) if process.of_path().is_anonymous() => {
-                Owner::Asked
+            (Owner::Known(process), group @ (Owner::Known(_) | Owner::Asked))
+                if process.of_path().is_anonymous() =>
+            {
+                group
             }
             (Owner::Unknown | Owner::Hurried, group) => group,
             (process, _) => process,
         }
     }
 
-    fn group(&mut self, id: u64, now: Instant) -> Owner {
-        if id == 0 {
-            return Owner::Unknown;
-        }
-        match self.groups.get(&id, now) {
-            Some((Some(subject), _)) => Owner::Known(Arc::clone(subject)),
-            Some((None, at)) if now.saturating_duration_since(*at) < TRUSTED => Owner::Unknown,
-            _ => self.ask(Question::Cgroup(id), None),
+    fn known(&mut self, question: &Question) -> &mut Recent<Question, Looked> {
+        match question {
+            Question::Cgroup(_) => &mut self.groups,
+            Question::Process(..) => &mut self.processes,
         }
     }
 
-    fn process(&mut self, pid: u32, comm: Comm, sent_ns: u64, now: Instant) -> Owner {
-        match self.processes.get(&(pid, comm), now) {
-            Some(looked) if now.saturating_duration_since(looked.at) < TRUSTED => {
-                match &looked.found {
-                    // Of an earlier process with this number.
-                    Some(found) if sent_ns + TICK_NS < found.started_ns => Owner::Unknown,
-                    Some(found) => Owner::Known(Arc::clone(&found.subject)),
-                    None => Owner::Unknown,
+    /// What is known by now; else it is asked for.
+    fn find(&mut self, question: Question, sent_ns: u64, now: Instant) -> Owner {
+        let is_group = matches!(question, Question::Cgroup(_));
+        if let Some(looked) = self.known(&question).get(&question, now) {
+            let is_trusted = now.saturating_duration_since(looked.at) < TRUSTED;
+            match &looked.found {
+                // Of an earlier process with this number.
+                Some(found) if is_trusted && sent_ns + TICK_NS < found.started_ns => {
+                    return Owner::Unknown;
                 }
-            }
-            _ => {
-                let question = Question::Process(pid, comm);
-                if self.asked.contains(&question) {
-                    return Owner::Asked;
+                Some(found) if is_trusted || is_group => {
+                    return Owner::Known(Arc::clone(&found.subject));
                 }
-                // At once: it has its answer and may be about to end.
-                let looked = match self.looks.allows(now) {
-                    true => process::look(&self.root, pid).ok(),
-                    false => None,
-                };
-                self.ask(question, looked)
+                None if is_trusted => return Owner::Unknown,
+                _ => {}
             }
         }
+        self.ask(question, now)
     }
 
-    fn ask(&mut self, question: Question, looked: Option<process::Process>) -> Owner {
+    fn ask(&mut self, question: Question, now: Instant) -> Owner {
         if self.asked.contains(&question) {
             return Owner::Asked;
         }
-        match self.resolver.ask(question, looked) {
-            true => {
-                self.asked.insert(question);
-                Owner::Asked
+        let looked = match question {
+            // At once: it has its answer and may be about to end.
+            Question::Process(pid, _) if self.looks.allows(now) => {
+                process::look(&self.root, pid).ok()
             }
-            false => Owner::Hurried,
+            _ => None,
+        };
+        if !self.resolver.ask(question, looked) {
+            return Owner::Hurried;
         }
+        self.asked.insert(question);
+        Owner::Asked
     }
 
     fn learn(&mut self, answer: Answer) {
+        let Answer::Found(question, found) = answer else {
+            return;
+        };
         let now = Instant::now();
-        match answer {
-            Answer::Cgroup(id, subject) => {
-                self.asked.remove(&Question::Cgroup(id));
-                self.groups.insert(id, (subject, now), now);
-            }
-            Answer::Process(pid, comm, found) => {
-                self.asked.remove(&Question::Process(pid, comm));
-                // Who is gone keeps what was read before.
-                let before = self.processes.get(&(pid, comm), now);
-                let found = found.or_else(|| before.and_then(|looked| looked.found.take()));
-                let looked = Looked { found, at: now };
-                self.processes.insert((pid, comm), looked, now);
-            }
-            Answer::Named => {}
-        }
+        self.asked.remove(&question);
+        let known = self.known(&question);
+        // Who is gone keeps what was read before.
+        let before = known.get(&question, now);
+        let found = found.or_else(|| before.and_then(|looked| looked.found.take()));
+        known.insert(question, Looked { found, at: now }, now);
     }
 }
 

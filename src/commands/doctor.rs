@@ -39,7 +39,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let config = Config {
         ports: args.watched.ports()?,
         // Who is in a hierarchy of version 1 is known only while it lives.
-        live: attribution::reads_processes(),
+        live: attribution::has_version_1(),
     };
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;

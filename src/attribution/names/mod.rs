@@ -6,6 +6,7 @@ mod logs;
 mod runtimes;
 
 use std::collections::HashMap;
+use std::iter;
 #[cfg(feature = "k8s")]
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::RecvTimeoutError;
@@ -24,6 +24,7 @@ use crossbeam_channel::bounded;
 use serde::Serialize;
 
 use super::questions::Answer;
+use super::spawn::spawn;
 use super::subject::Subject;
 use crate::attempt::identity::IdentityTable;
 
@@ -120,26 +121,20 @@ impl Names {
         answers: Sender<Answer>,
     ) -> Result<(Self, Asking)> {
         let (asking, asked) = bounded(WAITING_MAX);
-        let (tell, told) = bounded(1);
         let known = Arc::<Mutex<IdentityTable>>::default();
         let shared = Arc::clone(&known);
-        std::thread::Builder::new()
-            .name("kerno-names".to_owned())
-            .spawn(move || {
-                let sources = sources.into_iter();
-                let mut thread = Thread {
-                    sources: sources.map(|it| (it, Failures::default())).collect(),
-                    answers,
-                    nameless: Vec::new(),
-                    counts: NameCounts::default(),
-                    are_logged: false,
-                    known: shared,
-                };
-                thread.run(&asked);
-                // Nobody may be interested any more.
-                let _ = tell.send(thread.told());
-            })
-            .context("cannot start the thread that looks up names")?;
+        let told = spawn("kerno-names", "looks up names", move || {
+            let sources = sources.into_iter();
+            let mut thread = Thread {
+                sources: sources.map(|it| (it, Failures::default())).collect(),
+                answers,
+                nameless: Vec::new(),
+                told: Told::default(),
+                known: shared,
+            };
+            thread.run(&asked);
+            thread.told()
+        })?;
         Ok((Self { told, known }, Asking(asking)))
     }
 
@@ -159,8 +154,7 @@ struct Thread {
     sources: Vec<(Box<dyn Source>, Failures)>,
     answers: Sender<Answer>,
     nameless: Vec<Nameless>,
-    counts: NameCounts,
-    are_logged: bool,
+    told: Told,
     known: Arc<Mutex<IdentityTable>>,
 }
 
@@ -169,16 +163,6 @@ struct Nameless {
     subject: Arc<Subject>,
     next: Instant,
     tries: usize,
-}
-
-impl Nameless {
-    fn new(subject: Arc<Subject>) -> Self {
-        Self {
-            subject,
-            next: Instant::now(),
-            tries: 0,
-        }
-    }
 }
 
 impl Thread {
@@ -190,8 +174,13 @@ impl Thread {
             match asked.recv_timeout(TICK) {
                 Ok(first) => {
                     let others = asked.try_iter().take(WAITING_MAX);
-                    let wanted = [first].into_iter().chain(others);
-                    self.name(wanted.map(Nameless::new).collect());
+                    let next = Instant::now();
+                    let new = |subject| Nameless {
+                        subject,
+                        next,
+                        tries: 0,
+                    };
+                    self.name(iter::once(first).chain(others).map(new).collect());
                     let _gone = self.answers.send(Answer::Named);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -223,9 +212,9 @@ impl Thread {
         let Nameless { subject, tries, .. } = nameless;
         subject.set_awaited(false);
         if !subject.lacks_names() {
-            self.counts.named += 1;
+            self.told.counts.named += 1;
             if lock(&self.known).insert(subject.identity()) {
-                self.counts.named_late += subject.take_unnamed();
+                self.told.counts.named_late += subject.take_unnamed();
             }
             return;
         }
@@ -236,13 +225,13 @@ impl Thread {
                 next: Instant::now() + pause,
                 tries: tries + 1,
             }),
-            _ => self.counts.nameless += 1,
+            _ => self.told.counts.nameless += 1,
         }
     }
 
     /// Once, as soon as somebody goes without a name because of them.
     fn log_complaints(&mut self, tries: usize) {
-        if self.are_logged {
+        if self.told.are_logged {
             return;
         }
         let mut complaints = self.complaints();
@@ -250,38 +239,29 @@ impl Thread {
         if complaints.is_empty() && tries == RETRIES.len() {
             complaints.push(NOBODY_KNOWS.to_owned());
         }
-        self.are_logged = !complaints.is_empty();
+        self.told.are_logged = !complaints.is_empty();
         for complaint in complaints {
             log::warn!("{complaint}");
         }
     }
 
     fn complaints(&self) -> Vec<String> {
-        let complaints = self.sources.iter();
-        complaints
-            .filter_map(|(_, failures)| failures.complaint.clone())
-            .collect()
+        let failures = self.sources.iter().map(|(_, failures)| failures);
+        failures.filter_map(|it| it.complaint.clone()).collect()
     }
 
     fn told(mut self) -> Told {
-        self.counts.nameless += self.nameless.len() as u64;
-        self.counts.source_failures = self
-            .sources
-            .iter()
-            .map(|(_, failures)| failures.times)
-            .sum();
-        let mut complaints = self.complaints();
+        let counts = &mut self.told.counts;
+        counts.nameless += self.nameless.len() as u64;
+        counts.source_failures = self.sources.iter().map(|(_, it)| it.times).sum();
         // A source that nobody missed is no trouble.
-        if self.counts.nameless == 0 && self.counts.named_late == 0 {
-            complaints.clear();
-        } else if complaints.is_empty() && self.counts.nameless > 0 {
-            complaints.push(NOBODY_KNOWS.to_owned());
+        if self.told.counts.nameless > 0 || self.told.counts.named_late > 0 {
+            self.told.complaints = self.complaints();
         }
-        Told {
-            counts: self.counts,
-            complaints,
-            are_logged: self.are_logged,
+        if self.told.complaints.is_empty() && self.told.counts.nameless > 0 {
+            self.told.complaints.push(NOBODY_KNOWS.to_owned());
         }
+        self.told
     }
 }
 

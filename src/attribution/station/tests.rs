@@ -333,10 +333,10 @@ fn root_a_crowd_is_bounded_and_a_known_group_costs_little() {
 
 #[test]
 fn what_is_known_is_bounded() {
-    let mut groups: Recent<u64, (Option<Arc<Subject>>, Instant)> = Recent::new(KNOWN_MAX);
+    let mut groups = Recent::new(KNOWN_MAX);
     let now = Instant::now();
     for id in 0..10 * KNOWN_MAX as u64 {
-        groups.insert(id, (None, now), now);
+        groups.insert(Question::Cgroup(id), (), now);
     }
     assert!(groups.len() <= KNOWN_MAX);
 }
