@@ -34,32 +34,29 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// One whose names are not known is nobody's that was asked for.
-    fn is_of_workload(&self, workload: Option<&Identity>) -> bool {
-        let is = |test: &dyn Fn(&Identity) -> bool| workload.is_some_and(test);
-        let (pod, container, unit) = (&self.pod, &self.container, &self.unit);
-        pod.as_ref().is_none_or(|wanted| is(&|it| wanted.is(it)))
-            && container
-                .as_ref()
-                .is_none_or(|wanted| is(&|it| is_container(it, wanted)))
-            && unit
-                .as_ref()
-                .is_none_or(|wanted| is(&|it| is_unit(it, wanted)))
-    }
-
     /// Whether the attempt is wanted.
     pub fn matches(&self, attempt: &Attempt) -> bool {
+        // One whose names are not known is nobody's that was asked for.
+        let is = |test: &dyn Fn(&Identity) -> bool| attempt.workload.as_deref().is_some_and(test);
         self.role.is_none_or(|role| attempt.role == role)
             && self.pid.is_none_or(|pid| attempt.owner.pid == Some(pid))
             && self.comm.is_none_or(|comm| attempt.owner.comm == comm)
             && (!self.failed || !is_fine(attempt))
-            && self.is_of_workload(attempt.workload.as_deref())
+            && self.pod.as_ref().is_none_or(|pod| is(&|it| pod.is(it)))
+            && self
+                .container
+                .as_ref()
+                .is_none_or(|id| is(&|it| is_container(it, id)))
+            && self
+                .unit
+                .as_ref()
+                .is_none_or(|unit| is(&|it| is_unit(it, unit)))
             && self
                 .slower_than
                 .is_none_or(|limit| attempt.elapsed() > limit)
             && self.name.as_ref().is_none_or(|glob| {
                 let question = attempt.question.parse();
-                question.is_some_and(|question| glob.matches(&question.name))
+                question.is_some_and(|it| glob.matches(&it.name))
             })
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
+use crossbeam_channel::SendError;
 use crossbeam_channel::Sender;
 use crossbeam_channel::after;
 use crossbeam_channel::never;
@@ -102,16 +103,17 @@ pub(super) struct Station {
 }
 
 /// The command has gone away.
-struct Gone;
+type Gone = SendError<Message>;
 
-/// Whether an attempt may wait for what is not known yet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    Patient,
-    /// Its time is over.
-    Over,
-    /// Too many wait.
-    Crowded,
+impl Owner {
+    /// Whether more may be known soon.
+    fn is_pending(&self) -> bool {
+        match self {
+            Self::Asked => true,
+            Self::Known(subject) => subject.lacks_names() && subject.is_awaited(),
+            Self::Unknown | Self::Hurried => false,
+        }
+    }
 }
 
 impl Station {
@@ -198,7 +200,14 @@ impl Station {
         if self.held.is_empty() {
             ready = attempts
                 .iter_mut()
-                .position(|attempt| !self.attribute(attempt, now, Wait::Patient))
+                .position(|attempt| {
+                    let owner = self.owner(attempt, now);
+                    let is_pending = owner.is_pending();
+                    if !is_pending {
+                        self.attribute(attempt, owner);
+                    }
+                    is_pending
+                })
                 .unwrap_or(attempts.len());
         }
         let rest = attempts.split_off(ready);
@@ -215,17 +224,15 @@ impl Station {
         let now = Instant::now();
         let mut ready = Vec::new();
         while let Some((mut attempt, until)) = self.held.pop_front() {
-            let wait = match () {
-                () if now >= until => Wait::Over,
-                () if self.held.len() >= WAITING_MAX => Wait::Crowded,
-                () => Wait::Patient,
-            };
-            if self.attribute(&mut attempt, now, wait) {
-                ready.push(attempt);
-            } else {
+            let owner = self.owner(&attempt, now);
+            let is_hurried = owner.is_pending() && now < until;
+            if is_hurried && self.held.len() < WAITING_MAX {
                 self.held.push_front((attempt, until));
                 break;
             }
+            self.counts.hurried += u64::from(is_hurried);
+            self.attribute(&mut attempt, owner);
+            ready.push(attempt);
         }
         self.send(ready)
     }
@@ -233,47 +240,33 @@ impl Station {
     fn send(&mut self, attempts: Vec<Attempt>) -> Result<(), Gone> {
         self.released += attempts.len() as u64;
         if !attempts.is_empty() {
-            let sent = self.output.send(Message::Ended(attempts));
-            sent.map_err(|_| Gone)?;
+            self.output.send(Message::Ended(attempts))?;
         }
         while let Some((after, _)) = self.reads.front()
             && *after <= self.released
             && let Some((_, reads)) = self.reads.pop_front()
         {
-            let sent = self.output.send(Message::SlowReads(reads));
-            sent.map_err(|_| Gone)?;
+            self.output.send(Message::SlowReads(reads))?;
         }
         Ok(())
     }
 
-    /// Whether all is said, or no more is waited for.
-    fn attribute(&mut self, attempt: &mut Attempt, now: Instant, wait: Wait) -> bool {
-        let owner = self.owner(attempt, now);
-        let pending = match &owner {
-            Owner::Asked => true,
-            Owner::Known(subject) => subject.lacks_names() && subject.is_awaited(),
-            Owner::Unknown | Owner::Hurried => false,
+    /// Says what is known of its owner.
+    fn attribute(&mut self, attempt: &mut Attempt, owner: Owner) {
+        let counts = &mut self.counts;
+        counts.hurried += u64::from(matches!(owner, Owner::Hurried));
+        let Owner::Known(subject) = owner else {
+            counts.unknown += 1;
+            return;
         };
-        if pending && wait == Wait::Patient {
-            return false;
+        let identity = subject.identity();
+        if identity.lacks_names() {
+            counts.unnamed += 1;
+            subject.went_unnamed();
+        } else {
+            counts.attributed += 1;
         }
-        let crowded = pending && wait == Wait::Crowded;
-        self.counts.hurried += u64::from(crowded || matches!(owner, Owner::Hurried));
-        match owner {
-            Owner::Known(subject) => {
-                let identity = subject.identity();
-                match identity.lacks_names() {
-                    true => {
-                        self.counts.unnamed += 1;
-                        subject.went_unnamed();
-                    }
-                    false => self.counts.attributed += 1,
-                }
-                attempt.workload = Some(identity);
-            }
-            Owner::Asked | Owner::Unknown | Owner::Hurried => self.counts.unknown += 1,
-        }
-        true
+        attempt.workload = Some(identity);
     }
 
     /// The socket's control group, unless its process can tell more.

@@ -262,12 +262,6 @@ impl Tree {
             let _gone_already = inotify.rm_watch(wd);
         }
     }
-
-    /// Groups that are known: there, and gone.
-    #[cfg(test)]
-    fn known(&self) -> (usize, usize) {
-        (self.by_id.len(), self.gone.len())
-    }
 }
 
 fn watches_max() -> usize {

@@ -2,7 +2,6 @@
 //! with its query above.
 
 mod discarded;
-mod in_flight;
 
 use std::net::SocketAddr;
 
@@ -10,7 +9,6 @@ pub use discarded::Discarded;
 pub use discarded::Message as DiscardedMessage;
 pub use discarded::QUESTION_MAX as DISCARDED_QUESTION_MAX;
 pub use discarded::Socket as DiscardedSocket;
-pub use in_flight::InFlight;
 
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
@@ -84,4 +82,28 @@ pub enum NoticeKind {
     },
     /// The kernel discarded a packet.
     Drop(Box<Discarded>),
+}
+
+/// What is known at one moment of a query in flight, as far as a failure can be joined
+/// with it; the kernel may have moved on since.
+#[derive(Clone, Copy, Debug)]
+pub struct InFlight<'a> {
+    /// Which end the socket is.
+    pub role: Role,
+    /// What carries it.
+    pub transport: Transport,
+    /// Cookie of the socket.
+    pub cookie: u64,
+    /// Network namespace of the socket; 0 if it is not known.
+    pub netns: u32,
+    /// DNS message id.
+    pub id: u16,
+    /// Port of the asking end.
+    pub client_port: u16,
+    /// The message from the question on.
+    pub question: &'a [u8],
+    /// When the last of its servers was asked, `CLOCK_MONOTONIC` nanoseconds.
+    pub newest_ns: u64,
+    /// How many servers were asked at once.
+    pub servers: usize,
 }

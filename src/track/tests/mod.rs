@@ -175,7 +175,19 @@ fn discard(tracker: &mut Tracker, at_ns: u64, discarded: Discarded) {
 
 /// Why the sweep at this time ends a query in flight.
 fn swept(tracker: &Tracker, attempt: &Attempt, now_ns: u64) -> Option<Failure> {
-    tracker.failure_of(&InFlight::of_attempt(attempt), now_ns)
+    // What the kernel has of a query that was sent once.
+    let in_flight = InFlight {
+        role: attempt.role,
+        transport: attempt.transport,
+        cookie: attempt.cookie,
+        netns: attempt.owner.netns,
+        id: attempt.id.unwrap_or_default(),
+        client_port: attempt.client().port(),
+        question: attempt.question.as_bytes(),
+        newest_ns: attempt.sent_ns,
+        servers: 1,
+    };
+    tracker.failure_of(&in_flight, now_ns)
 }
 
 /// What the sweep ends at this time, without any query in flight.
