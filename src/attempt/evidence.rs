@@ -65,16 +65,12 @@ const NEIGHBOUR_QUEUES: [&str; 4] = [
 impl PacketDrop {
     /// Where its way ended, if it is over for all that is sent there.
     pub fn dead_end(&self) -> Option<DeadEnd> {
-        let at = |places: &[&str]| {
-            self.location
-                .as_deref()
-                .is_some_and(|it| places.contains(&it))
-        };
+        let place = self.location.as_deref().unwrap_or_default();
         match &*self.reason {
             reason if NO_ROUTE.contains(&reason) => Some(DeadEnd::Route),
             reason if NO_NEIGHBOUR.contains(&reason) => Some(DeadEnd::Neighbour),
-            _ if at(&ROUTE_ERRORS) => Some(DeadEnd::Route),
-            _ if at(&NEIGHBOUR_QUEUES) => Some(DeadEnd::Neighbour),
+            _ if ROUTE_ERRORS.contains(&place) => Some(DeadEnd::Route),
+            _ if NEIGHBOUR_QUEUES.contains(&place) => Some(DeadEnd::Neighbour),
             _ => None,
         }
     }

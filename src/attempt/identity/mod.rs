@@ -5,7 +5,6 @@ pub mod cgroup_path;
 mod workload_id;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
@@ -28,7 +27,7 @@ const NAME_MAX: usize = 255;
 /// the same group, whatever names are known: those may come later.
 ///
 /// All text is printable, whatever strangers chose.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// Made from the path, so that it need not be looked through for each attempt.
     key: u64,
@@ -103,9 +102,8 @@ impl Identity {
 
     /// The pod's uid.
     pub fn pod_uid(&self) -> Option<&str> {
-        let told = || self.pod_name.as_ref().map(|pod| pod.uid.as_str());
-        let told = || told().filter(|uid| !uid.is_empty());
-        self.pod.as_deref().or_else(told)
+        let told = self.pod_name.as_ref().map(|pod| pod.uid.as_str());
+        self.pod.as_deref().or(told.filter(|uid| !uid.is_empty()))
     }
 
     /// What the pod is called.
@@ -206,12 +204,6 @@ fn printable(name: &str) -> Option<String> {
     let bytes = name.as_bytes();
     let shown = names::visible(bytes.get(..NAME_MAX).unwrap_or(bytes));
     (!shown.is_empty()).then_some(shown)
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Identity").field(&self.cgroup).finish()
-    }
 }
 
 impl PartialEq for Identity {
