@@ -1,6 +1,5 @@
 //! A control group by its id: the kernel takes it as a file handle.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -22,7 +21,7 @@ struct FileHandle {
 }
 
 /// The path of the control group with this id, from the root of the hierarchy
-/// that is mounted at `root`.
+/// that is mounted at `root`, which is empty itself.
 ///
 /// # Errors
 ///
@@ -37,10 +36,7 @@ pub(super) fn path_of(root: BorrowedFd<'_>, id: u64) -> io::Result<Vec<u8>> {
         Some(below) if root != b"/" => below,
         _ => path,
     };
-    Ok(match below {
-        b"" => b"/".to_vec(),
-        below => below.to_vec(),
-    })
+    Ok(below.to_vec())
 }
 
 fn open(root: BorrowedFd<'_>, id: u64) -> io::Result<OwnedFd> {
@@ -68,5 +64,5 @@ fn open(root: BorrowedFd<'_>, id: u64) -> io::Result<OwnedFd> {
 
 fn link(fd: i32) -> io::Result<Vec<u8>> {
     let link = fs::read_link(format!("/proc/self/fd/{fd}"))?;
-    Ok(OsString::from(link).into_vec())
+    Ok(link.into_os_string().into_vec())
 }

@@ -17,7 +17,7 @@ pub(super) struct Recent<K, V> {
     entries: HashMap<K, (V, Instant)>,
 }
 
-impl<K: Clone + Eq + Hash, V> Recent<K, V> {
+impl<K: Eq + Hash, V> Recent<K, V> {
     pub(super) fn new(max: usize) -> Self {
         Self {
             max,
@@ -26,11 +26,7 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
     }
 
     /// Finds it, which counts as a use.
-    pub(super) fn get<Q>(&mut self, key: &Q, now: Instant) -> Option<&mut V>
-    where
-        K: std::borrow::Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
+    pub(super) fn get(&mut self, key: &K, now: Instant) -> Option<&mut V> {
         let (value, used) = self.entries.get_mut(key)?;
         *used = now;
         Some(value)

@@ -154,43 +154,37 @@ impl Tree {
 
     /// The path of a group that is there, or was there lately.
     pub(super) fn path_of(&mut self, id: u64, now: Instant) -> Option<Vec<u8>> {
-        let found = self.by_id.get(&id).cloned();
-        let known = found.or_else(|| self.gone.get(&id, now).cloned());
-        if let Some(path) = known {
-            return Some(match path.is_empty() {
-                true => b"/".to_vec(),
-                false => path.to_vec(),
-            });
-        }
-        handle::path_of(self.root.as_fd(), id)
-            .inspect_err(|error| log::debug!("cgroup {id} has no path: {error}"))
-            .ok()
+        let found = self
+            .by_id
+            .get(&id)
+            .or_else(|| self.gone.get(&id, now).map(|it| &*it));
+        let path = match found {
+            Some(path) => path.to_vec(),
+            None => handle::path_of(self.root.as_fd(), id)
+                .inspect_err(|error| log::debug!("cgroup {id} has no path: {error}"))
+                .ok()?,
+        };
+        Some(if path.is_empty() { b"/".to_vec() } else { path })
     }
 
     fn take(&mut self, event: &InotifyEvent) {
         let Some(group) = self.groups.get(&event.wd) else {
             return;
         };
-        if event.mask.contains(AddWatchFlags::IN_IGNORED) {
-            let path = Arc::clone(&group.path);
-            self.forget(&path);
-            return;
-        }
-        // Files of a group are made and removed by the kernel, without events.
-        if !event.mask.contains(AddWatchFlags::IN_ISDIR) {
-            return;
-        }
-        let Some(path) = event
-            .name
-            .as_ref()
-            .and_then(|name| child(&group.path, name))
-        else {
+        let mask = event.mask;
+        let path = match &event.name {
+            // Files of a group are made and removed by the kernel, without events.
+            Some(name) if mask.contains(AddWatchFlags::IN_ISDIR) => child(&group.path, name),
+            None if mask.contains(AddWatchFlags::IN_IGNORED) => Some(Arc::clone(&group.path)),
+            _ => None,
+        };
+        let Some(path) = path else {
             return;
         };
-        if event.mask.contains(AddWatchFlags::IN_CREATE) {
+        if mask.contains(AddWatchFlags::IN_CREATE) {
             // At once: it may not be there for long.
             self.visit(path);
-        } else if event.mask.contains(AddWatchFlags::IN_DELETE) {
+        } else if mask.intersects(AddWatchFlags::IN_DELETE | AddWatchFlags::IN_IGNORED) {
             self.forget(&path);
         }
     }
@@ -209,29 +203,22 @@ impl Tree {
             return;
         }
         let mask = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_ONLYDIR;
-        let watch = self
-            .inotify
-            .as_ref()
-            .map(|inotify| inotify.add_watch(&folder, mask));
-        match watch {
-            Some(Ok(wd)) => {
-                if self.by_id.insert(id, Arc::clone(&path)).is_none() {
-                    self.counts.cgroups_met += 1;
-                }
-                self.watched.insert(Arc::clone(&path), wd);
-                let path = Arc::clone(&path);
-                self.groups.insert(wd, Group { id, path });
-            }
-            // It is gone again, but its id is known.
-            Some(Err(Errno::ENOENT)) => {
+        let watch = self.inotify.as_ref().map(|it| it.add_watch(&folder, mask));
+        if let Some(Ok(wd)) = watch {
+            if self.by_id.insert(id, Arc::clone(&path)).is_none() {
                 self.counts.cgroups_met += 1;
-                self.gone.insert(id, path, Instant::now());
+            }
+            self.watched.insert(Arc::clone(&path), wd);
+            let path = Arc::clone(&path);
+            self.groups.insert(wd, Group { id, path });
+        } else {
+            self.gone.insert(id, Arc::clone(&path), Instant::now());
+            // It is gone again, but its id is known.
+            if watch == Some(Err(Errno::ENOENT)) {
+                self.counts.cgroups_met += 1;
                 return;
             }
-            Some(Err(_)) | None => {
-                self.counts.cgroups_unwatched += 1;
-                self.gone.insert(id, Arc::clone(&path), Instant::now());
-            }
+            self.counts.cgroups_unwatched += 1;
         }
         let Ok(entries) = fs::read_dir(&folder) else {
             return;
