@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
+use prost::DecodeError;
 use prost::Message;
 use prost::bytes::Buf as _;
 use prost::bytes::BufMut as _;
@@ -21,10 +22,10 @@ use tonic::codec::DecodeBuf;
 use tonic::codec::Decoder;
 use tonic::codec::EncodeBuf;
 use tonic::codec::Encoder;
+use tonic::transport;
 use tonic::transport::Channel;
 use tonic::transport::Endpoint;
 
-use super::messages::VersionResponse;
 use crate::attempt::names;
 
 /// A socket on the same host answers at once or not at all.
@@ -64,13 +65,45 @@ impl Failure {
         Self::Other(text)
     }
 
-    fn of(status: &Status) -> Self {
+    fn not_in_time() -> Self {
+        Self::new("it does not answer in time")
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
         match status.code() {
             Code::Unimplemented => Self::NotCri,
-            Code::DeadlineExceeded | Code::Cancelled => Self::new("it does not answer in time"),
+            Code::DeadlineExceeded | Code::Cancelled => Self::not_in_time(),
             _ => Self::new(status.message()),
         }
     }
+}
+
+impl From<transport::Error> for Failure {
+    /// tonic says "transport error"; what it was comes below.
+    fn from(error: transport::Error) -> Self {
+        let mut last: &dyn std::error::Error = &error;
+        while let Some(below) = last.source() {
+            last = below;
+        }
+        Self::new(&last.to_string())
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Self::new(&error.to_string())
+    }
+}
+
+/// Does it, or fails when the time is over.
+async fn within<T>(
+    limit: Duration,
+    it: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let done = tokio::time::timeout(limit, it).await;
+    done.unwrap_or_else(|_| Err(Failure::not_in_time()))
 }
 
 /// A connection for a few calls.
@@ -83,72 +116,40 @@ impl Connection {
             .connect_timeout(CONNECT_MAX)
             .timeout(CALL_MAX);
         // The handshake of HTTP/2 has no limit of its own.
-        match tokio::time::timeout(CONNECT_MAX, endpoint.connect()).await {
-            Ok(Ok(channel)) => {
-                let client = Grpc::new(channel).max_decoding_message_size(MESSAGE_MAX);
-                Ok(Self(client))
-            }
-            Ok(Err(error)) => Err(Failure::new(&cause(&error))),
-            Err(_) => Err(Failure::new("it does not answer in time")),
-        }
+        let channel = within(CONNECT_MAX, async { Ok(endpoint.connect().await?) }).await?;
+        let client = Grpc::new(channel).max_decoding_message_size(MESSAGE_MAX);
+        Ok(Self(client))
     }
 
-    /// A call of the service.
-    pub(super) async fn call<A: Answer>(
+    /// A call of the service, and the message that answers it.
+    pub(super) async fn call(
         &mut self,
         method: &'static str,
         request: &impl Message,
-    ) -> Result<A, Failure> {
+    ) -> Result<Bytes, Failure> {
         let path = PathAndQuery::from_static(method);
         let request = Request::new(request.encode_to_vec());
-        let call = async {
-            self.0.ready().await.map_err(|error| cause(&error))?;
-            Ok::<_, String>(self.0.unary(request, path, Octets).await)
-        };
-        let response = match tokio::time::timeout(CALL_MAX, call).await {
-            Ok(Ok(response)) => response.map_err(|status| Failure::of(&status))?,
-            Ok(Err(error)) => return Err(Failure::new(&error)),
-            Err(_) => return Err(Failure::new("it does not answer in time")),
-        };
-        A::read(response.into_inner()).map_err(|error| Failure::new(&error.to_string()))
+        within(CALL_MAX, async {
+            self.0.ready().await?;
+            Ok(self.0.unary(request, path, Octets).await?.into_inner())
+        })
+        .await
     }
 }
 
-/// tonic says "transport error"; what it was comes below.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(below) = last.source() {
-        last = below;
-    }
-    last.to_string()
-}
-
-/// What is read of an answer.
-pub(super) trait Answer: Sized {
-    fn read(from: Bytes) -> Result<Self, prost::DecodeError>;
-}
-
-impl Answer for VersionResponse {
-    fn read(from: Bytes) -> Result<Self, prost::DecodeError> {
-        Self::decode(from)
-    }
-}
-
-/// A message of which only the list in field 1 counts: up to [`ITEMS_MAX`] items;
-/// those beyond are left out.
-impl<T: Message + Default> Answer for Vec<T> {
-    fn read(mut from: Bytes) -> Result<Self, prost::DecodeError> {
-        let mut items = Self::new();
-        while from.has_remaining() && items.len() < ITEMS_MAX {
-            let (tag, wire_type) = prost::encoding::decode_key(&mut from)?;
-            if (tag, wire_type) == (1, WireType::LengthDelimited) {
-                items.push(T::decode_length_delimited(&mut from)?);
-            } else {
-                prost::encoding::skip_field(wire_type, tag, &mut from, DecodeContext::default())?;
-            }
+/// Of a message only the list in field 1: up to [`ITEMS_MAX`] items; those beyond are
+/// left out.
+pub(super) fn items<T: Message + Default>(mut message: Bytes) -> Result<Vec<T>, DecodeError> {
+    let mut items = Vec::new();
+    while message.has_remaining() && items.len() < ITEMS_MAX {
+        let (tag, wire_type) = prost::encoding::decode_key(&mut message)?;
+        if (tag, wire_type) == (1, WireType::LengthDelimited) {
+            items.push(T::decode_length_delimited(&mut message)?);
+        } else {
+            prost::encoding::skip_field(wire_type, tag, &mut message, DecodeContext::default())?;
         }
-        Ok(items)
     }
+    Ok(items)
 }
 
 /// Messages as octets, so that an answer can be read in part.

@@ -15,8 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use prost::Message as _;
+
 use self::call::Connection;
 use self::call::Failure;
+use self::call::items;
 use self::messages::Container;
 use self::messages::Filter;
 use self::messages::ListRequest;
@@ -190,7 +193,7 @@ fn ask(path: &Path, known: Option<Runtime>, wanted: &[Arc<Subject>]) -> Result<T
 
 /// With the cgroupfs driver a path has the bare id of a container.
 async fn ask_who(connection: &mut Connection) -> Result<Option<Runtime>, Failure> {
-    let version: VersionResponse = connection.call(VERSION, &()).await?;
+    let version = VersionResponse::decode(connection.call(VERSION, &()).await?)?;
     Ok(match version.runtime_name.as_str() {
         "containerd" => Some(Runtime::Containerd),
         "cri-o" => Some(Runtime::CriO),
@@ -210,12 +213,13 @@ impl Told {
         let request = |id: Option<&str>| ListRequest {
             filter: id.map(|id| Filter { id: id.to_owned() }),
         };
-        let containers: Vec<Container> = connection.call(LIST_CONTAINERS, &request(id)).await?;
+        let listed = connection.call(LIST_CONTAINERS, &request(id)).await?;
+        let containers: Vec<Container> = items(listed)?;
         // What is no container may be the sandbox itself.
         let sandbox = id.map(|id| containers.first().map_or(id, |it| &it.pod_sandbox_id));
-        let sandboxes: Vec<PodSandbox> = connection.call(LIST_SANDBOXES, &request(sandbox)).await?;
+        let listed = connection.call(LIST_SANDBOXES, &request(sandbox)).await?;
+        self.sandboxes.extend(items::<PodSandbox>(listed)?);
         self.containers.extend(containers);
-        self.sandboxes.extend(sandboxes);
         Ok(())
     }
 
