@@ -90,8 +90,10 @@ impl Attribution {
         let (names, asking) = Names::start(names::sources(options), tell.clone())?;
         let resolver = Resolver::start(root, asking.clone(), tell)?;
         let (output, out) = bounded(CHANNEL_BATCHES);
-        let station = Station::new(messages, output, answers, resolver, has_version_1());
-        let station = spawn("kerno-whose", "says whose an attempt is", || station.run())?;
+        let station = Station::new(output, resolver, has_version_1());
+        let station = spawn("kerno-whose", "says whose an attempt is", move || {
+            station.run(&messages, &answers)
+        })?;
         Ok(Self {
             messages: out,
             station,

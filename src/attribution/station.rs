@@ -81,9 +81,7 @@ struct Looked {
 
 /// See the module.
 pub(super) struct Station {
-    input: Receiver<Message>,
     output: Sender<Message>,
-    answers: Receiver<Answer>,
     resolver: Resolver,
     /// Whether processes are in hierarchies of version 1 too.
     has_version_1: bool,
@@ -117,17 +115,9 @@ impl Owner {
 }
 
 impl Station {
-    pub(super) fn new(
-        input: Receiver<Message>,
-        output: Sender<Message>,
-        answers: Receiver<Answer>,
-        resolver: Resolver,
-        has_version_1: bool,
-    ) -> Self {
+    pub(super) fn new(output: Sender<Message>, resolver: Resolver, has_version_1: bool) -> Self {
         Self {
-            input,
             output,
-            answers,
             resolver,
             has_version_1,
             groups: Recent::new(KNOWN_MAX),
@@ -145,9 +135,11 @@ impl Station {
     }
 
     /// Until the poller has finished, or the command has gone away.
-    pub(super) fn run(mut self) -> (Attributed, Resolver) {
-        let input = self.input.clone();
-        let answers = self.answers.clone();
+    pub(super) fn run(
+        mut self,
+        input: &Receiver<Message>,
+        answers: &Receiver<Answer>,
+    ) -> (Attributed, Resolver) {
         loop {
             let patience = match self.held.front() {
                 Some((_, until)) => after(until.saturating_duration_since(Instant::now())),
@@ -161,7 +153,7 @@ impl Station {
                         self.release()
                     }
                     Ok(Message::Finished(ending)) => {
-                        self.finish(Message::Finished(ending), &answers);
+                        self.finish(Message::Finished(ending), answers);
                         break;
                     }
                     Err(_) => break,
@@ -298,14 +290,14 @@ impl Station {
         };
         let question = Question::Process(pid, attempt.owner.comm);
         let process = self.find(question, attempt.sent_ns, now);
-        match (process, group) {
-            (Owner::Known(process), group @ (Owner::Known(_) | Owner::Asked))
+        match (&process, &group) {
+            (Owner::Unknown | Owner::Hurried, _) => group,
+            (Owner::Known(process), Owner::Known(_) | Owner::Asked)
                 if process.of_path().is_anonymous() =>
             {
                 group
             }
-            (Owner::Unknown | Owner::Hurried, group) => group,
-            (process, _) => process,
+            _ => process,
         }
     }
 

@@ -69,12 +69,12 @@ impl Site {
         let resolver = Resolver::start(root(), asking, tell).expect("a thread");
         let (poller, input) = unbounded();
         let (output, command) = unbounded();
-        let mut station = Station::new(input, output, answers, resolver, has_version_1);
+        let mut station = Station::new(output, resolver, has_version_1);
         station.patience = patience;
         let site = Self {
             poller,
             command,
-            station: std::thread::spawn(move || station.run()),
+            station: std::thread::spawn(move || station.run(&input, &answers)),
             names,
         };
         (site, gate)
