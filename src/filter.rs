@@ -87,9 +87,9 @@ impl FromStr for PodFilter {
 
 impl PodFilter {
     fn is(&self, workload: &Identity) -> bool {
-        workload
-            .pod_name()
-            .is_some_and(|pod| pod.namespace == self.namespace && pod.name == self.name)
+        workload.pod().is_some_and(|pod| {
+            pod.namespace.as_ref() == Some(&self.namespace) && pod.name.as_ref() == Some(&self.name)
+        })
     }
 }
 

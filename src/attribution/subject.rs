@@ -86,6 +86,6 @@ mod tests {
         pod.learn(|identity| identity.name_pod("shop", "web-1", ""));
         assert!(before.lacks_names() && !pod.lacks_names());
         assert_eq!(*before, *pod.identity());
-        assert_eq!(pod.of_path().pod_name(), None);
+        assert!(pod.of_path().lacks_names());
     }
 }

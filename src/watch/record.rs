@@ -115,7 +115,7 @@ impl Record {
             cgroup_id: Some(attempt.owner.cgroup_id).filter(|&id| id != 0),
             netns: Some(attempt.owner.netns).filter(|&inode| inode != 0),
             cgroup: workload.map(|workload| workload.cgroup().to_owned()),
-            labels: workload.map(Labels::of).unwrap_or_default(),
+            labels: workload.map(|it| it.labels()).unwrap_or_default(),
         }
     }
 }

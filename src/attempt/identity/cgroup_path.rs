@@ -4,6 +4,8 @@
 //! a container may run containers of its own (Kind, Docker in Docker), and its
 //! service manager may have units of its own.
 
+use serde::Serialize;
+
 /// The kernel gives no longer path (PATH_MAX).
 pub const PATH_MAX: usize = 4096;
 /// Nothing that is known nests deeper than some 12 levels; further ones are not
@@ -15,7 +17,8 @@ const ID_LEN: usize = 64;
 const UID_MAX: usize = 64;
 
 /// What runs a container, where the path gives it away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Runtime {
     /// containerd, by its CRI plugin or nerdctl.
     Containerd,
@@ -23,23 +26,10 @@ pub enum Runtime {
     CriO,
     /// Docker.
     Docker,
-    /// Podman and whatever else builds on libpod.
-    Podman,
     /// LXC.
     Lxc,
-}
-
-impl Runtime {
-    /// As it is written in records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Containerd => "containerd",
-            Self::CriO => "cri-o",
-            Self::Docker => "docker",
-            Self::Podman => "podman",
-            Self::Lxc => "lxc",
-        }
-    }
+    /// Podman and whatever else builds on libpod.
+    Podman,
 }
 
 /// What was found in a path, as text of it.

@@ -32,23 +32,8 @@ pub struct Identity {
     /// Made from the path, so that it need not be looked through for each attempt.
     key: u64,
     cgroup: Box<str>,
-    unit: Option<Box<str>>,
-    container: Option<Box<str>>,
-    runtime: Option<Runtime>,
-    pod: Option<Box<str>>,
-    container_name: Option<Box<str>>,
-    pod_name: Option<PodName>,
-}
-
-/// What a pod is called.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PodName {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name, unique in the namespace at any one time.
-    pub name: String,
-    /// Its uid, where the path has none.
-    pub uid: String,
+    /// What is known of it; the name of a pod's container stands with the container.
+    labels: Labels,
 }
 
 impl Identity {
@@ -59,15 +44,24 @@ impl Identity {
         let facts = cgroup_path::parse(&cgroup);
         let mut hasher = DefaultHasher::new();
         cgroup.hash(&mut hasher);
-        let boxed = |text: Option<&str>| text.map(Box::from);
+        let container = facts.container.map(|id| Container {
+            id: id.to_owned(),
+            // With LXC the id is a name.
+            name: (facts.runtime == Some(Runtime::Lxc)).then(|| id.to_owned()),
+            runtime: facts.runtime,
+        });
+        let pod = facts.pod.map(|uid| Pod {
+            uid: Some(uid),
+            ..Pod::default()
+        });
+        let labels = Labels {
+            unit: facts.unit.map(str::to_owned),
+            container,
+            pod,
+        };
         Self {
             key: hasher.finish(),
-            unit: boxed(facts.unit),
-            container: boxed(facts.container),
-            runtime: facts.runtime,
-            pod: boxed(facts.pod.as_deref()),
-            container_name: None,
-            pod_name: None,
+            labels,
             cgroup: cgroup.into(),
         }
     }
@@ -77,86 +71,84 @@ impl Identity {
         &self.cgroup
     }
 
+    /// All that is known of it.
+    pub fn labels(&self) -> Labels {
+        let mut labels = self.labels.clone();
+        if let Some(pod) = &mut labels.pod {
+            pod.container = self.container_name().map(str::to_owned);
+        }
+        labels
+    }
+
     /// The systemd unit, as `unbound.service`.
     pub fn unit(&self) -> Option<&str> {
-        self.unit.as_deref()
+        self.labels.unit.as_deref()
     }
 
     /// The container's id.
     pub fn container(&self) -> Option<&str> {
-        self.container.as_deref()
-    }
-
-    /// What runs the container.
-    pub fn runtime(&self) -> Option<Runtime> {
-        self.runtime
+        Some(&self.labels.container.as_ref()?.id)
     }
 
     /// The container's name: in a pod that in the pod's specification.
     pub fn container_name(&self) -> Option<&str> {
-        match self.runtime {
-            Some(Runtime::Lxc) => self.container(),
-            _ => self.container_name.as_deref(),
-        }
+        self.labels.container.as_ref()?.name.as_deref()
+    }
+
+    /// The pod that it is in.
+    pub fn pod(&self) -> Option<&Pod> {
+        self.labels.pod.as_ref()
     }
 
     /// The pod's uid.
     pub fn pod_uid(&self) -> Option<&str> {
-        let told = self.pod_name.as_ref().map(|pod| pod.uid.as_str());
-        self.pod.as_deref().or(told.filter(|uid| !uid.is_empty()))
-    }
-
-    /// What the pod is called.
-    pub fn pod_name(&self) -> Option<&PodName> {
-        self.pod_name.as_ref()
-    }
-
-    /// Whether it is in a pod.
-    pub fn is_pod(&self) -> bool {
-        self.pod.is_some() || self.pod_name.is_some()
+        self.pod()?.uid.as_deref()
     }
 
     /// Whether it is a container's or a pod's.
     pub fn is_contained(&self) -> bool {
-        self.container.is_some() || self.is_pod()
+        self.labels.container.is_some() || self.labels.pod.is_some()
     }
 
     /// Whether a name is missing that somebody may know.
     pub fn lacks_names(&self) -> bool {
-        let lacks_pod = self.pod.is_some() && self.pod_name.is_none();
-        lacks_pod || (self.container.is_some() && self.container_name().is_none())
+        let Labels { container, pod, .. } = &self.labels;
+        pod.as_ref().is_some_and(|it| it.name.is_none())
+            || container.as_ref().is_some_and(|it| it.name.is_none())
     }
 
     /// Whether it is nothing but a process's control group: then the process is
     /// the best name.
     pub fn is_anonymous(&self) -> bool {
-        self.unit.is_none() && !self.is_contained()
+        self.labels.unit.is_none() && !self.is_contained()
     }
 
     /// Gives the container its name. The first one stays: both were told by
     /// somebody who knows it.
     pub fn name_container(&mut self, name: &str) {
-        if self.container_name.is_none() {
-            self.container_name = printable(name).map(Box::from);
+        if let Some(container) = &mut self.labels.container
+            && container.name.is_none()
+        {
+            container.name = printable(name);
         }
     }
 
     /// Says what runs the container, if its path does not.
     pub fn tell_runtime(&mut self, runtime: Runtime) {
-        self.runtime.get_or_insert(runtime);
+        if let Some(container) = &mut self.labels.container {
+            container.runtime.get_or_insert(runtime);
+        }
     }
 
-    /// Gives the pod its name. The first one stays.
+    /// Gives the pod its name. The first one stays, and so does the uid of the path.
     pub fn name_pod(&mut self, namespace: &str, name: &str, uid: &str) {
-        if self.pod_name.is_none()
-            && let (Some(namespace), Some(name)) = (printable(namespace), printable(name))
-        {
-            let uid = printable(uid).unwrap_or_default();
-            self.pod_name = Some(PodName {
-                namespace,
-                name,
-                uid,
-            });
+        if let (Some(namespace), Some(name)) = (printable(namespace), printable(name)) {
+            let pod = self.labels.pod.get_or_insert_default();
+            if pod.name.is_none() {
+                pod.namespace = Some(namespace);
+                pod.name = Some(name);
+                pod.uid = pod.uid.take().or_else(|| printable(uid));
+            }
         }
     }
 }
@@ -288,13 +280,11 @@ mod tests {
         let mut long = Identity::of_cgroup(&b"/x".repeat(10_000));
         assert_eq!(long.cgroup().len(), cgroup_path::PATH_MAX);
         long.name_pod("n\n", &"p".repeat(100_000), "");
-        let name = long.pod_name().unwrap();
-        assert_eq!(
-            (name.namespace.as_str(), name.name.len()),
-            ("n\\x0a", NAME_MAX)
-        );
+        let pod = long.pod().unwrap();
+        assert_eq!(pod.namespace.as_deref(), Some("n\\x0a"));
+        assert_eq!(pod.name.as_ref().map(String::len), Some(NAME_MAX));
         long.name_pod("other", "other", "");
-        assert_eq!(long.pod_name().unwrap().namespace, "n\\x0a");
+        assert_eq!(long.pod().unwrap().namespace.as_deref(), Some("n\\x0a"));
     }
 
     #[test]

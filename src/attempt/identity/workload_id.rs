@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Identity;
 use super::IdentityTable;
+use super::cgroup_path::Runtime;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 
@@ -54,7 +55,7 @@ pub struct Container {
     pub name: Option<String>,
     /// What runs it, as `containerd`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<&'static str>,
+    pub runtime: Option<Runtime>,
 }
 
 /// The fields of a record, or of a finding's scope.
@@ -83,13 +84,16 @@ impl WorkloadId {
 
     /// Whose control group it is; `None` if only the process can be named.
     pub fn of(identity: &Identity) -> Option<Self> {
-        let labels = Labels::of(identity);
-        if let Some(pod) = labels.pod {
-            let container = None;
-            return Some(Self::Pod(Pod { container, ..pod }));
+        let Labels {
+            unit,
+            container,
+            pod,
+        } = &identity.labels;
+        match (pod, container) {
+            (Some(pod), _) => Some(Self::Pod(pod.clone())),
+            (None, Some(container)) => Some(Self::Container(container.clone())),
+            (None, None) => unit.clone().map(Self::Unit),
         }
-        let container = labels.container.map(Self::Container);
-        container.or_else(|| labels.unit.map(Self::Unit))
     }
 
     /// `pod`, `container`, `unit` or `process`.
@@ -148,28 +152,6 @@ impl fmt::Display for WorkloadId {
     }
 }
 
-impl Labels {
-    /// All that is known of a control group.
-    pub fn of(identity: &Identity) -> Self {
-        let container_name = identity.container_name().map(str::to_owned);
-        let pod = identity.is_pod().then(|| Pod {
-            namespace: identity.pod_name().map(|pod| pod.namespace.clone()),
-            name: identity.pod_name().map(|pod| pod.name.clone()),
-            uid: identity.pod_uid().map(str::to_owned),
-            container: container_name.clone(),
-        });
-        Self {
-            unit: identity.unit().map(str::to_owned),
-            container: identity.container().map(|id| Container {
-                id: id.to_owned(),
-                name: container_name,
-                runtime: identity.runtime().map(|runtime| runtime.name()),
-            }),
-            pod,
-        }
-    }
-}
-
 /// The key by which figures are kept while names are still to come.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientKey {
@@ -210,10 +192,10 @@ mod tests {
     fn told(path: &str) -> (Option<WorkloadId>, serde_json::Value) {
         let mut workload = Identity::of_cgroup(path.as_bytes());
         workload.name_container("nginx");
-        if workload.is_pod() {
+        if workload.pod().is_some() {
             workload.name_pod("shop", "web-1", "");
         }
-        let labels = serde_json::to_value(Labels::of(&workload)).expect("JSON");
+        let labels = serde_json::to_value(workload.labels()).expect("JSON");
         (WorkloadId::of(&workload), labels)
     }
 

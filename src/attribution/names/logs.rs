@@ -35,7 +35,10 @@ impl Logs {
 
 impl Source for Logs {
     fn name(&mut self, wanted: &[Arc<Subject>], _failures: &mut Failures) {
-        if !wanted.iter().any(|subject| subject.of_path().is_pod()) {
+        if !wanted
+            .iter()
+            .any(|subject| subject.of_path().pod().is_some())
+        {
             return;
         }
         let containers = by_container(wanted);
@@ -85,6 +88,7 @@ fn container_log(name: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::super::tests::ask;
     use super::*;
+    use crate::attempt::identity::WorkloadId;
 
     const ID: &str = "3f0c2b8f5a1d4e6790ab12cd34ef56a77b8c9d0e1f2a3b4c5d6e7f8091a2b3c4";
 
@@ -106,13 +110,12 @@ mod tests {
         let mut logs = Logs::new(log.path().to_str().expect("UTF-8"));
         ask(&mut logs, &[&subject, &other]);
         let identity = subject.identity();
-        let pod = identity.pod_name().expect("a name");
         assert_eq!(
-            (pod.namespace.as_str(), pod.name.as_str()),
-            ("shop", "web-1")
+            WorkloadId::of(&identity).expect("a pod").name(),
+            "shop/web-1"
         );
         assert_eq!(identity.container_name(), Some("my-nginx"));
-        assert!(other.identity().pod_name().is_none());
+        assert!(other.lacks_names());
     }
 
     #[test]

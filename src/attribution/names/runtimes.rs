@@ -154,7 +154,7 @@ fn name_stored(subject: &Subject, names: Vec<String>) {
     };
     let parts: Vec<_> = name.split('_').collect();
     subject.learn(|it| match parts[..] {
-        ["k8s", container, pod, namespace, uid, _attempt] if it.is_pod() => {
+        ["k8s", container, pod, namespace, uid, _attempt] if it.pod().is_some() => {
             it.name_pod(namespace, pod, uid);
             it.name_container(container);
         }
@@ -220,6 +220,10 @@ mod tests {
         Arc::new(Subject::of_cgroup(path.as_bytes()))
     }
 
+    fn runtime(subject: &Subject) -> Option<Runtime> {
+        subject.identity().labels().container?.runtime
+    }
+
     fn docker(config: &[u8]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         let container = folder.path().join("containers").join(A);
@@ -273,7 +277,7 @@ mod tests {
             "pod shop/web-1"
         );
         assert_eq!(subject.identity().container_name(), Some("nginx"));
-        assert_eq!(subject.identity().runtime(), Some(Runtime::Docker));
+        assert_eq!(runtime(&subject), Some(Runtime::Docker));
     }
 
     #[test]
@@ -291,7 +295,7 @@ mod tests {
         let crio = of(&format!("/kubepods/podu-1/crio-{B}"));
         ask(&mut folders, &[&podman, &crio]);
         assert_eq!(podman.identity().container_name(), Some("db"));
-        assert_eq!(podman.identity().runtime(), Some(Runtime::Podman));
+        assert_eq!(runtime(&podman), Some(Runtime::Podman));
         assert_eq!(
             WorkloadId::of(&crio.identity())
                 .expect("it is somebody")

@@ -50,7 +50,10 @@ fn a_few_are_asked_for_one_by_one_and_many_together() {
         name(&one),
         ("pod shop/web-7".to_owned(), Some("container-7".to_owned()))
     );
-    assert_eq!(one.identity().runtime(), Some(Runtime::CriO));
+    assert_eq!(
+        one.identity().labels().container.unwrap().runtime,
+        Some(Runtime::CriO)
+    );
     // It said once what it is.
     assert_eq!(server.calls(), 3);
     let many: Vec<_> = (10..40).map(of).collect();
@@ -157,9 +160,10 @@ fn names_of_a_liar_are_printable_and_bounded() {
     let subject = of(1);
     ask(&mut cri(&server), &[&subject]);
     let identity = subject.identity();
-    let pod = identity.pod_name().expect("a name");
-    assert_eq!(pod.namespace, "\\xe2\\x80\\xae");
-    assert!(pod.name.len() < 2_000 && !pod.name.contains('\x1b'));
+    let pod = identity.pod().expect("a pod");
+    assert_eq!(pod.namespace.as_deref(), Some("\\xe2\\x80\\xae"));
+    let name = pod.name.as_deref().expect("a name");
+    assert!(name.len() < 2_000 && !name.contains('\x1b'));
 }
 
 #[test]
