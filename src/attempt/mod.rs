@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::base::iana::OptRcode;
-
+use nix::errno::Errno;
 use serde::Serialize;
 
 pub use evidence::Conntrack;
@@ -134,7 +134,7 @@ pub struct Answer {
 /// Why an attempt was refused or dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// An errno value, as `ECONNREFUSED`.
+    /// An errno value, as `ECONNREFUSED`; `errno 1234` if Linux does not define it.
     Errno(i32),
     /// The running kernel's name of a drop reason, as `NETFILTER_DROP`.
     Drop(String),
@@ -143,7 +143,10 @@ pub enum Reason {
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Errno(errno) => names::write_errno(f, *errno),
+            Self::Errno(errno) => match Errno::from_raw(*errno) {
+                Errno::UnknownErrno => write!(f, "errno {errno}"),
+                known => write!(f, "{known:?}"),
+            },
             Self::Drop(name) => f.write_str(name),
         }
     }

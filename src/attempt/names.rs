@@ -73,14 +73,6 @@ pub fn rcode(rcode: OptRcode) -> String {
     name.map_or_else(|| rcode.to_int().to_string(), str::to_owned)
 }
 
-/// `ECONNREFUSED`, or `errno 1234` for a number that Linux does not define.
-pub fn write_errno(f: &mut fmt::Formatter<'_>, errno: i32) -> fmt::Result {
-    match nix::errno::Errno::from_raw(errno) {
-        nix::errno::Errno::UnknownErrno => write!(f, "errno {errno}"),
-        known => write!(f, "{known:?}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -138,16 +138,15 @@ fn is_id(text: &str) -> bool {
     text.len() == ID_LEN && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A service, or a scope other than a container's: those of its monitor
-/// (`crio-conmon-`, `libpod-conmon-`) are the runtime's own.
+/// Monitors of containers, whose scopes are the runtime's own.
+const MONITORS: [&str; 2] = ["crio-conmon-", "libpod-conmon-"];
+
+/// A service, or a scope other than a container's or its monitor's.
 fn is_unit(level: &str) -> bool {
-    let name = level
-        .strip_suffix(".service")
-        .or_else(|| level.strip_suffix(".scope"));
-    name.is_some_and(|name| {
-        let conmon = ["crio-conmon-", "libpod-conmon-"];
-        !name.is_empty() && !conmon.iter().any(|prefix| name.starts_with(prefix))
-    })
+    let service = level.strip_suffix(".service");
+    let name = service.or_else(|| level.strip_suffix(".scope"));
+    let is_monitor = |name: &str| MONITORS.iter().any(|it| name.starts_with(it));
+    name.is_some_and(|name| !name.is_empty() && !is_monitor(name))
 }
 
 /// Services that start containers. With cgroup version 1 a container may stay in

@@ -4,7 +4,7 @@
 pub mod cgroup_path;
 mod workload_id;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
@@ -156,7 +156,7 @@ impl Identity {
 /// What is known of control groups in the end: names that came after their first
 /// attempts had gone on.
 #[derive(Clone, Debug, Default)]
-pub struct IdentityTable(HashMap<Box<str>, Arc<Identity>>);
+pub struct IdentityTable(HashSet<Arc<Identity>>);
 
 impl IdentityTable {
     /// Control groups in it; a node has some hundred with names.
@@ -164,23 +164,23 @@ impl IdentityTable {
 
     /// Whether there was room for it.
     pub fn insert(&mut self, identity: Arc<Identity>) -> bool {
-        let has_room = self.0.len() < Self::MAX || self.0.contains_key(identity.cgroup());
+        let has_room = self.0.len() < Self::MAX || self.0.contains(&identity);
         if has_room {
-            self.0.insert(identity.cgroup.clone(), identity);
+            self.0.replace(identity);
         }
         has_room
     }
 
     /// Takes over what became known later.
     pub fn follow(&mut self, next: Self) {
-        for identity in next.0.into_values() {
+        for identity in next.0 {
             let _no_room = self.insert(identity);
         }
     }
 
     /// The same control group with the names that came later, if any did.
     pub fn latest<'a>(&'a self, identity: &'a Arc<Identity>) -> &'a Arc<Identity> {
-        self.0.get(identity.cgroup()).unwrap_or(identity)
+        self.0.get(identity).unwrap_or(identity)
     }
 
     /// Brings what an attempt has up to date.

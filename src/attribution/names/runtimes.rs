@@ -75,17 +75,16 @@ impl Folder {
 }
 
 /// `config.v2.json` of Docker, as far as it counts here.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct DockerConfig {
-    #[serde(rename = "Name", default)]
     name: String,
-    #[serde(rename = "Config", default)]
     config: DockerLabels,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct DockerLabels {
-    #[serde(rename = "Labels", default)]
     labels: Option<HashMap<String, String>>,
 }
 
@@ -93,7 +92,6 @@ struct DockerLabels {
 #[derive(Deserialize)]
 struct Stored {
     id: String,
-    #[serde(default)]
     names: Option<Vec<String>>,
 }
 

@@ -49,14 +49,13 @@ const LIST_SANDBOXES: &str = "/runtime.v1.RuntimeService/ListPodSandbox";
 const FEW: usize = 4;
 /// A socket that failed is left alone for so long.
 const REST: Duration = Duration::from_secs(10);
-/// At most one round of questions in this time: a crowd is asked for together.
+/// At most one round of questions to a socket in this time: a crowd is asked for together.
 const PACE: Duration = Duration::from_millis(100);
 
 /// All sockets that may know names.
 #[derive(Debug)]
 pub(super) struct Cri {
     sockets: Vec<Socket>,
-    next: Option<Instant>,
     /// What there was at the start, and may be gone when it is asked for.
     first: Vec<Told>,
 }
@@ -70,7 +69,7 @@ struct Socket {
     /// Who listens there, if it has said so.
     runtime: Option<Runtime>,
     /// Not before this time.
-    next: Option<Instant>,
+    next: Instant,
 }
 
 impl Cri {
@@ -89,44 +88,39 @@ impl Cri {
                     demanded,
                     is_cri: true,
                     runtime: None,
-                    next: None,
+                    next: Instant::now(),
                 })
                 .collect(),
-            next: None,
             first: Vec::new(),
         }
     }
+}
 
-    /// Asks one socket for these, or for everything; `None` if it cannot be asked.
-    fn ask(&mut self, at: usize, wanted: &[Arc<Subject>], failures: &mut Failures) -> Option<Told> {
-        let socket = self.sockets.get_mut(at)?;
-        let now = Instant::now();
-        let rests = socket.next.is_some_and(|next| now < next);
-        if !socket.is_cri || rests || !(socket.demanded || socket.path.exists()) {
+impl Socket {
+    /// Asks for these, or for everything; `None` if it cannot be asked.
+    fn ask(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures) -> Option<Told> {
+        let pause = self.next.saturating_duration_since(Instant::now());
+        if !self.is_cri || pause > PACE || !(self.demanded || self.path.exists()) {
             return None;
         }
-        if let Some(pause) = self.next.and_then(|next| next.checked_duration_since(now)) {
-            std::thread::sleep(pause);
-        }
-        let told = ask(&socket.path, socket.runtime, wanted);
-        self.next = Some(Instant::now() + PACE);
+        std::thread::sleep(pause);
+        let told = ask(&self.path, self.runtime, wanted);
+        let rest = if told.is_ok() { PACE } else { REST };
+        self.next = Instant::now() + rest;
         match told {
             Ok(told) => {
-                socket.runtime = told.runtime;
+                self.runtime = told.runtime;
                 return Some(told);
             }
             // Docker's own containerd has no CRI.
-            Err(Failure::NotCri) if !socket.demanded => socket.is_cri = false,
-            Err(failure) => {
-                socket.next = Some(Instant::now() + REST);
-                failures.add(|| {
-                    format!(
-                        "the CRI socket {} could not be asked ({failure}), so pods and containers may have \
-                         ids instead of names",
-                        socket.path.display()
-                    )
-                });
-            }
+            Err(Failure::NotCri) if !self.demanded => self.is_cri = false,
+            Err(failure) => failures.add(|| {
+                format!(
+                    "the CRI socket {} could not be asked ({failure}), so pods and containers may have \
+                     ids instead of names",
+                    self.path.display()
+                )
+            }),
         }
         None
     }
@@ -134,20 +128,19 @@ impl Cri {
 
 impl Source for Cri {
     fn look_around(&mut self, failures: &mut Failures) {
-        for at in 0..self.sockets.len() {
-            let told = self.ask(at, &[], failures);
-            self.first.extend(told);
+        for socket in &mut self.sockets {
+            self.first.extend(socket.ask(&[], failures));
         }
     }
 
     fn name(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures) {
         self.first.iter().for_each(|told| told.name(wanted));
-        for at in 0..self.sockets.len() {
+        for socket in &mut self.sockets {
             let lacking = lacking(wanted);
             if lacking.is_empty() {
                 return;
             }
-            if let Some(told) = self.ask(at, &lacking, failures) {
+            if let Some(told) = socket.ask(&lacking, failures) {
                 told.name(&lacking);
             }
         }
