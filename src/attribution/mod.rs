@@ -32,7 +32,6 @@ pub use process::has_version_1;
 pub use station::Attributed;
 pub use tree::TreeCounts;
 
-use self::names::Asking;
 use self::names::Names;
 use self::resolver::Resolver;
 use self::spawn::spawn;
@@ -53,7 +52,6 @@ pub struct Attribution {
     messages: Receiver<Message>,
     station: Receiver<(Attributed, Resolver)>,
     names: Names,
-    asking: Asking,
 }
 
 /// How the attribution went.
@@ -88,9 +86,9 @@ impl Attribution {
     pub fn start(messages: Receiver<Message>, root: OwnedFd, options: &Options) -> Result<Self> {
         let (tell, answers) = bounded(ANSWERS_MAX);
         let (names, asking) = Names::start(names::sources(options), tell.clone())?;
-        let resolver = Resolver::start(root, asking.clone(), tell)?;
+        let resolver = Resolver::start(root, tell)?;
         let (output, out) = bounded(CHANNEL_BATCHES);
-        let station = Station::new(output, resolver, has_version_1());
+        let station = Station::new(output, resolver, asking, has_version_1());
         let station = spawn("kerno-whose", "says whose an attempt is", move || {
             station.run(&messages, &answers)
         })?;
@@ -98,7 +96,6 @@ impl Attribution {
             messages: out,
             station,
             names,
-            asking,
         })
     }
 
@@ -109,7 +106,7 @@ impl Attribution {
 
     /// Tries a last time to find the names that are missing.
     pub fn finish(self) -> Ending {
-        drop((self.messages, self.asking));
+        drop(self.messages);
         let Ok((attempts, resolver)) = self.station.recv() else {
             return Ending {
                 complaints: vec!["the thread that says whose an attempt is died".to_owned()],

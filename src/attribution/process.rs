@@ -2,24 +2,15 @@
 
 use std::io;
 
+use super::questions::Found;
 use crate::attempt::identity::cgroup_path;
 use crate::host::proc::Root;
 use crate::host::proc::cgroup;
 use crate::host::proc::cgroup::Version;
 use crate::host::proc::stat::Stat;
 
-/// A process as it was when it was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Process {
-    /// The path that tells most, from the root of its hierarchy.
-    pub(super) cgroup: Vec<u8>,
-    /// When it started, in nanoseconds of `CLOCK_MONOTONIC`, rounded down to a
-    /// clock tick: an attempt from before is not of this process.
-    pub(super) started_ns: u64,
-}
-
 /// Reads both files. An error if it is gone, or as good as gone.
-pub(super) fn look(root: &Root, pid: u32) -> io::Result<Process> {
+pub(super) fn look(root: &Root, pid: u32) -> io::Result<Found> {
     let folder = root.process(pid);
     let text = cgroup::read(&folder)?;
     // Read last: what came before belongs to the process that is there now, or
@@ -33,8 +24,8 @@ pub(super) fn look(root: &Root, pid: u32) -> io::Result<Process> {
     if tells_less && stat.is_zombie() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    Ok(Process {
-        cgroup: path.to_vec(),
+    Ok(Found {
+        path: path.to_vec(),
         started_ns,
     })
 }

@@ -1,8 +1,5 @@
 //! What the threads ask each other, and what they answer.
 
-use std::sync::Arc;
-
-use super::subject::Subject;
 use crate::attempt::Comm;
 
 /// What is to be found out.
@@ -23,10 +20,12 @@ pub(super) enum Answer {
     Named,
 }
 
-/// A group that is known, or a process that was still there.
-#[derive(Clone, Debug)]
+/// The control group that is asked for, or that a process is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
-    pub(super) subject: Arc<Subject>,
-    /// See [`super::process::Process::started_ns`]; 0 for a group.
+    /// Its path, of a process the one that tells most, from the root of its hierarchy.
+    pub(super) path: Vec<u8>,
+    /// When the process started, in nanoseconds of `CLOCK_MONOTONIC`, rounded down to a
+    /// clock tick: an attempt from before is not of this process. 0 for a group.
     pub(super) started_ns: u64,
 }

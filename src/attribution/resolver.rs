@@ -1,10 +1,8 @@
 //! The thread that turns ids and processes into control groups with a path.
 
-use std::collections::HashMap;
 use std::os::fd::AsFd as _;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::Weak;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -19,14 +17,11 @@ use nix::poll::PollTimeout;
 use nix::sys::eventfd::EfdFlags;
 use nix::sys::eventfd::EventFd;
 
-use super::names::Asking;
 use super::process;
-use super::process::Process;
 use super::questions::Answer;
 use super::questions::Found;
 use super::questions::Question;
 use super::spawn::spawn;
-use super::subject::Subject;
 use super::tree::Tree;
 use super::tree::TreeCounts;
 use crate::host::proc::Root;
@@ -36,21 +31,17 @@ pub(super) const QUESTIONS_MAX: usize = 1024;
 /// Questions that are answered before the tree is looked after again.
 const BATCH: usize = 64;
 
-/// A question, with the process if somebody has looked at it already.
-type Asked = (Question, Option<Process>);
-
 /// The asking end.
 #[derive(Debug)]
 pub(super) struct Resolver {
-    questions: Sender<Asked>,
+    questions: Sender<Question>,
     bell: Arc<EventFd>,
     ended: Receiver<TreeCounts>,
 }
 
 impl Resolver {
-    /// Starts the thread, which ends when this is dropped. Those without
-    /// names are handed to `names`.
-    pub(super) fn start(root: OwnedFd, names: Asking, answers: Sender<Answer>) -> Result<Self> {
+    /// Starts the thread, which ends when this is dropped.
+    pub(super) fn start(root: OwnedFd, answers: Sender<Answer>) -> Result<Self> {
         let (questions, asked) = bounded(QUESTIONS_MAX);
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         let bell = Arc::new(EventFd::from_flags(flags).context("no eventfd")?);
@@ -59,8 +50,6 @@ impl Resolver {
             let mut thread = Thread {
                 root: Root::default(),
                 tree: Tree::new(root),
-                known: HashMap::new(),
-                names,
                 answers,
             };
             thread.run(&asked, &rung);
@@ -74,8 +63,8 @@ impl Resolver {
     }
 
     /// Whether there was room for the question. Never waits.
-    pub(super) fn ask(&self, question: Question, looked: Option<Process>) -> bool {
-        let asked = self.questions.try_send((question, looked)).is_ok();
+    pub(super) fn ask(&self, question: Question) -> bool {
+        let asked = self.questions.try_send(question).is_ok();
         // A bell that rings already needs no more.
         let _rung = self.bell.write(1);
         asked
@@ -92,20 +81,17 @@ impl Resolver {
 struct Thread {
     root: Root,
     tree: Tree,
-    /// By path, as long as anybody has one: all processes of a group share it.
-    known: HashMap<Vec<u8>, Weak<Subject>>,
-    names: Asking,
     answers: Sender<Answer>,
 }
 
 impl Thread {
-    fn run(&mut self, questions: &Receiver<Asked>, bell: &EventFd) {
+    fn run(&mut self, questions: &Receiver<Question>, bell: &EventFd) {
         loop {
             let mut more = true;
             for _ in 0..BATCH {
                 match questions.try_recv() {
-                    Ok((question, looked)) => {
-                        let answer = self.answer(question, looked);
+                    Ok(question) => {
+                        let answer = Answer::Found(question, self.find(question));
                         if self.answers.send(answer).is_err() {
                             return;
                         }
@@ -134,31 +120,13 @@ impl Thread {
         let _count = bell.read();
     }
 
-    fn answer(&mut self, question: Question, looked: Option<Process>) -> Answer {
-        let found = match question {
-            Question::Cgroup(id) => self.tree.path_of(id, Instant::now()).map(|path| (path, 0)),
-            Question::Process(pid, _) => looked
-                .or_else(|| process::look(&self.root, pid).ok())
-                .map(|process| (process.cgroup, process.started_ns)),
-        };
-        let found = found.map(|(path, started_ns)| Found {
-            subject: self.subject(path),
-            started_ns,
-        });
-        Answer::Found(question, found)
-    }
-
-    fn subject(&mut self, path: Vec<u8>) -> Arc<Subject> {
-        if let Some(known) = self.known.get(&path).and_then(Weak::upgrade) {
-            return known;
+    fn find(&mut self, question: Question) -> Option<Found> {
+        match question {
+            Question::Cgroup(id) => Some(Found {
+                path: self.tree.path_of(id, Instant::now())?,
+                started_ns: 0,
+            }),
+            Question::Process(pid, _) => process::look(&self.root, pid).ok(),
         }
-        // Doubling keeps the cost of cleaning up in proportion.
-        if self.known.len() == self.known.capacity() {
-            self.known.retain(|_, known| known.strong_count() > 0);
-        }
-        let subject = Arc::new(Subject::of_cgroup(&path));
-        self.known.insert(path, Arc::downgrade(&subject));
-        self.names.ask(&subject);
-        subject
     }
 }

@@ -1,9 +1,11 @@
 //! The thread between the poller and the command: says of each attempt whose it
 //! is, and keeps their order.
 
+use std::collections::HashMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::Weak;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -15,9 +17,9 @@ use crossbeam_channel::never;
 use crossbeam_channel::select;
 use serde::Serialize;
 
+use super::names::Asking;
 use super::process;
 use super::questions::Answer;
-use super::questions::Found;
 use super::questions::Question;
 use super::recent::Recent;
 use super::resolver::Resolver;
@@ -75,7 +77,8 @@ enum Owner {
 /// What was said, and when.
 #[derive(Debug)]
 struct Looked {
-    found: Option<Found>,
+    subject: Option<Arc<Subject>>,
+    started_ns: u64,
     at: Instant,
 }
 
@@ -88,6 +91,9 @@ pub(super) struct Station {
     groups: Recent<Question, Looked>,
     processes: Recent<Question, Looked>,
     asked: HashSet<Question>,
+    /// By path, as long as anybody has one: all processes of a group share it.
+    subjects: HashMap<Vec<u8>, Weak<Subject>>,
+    names: Asking,
     root: Root,
     looks: Pace,
     patience: Duration,
@@ -115,7 +121,12 @@ impl Owner {
 }
 
 impl Station {
-    pub(super) fn new(output: Sender<Message>, resolver: Resolver, has_version_1: bool) -> Self {
+    pub(super) fn new(
+        output: Sender<Message>,
+        resolver: Resolver,
+        names: Asking,
+        has_version_1: bool,
+    ) -> Self {
         Self {
             output,
             resolver,
@@ -123,6 +134,8 @@ impl Station {
             groups: Recent::new(KNOWN_MAX),
             processes: Recent::new(KNOWN_MAX),
             asked: HashSet::new(),
+            subjects: HashMap::new(),
+            names,
             root: Root::default(),
             looks: Pace::new(LOOKS_PER_SECOND, Instant::now()),
             patience: PATIENCE,
@@ -308,55 +321,81 @@ impl Station {
         }
     }
 
-    /// What is known by now; else it is asked for.
+    /// What is known by now; else it is looked at, or asked for.
     fn find(&mut self, question: Question, sent_ns: u64, now: Instant) -> Owner {
-        let is_group = matches!(question, Question::Cgroup(_));
-        if let Some(looked) = self.known(&question).get(&question, now) {
-            let is_trusted = now.saturating_duration_since(looked.at) < TRUSTED;
-            match &looked.found {
-                // Of an earlier process with this number.
-                Some(found) if is_trusted && sent_ns + TICK_NS < found.started_ns => {
-                    return Owner::Unknown;
-                }
-                Some(found) if is_trusted || is_group => {
-                    return Owner::Known(Arc::clone(&found.subject));
-                }
-                None if is_trusted => return Owner::Unknown,
-                _ => {}
-            }
+        if let Some(owner) = self.recall(question, sent_ns, now) {
+            return owner;
         }
-        self.ask(question, now)
-    }
-
-    fn ask(&mut self, question: Question, now: Instant) -> Owner {
         if self.asked.contains(&question) {
             return Owner::Asked;
         }
-        let looked = match question {
-            // At once: it has its answer and may be about to end.
-            Question::Process(pid, _) if self.looks.allows(now) => {
-                process::look(&self.root, pid).ok()
-            }
-            _ => None,
-        };
-        if !self.resolver.ask(question, looked) {
+        // At once: it has its answer and may be about to end.
+        if let Question::Process(pid, _) = question
+            && self.looks.allows(now)
+        {
+            let found = process::look(&self.root, pid).ok();
+            self.learn(Answer::Found(question, found));
+            return self
+                .recall(question, sent_ns, now)
+                .unwrap_or(Owner::Unknown);
+        }
+        if !self.resolver.ask(question) {
             return Owner::Hurried;
         }
         self.asked.insert(question);
         Owner::Asked
     }
 
+    fn recall(&mut self, question: Question, sent_ns: u64, now: Instant) -> Option<Owner> {
+        let looked = self.known(&question).get(&question, now)?;
+        // An id is never another group's.
+        let is_for_ever = matches!(question, Question::Cgroup(_)) && looked.subject.is_some();
+        if !is_for_ever && now.saturating_duration_since(looked.at) >= TRUSTED {
+            return None;
+        }
+        Some(match &looked.subject {
+            Some(subject) if sent_ns + TICK_NS >= looked.started_ns => {
+                Owner::Known(Arc::clone(subject))
+            }
+            // Gone, or the attempt is of an earlier process with this number.
+            _ => Owner::Unknown,
+        })
+    }
+
     fn learn(&mut self, answer: Answer) {
         let Answer::Found(question, found) = answer else {
             return;
         };
-        let now = Instant::now();
+        let at = Instant::now();
         self.asked.remove(&question);
+        let found = found.map(|it| (self.subject(it.path), it.started_ns));
         let known = self.known(&question);
         // Who is gone keeps what was read before.
-        let before = known.get(&question, now);
-        let found = found.or_else(|| before.and_then(|looked| looked.found.take()));
-        known.insert(question, Looked { found, at: now }, now);
+        let before = || {
+            let before = known.get(&question, at)?;
+            Some((before.subject.take()?, before.started_ns))
+        };
+        let (subject, started_ns) = found.or_else(before).unzip();
+        let looked = Looked {
+            subject,
+            started_ns: started_ns.unwrap_or(0),
+            at,
+        };
+        known.insert(question, looked, at);
+    }
+
+    fn subject(&mut self, path: Vec<u8>) -> Arc<Subject> {
+        if let Some(known) = self.subjects.get(&path).and_then(Weak::upgrade) {
+            return known;
+        }
+        // Doubling keeps the cost of cleaning up in proportion.
+        if self.subjects.len() == self.subjects.capacity() {
+            self.subjects.retain(|_, known| known.strong_count() > 0);
+        }
+        let subject = Arc::new(Subject::of_cgroup(&path));
+        self.subjects.insert(path, Arc::downgrade(&subject));
+        self.names.ask(&subject);
+        subject
     }
 }
 

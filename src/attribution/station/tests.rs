@@ -66,10 +66,10 @@ impl Site {
         let (gate, is_open) = bounded(0);
         let source = Box::new(Gate(is_open));
         let (names, asking) = Names::start(vec![source], tell.clone()).expect("a thread");
-        let resolver = Resolver::start(root(), asking, tell).expect("a thread");
+        let resolver = Resolver::start(root(), tell).expect("a thread");
         let (poller, input) = unbounded();
         let (output, command) = unbounded();
-        let mut station = Station::new(output, resolver, has_version_1);
+        let mut station = Station::new(output, resolver, asking, has_version_1);
         station.patience = patience;
         let site = Self {
             poller,
