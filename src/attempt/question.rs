@@ -2,7 +2,8 @@
 
 use domain::base::iana::Class;
 use domain::base::iana::Rtype;
-use domain::base::name::Label;
+use domain::base::name::Name;
+use domain::dep::octseq::Parser;
 
 use super::names;
 
@@ -41,19 +42,13 @@ impl RawQuestion {
     /// without a question, a truncated copy, a compression pointer (there is
     /// nothing before the question that it could point to), or junk.
     pub fn parse(&self) -> Option<Question> {
-        // RFC 1035 section 2.3.4: 255 octets with the root label.
-        const NAME_MAX: usize = 255;
-        let mut rest = &self.0[..];
+        let mut parser = Parser::from_ref(&*self.0);
+        // Of 255 octets at the most (RFC 1035 section 2.3.4).
+        let labels = Name::parse(&mut parser).ok()?;
+        let rtype = Rtype::parse(&mut parser).ok()?;
+        let class = Class::parse(&mut parser).ok()?;
         let mut name = String::with_capacity(64);
-        loop {
-            let (label, after) = Label::split_from(rest).ok()?;
-            rest = after;
-            if self.0.len() - rest.len() > NAME_MAX {
-                return None;
-            }
-            if label.is_root() {
-                break;
-            }
+        for label in labels.iter().filter(|label| !label.is_root()) {
             if !name.is_empty() {
                 name.push('.');
             }
@@ -62,12 +57,11 @@ impl RawQuestion {
         if name.is_empty() {
             name.push('.');
         }
-        let (fixed, after) = rest.split_at_checked(4)?;
         Some(Question {
             name,
-            rtype: Rtype::from_int(u16::from_be_bytes([fixed[0], fixed[1]])),
-            class: Class::from_int(u16::from_be_bytes([fixed[2], fixed[3]])),
-            wire_len: self.0.len() - after.len(),
+            rtype,
+            class,
+            wire_len: parser.pos(),
         })
     }
 }

@@ -75,11 +75,7 @@ pub struct Labels {
 impl WorkloadId {
     /// Who made an attempt.
     pub fn made(attempt: &Attempt) -> Self {
-        let owner = &attempt.owner;
-        let identity = attempt.workload.as_deref();
-        identity
-            .and_then(Self::of)
-            .unwrap_or(Self::Process(owner.pid, owner.comm))
+        ClientKey::of(attempt).id(&IdentityTable::default())
     }
 
     /// Whose control group it is; `None` if only the process can be named.
