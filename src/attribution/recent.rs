@@ -39,11 +39,6 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         self.entries.insert(key, (value, now));
     }
 
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     fn make_room(&mut self, now: Instant) {
         let keep = self.max - self.max.div_ceil(4);
         self.entries
@@ -67,6 +62,12 @@ impl<K: Eq + Hash, V> Recent<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<K, V> Recent<K, V> {
+        pub(in crate::attribution) fn len(&self) -> usize {
+            self.entries.len()
+        }
+    }
 
     #[test]
     fn what_is_used_stays() {

@@ -25,6 +25,7 @@ use super::recent::Recent;
 use super::resolver::Resolver;
 use super::subject::Subject;
 use crate::attempt::Attempt;
+use crate::attempt::Identity;
 use crate::attempt::SlowRead;
 use crate::attempt::identity::cgroup_path;
 use crate::host::proc::Root;
@@ -202,18 +203,15 @@ impl Station {
         let now = Instant::now();
         self.taken += attempts.len() as u64;
         let mut ready = 0;
-        if self.held.is_empty() {
-            ready = attempts
-                .iter_mut()
-                .position(|attempt| {
-                    let owner = self.owner(attempt, now);
-                    let is_pending = owner.is_pending();
-                    if !is_pending {
-                        self.attribute(attempt, owner);
-                    }
-                    is_pending
-                })
-                .unwrap_or(attempts.len());
+        while self.held.is_empty()
+            && let Some(attempt) = attempts.get_mut(ready)
+        {
+            let owner = self.owner(attempt, now);
+            if owner.is_pending() {
+                break;
+            }
+            self.attribute(attempt, owner);
+            ready += 1;
         }
         let rest = attempts.split_off(ready);
         self.send(attempts)?;
@@ -276,28 +274,21 @@ impl Station {
 
     /// The socket's control group, unless its process can tell more.
     fn owner(&mut self, attempt: &Attempt, now: Instant) -> Owner {
-        let group = match attempt.owner.cgroup_id {
+        let mut group = match attempt.owner.cgroup_id {
             0 => Owner::Unknown,
             id => self.find(Question::Cgroup(id), attempt.sent_ns, now),
         };
-        let says_all = match &group {
-            Owner::Known(subject) => subject.of_path().is_contained() || !self.has_version_1,
-            Owner::Asked => !self.has_version_1,
-            Owner::Unknown | Owner::Hurried => false,
-        };
-        if says_all {
-            return group;
-        }
         // With version 1, the root of version 2 says nothing about anybody, and the
         // group of a runtime nothing about its containers.
-        let says_nothing = |subject: &Subject| {
-            let of_path = subject.of_path();
+        let says_nothing = |of_path: &Identity| {
             of_path.is_anonymous() || of_path.unit().is_some_and(cgroup_path::starts_containers)
         };
-        let group = match group {
-            Owner::Known(subject) if self.has_version_1 && says_nothing(&subject) => Owner::Unknown,
-            group => group,
-        };
+        match &group {
+            Owner::Known(_) | Owner::Asked if !self.has_version_1 => return group,
+            Owner::Known(subject) if subject.of_path().is_contained() => return group,
+            Owner::Known(subject) if says_nothing(subject.of_path()) => group = Owner::Unknown,
+            _ => {}
+        }
         let Some(pid) = attempt.owner.pid else {
             return group;
         };

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,17 +20,14 @@ const ENTRIES_MAX: usize = 16_384;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Logs {
-    pods: PathBuf,
-    containers: PathBuf,
+    /// `/var/log`
+    folder: PathBuf,
 }
 
 impl Logs {
-    /// Below this folder, `/var/log`.
     pub(super) fn new(folder: &str) -> Self {
-        Self {
-            pods: PathBuf::from(folder).join("pods"),
-            containers: PathBuf::from(folder).join("containers"),
-        }
+        let folder = PathBuf::from(folder);
+        Self { folder }
     }
 }
 
@@ -48,14 +46,14 @@ impl Source for Logs {
                 pods.entry(uid).or_default().push(subject);
             }
         }
-        for name in entries(&self.pods) {
+        for name in entries(&self.folder.join("pods")) {
             if let Some((namespace, pod, uid)) = pod_folder(&name) {
                 for subject in pods.get(uid).into_iter().flatten() {
                     subject.learn(|it| it.name_pod(namespace, pod, uid));
                 }
             }
         }
-        for name in entries(&self.containers) {
+        for name in entries(&self.folder.join("containers")) {
             if let Some((container, id)) = container_log(&name)
                 && let Some(subject) = containers.get(id)
             {
@@ -65,7 +63,7 @@ impl Source for Logs {
     }
 }
 
-fn entries(folder: &PathBuf) -> impl Iterator<Item = String> {
+fn entries(folder: &Path) -> impl Iterator<Item = String> {
     fs::read_dir(folder)
         .into_iter()
         .flatten()

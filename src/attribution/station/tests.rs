@@ -14,7 +14,6 @@ use crossbeam_channel::bounded;
 use crossbeam_channel::unbounded;
 
 use super::*;
-use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::identity::ClientKey;
 use crate::attempt::identity::IdentityTable;
