@@ -168,14 +168,13 @@ impl NameGlob {
                     p += 1;
                     n += 1;
                 }
-                _ => match star {
-                    Some((at, from)) => {
-                        star = Some((at, from + 1));
-                        p = at + 1;
-                        n = from + 1;
-                    }
-                    None => return false,
-                },
+                _ => {
+                    let Some((at, from)) = star else {
+                        return false;
+                    };
+                    star = Some((at, from + 1));
+                    (p, n) = (at + 1, from + 1);
+                }
             }
         }
         pattern[p..].iter().all(|&c| c == b'*')
