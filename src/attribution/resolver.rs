@@ -87,7 +87,6 @@ struct Thread {
 impl Thread {
     fn run(&mut self, questions: &Receiver<Question>, bell: &EventFd) {
         loop {
-            let mut more = true;
             for _ in 0..BATCH {
                 match questions.try_recv() {
                     Ok(question) => {
@@ -96,15 +95,11 @@ impl Thread {
                             return;
                         }
                     }
-                    Err(TryRecvError::Empty) => {
-                        more = false;
-                        break;
-                    }
+                    Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
-            more |= self.tree.update();
-            if !more {
+            if !self.tree.update() && questions.is_empty() {
                 self.wait(bell);
             }
         }

@@ -21,30 +21,19 @@ const ENTRIES_MAX: usize = 16_384;
 #[derive(Debug)]
 pub(super) struct Logs {
     /// `/var/log`
-    folder: PathBuf,
-}
-
-impl Logs {
-    pub(super) fn new(folder: &str) -> Self {
-        let folder = PathBuf::from(folder);
-        Self { folder }
-    }
+    pub(super) folder: PathBuf,
 }
 
 impl Source for Logs {
     fn name(&mut self, wanted: &[Arc<Subject>], _failures: &mut Failures) {
-        if !wanted
-            .iter()
-            .any(|subject| subject.of_path().pod().is_some())
-        {
-            return;
-        }
-        let containers = by_container(wanted);
         let mut pods: HashMap<&str, Vec<&Subject>> = HashMap::new();
         for subject in wanted {
             if let Some(uid) = subject.of_path().pod_uid() {
                 pods.entry(uid).or_default().push(subject);
             }
+        }
+        if pods.is_empty() {
+            return;
         }
         for name in entries(&self.folder.join("pods")) {
             if let Some((namespace, pod, uid)) = pod_folder(&name) {
@@ -53,6 +42,7 @@ impl Source for Logs {
                 }
             }
         }
+        let containers = by_container(wanted);
         for name in entries(&self.folder.join("containers")) {
             if let Some((container, id)) = container_log(&name)
                 && let Some(subject) = containers.get(id)
@@ -105,7 +95,8 @@ mod tests {
             format!("/kubepods/burstable/podu-1/{ID}").as_bytes(),
         ));
         let other = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2"));
-        let mut logs = Logs::new(log.path().to_str().expect("UTF-8"));
+        let folder = log.path().to_owned();
+        let mut logs = Logs { folder };
         ask(&mut logs, &[&subject, &other]);
         let identity = subject.identity();
         assert_eq!(
@@ -119,7 +110,12 @@ mod tests {
     #[test]
     fn a_host_without_a_kubelet_has_no_names() {
         let subject = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2"));
-        ask(&mut Logs::new("/nonexistent"), &[&subject]);
+        ask(
+            &mut Logs {
+                folder: "/nonexistent".into(),
+            },
+            &[&subject],
+        );
         assert!(subject.lacks_names());
     }
 }

@@ -289,7 +289,9 @@ pub struct Options {
 #[cfg_attr(not(feature = "k8s"), expect(unused_variables))]
 pub(super) fn sources(options: &Options) -> Vec<Box<dyn Source>> {
     vec![
-        Box::new(logs::Logs::new("/var/log")),
+        Box::new(logs::Logs {
+            folder: "/var/log".into(),
+        }),
         Box::new(runtimes::StateFolders::of_host()),
         #[cfg(feature = "k8s")]
         Box::new(cri::Cri::new(options.cri_endpoint.clone())),
