@@ -48,7 +48,6 @@ impl Resolver {
         let rung = Arc::clone(&bell);
         let ended = spawn("kerno-cgroups", "looks up cgroups", move || {
             let mut thread = Thread {
-                root: Root::default(),
                 tree: Tree::new(root),
                 answers,
             };
@@ -79,7 +78,6 @@ impl Resolver {
 }
 
 struct Thread {
-    root: Root,
     tree: Tree,
     answers: Sender<Answer>,
 }
@@ -121,7 +119,7 @@ impl Thread {
                 path: self.tree.path_of(id, Instant::now())?,
                 started_ns: 0,
             }),
-            Question::Process(pid, _) => process::look(&self.root, pid).ok(),
+            Question::Process(pid, _) => process::look(&Root::default(), pid).ok(),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::SendError;
 use crossbeam_channel::Sender;
-use crossbeam_channel::after;
+use crossbeam_channel::at;
 use crossbeam_channel::never;
 use crossbeam_channel::select;
 use serde::Serialize;
@@ -37,8 +37,8 @@ use crate::pace::Pace;
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 /// Attempts that may wait, some 500 octets each.
 const WAITING_MAX: usize = 8192;
-/// Control groups that are known, and as many processes, some 600 octets each.
-pub(super) const KNOWN_MAX: usize = 8192;
+/// Control groups and processes that are known, some 600 octets each.
+pub(super) const KNOWN_MAX: usize = 16_384;
 /// After this time a process is looked at again: its number may be another's by
 /// now, or it may have been moved. Nothing is moved but what has just started.
 const TRUSTED: Duration = Duration::from_secs(5);
@@ -78,8 +78,8 @@ enum Owner {
 /// What was said, and when.
 #[derive(Debug)]
 struct Looked {
-    subject: Option<Arc<Subject>>,
-    started_ns: u64,
+    /// Whose it is, and when the process started, as in [`Answer`].
+    found: Option<(Arc<Subject>, u64)>,
     at: Instant,
 }
 
@@ -89,13 +89,11 @@ pub(super) struct Station {
     resolver: Resolver,
     /// Whether processes are in hierarchies of version 1 too.
     has_version_1: bool,
-    groups: Recent<Question, Looked>,
-    processes: Recent<Question, Looked>,
+    known: Recent<Question, Looked>,
     asked: HashSet<Question>,
     /// By path, as long as anybody has one: all processes of a group share it.
     subjects: HashMap<Vec<u8>, Weak<Subject>>,
     names: Asking,
-    root: Root,
     looks: Pace,
     patience: Duration,
     /// Attempts that wait, and until when at the latest.
@@ -132,12 +130,10 @@ impl Station {
             output,
             resolver,
             has_version_1,
-            groups: Recent::new(KNOWN_MAX),
-            processes: Recent::new(KNOWN_MAX),
+            known: Recent::new(KNOWN_MAX),
             asked: HashSet::new(),
             subjects: HashMap::new(),
             names,
-            root: Root::default(),
             looks: Pace::new(LOOKS_PER_SECOND, Instant::now()),
             patience: PATIENCE,
             held: VecDeque::new(),
@@ -155,10 +151,10 @@ impl Station {
         answers: &Receiver<Answer>,
     ) -> (Attributed, Resolver) {
         loop {
-            let patience = match self.held.front() {
-                Some((_, until)) => after(until.saturating_duration_since(Instant::now())),
-                None => never(),
-            };
+            let patience = self
+                .held
+                .front()
+                .map_or_else(never, |(_, until)| at(*until));
             let done = select! {
                 recv(input) -> message => match message {
                     Ok(Message::Ended(attempts)) => self.take(attempts),
@@ -305,13 +301,6 @@ impl Station {
         }
     }
 
-    fn known(&mut self, question: &Question) -> &mut Recent<Question, Looked> {
-        match question {
-            Question::Cgroup(_) => &mut self.groups,
-            Question::Process(..) => &mut self.processes,
-        }
-    }
-
     /// What is known by now; else it is looked at, or asked for.
     fn find(&mut self, question: Question, sent_ns: u64, now: Instant) -> Owner {
         if let Some(owner) = self.recall(question, sent_ns, now) {
@@ -324,7 +313,7 @@ impl Station {
         if let Question::Process(pid, _) = question
             && self.looks.allows(now)
         {
-            let found = process::look(&self.root, pid).ok();
+            let found = process::look(&Root::default(), pid).ok();
             self.learn(Answer::Found(question, found));
             return self
                 .recall(question, sent_ns, now)
@@ -338,14 +327,14 @@ impl Station {
     }
 
     fn recall(&mut self, question: Question, sent_ns: u64, now: Instant) -> Option<Owner> {
-        let looked = self.known(&question).get(&question, now)?;
+        let looked = self.known.get(&question, now)?;
         // An id is never another group's.
-        let is_for_ever = matches!(question, Question::Cgroup(_)) && looked.subject.is_some();
+        let is_for_ever = matches!(question, Question::Cgroup(_)) && looked.found.is_some();
         if !is_for_ever && now.saturating_duration_since(looked.at) >= TRUSTED {
             return None;
         }
-        Some(match &looked.subject {
-            Some(subject) if sent_ns + TICK_NS >= looked.started_ns => {
+        Some(match &looked.found {
+            Some((subject, started_ns)) if sent_ns + TICK_NS >= *started_ns => {
                 Owner::Known(Arc::clone(subject))
             }
             // Gone, or the attempt is of an earlier process with this number.
@@ -360,19 +349,9 @@ impl Station {
         let at = Instant::now();
         self.asked.remove(&question);
         let found = found.map(|it| (self.subject(it.path), it.started_ns));
-        let known = self.known(&question);
         // Who is gone keeps what was read before.
-        let before = || {
-            let before = known.get(&question, at)?;
-            Some((before.subject.take()?, before.started_ns))
-        };
-        let (subject, started_ns) = found.or_else(before).unzip();
-        let looked = Looked {
-            subject,
-            started_ns: started_ns.unwrap_or(0),
-            at,
-        };
-        known.insert(question, looked, at);
+        let found = found.or_else(|| self.known.get(&question, at)?.found.take());
+        self.known.insert(question, Looked { found, at }, at);
     }
 
     fn subject(&mut self, path: Vec<u8>) -> Arc<Subject> {
