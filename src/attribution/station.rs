@@ -147,10 +147,12 @@ impl Station {
     /// Until the poller has finished, or the command has gone away.
     pub(super) fn run(
         mut self,
-        input: &Receiver<Message>,
+        mut input: Receiver<Message>,
         answers: &Receiver<Answer>,
     ) -> (Attributed, Resolver) {
-        loop {
+        let mut ending = None;
+        // In the end those that wait get their time; nothing more comes in.
+        while ending.is_none() || !self.held.is_empty() {
             let patience = self
                 .held
                 .front()
@@ -162,9 +164,9 @@ impl Station {
                         self.reads.push_back((self.taken, reads));
                         self.release()
                     }
-                    Ok(Message::Finished(ending)) => {
-                        self.finish(Message::Finished(ending), answers);
-                        break;
+                    Ok(finished @ Message::Finished(_)) => {
+                        ending = Some(finished);
+                        Ok(())
                     }
                     Err(_) => break,
                 },
@@ -177,21 +179,14 @@ impl Station {
             if done.is_err() {
                 break;
             }
+            if ending.is_some() {
+                input = never();
+            }
+        }
+        if let Some(ending) = ending {
+            let _gone = self.output.send(ending);
         }
         (self.counts, self.resolver)
-    }
-
-    /// Those that wait get their time; nothing more comes in.
-    fn finish(&mut self, ending: Message, answers: &Receiver<Answer>) {
-        while let Some((_, until)) = self.held.front() {
-            if let Ok(answer) = answers.recv_deadline(*until) {
-                self.learn(answer);
-            }
-            if self.release().is_err() {
-                return;
-            }
-        }
-        let _gone = self.output.send(ending);
     }
 
     /// A batch goes on as it came if everything about it is known.

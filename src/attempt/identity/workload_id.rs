@@ -170,9 +170,8 @@ impl ClientKey {
     pub fn id(&self, known: &IdentityTable) -> WorkloadId {
         match self {
             Self::Workload(identity) => {
-                let identity = known.latest(identity);
                 let unnamed = || WorkloadId::Unit(identity.cgroup().to_owned());
-                WorkloadId::of(identity).unwrap_or_else(unnamed)
+                WorkloadId::of(known.latest(identity)).unwrap_or_else(unnamed)
             }
             Self::Process(pid, comm) => WorkloadId::Process(*pid, *comm),
         }

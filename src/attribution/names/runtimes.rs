@@ -45,11 +45,6 @@ struct Folder {
 }
 
 impl Folder {
-    fn of_host(path: &'static str) -> Self {
-        let within = PathBuf::from("/");
-        Self { within, path }
-    }
-
     /// What a file says in JSON. Most hosts have neither runtime, and that is no failure.
     fn read<T: DeserializeOwned>(
         &self,
@@ -100,9 +95,13 @@ impl StateFolders {
     pub(super) fn of_host() -> Self {
         let docker = ["/var/lib/docker", "/var/snap/docker/common/var-lib-docker"];
         let storage = ["/var/lib/containers/storage"];
+        let folder = |path| Folder {
+            within: PathBuf::from("/"),
+            path,
+        };
         Self {
-            docker: docker.map(Folder::of_host).into(),
-            storage: storage.map(Folder::of_host).into(),
+            docker: docker.map(folder).into(),
+            storage: storage.map(folder).into(),
         }
     }
 

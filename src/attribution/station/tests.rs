@@ -73,7 +73,7 @@ impl Site {
         let site = Self {
             poller,
             command,
-            station: std::thread::spawn(move || station.run(&input, &answers)),
+            station: std::thread::spawn(move || station.run(input, &answers)),
             names,
         };
         (site, gate)
