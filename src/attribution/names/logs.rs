@@ -62,9 +62,10 @@ fn entries(folder: &Path) -> impl Iterator<Item = String> {
 }
 
 fn pod_folder(name: &str) -> Option<(&str, &str, &str)> {
-    let mut parts = name.split('_');
-    let pod = (parts.next()?, parts.next()?, parts.next()?);
-    parts.next().is_none().then_some(pod)
+    match name.split('_').collect::<Vec<_>>()[..] {
+        [namespace, pod, uid] => Some((namespace, pod, uid)),
+        _ => None,
+    }
 }
 
 fn container_log(name: &str) -> Option<(&str, &str)> {

@@ -234,32 +234,31 @@ impl Thread {
         if self.told.are_logged {
             return;
         }
-        let mut complaints = self.complaints();
         // Without a failure a name may only be late.
-        if complaints.is_empty() && tries == RETRIES.len() {
-            complaints.push(NOBODY_KNOWS.to_owned());
-        }
+        let complaints = self.complaints(tries == RETRIES.len());
         self.told.are_logged = !complaints.is_empty();
         for complaint in complaints {
             log::warn!("{complaint}");
         }
     }
 
-    fn complaints(&self) -> Vec<String> {
+    fn complaints(&self, nobody_knows: bool) -> Vec<String> {
         let failures = self.sources.iter().map(|(_, failures)| failures);
-        failures.filter_map(|it| it.complaint.clone()).collect()
+        let mut complaints: Vec<_> = failures.filter_map(|it| it.complaint.clone()).collect();
+        if complaints.is_empty() && nobody_knows {
+            complaints.push(NOBODY_KNOWS.to_owned());
+        }
+        complaints
     }
 
     fn told(mut self) -> Told {
         let counts = &mut self.told.counts;
         counts.nameless += self.nameless.len() as u64;
         counts.source_failures = self.sources.iter().map(|(_, it)| it.times).sum();
+        let has_nameless = counts.nameless > 0;
         // A source that nobody missed is no trouble.
-        if self.told.counts.nameless > 0 || self.told.counts.named_late > 0 {
-            self.told.complaints = self.complaints();
-        }
-        if self.told.complaints.is_empty() && self.told.counts.nameless > 0 {
-            self.told.complaints.push(NOBODY_KNOWS.to_owned());
+        if has_nameless || counts.named_late > 0 {
+            self.told.complaints = self.complaints(has_nameless);
         }
         self.told
     }
