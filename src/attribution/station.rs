@@ -96,6 +96,7 @@ pub(super) struct Station {
     names: Asking,
     looks: Pace,
     patience: Duration,
+    trusted: Duration,
     /// Attempts that wait, and until when at the latest.
     held: VecDeque<(Attempt, Instant)>,
     /// Slow reads are of attempts that went before them: so many must be out.
@@ -136,6 +137,7 @@ impl Station {
             names,
             looks: Pace::new(LOOKS_PER_SECOND, Instant::now()),
             patience: PATIENCE,
+            trusted: TRUSTED,
             held: VecDeque::new(),
             reads: VecDeque::new(),
             taken: 0,
@@ -325,7 +327,7 @@ impl Station {
         let looked = self.known.get(&question, now)?;
         // An id is never another group's.
         let is_for_ever = matches!(question, Question::Cgroup(_)) && looked.found.is_some();
-        if !is_for_ever && now.saturating_duration_since(looked.at) >= TRUSTED {
+        if !is_for_ever && now.saturating_duration_since(looked.at) >= self.trusted {
             return None;
         }
         Some(match &looked.found {

@@ -56,11 +56,11 @@ struct Site {
 impl Site {
     /// One where names come at once.
     fn new(has_version_1: bool) -> Self {
-        Self::with_gate(has_version_1, TOO_LONG).0
+        Self::with_gate(has_version_1, |station| station.patience = TOO_LONG).0
     }
 
     /// One where names come when the gate is dropped.
-    fn with_gate(has_version_1: bool, patience: Duration) -> (Self, Sender<()>) {
+    fn with_gate(has_version_1: bool, adjust: impl FnOnce(&mut Station)) -> (Self, Sender<()>) {
         let (tell, answers) = bounded(1024);
         let (gate, is_open) = bounded(0);
         let source = Box::new(Gate(is_open));
@@ -69,7 +69,7 @@ impl Site {
         let (poller, input) = unbounded();
         let (output, command) = unbounded();
         let mut station = Station::new(output, resolver, asking, has_version_1);
-        station.patience = patience;
+        adjust(&mut station);
         let site = Self {
             poller,
             command,
@@ -206,13 +206,16 @@ fn root_an_attempt_learns_its_group() {
 /// Version 1 and hybrid hosts, where sockets have no group of their own.
 #[test]
 fn root_a_process_is_read_at_once_and_remembered_when_it_is_gone() {
-    let site = Site::new(true);
+    let (site, _) = Site::with_gate(true, |station| {
+        station.patience = TOO_LONG;
+        // Each is looked at again.
+        station.trusted = Duration::from_nanos(1);
+    });
     let mut sleeper = Sleeper::new();
     let pid = sleeper.0.id();
     site.send(vec![of(pid, 1)]);
     let known = cgroup(&site.receive(1)[0]).expect("a path");
     sleeper.end();
-    std::thread::sleep(TRUSTED + Duration::from_millis(100));
     site.send(vec![of(pid, 1)]);
     assert_eq!(cgroup(&site.receive(1)[0]), Some(known));
     // One that was never seen is not waited for.
@@ -242,7 +245,7 @@ fn root_a_name_is_waited_for_but_not_for_long() {
     let id = fs::metadata(&inner).expect("its inode").ino();
 
     // In time.
-    let (site, gate) = Site::with_gate(false, TOO_LONG);
+    let (site, gate) = Site::with_gate(false, |station| station.patience = TOO_LONG);
     site.send(vec![of(1, id)]);
     drop(gate);
     let got = site.receive(1);
@@ -255,7 +258,7 @@ fn root_a_name_is_waited_for_but_not_for_long() {
 
     // Not in time: the attempt goes on before the gate is open, those behind it keep their order, and
     // the name is in the table at the end.
-    let (site, gate) = Site::with_gate(false, PATIENCE);
+    let (site, gate) = Site::with_gate(false, |_| ());
     let start = Instant::now();
     let mut second = of(1, 1);
     second.number = 2;
