@@ -3,26 +3,25 @@
 
 use std::net::SocketAddr;
 use std::net::UdpSocket;
-use std::thread;
 use std::time::Duration;
 
-use kerno_chaos::testbed::server;
+use kerno_chaos::testbed::server::Query;
 pub(crate) use kerno_chaos::testbed::server::Replies;
+use kerno_chaos::testbed::server::Server;
 
 use crate::message;
 use crate::place::Place;
 
-/// Serves UDP on an address until the test's process ends; `reply` gets the
-/// query and its number, from 0.
+/// Serves on an address until the test's process ends; `reply` gets the query and
+/// its number, from 0.
 pub(crate) fn serve(
     place: &Place,
     address: SocketAddr,
-    reply: impl Fn(&[u8], usize) -> Replies + Send + 'static,
+    reply: impl Fn(&[u8], u64) -> Replies + Send + Sync + 'static,
 ) {
-    let socket = place.enter(|| UdpSocket::bind(address).expect("the server's socket"));
-    // A client may have gone when it is answered.
-    let answers = move |query: server::Query<'_>| reply(query.octets, query.number);
-    thread::spawn(move || server::serve(socket, answers, |_taken| ()));
+    let answers = move |query: Query<'_>| reply(query.octets, query.number);
+    let server = place.enter(|| Server::start(&[address], answers).expect("the server"));
+    std::mem::forget(server);
 }
 
 /// What a good server would do.

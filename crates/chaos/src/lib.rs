@@ -17,7 +17,6 @@ pub mod lab;
 mod pace;
 pub mod scenario;
 pub mod scenarios;
-pub mod server;
 pub mod target;
 pub mod testbed;
 mod wait;

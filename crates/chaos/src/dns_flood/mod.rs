@@ -7,6 +7,7 @@ mod progress;
 mod report;
 
 use std::io;
+use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -20,10 +21,11 @@ use super::flood::Flood;
 use super::flood::TIMEOUT;
 use super::scenario::Fault;
 use super::scenario::Scenario;
-use super::server::ListenError;
-use super::server::Server;
 use super::target::Choice;
 use super::target::DNS_PORT;
+use super::testbed::server;
+use super::testbed::server::ListenError;
+use super::testbed::server::Server;
 pub use report::Embedded;
 pub use report::Report;
 
@@ -37,7 +39,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 /// Where the embedded server listens: loopback, but neither 127.0.0.1 nor the
 /// 127.0.0.53 and 127.0.0.54 of systemd-resolved.
-pub const EMBEDDED_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 53, 53, 53);
+const EMBEDDED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 53, 53, 53)), DNS_PORT);
 
 /// Queries per second that the embedded server answers. With the default
 /// concurrency its latency settles at 128 / 200 = 640 ms, above the 500 ms from
@@ -93,15 +95,12 @@ impl Default for Options {
 /// 53 not allowed or taken, too few file descriptors.
 pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<Report> {
     let chosen = options.server.resolve(options.yes_flood_it)?;
-    let (target, embedded) = match chosen {
-        Some(server) => (server, None),
-        None => {
-            let (address, server) = start_embedded((EMBEDDED_ADDRESS, DNS_PORT).into())?;
-            (address, Some(server))
-        }
+    let embedded = match chosen {
+        Some(_) => None,
+        None => Some(start_embedded()?),
     };
     let flood = Flood {
-        server: target,
+        server: chosen.unwrap_or(EMBEDDED),
         rate: options.rate,
         concurrency: options.concurrency,
         duration: options.duration,
@@ -111,13 +110,7 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<Report> {
     let summary = flood.run(stop, &mut |progress| line.show(progress));
     line.clear();
     let summary = summary?;
-    let embedded = match embedded {
-        Some(server) => Some(Embedded {
-            service_rate: SERVICE_RATE,
-            counts: server.stop()?,
-        }),
-        None => None,
-    };
+    let embedded = embedded.map(|server| Embedded::of(server.stop()));
     Ok(Report::new(
         &SCENARIO,
         (options.rate, options.concurrency),
@@ -126,10 +119,8 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<Report> {
     ))
 }
 
-fn start_embedded(address: SocketAddr) -> anyhow::Result<(SocketAddr, Server)> {
-    let server = Server::start(&[address], Some(SERVICE_RATE)).map_err(remedy)?;
-    let address = server.addresses().first().copied().unwrap_or(address);
-    Ok((address, server))
+fn start_embedded() -> anyhow::Result<Server> {
+    Server::start(&[EMBEDDED], server::well(Some(SERVICE_RATE))).map_err(remedy)
 }
 
 /// The sentence for a user whose host does not let the embedded server listen.
@@ -156,8 +147,7 @@ mod tests {
     use super::*;
 
     fn sentence(kind: io::ErrorKind) -> String {
-        let address = (EMBEDDED_ADDRESS, DNS_PORT).into();
-        let source = kind.into();
+        let (address, source) = (EMBEDDED, kind.into());
         remedy(ListenError { address, source }).to_string()
     }
 
@@ -195,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_server_that_was_named_is_flooded_until_told_to_stop() {
-        let server = Server::start(&[([127, 0, 0, 1], 0).into()], None).unwrap();
+        let server = Server::start(&[([127, 0, 0, 1], 0).into()], server::well(None)).unwrap();
         let options = Options {
             server: Choice::Server(server.addresses()[0]),
             duration: Duration::from_millis(200),
@@ -203,7 +193,7 @@ mod tests {
         };
         let report = run(&options, &AtomicBool::new(false)).unwrap();
         assert_eq!(report.embedded, None);
-        assert_eq!(report.flood.answered, server.stop().unwrap().answered);
+        assert_eq!(report.flood.answered, server.stop().answered);
 
         let stopped = run(&options, &AtomicBool::new(true)).unwrap();
         assert_eq!(stopped.flood.sent, 0);

@@ -7,19 +7,43 @@ use std::num::NonZeroU32;
 
 use serde::Serialize;
 
+use super::SERVICE_RATE;
 use crate::flood::Latency;
 use crate::flood::Summary;
 use crate::scenario::Scenario;
-use crate::server::Counts;
+use crate::testbed::server::Counts;
 
-/// The embedded server's side of the story.
+/// The embedded server's side of the story. `received = answered + junk + unsent`
+/// holds exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Embedded {
     /// Queries per second that it answers at most.
     pub service_rate: NonZeroU32,
-    /// What it did.
-    #[serde(flatten)]
-    pub counts: Counts,
+    /// Messages taken from the sockets.
+    pub received: u64,
+    /// Answers given to the kernel.
+    pub answered: u64,
+    /// Messages that no server answers: no whole header, or themselves answers.
+    pub junk: u64,
+    /// Answers that the kernel would not send.
+    pub unsent: u64,
+}
+
+impl Embedded {
+    pub(super) fn of(counts: Counts) -> Self {
+        let Counts {
+            received,
+            answered,
+            unsent,
+        } = counts;
+        Self {
+            service_rate: SERVICE_RATE,
+            received,
+            answered,
+            junk: received - answered - unsent,
+            unsent,
+        }
+    }
 }
 
 /// The outcome of a run. As JSON it is one object with the schema
@@ -119,9 +143,9 @@ impl Report {
             )?;
         }
         if let Some(own) = self.embedded {
-            let Counts {
+            let Embedded {
                 received, answered, ..
-            } = own.counts;
+            } = own;
             writeln!(
                 out,
                 "  server      received {received}, answered {answered}"
@@ -180,14 +204,11 @@ mod tests {
                 max: 641_000_000,
             }),
         };
-        let embedded = Embedded {
-            service_rate: super::super::SERVICE_RATE,
-            counts: Counts {
-                received: 6_125,
-                answered: 6_125,
-                ..Counts::default()
-            },
-        };
+        let embedded = Embedded::of(Counts {
+            received: 6_125,
+            answered: 6_125,
+            unsent: 0,
+        });
         Report::new(
             &SCENARIO,
             (DEFAULT_RATE, DEFAULT_CONCURRENCY),

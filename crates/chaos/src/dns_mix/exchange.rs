@@ -14,9 +14,9 @@ use super::part::End;
 use super::part::Part;
 use super::part::Transport;
 use super::report::Outcomes;
-use crate::server::Server;
-use crate::server::answer;
 use crate::testbed::client;
+use crate::testbed::server;
+use crate::testbed::server::Server;
 
 /// The names asked for end in this (`.test`: RFC 6761 section 6.2).
 const ZONE: &str = "mix.kerno.test";
@@ -47,7 +47,8 @@ pub(super) fn make(part: &Part, port: u16) -> io::Result<(Outcomes, Duration)> {
     };
     match part.end {
         End::Answered => {
-            let _serving = Server::start(&[server], None).map_err(|error| error.source)?;
+            let started = Server::start(&[server], server::well(None));
+            let _serving = started.map_err(|error| error.source)?;
             each(&mut |query, outcomes| {
                 outcomes.queries += 1;
                 let begin = Instant::now();
@@ -115,7 +116,7 @@ fn resend(
     outcomes.unanswered += 1;
     let begin = Instant::now();
     let asker = send_and_take(&client, forgetful, query, outcomes)?;
-    let answer = answer(query).ok_or_else(|| io::Error::other("the mix asks junk"))?;
+    let answer = server::answer(query).ok_or_else(|| io::Error::other("the mix asks junk"))?;
     forgetful.send_to(&answer, asker)?;
     take_answer(&client, query)?;
     outcomes.answered += 1;

@@ -11,7 +11,6 @@ mod report;
 
 use std::io;
 use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
@@ -24,9 +23,9 @@ use anyhow::bail;
 
 use super::scenario::Fault;
 use super::scenario::Scenario;
-use super::server::ListenError;
-use super::server::Server;
 use super::target::DNS_PORT;
+use super::testbed::server;
+use super::testbed::server::ListenError;
 use part::PARTS;
 use part::Part;
 pub use part::Transport;
@@ -98,8 +97,8 @@ fn make_round(
 fn usable_parts(port: u16) -> anyhow::Result<Vec<&'static Part>> {
     let mut usable = Vec::new();
     for part in PARTS {
-        match try_address((part.address, port).into()) {
-            Ok(()) => usable.push(part),
+        match server::bind((part.address, port).into()) {
+            Ok(_) => usable.push(part),
             Err(error) if has_no_ipv6(part.address, &error.source) => {}
             Err(error) => return Err(remedy(error)),
         }
@@ -108,10 +107,6 @@ fn usable_parts(port: u16) -> anyhow::Result<Vec<&'static Part>> {
         bail!("this host has no loopback address: bring its interface lo up");
     }
     Ok(usable)
-}
-
-fn try_address(address: SocketAddr) -> Result<(), ListenError> {
-    Server::start(&[address], None).map(drop)
 }
 
 fn has_no_ipv6(address: IpAddr, error: &io::Error) -> bool {

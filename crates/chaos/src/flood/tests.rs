@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::thread;
 
 use super::*;
-use crate::server::Server;
+use crate::testbed::server::Server;
+use crate::testbed::server::well;
 
 /// Far beyond what anything here takes; only a failing test waits so long.
 const LONG: Duration = Duration::from_secs(60);
@@ -46,17 +47,17 @@ fn every_lookup_is_answered_and_the_server_counts_the_same() {
         if UdpSocket::bind(ip).is_err() {
             continue; // a host without IPv6
         }
-        let server = Server::start(&[ip], None).unwrap();
+        let server = Server::start(&[ip], well(None)).unwrap();
         let summary = run(flood(server.addresses()[0]));
         assert!(summary.sent > 0);
         assert_eq!(summary.rcodes["NOERROR"], summary.sent);
-        assert_eq!(server.stop().unwrap().answered, summary.sent);
+        assert_eq!(server.stop().answered, summary.sent);
     }
 }
 
 #[test]
 fn the_rate_is_not_exceeded() {
-    let server = Server::start(&[v4()], None).unwrap();
+    let server = Server::start(&[v4()], well(None)).unwrap();
     let summary = run(Flood {
         rate: NonZeroU32::new(100).unwrap(),
         ..flood(server.addresses()[0])
@@ -67,7 +68,7 @@ fn the_rate_is_not_exceeded() {
 
 #[test]
 fn an_overloaded_server_answers_all_but_late() {
-    let server = Server::start(&[v4()], NonZeroU32::new(100)).unwrap();
+    let server = Server::start(&[v4()], well(NonZeroU32::new(100))).unwrap();
     let summary = run(flood(server.addresses()[0]));
     assert_eq!(summary.answered, summary.sent);
     // 16 places at 100/s settle at 160 ms; the first few wait less.

@@ -92,7 +92,7 @@ pub(crate) const SERVER_OVERFLOW: Scenario = Scenario {
 /// The query with which the server stops, and what it asks for as its buffer, in
 /// bytes; a small query takes 768 of twice that.
 const STOPS_WITH: u64 = 50;
-const BUFFER: i32 = 8 << 10;
+const BUFFER: usize = 8 << 10;
 
 const fn with(make: fn(&mut Lab) -> Result<()>) -> Recipe {
     Recipe {

@@ -14,7 +14,7 @@ use domain::rdata::Txt;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::server::answer;
+use crate::testbed::server::answer;
 
 /// The group of names that faults apply to.
 const GROUP: &[u8] = b"bad";
@@ -89,22 +89,14 @@ impl Behaviour {
 }
 
 impl Does {
-    /// The answer over UDP; `None` where there is none.
-    pub(super) fn answer_over_udp(self, query: &[u8]) -> Option<Vec<u8>> {
+    /// What it answers; `None` where it does not.
+    pub(super) fn answer(self, query: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
         match self {
             Self::Silence => None,
             Self::Rcode(rcode) => empty(query, Rcode::masked_from_int(rcode), false),
-            Self::Truncate => empty(query, Rcode::NOERROR, true),
+            Self::Truncate if !over_tcp => empty(query, Rcode::NOERROR, true),
             Self::Big(size) => padded(query, size),
-            Self::Delay(_) | Self::From(_) => answer(query),
-        }
-    }
-
-    /// The answer over TCP.
-    pub(super) fn answer_over_tcp(self, query: &[u8]) -> Option<Vec<u8>> {
-        match self {
-            Self::Truncate => answer(query),
-            other => other.answer_over_udp(query),
+            Self::Truncate | Self::Delay(_) | Self::From(_) => answer(query),
         }
     }
 }
@@ -177,16 +169,16 @@ mod tests {
     #[test]
     fn each_fault_is_what_it_says() {
         let query = query("q1.bad.x.lab.test", Rtype::A);
-        assert_eq!(Does::Silence.answer_over_udp(&query), None);
-        let refused = Does::Rcode(5).answer_over_udp(&query);
+        assert_eq!(Does::Silence.answer(&query, false), None);
+        let refused = Does::Rcode(5).answer(&query, false);
         assert_eq!(header(refused).rcode(), Rcode::REFUSED);
-        assert!(header(Does::Truncate.answer_over_udp(&query)).tc());
-        let whole = Does::Truncate.answer_over_tcp(&query);
+        assert!(header(Does::Truncate.answer(&query, false)).tc());
+        let whole = Does::Truncate.answer(&query, true);
         assert!(!header(whole).tc());
-        let big = Does::Big(1_400).answer_over_udp(&query).unwrap();
+        let big = Does::Big(1_400).answer(&query, false).unwrap();
         assert!((1_280..=1_400).contains(&big.len()), "{}", big.len());
         for does in [Does::Rcode(2), Does::Truncate, Does::Big(1_400)] {
-            assert_eq!(does.answer_over_udp(b"junk"), None);
+            assert_eq!(does.answer(b"junk", false), None);
         }
     }
 }

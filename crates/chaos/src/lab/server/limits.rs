@@ -1,10 +1,11 @@
-//! What the server does over UDP whatever it is asked: why a program without a
-//! fault serves badly.
+//! What the server does whatever it is asked: why a program without a fault serves
+//! badly.
 
-use std::io;
-use std::net::UdpSocket;
 use std::num::NonZeroU32;
-use std::os::fd::AsRawFd as _;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ use crate::pace::Pace;
 pub(crate) struct Limits {
     /// What it asks for with SO_RCVBUF, in bytes; the kernel takes twice that
     /// (socket(7)).
-    pub(crate) receive_buffer: Option<i32>,
+    pub(crate) receive_buffer: Option<usize>,
     /// CPU time that each query costs.
     pub(crate) work: Duration,
     /// With this query it stops itself, as SIGSTOP from elsewhere would.
@@ -36,34 +37,32 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(super) struct Limiter {
     limits: Limits,
-    read: u64,
-    pace: Pace,
+    read: AtomicU64,
+    pace: Mutex<Pace>,
 }
 
 impl Limiter {
-    pub(super) fn of(limits: Limits, socket: &UdpSocket) -> io::Result<Self> {
-        if let Some(bytes) = limits.receive_buffer {
-            set_receive_buffer(socket, bytes)?;
-        }
-        Ok(Self {
+    pub(super) fn of(limits: Limits) -> Self {
+        Self {
             limits,
-            read: 0,
-            pace: Pace::new(limits.limit, Instant::now()),
-        })
+            read: AtomicU64::new(0),
+            pace: Mutex::new(Pace::new(limits.limit, Instant::now())),
+        }
     }
 
     /// A query was read; whether it is answered.
-    pub(super) fn serves(&mut self) -> bool {
-        self.read += 1;
-        if self.limits.stops_with == Some(self.read) {
+    pub(super) fn serves(&self) -> bool {
+        let number = self.read.fetch_add(1, Relaxed) + 1;
+        if self.limits.stops_with == Some(number) {
             // It goes on here when somebody continues it.
             let _cannot_fail = raise(Signal::SIGSTOP);
         }
         work(self.limits.work);
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let is_due = self.pace.until_next(now).is_none();
+        let is_due = pace.until_next(now).is_none();
         if is_due {
-            self.pace.take(now);
+            pace.take(now);
         }
         is_due
     }
@@ -76,23 +75,4 @@ fn work(time: Duration) {
         return;
     };
     while used().is_ok_and(|now| now - begin < time) {}
-}
-
-fn set_receive_buffer(socket: &UdpSocket, bytes: i32) -> io::Result<()> {
-    let len = size_of_val(&bytes) as libc::socklen_t;
-    // SAFETY: the pointer and the length are those of an integer on this stack.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVBUF,
-            (&raw const bytes).cast(),
-            len,
-        )
-    };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
 }

@@ -2,39 +2,37 @@
 //! group of names and type.
 
 mod behaviour;
-mod counts;
 mod limits;
-mod tcp;
-mod udp;
 
+use std::io;
 use std::io::BufRead;
 use std::net::SocketAddr;
-use std::net::TcpListener;
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use nix::errno::Errno;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::RcvBuf;
 use serde::Deserialize;
 use serde::Serialize;
 
 pub(crate) use behaviour::Behaviour;
 pub(crate) use behaviour::Does;
 pub(crate) use behaviour::Of;
-pub(crate) use counts::Served;
 pub(crate) use limits::Limits;
 
 use super::comm::set_comm;
-use counts::Counters;
+use crate::testbed::server::Query;
+use crate::testbed::server::Replies;
+use crate::testbed::server::Server;
+use crate::testbed::server::answer;
 use limits::Limiter;
-use udp::Udp;
-
-/// How often a server that is told to end looks whether all delayed answers
-/// have left.
-const TICK: Duration = Duration::from_millis(10);
 
 /// A server to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +43,7 @@ pub(crate) struct Serve {
     pub(crate) listen: Vec<SocketAddr>,
     /// The first that fits a query decides; without one it is answered.
     pub(crate) behaviours: Vec<Behaviour>,
-    /// What it does over UDP whatever it is asked.
+    /// What it does whatever it is asked.
     pub(crate) limits: Limits,
 }
 
@@ -69,32 +67,115 @@ impl Serve {
     }
 }
 
+/// What a server did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Served {
+    /// Queries read from its sockets.
+    pub(crate) received: u64,
+    /// Answers that the kernel took.
+    pub(crate) answered: u64,
+    /// Answers that the kernel would not take.
+    pub(crate) unsent: u64,
+    /// Of those received, queries for which a fault was foreseen.
+    pub(crate) faulty: u64,
+}
+
 /// Is a server, until its input ends.
 pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) -> Result<Served> {
     set_comm(&serve.comm)?;
-    let counters = Arc::new(Counters::default());
-    let behaviours: Arc<[Behaviour]> = serve.behaviours.clone().into();
-    for &address in &serve.listen {
-        let taken = || format!("cannot listen on {address}");
-        let socket = UdpSocket::bind(address).with_context(taken)?;
-        let tcp = TcpListener::bind(address).with_context(taken)?;
-        let limiter = Limiter::of(serve.limits, &socket)?;
-        let udp = Udp::new(
-            &socket,
-            limiter,
-            Arc::clone(&behaviours),
-            Arc::clone(&counters),
-        )?;
-        // They end with the process.
-        thread::spawn(move || udp.run(socket));
-        let (behaviours, counters) = (Arc::clone(&behaviours), Arc::clone(&counters));
-        thread::spawn(move || tcp::serve(&tcp, &behaviours, &counters));
-    }
+    let faults = Arc::new(Faults::of(serve)?);
+    let reply = {
+        let faults = Arc::clone(&faults);
+        move |query: Query<'_>| faults.reply(query)
+    };
+    let prepare = |socket: &UdpSocket| {
+        if let Some(bytes) = serve.limits.receive_buffer {
+            setsockopt(socket, RcvBuf, &bytes)?;
+        }
+        forbid_fragments(socket)
+    };
+    let server = Server::start_with(&serve.listen, prepare, reply)?;
     ready();
-    std::io::copy(&mut input, &mut std::io::sink())?;
-    // Who was asked still answers, though nobody waits for it.
-    while counters.owed.load(Relaxed) > 0 {
-        thread::sleep(TICK);
+    io::copy(&mut input, &mut io::sink())?;
+    let counts = server.stop();
+    Ok(Served {
+        received: counts.received,
+        answered: counts.answered + faults.answered_elsewhere.load(Relaxed),
+        unsent: counts.unsent + faults.unsent_elsewhere.load(Relaxed),
+        faulty: faults.faulty.load(Relaxed),
+    })
+}
+
+/// What is wrong with a server at work.
+#[derive(Debug)]
+struct Faults {
+    behaviours: Vec<Behaviour>,
+    limiter: Limiter,
+    /// The socket of answers from another address, where there are such.
+    elsewhere: Option<UdpSocket>,
+    answered_elsewhere: AtomicU64,
+    unsent_elsewhere: AtomicU64,
+    faulty: AtomicU64,
+}
+
+impl Faults {
+    fn of(serve: &Serve) -> Result<Self> {
+        let elsewhere = Behaviour::elsewhere(&serve.behaviours);
+        let elsewhere = elsewhere.map(UdpSocket::bind).transpose();
+        Ok(Self {
+            behaviours: serve.behaviours.clone(),
+            limiter: Limiter::of(serve.limits),
+            elsewhere: elsewhere.context("cannot listen on the other address")?,
+            answered_elsewhere: AtomicU64::new(0),
+            unsent_elsewhere: AtomicU64::new(0),
+            faulty: AtomicU64::new(0),
+        })
     }
-    Ok(counters.served())
+
+    fn reply(&self, query: Query<'_>) -> Replies {
+        if !self.limiter.serves() {
+            return Replies::new();
+        }
+        let does = Behaviour::of(&self.behaviours, query.octets);
+        self.faulty.fetch_add(u64::from(does.is_some()), Relaxed);
+        let answer = match does {
+            Some(does) => does.answer(query.octets, query.over_tcp),
+            None => answer(query.octets),
+        };
+        let Some(answer) = answer else {
+            return Replies::new();
+        };
+        match (does, &self.elsewhere) {
+            (Some(Does::From(_)), Some(elsewhere)) if !query.over_tcp => {
+                let counter = match elsewhere.send_to(&answer, query.client) {
+                    Ok(_) => &self.answered_elsewhere,
+                    Err(_) => &self.unsent_elsewhere,
+                };
+                counter.fetch_add(1, Relaxed);
+                Replies::new()
+            }
+            (Some(Does::Delay(time)), _) => vec![(time, answer)],
+            _ => vec![(Duration::ZERO, answer)],
+        }
+    }
+}
+
+/// Sets the DF bit whatever routers say about the path (`IP_PMTUDISC_PROBE`,
+/// ip(7)): with Linux's default the first "fragmentation needed" would make all
+/// further answers fragments.
+fn forbid_fragments(socket: &UdpSocket) -> io::Result<()> {
+    let probe = libc::IP_PMTUDISC_PROBE;
+    // SAFETY: the pointer and the length are those of an integer on this stack.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            (&raw const probe).cast(),
+            size_of_val(&probe) as libc::socklen_t,
+        )
+    };
+    Errno::result(done)?;
+    Ok(())
 }

@@ -34,7 +34,7 @@ const UDP_PAYLOAD: u16 = 1232;
 ///
 /// A and AAAA of any name are answered, every other type is NODATA (NOERROR
 /// without records, RFC 2308 section 2.2), every other class REFUSED.
-pub(crate) fn answer(query: &[u8]) -> Option<Vec<u8>> {
+pub fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let query = Message::from_slice(query).ok()?;
     if query.header().qr() {
         return None;
