@@ -55,14 +55,13 @@ pub const DEFAULT_RATE: NonZeroU32 = NonZeroU32::new(500).unwrap();
 /// the fault is latency alone. A higher figure makes losses as well.
 pub const DEFAULT_CONCURRENCY: NonZeroU16 = NonZeroU16::new(128).unwrap();
 
-/// Default of `--duration`.
-pub const DEFAULT_DURATION: Duration = Duration::from_secs(30);
-
 /// What the command line can say about the flood.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Whom to flood.
     pub server: Choice,
+    /// Finds the resolver that this host uses; an error says what to do.
+    pub system: fn() -> anyhow::Result<SocketAddr>,
     /// A server outside loopback and private ranges is meant.
     pub yes_flood_it: bool,
     /// Lookups started per second, at most.
@@ -74,18 +73,6 @@ pub struct Options {
     pub duration: Duration,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            server: Choice::Embedded,
-            yes_flood_it: false,
-            rate: DEFAULT_RATE,
-            concurrency: DEFAULT_CONCURRENCY,
-            duration: DEFAULT_DURATION,
-        }
-    }
-}
-
 /// Makes the fault for the duration, or until `stop` is set, with a progress
 /// line on a terminal's stderr. On return no socket and no thread is left.
 ///
@@ -94,7 +81,9 @@ impl Default for Options {
 /// One sentence with its remedy each: a target that must not be flooded, port
 /// 53 not allowed or taken, too few file descriptors.
 pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<Report> {
-    let chosen = options.server.resolve(options.yes_flood_it)?;
+    let chosen = options
+        .server
+        .resolve(options.yes_flood_it, options.system)?;
     let embedded = match chosen {
         Some(_) => None,
         None => Some(start_embedded()?),
@@ -146,6 +135,15 @@ fn remedy(error: ListenError) -> anyhow::Error {
 mod tests {
     use super::*;
 
+    const DEFAULT: Options = Options {
+        server: Choice::Embedded,
+        system: || unreachable!("no test asks the resolver of this host"),
+        yes_flood_it: false,
+        rate: DEFAULT_RATE,
+        concurrency: DEFAULT_CONCURRENCY,
+        duration: Duration::from_millis(200),
+    };
+
     fn sentence(kind: io::ErrorKind) -> String {
         let (address, source) = (EMBEDDED, kind.into());
         remedy(ListenError { address, source }).to_string()
@@ -177,7 +175,7 @@ mod tests {
     fn a_target_of_somebody_else_is_refused_before_anything_is_sent() {
         let options = Options {
             server: "192.0.2.1".parse().unwrap(),
-            ..Options::default()
+            ..DEFAULT
         };
         let error = run(&options, &AtomicBool::new(false)).unwrap_err();
         assert!(error.to_string().contains("--yes-flood-it"), "{error}");
@@ -188,8 +186,7 @@ mod tests {
         let server = Server::start(&[([127, 0, 0, 1], 0).into()], server::well(None)).unwrap();
         let options = Options {
             server: Choice::Server(server.addresses()[0]),
-            duration: Duration::from_millis(200),
-            ..Options::default()
+            ..DEFAULT
         };
         let report = run(&options, &AtomicBool::new(false)).unwrap();
         assert_eq!(report.embedded, None);

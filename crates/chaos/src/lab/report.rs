@@ -1,7 +1,6 @@
 //! What is said at the end: what was broken, for whom, and that it is undone.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::iter;
 use std::net::IpAddr;
@@ -280,24 +279,16 @@ fn wire(lab: &Lab) -> Result<BTreeMap<&'static str, u64>> {
     let mut counted: BTreeMap<_, _> = lab.counters.iter().map(read).collect::<Result<_>>()?;
     let small = |server: &&Server| server.serve.limits.receive_buffer.is_some();
     for server in lab.servers.iter().filter(small) {
-        let snmp = server.pod.namespace.enter(|| {
-            fs::read_to_string("/proc/thread-self/net/snmp").context("cannot read UDP's counters")
-        })??;
-        counted.insert("rcvbuf_errors", receive_buffer_errors(&snmp).unwrap_or(0));
+        let errors = server
+            .pod
+            .namespace
+            .enter(lab.machine.receive_buffer_errors)?;
+        counted.insert(
+            "rcvbuf_errors",
+            errors.context("cannot read UDP's counters")?,
+        );
     }
     Ok(counted)
-}
-
-/// How many datagrams found a receive buffer full: a line of names and one of
-/// numbers (RFC 4113 has the others).
-fn receive_buffer_errors(snmp: &str) -> Option<u64> {
-    let mut udp = snmp.lines().filter_map(|line| line.strip_prefix("Udp: "));
-    let (names, numbers) = (udp.next()?, udp.next()?);
-    let mut both = names.split(' ').zip(numbers.split(' '));
-    both.find(|(name, _)| *name == "RcvbufErrors")?
-        .1
-        .parse()
-        .ok()
 }
 
 /// `100 sent, NOERROR 97, 3 unanswered`; nothing that is zero.
@@ -322,18 +313,4 @@ fn named(counts: &BTreeMap<String, u64>, what: &str) -> Vec<String> {
     parts
         .map(|(name, count)| format!("{name} {count}{what}"))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_counter_is_found_by_its_name() {
-        let snmp = "Ip: Forwarding\nIp: 1\n\
-                    Udp: InDatagrams NoPorts RcvbufErrors SndbufErrors\nUdp: 7 0 531 2\n\
-                    UdpLite: InDatagrams RcvbufErrors\nUdpLite: 0 1\n";
-        assert_eq!(receive_buffer_errors(snmp), Some(531));
-        assert_eq!(receive_buffer_errors("Udp: InDatagrams\nUdp: 7\n"), None);
-    }
 }

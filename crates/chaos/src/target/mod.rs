@@ -1,7 +1,6 @@
 //! Where a flood goes: kerno's own server, or one that somebody named.
 
 mod reach;
-mod system;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -64,17 +63,21 @@ impl FromStr for Choice {
 }
 
 impl Choice {
-    /// The server to flood, or `None` for the embedded one.
+    /// The server to flood, or `None` for the embedded one. `system` knows the
+    /// resolver of this host.
     ///
     /// # Errors
     ///
-    /// A server outside loopback and private ranges, unless `yes_flood_it`;
-    /// `system` on a host without a resolver. Each is one sentence with its
-    /// remedy.
-    pub fn resolve(self, yes_flood_it: bool) -> anyhow::Result<Option<SocketAddr>> {
+    /// A server outside loopback and private ranges, unless `yes_flood_it`, and
+    /// those of `system`. Each is one sentence with its remedy.
+    pub fn resolve(
+        self,
+        yes_flood_it: bool,
+        system: fn() -> anyhow::Result<SocketAddr>,
+    ) -> anyhow::Result<Option<SocketAddr>> {
         let server = match self {
             Self::Embedded => return Ok(None),
-            Self::System => system::resolver()?,
+            Self::System => system()?,
             Self::Server(server) => server,
         };
         if Reach::of(server.ip()) == Reach::Public && !yes_flood_it {
@@ -120,8 +123,7 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
     Reach::is_unicast(server.ip()).then_some(server)
 }
 
-/// An address as resolv.conf and `--server` have it: IPv4, or IPv6 with a zone
-/// after `%` where it is link-local (RFC 4007 section 11).
+/// IPv4, or IPv6 with a zone after `%` where it is link-local (RFC 4007 section 11).
 fn parse_host(host: &str, port: u16) -> Option<SocketAddr> {
     let Some((address, zone)) = host.split_once('%') else {
         let ip: IpAddr = host.parse().ok()?;
@@ -210,13 +212,16 @@ mod tests {
     #[test]
     fn a_public_server_takes_a_deliberate_word() {
         let choice: Choice = "192.0.2.1".parse().unwrap();
-        let message = choice.resolve(false).unwrap_err().to_string();
+        let system = || Ok(([127, 0, 0, 53], 53).into());
+        let message = choice.resolve(false, system).unwrap_err().to_string();
         assert!(message.contains("--yes-flood-it"), "{message}");
         let expected = "192.0.2.1:53".parse().unwrap();
-        assert_eq!(choice.resolve(true).unwrap(), Some(expected));
+        assert_eq!(choice.resolve(true, system).unwrap(), Some(expected));
 
         let near: Choice = "127.0.0.1:5353".parse().unwrap();
-        assert!(near.resolve(false).unwrap().is_some());
-        assert_eq!(Choice::default().resolve(false).unwrap(), None);
+        assert!(near.resolve(false, system).unwrap().is_some());
+        assert_eq!(Choice::default().resolve(false, system).unwrap(), None);
+        let system = Choice::System.resolve(false, system).unwrap();
+        assert_eq!(system, Some(([127, 0, 0, 53], 53).into()));
     }
 }
