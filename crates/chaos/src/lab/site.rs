@@ -20,6 +20,7 @@ use anyhow::bail;
 use super::client::Ask;
 use super::machine::Machine;
 use super::outside;
+use super::server::Does;
 use super::server::Serve;
 use super::undo::Janitor;
 use super::undo::Undo;
@@ -65,10 +66,10 @@ impl Pod {
             .open()
     }
 
-    /// The node's end of its link.
-    pub(crate) fn gateway(&self) -> Ipv4Addr {
+    /// Another address of its network; `.1` is the node's end of its link.
+    pub(crate) fn neighbour(&self, last: u8) -> Ipv4Addr {
         let [a, b, c, _] = self.ip.octets();
-        Ipv4Addr::new(a, b, c, 1)
+        Ipv4Addr::new(a, b, c, last)
     }
 
     /// Its IPv6 address, where a scenario has that: fd78:N::2.
@@ -206,7 +207,7 @@ impl Lab {
             ip: Ipv4Addr::new(10, 78, number, 2),
             groups,
         };
-        let gateway = pod.gateway();
+        let gateway = pod.neighbour(1);
         veth::join(
             &veth::End {
                 namespace: &self.node,
@@ -231,6 +232,23 @@ impl Lab {
         let pod = self.pod(name)?;
         self.serve(&pod, Serve::well("lab-dns", pod.dns()))?;
         Ok(pod)
+    }
+
+    /// Such a pod, called `server`, one with a name of its own, and a `client`.
+    pub(crate) fn well_and(&mut self, name: &'static str) -> Result<[Rc<Pod>; 3]> {
+        Ok([
+            self.dns_pod("server")?,
+            self.pod(name)?,
+            self.pod("client")?,
+        ])
+    }
+
+    /// A pod called `server` with a DNS server that does this to all queries for
+    /// names of the group `bad`, and a `client`.
+    pub(crate) fn bad_server(&mut self, does: Does) -> Result<[Rc<Pod>; 2]> {
+        let server = self.pod("server")?;
+        self.serve(&server, Serve::badly("lab-dns", server.dns(), does))?;
+        Ok([server, self.pod("client")?])
     }
 
     fn group(&mut self, mount: Option<PathBuf>, pod: &str) -> Result<Option<Cgroup>> {

@@ -65,9 +65,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn make(lab: &mut Lab) -> Result<()> {
-    let server = lab.dns_pod("server")?;
-    let crowd = lab.pod("crowd")?;
-    let client = lab.pod("client")?;
+    let [server, crowd, client] = lab.well_and("crowd")?;
     let rules = format!(
         "table inet kerno {{
             counter untracked {{ }}

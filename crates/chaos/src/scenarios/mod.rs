@@ -1,38 +1,20 @@
-//! The table of scenarios, and those of the lab, a file each.
+//! The table of scenarios, and those of the lab, a file for each kind of fault.
 
-mod aaaa_silent;
-mod answer_drop;
-mod big_answer;
-mod client_gives_up;
-mod closed_port;
+mod bad_answers;
+mod clients;
 mod conntrack_full;
 mod conntrack_race;
 mod conntrack_stale;
-mod dead_neighbour;
-mod dead_server;
-mod error_answers;
+mod firewall;
 mod healthy;
-mod late_reader;
-mod legacy_drop;
-mod nft_drop;
-mod no_route;
-mod output_drop;
+mod nowhere;
 mod overload;
-mod qdisc_limit;
-mod reject;
-mod rp_filter;
-mod search_list;
+mod path;
 mod send_denied;
-mod silent_server;
-mod storm;
-mod tcp_blocked;
-mod two_at_once;
 mod upstream;
-mod wrong_source;
 
 use std::fmt;
 use std::io;
-use std::net::Ipv4Addr;
 
 use crate::dns_flood;
 use crate::dns_mix;
@@ -43,34 +25,34 @@ pub const SCENARIOS: &[&Scenario] = &[
     &dns_flood::SCENARIO,
     &dns_mix::SCENARIO,
     &healthy::SCENARIO,
-    &closed_port::SCENARIO,
-    &reject::SCENARIO,
-    &nft_drop::SCENARIO,
-    &answer_drop::SCENARIO,
-    &dead_server::SCENARIO,
-    &no_route::SCENARIO,
-    &dead_neighbour::SCENARIO,
-    &client_gives_up::SCENARIO,
-    &error_answers::SERVFAIL,
-    &error_answers::REFUSED,
-    &aaaa_silent::SCENARIO,
-    &wrong_source::SCENARIO,
-    &tcp_blocked::SCENARIO,
-    &big_answer::SCENARIO,
+    &nowhere::CLOSED_PORT,
+    &firewall::REJECT,
+    &firewall::NFT_DROP,
+    &firewall::ANSWER_DROP,
+    &nowhere::DEAD_SERVER,
+    &nowhere::NO_ROUTE,
+    &nowhere::DEAD_NEIGHBOUR,
+    &bad_answers::CLIENT_GIVES_UP,
+    &bad_answers::SERVFAIL,
+    &bad_answers::REFUSED,
+    &bad_answers::AAAA_SILENT,
+    &bad_answers::WRONG_SOURCE,
+    &firewall::TCP_BLOCKED,
+    &bad_answers::BIG_ANSWER,
     &upstream::UPSTREAM_SLOW,
     &upstream::UPSTREAM_LOST,
     &overload::SERVER_THROTTLED,
     &overload::SERVER_SATURATED,
     &overload::SERVER_OVERFLOW,
-    &late_reader::SCENARIO,
-    &search_list::SCENARIO,
-    &storm::SCENARIO,
-    &silent_server::SCENARIO,
-    &legacy_drop::SCENARIO,
-    &output_drop::SCENARIO,
-    &rp_filter::SCENARIO,
-    &qdisc_limit::SCENARIO,
-    &two_at_once::SCENARIO,
+    &clients::LATE_READER,
+    &clients::SEARCH_LIST,
+    &clients::STORM,
+    &nowhere::SILENT_SERVER,
+    &firewall::LEGACY_DROP,
+    &firewall::OUTPUT_DROP,
+    &path::RP_FILTER,
+    &path::QDISC_LIMIT,
+    &firewall::TWO_AT_ONCE,
     &conntrack_race::SCENARIO,
     &conntrack_stale::SCENARIO,
     &conntrack_full::SCENARIO,
@@ -78,9 +60,6 @@ pub const SCENARIOS: &[&Scenario] = &[
     &send_denied::EGRESS_DENIED,
     &send_denied::SEND_NO_ROUTE,
 ];
-
-/// A server outside (TEST-NET-3, RFC 5737), where no host has it.
-const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
 
 /// There is no scenario of that name. The message lists those that exist.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,15 +38,7 @@ pub(crate) const SERVER_THROTTLED: Scenario = Scenario {
             server.dns(),
             QUOTA.as_millis()
         ));
-        let work = QUOTA * 10 / CAPACITY;
-        overload(
-            lab,
-            &server,
-            Limits {
-                work,
-                ..Limits::default()
-            },
-        )
+        overload(lab, &server, cost(QUOTA * 10 / CAPACITY))
     })),
 };
 
@@ -57,15 +49,7 @@ pub(crate) const SERVER_SATURATED: Scenario = Scenario {
     makes: "a server with more to do than one core can",
     fault: Fault::Lab(with(|lab| {
         let server = lab.pod("server")?;
-        let work = Duration::from_secs(1) / CAPACITY;
-        overload(
-            lab,
-            &server,
-            Limits {
-                work,
-                ..Limits::default()
-            },
-        )
+        overload(lab, &server, cost(Duration::from_secs(1) / CAPACITY))
     })),
 };
 
@@ -98,6 +82,14 @@ const fn with(make: fn(&mut Lab) -> Result<()>) -> Recipe {
     Recipe {
         broken: Counts::hurt,
         ..Recipe::of(make)
+    }
+}
+
+/// CPU time that each query costs.
+fn cost(work: Duration) -> Limits {
+    Limits {
+        work,
+        ..Limits::default()
     }
 }
 

@@ -56,9 +56,7 @@ pub(crate) const SEND_NO_ROUTE: Scenario = Scenario {
 };
 
 fn denied(lab: &mut Lab, comm: &str, what: &[Deny], words: &str) -> Result<()> {
-    let server = lab.dns_pod("server")?;
-    let denied = lab.pod("denied")?;
-    let client = lab.pod("client")?;
+    let [server, denied, client] = lab.well_and("denied")?;
     let folder = denied.group()?;
     for &which in what {
         lab.keep(deny(folder.as_fd(), which)?);
@@ -75,9 +73,7 @@ fn denied(lab: &mut Lab, comm: &str, what: &[Deny], words: &str) -> Result<()> {
 }
 
 fn no_route(lab: &mut Lab) -> Result<()> {
-    let server = lab.dns_pod("server")?;
-    let lost = lab.pod("lost")?;
-    let client = lab.pod("client")?;
+    let [server, lost, client] = lab.well_and("lost")?;
     lost.namespace.run(IP, "route delete default", "")?;
     lab.change(format!(
         "the pod {} has no route to {}",

@@ -54,27 +54,18 @@ fn make(lab: &mut Lab, does: Does) -> Result<()> {
     let upstream = lab.pod("upstream")?;
     let resolver = lab.pod("resolver")?;
     let client = lab.pod("client")?;
-    lab.serve(
-        &upstream,
-        Serve::badly("lab-upstream", upstream.dns(), does),
-    )?;
-    let zone = lab.zone.clone();
-    let dead_soon = if let Does::Delay(time) = does {
-        lab.change(format!(
-            "unbound at {} forwards to {}, which takes {} ms",
-            resolver.dns(),
-            upstream.dns(),
-            time.as_millis()
-        ));
-        ""
-    } else {
-        lab.change(format!(
-            "unbound at {} forwards to {}, which never answers",
-            resolver.dns(),
-            upstream.dns()
-        ));
-        DEAD_SOON
+    let serve = Serve::badly("lab-upstream", upstream.dns(), does);
+    lab.serve(&upstream, serve)?;
+    let (answers, dead_soon) = match does {
+        Does::Delay(time) => (format!("takes {} ms", time.as_millis()), ""),
+        _ => ("never answers".to_owned(), DEAD_SOON),
     };
+    lab.change(format!(
+        "unbound at {} forwards to {}, which {answers}",
+        resolver.dns(),
+        upstream.dns()
+    ));
+    let zone = lab.zone.clone();
     // unbound knows that nothing is below .test (RFC 6761), unless it is told.
     let configuration = format!(
         "{dead_soon}local-zone: \"{zone}.\" transparent\n\

@@ -1,0 +1,142 @@
+//! Servers that answer some names with errors, late, wrongly or not at all.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::lab::client::Ask;
+use crate::lab::client::Types;
+use crate::lab::server::Behaviour;
+use crate::lab::server::Does;
+use crate::lab::server::Of;
+use crate::lab::server::Serve;
+use crate::lab::site::Lab;
+use crate::lab::site::dns_at;
+use crate::scenario::Fault;
+use crate::scenario::Scenario;
+use crate::testbed::tool::IP;
+
+/// The server answers some names with SERVFAIL.
+pub(crate) const SERVFAIL: Scenario = Scenario {
+    name: "servfail",
+    rule: "dns_servfail",
+    makes: "a server that answers some names with SERVFAIL",
+    fault: Fault::lab(|lab| error(lab, 2, "SERVFAIL")),
+};
+
+/// The server answers some names with REFUSED.
+pub(crate) const REFUSED: Scenario = Scenario {
+    name: "refused",
+    rule: "dns_refused_rcode",
+    makes: "a server that answers some names with REFUSED",
+    fault: Fault::lab(|lab| error(lab, 5, "REFUSED")),
+};
+
+fn error(lab: &mut Lab, rcode: u8, name: &str) -> Result<()> {
+    let [server, client] = lab.bad_server(Does::Rcode(rcode))?;
+    lab.change(format!("{} answers some names with {name}", server.dns()));
+    lab.ask(&client, Ask::broken("lab-mail", server.dns()))?;
+    lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+}
+
+/// The server answers some names after the client's patience is over, when its
+/// socket is closed.
+pub(crate) const CLIENT_GIVES_UP: Scenario = Scenario {
+    name: "client-gives-up",
+    rule: "dns_client_gave_up",
+    makes: "answers that come after the client's patience",
+    fault: Fault::lab(|lab| {
+        // Both are below any timeout of a doctor, so that the answer and not the clock
+        // ends the attempt.
+        let takes = Duration::from_millis(800);
+        let waits = Duration::from_millis(400);
+        let [server, client] = lab.bad_server(Does::Delay(takes))?;
+        lab.change(format!(
+            "{} takes {} ms for some names, and who asks for them waits {} ms",
+            server.dns(),
+            takes.as_millis(),
+            waits.as_millis()
+        ));
+        let mut hasty = Ask::broken("lab-hasty", server.dns());
+        hasty.patience = waits;
+        lab.ask(&client, hasty)?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    }),
+};
+
+/// The server answers A and never AAAA of some names, each time.
+pub(crate) const AAAA_SILENT: Scenario = Scenario {
+    name: "aaaa-silent",
+    rule: "dns_aaaa_broken",
+    makes: "a server that ignores AAAA and answers A",
+    fault: Fault::lab(|lab| {
+        let server = lab.pod("server")?;
+        let client = lab.pod("client")?;
+        let mut serve = Serve::well("lab-dns", server.dns());
+        serve.behaviours = vec![Behaviour::new(Of::Aaaa, Does::Silence)];
+        lab.serve(&server, serve)?;
+        lab.change(format!("{} ignores AAAA of some names", server.dns()));
+        let mut ask = Ask::broken("lab-dual", server.dns());
+        ask.types = Types::Both;
+        // So few that each is asked for several times, and so many that none is asked
+        // for as often as a storm would.
+        ask.names = 40;
+        // As glibc does on the same socket, with its 5 s cut short.
+        ask.patience = Duration::from_millis(600);
+        ask.resends = 1;
+        lab.ask(&client, ask)?;
+        let mut well = Ask::healthy("lab-web", server.dns());
+        well.types = Types::Both;
+        lab.ask(&client, well)
+    }),
+};
+
+/// A server with two addresses answers some queries from the one that was not
+/// asked. A connected socket does not take such an answer.
+pub(crate) const WRONG_SOURCE: Scenario = Scenario {
+    name: "wrong-source",
+    rule: "dns_wrong_source",
+    makes: "answers from another address than was asked",
+    fault: Fault::lab(|lab| {
+        let server = lab.pod("server")?;
+        let client = lab.pod("client")?;
+        let other = server.neighbour(3);
+        let add = format!("address add {other}/24 dev eth0");
+        server.namespace.run(IP, &add, "")?;
+        let (dns, elsewhere) = (server.dns(), dns_at(other));
+        lab.serve(&server, Serve::badly("lab-dns", dns, Does::From(elsewhere)))?;
+        lab.change(format!("{dns} answers some names from {elsewhere}"));
+        lab.ask(&client, Ask::broken("lab-app", dns))?;
+        lab.ask(&client, Ask::healthy("lab-web", dns))
+    }),
+};
+
+/// Of the client's link: the least that IPv6 allows (RFC 8200 section 5), as in a
+/// tunnel within a tunnel.
+const MTU: u16 = 1_280;
+
+/// Of the DNS message: it fits the server's Ethernet.
+const ANSWER: u16 = 1_400;
+
+/// Some answers are larger than the path takes, and must not be fragmented.
+pub(crate) const BIG_ANSWER: Scenario = Scenario {
+    name: "big-answer",
+    rule: "dns_answer_too_big",
+    makes: "answers that the path has no room for",
+    fault: Fault::lab(|lab| {
+        let [server, client] = lab.bad_server(Does::Big(ANSWER))?;
+        let narrow = |device: &str| format!("link set {device} mtu {MTU}");
+        lab.node.run(IP, &narrow(client.name), "")?;
+        client.namespace.run(IP, &narrow("eth0"), "")?;
+        lab.change(format!(
+            "the path to {} takes {MTU} bytes, and some answers have {ANSWER} and the DF bit",
+            client.ip
+        ));
+        let broken = Ask::broken("lab-txt", server.dns());
+        for mut ask in [broken, Ask::healthy("lab-web", server.dns())] {
+            ask.udp_payload = Some(4_096);
+            lab.ask(&client, ask)?;
+        }
+        Ok(())
+    }),
+};

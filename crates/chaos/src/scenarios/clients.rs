@@ -1,0 +1,115 @@
+//! Programs that are themselves to blame.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::lab::client::Ask;
+use crate::lab::client::Counts;
+use crate::lab::client::Style;
+use crate::lab::recipe::Recipe;
+use crate::lab::server::Behaviour;
+use crate::lab::server::Does;
+use crate::lab::server::Of;
+use crate::lab::server::Serve;
+use crate::scenario::Fault;
+use crate::scenario::Scenario;
+
+/// DNS is fast, and a program reads its answers late.
+pub(crate) const LATE_READER: Scenario = Scenario {
+    name: "late-reader",
+    rule: "dns_late_reader",
+    makes: "a program that reads its answers long after they came",
+    fault: Fault::Lab(Recipe {
+        broken: Counts::hurt,
+        ..Recipe::of(|lab| {
+            let server = lab.dns_pod("server")?;
+            let client = lab.pod("client")?;
+            let mut busy = Ask::broken("lab-busy", server.dns());
+            busy.reads_late = Duration::from_millis(300);
+            lab.change(format!(
+                "lab-busy reads its answers {} ms after they came",
+                busy.reads_late.as_millis()
+            ));
+            lab.ask(&client, busy)?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        })
+    }),
+};
+
+/// What Kubernetes sets.
+const NDOTS: usize = 5;
+
+/// Lookups a second; each of them is eight queries.
+const RATE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+/// The C library tries three search domains before each name, as in a pod of
+/// Kubernetes.
+pub(crate) const SEARCH_LIST: Scenario = Scenario {
+    name: "search-list",
+    rule: "dns_search_amplification",
+    makes: "a search list that turns each lookup into eight queries",
+    fault: Fault::Lab(Recipe {
+        at_servers: true,
+        ..Recipe::of(|lab| {
+            let server = lab.pod("server")?;
+            let client = lab.pod("client")?;
+            let zone = lab.zone.clone();
+            // qN.web.ZONE; what is longer is NXDOMAIN.
+            let labels = zone.split('.').count() + 2;
+            let mut serve = Serve::well("lab-dns", server.dns());
+            serve.behaviours = vec![Behaviour::new(Of::Longer(labels), Does::Rcode(3))];
+            lab.serve(&server, serve)?;
+            // More than the name has dots, or it would be tried as it is at first.
+            let ndots = NDOTS.max(labels);
+            lab.change(format!(
+                "resolv.conf of lab-pod has three search domains and ndots {ndots}"
+            ));
+            let mut ask = Ask::broken("lab-pod", server.dns());
+            ask.group = "web".to_owned();
+            ask.style = Style::Libc(format!(
+                "nameserver {}\nsearch default.svc.{zone} svc.{zone} {zone}\n\
+                 options ndots:{ndots}\n",
+                server.ip
+            ));
+            ask.rate = RATE;
+            // Names that the program needs again and again.
+            ask.names = 20;
+            lab.ask(&client, ask)?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        })
+    }),
+};
+
+/// Queries a second: of the program, and that the server answers.
+const STORM_RATE: NonZeroU32 = NonZeroU32::new(300).unwrap();
+const LIMIT: NonZeroU32 = NonZeroU32::new(200).unwrap();
+
+/// A program asks the same again and again, so that a server which limits itself
+/// leaves it and a neighbour without answers.
+pub(crate) const STORM: Scenario = Scenario {
+    name: "storm",
+    rule: "dns_storm",
+    makes: "a program that asks the same all the time, where the server limits itself",
+    fault: Fault::Lab(Recipe {
+        broken: Counts::hurt,
+        ..Recipe::of(|lab| {
+            let server = lab.pod("server")?;
+            let other = lab.dns_pod("other")?;
+            let client = lab.pod("client")?;
+            let neighbour = lab.pod("neighbour")?;
+            let mut serve = Serve::well("lab-limited", server.dns());
+            serve.limits.limit = Some(LIMIT);
+            lab.serve(&server, serve)?;
+            lab.change(format!(
+                "lab-storm asks {} {STORM_RATE} times a second for one name, and it answers {LIMIT}",
+                server.dns()
+            ));
+            let mut storm = Ask::broken("lab-storm", server.dns());
+            storm.rate = STORM_RATE;
+            storm.names = 1;
+            lab.ask(&client, storm)?;
+            lab.ask(&neighbour, Ask::broken("lab-victim", server.dns()))?;
+            lab.ask(&neighbour, Ask::healthy("lab-web", other.dns()))
+        })
+    }),
+};

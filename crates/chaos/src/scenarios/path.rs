@@ -1,0 +1,73 @@
+//! What the node's kernel discards on the way, without a rule that says so.
+
+use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
+
+use crate::lab::client::Ask;
+use crate::lab::server::Serve;
+use crate::scenario::Fault;
+use crate::scenario::Scenario;
+use crate::testbed::tool::IP;
+use crate::testbed::tool::TC;
+
+/// The pod's address in its second network, which is not cabled here.
+const SECOND: Ipv4Addr = Ipv4Addr::new(10, 79, 1, 2);
+
+/// A pod asks from a second address that the node would reach by another link, as
+/// with two networks and one default route. Strict reverse-path filtering on the
+/// node discards that.
+pub(crate) const RP_FILTER: Scenario = Scenario {
+    name: "rp-filter",
+    rule: "dns_kernel_drop",
+    makes: "a pod that asks by another way than its answers would take",
+    fault: Fault::lab(|lab| {
+        let [server, twofold, client] = lab.well_and("twofold")?;
+        let script = format!(
+            "address add {SECOND}/24 dev lo\n\
+             route replace default via {} src {SECOND}\n",
+            twofold.neighbour(1)
+        );
+        twofold.namespace.run(IP, "-batch -", &script)?;
+        // Or the node would not even answer who its neighbour is.
+        twofold.namespace.set("ipv4/conf/eth0/arp_announce", "2")?;
+        let back = format!("route add {SECOND} dev client");
+        lab.node.run(IP, &back, "")?;
+        lab.node.set("ipv4/conf/twofold/rp_filter", "1")?;
+        lab.change(format!(
+            "pod {} asks from {SECOND}, which the node would reach by another interface, and the \
+             node filters strictly (rp_filter = 1)",
+            twofold.name
+        ));
+        lab.ask(&twofold, Ask::broken("lab-twofold", server.dns()))?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    }),
+};
+
+/// Some 40 queries a second pass, and one waits 25 ms at most.
+const LIMIT: &str = "rate 32kbit burst 200 limit 200";
+
+/// Lookups a second: most find no room.
+const RATE: NonZeroU32 = NonZeroU32::new(100).unwrap();
+
+/// The way to one of two nameservers has a rate limit and room for a single packet
+/// that waits, as a bandwidth annotation makes.
+pub(crate) const QDISC_LIMIT: Scenario = Scenario {
+    name: "qdisc-limit",
+    rule: "dns_kernel_drop",
+    makes: "a rate limit on the way to a nameserver",
+    fault: Fault::lab(|lab| {
+        let narrow = lab.pod("narrow")?;
+        let [server, busy, client] = lab.well_and("busy")?;
+        lab.serve(&narrow, Serve::well("lab-narrow", narrow.dns()))?;
+        let limit = format!("qdisc add dev {} root tbf {LIMIT}", narrow.name);
+        lab.node.run(TC, &limit, "")?;
+        lab.change(format!(
+            "the node's interface to {} has a token bucket filter ({LIMIT})",
+            narrow.ip
+        ));
+        let mut ask = Ask::broken("lab-busy", narrow.dns());
+        ask.rate = RATE;
+        lab.ask(&busy, ask)?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    }),
+};
