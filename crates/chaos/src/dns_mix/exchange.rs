@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::net::TcpStream;
 use std::net::UdpSocket;
 use std::thread;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use super::part::Part;
 use super::part::Transport;
 use super::report::Outcomes;
 use crate::testbed::client;
+use crate::testbed::client::Answer;
 use crate::testbed::server;
 use crate::testbed::server::Server;
 
@@ -98,8 +98,7 @@ fn ask_udp(server: SocketAddr, query: &[u8]) -> io::Result<()> {
 
 /// A connection for each lookup, as stub resolvers do it.
 fn ask_tcp(server: SocketAddr, query: &[u8]) -> io::Result<()> {
-    let mut client = TcpStream::connect_timeout(&server, PATIENCE)?;
-    client.set_read_timeout(Some(PATIENCE))?;
+    let mut client = client::dial(server, PATIENCE)?;
     client::write_message(&mut client, query)?;
     check_answer(&client::read_message(&mut client)?, query)
 }
@@ -143,7 +142,7 @@ fn send_and_take(
 
 fn refuse(transport: Transport, server: SocketAddr, query: &[u8]) -> io::Result<()> {
     let told = match transport {
-        Transport::Tcp => TcpStream::connect_timeout(&server, PATIENCE).map(drop),
+        Transport::Tcp => client::dial(server, PATIENCE).map(drop),
         Transport::Udp => {
             let client = client_of(server)?;
             client.send(query)?;
@@ -163,11 +162,10 @@ fn take_answer(client: &UdpSocket, query: &[u8]) -> io::Result<()> {
     check_answer(&buffer[..len], query)
 }
 
-/// Same id, and the QR bit (RFC 1035 section 4.1.1).
 fn check_answer(answer: &[u8], query: &[u8]) -> io::Result<()> {
-    match answer.get(..2) == query.get(..2) && answer.get(2).is_some_and(|&flags| flags >= 0x80) {
-        true => Ok(()),
-        false => Err(io::Error::other("something else came than the answer")),
+    match Answer::to(query, answer) {
+        Some(_) => Ok(()),
+        None => Err(io::Error::other("something else came than the answer")),
     }
 }
 

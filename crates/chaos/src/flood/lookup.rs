@@ -7,10 +7,10 @@ use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-use domain::base::Message;
 use domain::base::iana::Rtype;
 
 use crate::testbed::client;
+use crate::testbed::client::Answer;
 
 /// The names asked for end in this: `.test` is for testing only (RFC 6761
 /// section 6.2), so that a resolver keeps the question to itself.
@@ -45,7 +45,8 @@ pub(super) enum Reply {
 impl Lookup {
     /// Asks the server for the address of the `number`th name of a run.
     pub(super) fn start(server: SocketAddr, run: u32, number: u64) -> io::Result<Self> {
-        let query = build(run, number)?;
+        let name = format!("q{number}-{run:08x}.{ZONE}");
+        let query = client::query(&name, Rtype::A, None)?;
         let socket = client::connected(server)?;
         socket.set_nonblocking(true)?;
         let sent = Instant::now();
@@ -64,14 +65,9 @@ impl Lookup {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Reply::Nothing,
             Err(error) => return Reply::Failed(error),
         };
-        match (
-            Message::from_slice(&buffer[..len]),
-            Message::from_slice(&self.query),
-        ) {
-            (Ok(answer), Ok(query)) if client::answers(answer, query) => {
-                Reply::Answer(answer.opt_rcode().to_int())
-            }
-            _ => Reply::Unexpected,
+        match Answer::to(&self.query, &buffer[..len]) {
+            Some(answer) => Reply::Answer(answer.rcode),
+            None => Reply::Unexpected,
         }
     }
 }
@@ -79,25 +75,5 @@ impl Lookup {
 impl AsFd for Lookup {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-}
-
-/// A query for an A record, with a random id and a name never asked before.
-fn build(run: u32, number: u64) -> io::Result<Vec<u8>> {
-    client::query(&format!("q{number}-{run:08x}.{ZONE}"), Rtype::A, None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_ids_differ() {
-        let queries: Vec<_> = (0..64).map(|number| build(1, number).unwrap()).collect();
-        let mut names: Vec<&[u8]> = queries.iter().map(|query| &query[12..]).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), 64);
-        assert!(queries.iter().any(|query| query[..2] != queries[0][..2]));
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use domain::base::iana::OptRcode;
 use hdrhistogram::Histogram;
-use nix::errno::Errno;
 use serde::Serialize;
+
+use crate::testbed::client::errno_name;
 
 /// Significant decimal digits of a percentile: an error of 0.1 % at most.
 const DIGITS: u8 = 3;
@@ -92,10 +93,9 @@ pub(super) struct Tally {
     pub(super) timeouts: u64,
     pub(super) abandoned: u64,
     pub(super) unexpected: u64,
-    rcodes: BTreeMap<u16, u64>,
+    rcodes: BTreeMap<String, u64>,
     refused: u64,
-    /// By errno; 0 for an error that the kernel did not give.
-    errnos: BTreeMap<i32, u64>,
+    errnos: BTreeMap<String, u64>,
     latency: Histogram<u64>,
     slowest: u64,
 }
@@ -119,6 +119,7 @@ impl Tally {
 
     pub(super) fn answer(&mut self, rcode: u16, latency: Duration) {
         self.answered += 1;
+        let rcode = OptRcode::masked_from_int(rcode).to_string();
         *self.rcodes.entry(rcode).or_default() += 1;
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.slowest = self.slowest.max(nanos);
@@ -128,7 +129,7 @@ impl Tally {
     pub(super) fn error(&mut self, error: &io::Error) {
         match error.raw_os_error() {
             Some(libc::ECONNREFUSED) => self.refused += 1,
-            errno => *self.errnos.entry(errno.unwrap_or(0)).or_default() += 1,
+            _ => *self.errnos.entry(errno_name(error)).or_default() += 1,
         }
     }
 
@@ -151,16 +152,8 @@ impl Tally {
             errors: self.errnos.values().sum(),
             abandoned: self.abandoned,
             unexpected: self.unexpected,
-            rcodes: self
-                .rcodes
-                .iter()
-                .map(|(&rcode, &count)| (OptRcode::masked_from_int(rcode).to_string(), count))
-                .collect(),
-            errnos: self
-                .errnos
-                .iter()
-                .map(|(&errno, &count)| (errno_name(errno), count))
-                .collect(),
+            rcodes: self.rcodes.clone(),
+            errnos: self.errnos.clone(),
             latency_ns: (self.answered > 0).then(|| Latency {
                 p50: quantile(0.50),
                 p95: quantile(0.95),
@@ -168,13 +161,6 @@ impl Tally {
                 max: self.slowest,
             }),
         }
-    }
-}
-
-fn errno_name(errno: i32) -> String {
-    match Errno::from_raw(errno) {
-        Errno::UnknownErrno => format!("errno {errno}"),
-        known => format!("{known:?}"),
     }
 }
 

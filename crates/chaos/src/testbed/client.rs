@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
+use std::net::TcpStream;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use domain::base::Message;
 use domain::base::MessageBuilder;
 use domain::base::Name;
 use domain::base::iana::Rtype;
+use nix::errno::Errno;
 
 /// A query for one name with recursion desired and a random id. `udp_payload` is
 /// the size in its OPT record (RFC 6891); `None` leaves that out.
@@ -51,14 +53,55 @@ pub fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Whether the id and the question are ours. Some servers leave the question
-/// out when they answer with an error (RFC 1035 section 4.1.1, format error).
-pub fn answers(answer: &Message<[u8]>, query: &Message<[u8]>) -> bool {
-    let bare_error = answer.header().qr()
-        && answer.header().id() == query.header().id()
-        && answer.header_counts().qdcount() == 0
-        && answer.is_error();
-    bare_error || answer.is_answer(query)
+/// An answer as its client understands it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Response code, with the upper bits of EDNS.
+    pub rcode: u16,
+    /// Whether it has the TC bit.
+    pub truncated: bool,
+}
+
+impl Answer {
+    /// What came, if it answers the query: id and question are the same. Some servers
+    /// leave the question out when they answer with an error (RFC 1035 section 4.1.1,
+    /// format error).
+    pub fn to(query: &[u8], came: &[u8]) -> Option<Self> {
+        let query = Message::from_slice(query).ok()?;
+        let answer = Message::from_slice(came).ok()?;
+        let is_bare_error = answer.header().qr()
+            && answer.header().id() == query.header().id()
+            && answer.header_counts().qdcount() == 0
+            && answer.is_error();
+        (is_bare_error || answer.is_answer(query)).then(|| Self {
+            rcode: answer.opt_rcode().to_int(),
+            truncated: answer.header().tc(),
+        })
+    }
+
+    /// NOERROR and NXDOMAIN: with anything else a stub asks the next server.
+    pub fn is_fine(self) -> bool {
+        matches!(self.rcode, 0 | 3)
+    }
+}
+
+/// `ECONNREFUSED`; an error that is not the kernel's by its kind.
+pub fn errno_name(error: &io::Error) -> String {
+    match error
+        .raw_os_error()
+        .map(|errno| (errno, Errno::from_raw(errno)))
+    {
+        Some((errno, Errno::UnknownErrno)) => format!("errno {errno}"),
+        Some((_, known)) => format!("{known:?}"),
+        None => format!("{:?}", error.kind()),
+    }
+}
+
+/// Whether it only says that nothing came in time.
+pub fn is_timeout(error: &io::Error) -> bool {
+    use io::ErrorKind::TimedOut;
+    use io::ErrorKind::WouldBlock;
+    matches!(error.kind(), WouldBlock | TimedOut)
 }
 
 /// Any address of a server's family, to bind a socket to.
@@ -80,6 +123,13 @@ pub fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket(server.ip())?;
     socket.connect(server)?;
     Ok(socket)
+}
+
+/// A TCP connection to a server, which waits so long for it and for each message.
+pub fn dial(server: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&server, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    Ok(stream)
 }
 
 /// When the datagram that was read last had come to this socket, by the kernel's
@@ -124,11 +174,11 @@ mod tests {
     use super::*;
 
     fn reply_to(query: &[u8], change: impl Fn(&mut Vec<u8>)) -> bool {
-        let query = Message::from_slice(query).unwrap();
-        let answer = MessageBuilder::new_vec().start_answer(query, Rcode::SERVFAIL);
+        let message = Message::from_slice(query).unwrap();
+        let answer = MessageBuilder::new_vec().start_answer(message, Rcode::SERVFAIL);
         let mut answer = answer.unwrap().finish();
         change(&mut answer);
-        answers(Message::from_slice(&answer).unwrap(), query)
+        Answer::to(query, &answer).is_some()
     }
 
     #[test]

@@ -1,55 +1,18 @@
 //! What a client sent and what came of it, counted so that it adds up.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use domain::base::iana::OptRcode;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What came of one query message, or of one that could not be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// An answer.
-    Answered(Answer),
-    /// Sent, and no answer until it was sent again or given up.
-    Unanswered,
-    /// Another server answered first (musl asks all at once).
-    Superseded,
-    /// Sent, and then the socket had this error.
-    Refused(String),
-    /// This error came instead of a packet.
-    Unsent(String),
-    /// A truncated answer's question could not be asked over TCP: no connection,
-    /// or one that broke.
-    TcpFailed(String),
-}
-
-/// An answer as the program got it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) rcode: u16,
-    pub(super) truncated: bool,
-    /// From the query to the moment at which the program had it.
-    pub(super) took: Duration,
-}
-
-impl Answer {
-    /// NOERROR and NXDOMAIN: with anything else a stub asks the next server.
-    pub(super) fn is_fine(self) -> bool {
-        matches!(self.rcode, 0 | 3)
-    }
-}
-
-/// What came of one lookup.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Came {
-    pub(super) fates: Vec<Fate>,
-    /// Whether the program has an answer to all that it asked.
-    pub(super) resolved: bool,
-    /// Datagrams that answered nothing.
-    pub(super) unexpected: u64,
-}
+use crate::testbed::client::Answer;
+use crate::testbed::client::errno_name;
 
 /// The figures of a client.
 ///
@@ -85,34 +48,39 @@ pub(crate) struct Counts {
     pub(crate) unexpected: u64,
 }
 
-impl Counts {
-    /// An answer that takes longer than `slow` is slow.
-    pub(super) fn add(&mut self, came: &Came, slow: Duration) {
-        self.lookups += 1;
-        self.resolved += u64::from(came.resolved);
-        self.unexpected += came.unexpected;
-        for fate in &came.fates {
-            self.add_fate(fate, slow);
-        }
+/// The counting itself, by lookups at once.
+#[derive(Debug)]
+pub(super) struct Tally {
+    counts: Mutex<Counts>,
+    /// An answer that takes longer is slow.
+    pub(super) slow: Duration,
+}
+
+impl Tally {
+    pub(super) fn new(slow: Duration) -> Self {
+        let counts = Mutex::default();
+        Self { counts, slow }
     }
 
-    fn add_fate(&mut self, fate: &Fate, slow: Duration) {
-        let was_sent = !matches!(fate, Fate::Unsent(_) | Fate::TcpFailed(_));
-        self.sent += u64::from(was_sent);
-        let count = match fate {
-            Fate::Answered(answer) => {
-                let rcode = OptRcode::masked_from_int(answer.rcode).to_string();
-                self.truncated += u64::from(answer.truncated);
-                self.slow += u64::from(answer.took > slow && is_fine(&rcode));
-                self.answered.entry(rcode).or_default()
-            }
-            Fate::Unanswered => &mut self.unanswered,
-            Fate::Superseded => &mut self.superseded,
-            Fate::Refused(errno) => self.refused.entry(errno.clone()).or_default(),
-            Fate::Unsent(errno) => self.unsent.entry(errno.clone()).or_default(),
-            Fate::TcpFailed(error) => self.tcp_failed.entry(error.clone()).or_default(),
-        };
-        *count += 1;
+    pub(super) fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// So many messages had this error.
+pub(super) fn count(errors: &mut BTreeMap<String, u64>, error: &io::Error, messages: u64) {
+    if messages > 0 {
+        *errors.entry(errno_name(error)).or_default() += messages;
+    }
+}
+
+impl Counts {
+    /// An answer, which may have come slowly.
+    pub(super) fn answer(&mut self, answer: Answer, is_slow: bool) {
+        let rcode = OptRcode::masked_from_int(answer.rcode).to_string();
+        *self.answered.entry(rcode).or_default() += 1;
+        self.truncated += u64::from(answer.truncated);
+        self.slow += u64::from(is_slow && answer.is_fine());
     }
 
     /// Attempts that did not end with NOERROR or NXDOMAIN: what the doctor's
@@ -147,44 +115,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fate_is_counted_once_and_the_sum_holds() {
-        let answered = |rcode, truncated, took| {
-            Fate::Answered(Answer {
-                rcode,
-                truncated,
-                took: Duration::from_millis(took),
-            })
-        };
-        let fates = vec![
-            answered(0, true, 100),
-            answered(3, false, 101),
-            answered(2, false, 101),
-            Fate::Unanswered,
-            Fate::Superseded,
-            Fate::Refused("ECONNREFUSED".to_owned()),
-            Fate::Unsent("EPERM".to_owned()),
-            Fate::TcpFailed("ETIMEDOUT".to_owned()),
-        ];
+    fn each_that_failed_is_counted_once() {
         let mut counts = Counts::default();
-        counts.add(
-            &Came {
-                fates,
-                resolved: true,
-                unexpected: 2,
-            },
-            Duration::from_millis(100),
-        );
-        assert_eq!((counts.lookups, counts.resolved), (1, 1));
-        assert_eq!((counts.truncated, counts.unexpected), (1, 2));
-        let ends = counts.answered.values().sum::<u64>()
-            + counts.unanswered
-            + counts.superseded
-            + counts.refused.values().sum::<u64>();
-        assert_eq!((counts.sent, ends), (6, 6));
-        assert_eq!(counts.fine(), 2);
+        let answer = |rcode, truncated| Answer { rcode, truncated };
+        counts.answer(answer(0, true), false);
+        counts.answer(answer(3, false), true);
+        counts.answer(answer(2, false), true);
+        counts.unanswered = 1;
+        counts.superseded = 1;
+        for errors in [
+            &mut counts.refused,
+            &mut counts.unsent,
+            &mut counts.tcp_failed,
+        ] {
+            errors.insert("EPERM".to_owned(), 1);
+        }
+        assert_eq!((counts.truncated, counts.fine()), (1, 2));
         // SERVFAIL, unanswered, refused, unsent, no TCP.
         assert_eq!(counts.failed(), 5);
-        // The NXDOMAIN that took 101 ms.
+        // The NXDOMAIN that was slow.
         assert_eq!((counts.slow, counts.hurt()), (1, 6));
     }
 }

@@ -3,91 +3,89 @@
 use std::io;
 use std::net::SocketAddr;
 
+use domain::base::iana::Rtype;
+
 use super::ask::Ask;
 use super::ask::Style;
-use super::counts::Came;
-use super::counts::Fate;
+use super::counts::Tally;
+use super::counts::count;
 use super::exchange::Query;
 use super::exchange::UdpExchange;
-use super::exchange::errno_name;
 use super::exchange::over_tcp;
 use super::libc_lookup;
 use super::origin::Origin;
 
 /// Resolves the `number`th name of a client.
-pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin) -> Came {
-    let mut came = Came::default();
+pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin, tally: &Tally) {
     let number = number.checked_rem(ask.names).unwrap_or(number);
     let name = format!("q{number}.{}.{zone}", ask.group);
-    let mut wanted = ask.types.list().to_vec();
-    let rounds: Vec<&[SocketAddr]> = match &ask.style {
-        Style::Libc(_) => {
-            came.resolved = libc_lookup::resolves(&name);
-            return came;
-        }
-        Style::Glibc => ask.servers.chunks(1).collect(),
-        Style::Musl => vec![&ask.servers],
+    let resolved = match &ask.style {
+        Style::Libc(_) => libc_lookup::resolves(&name),
+        Style::Glibc => resolves(ask, &name, ask.servers.chunks(1), origin, tally),
+        Style::Musl => resolves(ask, &name, [&ask.servers[..]], origin, tally),
     };
-    for servers in rounds {
-        let queries: Result<Vec<Query>, _> = wanted
-            .iter()
-            .map(|&rtype| Query::new(&name, rtype, ask.udp_payload))
-            .collect();
-        let asked = queries.and_then(|queries| round(ask, servers, queries, origin, &mut came));
-        match asked {
-            Ok(left) => wanted = left,
-            // The socket could not even be made or connected.
-            Err(error) => came.fates.push(Fate::Unsent(errno_name(&error))),
-        }
-        if wanted.is_empty() {
-            came.resolved = true;
-            break;
-        }
-    }
-    came
+    let mut counts = tally.counts();
+    counts.lookups += 1;
+    counts.resolved += u64::from(resolved);
 }
 
-/// Asks one server, or all of them at once. Returns the types that are still
+/// Whether all types were answered well, by whichever round of servers.
+fn resolves<'a>(
+    ask: &'a Ask,
+    name: &str,
+    rounds: impl IntoIterator<Item = &'a [SocketAddr]>,
+    origin: &Origin,
+    tally: &'a Tally,
+) -> bool {
+    let mut wanted = ask.types.list().to_vec();
+    rounds.into_iter().any(|servers| {
+        // An error: the socket could not even be made or connected.
+        if let Err(error) = round(ask, servers, name, &mut wanted, origin, tally) {
+            count(&mut tally.counts().unsent, &error, 1);
+        }
+        wanted.is_empty()
+    })
+}
+
+/// Asks one server, or all of them at once. Leaves the types that are still
 /// without a good answer.
 fn round(
     ask: &Ask,
     servers: &[SocketAddr],
-    queries: Vec<Query>,
+    name: &str,
+    wanted: &mut Vec<Rtype>,
     origin: &Origin,
-    came: &mut Came,
-) -> io::Result<Vec<domain::base::iana::Rtype>> {
-    let Some(&first) = servers.first() else {
-        return Ok(Vec::new());
-    };
-    let socket = origin.socket(first)?;
-    let connected = ask.style == Style::Glibc;
-    if connected {
-        socket.connect(first)?;
+    tally: &Tally,
+) -> io::Result<()> {
+    let queries = wanted
+        .iter()
+        .map(|&rtype| Query::new(name, rtype, ask.udp_payload));
+    let queries = queries.collect::<io::Result<_>>()?;
+    let socket = origin.socket(servers[0])?;
+    if ask.style == Style::Glibc {
+        socket.connect(servers[0])?;
     }
     origin.wait();
     let mut exchange = UdpExchange {
+        ask,
         socket,
-        connected,
         servers,
         queries,
-        patience: ask.patience,
-        reads_late: ask.reads_late,
-        came,
+        tally,
     };
-    exchange.run(ask.resends);
-    let UdpExchange { queries, .. } = exchange;
-    let mut left = Vec::new();
-    for mut query in queries {
+    exchange.run();
+    wanted.clear();
+    for mut query in exchange.queries {
         let fine = match query.answer {
             Some((server, answer)) if answer.truncated => {
-                over_tcp(server, &mut query, ask.patience, came)
+                over_tcp(server, &mut query, ask.patience, tally)
             }
             Some((_, answer)) => answer.is_fine(),
             None => false,
         };
         if !fine {
-            left.push(query.rtype);
+            wanted.push(query.rtype);
         }
     }
-    Ok(left)
+    Ok(())
 }

@@ -9,8 +9,6 @@ mod lookup;
 mod origin;
 
 use std::io::BufRead;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -31,6 +29,7 @@ pub(crate) use ask::Types;
 pub(crate) use counts::Counts;
 
 use super::comm::set_comm;
+use counts::Tally;
 use origin::Origin;
 use origin::Turns;
 
@@ -76,12 +75,8 @@ pub(crate) fn run(
 /// Starts lookups for the time, or until `stop` is disconnected, and waits for
 /// the last ones.
 fn ask_for(time: Duration, ask: &Ask, go: &Go, stop: &Receiver<()>) -> Result<Counts> {
-    let counts = Mutex::new(Counts::default());
-    let look_up = |number, origin: &Origin| {
-        let came = lookup::run(ask, &go.zone, number, origin);
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.add(&came, go.slow);
-    };
+    let tally = Tally::new(go.slow);
+    let look_up = |number, origin: &Origin| lookup::run(ask, &go.zone, number, origin, &tally);
     let begin = Instant::now();
     let mut turns = Turns::new(ask, begin).context("cannot make a socket")?;
     thread::scope(|scope| -> Result<()> {
@@ -98,5 +93,6 @@ fn ask_for(time: Duration, ask: &Ask, go: &Go, stop: &Receiver<()>) -> Result<Co
         }
         Ok(())
     })?;
-    Ok(counts.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let counts = tally.counts().clone();
+    Ok(counts)
 }
