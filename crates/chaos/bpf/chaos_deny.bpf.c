@@ -17,33 +17,11 @@
 #define DENY 0
 #define PERMIT 1
 
-static __always_inline int verdict(struct bpf_sock_addr *ctx)
+/* connect() and sends of unconnected sockets: which of them is said when it is loaded. */
+SEC("cgroup/connect4")
+int deny_call(struct bpf_sock_addr *ctx)
 {
 	return bpf_ntohs((__u16)ctx->user_port) == DNS_PORT ? DENY : PERMIT;
-}
-
-SEC("cgroup/connect4")
-int deny_connect4(struct bpf_sock_addr *ctx)
-{
-	return verdict(ctx);
-}
-
-SEC("cgroup/connect6")
-int deny_connect6(struct bpf_sock_addr *ctx)
-{
-	return verdict(ctx);
-}
-
-SEC("cgroup/sendmsg4")
-int deny_sendmsg4(struct bpf_sock_addr *ctx)
-{
-	return verdict(ctx);
-}
-
-SEC("cgroup/sendmsg6")
-int deny_sendmsg6(struct bpf_sock_addr *ctx)
-{
-	return verdict(ctx);
 }
 
 /* Packets without options or extension headers, as a client's queries are. */

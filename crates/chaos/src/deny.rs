@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use anyhow::Context as _;
 use anyhow::Result;
 use libbpf_rs::Link;
+use libbpf_rs::ProgramAttachType;
 use libbpf_rs::skel::OpenSkel as _;
 use libbpf_rs::skel::Skel as _;
 use libbpf_rs::skel::SkelBuilder as _;
@@ -40,14 +41,14 @@ pub enum Deny {
 }
 
 impl Deny {
-    /// Its name in bpf/chaos_deny.bpf.c.
-    fn program(self) -> &'static str {
+    /// Its program in bpf/chaos_deny.bpf.c, and the hook for that.
+    fn program(self) -> (&'static str, ProgramAttachType) {
         match self {
-            Self::Connect4 => "deny_connect4",
-            Self::Connect6 => "deny_connect6",
-            Self::Sendmsg4 => "deny_sendmsg4",
-            Self::Sendmsg6 => "deny_sendmsg6",
-            Self::Egress => "deny_egress",
+            Self::Connect4 => ("deny_call", ProgramAttachType::CgroupInet4Connect),
+            Self::Connect6 => ("deny_call", ProgramAttachType::CgroupInet6Connect),
+            Self::Sendmsg4 => ("deny_call", ProgramAttachType::CgroupUdp4Sendmsg),
+            Self::Sendmsg6 => ("deny_call", ProgramAttachType::CgroupUdp6Sendmsg),
+            Self::Egress => ("deny_egress", ProgramAttachType::CgroupInetEgress),
         }
     }
 }
@@ -66,9 +67,13 @@ pub fn deny(cgroup: BorrowedFd<'_>, which: Deny) -> Result<Denial> {
     let mut open = ChaosDenySkelBuilder::default()
         .open(&mut object)
         .context("the BPF object that denies DNS cannot be opened")?;
+    let (name, hook) = which.program();
     for mut program in open.open_object_mut().progs_mut() {
-        let chosen = program.name() == which.program();
+        let chosen = program.name() == name;
         program.set_autoload(chosen);
+        if chosen {
+            program.set_attach_type(hook.clone());
+        }
     }
     let skel = open
         .load()
@@ -76,11 +81,11 @@ pub fn deny(cgroup: BorrowedFd<'_>, which: Deny) -> Result<Denial> {
     let program = skel
         .object()
         .progs_mut()
-        .find(|program| program.name() == which.program())
+        .find(|program| program.name() == name)
         .context("the object lost a program")?;
     // The link holds the program when the object is gone.
     let link = program
         .attach_cgroup(cgroup.as_raw_fd())
-        .with_context(|| format!("cannot attach {} to the cgroup", which.program()))?;
+        .with_context(|| format!("cannot attach {name} ({which:?}) to the cgroup"))?;
     Ok(Denial { _link: link })
 }
