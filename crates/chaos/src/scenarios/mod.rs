@@ -13,8 +13,10 @@ mod path;
 mod send_denied;
 mod upstream;
 
-use std::fmt;
 use std::io;
+
+use anyhow::Context as _;
+use anyhow::Result;
 
 use crate::dns_flood;
 use crate::dns_mix;
@@ -61,32 +63,18 @@ pub const SCENARIOS: &[&Scenario] = &[
     &send_denied::SEND_NO_ROUTE,
 ];
 
-/// There is no scenario of that name. The message lists those that exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownScenario(String);
-
-impl fmt::Display for UnknownScenario {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Debug escapes what a terminal would obey.
-        write!(f, "there is no scenario {:?}; choose one of: ", self.0)?;
-        for (i, scenario) in SCENARIOS.iter().enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}{}", scenario.name)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for UnknownScenario {}
-
 impl Scenario {
-    /// The scenario of that name.
-    pub fn named(name: &str) -> Result<&'static Self, UnknownScenario> {
-        SCENARIOS
-            .iter()
-            .copied()
-            .find(|scenario| scenario.name == name)
-            .ok_or_else(|| UnknownScenario(name.to_owned()))
+    /// The scenario of that name; an error lists those that exist.
+    pub fn named(name: &str) -> Result<&'static Self> {
+        let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+        found.copied().with_context(|| {
+            let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            // Debug escapes what a terminal would obey.
+            format!(
+                "there is no scenario {name:?}; choose one of: {}",
+                names.join(", ")
+            )
+        })
     }
 }
 

@@ -2,16 +2,17 @@
 
 mod reach;
 
-use std::fmt;
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::net::SocketAddrV6;
 use std::str::FromStr;
 
+use anyhow::Context as _;
 use anyhow::bail;
 
-pub use reach::Reach;
+use reach::is_public;
+use reach::is_unicast;
 
 /// The port of DNS (RFC 1035 section 4.2).
 pub const DNS_PORT: u16 = 53;
@@ -31,33 +32,22 @@ pub enum Choice {
     Server(SocketAddr),
 }
 
-/// The text after `--server` names no server. The message says what does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadChoice(String);
-
-impl fmt::Display for BadChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not the address of a DNS server; write 192.0.2.1, 192.0.2.1:5353, \
-             2001:db8::1, [2001:db8::1]:5353 or system",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for BadChoice {}
-
 impl FromStr for Choice {
-    type Err = BadChoice;
+    type Err = anyhow::Error;
 
-    /// `system`, or an address with or without a port (53 without).
-    fn from_str(text: &str) -> Result<Self, BadChoice> {
+    /// `system`, or an address with or without a port (53 without). An error says
+    /// what is an address.
+    fn from_str(text: &str) -> anyhow::Result<Self> {
         if text == "system" {
             return Ok(Self::System);
         }
-        let bad = || BadChoice(text.chars().take(TEXT_MAX).collect());
-        let address = parse_address(text).ok_or_else(bad)?;
+        let address = parse_address(text).with_context(|| {
+            let start: String = text.chars().take(TEXT_MAX).collect();
+            format!(
+                "{start:?} is not the address of a DNS server; write 192.0.2.1, 192.0.2.1:5353, \
+                 2001:db8::1, [2001:db8::1]:5353 or system"
+            )
+        })?;
         Ok(Self::Server(address))
     }
 }
@@ -80,7 +70,7 @@ impl Choice {
             Self::System => system()?,
             Self::Server(server) => server,
         };
-        if Reach::of(server.ip()) == Reach::Public && !yes_flood_it {
+        if is_public(server.ip()) && !yes_flood_it {
             bail!(
                 "{server} is outside loopback and private address ranges and may be somebody \
                  else's server; if flooding it is yours to decide, add --yes-flood-it"
@@ -120,7 +110,7 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
         None => DNS_PORT,
     };
     let server = parse_host(host, port)?;
-    Reach::is_unicast(server.ip()).then_some(server)
+    is_unicast(server.ip()).then_some(server)
 }
 
 /// IPv4, or IPv6 with a zone after `%` where it is link-local (RFC 4007 section 11).
@@ -165,7 +155,7 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(server(text), expected, "{text}");
         }
-        assert_eq!("system".parse(), Ok(Choice::System));
+        assert_eq!("system".parse::<Choice>().unwrap(), Choice::System);
     }
 
     #[test]
