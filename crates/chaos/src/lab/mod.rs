@@ -7,7 +7,6 @@
 //! SIGKILL; what lies outside the namespaces is the janitor's (`undo`).
 
 pub(crate) mod client;
-mod comm;
 mod machine;
 mod outside;
 pub mod recipe;

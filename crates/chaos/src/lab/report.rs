@@ -19,6 +19,7 @@ use super::site::Client;
 use super::site::Counter;
 use super::site::Lab;
 use super::site::Server;
+use super::worker::Worker;
 use crate::flood::Endpoint;
 use crate::scenario::Scenario;
 use crate::testbed::tool::NFT;
@@ -161,7 +162,7 @@ impl Report {
             let faulty = servers.iter().map(|server| server.counts.faulty);
             report.broken += faulty.sum::<u64>();
         }
-        let left = janitor.map_or(Ok(Vec::new()), super::undo::Janitor::finish);
+        let left = janitor.map_or(Ok(Vec::new()), Worker::finish);
         Ok(Self {
             servers,
             left: left?,
@@ -266,9 +267,8 @@ fn server_report(server: Server) -> Result<ServerReport> {
 
 /// Reads the counters.
 fn wire(lab: &Lab) -> Result<BTreeMap<&'static str, u64>> {
-    let read = |counter: &Counter| {
-        let Counter { name, table, pod } = counter;
-        let list = format!("-j list counter inet {table} {name}");
+    let read = |Counter { name, pod }: &Counter| {
+        let list = format!("-j list counter inet kerno {name}");
         let place = pod.as_ref().map_or(&lab.node, |pod| &pod.namespace);
         let said: Value = serde_json::from_str(&place.run(NFT, &list, "")?)?;
         let objects = said["nftables"].as_array().into_iter().flatten();

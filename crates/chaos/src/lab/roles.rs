@@ -1,15 +1,16 @@
 //! What the workers do, each by its role.
 
+use std::ffi::CString;
 use std::io;
 use std::io::BufRead as _;
 use std::io::BufReader;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use nix::sys::prctl;
 use serde_json::Value;
 
 use super::client;
-use super::comm::set_comm;
 use super::outside;
 use super::server;
 use super::undo;
@@ -31,8 +32,14 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
     let role = serde_json::from_str(&line).context("`kerno chaos` starts this command")?;
     let ready = || say(&Line::Ready);
     Ok(match role {
-        Role::Client(ask) => serde_json::to_value(client::run(&ask, input, ready)?)?,
-        Role::Server(serve) => serde_json::to_value(server::run(&serve, input, ready)?)?,
+        Role::Client(ask) => {
+            set_comm(&ask.comm)?;
+            serde_json::to_value(client::run(&ask, input, ready)?)?
+        }
+        Role::Server(serve) => {
+            set_comm(&serve.comm)?;
+            serde_json::to_value(server::run(&serve, input, ready)?)?
+        }
         Role::Resident => {
             set_comm("lab-node")?;
             ready();
@@ -42,4 +49,10 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
         Role::Outside => serde_json::to_value(outside::run(input, ready)?)?,
         Role::Janitor => serde_json::to_value(undo::run(&mut input, ready)?)?,
     })
+}
+
+/// Gives this process a name of 15 bytes at most, as `ps` and the kernel show it.
+fn set_comm(comm: &str) -> Result<()> {
+    let name = CString::new(comm)?;
+    prctl::set_name(&name).with_context(|| format!("cannot take the name {comm}"))
 }

@@ -22,7 +22,7 @@ use super::machine::Machine;
 use super::outside;
 use super::server::Does;
 use super::server::Serve;
-use super::undo::Janitor;
+use super::undo;
 use super::undo::Undo;
 use super::worker::PROGRAM;
 use super::worker::Role;
@@ -114,9 +114,7 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) struct Counter {
     pub(crate) name: &'static str,
-    /// nft's table that has it.
-    pub(crate) table: &'static str,
-    /// Whose table it is; `None` for the node's.
+    /// Whose it is; `None` for the node's.
     pub(crate) pod: Option<Rc<Pod>>,
 }
 
@@ -140,7 +138,7 @@ pub(crate) struct Lab {
     pub(super) outside: Option<Worker>,
     /// What was done, a sentence each.
     pub(crate) changed: Vec<String>,
-    pub(super) janitor: Option<Janitor>,
+    pub(super) janitor: Option<Worker>,
     /// What else lasts as long as the lab: sockets, locks, programs.
     kept: Vec<Box<dyn Any>>,
 }
@@ -271,12 +269,10 @@ impl Lab {
     /// Starts a server in a pod; it listens on return.
     pub(crate) fn serve(&mut self, pod: &Rc<Pod>, serve: Serve) -> Result<()> {
         let name = format!("the DNS server {} of the lab", serve.comm);
-        let role = Role::Server(serve);
+        let role = Role::Server(serve.clone());
         let worker = Worker::start(&name, &role, pod.command(PROGRAM)?)?;
-        if let Role::Server(serve) = role {
-            let pod = Rc::clone(pod);
-            self.servers.push(Server { pod, serve, worker });
-        }
+        let pod = Rc::clone(pod);
+        self.servers.push(Server { pod, serve, worker });
         Ok(())
     }
 
@@ -317,12 +313,10 @@ impl Lab {
     /// Starts a client in a pod; it asks as soon as all is made.
     pub(crate) fn ask(&mut self, pod: &Rc<Pod>, ask: Ask) -> Result<()> {
         let name = format!("the client {} of the lab", ask.comm);
-        let role = Role::Client(ask);
+        let role = Role::Client(ask.clone());
         let worker = Worker::start(&name, &role, pod.command(PROGRAM)?)?;
-        if let Role::Client(ask) = role {
-            let pod = Rc::clone(pod);
-            self.clients.push(Client { pod, ask, worker });
-        }
+        let pod = Rc::clone(pod);
+        self.clients.push(Client { pod, ask, worker });
         Ok(())
     }
 
@@ -336,15 +330,21 @@ impl Lab {
         self.changed.push(sentence.into());
     }
 
-    /// Loads rules of nft on the node, and remembers their counters: `(table,
-    /// counter)` each.
+    /// Loads rules of nft into a pod or, without one, the node, and remembers the
+    /// counters of their table, which is called `kerno`.
     pub(crate) fn nft(
         &mut self,
+        pod: Option<&Rc<Pod>>,
         rules: &str,
-        counters: &[(&'static str, &'static str)],
+        counters: &[&'static str],
     ) -> Result<()> {
-        self.node.run(NFT, "-f -", rules)?;
-        self.remember(counters, None);
+        let place = pod.map_or(&self.node, |pod| &pod.namespace);
+        place.run(NFT, "-f -", rules)?;
+        let named = counters.iter().map(|&name| Counter {
+            name,
+            pod: pod.cloned(),
+        });
+        self.counters.extend(named);
         Ok(())
     }
 
@@ -367,19 +367,7 @@ impl Lab {
                 }}
             }}"
         );
-        let place = pod.map_or(&self.node, |pod| &pod.namespace);
-        place.run(NFT, "-f -", &rules)?;
-        self.remember(&[("kerno", counter)], pod);
-        Ok(())
-    }
-
-    fn remember(&mut self, counters: &[(&'static str, &'static str)], pod: Option<&Rc<Pod>>) {
-        let named = counters.iter().map(|&(table, name)| Counter {
-            name,
-            table,
-            pod: pod.map(Rc::clone),
-        });
-        self.counters.extend(named);
+        self.nft(pod, &rules, &[counter])
     }
 
     /// An address outside that swallows everything ([`outside`]).
@@ -401,8 +389,8 @@ impl Lab {
     pub(crate) fn promise(&mut self, undo: &Undo) -> Result<()> {
         let janitor = match self.janitor.take() {
             Some(janitor) => janitor,
-            None => Janitor::start()?,
+            None => undo::start()?,
         };
-        self.janitor.insert(janitor).promise(undo)
+        self.janitor.insert(janitor).tell(undo)
     }
 }

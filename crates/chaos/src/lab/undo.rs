@@ -42,36 +42,18 @@ pub(crate) enum Undo {
     Write(PathBuf, String),
 }
 
-/// The janitor, as the lab sees it.
-#[derive(Debug)]
-pub(crate) struct Janitor {
-    worker: Worker,
-}
-
-impl Janitor {
-    /// Starts it.
-    pub(crate) fn start() -> Result<Self> {
-        let mut command = Command::new(PROGRAM);
-        let apart = || {
-            // Ctrl-C and a closing terminal are not meant for it.
-            setsid()?;
-            Ok(())
-        };
-        // SAFETY: a system call without arguments.
-        unsafe { command.pre_exec(apart) };
-        let worker = Worker::start("the janitor of the lab", &Role::Janitor, command)?;
-        Ok(Self { worker })
-    }
-
-    /// Tells it what to undo, before that is done.
-    pub(crate) fn promise(&mut self, undo: &Undo) -> Result<()> {
-        self.worker.tell(undo)
-    }
-
-    /// Has everything undone, and returns what could not be, a sentence each.
-    pub(crate) fn finish(self) -> Result<Vec<String>> {
-        self.worker.finish()
-    }
+/// Starts the janitor. It is told what to undo before that is done, and says at its
+/// end what could not be, a sentence each.
+pub(super) fn start() -> Result<Worker> {
+    let mut command = Command::new(PROGRAM);
+    let apart = || {
+        // Ctrl-C and a closing terminal are not meant for it.
+        setsid()?;
+        Ok(())
+    };
+    // SAFETY: a system call without arguments.
+    unsafe { command.pre_exec(apart) };
+    Worker::start("the janitor of the lab", &Role::Janitor, command)
 }
 
 /// Is the janitor: collects promises until the lab lets go, then keeps them,

@@ -81,7 +81,7 @@ fn make(lab: &mut Lab) -> Result<()> {
         }}",
         ip = client.ip
     );
-    lab.nft(&rules, &[("kerno", "untracked")])?;
+    lab.nft(None, &rules, &["untracked"])?;
     lab.ask(&crowd, Ask::broken("lab-crowd", server.dns()))?;
     lab.ask(&client, Ask::healthy("lab-web", server.dns()))?;
     lab.await_links()?;

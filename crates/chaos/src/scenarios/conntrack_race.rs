@@ -50,7 +50,7 @@ fn make(lab: &mut Lab) -> Result<()> {
     for mark in 1..=RULES {
         writeln!(rules, "add rule inet kerno slow meta mark {mark} drop")?;
     }
-    lab.nft(&rules, &[("kerno", "masqueraded")])?;
+    lab.nft(None, &rules, &["masqueraded"])?;
     lab.change(format!(
         "the node masquerades what goes to {}, with ports that are not random, and {} and {} ask \
          from the same ports at the same moments",

@@ -59,7 +59,7 @@ fn make(lab: &mut Lab) -> Result<()> {
                 type nat hook prerouting priority dstnat;
             }
         }";
-    lab.nft(rules, &[])?;
+    lab.nft(None, rules, &[])?;
     lead_to(lab, old.ip)?;
     lab.change(format!(
         "{SERVICE} led to {}, then to {}, and the first is gone",

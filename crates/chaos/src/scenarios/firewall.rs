@@ -98,7 +98,7 @@ pub(crate) const LEGACY_DROP: Scenario = Scenario {
                     ct state new counter name tracked
                 }
             }";
-            lab.nft(tracked, &[("kerno", "tracked")])
+            lab.nft(None, tracked, &["tracked"])
         })
     }),
 };

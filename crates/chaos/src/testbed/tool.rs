@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::env;
 use std::ffi::OsStr;
-use std::fmt;
 use std::io::Write as _;
 use std::iter;
 use std::path::PathBuf;
@@ -22,45 +21,28 @@ pub struct Tool {
 }
 
 /// Interfaces, addresses, routes.
-pub const IP: Tool = Tool {
-    program: "ip",
-    package: "iproute2",
-};
+pub const IP: Tool = Tool::new("ip", "iproute2");
 
 /// Queues of interfaces.
-pub const TC: Tool = Tool {
-    program: "tc",
-    package: "iproute2",
-};
+pub const TC: Tool = Tool::new("tc", "iproute2");
 
 /// The older tables of netfilter.
-pub const IPTABLES_LEGACY: Tool = Tool {
-    program: "iptables-legacy",
-    package: "iptables",
-};
+pub const IPTABLES_LEGACY: Tool = Tool::new("iptables-legacy", "iptables");
 
 /// nftables.
-pub const NFT: Tool = Tool {
-    program: "nft",
-    package: "nftables",
-};
+pub const NFT: Tool = Tool::new("nft", "nftables");
 
 /// A resolver.
-pub const UNBOUND: Tool = Tool {
-    program: "unbound",
-    package: "unbound",
-};
+pub const UNBOUND: Tool = Tool::new("unbound", "unbound");
 
 /// Where a user's PATH may not lead, but administrators' programs are.
 const ALSO: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-impl fmt::Display for Tool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.program)
-    }
-}
-
 impl Tool {
+    const fn new(program: &'static str, package: &'static str) -> Self {
+        Self { program, package }
+    }
+
     /// Where it is; an error names the package that has it.
     pub fn find(self) -> Result<PathBuf> {
         let path = env::var_os("PATH").unwrap_or_default();
@@ -120,10 +102,7 @@ mod tests {
 
     #[test]
     fn a_missing_tool_names_its_package() {
-        let tool = Tool {
-            program: "no-such-program-of-kerno",
-            package: "some-package",
-        };
+        let tool = Tool::new("no-such-program-of-kerno", "some-package");
         let said = tool.find().unwrap_err().to_string();
         assert!(said.contains("`no-such-program-of-kerno`"), "{said}");
         assert!(said.contains("apt install some-package"), "{said}");

@@ -28,7 +28,6 @@ pub(crate) use ask::Style;
 pub(crate) use ask::Types;
 pub(crate) use counts::Counts;
 
-use super::comm::set_comm;
 use counts::Tally;
 use origin::Origin;
 use origin::Turns;
@@ -51,7 +50,6 @@ pub(crate) fn run(
     mut input: impl BufRead + Send + 'static,
     ready: impl FnOnce(),
 ) -> Result<Counts> {
-    set_comm(&ask.comm)?;
     if let Style::Libc(resolv_conf) = &ask.style {
         libc_lookup::prepare(resolv_conf)?;
     }

@@ -27,7 +27,6 @@ pub(crate) use behaviour::Does;
 pub(crate) use behaviour::Of;
 pub(crate) use limits::Limits;
 
-use super::comm::set_comm;
 use crate::testbed::server::Query;
 use crate::testbed::server::Replies;
 use crate::testbed::server::Server;
@@ -83,7 +82,6 @@ pub(crate) struct Served {
 
 /// Is a server, until its input ends.
 pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) -> Result<Served> {
-    set_comm(&serve.comm)?;
     let faults = Arc::new(Faults::of(serve)?);
     let reply = {
         let faults = Arc::clone(&faults);
