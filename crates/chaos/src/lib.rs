@@ -12,7 +12,7 @@
 pub mod deny;
 pub mod dns_flood;
 pub mod dns_mix;
-pub mod flood;
+mod flood;
 pub mod lab;
 mod pace;
 pub mod scenario;

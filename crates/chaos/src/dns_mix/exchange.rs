@@ -7,6 +7,9 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use crossbeam_channel::Receiver;
+use crossbeam_channel::Sender;
+use crossbeam_channel::unbounded;
 use domain::base::iana::Rtype;
 
 use super::part::End;
@@ -15,8 +18,10 @@ use super::part::Transport;
 use super::report::Outcomes;
 use crate::testbed::client;
 use crate::testbed::client::Answer;
-use crate::testbed::server;
+use crate::testbed::server::Query;
+use crate::testbed::server::Replies;
 use crate::testbed::server::Server;
+use crate::testbed::server::answer;
 
 /// The names asked for end in this (`.test`: RFC 6761 section 6.2).
 const ZONE: &str = "mix.kerno.test";
@@ -35,131 +40,144 @@ const RESEND_AFTER: Duration = Duration::from_millis(60);
 /// A socket that cannot be had, an answer that does not come.
 pub(super) fn make(part: &Part, port: u16) -> io::Result<(Outcomes, Duration)> {
     let server: SocketAddr = (part.address, port).into();
-    let mut outcomes = Outcomes::default();
-    let mut slowest = Duration::ZERO;
-    let mut each = |lookup: &mut dyn FnMut(&[u8], &mut Outcomes) -> io::Result<Duration>| {
-        for number in 0..part.lookups {
-            let name = format!("{}-{number}.{ZONE}", part.name);
-            let query = client::query(&name, Rtype::A, None)?;
-            slowest = slowest.max(lookup(&query, &mut outcomes)?);
+    let (taken, takes) = unbounded();
+    let _serving = match part.end {
+        End::Refused | End::Unheard => None,
+        end => {
+            let started = Server::start(&[server], move |query| reply(end, query, &taken));
+            Some(started.map_err(|error| error.source)?)
         }
-        io::Result::Ok(())
     };
-    match part.end {
-        End::Answered => {
-            let started = Server::start(&[server], server::well(None));
-            let _serving = started.map_err(|error| error.source)?;
-            each(&mut |query, outcomes| {
-                outcomes.queries += 1;
-                let begin = Instant::now();
-                match part.transport {
-                    Transport::Udp => ask_udp(server, query)?,
-                    Transport::Tcp => ask_tcp(server, query)?,
-                }
-                outcomes.answered += 1;
-                Ok(begin.elapsed())
-            })?;
-        }
-        End::Unanswered => {
-            let silent = socket(server)?;
-            each(&mut |query, outcomes| {
-                let client = client_of(server)?;
-                send_and_take(&client, &silent, query, outcomes)?;
-                outcomes.unanswered += 1;
-                Ok(Duration::ZERO)
-            })?;
-        }
-        End::AnsweredWhenResent => {
-            let forgetful = socket(server)?;
-            each(&mut |query, outcomes| resend(&forgetful, server, query, outcomes))?;
-        }
-        End::Refused => each(&mut |query, outcomes| {
-            outcomes.queries += 1;
-            refuse(part.transport, server, query)?;
-            outcomes.refused += 1;
-            Ok(Duration::ZERO)
-        })?,
-        End::Unheard => each(&mut |query, outcomes| {
-            let client = client::socket(server.ip())?;
-            client.send_to(query, server)?;
-            outcomes.queries += 1;
-            outcomes.unheard += 1;
-            Ok(Duration::ZERO)
-        })?,
+    let mut exchange = Exchange {
+        server,
+        takes,
+        outcomes: Outcomes::default(),
+        slowest: Duration::ZERO,
+    };
+    for number in 0..part.lookups {
+        let name = format!("{}-{number}.{ZONE}", part.name);
+        exchange.look_up(part, &client::query(&name, Rtype::A, None)?)?;
     }
-    Ok((outcomes, slowest))
+    Ok((exchange.outcomes, exchange.slowest))
 }
 
-fn ask_udp(server: SocketAddr, query: &[u8]) -> io::Result<()> {
-    let client = client_of(server)?;
-    client.send(query)?;
-    take_answer(&client, query)
+/// What the server of a part says. It tells what it took.
+fn reply(end: End, query: Query<'_>, taken: &Sender<Vec<u8>>) -> Replies {
+    let _unheard = taken.send(query.octets.to_vec());
+    let is_answered = match end {
+        End::Answered => true,
+        // The first of each lookup is not.
+        End::AnsweredWhenResent => query.number % 2 == 1,
+        End::Unanswered | End::Refused | End::Unheard => false,
+    };
+    let answer = answer(query.octets).filter(|_| is_answered);
+    answer
+        .map(|answer| (Duration::ZERO, answer))
+        .into_iter()
+        .collect()
 }
 
-/// A connection for each lookup, as stub resolvers do it.
-fn ask_tcp(server: SocketAddr, query: &[u8]) -> io::Result<()> {
-    let mut client = client::dial(server, PATIENCE)?;
-    client::write_message(&mut client, query)?;
-    check_answer(&client::read_message(&mut client)?, query)
-}
-
-fn resend(
-    forgetful: &UdpSocket,
+/// A part under way.
+struct Exchange {
     server: SocketAddr,
-    query: &[u8],
-    outcomes: &mut Outcomes,
-) -> io::Result<Duration> {
-    let client = client_of(server)?;
-    send_and_take(&client, forgetful, query, outcomes)?;
-    thread::sleep(RESEND_AFTER);
-    outcomes.unanswered += 1;
-    let begin = Instant::now();
-    let asker = send_and_take(&client, forgetful, query, outcomes)?;
-    let answer = server::answer(query).ok_or_else(|| io::Error::other("the mix asks junk"))?;
-    forgetful.send_to(&answer, asker)?;
-    take_answer(&client, query)?;
-    outcomes.answered += 1;
-    Ok(begin.elapsed())
+    /// What the server took.
+    takes: Receiver<Vec<u8>>,
+    outcomes: Outcomes,
+    slowest: Duration,
 }
 
-/// The query has reached the server's socket and been read there.
-fn send_and_take(
-    client: &UdpSocket,
-    server: &UdpSocket,
-    query: &[u8],
-    outcomes: &mut Outcomes,
-) -> io::Result<SocketAddr> {
-    client.send(query)?;
-    outcomes.queries += 1;
-    let mut buffer = [0; 512];
-    loop {
-        let (len, asker) = server.recv_from(&mut buffer)?;
-        if &buffer[..len] == query {
-            return Ok(asker);
+impl Exchange {
+    fn look_up(&mut self, part: &Part, query: &[u8]) -> io::Result<()> {
+        match (part.end, part.transport) {
+            (End::Answered, Transport::Udp) => {
+                let client = self.client()?;
+                self.have_answered(&client, query)?;
+            }
+            (End::Answered, Transport::Tcp) => {
+                self.outcomes.queries += 1;
+                let begin = Instant::now();
+                // A connection for each lookup, as stub resolvers do it.
+                let mut client = client::dial(self.server, PATIENCE)?;
+                client::write_message(&mut client, query)?;
+                check_answer(&client::read_message(&mut client)?, query)?;
+                self.answered(begin);
+            }
+            (End::Unanswered, _) => {
+                let client = self.client()?;
+                self.leave_unanswered(&client, query)?;
+            }
+            (End::AnsweredWhenResent, _) => {
+                let client = self.client()?;
+                self.leave_unanswered(&client, query)?;
+                thread::sleep(RESEND_AFTER);
+                self.have_answered(&client, query)?;
+            }
+            (End::Refused, transport) => {
+                self.outcomes.queries += 1;
+                let told = match transport {
+                    Transport::Tcp => client::dial(self.server, PATIENCE).map(drop),
+                    Transport::Udp => {
+                        let client = self.client()?;
+                        client.send(query)?;
+                        client.recv(&mut [0; 512]).map(drop)
+                    }
+                };
+                match told {
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                    Err(error) => return Err(error),
+                    Ok(()) => {
+                        let why = "somebody listens where nobody should";
+                        return Err(io::Error::other(why));
+                    }
+                }
+                self.outcomes.refused += 1;
+            }
+            (End::Unheard, _) => {
+                let client = client::socket(self.server.ip())?;
+                client.send_to(query, self.server)?;
+                self.outcomes.queries += 1;
+                self.outcomes.unheard += 1;
+            }
         }
+        Ok(())
     }
-}
 
-fn refuse(transport: Transport, server: SocketAddr, query: &[u8]) -> io::Result<()> {
-    let told = match transport {
-        Transport::Tcp => client::dial(server, PATIENCE).map(drop),
-        Transport::Udp => {
-            let client = client_of(server)?;
-            client.send(query)?;
-            client.recv(&mut [0; 512]).map(drop)
-        }
-    };
-    match told {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => Err(io::Error::other("somebody listens where nobody should")),
+    /// A socket connected to the server, on a free port.
+    fn client(&self) -> io::Result<UdpSocket> {
+        let client = client::connected(self.server)?;
+        client.set_read_timeout(Some(PATIENCE))?;
+        Ok(client)
     }
-}
 
-fn take_answer(client: &UdpSocket, query: &[u8]) -> io::Result<()> {
-    let mut buffer = [0; 512];
-    let len = client.recv(&mut buffer)?;
-    check_answer(&buffer[..len], query)
+    fn have_answered(&mut self, client: &UdpSocket, query: &[u8]) -> io::Result<()> {
+        self.outcomes.queries += 1;
+        let begin = Instant::now();
+        client.send(query)?;
+        let mut buffer = [0; 512];
+        let len = client.recv(&mut buffer)?;
+        check_answer(&buffer[..len], query)?;
+        self.answered(begin);
+        Ok(())
+    }
+
+    fn answered(&mut self, begin: Instant) {
+        self.outcomes.answered += 1;
+        self.slowest = self.slowest.max(begin.elapsed());
+    }
+
+    /// On return the query has reached the server's socket and been read there.
+    fn leave_unanswered(&mut self, client: &UdpSocket, query: &[u8]) -> io::Result<()> {
+        client.send(query)?;
+        self.outcomes.queries += 1;
+        while self
+            .takes
+            .recv_timeout(PATIENCE)
+            .map_err(io::Error::other)?
+            != query
+        {}
+        self.outcomes.unanswered += 1;
+        Ok(())
+    }
 }
 
 fn check_answer(answer: &[u8], query: &[u8]) -> io::Result<()> {
@@ -167,17 +185,4 @@ fn check_answer(answer: &[u8], query: &[u8]) -> io::Result<()> {
         Some(_) => Ok(()),
         None => Err(io::Error::other("something else came than the answer")),
     }
-}
-
-/// A socket connected to the server, on a free port.
-fn client_of(server: SocketAddr) -> io::Result<UdpSocket> {
-    let client = client::connected(server)?;
-    client.set_read_timeout(Some(PATIENCE))?;
-    Ok(client)
-}
-
-fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind(address)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    Ok(socket)
 }
