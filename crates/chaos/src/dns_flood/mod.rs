@@ -26,7 +26,7 @@ use super::target::DNS_PORT;
 use super::testbed::server;
 use super::testbed::server::ListenError;
 use super::testbed::server::Server;
-pub use report::Embedded;
+use report::Embedded;
 pub use report::Report;
 
 /// The scenario.
@@ -96,16 +96,13 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<Report> {
         timeout: TIMEOUT,
     };
     let mut line = progress::Line::new(options.duration);
-    let summary = flood.run(stop, &mut |progress| line.show(progress));
+    let summary = flood.run(stop, &mut |elapsed, figures, in_flight| {
+        line.show(elapsed, figures, in_flight);
+    });
     line.clear();
     let summary = summary?;
     let embedded = embedded.map(|server| Embedded::of(server.stop()));
-    Ok(Report::new(
-        &SCENARIO,
-        (options.rate, options.concurrency),
-        summary,
-        embedded,
-    ))
+    Ok(Report::new(options, summary, embedded))
 }
 
 fn start_embedded() -> anyhow::Result<Server> {
@@ -135,7 +132,7 @@ fn remedy(error: ListenError) -> anyhow::Error {
 mod tests {
     use super::*;
 
-    const DEFAULT: Options = Options {
+    pub(super) const DEFAULT: Options = Options {
         server: Choice::Embedded,
         system: || unreachable!("no test asks the resolver of this host"),
         yes_flood_it: false,

@@ -6,7 +6,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 
-use crate::flood::Progress;
+use crate::flood::Summary;
 
 /// As often as a reader can follow figures.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -32,34 +32,30 @@ impl Line {
     }
 
     /// Brings the line up to date, but not too often.
-    pub(super) fn show(&mut self, progress: Progress) {
-        let fresh = self.shown.is_some_and(|at| progress.elapsed < at + REFRESH);
-        if !fresh && !self.bar.is_hidden() {
-            self.shown = Some(progress.elapsed);
-            self.bar.set_message(text(progress, self.duration));
+    pub(super) fn show(&mut self, elapsed: Duration, figures: &Summary, in_flight: usize) {
+        let fresh = self.shown.is_some_and(|at| elapsed < at + REFRESH);
+        if fresh || self.bar.is_hidden() {
+            return;
         }
+        self.shown = Some(elapsed);
+        let phase = if elapsed < self.duration {
+            "flooding"
+        } else {
+            "waiting for the last answers"
+        };
+        let elapsed = Duration::from_secs(elapsed.min(self.duration).as_secs());
+        self.bar.set_message(format!(
+            "{phase}: {} of {}, {} sent, {} answered, {} failed, {in_flight} waiting",
+            humantime::format_duration(elapsed),
+            humantime::format_duration(self.duration),
+            figures.sent,
+            figures.answered,
+            figures.failed(),
+        ));
     }
 
     /// Takes the line away.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-fn text(progress: Progress, duration: Duration) -> String {
-    let elapsed = Duration::from_secs(progress.elapsed.min(duration).as_secs());
-    let phase = if progress.elapsed < duration {
-        "flooding"
-    } else {
-        "waiting for the last answers"
-    };
-    format!(
-        "{phase}: {} of {}, {} sent, {} answered, {} failed, {} waiting",
-        humantime::format_duration(elapsed),
-        humantime::format_duration(duration),
-        progress.sent,
-        progress.answered,
-        progress.failed,
-        progress.in_flight
-    )
 }

@@ -7,26 +7,27 @@ use std::num::NonZeroU32;
 
 use serde::Serialize;
 
+use super::Options;
+use super::SCENARIO;
 use super::SERVICE_RATE;
 use crate::flood::Latency;
 use crate::flood::Summary;
-use crate::scenario::Scenario;
 use crate::testbed::server::Counts;
 
 /// The embedded server's side of the story. `received = answered + junk + unsent`
 /// holds exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Embedded {
+pub(super) struct Embedded {
     /// Queries per second that it answers at most.
-    pub service_rate: NonZeroU32,
+    pub(super) service_rate: NonZeroU32,
     /// Messages taken from the sockets.
-    pub received: u64,
+    pub(super) received: u64,
     /// Answers given to the kernel.
-    pub answered: u64,
+    pub(super) answered: u64,
     /// Messages that no server answers: no whole header, or themselves answers.
-    pub junk: u64,
+    pub(super) junk: u64,
     /// Answers that the kernel would not send.
-    pub unsent: u64,
+    pub(super) unsent: u64,
 }
 
 impl Embedded {
@@ -52,33 +53,28 @@ impl Embedded {
 pub struct Report {
     schema: &'static str,
     /// The scenario's name.
-    pub scenario: &'static str,
+    pub(super) scenario: &'static str,
     /// The rule that the doctor must report.
-    pub rule: &'static str,
+    pub(super) rule: &'static str,
     /// Lookups per second that were asked for.
-    pub rate: NonZeroU32,
+    pub(super) rate: NonZeroU32,
     /// Lookups at once that were asked for.
-    pub concurrency: NonZeroU16,
+    pub(super) concurrency: NonZeroU16,
     /// The clients' side of the story.
-    pub flood: Summary,
+    pub(super) flood: Summary,
     /// The server's side, if it was kerno's own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub embedded: Option<Embedded>,
+    pub(super) embedded: Option<Embedded>,
 }
 
 impl Report {
-    pub(super) fn new(
-        scenario: &Scenario,
-        (rate, concurrency): (NonZeroU32, NonZeroU16),
-        flood: Summary,
-        embedded: Option<Embedded>,
-    ) -> Self {
+    pub(super) fn new(options: &Options, flood: Summary, embedded: Option<Embedded>) -> Self {
         Self {
             schema: "kerno.chaos.v1",
-            scenario: scenario.name,
-            rule: scenario.rule,
-            rate,
-            concurrency,
+            scenario: SCENARIO.name,
+            rule: SCENARIO.rule,
+            rate: options.rate,
+            concurrency: options.concurrency,
             flood,
             embedded,
         }
@@ -175,9 +171,7 @@ fn breakdown(counts: &BTreeMap<String, u64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::DEFAULT_CONCURRENCY;
-    use super::super::DEFAULT_RATE;
-    use super::super::SCENARIO;
+    use super::super::tests::DEFAULT;
     use super::*;
     use crate::flood::Endpoint;
 
@@ -209,12 +203,7 @@ mod tests {
             answered: 6_125,
             unsent: 0,
         });
-        Report::new(
-            &SCENARIO,
-            (DEFAULT_RATE, DEFAULT_CONCURRENCY),
-            flood,
-            Some(embedded),
-        )
+        Report::new(&DEFAULT, flood, Some(embedded))
     }
 
     #[test]

@@ -56,7 +56,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub fn run(duration: Duration, stop: &AtomicBool) -> anyhow::Result<Report> {
     let begin = Instant::now();
     let parts = usable_parts(DNS_PORT)?;
-    let mut report = Report::new(&SCENARIO, &parts, DNS_PORT);
+    let mut report = Report::new(&parts, DNS_PORT);
     loop {
         let round = Instant::now();
         if !make_round(&parts, DNS_PORT, &mut report, stop)? {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::SCENARIO;
 use super::part::Part;
 use super::part::Transport;
 use crate::flood::Endpoint;
-use crate::scenario::Scenario;
 
 /// How query messages ended, as client and server together know it.
 /// `queries = answered + unanswered + refused + unheard` holds exactly.
@@ -18,29 +18,29 @@ use crate::scenario::Scenario;
 pub struct Outcomes {
     /// Query messages sent; over TCP also connections that were refused before
     /// the query could be written.
-    pub queries: u64,
+    pub(super) queries: u64,
     /// Answered.
-    pub answered: u64,
+    pub(super) answered: u64,
     /// Taken by the server, which said nothing.
-    pub unanswered: u64,
+    pub(super) unanswered: u64,
     /// The client's socket was told that nobody listens.
-    pub refused: u64,
+    pub(super) refused: u64,
     /// Nobody listens, and the client's socket was not told.
-    pub unheard: u64,
+    pub(super) unheard: u64,
 }
 
 /// One part of the mix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PartReport {
     /// What it makes, as `refused-udp6`.
-    pub part: &'static str,
+    pub(super) part: &'static str,
     /// UDP or TCP.
-    pub transport: Transport,
+    pub(super) transport: Transport,
     /// Who was asked.
-    pub server: Endpoint,
+    pub(super) server: Endpoint,
     /// What came of it.
     #[serde(flatten)]
-    pub outcomes: Outcomes,
+    pub(super) outcomes: Outcomes,
 }
 
 /// The outcome of a run. As JSON it is one object with the schema
@@ -49,24 +49,24 @@ pub struct PartReport {
 pub struct Report {
     schema: &'static str,
     /// The scenario's name.
-    pub scenario: &'static str,
+    pub(super) scenario: &'static str,
     /// The rule that the doctor must report.
-    pub rule: &'static str,
+    pub(super) rule: &'static str,
     /// How long it took.
-    pub seconds: f64,
+    pub(super) seconds: f64,
     /// Rounds made to their end.
-    pub rounds: u64,
+    pub(super) rounds: u64,
     /// All parts together.
-    pub total: Outcomes,
+    pub(super) total: Outcomes,
     /// Longest time from giving a query to the kernel to reading its answer, in
     /// nanoseconds; 0 without an answer.
-    pub slowest_answer_ns: u64,
+    pub(super) slowest_answer_ns: u64,
     /// Each part.
-    pub parts: Vec<PartReport>,
+    pub(super) parts: Vec<PartReport>,
 }
 
 impl Report {
-    pub(super) fn new(scenario: &Scenario, parts: &[&'static Part], port: u16) -> Self {
+    pub(super) fn new(parts: &[&'static Part], port: u16) -> Self {
         let part = |part: &&'static Part| PartReport {
             part: part.name,
             transport: part.transport,
@@ -75,8 +75,8 @@ impl Report {
         };
         Self {
             schema: "kerno.chaos.v1",
-            scenario: scenario.name,
-            rule: scenario.rule,
+            scenario: SCENARIO.name,
+            rule: SCENARIO.rule,
             seconds: 0.0,
             rounds: 0,
             total: Outcomes::default(),

@@ -6,7 +6,7 @@ const PORT: u16 = 15_353;
 
 fn one_round() -> Report {
     let parts = usable_parts(PORT).unwrap();
-    let mut report = Report::new(&SCENARIO, &parts, PORT);
+    let mut report = Report::new(&parts, PORT);
     assert!(make_round(&parts, PORT, &mut report, &AtomicBool::new(false)).unwrap());
     report
 }
@@ -89,7 +89,7 @@ fn parts_over_ipv4_have_addresses_of_their_own_and_every_part_its_number() {
 #[test]
 fn it_stops_when_told_to() {
     let parts = usable_parts(PORT + 1).unwrap();
-    let mut report = Report::new(&SCENARIO, &parts, PORT + 1);
+    let mut report = Report::new(&parts, PORT + 1);
     assert!(!make_round(&parts, PORT + 1, &mut report, &AtomicBool::new(true)).unwrap());
     assert_eq!(report.total, Outcomes::default());
 }

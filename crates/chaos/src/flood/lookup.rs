@@ -14,7 +14,7 @@ use crate::testbed::client::Answer;
 
 /// The names asked for end in this: `.test` is for testing only (RFC 6761
 /// section 6.2), so that a resolver keeps the question to itself.
-pub const ZONE: &str = "flood.kerno.test";
+const ZONE: &str = "flood.kerno.test";
 
 /// A lookup in flight.
 ///

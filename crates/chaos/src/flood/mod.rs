@@ -33,15 +33,14 @@ use super::wait::is_ready;
 use super::wait::wait;
 use lookup::Lookup;
 use lookup::Reply;
-pub use lookup::ZONE;
-pub use tally::Endpoint;
-pub use tally::Latency;
-pub use tally::Summary;
+pub(crate) use tally::Endpoint;
+pub(crate) use tally::Latency;
+pub(crate) use tally::Summary;
 use tally::Tally;
 
 /// How long a lookup waits: the resend time of glibc (`RES_TIMEOUT`) and the
 /// default of `kerno doctor --timeout`.
-pub const TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often the stop flag is looked at, and the progress told, when no socket
 /// and no signal wakes the loop.
@@ -53,7 +52,7 @@ const OTHER_DESCRIPTORS: u64 = 128;
 
 /// A flood to run.
 #[derive(Clone, Copy, Debug)]
-pub struct Flood {
+pub(crate) struct Flood {
     /// Who is asked.
     pub server: SocketAddr,
     /// Lookups started per second, at most.
@@ -66,33 +65,19 @@ pub struct Flood {
     pub timeout: Duration,
 }
 
-/// Where a flood stands.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// Since the start.
-    pub elapsed: Duration,
-    /// Lookups started.
-    pub sent: u64,
-    /// Lookups answered.
-    pub answered: u64,
-    /// Lookups that timed out, were refused or ended with an error.
-    pub failed: u64,
-    /// Lookups waiting for their answer.
-    pub in_flight: usize,
-}
-
 impl Flood {
     /// Floods for the duration, or until `stop` is set, which ends it within
-    /// 50 ms and abandons what is in flight. `progress` is told often.
+    /// 50 ms and abandons what is in flight. `progress` is often told the time since
+    /// the start, the figures and how many lookups are in flight.
     ///
     /// # Errors
     ///
     /// Too few file descriptors for the concurrency. An error of a single
     /// lookup is counted instead.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         stop: &AtomicBool,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Duration, &Summary, usize),
     ) -> anyhow::Result<Summary> {
         self.make_room()?;
         let begin = Instant::now();
@@ -100,7 +85,7 @@ impl Flood {
             flood: *self,
             pace: Pace::new(Some(self.rate), begin),
             in_flight: Vec::new(),
-            tally: Tally::new(),
+            tally: Tally::of(self.server),
             run: (random() & 0xffff_ffff) as u32,
         };
         // The longest datagram; a shorter buffer would cut an answer off.
@@ -109,7 +94,7 @@ impl Flood {
         loop {
             let elapsed = begin.elapsed();
             if stop.load(Relaxed) {
-                crowd.tally.abandoned = crowd.in_flight.len() as u64;
+                crowd.tally.figures.abandoned = crowd.in_flight.len() as u64;
                 sending = sending.max(elapsed.min(self.duration));
                 break;
             }
@@ -125,9 +110,9 @@ impl Flood {
             let ready = crowd.wait(left)?;
             crowd.receive(&ready, &mut buffer);
             crowd.expire();
-            progress(crowd.progress(begin));
+            progress(begin.elapsed(), &crowd.tally.figures, crowd.in_flight.len());
         }
-        Ok(crowd.tally.summary(self.server, sending))
+        Ok(crowd.tally.summary(sending))
     }
 
     /// Sees to it that every lookup can have its socket.
@@ -173,8 +158,8 @@ impl Crowd {
                 break;
             }
             self.pace.take(now);
-            let lookup = Lookup::start(self.flood.server, self.run, self.tally.sent);
-            self.tally.sent += 1;
+            let lookup = Lookup::start(self.flood.server, self.run, self.tally.figures.sent);
+            self.tally.figures.sent += 1;
             match lookup {
                 Ok(lookup) => self.in_flight.push(lookup),
                 Err(error) => self.tally.error(&error),
@@ -213,7 +198,7 @@ impl Crowd {
             match lookup.receive(buffer) {
                 Reply::Nothing => continue,
                 Reply::Unexpected => {
-                    self.tally.unexpected += 1;
+                    self.tally.figures.unexpected += 1;
                     continue;
                 }
                 Reply::Answer(rcode) => self.tally.answer(rcode, lookup.sent.elapsed()),
@@ -229,16 +214,6 @@ impl Crowd {
         let timeout = self.flood.timeout;
         self.in_flight
             .retain(|lookup| now.saturating_duration_since(lookup.sent) < timeout);
-        self.tally.timeouts += (before - self.in_flight.len()) as u64;
-    }
-
-    fn progress(&self, begin: Instant) -> Progress {
-        Progress {
-            elapsed: begin.elapsed(),
-            sent: self.tally.sent,
-            answered: self.tally.answered,
-            failed: self.tally.failed(),
-            in_flight: self.in_flight.len(),
-        }
+        self.tally.figures.timeouts += (before - self.in_flight.len()) as u64;
     }
 }

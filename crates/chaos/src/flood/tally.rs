@@ -22,7 +22,7 @@ const LONGEST: u64 = 600_000_000_000;
 
 /// An address in the form of kerno's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// IPv4 or IPv6.
     pub ip: IpAddr,
     /// UDP port.
@@ -41,7 +41,7 @@ impl From<SocketAddr> for Endpoint {
 /// Latency of the answered lookups in nanoseconds, query given to the kernel to
 /// answer taken from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Latency {
+pub(crate) struct Latency {
     /// Median.
     pub p50: u64,
     /// 95th percentile.
@@ -56,7 +56,7 @@ pub struct Latency {
 ///
 /// `sent = answered + timeouts + refused + errors + abandoned` holds exactly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Whom it asked.
     pub server: Endpoint,
     /// How long it sent, in seconds; waiting for the last answers not included.
@@ -88,29 +88,28 @@ pub struct Summary {
 /// The counting itself, while the flood runs.
 #[derive(Debug)]
 pub(super) struct Tally {
-    pub(super) sent: u64,
-    pub(super) answered: u64,
-    pub(super) timeouts: u64,
-    pub(super) abandoned: u64,
-    pub(super) unexpected: u64,
-    rcodes: BTreeMap<String, u64>,
-    refused: u64,
-    errnos: BTreeMap<String, u64>,
+    pub(super) figures: Summary,
     latency: Histogram<u64>,
     slowest: u64,
 }
 
 impl Tally {
-    pub(super) fn new() -> Self {
+    pub(super) fn of(server: SocketAddr) -> Self {
         Self {
-            sent: 0,
-            answered: 0,
-            timeouts: 0,
-            abandoned: 0,
-            unexpected: 0,
-            rcodes: BTreeMap::new(),
-            refused: 0,
-            errnos: BTreeMap::new(),
+            figures: Summary {
+                server: server.into(),
+                seconds: 0.0,
+                sent: 0,
+                answered: 0,
+                timeouts: 0,
+                refused: 0,
+                errors: 0,
+                abandoned: 0,
+                unexpected: 0,
+                rcodes: BTreeMap::new(),
+                errnos: BTreeMap::new(),
+                latency_ns: None,
+            },
             latency: Histogram::new_with_bounds(FINEST, LONGEST, DIGITS)
                 .expect("the bounds are far enough apart and the digits within 0 to 5"),
             slowest: 0,
@@ -118,49 +117,45 @@ impl Tally {
     }
 
     pub(super) fn answer(&mut self, rcode: u16, latency: Duration) {
-        self.answered += 1;
+        self.figures.answered += 1;
         let rcode = OptRcode::masked_from_int(rcode).to_string();
-        *self.rcodes.entry(rcode).or_default() += 1;
+        *self.figures.rcodes.entry(rcode).or_default() += 1;
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.slowest = self.slowest.max(nanos);
         self.latency.saturating_record(nanos);
     }
 
     pub(super) fn error(&mut self, error: &io::Error) {
-        match error.raw_os_error() {
-            Some(libc::ECONNREFUSED) => self.refused += 1,
-            _ => *self.errnos.entry(errno_name(error)).or_default() += 1,
+        if error.kind() == io::ErrorKind::ConnectionRefused {
+            self.figures.refused += 1;
+        } else {
+            self.figures.errors += 1;
+            let errno = errno_name(error);
+            *self.figures.errnos.entry(errno).or_default() += 1;
         }
     }
 
-    /// Ended otherwise than by an answer or by being stopped.
-    pub(super) fn failed(&self) -> u64 {
-        self.timeouts + self.refused + self.errnos.values().sum::<u64>()
-    }
-
-    pub(super) fn summary(&self, server: SocketAddr, sending: Duration) -> Summary {
+    pub(super) fn summary(&self, sending: Duration) -> Summary {
         // The histogram names a bucket's upper end, which may lie above the
         // slowest answer there was.
         let quantile = |q| self.latency.value_at_quantile(q).min(self.slowest);
         Summary {
-            server: server.into(),
             seconds: sending.as_secs_f64(),
-            sent: self.sent,
-            answered: self.answered,
-            timeouts: self.timeouts,
-            refused: self.refused,
-            errors: self.errnos.values().sum(),
-            abandoned: self.abandoned,
-            unexpected: self.unexpected,
-            rcodes: self.rcodes.clone(),
-            errnos: self.errnos.clone(),
-            latency_ns: (self.answered > 0).then(|| Latency {
+            latency_ns: (self.figures.answered > 0).then(|| Latency {
                 p50: quantile(0.50),
                 p95: quantile(0.95),
                 p99: quantile(0.99),
                 max: self.slowest,
             }),
+            ..self.figures.clone()
         }
+    }
+}
+
+impl Summary {
+    /// Lookups that ended otherwise than by an answer or by being stopped.
+    pub(crate) fn failed(&self) -> u64 {
+        self.timeouts + self.refused + self.errors
     }
 }
 
@@ -170,16 +165,15 @@ mod tests {
 
     #[test]
     fn percentiles_come_from_the_latencies_and_never_exceed_the_slowest() {
-        let mut tally = Tally::new();
-        let server = ([127, 0, 0, 1], 53).into();
-        let none = tally.summary(server, Duration::ZERO);
+        let mut tally = Tally::of(([127, 0, 0, 1], 53).into());
+        let none = tally.summary(Duration::ZERO);
         assert_eq!(none.latency_ns, None);
         assert!(!serde_json::to_string(&none).unwrap().contains("null"));
 
         for millis in 1..=1_000 {
             tally.answer(0, Duration::from_millis(millis));
         }
-        let latency = tally.summary(server, Duration::ZERO).latency_ns.unwrap();
+        let latency = tally.summary(Duration::ZERO).latency_ns.unwrap();
         let near = |nanos: u64, millis: u64| {
             let expected = millis * 1_000_000;
             nanos.abs_diff(expected) * 1_000 <= expected
@@ -193,14 +187,14 @@ mod tests {
 
     #[test]
     fn errors_are_counted_by_name_and_refusals_apart() {
-        let mut tally = Tally::new();
+        let mut tally = Tally::of(([127, 0, 0, 1], 53).into());
         tally.error(&io::Error::from_raw_os_error(libc::ECONNREFUSED));
         tally.error(&io::Error::from_raw_os_error(libc::ENETUNREACH));
         tally.error(&io::Error::from_raw_os_error(libc::ENETUNREACH));
         tally.error(&io::Error::other("no errno"));
-        let summary = tally.summary(([127, 0, 0, 1], 53).into(), Duration::ZERO);
+        let summary = tally.summary(Duration::ZERO);
         assert_eq!((summary.refused, summary.errors), (1, 3));
         assert_eq!(summary.errnos["ENETUNREACH"], 2);
-        assert_eq!(tally.failed(), 4);
+        assert_eq!(summary.failed(), 4);
     }
 }

@@ -36,7 +36,9 @@ fn adds_up(summary: &Summary) {
 }
 
 fn run(flood: Flood) -> Summary {
-    let summary = flood.run(&AtomicBool::new(false), &mut |_| ()).unwrap();
+    let summary = flood
+        .run(&AtomicBool::new(false), &mut |_, _, _| ())
+        .unwrap();
     adds_up(&summary);
     summary
 }
@@ -145,8 +147,8 @@ fn the_stop_flag_ends_it_and_abandons_what_is_in_flight() {
     };
     let stop = Arc::new(AtomicBool::new(false));
     let summary = flood
-        .run(&stop, &mut |progress| {
-            if progress.in_flight == 16 {
+        .run(&stop, &mut |_, _, in_flight| {
+            if in_flight == 16 {
                 stop.store(true, Relaxed);
             }
         })
