@@ -83,21 +83,18 @@ impl Report {
     /// Writes it for a person: one figure per line, nothing that is zero.
     pub fn write_text(&self, out: &mut dyn io::Write) -> io::Result<()> {
         let flood = &self.flood;
-        let ip = flood.server.ip;
+        let own = match self.embedded {
+            Some(own) => format!(" (kerno's own server, {} answers/s)", own.service_rate),
+            None => String::new(),
+        };
+        let (server, seconds) = (flood.server, flood.seconds);
         writeln!(
             out,
-            "{}: flooded {} for {:.1} s{}",
-            self.scenario,
-            std::net::SocketAddr::new(ip, flood.server.port),
-            flood.seconds,
-            match self.embedded {
-                Some(own) => format!(" (kerno's own server, {} answers/s)", own.service_rate),
-                None => String::new(),
-            }
+            "{}: flooded {server} for {seconds:.1} s{own}\n",
+            self.scenario
         )?;
-        writeln!(out)?;
-        let per_second = if flood.seconds > 0.0 {
-            flood.sent as f64 / flood.seconds
+        let per_second = if seconds > 0.0 {
+            flood.sent as f64 / seconds
         } else {
             0.0
         };
@@ -127,34 +124,22 @@ impl Report {
         }
         if let Some(latency) = flood.latency_ns {
             let Latency { p50, p95, p99, max } = latency;
-            let ms = |nanos: u64| format!("{:.1} ms", nanos as f64 / 1e6);
-            writeln!(out)?;
-            writeln!(
-                out,
-                "  latency     p50 {}, p95 {}, p99 {}, max {}",
-                ms(p50),
-                ms(p95),
-                ms(p99),
-                ms(max)
-            )?;
-        }
-        if let Some(own) = self.embedded {
-            let Embedded {
-                received, answered, ..
-            } = own;
-            writeln!(
-                out,
-                "  server      received {received}, answered {answered}"
-            )?;
+            let [p50, p95, p99, max] =
+                [p50, p95, p99, max].map(|nanos| format!("{:.1} ms", nanos as f64 / 1e6));
+            let percentiles = format!("p50 {p50}, p95 {p95}, p99 {p99}, max {max}");
+            writeln!(out, "\n  latency     {percentiles}")?;
         }
         // Another server may be fast enough for the flood.
-        if self.embedded.is_some() {
-            writeln!(out)?;
+        if let Some(Embedded {
+            received, answered, ..
+        }) = self.embedded
+        {
             writeln!(
                 out,
-                "`kerno doctor`, run at the same time, reports {}.",
-                self.rule
+                "  server      received {received}, answered {answered}\n"
             )?;
+            let rule = self.rule;
+            writeln!(out, "`kerno doctor`, run at the same time, reports {rule}.")?;
         }
         Ok(())
     }

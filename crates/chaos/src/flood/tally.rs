@@ -1,6 +1,7 @@
 //! What a flood sent and what came back, counted so that it adds up.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -35,6 +36,12 @@ impl From<SocketAddr> for Endpoint {
             ip: address.ip(),
             port: address.port(),
         }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.ip, self.port).fmt(f)
     }
 }
 

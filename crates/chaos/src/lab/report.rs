@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::iter;
 use std::net::IpAddr;
-use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use anyhow::Result;
@@ -57,7 +56,7 @@ struct ServerReport {
     /// The inode of its network namespace.
     netns: u64,
     /// Where it listened.
-    listens: Vec<Endpoint>,
+    listens: [Endpoint; 1],
     /// What it did.
     counts: Served,
 }
@@ -123,108 +122,85 @@ impl Report {
             };
             *by_rule += (recipe.broken)(counts);
         }
-        let healthy_failed = of(Share::Healthy).map(|(_, counts)| counts.failed());
+        let healthy_failed = of(Share::Healthy).map(|(_, counts)| counts.failed()).sum();
         let clients = pairs().map(|(client, counts)| client_report(client, counts));
-        let mut report = Self {
+        let clients = clients.collect();
+        let mut wire = wire(&lab)?;
+        // They must be gone before their control groups can be.
+        drop(lab.clients);
+        drop(lab.resolvers);
+        if let Some(outside) = lab.outside {
+            wire.insert("world", outside.finish()?);
+        }
+        let servers: Result<Vec<_>> = lab.servers.into_iter().map(server_report).collect();
+        let servers = servers?;
+        if recipe.at_servers {
+            let faulty = servers.iter().map(|server| server.counts.faulty);
+            broken += faulty.sum::<u64>();
+        }
+        Ok(Self {
             schema: "kerno.chaos.v1",
             scenario: scenario.name,
             rule: scenario.rule,
-            zone: lab.zone.clone(),
             doctor: filter(recipe, &lab.zone),
+            zone: lab.zone,
             seconds,
             broken,
             also,
             healthy: counts.iter().map(Counts::fine).sum(),
-            healthy_failed: healthy_failed.sum(),
-            clients: clients.collect::<Result<_>>()?,
-            servers: Vec::new(),
-            changed: lab.changed.clone(),
-            wire: wire(&lab)?,
-            left: Vec::new(),
-        };
-        let Lab {
+            healthy_failed,
             clients,
             servers,
-            resolvers,
-            outside,
-            janitor,
-            ..
-        } = lab;
-        // They must be gone before their control groups can be.
-        drop(clients);
-        drop(resolvers);
-        if let Some(outside) = outside {
-            report.wire.insert("world", outside.finish()?);
-        }
-        let servers: Result<Vec<_>> = servers.into_iter().map(server_report).collect();
-        let servers = servers?;
-        if recipe.at_servers {
-            let faulty = servers.iter().map(|server| server.counts.faulty);
-            report.broken += faulty.sum::<u64>();
-        }
-        let left = janitor.map_or(Ok(Vec::new()), Worker::finish);
-        Ok(Self {
-            servers,
-            left: left?,
-            ..report
+            changed: lab.changed,
+            wire,
+            left: lab.janitor.map_or(Ok(Vec::new()), Worker::finish)?,
         })
     }
 
     /// Writes it for a person: what was done, and what came of it.
     pub fn write_text(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let Self {
+            broken,
+            healthy,
+            healthy_failed,
+            doctor,
+            ..
+        } = self;
         writeln!(out, "{}, {:.1} s:", self.scenario, self.seconds)?;
         for sentence in &self.changed {
             writeln!(out, "  {sentence}")?;
         }
         writeln!(out)?;
         for client in &self.clients {
-            let servers: Vec<String> = client
-                .servers
-                .iter()
-                .map(|server| SocketAddr::new(server.ip, server.port).to_string())
-                .collect();
+            let ClientReport { comm, ip, pod, .. } = client;
+            let servers: Vec<_> = client.servers.iter().map(Endpoint::to_string).collect();
+            let (servers, counts) = (servers.join(", "), sentence(&client.counts));
             writeln!(
                 out,
-                "  {:<15} {} in pod {} asked {}: {}",
-                client.comm,
-                client.ip,
-                client.pod,
-                servers.join(", "),
-                sentence(&client.counts)
+                "  {comm:<15} {ip} in pod {pod} asked {servers}: {counts}"
             )?;
         }
-        writeln!(out)?;
-        writeln!(
-            out,
-            "  {} query attempts broken, {} well",
-            self.broken, self.healthy
-        )?;
+        writeln!(out, "\n  {broken} query attempts broken, {healthy} well")?;
         for (rule, broken) in &self.also {
             writeln!(out, "  {broken} more broken, which are {rule}'s")?;
         }
-        if self.healthy_failed > 0 {
+        if *healthy_failed > 0 {
             writeln!(
                 out,
-                "  {} failed that the fault has nothing to do with",
-                self.healthy_failed
+                "  {healthy_failed} failed that the fault has nothing to do with"
             )?;
         }
-        match &self.left[..] {
-            [] => writeln!(out, "  everything is undone")?,
-            left => {
-                for sentence in left {
-                    writeln!(out, "  NOT undone: {sentence}")?;
-                }
-            }
+        for sentence in &self.left {
+            writeln!(out, "  NOT undone: {sentence}")?;
         }
-        writeln!(out)?;
+        if self.left.is_empty() {
+            writeln!(out, "  everything is undone")?;
+        }
         let rules = iter::once(self.rule).chain(self.also.keys().map(String::as_str));
-        let rules: Vec<&str> = rules.collect();
+        let rules = rules.collect::<Vec<_>>().join(" and ");
         writeln!(
             out,
-            "`kerno doctor {}`, run at the same time, reports {}.",
-            self.doctor,
-            rules.join(" and ")
+            "\n`kerno doctor {doctor}`, run at the same time, reports {rules}."
         )
     }
 }
@@ -237,9 +213,9 @@ fn filter(recipe: &Recipe, zone: &str) -> String {
     }
 }
 
-fn client_report(client: &Client, counts: &Counts) -> Result<ClientReport> {
+fn client_report(client: &Client, counts: &Counts) -> ClientReport {
     let Client { pod, ask, worker } = client;
-    Ok(ClientReport {
+    ClientReport {
         comm: ask.comm.clone(),
         pid: worker.pid(),
         pod: pod.name,
@@ -248,7 +224,7 @@ fn client_report(client: &Client, counts: &Counts) -> Result<ClientReport> {
         servers: ask.servers.iter().copied().map(Endpoint::from).collect(),
         share: ask.share,
         counts: counts.clone(),
-    })
+    }
 }
 
 /// Ends the server.
@@ -260,7 +236,7 @@ fn server_report(server: Server) -> Result<ServerReport> {
         pid: worker.pid(),
         pod: pod.name,
         netns: pod.namespace.inode(),
-        listens: serve.listen.into_iter().map(Endpoint::from).collect(),
+        listens: [serve.listen.into()],
         counts: worker.finish()?,
     })
 }
@@ -279,38 +255,37 @@ fn wire(lab: &Lab) -> Result<BTreeMap<&'static str, u64>> {
     let mut counted: BTreeMap<_, _> = lab.counters.iter().map(read).collect::<Result<_>>()?;
     let small = |server: &&Server| server.serve.limits.receive_buffer.is_some();
     for server in lab.servers.iter().filter(small) {
-        let errors = server
-            .pod
-            .namespace
-            .enter(lab.machine.receive_buffer_errors)?;
-        counted.insert(
-            "rcvbuf_errors",
-            errors.context("cannot read UDP's counters")?,
-        );
+        let namespace = &server.pod.namespace;
+        let errors = namespace.enter(lab.machine.receive_buffer_errors)?;
+        let errors = errors.context("cannot read UDP's counters")?;
+        counted.insert("rcvbuf_errors", errors);
     }
     Ok(counted)
 }
 
 /// `100 sent, NOERROR 97, 3 unanswered`; nothing that is zero.
 fn sentence(counts: &Counts) -> String {
-    let mut parts = vec![format!("{} sent", counts.sent)];
-    parts.extend(named(&counts.answered, ""));
+    let named = |counts: &BTreeMap<String, u64>, what: &str| -> Vec<String> {
+        let parts = counts.iter();
+        parts
+            .map(|(name, count)| format!("{name} {count}{what}"))
+            .collect()
+    };
     let plain = [
         (counts.unanswered, "unanswered"),
         (counts.superseded, "answered by another"),
         (counts.unexpected, "unexpected"),
     ];
-    let counted = plain.into_iter().filter(|&(count, _)| count > 0);
-    parts.extend(counted.map(|(count, what)| format!("{count} {what}")));
-    parts.extend(named(&counts.refused, ""));
-    parts.extend(named(&counts.unsent, " instead of a packet"));
-    parts.extend(named(&counts.tcp_failed, " over TCP"));
-    parts.join(", ")
-}
-
-fn named(counts: &BTreeMap<String, u64>, what: &str) -> Vec<String> {
-    let parts = counts.iter();
-    parts
-        .map(|(name, count)| format!("{name} {count}{what}"))
-        .collect()
+    let plain = plain.into_iter().filter(|&(count, _)| count > 0);
+    let parts = [
+        vec![format!("{} sent", counts.sent)],
+        named(&counts.answered, ""),
+        plain
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect(),
+        named(&counts.refused, ""),
+        named(&counts.unsent, " instead of a packet"),
+        named(&counts.tcp_failed, " over TCP"),
+    ];
+    parts.concat().join(", ")
 }

@@ -5,8 +5,6 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::client::Types;
-use crate::lab::server::Behaviour;
 use crate::lab::server::Does;
 use crate::lab::server::Of;
 use crate::lab::server::Serve;
@@ -73,11 +71,11 @@ pub(crate) const AAAA_SILENT: Scenario = Scenario {
         let server = lab.pod("server")?;
         let client = lab.pod("client")?;
         let mut serve = Serve::well("lab-dns", server.dns());
-        serve.behaviours = vec![Behaviour::new(Of::Aaaa, Does::Silence)];
+        serve.fault = Some((Of::Aaaa, Does::Silence));
         lab.serve(&server, serve)?;
         lab.change(format!("{} ignores AAAA of some names", server.dns()));
         let mut ask = Ask::broken("lab-dual", server.dns());
-        ask.types = Types::Both;
+        ask.aaaa = true;
         // So few that each is asked for several times, and so many that none is asked
         // for as often as a storm would.
         ask.names = 40;
@@ -86,7 +84,7 @@ pub(crate) const AAAA_SILENT: Scenario = Scenario {
         ask.resends = 1;
         lab.ask(&client, ask)?;
         let mut well = Ask::healthy("lab-web", server.dns());
-        well.types = Types::Both;
+        well.aaaa = true;
         lab.ask(&client, well)
     }),
 };

@@ -7,7 +7,6 @@ use crate::lab::client::Ask;
 use crate::lab::client::Counts;
 use crate::lab::client::Style;
 use crate::lab::recipe::Recipe;
-use crate::lab::server::Behaviour;
 use crate::lab::server::Does;
 use crate::lab::server::Of;
 use crate::lab::server::Serve;
@@ -57,7 +56,7 @@ pub(crate) const SEARCH_LIST: Scenario = Scenario {
             // qN.web.ZONE; what is longer is NXDOMAIN.
             let labels = zone.split('.').count() + 2;
             let mut serve = Serve::well("lab-dns", server.dns());
-            serve.behaviours = vec![Behaviour::new(Of::Longer(labels), Does::Rcode(3))];
+            serve.fault = Some((Of::Longer(labels), Does::Rcode(3)));
             lab.serve(&server, serve)?;
             // More than the name has dots, or it would be tried as it is at first.
             let ndots = NDOTS.max(labels);

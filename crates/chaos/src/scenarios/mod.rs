@@ -2,16 +2,14 @@
 
 mod bad_answers;
 mod clients;
+mod conntrack;
 mod conntrack_full;
-mod conntrack_race;
-mod conntrack_stale;
 mod firewall;
-mod healthy;
 mod nowhere;
 mod overload;
 mod path;
+mod resolver;
 mod send_denied;
-mod upstream;
 
 use std::io;
 
@@ -26,7 +24,7 @@ use crate::scenario::Scenario;
 pub const SCENARIOS: &[&Scenario] = &[
     &dns_flood::SCENARIO,
     &dns_mix::SCENARIO,
-    &healthy::SCENARIO,
+    &resolver::HEALTHY,
     &nowhere::CLOSED_PORT,
     &firewall::REJECT,
     &firewall::NFT_DROP,
@@ -41,8 +39,8 @@ pub const SCENARIOS: &[&Scenario] = &[
     &bad_answers::WRONG_SOURCE,
     &firewall::TCP_BLOCKED,
     &bad_answers::BIG_ANSWER,
-    &upstream::UPSTREAM_SLOW,
-    &upstream::UPSTREAM_LOST,
+    &resolver::UPSTREAM_SLOW,
+    &resolver::UPSTREAM_LOST,
     &overload::SERVER_THROTTLED,
     &overload::SERVER_SATURATED,
     &overload::SERVER_OVERFLOW,
@@ -55,8 +53,8 @@ pub const SCENARIOS: &[&Scenario] = &[
     &path::RP_FILTER,
     &path::QDISC_LIMIT,
     &firewall::TWO_AT_ONCE,
-    &conntrack_race::SCENARIO,
-    &conntrack_stale::SCENARIO,
+    &conntrack::RACE,
+    &conntrack::STALE,
     &conntrack_full::SCENARIO,
     &send_denied::SEND_DENIED,
     &send_denied::EGRESS_DENIED,

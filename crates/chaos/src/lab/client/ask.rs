@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain::base::iana::Rtype;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -16,24 +15,6 @@ const RATE: NonZeroU32 = NonZeroU32::new(25).unwrap();
 /// that takes seconds, and shorter than any timeout that a doctor of labs uses
 /// (2 s), so that a resend never hides how long the first attempt waited.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Which types a lookup asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Types {
-    /// A alone.
-    A,
-    /// A and AAAA at once from one socket, as getaddrinfo does.
-    Both,
-}
-
-impl Types {
-    pub(super) fn list(self) -> &'static [Rtype] {
-        match self {
-            Self::A => &[Rtype::A],
-            Self::Both => &[Rtype::A, Rtype::AAAA],
-        }
-    }
-}
 
 /// Whose lookups it makes as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,8 +69,8 @@ pub(crate) struct Ask {
     pub(crate) group: String,
     /// Names that it asks for in turn; 0 for one never asked before each time.
     pub(crate) names: u64,
-    /// What it asks for.
-    pub(crate) types: Types,
+    /// Asks for AAAA as well as A, at once from one socket, as getaddrinfo does.
+    pub(crate) aaaa: bool,
     /// From which ports.
     pub(crate) ports: Ports,
     /// How it asks.
@@ -118,7 +99,7 @@ impl Ask {
             servers: vec![server],
             group: "bad".to_owned(),
             names: 0,
-            types: Types::A,
+            aaaa: false,
             ports: Ports::Fresh,
             style: Style::Glibc,
             rate: RATE,

@@ -37,7 +37,8 @@ fn resolves<'a>(
     origin: &Origin,
     tally: &'a Tally,
 ) -> bool {
-    let mut wanted = ask.types.list().to_vec();
+    let mut wanted = vec![Rtype::A];
+    wanted.extend(ask.aaaa.then_some(Rtype::AAAA));
     rounds.into_iter().any(|servers| {
         // An error: the socket could not even be made or connected.
         if let Err(error) = round(ask, servers, name, &mut wanted, origin, tally) {

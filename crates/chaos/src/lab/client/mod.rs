@@ -25,7 +25,6 @@ pub(crate) use ask::Ask;
 pub(crate) use ask::Ports;
 pub(crate) use ask::Share;
 pub(crate) use ask::Style;
-pub(crate) use ask::Types;
 pub(crate) use counts::Counts;
 
 use counts::Tally;

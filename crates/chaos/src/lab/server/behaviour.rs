@@ -8,6 +8,7 @@ use domain::base::MessageBuilder;
 use domain::base::iana::Rcode;
 use domain::base::iana::Rtype;
 use domain::base::message_builder::PushError;
+use domain::base::name::Label;
 use domain::base::name::ToLabelIter as _;
 use domain::base::record::Ttl;
 use domain::rdata::Txt;
@@ -49,42 +50,22 @@ pub(crate) enum Does {
     From(SocketAddr),
 }
 
-/// A fault of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Behaviour {
-    of: Of,
-    does: Does,
-}
-
-impl Behaviour {
-    /// For names of the group `bad`, or of a length.
-    pub(crate) fn new(of: Of, does: Does) -> Self {
-        Self { of, does }
-    }
-
-    /// What is to be done to the query; `None` for nothing special.
-    pub(super) fn of(behaviours: &[Self], query: &[u8]) -> Option<Does> {
-        let question = Message::from_slice(query).ok()?.first_question()?;
-        // qN.GROUP.ZONE
-        let group = question.qname().iter_labels().nth(1)?;
-        let is_bad = group.as_slice().eq_ignore_ascii_case(GROUP);
-        let fits = |of| match of {
-            Of::Any => is_bad,
-            Of::Aaaa => is_bad && question.qtype() == Rtype::AAAA,
-            Of::Longer(labels) => question.qname().iter_labels().count() > labels + 1,
+impl Of {
+    /// Whether the query is one of them.
+    pub(super) fn fits(self, query: &[u8]) -> bool {
+        let query = Message::from_slice(query).ok();
+        let Some(question) = query.and_then(Message::first_question) else {
+            return false;
         };
-        let mut fitting = behaviours.iter().filter(|behaviour| fits(behaviour.of));
-        Some(fitting.next()?.does)
-    }
-
-    /// Where else than at its own address a server with these has a socket.
-    pub(super) fn elsewhere(behaviours: &[Self]) -> Option<SocketAddr> {
-        behaviours
-            .iter()
-            .find_map(|behaviour| match behaviour.does {
-                Does::From(address) => Some(address),
-                _ => None,
-            })
+        // qN.GROUP.ZONE
+        let mut labels = question.qname().iter_labels();
+        let group = labels.nth(1).map_or(&[][..], Label::as_slice);
+        let is_bad = group.eq_ignore_ascii_case(GROUP);
+        match self {
+            Self::Any => is_bad,
+            Self::Aaaa => is_bad && question.qtype() == Rtype::AAAA,
+            Self::Longer(labels) => question.qname().iter_labels().count() > labels + 1,
+        }
     }
 }
 
@@ -148,22 +129,20 @@ mod tests {
 
     #[test]
     fn only_the_bad_names_of_the_type_are_hurt() {
-        let silent = [Behaviour::new(Of::Aaaa, Does::Silence)];
-        let of = |name, rtype| Behaviour::of(&silent, &query(name, rtype));
-        assert_eq!(of("q1.BAD.x.lab.test", Rtype::AAAA), Some(Does::Silence));
-        assert_eq!(of("q1.bad.x.lab.test", Rtype::A), None);
-        assert_eq!(of("q1.good.x.lab.test", Rtype::AAAA), None);
-        assert_eq!(of("bad", Rtype::AAAA), None);
-        assert_eq!(Behaviour::of(&silent, b"junk"), None);
+        let fits = |name, rtype| Of::Aaaa.fits(&query(name, rtype));
+        assert!(fits("q1.BAD.x.lab.test", Rtype::AAAA));
+        assert!(!fits("q1.bad.x.lab.test", Rtype::A));
+        assert!(!fits("q1.good.x.lab.test", Rtype::AAAA));
+        assert!(!fits("bad", Rtype::AAAA));
+        assert!(!Of::Aaaa.fits(b"junk"));
     }
 
     #[test]
     fn names_with_a_suffix_are_longer() {
-        let absent = [Behaviour::new(Of::Longer(3), Does::Rcode(3))];
-        let of = |name| Behaviour::of(&absent, &query(name, Rtype::A));
-        assert_eq!(of("q1.lab.test"), None);
-        assert_eq!(of("q1.lab.test.lab"), Some(Does::Rcode(3)));
-        assert_eq!(of("test"), None);
+        let fits = |name| Of::Longer(3).fits(&query(name, Rtype::A));
+        assert!(!fits("q1.lab.test"));
+        assert!(fits("q1.lab.test.lab"));
+        assert!(!fits("test"));
     }
 
     #[test]

@@ -22,7 +22,6 @@ use nix::sys::socket::sockopt::RcvBuf;
 use serde::Deserialize;
 use serde::Serialize;
 
-pub(crate) use behaviour::Behaviour;
 pub(crate) use behaviour::Does;
 pub(crate) use behaviour::Of;
 pub(crate) use limits::Limits;
@@ -39,9 +38,9 @@ pub(crate) struct Serve {
     /// Its process name, 15 bytes at most.
     pub(crate) comm: String,
     /// Where it listens, over UDP and TCP.
-    pub(crate) listen: Vec<SocketAddr>,
-    /// The first that fits a query decides; without one it is answered.
-    pub(crate) behaviours: Vec<Behaviour>,
+    pub(crate) listen: SocketAddr,
+    /// What it does to which queries; all others are answered.
+    pub(crate) fault: Option<(Of, Does)>,
     /// What it does whatever it is asked.
     pub(crate) limits: Limits,
 }
@@ -51,8 +50,8 @@ impl Serve {
     pub(crate) fn well(comm: &str, listen: SocketAddr) -> Self {
         Self {
             comm: comm.to_owned(),
-            listen: vec![listen],
-            behaviours: Vec::new(),
+            listen,
+            fault: None,
             limits: Limits::default(),
         }
     }
@@ -60,7 +59,7 @@ impl Serve {
     /// One that does this to all queries for names of the group `bad`.
     pub(crate) fn badly(comm: &str, listen: SocketAddr, does: Does) -> Self {
         Self {
-            behaviours: vec![Behaviour::new(Of::Any, does)],
+            fault: Some((Of::Any, does)),
             ..Self::well(comm, listen)
         }
     }
@@ -93,7 +92,7 @@ pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
         }
         forbid_fragments(socket)
     };
-    let server = Server::start_with(&serve.listen, prepare, reply)?;
+    let server = Server::start_with(&[serve.listen], prepare, reply)?;
     ready();
     io::copy(&mut input, &mut io::sink())?;
     let counts = server.stop();
@@ -108,7 +107,7 @@ pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
 /// What is wrong with a server at work.
 #[derive(Debug)]
 struct Faults {
-    behaviours: Vec<Behaviour>,
+    fault: Option<(Of, Does)>,
     limiter: Limiter,
     /// The socket of answers from another address, where there are such.
     elsewhere: Option<UdpSocket>,
@@ -119,10 +118,13 @@ struct Faults {
 
 impl Faults {
     fn of(serve: &Serve) -> Result<Self> {
-        let elsewhere = Behaviour::elsewhere(&serve.behaviours);
-        let elsewhere = elsewhere.map(UdpSocket::bind).transpose();
+        let elsewhere = match serve.fault {
+            Some((_, Does::From(address))) => Some(UdpSocket::bind(address)),
+            _ => None,
+        };
+        let elsewhere = elsewhere.transpose();
         Ok(Self {
-            behaviours: serve.behaviours.clone(),
+            fault: serve.fault,
             limiter: Limiter::of(serve.limits),
             elsewhere: elsewhere.context("cannot listen on the other address")?,
             answered_elsewhere: AtomicU64::new(0),
@@ -135,7 +137,8 @@ impl Faults {
         if !self.limiter.serves() {
             return Replies::new();
         }
-        let does = Behaviour::of(&self.behaviours, query.octets);
+        let fault = self.fault.filter(|(of, _)| of.fits(query.octets));
+        let does = fault.map(|(_, does)| does);
         self.faulty.fetch_add(u64::from(does.is_some()), Relaxed);
         let answer = match does {
             Some(does) => does.answer(query.octets, query.over_tcp),

@@ -1,0 +1,156 @@
+//! A real resolver, unbound, which forwards to another server.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::lab::client::Ask;
+use crate::lab::client::Counts;
+use crate::lab::client::Style;
+use crate::lab::recipe::Recipe;
+use crate::lab::server::Does;
+use crate::lab::server::Serve;
+use crate::lab::site::Lab;
+use crate::lab::site::Pod;
+use crate::lab::site::dns_at;
+use crate::scenario::Fault;
+use crate::scenario::NOTHING;
+use crate::scenario::Scenario;
+
+/// So many addresses do not fit into the 512 octets of plain DNS.
+const MANY: u8 = 60;
+
+/// All that DNS does where nothing is wrong: the resolver's own names and forwarded
+/// ones, NXDOMAIN, truncated answers and TCP, IPv6, the C library. The doctor must have
+/// nothing to say.
+pub(crate) const HEALTHY: Scenario = Scenario {
+    name: "healthy",
+    rule: NOTHING,
+    makes: "no fault at all: lookups of every kind through a real resolver",
+    fault: Fault::lab(|lab| {
+        let [upstream, resolver, client] = pods(lab)?;
+        lab.add_ipv6(&[&resolver, &client])?;
+        lab.serve(&upstream, Serve::well("lab-upstream", upstream.dns()))?;
+        let zone = lab.zone.clone();
+        // Nothing is below `none`, and what is below `far` is forwarded.
+        let mut names = format!(
+            "local-zone: \"none.{zone}.\" static\n\
+             local-data: \"good.{zone}. 60 AAAA 2001:db8::53\"\n\
+             local-zone: \"big.{zone}.\" redirect\n"
+        );
+        for host in 1..=MANY {
+            writeln!(names, "local-data: \"big.{zone}. 60 A 192.0.2.{host}\"")?;
+        }
+        let listens = [resolver.ip.into(), resolver.ip6().into()];
+        forward(lab, &resolver, &listens, &names, &upstream)?;
+        lab.change(format!("unbound at {} is well", resolver.dns()));
+        let (v4, v6) = (resolver.dns(), dns_at(resolver.ip6()));
+        let ask = |comm, server, group: &str| Ask {
+            group: group.to_owned(),
+            ..Ask::healthy(comm, server)
+        };
+        let asks = [
+            ask("lab-web", v4, "good"),
+            ask("lab-typo", v4, "none"),
+            ask("lab-far", v4, "far"),
+            ask("lab-tcp", v4, "big"),
+            Ask {
+                aaaa: true,
+                ..ask("lab-v6", v6, "good")
+            },
+            Ask {
+                style: Style::Libc(format!("nameserver {}\n", resolver.ip)),
+                ..ask("lab-libc", v4, "good")
+            },
+        ];
+        asks.into_iter().try_for_each(|ask| lab.ask(&client, ask))
+    }),
+};
+
+/// What the upstream takes: longer than unbound waits at first (376 ms), so that
+/// it asks some names twice.
+const SLOW: Duration = Duration::from_millis(600);
+
+/// What a client of the slow one waits: unbound asks twice meanwhile.
+const PATIENCE: Duration = Duration::from_millis(1_600);
+
+/// So that unbound finds the silent upstream dead within a lab of seconds, and
+/// answers SERVFAIL; its default is 2 minutes.
+const DEAD_SOON: &str = "infra-cache-max-rtt: 1000\n";
+
+/// The upstream answers late. What the resolver knows itself is fast.
+pub(crate) const UPSTREAM_SLOW: Scenario = Scenario {
+    name: "upstream-slow",
+    rule: "dns_upstream_slow",
+    makes: "a resolver whose upstream takes 600 ms",
+    fault: Fault::Lab(with(|lab| {
+        let takes = format!("takes {} ms", SLOW.as_millis());
+        bad_upstream(lab, Does::Delay(SLOW), &takes, "")
+    })),
+};
+
+/// The upstream does not answer at all.
+pub(crate) const UPSTREAM_LOST: Scenario = Scenario {
+    name: "upstream-lost",
+    rule: "dns_upstream_slow",
+    makes: "a resolver whose upstream never answers",
+    fault: Fault::Lab(with(|lab| {
+        bad_upstream(lab, Does::Silence, "never answers", DEAD_SOON)
+    })),
+};
+
+/// The resolver's own queries count too: the upstream breaks them.
+const fn with(make: fn(&mut Lab) -> Result<()>) -> Recipe {
+    Recipe {
+        broken: Counts::hurt,
+        at_servers: true,
+        ..Recipe::of(make)
+    }
+}
+
+fn bad_upstream(lab: &mut Lab, does: Does, words: &str, settings: &str) -> Result<()> {
+    let [upstream, resolver, client] = pods(lab)?;
+    let serve = Serve::badly("lab-upstream", upstream.dns(), does);
+    lab.serve(&upstream, serve)?;
+    lab.change(format!(
+        "unbound at {} forwards to {}, which {words}",
+        resolver.dns(),
+        upstream.dns()
+    ));
+    forward(lab, &resolver, &[resolver.ip.into()], settings, &upstream)?;
+    let mut ask = Ask::broken("lab-app", resolver.dns());
+    ask.patience = PATIENCE;
+    lab.ask(&client, ask)?;
+    lab.ask(&client, Ask::healthy("lab-web", resolver.dns()))
+}
+
+fn pods(lab: &mut Lab) -> Result<[Rc<Pod>; 3]> {
+    Ok([
+        lab.pod("upstream")?,
+        lab.pod("resolver")?,
+        lab.pod("client")?,
+    ])
+}
+
+/// Starts unbound, which knows what is below `good` itself and forwards the rest.
+fn forward(
+    lab: &mut Lab,
+    resolver: &Rc<Pod>,
+    listens: &[IpAddr],
+    settings: &str,
+    upstream: &Pod,
+) -> Result<()> {
+    let (zone, ip) = (&lab.zone, upstream.ip);
+    // unbound knows that nothing is below .test (RFC 6761), unless it is told.
+    let configuration = format!(
+        "local-zone: \"{zone}.\" transparent\n\
+         local-zone: \"good.{zone}.\" redirect\n\
+         local-data: \"good.{zone}. 60 A 192.0.2.53\"\n\
+         {settings}\
+         forward-zone:\nname: \".\"\nforward-addr: {ip}\n"
+    );
+    lab.resolve(resolver, listens, &configuration)
+}
