@@ -9,14 +9,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::mount::mount;
-use nix::sched::CloneFlags;
-use nix::sched::unshare;
 use tempfile::TempDir;
 
 use kerno_chaos::testbed::Namespace;
+use kerno_chaos::testbed::own_mounts;
 use kerno_chaos::testbed::veth;
 
 use crate::cgroup::Cgroup;
@@ -127,20 +125,12 @@ fn cover(mounts: &[(CString, CString)]) -> io::Result<()> {
     if mounts.is_empty() {
         return Ok(());
     }
-    let nothing = None::<&OsStr>;
-    unshare(CloneFlags::CLONE_NEWNS)?;
     // Else the mounts would show in the namespace that this one is a copy of.
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(nothing, c"/", nothing, private, nothing)?;
+    own_mounts()?;
+    let nothing = None::<&OsStr>;
     for (ours, theirs) in mounts {
-        let bound: Result<(), Errno> = mount(
-            Some(ours.as_c_str()),
-            theirs.as_c_str(),
-            nothing,
-            MsFlags::MS_BIND,
-            nothing,
-        );
-        bound?;
+        let (ours, theirs) = (Some(ours.as_c_str()), theirs.as_c_str());
+        mount(ours, theirs, nothing, MsFlags::MS_BIND, nothing)?;
     }
     Ok(())
 }

@@ -16,4 +16,5 @@ pub mod veth;
 
 pub use cgroup::Cgroup;
 pub use namespace::Namespace;
+pub use namespace::own_mounts;
 pub use unbound::Unbound;

@@ -17,6 +17,8 @@ use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
 use nix::ifaddrs::getifaddrs;
+use nix::mount::MsFlags;
+use nix::mount::mount;
 use nix::net::if_::InterfaceFlags;
 use nix::sched::CloneFlags;
 use nix::sched::setns;
@@ -169,6 +171,15 @@ impl Namespace {
         unsafe { command.pre_exec(inside) };
         Ok(command)
     }
+}
+
+/// Gives this process a mount namespace of its own, from which nothing that is
+/// mounted later spreads. It must have one thread.
+pub fn own_mounts() -> nix::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let nothing = None::<&str>;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(nothing, "/", nothing, private, nothing)
 }
 
 /// A line of if_inet6: address, index, prefix length, scope, flags, name

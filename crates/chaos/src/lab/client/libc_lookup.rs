@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use anyhow::Result;
 use nix::mount::MsFlags;
 use nix::mount::mount;
-use nix::sched::CloneFlags;
-use nix::sched::unshare;
+
+use crate::testbed::own_mounts;
 
 /// glibc asks the name service cache daemon first, if there is one.
 const NSCD: &str = "/run/nscd";
@@ -20,10 +20,7 @@ const NSCD: &str = "/run/nscd";
 /// one thread.
 pub(super) fn prepare(resolv_conf: &str) -> Result<()> {
     let own = || -> nix::Result<()> {
-        unshare(CloneFlags::CLONE_NEWNS)?;
-        // What is mounted from here on must not spread.
-        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+        own_mounts()?;
         for folder in ["/etc", NSCD] {
             if Path::new(folder).exists() {
                 let nothing = MsFlags::empty();

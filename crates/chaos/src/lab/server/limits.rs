@@ -4,8 +4,6 @@
 use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -33,32 +31,16 @@ pub(crate) struct Limits {
     pub(crate) limit: Option<NonZeroU32>,
 }
 
-/// The limits of a server at work, and how far it is.
-#[derive(Debug)]
-pub(super) struct Limiter {
-    limits: Limits,
-    read: AtomicU64,
-    pace: Mutex<Pace>,
-}
-
-impl Limiter {
-    pub(super) fn of(limits: Limits) -> Self {
-        Self {
-            limits,
-            read: AtomicU64::new(0),
-            pace: Mutex::new(Pace::new(limits.limit, Instant::now())),
-        }
-    }
-
-    /// A query was read; whether it is answered.
-    pub(super) fn serves(&self) -> bool {
-        let number = self.read.fetch_add(1, Relaxed) + 1;
-        if self.limits.stops_with == Some(number) {
+impl Limits {
+    /// A query was read, so many after the first; whether it is answered. `pace` is
+    /// that of [`Self::limit`].
+    pub(super) fn serves(&self, number: u64, pace: &Mutex<Pace>) -> bool {
+        if self.stops_with == Some(number + 1) {
             // It goes on here when somebody continues it.
             let _cannot_fail = raise(Signal::SIGSTOP);
         }
-        work(self.limits.work);
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        work(self.work);
+        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let is_due = pace.until_next(now).is_none();
         if is_due {

@@ -10,9 +10,11 @@ use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use anyhow::Result;
@@ -26,11 +28,11 @@ pub(crate) use behaviour::Does;
 pub(crate) use behaviour::Of;
 pub(crate) use limits::Limits;
 
+use crate::pace::Pace;
 use crate::testbed::server::Query;
 use crate::testbed::server::Replies;
 use crate::testbed::server::Server;
 use crate::testbed::server::answer;
-use limits::Limiter;
 
 /// A server to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,24 +98,23 @@ pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
     ready();
     io::copy(&mut input, &mut io::sink())?;
     let counts = server.stop();
-    Ok(Served {
-        received: counts.received,
-        answered: counts.answered + faults.answered_elsewhere.load(Relaxed),
-        unsent: counts.unsent + faults.unsent_elsewhere.load(Relaxed),
-        faulty: faults.faulty.load(Relaxed),
-    })
+    let mut served = faults.served().clone();
+    served.received += counts.received;
+    served.answered += counts.answered;
+    served.unsent += counts.unsent;
+    Ok(served)
 }
 
-/// What is wrong with a server at work.
+/// A server at work, with what is wrong with it.
 #[derive(Debug)]
 struct Faults {
-    fault: Option<(Of, Does)>,
-    limiter: Limiter,
+    serve: Serve,
+    pace: Mutex<Pace>,
     /// The socket of answers from another address, where there are such.
     elsewhere: Option<UdpSocket>,
-    answered_elsewhere: AtomicU64,
-    unsent_elsewhere: AtomicU64,
-    faulty: AtomicU64,
+    /// What no other part of the server counts: what was faulty, and answers from
+    /// elsewhere.
+    served: Mutex<Served>,
 }
 
 impl Faults {
@@ -124,22 +125,24 @@ impl Faults {
         };
         let elsewhere = elsewhere.transpose();
         Ok(Self {
-            fault: serve.fault,
-            limiter: Limiter::of(serve.limits),
+            serve: serve.clone(),
+            pace: Mutex::new(Pace::new(serve.limits.limit, Instant::now())),
             elsewhere: elsewhere.context("cannot listen on the other address")?,
-            answered_elsewhere: AtomicU64::new(0),
-            unsent_elsewhere: AtomicU64::new(0),
-            faulty: AtomicU64::new(0),
+            served: Mutex::default(),
         })
     }
 
+    fn served(&self) -> MutexGuard<'_, Served> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn reply(&self, query: Query<'_>) -> Replies {
-        if !self.limiter.serves() {
+        if !self.serve.limits.serves(query.number, &self.pace) {
             return Replies::new();
         }
-        let fault = self.fault.filter(|(of, _)| of.fits(query.octets));
+        let fault = self.serve.fault.filter(|(of, _)| of.fits(query.octets));
         let does = fault.map(|(_, does)| does);
-        self.faulty.fetch_add(u64::from(does.is_some()), Relaxed);
+        self.served().faulty += u64::from(does.is_some());
         let answer = match does {
             Some(does) => does.answer(query.octets, query.over_tcp),
             None => answer(query.octets),
@@ -149,11 +152,10 @@ impl Faults {
         };
         match (does, &self.elsewhere) {
             (Some(Does::From(_)), Some(elsewhere)) if !query.over_tcp => {
-                let counter = match elsewhere.send_to(&answer, query.client) {
-                    Ok(_) => &self.answered_elsewhere,
-                    Err(_) => &self.unsent_elsewhere,
-                };
-                counter.fetch_add(1, Relaxed);
+                match elsewhere.send_to(&answer, query.client) {
+                    Ok(_) => self.served().answered += 1,
+                    Err(_) => self.served().unsent += 1,
+                }
                 Replies::new()
             }
             (Some(Does::Delay(time)), _) => vec![(time, answer)],

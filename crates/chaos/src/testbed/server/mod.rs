@@ -23,10 +23,9 @@ use std::num::NonZeroU32;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::Weak;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -114,7 +113,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Server {
     addresses: Vec<SocketAddr>,
-    counters: Arc<Counters>,
+    counts: Arc<Mutex<Counts>>,
     /// Closed to stop the threads, which see the end of the pipe.
     stop: Option<PipeWriter>,
     threads: Vec<JoinHandle<()>>,
@@ -144,13 +143,13 @@ impl Server {
         let (reader, writer) = io::pipe().map_err(failed(nowhere))?;
         let mut server = Self {
             addresses: Vec::new(),
-            counters: Arc::default(),
+            counts: Arc::default(),
             stop: Some(writer),
             threads: Vec::new(),
         };
         let desk = Arc::new(Desk {
             reply,
-            counters: Arc::clone(&server.counters),
+            counts: Arc::clone(&server.counts),
             stop: reader,
         });
         for &address in listen {
@@ -177,7 +176,7 @@ impl Server {
     /// Stops it and says what it did.
     pub fn stop(mut self) -> Counts {
         self.end();
-        self.counters.snapshot()
+        *locked(&self.counts)
     }
 
     fn end(&mut self) {
@@ -202,7 +201,7 @@ impl Drop for Server {
 pub fn well(service_rate: Option<NonZeroU32>) -> impl Fn(Query<'_>) -> Replies {
     let pace = Mutex::new(Pace::new(service_rate, Instant::now()));
     let turn = move || {
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pace = locked(&pace);
         let now = Instant::now();
         let left = pace.until_next(now).unwrap_or_default();
         pace.take(now);
@@ -235,48 +234,39 @@ pub fn bind(address: SocketAddr) -> Result<(UdpSocket, TcpListener), ListenError
     open().map_err(|source| ListenError { address, source })
 }
 
-/// The counting itself.
-#[derive(Debug, Default)]
-struct Counters {
-    received: AtomicU64,
-    answered: AtomicU64,
-    unsent: AtomicU64,
-}
-
-impl Counters {
-    fn sent<T>(&self, result: &io::Result<T>) {
-        let counter = match result {
-            Ok(_) => &self.answered,
-            Err(_) => &self.unsent,
-        };
-        counter.fetch_add(1, Relaxed);
-    }
-
-    fn snapshot(&self) -> Counts {
-        Counts {
-            received: self.received.load(Relaxed),
-            answered: self.answered.load(Relaxed),
-            unsent: self.unsent.load(Relaxed),
-        }
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the threads share.
 struct Desk<R> {
     reply: R,
-    counters: Arc<Counters>,
+    counts: Arc<Mutex<Counts>>,
     /// Its other end is closed to stop them.
     stop: PipeReader,
 }
 
 impl<R: Fn(Query<'_>) -> Replies + Send + Sync> Desk<R> {
     fn replies(&self, octets: &[u8], client: SocketAddr, over_tcp: bool) -> Replies {
+        let mut counts = locked(&self.counts);
+        let number = counts.received;
+        counts.received += 1;
+        drop(counts);
         (self.reply)(Query {
             octets,
             client,
-            number: self.counters.received.fetch_add(1, Relaxed),
+            number,
             over_tcp,
         })
+    }
+
+    fn sent<T>(&self, result: &io::Result<T>) {
+        let mut counts = locked(&self.counts);
+        let count = match result {
+            Ok(_) => &mut counts.answered,
+            Err(_) => &mut counts.unsent,
+        };
+        *count += 1;
     }
 
     /// Waits for what the socket has; false when the server is to stop.
@@ -287,7 +277,7 @@ impl<R: Fn(Query<'_>) -> Replies + Send + Sync> Desk<R> {
 
     fn serve_udp(&self, socket: &UdpSocket) {
         let mut outbox = Outbox::new(|octets: &[u8], client| {
-            self.counters.sent(&socket.send_to(octets, client));
+            self.sent(&socket.send_to(octets, client));
         });
         let mut buffer = [0; 65_535];
         let work = || PollFd::new(socket.as_fd(), PollFlags::POLLIN);
@@ -348,7 +338,7 @@ impl<R: Fn(Query<'_>) -> Replies + Send + Sync> Desk<R> {
             for (after, octets) in self.replies(&query, client, true) {
                 thread::sleep(after);
                 let written = client::write_message(&mut stream, &octets);
-                self.counters.sent(&written);
+                self.sent(&written);
                 written?;
             }
         }
