@@ -39,6 +39,11 @@ pub(crate) fn dial(place: &Place, server: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Writes one message to a TCP connection, in one segment.
+pub(crate) fn write_message(stream: &mut TcpStream, message: &[u8]) {
+    client::write_message(stream, message).expect("to ask");
+}
+
 /// Reads one message from a TCP connection.
 pub(crate) fn read_message(stream: &mut TcpStream) -> Vec<u8> {
     client::read_message(stream).expect("a message")

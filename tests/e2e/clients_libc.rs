@@ -107,8 +107,7 @@ fn fan_out(servers: [IpAddr; 2], second: Second) {
         Second::IsNotThere => ("refused", "", 6),
     };
     // The second server's records come after the client has gone.
-    let mut records = watch.records(number);
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, number);
 
     let told = |role: &str, kind: &str, server: IpAddr| {
         let fits = |r: &&Record| {

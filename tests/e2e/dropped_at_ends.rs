@@ -21,7 +21,6 @@ use crate::site::CLIENT_V4;
 use crate::site::SERVER_V4;
 use crate::site::SERVER_V6;
 use crate::site::Site;
-use crate::watch::Watch;
 
 const BOTH: [std::net::IpAddr; 2] = [SERVER_V4, SERVER_V6];
 
@@ -39,8 +38,7 @@ fn root_glibc_asks_behind_a_firewall_that_lets_nothing_out() {
     let client = finish(site.client.command(&program).arg(&name));
     assert!(!client.succeeded, "{}", client.output);
 
-    let mut records = watch.records(wall.packets());
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, wall.packets());
     assert!(!records.is_empty());
     assert_eq!(records.len(), wall.packets(), "{records:#?}");
     let mut attempts: Vec<_> = records
@@ -69,7 +67,7 @@ fn root_the_query_is_discarded_where_it_arrives() {
         let server = SocketAddr::new(ip, 53);
         let _silent = fake_server::silent(&site.server, server);
         let port = ask_in_vain(&site, &connected(&site.client, server));
-        let record = the_only(&site, &mut watch);
+        let record = site.the_only_record(&mut watch);
         check(&record, "client", "NETFILTER_DROP");
         assert_eq!(record.client.port, port, "{record:#?}");
         assert_eq!(record.server, server.into(), "{record:#?}");
@@ -87,8 +85,7 @@ fn root_the_answer_is_discarded_where_it_arrives() {
         let server = SocketAddr::new(ip, 53);
         fake_server::serve(&site.server, server, |query, _| at_once(query));
         ask_in_vain(&site, &connected(&site.client, server));
-        let mut records = watch.records(2);
-        records.extend(site.records(&mut watch));
+        let records = site.all_records(&mut watch, 2);
         let [serving, asking] = &records[..] else {
             panic!("not two: {records:#?}")
         };
@@ -108,8 +105,7 @@ fn root_the_answer_is_discarded_as_it_is_sent() {
         let server = SocketAddr::new(ip, 53);
         fake_server::serve(&site.server, server, |query, _| at_once(query));
         ask_in_vain(&site, &connected(&site.client, server));
-        let mut records = watch.records(2);
-        records.extend(site.records(&mut watch));
+        let mut records = site.all_records(&mut watch, 2);
         records.sort_by(|a, b| a.role.cmp(&b.role));
         let [asking, serving] = &records[..] else {
             panic!("not two: {records:#?}")
@@ -132,7 +128,7 @@ fn root_a_connected_socket_is_rejected() {
             let _silent = fake_server::silent(&site.server, SocketAddr::new(ip, 53));
             let socket = connected(&site.client, SocketAddr::new(ip, 53));
             ask_in_vain(&site, &socket);
-            let record = the_only(&site, &mut watch);
+            let record = site.the_only_record(&mut watch);
             assert_eq!(record.outcome, "refused", "{hook}: {record:#?}");
             assert_eq!(record.reason.as_deref(), Some("ECONNREFUSED"));
             check_own(&record, &site.client);
@@ -153,7 +149,7 @@ fn root_an_unconnected_socket_is_rejected() {
         let socket = unconnected(&site.client, SERVER_V4);
         let query = message::query(7, &message::labels(&site.name("in-vain")), message::A);
         let _not_permitted = socket.send_to(&query, server);
-        let record = the_only(&site, &mut watch);
+        let record = site.the_only_record(&mut watch);
         check(&record, "client", "NETFILTER_DROP");
         assert_eq!(record.server, server.into(), "{record:#?}");
         wall.lift();
@@ -187,7 +183,7 @@ fn connect_in_vain(hook: &str, at_client: bool) {
         let connect = || TcpStream::connect_timeout(&server, Duration::from_millis(1500));
         assert!(site.client.enter(connect).is_err());
         assert!(wall.packets() > before + 1, "it was sent again");
-        let record = the_only(&site, &mut watch);
+        let record = site.the_only_record(&mut watch);
         check(&record, "client", "NETFILTER_DROP");
         assert_eq!(record.transport, "tcp", "{record:#?}");
         assert_eq!((record.id, record.name.as_ref()), (None, None));
@@ -230,13 +226,6 @@ fn root_the_books_of_the_doctor_add_up() {
     assert_eq!(books["refused"], 1, "{books}");
     assert_eq!(books["queries_seen"], ASKED + 2, "{books}");
     assert_eq!(books["drops_unjoined"], 0, "{books}");
-}
-
-fn the_only(site: &Site, watch: &mut Watch) -> Record {
-    let mut records = watch.records(1);
-    records.extend(site.records(watch));
-    assert_eq!(records.len(), 1, "{records:#?}");
-    records.remove(0)
 }
 
 fn check(record: &Record, role: &str, reason: &str) {

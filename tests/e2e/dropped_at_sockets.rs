@@ -26,8 +26,7 @@ fn root_an_answer_finds_no_socket() {
     });
     let mut watch = site.watch(&[]);
     ask_and_go(&site, server);
-    let mut records = watch.records(2);
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, 2);
     let [serving, asking] = &records[..] else {
         panic!("not two: {records:#?}")
     };
@@ -96,8 +95,7 @@ fn root_a_receive_buffer_overflows() {
     unbound.signal(Signal::SIGCONT);
     take(&socket, usize::from(ASKED) - dropped);
 
-    let mut records = watch.records(2 * usize::from(ASKED));
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, 2 * usize::from(ASKED));
     assert_eq!(records.len(), 2 * usize::from(ASKED));
     for role in ["client", "server"] {
         let of = |outcome: &str| {

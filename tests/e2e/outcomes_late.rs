@@ -28,8 +28,7 @@ fn root_an_answer_after_the_timeout_is_late() {
         &message::query(1234, &message::labels(&name), message::A),
     );
 
-    let mut records = watch.records(4);
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, 4);
     assert_eq!(records.len(), 4, "{records:#?}");
     for role in ["client", "server"] {
         let of_role: Vec<_> = records.iter().filter(|r| r.role == role).collect();
@@ -93,8 +92,7 @@ fn root_an_answer_with_another_id_is_none() {
     let query = message::query(2, &message::labels(&site.name("guess")), message::A);
     ask(&site.client, server, &query);
 
-    let mut records = watch.records(2);
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, 2);
     assert_eq!(records.len(), 2, "{records:#?}");
     for record in &records {
         assert_eq!(record.outcome, "unanswered", "{record:#?}");

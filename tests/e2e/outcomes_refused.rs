@@ -1,6 +1,5 @@
 //! Servers that are not there: the query is refused, by ICMP or by a reset.
 
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
@@ -9,6 +8,7 @@ use std::thread;
 use crate::ask::connected;
 use crate::ask::dial;
 use crate::ask::unconnected;
+use crate::ask::write_message;
 use crate::clients_libc::compile;
 use crate::exchange::Side;
 use crate::exchange::check_own;
@@ -52,11 +52,7 @@ fn refused(ask: impl Fn(&Site, SocketAddr, &[u8]) -> u16) {
     let here = Ipv4Addr::LOCALHOST.into();
     for (ip, to) in [(CLIENT_V4, SERVER_V4), (CLIENT_V6, SERVER_V6), (here, here)] {
         let port = ask(&site, SocketAddr::new(to, 53), &query);
-        let mut records = watch.records(1);
-        records.extend(site.records(&mut watch));
-        let [record] = &records[..] else {
-            panic!("not one: {records:#?}")
-        };
+        let record = &site.the_only_record(&mut watch);
         check_refused(record, "ECONNREFUSED");
         assert_eq!(record.name.as_ref(), Some(&name), "{record:#?}");
         assert_eq!(record.id, Some(815), "{record:#?}");
@@ -83,11 +79,9 @@ fn root_dig_is_refused() {
         client.output
     );
 
-    let mut records = watch.records(1);
-    records.extend(site.records(&mut watch));
-    assert_eq!(records.len(), 1, "{records:#?}");
-    check_refused(&records[0], "ECONNREFUSED");
-    Side::client(&client, &site.client, CLIENT_V4).check(&records[0]);
+    let record = &site.the_only_record(&mut watch);
+    check_refused(record, "ECONNREFUSED");
+    Side::client(&client, &site.client, CLIENT_V4).check(record);
 }
 
 /// glibc may learn of the first refusal before it sends its second query, so
@@ -103,8 +97,7 @@ fn root_glibc_is_refused() {
     let client = finish(site.client.command(&program).arg(&name));
     assert!(!client.succeeded, "{}", client.output);
 
-    let mut records = watch.records(1);
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, 1);
     let mut attempts: Vec<_> = records
         .iter()
         .map(|r| (r.client.port, r.id, r.attempt))
@@ -129,11 +122,7 @@ fn root_a_tcp_connection_is_refused() {
         let refusal = site.client.enter(|| std::net::TcpStream::connect(server));
         assert!(refusal.is_err());
 
-        let mut records = watch.records(1);
-        records.extend(site.records(&mut watch));
-        let [record] = &records[..] else {
-            panic!("not one: {records:#?}")
-        };
+        let record = &site.the_only_record(&mut watch);
         check_refused(record, "ECONNREFUSED");
         assert_eq!(record.transport, "tcp", "{record:#?}");
         assert_eq!(record.name, None, "{record:#?}");
@@ -160,9 +149,7 @@ fn root_a_tcp_connection_is_reset_with_a_query_on_it() {
     let name = site.name("reset");
     let query = message::query(99, &message::labels(&name), message::A);
     let mut stream = dial(&site.client, server);
-    stream
-        .write_all(&message::with_length(&query))
-        .expect("to ask");
+    write_message(&mut stream, &query);
 
     let records = watch.records(1);
     check_refused(&records[0], "ECONNRESET");

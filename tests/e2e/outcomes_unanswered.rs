@@ -1,6 +1,5 @@
 //! Queries that nobody answers, and those that are sent again.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
@@ -9,6 +8,7 @@ use std::time::Duration;
 
 use crate::ask::connected;
 use crate::ask::dial;
+use crate::ask::write_message;
 use crate::clients_libc::compile;
 use crate::exchange::Side;
 use crate::exchange::check_own;
@@ -85,8 +85,7 @@ fn root_dig_tries_again_from_a_new_port() {
             .args([&at_server, "+tries=2", "+time=1", &name]),
     );
 
-    let mut records = watch.records(4);
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, 4);
     assert_eq!(records.len(), 4, "{records:#?}");
     for role in ["client", "server"] {
         let tries = of_role(&records, role);
@@ -121,8 +120,7 @@ fn root_a_query_sent_again_from_the_same_port_is_another_attempt() {
     socket.send(&query).expect("to ask again");
     socket.recv(&mut [0; 512]).expect("an answer");
 
-    let mut records = watch.records(4);
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, 4);
     assert_eq!(records.len(), 4, "{records:#?}");
     for role in ["client", "server"] {
         let [first, second] = of_role(&records, role)[..] else {
@@ -197,12 +195,9 @@ fn root_a_query_over_tcp_without_an_answer_is_unanswered() {
     let name = site.name("silence");
     let query = message::query(3, &message::labels(&name), message::A);
     let mut stream = dial(&site.client, server);
-    stream
-        .write_all(&message::with_length(&query))
-        .expect("to ask");
+    write_message(&mut stream, &query);
 
-    let mut records = watch.records(2);
-    records.extend(site.records(&mut watch));
+    let records = site.all_records(&mut watch, 2);
     assert_eq!(records.len(), 2, "{records:#?}");
     for record in &records {
         assert_eq!(record.outcome, "unanswered", "{record:#?}");
@@ -226,11 +221,7 @@ fn root_a_tcp_connection_that_is_never_accepted_is_unanswered() {
     let connect = || TcpStream::connect_timeout(&server, patience);
     assert!(site.client.enter(connect).is_err());
 
-    let mut records = watch.records(1);
-    records.extend(site.records(&mut watch));
-    let [record] = &records[..] else {
-        panic!("not one: {records:#?}")
-    };
+    let record = &site.the_only_record(&mut watch);
     assert_eq!(record.role, "client", "{record:#?}");
     assert_eq!(record.outcome, "unanswered", "{record:#?}");
     assert_eq!(record.transport, "tcp", "{record:#?}");

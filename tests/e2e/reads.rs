@@ -1,9 +1,6 @@
 //! Answers that lie in their client's socket, and queries in their server's.
 
-use std::io::Read;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::net::TcpListener;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::thread;
@@ -21,6 +18,7 @@ use crate::ask::connected;
 use crate::ask::dial;
 use crate::ask::read_message;
 use crate::ask::unconnected;
+use crate::ask::write_message;
 use crate::cgroup::Cgroup;
 use crate::fake_server;
 use crate::fake_server::at_once;
@@ -116,31 +114,14 @@ fn root_an_answer_that_lies_unread_is_told_and_a_prompt_one_is_not() {
 fn root_an_answer_over_tcp_that_lies_unread_is_told() {
     let site = Site::new();
     let server = SocketAddr::new(SERVER_V4, 53);
-    let listener = site
-        .server
-        .enter(|| TcpListener::bind(server).expect("a listener"));
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a connection");
-        loop {
-            let mut len = [0; 2];
-            if stream.read_exact(&mut len).is_err() {
-                return;
-            }
-            let mut query = vec![0; u16::from_be_bytes(len).into()];
-            stream.read_exact(&mut query).expect("a query");
-            let answer = message::with_length(&message::answer(&query, 0));
-            stream.write_all(&answer).expect("to answer");
-        }
-    });
+    fake_server::serve(&site.server, server, |query, _| at_once(query));
     let mut listening = Listening::start(&site);
     let mut stream = dial(&site.client, server);
     let mut not_prompt = Vec::new();
     for (id, slow) in [(1, false), (2, true), (3, false), (4, true)] {
         let mut exchange = |id| {
             let query = message::query(id, &message::labels(&site.name("slow")), message::A);
-            stream
-                .write_all(&message::with_length(&query))
-                .expect("to ask");
+            write_message(&mut stream, &query);
             if slow {
                 await_readable(&stream);
                 thread::sleep(LIES);

@@ -84,6 +84,20 @@ impl Site {
     pub(crate) fn records(&self, watch: &mut Watch) -> Vec<Record> {
         fence(&self.client, &self.zone, watch)
     }
+
+    /// So many, which are waited for, and everything else as [`Self::records`].
+    pub(crate) fn all_records(&self, watch: &mut Watch, least: usize) -> Vec<Record> {
+        let mut records = watch.records(least);
+        records.extend(self.records(watch));
+        records
+    }
+
+    /// The one that is waited for, and there is no other.
+    pub(crate) fn the_only_record(&self, watch: &mut Watch) -> Record {
+        let mut records = self.all_records(watch, 1);
+        assert_eq!(records.len(), 1, "{records:#?}");
+        records.remove(0)
+    }
 }
 
 /// A zone that no other test has, on this machine and at this time.
