@@ -29,19 +29,6 @@ pub(super) struct Lookup {
     pub(super) sent: Instant,
 }
 
-/// What a readable socket held.
-#[derive(Debug)]
-pub(super) enum Reply {
-    /// Nothing after all.
-    Nothing,
-    /// A datagram that does not answer the question.
-    Unexpected,
-    /// The answer, with its response code (upper bits of EDNS included).
-    Answer(u16),
-    /// An error of the socket, which ends the lookup.
-    Failed(io::Error),
-}
-
 impl Lookup {
     /// Asks the server for the address of the `number`th name of a run.
     pub(super) fn start(server: SocketAddr, run: u32, number: u64) -> io::Result<Self> {
@@ -58,17 +45,11 @@ impl Lookup {
         })
     }
 
-    /// Takes one datagram or error from the socket, without waiting.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> Reply {
-        let len = match self.socket.recv(buffer) {
-            Ok(len) => len,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Reply::Nothing,
-            Err(error) => return Reply::Failed(error),
-        };
-        match Answer::to(&self.query, &buffer[..len]) {
-            Some(answer) => Reply::Answer(answer.rcode),
-            None => Reply::Unexpected,
-        }
+    /// Takes one datagram or error from the socket, without waiting; `None` if it does
+    /// not answer the question.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Answer>> {
+        let len = self.socket.recv(buffer)?;
+        Ok(Answer::to(&self.query, &buffer[..len]))
     }
 }
 

@@ -10,6 +10,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::num::NonZeroU32;
@@ -32,7 +33,6 @@ use super::testbed::client::random;
 use super::wait::is_ready;
 use super::wait::wait;
 use lookup::Lookup;
-use lookup::Reply;
 pub(crate) use tally::Endpoint;
 pub(crate) use tally::Latency;
 pub(crate) use tally::Summary;
@@ -196,13 +196,13 @@ impl Crowd {
         for index in (0..ready.len()).rev().filter(|&index| ready[index]) {
             let lookup = &self.in_flight[index];
             match lookup.receive(buffer) {
-                Reply::Nothing => continue,
-                Reply::Unexpected => {
+                Ok(Some(answer)) => self.tally.answer(answer.rcode, lookup.sent.elapsed()),
+                Ok(None) => {
                     self.tally.figures.unexpected += 1;
                     continue;
                 }
-                Reply::Answer(rcode) => self.tally.answer(rcode, lookup.sent.elapsed()),
-                Reply::Failed(error) => self.tally.error(&error),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => self.tally.error(&error),
             }
             self.in_flight.swap_remove(index);
         }

@@ -1,6 +1,5 @@
 //! The flood against servers of every temper, on free loopback ports.
 
-use std::io;
 use std::net::Ipv6Addr;
 use std::net::UdpSocket;
 use std::sync::Arc;

@@ -26,7 +26,6 @@ const CAPACITY: u32 = 25;
 /// In each tenth of a second.
 const QUOTA: Duration = Duration::from_millis(20);
 
-/// The scenario `server-throttled`.
 pub(crate) const SERVER_THROTTLED: Scenario = Scenario {
     name: "server-throttled",
     rule: "dns_server_throttled",
@@ -42,7 +41,6 @@ pub(crate) const SERVER_THROTTLED: Scenario = Scenario {
     })),
 };
 
-/// The scenario `server-saturated`.
 pub(crate) const SERVER_SATURATED: Scenario = Scenario {
     name: "server-saturated",
     rule: "dns_server_saturated",
@@ -53,7 +51,6 @@ pub(crate) const SERVER_SATURATED: Scenario = Scenario {
     })),
 };
 
-/// The scenario `server-overflow`.
 pub(crate) const SERVER_OVERFLOW: Scenario = Scenario {
     name: "server-overflow",
     rule: "dns_server_overflow",

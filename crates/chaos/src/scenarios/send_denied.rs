@@ -22,7 +22,6 @@ const DENIED: &str = "lab-denied";
 const DISCARDED: &str = "lab-discarded";
 const LOST: &str = "lab-lost-way";
 
-/// The scenario `send-denied`.
 pub(crate) const SEND_DENIED: Scenario = Scenario {
     name: "send-denied",
     rule: "dns_send_denied",
@@ -36,7 +35,6 @@ pub(crate) const SEND_DENIED: Scenario = Scenario {
     }),
 };
 
-/// The scenario `egress-denied`.
 pub(crate) const EGRESS_DENIED: Scenario = Scenario {
     name: "egress-denied",
     rule: "dns_send_denied",
@@ -44,7 +42,6 @@ pub(crate) const EGRESS_DENIED: Scenario = Scenario {
     fault: Fault::lab(|lab| denied(lab, DISCARDED, &[Deny::Egress], "packets")),
 };
 
-/// The scenario `send-no-route`.
 pub(crate) const SEND_NO_ROUTE: Scenario = Scenario {
     name: "send-no-route",
     rule: "dns_send_denied",

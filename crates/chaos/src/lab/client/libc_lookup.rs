@@ -1,9 +1,8 @@
 //! Lookups by the C library itself, as nearly every program makes them.
 
-use std::ffi::CString;
 use std::fs;
+use std::net::ToSocketAddrs as _;
 use std::path::Path;
-use std::ptr;
 
 use anyhow::Context as _;
 use anyhow::Result;
@@ -39,22 +38,8 @@ pub(super) fn prepare(resolv_conf: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether `getaddrinfo` finds addresses of both types together.
+/// Whether the C library's `getaddrinfo`, which the standard library calls with
+/// nothing but the name, finds addresses of both types together.
 pub(super) fn resolves(name: &str) -> bool {
-    let Ok(name) = CString::new(name) else {
-        return false;
-    };
-    // SAFETY: all octets zero are valid hints: any family.
-    let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
-    hints.ai_socktype = libc::SOCK_STREAM;
-    let mut found = ptr::null_mut();
-    // SAFETY: name and hints live until it returns, a service is not asked for.
-    let failed =
-        unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut found) };
-    if failed != 0 {
-        return false;
-    }
-    // SAFETY: it is what getaddrinfo gave, once.
-    unsafe { libc::freeaddrinfo(found) };
-    true
+    (name, 0).to_socket_addrs().is_ok()
 }
