@@ -14,7 +14,6 @@ use std::process::Stdio;
 
 use anyhow::Context as _;
 use anyhow::Result;
-use anyhow::anyhow;
 use anyhow::bail;
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
@@ -63,11 +62,10 @@ pub(super) enum Line {
 /// who ends by itself.
 #[derive(Debug)]
 pub(super) struct Worker {
-    name: String,
     child: Child,
     stdin: Option<ChildStdin>,
     /// Absent while another thread waits for the end.
-    stdout: Option<BufReader<ChildStdout>>,
+    end: Option<End>,
     kill: bool,
 }
 
@@ -78,25 +76,25 @@ impl Worker {
             .arg(COMMAND)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start {name}"))?;
-        let stdout = child.stdout.take().map(BufReader::new);
+        let started = command.spawn();
+        let mut child = started.with_context(|| format!("cannot start {name}"))?;
         let stdin = child.stdin.take();
+        let stdout = child.stdout.take();
         let mut worker = Self {
-            name: name.to_owned(),
             child,
             stdin,
-            stdout,
+            end: None,
             kill: !matches!(role, Role::Janitor),
         };
         worker.tell(role)?;
-        let mut stdout = worker.stdout.take().context("its output is not piped")?;
-        match read(&mut stdout, name)? {
-            Line::Ready => (),
+        let mut end = End {
+            name: name.to_owned(),
+            stdout: BufReader::new(stdout.context("its output is not piped")?),
+        };
+        match end.read()? {
+            Line::Ready => worker.end = Some(end),
             other => bail!("{name} said {other:?} instead of being ready"),
         }
-        worker.stdout = Some(stdout);
         Ok(worker)
     }
 
@@ -125,18 +123,12 @@ impl Worker {
     /// Lets it go on, if it has stopped itself.
     pub(super) fn resume(&self) {
         // A process that was not waited for keeps its number.
-        if let Ok(pid) = i32::try_from(self.pid()) {
-            let _gone_already = kill(Pid::from_raw(pid), Signal::SIGCONT);
-        }
+        let _gone_already = kill(Pid::from_raw(self.pid().cast_signed()), Signal::SIGCONT);
     }
 
     /// What waits for its end, for a thread of its own.
     pub(super) fn end(&mut self) -> Result<End> {
-        let stdout = self.stdout.take().context("somebody waits for it")?;
-        Ok(End {
-            name: self.name.clone(),
-            stdout,
-        })
+        self.end.take().context("somebody waits for it")
     }
 
     /// Tells it to end, and returns what it did.
@@ -166,22 +158,23 @@ pub(super) struct End {
 impl End {
     /// Waits until the worker ends, and returns what it did.
     pub(super) fn wait<T: for<'de> Deserialize<'de>>(mut self) -> Result<T> {
-        match read(&mut self.stdout, &self.name)? {
+        match self.read()? {
             Line::Done(value) => Ok(serde_json::from_value(value)?),
             other => bail!("{} said {other:?} instead of its result", self.name),
         }
     }
-}
 
-fn read(from: &mut BufReader<ChildStdout>, name: &str) -> Result<Line> {
-    let mut line = String::new();
-    let read = from.read_line(&mut line);
-    if read.with_context(|| format!("cannot read from {name}"))? == 0 {
-        bail!("{name} ended early");
-    }
-    match serde_json::from_str(&line)? {
-        Line::Failed(why) => Err(anyhow!("{name}: {why}")),
-        line => Ok(line),
+    fn read(&mut self) -> Result<Line> {
+        let name = &self.name;
+        let mut line = String::new();
+        let read = self.stdout.read_line(&mut line);
+        if read.with_context(|| format!("cannot read from {name}"))? == 0 {
+            bail!("{name} ended early");
+        }
+        match serde_json::from_str(&line)? {
+            Line::Failed(why) => bail!("{name}: {why}"),
+            line => Ok(line),
+        }
     }
 }
 

@@ -108,10 +108,8 @@ impl Step {
 /// When a client's next lookup begins, and where it comes from.
 #[derive(Debug)]
 pub(super) enum Turns {
-    /// Evenly spaced, each from a new port.
-    Fresh(Pace),
-    /// The same from one socket.
-    Kept(Pace, UdpSocket),
+    /// Evenly spaced, each from a new port or all from this socket.
+    Paced(Pace, Option<UdpSocket>),
     /// In step with others.
     InStep(Step, Duration),
 }
@@ -119,38 +117,34 @@ pub(super) enum Turns {
 impl Turns {
     /// The first turn is now, or soon.
     pub(super) fn new(ask: &Ask, now: Instant) -> io::Result<Self> {
-        let pace = Pace::new(Some(ask.rate), now);
-        Ok(match (ask.ports, ask.servers.first()) {
-            (Ports::Kept, Some(&server)) => Self::Kept(pace, client::socket(server.ip())?),
-            (Ports::InStep(cpu), _) => {
+        let pace = || Pace::new(Some(ask.rate), now);
+        Ok(match ask.ports {
+            Ports::Fresh => Self::Paced(pace(), None),
+            Ports::Kept => Self::Paced(pace(), Some(client::socket(ask.servers[0].ip())?)),
+            Ports::InStep(cpu) => {
                 let interval = Duration::from_secs(1) / ask.rate.get();
                 Self::InStep(Step::after(None, interval, cpu), interval)
             }
-            _ => Self::Fresh(pace),
         })
     }
 
     /// How long until the next turn.
     pub(super) fn wait(&self) -> Duration {
         match self {
-            Self::Fresh(pace) | Self::Kept(pace, _) => {
-                pace.until_next(Instant::now()).unwrap_or_default()
-            }
+            Self::Paced(pace, _) => pace.until_next(Instant::now()).unwrap_or_default(),
             Self::InStep(step, _) => step.until_ready(),
         }
     }
 
     /// Takes the turn that is due.
     pub(super) fn take(&mut self) -> io::Result<Origin> {
-        let now = Instant::now();
         Ok(match self {
-            Self::Fresh(pace) => {
-                pace.take(now);
-                Origin::Fresh
-            }
-            Self::Kept(pace, socket) => {
-                pace.take(now);
-                Origin::Kept(socket.try_clone()?)
+            Self::Paced(pace, kept) => {
+                pace.take(Instant::now());
+                match kept {
+                    Some(socket) => Origin::Kept(socket.try_clone()?),
+                    None => Origin::Fresh,
+                }
             }
             Self::InStep(step, interval) => {
                 let due = *step;

@@ -195,7 +195,7 @@ impl Drop for Server {
     }
 }
 
-/// Says what [`answer`] does, at most so many times a second; `None` is no limit.
+/// Says what [`answer()`] does, at most so many times a second; `None` is no limit.
 /// What is no query is not answered, and costs no turn, as it costs a real server
 /// next to nothing.
 pub fn well(service_rate: Option<NonZeroU32>) -> impl Fn(Query<'_>) -> Replies {
