@@ -90,29 +90,23 @@ impl Flood {
         };
         // The longest datagram; a shorter buffer would cut an answer off.
         let mut buffer = vec![0; usize::from(u16::MAX)];
-        let mut sending = Duration::ZERO;
         loop {
-            let elapsed = begin.elapsed();
             if stop.load(Relaxed) {
                 crowd.tally.figures.abandoned = crowd.in_flight.len() as u64;
-                sending = sending.max(elapsed.min(self.duration));
                 break;
             }
-            let left = self.duration.checked_sub(elapsed);
-            match left.filter(|left| !left.is_zero()) {
-                Some(_) => crowd.send(),
-                None if crowd.in_flight.is_empty() => {
-                    sending = self.duration;
-                    break;
-                }
-                None => sending = self.duration,
+            let left = self.duration.saturating_sub(begin.elapsed());
+            if !left.is_zero() {
+                crowd.send();
+            } else if crowd.in_flight.is_empty() {
+                break;
             }
             let ready = crowd.wait(left)?;
             crowd.receive(&ready, &mut buffer);
             crowd.expire();
             progress(begin.elapsed(), &crowd.tally.figures, crowd.in_flight.len());
         }
-        Ok(crowd.tally.summary(sending))
+        Ok(crowd.tally.summary(begin.elapsed().min(self.duration)))
     }
 
     /// Sees to it that every lookup can have its socket.
@@ -169,14 +163,14 @@ impl Crowd {
 
     /// Waits for the first thing that can happen, and says which lookups are
     /// ready. `left` is the time left for starting new ones.
-    fn wait(&self, left: Option<Duration>) -> anyhow::Result<Vec<bool>> {
+    fn wait(&self, left: Duration) -> anyhow::Result<Vec<bool>> {
         let now = Instant::now();
         let mut timeout = TICK;
         if let Some(oldest) = self.in_flight.iter().map(|lookup| lookup.sent).min() {
             let deadline = oldest + self.flood.timeout;
             timeout = timeout.min(deadline.saturating_duration_since(now));
         }
-        if let Some(left) = left {
+        if !left.is_zero() {
             timeout = timeout.min(left);
             if self.free_places() > 0 {
                 timeout = timeout.min(self.pace.until_next(now).unwrap_or_default());
