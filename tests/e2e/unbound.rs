@@ -8,8 +8,11 @@ use std::path::PathBuf;
 
 use kerno_chaos::testbed;
 use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use crate::place::Place;
+use crate::process::poll;
 
 /// The zone that unbound serves is this, under the test's own name.
 /// `big` does not fit into a datagram of 1,232 octets (the DNS flag day's size).
@@ -62,7 +65,7 @@ impl Unbound {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        self.running.signal(signal).expect("to signal unbound");
+        kill(Pid::from_raw(self.pid().cast_signed()), signal).expect("to signal unbound");
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -72,8 +75,10 @@ impl Unbound {
     /// Ends it, and returns the number of queries that it says it was asked:
     /// the sum over its threads, with the one that [`Self::start`] asks of each
     /// address.
-    pub(crate) fn queries(self) -> u64 {
-        self.running.end().expect("the end of unbound");
+    pub(crate) fn queries(mut self) -> u64 {
+        self.signal(Signal::SIGTERM);
+        let child = self.running.child();
+        poll("the end of unbound", || child.try_wait().expect("wait"));
         let log = std::fs::read_to_string(&self.log).expect("unbound's log");
         log.lines()
             .filter_map(|line| line.split_once("server stats for thread "))

@@ -15,14 +15,11 @@ use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
 use domain::base::iana::Rtype;
-use nix::sys::signal::Signal;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 
 use super::client;
 use super::namespace::Namespace;
 
-/// How long it may take until it answers, or has ended.
+/// How long it may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often that is looked at.
@@ -90,23 +87,9 @@ impl Unbound {
         self.child.id()
     }
 
-    /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = Pid::from_raw(self.pid().cast_signed());
-        kill(pid, signal).context("cannot signal unbound")
-    }
-
-    /// Tells it to end, and waits until it has; then it has said what it did.
-    pub fn end(mut self) -> Result<()> {
-        self.signal(Signal::SIGTERM)?;
-        let begin = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            if begin.elapsed() > PATIENCE {
-                bail!("unbound does not end within {} s", PATIENCE.as_secs());
-            }
-            thread::sleep(TICK);
-        }
-        Ok(())
+    /// The process, for who ends it in order.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
     }
 
     fn await_answer(&mut self, server: SocketAddr) -> Result<()> {
