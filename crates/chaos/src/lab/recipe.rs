@@ -41,6 +41,14 @@ impl Recipe {
         }
     }
 
+    /// The same where an attempt that is answered slowly is broken, too.
+    pub(crate) const fn slowing(make: fn(&mut Lab) -> Result<()>) -> Self {
+        Self {
+            broken: Counts::hurt,
+            ..Self::of(make)
+        }
+    }
+
     /// Option and value with which the doctor sees the scenario's queries alone.
     pub fn filter(&self, zone: &str) -> (&'static str, String) {
         match self.asker {

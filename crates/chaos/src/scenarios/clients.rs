@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::lab::client::Ask;
-use crate::lab::client::Counts;
 use crate::lab::client::Style;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
@@ -18,21 +17,18 @@ pub(crate) const LATE_READER: Scenario = Scenario {
     name: "late-reader",
     rule: "dns_late_reader",
     makes: "a program that reads its answers long after they came",
-    fault: Fault::Lab(Recipe {
-        broken: Counts::hurt,
-        ..Recipe::of(|lab| {
-            let server = lab.dns_pod("server")?;
-            let client = lab.pod("client")?;
-            let mut busy = Ask::broken("lab-busy", server.dns());
-            busy.reads_late = Duration::from_millis(300);
-            lab.change(format!(
-                "lab-busy reads its answers {} ms after they came",
-                busy.reads_late.as_millis()
-            ));
-            lab.ask(&client, busy)?;
-            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
-        })
-    }),
+    fault: Fault::Lab(Recipe::slowing(|lab| {
+        let server = lab.dns_pod("server")?;
+        let client = lab.pod("client")?;
+        let mut busy = Ask::broken("lab-busy", server.dns());
+        busy.reads_late = Duration::from_millis(300);
+        lab.change(format!(
+            "lab-busy reads its answers {} ms after they came",
+            busy.reads_late.as_millis()
+        ));
+        lab.ask(&client, busy)?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    })),
 };
 
 /// What Kubernetes sets.
@@ -89,26 +85,23 @@ pub(crate) const STORM: Scenario = Scenario {
     name: "storm",
     rule: "dns_storm",
     makes: "a program that asks the same all the time, where the server limits itself",
-    fault: Fault::Lab(Recipe {
-        broken: Counts::hurt,
-        ..Recipe::of(|lab| {
-            let server = lab.pod("server")?;
-            let other = lab.dns_pod("other")?;
-            let client = lab.pod("client")?;
-            let neighbour = lab.pod("neighbour")?;
-            let mut serve = Serve::well("lab-limited", server.dns());
-            serve.limits.limit = Some(LIMIT);
-            lab.serve(&server, serve)?;
-            lab.change(format!(
-                "lab-storm asks {} {STORM_RATE} times a second for one name, and it answers {LIMIT}",
-                server.dns()
-            ));
-            let mut storm = Ask::broken("lab-storm", server.dns());
-            storm.rate = STORM_RATE;
-            storm.names = 1;
-            lab.ask(&client, storm)?;
-            lab.ask(&neighbour, Ask::broken("lab-victim", server.dns()))?;
-            lab.ask(&neighbour, Ask::healthy("lab-web", other.dns()))
-        })
-    }),
+    fault: Fault::Lab(Recipe::slowing(|lab| {
+        let server = lab.pod("server")?;
+        let other = lab.dns_pod("other")?;
+        let client = lab.pod("client")?;
+        let neighbour = lab.pod("neighbour")?;
+        let mut serve = Serve::well("lab-limited", server.dns());
+        serve.limits.limit = Some(LIMIT);
+        lab.serve(&server, serve)?;
+        lab.change(format!(
+            "lab-storm asks {} {STORM_RATE} times a second for one name, and it answers {LIMIT}",
+            server.dns()
+        ));
+        let mut storm = Ask::broken("lab-storm", server.dns());
+        storm.rate = STORM_RATE;
+        storm.names = 1;
+        lab.ask(&client, storm)?;
+        lab.ask(&neighbour, Ask::broken("lab-victim", server.dns()))?;
+        lab.ask(&neighbour, Ask::healthy("lab-web", other.dns()))
+    })),
 };

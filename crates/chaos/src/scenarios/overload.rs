@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::client::Counts;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Limits;
 use crate::lab::server::Serve;
@@ -30,7 +29,7 @@ pub(crate) const SERVER_THROTTLED: Scenario = Scenario {
     name: "server-throttled",
     rule: "dns_server_throttled",
     makes: "a server that its CPU limit stops in each period",
-    fault: Fault::Lab(with(|lab| {
+    fault: Fault::Lab(Recipe::slowing(|lab| {
         let server = lab.limited_pod("server", QUOTA)?;
         lab.change(format!(
             "the control group of {} may use {} ms of CPU time in 100 ms",
@@ -45,7 +44,7 @@ pub(crate) const SERVER_SATURATED: Scenario = Scenario {
     name: "server-saturated",
     rule: "dns_server_saturated",
     makes: "a server with more to do than one core can",
-    fault: Fault::Lab(with(|lab| {
+    fault: Fault::Lab(Recipe::slowing(|lab| {
         let server = lab.pod("server")?;
         overload(lab, &server, cost(Duration::from_secs(1) / CAPACITY))
     })),
@@ -55,7 +54,7 @@ pub(crate) const SERVER_OVERFLOW: Scenario = Scenario {
     name: "server-overflow",
     rule: "dns_server_overflow",
     makes: "a server that stops reading, so that its receive buffer overflows",
-    fault: Fault::Lab(with(|lab| {
+    fault: Fault::Lab(Recipe::slowing(|lab| {
         let server = lab.pod("server")?;
         lab.change(format!(
             "{} stops with the {STOPS_WITH}th query, and its buffer has room for some twenty",
@@ -74,13 +73,6 @@ pub(crate) const SERVER_OVERFLOW: Scenario = Scenario {
 /// bytes; a small query takes 768 of twice that.
 const STOPS_WITH: u64 = 50;
 const BUFFER: usize = 8 << 10;
-
-const fn with(make: fn(&mut Lab) -> Result<()>) -> Recipe {
-    Recipe {
-        broken: Counts::hurt,
-        ..Recipe::of(make)
-    }
-}
 
 /// CPU time that each query costs.
 fn cost(work: Duration) -> Limits {

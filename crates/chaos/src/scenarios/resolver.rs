@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
-use crate::lab::client::Counts;
 use crate::lab::client::Style;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
@@ -105,9 +104,8 @@ pub(crate) const UPSTREAM_LOST: Scenario = Scenario {
 /// The resolver's own queries count too: the upstream breaks them.
 const fn with(make: fn(&mut Lab) -> Result<()>) -> Recipe {
     Recipe {
-        broken: Counts::hurt,
         at_servers: true,
-        ..Recipe::of(make)
+        ..Recipe::slowing(make)
     }
 }
 
