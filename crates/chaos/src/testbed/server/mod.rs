@@ -158,12 +158,13 @@ impl Server {
             let bound = udp.local_addr().map_err(failed(address))?;
             server.addresses.push(bound);
             let [for_udp, for_tcp] = [Arc::clone(&desk), Arc::clone(&desk)];
-            server
-                .threads
-                .push(thread::spawn(move || for_udp.serve_udp(&udp)));
-            server
-                .threads
-                .push(thread::spawn(move || for_tcp.serve_tcp(&tcp)));
+            let spawned = [
+                thread::Builder::new().spawn(move || for_udp.serve_udp(&udp)),
+                thread::Builder::new().spawn(move || for_tcp.serve_tcp(&tcp)),
+            ];
+            for thread in spawned {
+                server.threads.push(thread.map_err(failed(address))?);
+            }
         }
         Ok(server)
     }
@@ -319,8 +320,10 @@ impl<R: Fn(Query<'_>) -> Replies + Send + Sync> Desk<R> {
                 };
                 let stream = Arc::new(stream);
                 open.push(Arc::downgrade(&stream));
-                // A client that went away is no fault of the server.
-                scope.spawn(move || self.converse(&stream, client));
+                // A client that went away is no fault of the server, and one without a
+                // thread is turned away.
+                let converse = move || self.converse(&stream, client);
+                let _turned_away = thread::Builder::new().spawn_scoped(scope, converse);
             }
             for stream in open.iter().filter_map(Weak::upgrade) {
                 let _gone_already = stream.shutdown(Shutdown::Both);
