@@ -180,7 +180,10 @@ fn root_a_thread_may_be_in_another_namespace_than_its_process() {
     assert_eq!(counters, Some(true));
     drop(leave);
     thread.join().unwrap();
-    assert_eq!(handle.visit(netns, |_| ()), None);
+    await_that(
+        "the thread to leave procfs, which it may do after it was joined",
+        || handle.visit(netns, |_| ()).is_none(),
+    );
 }
 
 #[test]
@@ -298,6 +301,8 @@ fn root_what_was_read_where_packets_were_dropped_outlasts_the_namespace() {
 #[test]
 fn root_a_namespace_younger_than_the_last_search_is_looked_for_again() {
     let mut baseline = Baseline::open(Root::default());
+    // Namespaces of other tests, which may have ended meanwhile.
+    baseline.missing = Missing::default();
     let place = Inhabitant::of_a_namespace();
     let netns = place.netns();
     // All processes have been gone through a moment ago, however long this took.

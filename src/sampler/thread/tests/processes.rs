@@ -93,7 +93,10 @@ fn root_resolv_conf_is_that_of_the_process_own_mount_namespace() {
 
 /// A sleeper whose root is `folder`; busybox is static and needs nothing there.
 fn confined(folder: &Path) -> Inhabitant {
-    fs::copy("/bin/busybox", folder.join("busybox")).expect("busybox-static");
+    // A file that this process has open to write, a child of another test may have too
+    // until it executes something, and such a file cannot be executed (ETXTBSY).
+    let copied = Command::new("cp").arg("/bin/busybox").arg(folder).status();
+    assert!(copied.expect("cp").success(), "busybox-static");
     let mut sleep = Command::new("/busybox");
     sleep.args(["sleep", "600"]).current_dir("/");
     let root = std::ffi::CString::new(folder.as_os_str().as_bytes()).expect("a path");
