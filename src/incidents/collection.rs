@@ -266,15 +266,16 @@ impl Incidents {
     /// not tell.
     pub fn close(self, host: HostSample, window: Duration, unseen: Vec<String>) -> Evidence {
         let (server_views, forgotten) = self.views.into_views(&host.listeners);
-        if forgotten > 0 {
-            log::info!("{forgotten} exchanges of servers on this host were too many to keep");
+        let left_out = [
+            (forgotten, "exchanges of servers were not kept"),
+            (self.slow_reads_left_out, "slow reads were not kept"),
+            (self.tallies.left_out, "attempts were not compared"),
+            (host.not_looked_at, "attempts were of processes not seen"),
+        ];
+        for (number, what) in left_out.into_iter().filter(|(number, _)| *number > 0) {
+            log::info!("{number} {what}: there were too many");
         }
-        if self.slow_reads_left_out > 0 {
-            log::info!(
-                "{} slow reads were too many to keep",
-                self.slow_reads_left_out
-            );
-        }
+        host.missing.iter().for_each(|it| log::info!("{it}"));
         let mut evidence = Evidence {
             incidents: self.incidents,
             resolvers: server_views
