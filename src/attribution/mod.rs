@@ -90,7 +90,7 @@ impl Attribution {
         let (output, out) = bounded(CHANNEL_BATCHES);
         let station = Station::new(output, resolver, asking, has_version_1());
         let station = spawn("kerno-whose", "says whose an attempt is", move || {
-            station.run(messages, &answers)
+            station.run(messages, answers)
         })?;
         Ok(Self {
             messages: out,

@@ -34,9 +34,27 @@ const BATCH: usize = 64;
 /// The asking end.
 #[derive(Debug)]
 pub(super) struct Resolver {
+    // Dropped before the bell: when that rings, nobody asks any more.
     questions: Sender<Question>,
-    bell: Arc<EventFd>,
+    bell: Bell,
     ended: Receiver<TreeCounts>,
+}
+
+/// Wakes the thread; for the last time when it is dropped.
+#[derive(Debug)]
+struct Bell(Arc<EventFd>);
+
+impl Bell {
+    /// One that rings already needs no more.
+    fn ring(&self) {
+        let _rung = self.0.write(1);
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.ring();
+    }
 }
 
 impl Resolver {
@@ -44,8 +62,8 @@ impl Resolver {
     pub(super) fn start(root: OwnedFd, answers: Sender<Answer>) -> Result<Self> {
         let (questions, asked) = bounded(QUESTIONS_MAX);
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
-        let bell = Arc::new(EventFd::from_flags(flags).context("no eventfd")?);
-        let rung = Arc::clone(&bell);
+        let rung = Arc::new(EventFd::from_flags(flags).context("no eventfd")?);
+        let bell = Bell(Arc::clone(&rung));
         let ended = spawn("kerno-cgroups", "looks up cgroups", move || {
             let mut thread = Thread {
                 tree: Tree::new(root),
@@ -64,15 +82,13 @@ impl Resolver {
     /// Whether there was room for the question. Never waits.
     pub(super) fn ask(&self, question: Question) -> bool {
         let asked = self.questions.try_send(question).is_ok();
-        // A bell that rings already needs no more.
-        let _rung = self.bell.write(1);
+        self.bell.ring();
         asked
     }
 
     /// Ends the thread.
     pub(super) fn finish(self, patience: std::time::Duration) -> Option<TreeCounts> {
-        drop(self.questions);
-        let _rung = self.bell.write(1);
+        drop((self.questions, self.bell));
         self.ended.recv_timeout(patience).ok()
     }
 }

@@ -150,7 +150,7 @@ impl Station {
     pub(super) fn run(
         mut self,
         mut input: Receiver<Message>,
-        answers: &Receiver<Answer>,
+        mut answers: Receiver<Answer>,
     ) -> (Attributed, Resolver) {
         let mut ending = None;
         // In the end those that wait get their time; nothing more comes in.
@@ -173,7 +173,11 @@ impl Station {
                     Err(_) => break,
                 },
                 recv(answers) -> answer => {
-                    answer.into_iter().for_each(|answer| self.learn(answer));
+                    match answer {
+                        Ok(answer) => self.learn(answer),
+                        // Both threads that answer have died.
+                        Err(_) => answers = never(),
+                    }
                     self.release()
                 }
                 recv(patience) -> _ => self.release(),

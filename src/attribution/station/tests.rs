@@ -10,8 +10,11 @@ use std::process::Command;
 use std::process::Stdio;
 use std::thread::JoinHandle;
 
+use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::bounded;
 use crossbeam_channel::unbounded;
+use nix::time::ClockId;
+use nix::time::clock_gettime;
 
 use super::*;
 use crate::attempt::Outcome;
@@ -73,7 +76,7 @@ impl Site {
         let site = Self {
             poller,
             command,
-            station: std::thread::spawn(move || station.run(input, &answers)),
+            station: std::thread::spawn(move || station.run(input, answers)),
             names,
         };
         (site, gate)
@@ -290,6 +293,44 @@ fn root_whoever_goes_away_ends_everything() {
         .expect("a station");
     site.station.join().expect("no panic");
     assert!(site.poller.send(Message::SlowReads(Vec::new())).is_err());
+}
+
+/// The threads that answer may have died.
+#[test]
+fn root_without_anybody_who_answers_the_station_waits_and_does_not_spin() {
+    let (tell, _unheard) = unbounded();
+    let (_names, asking) = Names::start(Vec::new(), tell.clone()).expect("a thread");
+    let resolver = Resolver::start(root(), tell).expect("a thread");
+    let (poller, input) = unbounded();
+    let (output, command) = unbounded();
+    let station = Station::new(output, resolver, asking, false);
+    let (_, closed) = bounded(0);
+    let station = std::thread::spawn(move || {
+        let _ended = station.run(input, closed);
+        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("its own time")
+    });
+    let attempts = Message::Ended(vec![of(1, 1)]);
+    poller.send(attempts).expect("a station");
+    let _it = command
+        .recv_timeout(ENOUGH)
+        .expect("the attempt, after a while");
+    drop(poller);
+    let ran = Duration::from(station.join().expect("no panic"));
+    assert!(ran < PATIENCE / 2, "{ran:?}");
+}
+
+#[test]
+fn root_the_resolver_ends_when_it_is_dropped() {
+    let (tell, answers) = bounded(1);
+    let resolver = Resolver::start(root(), tell).expect("a thread");
+    assert!(resolver.ask(Question::Cgroup(1)));
+    answers.recv_timeout(ENOUGH).expect("an answer");
+    drop(resolver);
+    let ended = answers.recv_timeout(ENOUGH);
+    assert!(
+        matches!(ended, Err(RecvTimeoutError::Disconnected)),
+        "{ended:?}"
+    );
 }
 
 /// Thousands of short-lived groups and processes: what is remembered is bounded,
