@@ -27,10 +27,11 @@ pub use question::Question;
 pub use question::RawQuestion;
 
 /// Which end of the exchange the observed socket is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The socket that asked.
+    #[default]
     Client,
     /// The socket that was asked: a resolver on this host.
     Server,
@@ -250,10 +251,5 @@ impl Attempt {
     /// From this message to the end of the attempt.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.end_ns.saturating_sub(self.sent_ns))
-    }
-
-    /// Query seen leaving to answer seen arriving; `None` without an answer.
-    pub fn latency(&self) -> Option<Duration> {
-        self.answer.map(|_| self.elapsed())
     }
 }

@@ -94,7 +94,6 @@ impl<'a> Breakdown<'a> {
         workload.or_else(|| self.process.as_ref().map(Outlier::hit))
     }
 
-    /// The `scope` of the finding.
     pub(super) fn subject(&self) -> Subject {
         let process = self.process.as_ref().filter(|it| it.is_alone());
         let process = process.map(|it| Subject::process(it.row.pid, it.row.comm));
@@ -103,7 +102,7 @@ impl<'a> Breakdown<'a> {
         Subject {
             workload: workload.and_then(|it| Subject::workload(&it.row.whom).workload),
             ..process
-                .unwrap_or_else(Subject::client)
+                .unwrap_or_default()
                 .of_server(server.map(|it| it.row.address))
         }
     }

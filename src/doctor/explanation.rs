@@ -108,7 +108,7 @@ impl Explanation {
             value: measured.value,
             threshold: measured.threshold,
             unit: measured.unit,
-            scope: Subject::client(),
+            scope: Subject::default(),
             queries: 0,
         }
     }

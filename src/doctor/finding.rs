@@ -90,8 +90,8 @@ pub enum Unit {
 }
 
 /// What a finding is about. A process or a server is named if nearly all of the
-/// failed or slow queries were its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// failed or slow queries were its own. By default all that this host asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Subject {
     /// `client`: the queries that this host sent.
     pub role: Role,
@@ -113,24 +113,12 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// All that this host asks.
-    pub(super) fn client() -> Self {
-        Self {
-            role: Role::Client,
-            pid: None,
-            comm: None,
-            server: None,
-            workload: None,
-            netns: None,
-        }
-    }
-
     /// What one process asks, as far as it is known.
     pub(super) fn process(pid: Option<u32>, comm: Comm) -> Self {
         Self {
             pid,
             comm: Some(comm.to_string()).filter(|comm| !comm.is_empty()),
-            ..Self::client()
+            ..Self::default()
         }
     }
 
@@ -140,7 +128,7 @@ impl Subject {
             WorkloadId::Process(pid, comm) => Self::process(*pid, *comm),
             whom => Self {
                 workload: Some(whom.clone()),
-                ..Self::client()
+                ..Self::default()
             },
         }
     }
