@@ -2,7 +2,6 @@
 
 use crate::attempt::Comm;
 
-/// What is to be found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Question {
     /// The control group of version 2 with this id.
@@ -11,7 +10,6 @@ pub(super) enum Question {
     Process(u32, Comm),
 }
 
-/// What was found out.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// `None` if nobody knows the group, or the process is gone.

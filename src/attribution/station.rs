@@ -83,11 +83,9 @@ struct Looked {
     at: Instant,
 }
 
-/// See the module.
 pub(super) struct Station {
     output: Sender<Message>,
     resolver: Resolver,
-    /// Whether processes are in hierarchies of version 1 too.
     has_version_1: bool,
     known: Recent<Question, Looked>,
     asked: HashSet<Question>,
@@ -278,7 +276,10 @@ impl Station {
         // With version 1, the root of version 2 says nothing about anybody, and the
         // group of a runtime nothing about its containers.
         let says_nothing = |of_path: &Identity| {
-            of_path.is_anonymous() || of_path.unit().is_some_and(cgroup_path::starts_containers)
+            of_path.is_anonymous()
+                || of_path
+                    .unit()
+                    .is_some_and(|unit| cgroup_path::STARTERS.contains(&unit))
         };
         match &group {
             Owner::Known(_) | Owner::Asked if !self.has_version_1 => return group,

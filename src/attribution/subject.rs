@@ -13,7 +13,6 @@ use crate::attempt::Identity;
 /// goes on; what comes later is in the table at the end.
 #[derive(Debug)]
 pub(super) struct Subject {
-    /// What its path says.
     of_path: Arc<Identity>,
     latest: RwLock<Arc<Identity>>,
     awaited: AtomicBool,
@@ -43,7 +42,6 @@ impl Subject {
         Arc::clone(&self.latest.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds what somebody knows about it.
     pub(super) fn learn(&self, add: impl FnOnce(&mut Identity)) {
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
         add(Arc::make_mut(&mut latest));
@@ -59,7 +57,6 @@ impl Subject {
         self.awaited.load(Ordering::Acquire)
     }
 
-    /// Says whether somebody looks for its names.
     pub(super) fn set_awaited(&self, awaited: bool) {
         self.awaited.store(awaited, Ordering::Release);
     }

@@ -54,7 +54,6 @@ pub struct TreeCounts {
     pub cgroup_rewalks: u64,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Tree {
     root: OwnedFd,

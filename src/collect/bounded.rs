@@ -49,7 +49,6 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
         self.scopes.entry(key).or_default()
     }
 
-    /// Adds what was counted right after.
     pub(super) fn follow(&mut self, next: &Self) {
         // In a fixed order, because who finds no room depends on it.
         let mut scopes: Vec<_> = next.scopes.iter().collect();

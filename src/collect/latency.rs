@@ -72,7 +72,6 @@ impl Latency {
         }
     }
 
-    /// Adds the latencies of another scope.
     pub(super) fn absorb(&mut self, other: &Self) {
         self.spread.absorb(&other.spread);
         self.count += other.count;

@@ -14,7 +14,6 @@ use crate::attempt::Outcome;
 /// section 2.3 ends at BADCOOKIE, 23). A hostile server can send 4,096.
 const RCODES: usize = 24;
 
-/// The counts of one scope.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     outcomes: OutcomeTotals,
@@ -59,7 +58,6 @@ impl Scope {
         self.outcomes.unanswered > 0
     }
 
-    /// Adds what the same scope has counted right after.
     pub(super) fn follow(&mut self, next: &Self) {
         let mut outcomes = self.outcomes;
         outcomes.follow(&next.outcomes);

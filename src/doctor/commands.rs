@@ -50,12 +50,10 @@ pub(super) fn state_of(pid: Option<u32>) -> Command {
     Command::new("grep -E 'State|TracerPid'").word(format!("/proc/{}/status", number(pid)))
 }
 
-/// Lets a stopped process go on.
 pub(super) fn go_on(pid: Option<u32>) -> Command {
     Command::new("kill -CONT").word(number(pid))
 }
 
-/// The control groups of a process.
 pub(super) fn cgroup_of(pid: Option<u32>) -> Command {
     Command::new("cat").word(format!("/proc/{}/cgroup", number(pid)))
 }

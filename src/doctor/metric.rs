@@ -14,7 +14,6 @@ use crate::thresholds::LATENCY_WARNING_NS;
 use crate::thresholds::SAMPLE_MIN;
 use crate::units;
 
-/// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Metric {
     /// Queries that failed.

@@ -11,9 +11,7 @@ use crate::units;
 pub(super) struct Outlier<'a, R> {
     /// The row of the one that is hit hardest.
     pub(super) row: &'a R,
-    /// What it is called.
     pub(super) name: String,
-    /// How they are spread.
     pub(super) pattern: Pattern,
     metric: Metric,
     kind: Kind,
@@ -116,7 +114,6 @@ impl<'a, R> Outlier<'a, R> {
         format!("{}: {}", self.name, self.share_told())
     }
 
-    /// A sentence of evidence.
     pub(super) fn told(&self) -> String {
         let (name, (one, many, does)) = (&self.name, self.kind);
         let own = self.share_told();

@@ -115,7 +115,6 @@ impl<'a> Party<'a> {
         !self.asks_for_others || (of >= SAMPLE_MIN && affected * 100 >= of * DEAD_PERCENT)
     }
 
-    /// The `scope` of a finding about it.
     pub(super) fn subject(&self) -> Subject {
         match self.rows[0].whom {
             WorkloadId::Process(_, comm) if self.is_crowd() => Subject::process(None, comm),

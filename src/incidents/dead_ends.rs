@@ -30,7 +30,6 @@ const WAITS: Duration = Duration::from_secs(3);
 /// Who asks, by network namespace, and which server.
 type Way = (u32, IpAddr);
 
-/// See the module.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeadEnds {
     ways: HashMap<Way, Vec<Span>>,
@@ -87,7 +86,8 @@ impl DeadEnds {
 
     fn add(&mut self, attempt: &Attempt) {
         let drop = attempt.drop.as_deref();
-        let Some(drop) = drop.filter(|drop| is_of_query(drop) && drop.dead_end().is_some()) else {
+        let Some(drop) = drop.filter(|it| it.packet != Packet::Answer && it.dead_end().is_some())
+        else {
             return;
         };
         let way = way(attempt);
@@ -164,8 +164,4 @@ impl Answered {
 
 fn way(attempt: &Attempt) -> Way {
     (attempt.owner.netns, attempt.peer.ip())
-}
-
-fn is_of_query(drop: &PacketDrop) -> bool {
-    drop.packet != Packet::Answer
 }

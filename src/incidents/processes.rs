@@ -125,7 +125,6 @@ impl Processes {
         });
     }
 
-    /// Adds what was counted in the window after.
     pub(super) fn follow(&mut self, next: Self) {
         let mut processes: Vec<_> = next.processes.into_iter().collect();
         processes.sort_unstable_by_key(|(pid, _)| *pid);

@@ -87,7 +87,6 @@ impl ServerViews {
         });
     }
 
-    /// Adds those of the window after.
     pub(super) fn follow(&mut self, next: Self) {
         self.forgotten += next.forgotten;
         next.views.into_iter().for_each(|view| self.push(view));

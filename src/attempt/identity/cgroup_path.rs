@@ -151,7 +151,7 @@ fn is_unit(level: &str) -> bool {
 
 /// Services that start containers. With cgroup version 1 a container may stay in
 /// the version 2 group of what started it, so that this group says nothing.
-const STARTERS: [&str; 13] = [
+pub const STARTERS: [&str; 13] = [
     "containerd.service",
     "cri-docker.service",
     "crio.service",
@@ -166,11 +166,6 @@ const STARTERS: [&str; 13] = [
     "rke2-server.service",
     "snap.microk8s.daemon-containerd.service",
 ];
-
-/// Whether a unit starts containers.
-pub fn starts_containers(unit: &str) -> bool {
-    STARTERS.contains(&unit)
-}
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,6 @@ use super::by_container;
 /// Entries of a folder that are looked at; a node has some hundred.
 const ENTRIES_MAX: usize = 16_384;
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Logs {
     /// `/var/log`

@@ -264,13 +264,11 @@ impl Thread {
     }
 }
 
-/// Those that lack a name.
 fn lacking(wanted: &[Arc<Subject>]) -> Vec<Arc<Subject>> {
     let lacking = wanted.iter().filter(|subject| subject.lacks_names());
     lacking.cloned().collect()
 }
 
-/// Those of containers, by their ids.
 fn by_container(wanted: &[Arc<Subject>]) -> HashMap<&str, &Subject> {
     let with_id = |it| Some((Subject::of_path(it).container()?, it));
     wanted.iter().map(|it| &**it).filter_map(with_id).collect()

@@ -29,14 +29,12 @@ const USERS_MAX: usize = 256;
 const UNREADABLE: &str = "names of Docker's or Podman's containers could not be read from their state \
                           folders; kerno reads /var/lib/docker and /var/lib/containers";
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct StateFolders {
     docker: Vec<Folder>,
     storage: Vec<Folder>,
 }
 
-/// A folder of state.
 #[derive(Debug, PartialEq, Eq)]
 struct Folder {
     /// What its owner may write to: no link leads out of there.

@@ -12,7 +12,6 @@ use crate::units;
 /// Processes that are named when several asked.
 pub(super) const ASKERS_SHOWN: usize = 2;
 
-/// A process that asked.
 type Asker = (Option<u32>, Comm);
 
 impl Group<'_> {
@@ -79,7 +78,6 @@ impl Group<'_> {
         (weight * 100 >= self.queries() * CONCENTRATED_PERCENT).then_some(first)
     }
 
-    /// The `scope` of the finding.
     pub(super) fn subject(&self) -> Subject {
         let (pid, comm) = self.nearly_all(self.ranked_askers()).unwrap_or_default();
         Subject {

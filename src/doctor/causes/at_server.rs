@@ -72,7 +72,6 @@ pub(super) fn stopped(group: &Group<'_>) -> u64 {
     })
 }
 
-/// The same in words.
 pub(super) fn stopped_told(group: &Group<'_>) -> Option<String> {
     let stopped = stopped(group);
     (stopped > 0).then(|| {
@@ -89,7 +88,6 @@ pub(super) fn ended_told(group: &Group<'_>) -> String {
     format!("{}, of {}.", group.told(), group.askers())
 }
 
-/// Whether the server's process was looked at.
 pub(super) fn was_examined(group: &Group<'_>) -> bool {
     group
         .views()

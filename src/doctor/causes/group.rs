@@ -25,7 +25,6 @@ pub(super) const NAME_MAX: usize = 60;
 /// Signals that were missing and are told.
 const UNSEEN_SHOWN: usize = 3;
 
-/// See the module.
 #[derive(Clone)]
 pub(in crate::doctor) struct Group<'a> {
     pub(super) place: Place,
@@ -89,7 +88,6 @@ impl<'a> Group<'a> {
         self.incidents().find_map(Incident::drop)
     }
 
-    /// Where that was.
     pub(super) fn drop_netns(&self) -> Option<u32> {
         Some(self.drop()?.netns)
     }

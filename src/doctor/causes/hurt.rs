@@ -46,7 +46,6 @@ impl<'a> Hurt<'a> {
         (!parties.is_empty()).then_some(Self { parties })
     }
 
-    /// How bad it is for the one who is hurt most.
     pub(super) fn severity(&self) -> Severity {
         self.parties[0].1.0
     }

@@ -37,12 +37,10 @@ impl Place {
         Self { fault, ..self }
     }
 
-    /// The port that is asked.
     pub(super) fn port(&self) -> u16 {
         self.server.map_or(53, |server| server.port())
     }
 
-    /// The address that is asked.
     pub(super) fn ip(&self) -> String {
         self.server
             .map_or_else(String::new, |server| server.ip().to_string())

@@ -52,13 +52,11 @@ enum End {
     Late,
 }
 
-/// One answer.
 #[derive(Clone, Copy, Debug)]
 struct Message<'a> {
     kind: u16,
     /// The answers that this one is of are not all of one moment.
     interrupted: bool,
-    /// What follows the header.
     payload: &'a [u8],
 }
 
@@ -185,7 +183,6 @@ impl<'a> Iterator for Messages<'a> {
 struct Attributes<'a>(&'a [u8]);
 
 impl<'a> Attributes<'a> {
-    /// The value of an attribute.
     fn get(self, wanted: u16) -> Option<&'a [u8]> {
         self.into_iter()
             .find(|(kind, _)| *kind == wanted)

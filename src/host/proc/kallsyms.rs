@@ -20,7 +20,6 @@ pub(in crate::host) struct Symbols {
 }
 
 impl Symbols {
-    /// Reads /proc/kallsyms.
     pub(in crate::host) fn read() -> Self {
         match std::fs::File::open("/proc/kallsyms") {
             Ok(file) => Self::parse(BufReader::with_capacity(1 << 16, file)),

@@ -29,7 +29,6 @@ use super::testbed::server::Server;
 use report::Embedded;
 pub use report::Report;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "dns-flood",
     rule: "dns_high_latency",
@@ -86,7 +85,7 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<Report> {
         .resolve(options.yes_flood_it, options.system)?;
     let embedded = match chosen {
         Some(_) => None,
-        None => Some(start_embedded()?),
+        None => Some(Server::start(&[EMBEDDED], server::well(Some(SERVICE_RATE))).map_err(remedy)?),
     };
     let flood = Flood {
         server: chosen.unwrap_or(EMBEDDED),
@@ -103,10 +102,6 @@ pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<Report> {
     let summary = summary?;
     let embedded = embedded.map(|server| Embedded::of(server.stop()));
     Ok(Report::new(options, summary, embedded))
-}
-
-fn start_embedded() -> anyhow::Result<Server> {
-    Server::start(&[EMBEDDED], server::well(Some(SERVICE_RATE))).map_err(remedy)
 }
 
 /// The sentence for a user whose host does not let the embedded server listen.

@@ -11,7 +11,6 @@ use crate::flood::Summary;
 /// As often as a reader can follow figures.
 const REFRESH: Duration = Duration::from_millis(200);
 
-/// A progress line.
 pub(super) struct Line {
     bar: ProgressBar,
     duration: Duration,
@@ -54,7 +53,6 @@ impl Line {
         ));
     }
 
-    /// Takes the line away.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }

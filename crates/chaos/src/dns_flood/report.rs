@@ -52,7 +52,6 @@ impl Embedded {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     schema: &'static str,
-    /// The scenario's name.
     pub(super) scenario: &'static str,
     /// The rule that the doctor must report.
     pub(super) rule: &'static str,

@@ -80,7 +80,6 @@ fn reply(end: End, query: Query<'_>, taken: &Sender<Vec<u8>>) -> Replies {
 /// A part under way.
 struct Exchange {
     server: SocketAddr,
-    /// What the server took.
     takes: Receiver<Vec<u8>>,
     outcomes: Outcomes,
     slowest: Duration,

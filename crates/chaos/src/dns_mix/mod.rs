@@ -33,7 +33,6 @@ pub use report::Outcomes;
 pub use report::PartReport;
 pub use report::Report;
 
-/// The scenario.
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "dns-mix",
     rule: "dns_failure_rate",

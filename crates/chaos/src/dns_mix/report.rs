@@ -19,7 +19,6 @@ pub struct Outcomes {
     /// Query messages sent; over TCP also connections that were refused before
     /// the query could be written.
     pub(super) queries: u64,
-    /// Answered.
     pub(super) answered: u64,
     /// Taken by the server, which said nothing.
     pub(super) unanswered: u64,
@@ -34,11 +33,8 @@ pub struct Outcomes {
 pub struct PartReport {
     /// What it makes, as `refused-udp6`.
     pub(super) part: &'static str,
-    /// UDP or TCP.
     pub(super) transport: Transport,
-    /// Who was asked.
     pub(super) server: Endpoint,
-    /// What came of it.
     #[serde(flatten)]
     pub(super) outcomes: Outcomes,
 }
@@ -48,20 +44,16 @@ pub struct PartReport {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     schema: &'static str,
-    /// The scenario's name.
     pub(super) scenario: &'static str,
     /// The rule that the doctor must report.
     pub(super) rule: &'static str,
-    /// How long it took.
     pub(super) seconds: f64,
     /// Rounds made to their end.
     pub(super) rounds: u64,
-    /// All parts together.
     pub(super) total: Outcomes,
     /// Longest time from giving a query to the kernel to reading its answer, in
     /// nanoseconds; 0 without an answer.
     pub(super) slowest_answer_ns: u64,
-    /// Each part.
     pub(super) parts: Vec<PartReport>,
 }
 

@@ -50,7 +50,6 @@ const TICK: Duration = Duration::from_millis(50);
 /// with its connections, and room to spare.
 const OTHER_DESCRIPTORS: u64 = 128;
 
-/// A flood to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flood {
     /// Who is asked.

@@ -20,7 +20,6 @@ use anyhow::Result;
 
 use crate::target::DNS_PORT;
 
-/// The device's name.
 pub(super) const DEVICE: &CStr = c"outside";
 
 /// include/uapi/linux/if_tun.h: `_IOW('T', 202, int)`.

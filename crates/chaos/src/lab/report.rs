@@ -23,41 +23,25 @@ use crate::flood::Endpoint;
 use crate::scenario::Scenario;
 use crate::testbed::tool::NFT;
 
-/// A client of the scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct ClientReport {
-    /// Its process name.
     comm: String,
-    /// Its process id.
     pid: u32,
-    /// The name of its pod.
     pod: &'static str,
-    /// Its address.
     ip: IpAddr,
-    /// The inode of its network namespace.
     netns: u64,
-    /// Its nameservers, in order.
     servers: Vec<Endpoint>,
-    /// What the fault does to it.
     share: Share,
-    /// What it sent and what came of it.
     counts: Counts,
 }
 
-/// A server of the scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct ServerReport {
-    /// Its process name.
     comm: String,
-    /// Its process id.
     pid: u32,
-    /// The name of its pod.
     pod: &'static str,
-    /// The inode of its network namespace.
     netns: u64,
-    /// Where it listened.
     listens: [Endpoint; 1],
-    /// What it did.
     counts: Served,
 }
 
@@ -66,15 +50,12 @@ struct ServerReport {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     schema: &'static str,
-    /// The scenario's name.
     scenario: &'static str,
     /// The rule that the doctor must report.
     rule: &'static str,
-    /// Below this all names were.
     zone: String,
     /// With what the doctor sees these queries alone.
     doctor: String,
-    /// How long it lasted, in seconds.
     seconds: f64,
     /// Query attempts that the fault broke: what the finding must explain.
     broken: u64,
@@ -87,9 +68,7 @@ pub struct Report {
     /// Query attempts that failed though the fault has nothing to do with them:
     /// 0, or the lab itself is ill.
     healthy_failed: u64,
-    /// Who asked.
     clients: Vec<ClientReport>,
-    /// Who was asked.
     servers: Vec<ServerReport>,
     /// What was done, a sentence each.
     changed: Vec<String>,
@@ -241,7 +220,6 @@ fn server_report(server: Server) -> Result<ServerReport> {
     })
 }
 
-/// Reads the counters.
 fn wire(lab: &Lab) -> Result<BTreeMap<&'static str, u64>> {
     let read = |Counter { name, pod }: &Counter| {
         let list = format!("-j list counter inet kerno {name}");

@@ -89,7 +89,6 @@ impl Pod {
     }
 }
 
-/// The DNS port of an address.
 pub(crate) fn dns_at(ip: impl Into<IpAddr>) -> SocketAddr {
     SocketAddr::new(ip.into(), DNS_PORT)
 }
@@ -102,7 +101,6 @@ pub(crate) struct Client {
     pub(super) worker: Worker,
 }
 
-/// A server at work.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) pod: Rc<Pod>,
@@ -118,12 +116,10 @@ pub(crate) struct Counter {
     pub(crate) pod: Option<Rc<Pod>>,
 }
 
-/// The site of a scenario.
 #[derive(Debug)]
 pub(crate) struct Lab {
     /// Below this all names are.
     pub(crate) zone: String,
-    /// Where it is.
     pub(crate) machine: Machine,
     /// Routes between the pods, and knows no other way.
     pub(crate) node: Namespace,

@@ -33,7 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often that is looked at: nothing tells of it.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Something to undo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Undo {
     /// A control group was made: its folder is removed when it is empty.

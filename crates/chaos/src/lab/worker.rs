@@ -31,7 +31,6 @@ pub const COMMAND: &str = "lab-worker";
 /// This program.
 pub(super) const PROGRAM: &str = "/proc/self/exe";
 
-/// What a worker is.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Role {
     /// A program that looks names up.
@@ -98,7 +97,6 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -115,7 +113,6 @@ impl Worker {
         }
     }
 
-    /// Tells it to end.
     pub(super) fn stop(&mut self) {
         self.stdin = None;
     }

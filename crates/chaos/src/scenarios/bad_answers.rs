@@ -14,7 +14,6 @@ use crate::scenario::Fault;
 use crate::scenario::Scenario;
 use crate::testbed::tool::IP;
 
-/// The server answers some names with SERVFAIL.
 pub(crate) const SERVFAIL: Scenario = Scenario {
     name: "servfail",
     rule: "dns_servfail",
@@ -22,7 +21,6 @@ pub(crate) const SERVFAIL: Scenario = Scenario {
     fault: Fault::lab(|lab| error(lab, 2, "SERVFAIL")),
 };
 
-/// The server answers some names with REFUSED.
 pub(crate) const REFUSED: Scenario = Scenario {
     name: "refused",
     rule: "dns_refused_rcode",
@@ -37,8 +35,6 @@ fn error(lab: &mut Lab, rcode: u8, name: &str) -> Result<()> {
     lab.ask(&client, Ask::healthy("lab-web", server.dns()))
 }
 
-/// The server answers some names after the client's patience is over, when its
-/// socket is closed.
 pub(crate) const CLIENT_GIVES_UP: Scenario = Scenario {
     name: "client-gives-up",
     rule: "dns_client_gave_up",
@@ -62,7 +58,6 @@ pub(crate) const CLIENT_GIVES_UP: Scenario = Scenario {
     }),
 };
 
-/// The server answers A and never AAAA of some names, each time.
 pub(crate) const AAAA_SILENT: Scenario = Scenario {
     name: "aaaa-silent",
     rule: "dns_aaaa_broken",
@@ -89,8 +84,7 @@ pub(crate) const AAAA_SILENT: Scenario = Scenario {
     }),
 };
 
-/// A server with two addresses answers some queries from the one that was not
-/// asked. A connected socket does not take such an answer.
+/// A connected socket does not take such an answer.
 pub(crate) const WRONG_SOURCE: Scenario = Scenario {
     name: "wrong-source",
     rule: "dns_wrong_source",
@@ -116,7 +110,6 @@ const MTU: u16 = 1_280;
 /// Of the DNS message: it fits the server's Ethernet.
 const ANSWER: u16 = 1_400;
 
-/// Some answers are larger than the path takes, and must not be fragmented.
 pub(crate) const BIG_ANSWER: Scenario = Scenario {
     name: "big-answer",
     rule: "dns_answer_too_big",

@@ -12,7 +12,6 @@ use crate::lab::server::Serve;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 
-/// DNS is fast, and a program reads its answers late.
 pub(crate) const LATE_READER: Scenario = Scenario {
     name: "late-reader",
     rule: "dns_late_reader",
@@ -79,8 +78,6 @@ pub(crate) const SEARCH_LIST: Scenario = Scenario {
 const STORM_RATE: NonZeroU32 = NonZeroU32::new(300).unwrap();
 const LIMIT: NonZeroU32 = NonZeroU32::new(200).unwrap();
 
-/// A program asks the same again and again, so that a server which limits itself
-/// leaves it and a neighbour without answers.
 pub(crate) const STORM: Scenario = Scenario {
     name: "storm",
     rule: "dns_storm",

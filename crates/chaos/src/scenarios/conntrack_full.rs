@@ -32,7 +32,6 @@ use crate::lab::undo::Undo;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 
-/// The limit.
 const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 
 /// The node's own number of entries.

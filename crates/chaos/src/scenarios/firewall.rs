@@ -12,8 +12,6 @@ use crate::scenario::Fault;
 use crate::scenario::Scenario;
 use crate::testbed::tool::IPTABLES_LEGACY;
 
-/// A rule of the node discards one pod's queries, as a network policy does. Another
-/// pod asks the same server.
 pub(crate) const NFT_DROP: Scenario = Scenario {
     name: "nft-drop",
     rule: "dns_policy_drop",
@@ -21,8 +19,6 @@ pub(crate) const NFT_DROP: Scenario = Scenario {
     fault: Fault::lab(|lab| deny(lab, drop_queries)),
 };
 
-/// The server is asked and answers, and the answers to one pod are discarded, as by
-/// a policy with one direction.
 pub(crate) const ANSWER_DROP: Scenario = Scenario {
     name: "answer-drop",
     rule: "dns_policy_drop",
@@ -123,7 +119,6 @@ pub(crate) const TCP_BLOCKED: Scenario = Scenario {
     }),
 };
 
-/// Two pods, each with a fault of its own, at the same time.
 pub(crate) const TWO_AT_ONCE: Scenario = Scenario {
     name: "two-at-once",
     rule: "dns_nobody_listening",

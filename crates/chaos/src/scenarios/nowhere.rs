@@ -10,8 +10,6 @@ use crate::scenario::Scenario;
 /// A server outside (TEST-NET-3, RFC 5737), where no host has it.
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
 
-/// Nobody listens where a program asks. It uses one of two addresses, the other of
-/// which has a server.
 pub(crate) const CLOSED_PORT: Scenario = Scenario {
     name: "closed-port",
     rule: "dns_nobody_listening",
@@ -44,8 +42,6 @@ pub(crate) const DEAD_SERVER: Scenario = Scenario {
     }),
 };
 
-/// A server elsewhere never answers, there is no other, and nothing on this host
-/// knows why.
 pub(crate) const SILENT_SERVER: Scenario = Scenario {
     name: "silent-server",
     rule: "dns_unknown",

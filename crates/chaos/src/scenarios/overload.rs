@@ -74,7 +74,6 @@ pub(crate) const SERVER_OVERFLOW: Scenario = Scenario {
 const STOPS_WITH: u64 = 50;
 const BUFFER: usize = 8 << 10;
 
-/// CPU time that each query costs.
 fn cost(work: Duration) -> Limits {
     Limits {
         work,

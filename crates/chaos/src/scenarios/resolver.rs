@@ -80,7 +80,6 @@ const PATIENCE: Duration = Duration::from_millis(1_600);
 /// answers SERVFAIL; its default is 2 minutes.
 const DEAD_SOON: &str = "infra-cache-max-rtt: 1000\n";
 
-/// The upstream answers late. What the resolver knows itself is fast.
 pub(crate) const UPSTREAM_SLOW: Scenario = Scenario {
     name: "upstream-slow",
     rule: "dns_upstream_slow",
@@ -91,7 +90,6 @@ pub(crate) const UPSTREAM_SLOW: Scenario = Scenario {
     })),
 };
 
-/// The upstream does not answer at all.
 pub(crate) const UPSTREAM_LOST: Scenario = Scenario {
     name: "upstream-lost",
     rule: "dns_upstream_slow",

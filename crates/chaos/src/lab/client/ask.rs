@@ -58,7 +58,6 @@ pub(crate) enum Ports {
 pub(crate) struct Ask {
     /// Its process name, 15 bytes at most.
     pub(crate) comm: String,
-    /// What the fault does to it.
     pub(crate) share: Share,
     /// The rule that must explain what is broken of it, where that is not the
     /// scenario's own.
@@ -71,9 +70,7 @@ pub(crate) struct Ask {
     pub(crate) names: u64,
     /// Asks for AAAA as well as A, at once from one socket, as getaddrinfo does.
     pub(crate) aaaa: bool,
-    /// From which ports.
     pub(crate) ports: Ports,
-    /// How it asks.
     pub(crate) style: Style,
     /// Lookups a second.
     pub(crate) rate: NonZeroU32,

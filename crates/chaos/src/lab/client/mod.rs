@@ -34,7 +34,6 @@ use origin::Turns;
 /// What starts a client that is ready.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Go {
-    /// Below this all names are.
     pub(crate) zone: String,
     /// After this time all lookups have ended.
     pub(crate) duration: Duration,

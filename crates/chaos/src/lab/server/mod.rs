@@ -67,7 +67,6 @@ impl Serve {
     }
 }
 
-/// What a server did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Served {
