@@ -1,11 +1,13 @@
 //! One scope per key for the busiest, and one for all the rest.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::scope::Scope;
-use super::snapshot::Figures;
+use super::snapshot::Row;
+use super::snapshot::Table;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 
@@ -79,27 +81,24 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
         }
     }
 
-    /// In no particular order.
-    pub(super) fn figures(&self) -> impl Iterator<Item = (K, Figures)> {
-        self.scopes
-            .iter()
-            .map(|(key, scope)| (key.clone(), scope.figures()))
-    }
-
-    /// Those that turn out to be one taken together.
-    pub(super) fn grouped<G: Ord>(&self, group: impl Fn(&K) -> G) -> Vec<(G, Figures)> {
+    /// The busiest first, those that turn out to be one taken together; equally busy ones
+    /// in their order, so that two reports compare.
+    pub(super) fn table<G: Ord>(&self, group: impl Fn(&K) -> G) -> Table<G> {
         let mut groups: BTreeMap<G, Scope> = BTreeMap::new();
         for (key, scope) in &self.scopes {
             groups.entry(group(key)).or_default().absorb(scope);
         }
-        groups
-            .into_iter()
-            .map(|(group, scope)| (group, scope.figures()))
-            .collect()
-    }
-
-    /// Of all that have no scope of their own any more; `None` if all have one.
-    pub(super) fn others(&self) -> Option<Figures> {
-        self.others.as_ref().map(|scope| scope.figures())
+        let groups = groups.into_iter();
+        let mut rows: Vec<_> = groups
+            .map(|(whom, scope)| Row {
+                whom,
+                figures: scope.figures(),
+            })
+            .collect();
+        rows.sort_by_key(|row| Reverse(row.figures.queries()));
+        Table {
+            rows,
+            others: self.others.as_ref().map(|scope| scope.figures()),
+        }
     }
 }

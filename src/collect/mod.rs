@@ -8,7 +8,6 @@ mod scope;
 mod snapshot;
 mod spread;
 
-use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 pub use accounting::Accounting;
@@ -16,17 +15,17 @@ pub use latency::LatencyFigures;
 pub use latency::RESEND_NS;
 pub use outcomes::OutcomeTotals;
 pub use snapshot::Figures;
-pub use snapshot::ProcessFigures;
-pub use snapshot::ServerFigures;
+pub use snapshot::ProcessKey;
+pub use snapshot::Row;
 pub use snapshot::Snapshot;
-pub use snapshot::WorkloadFigures;
+pub use snapshot::Table;
 pub use spread::EDGES_NS;
 pub use spread::Spread;
 
 use self::bounded::Bounded;
 use self::scope::Scope;
 use crate::attempt::Attempt;
-use crate::attempt::Comm;
+use crate::attempt::Owner;
 use crate::attempt::Role;
 use crate::attempt::identity::ClientKey;
 use crate::attempt::identity::IdentityTable;
@@ -43,7 +42,7 @@ pub const SERVERS_MAX: usize = 160;
 pub struct Collector {
     client: Scope,
     server_side: Scope,
-    processes: Bounded<(Option<u32>, Comm)>,
+    processes: Bounded<ProcessKey>,
     workloads: Bounded<ClientKey>,
     servers: Bounded<SocketAddr>,
     known: IdentityTable,
@@ -69,8 +68,8 @@ impl Collector {
         match attempt.role {
             Role::Client => {
                 self.client.record(attempt);
-                self.processes
-                    .record((attempt.owner.pid, attempt.owner.comm), attempt);
+                let Owner { pid, comm, .. } = attempt.owner;
+                self.processes.record(ProcessKey { pid, comm }, attempt);
                 self.workloads.record(ClientKey::of(attempt), attempt);
                 self.servers.record(attempt.peer, attempt);
             }
@@ -94,36 +93,12 @@ impl Collector {
 
     /// The figures up to now.
     pub fn snapshot(&self) -> Snapshot {
-        let mut by_process: Vec<_> = self
-            .processes
-            .figures()
-            .map(|((pid, comm), figures)| ProcessFigures { comm, pid, figures })
-            .collect();
-        // Equally busy ones in a fixed order, so that two reports compare.
-        by_process.sort_by_key(|row| (Reverse(row.figures.queries()), row.pid, row.comm));
-        let mut by_server: Vec<_> = self
-            .servers
-            .figures()
-            .map(|(address, figures)| ServerFigures { address, figures })
-            .collect();
-        by_server.sort_by_key(|row| (Reverse(row.figures.queries()), row.address));
-        let mut by_workload: Vec<_> = self
-            .workloads
-            .grouped(|key| key.id(&self.known))
-            .into_iter()
-            .map(|(whom, figures)| WorkloadFigures { whom, figures })
-            .collect();
-        // Stable: equally busy ones stay in the order of their names.
-        by_workload.sort_by_key(|row| Reverse(row.figures.queries()));
         Snapshot {
             client: self.client.figures(),
             server_side: self.server_side.figures(),
-            by_process,
-            other_processes: self.processes.others(),
-            by_workload,
-            other_workloads: self.workloads.others(),
-            by_server,
-            other_servers: self.servers.others(),
+            by_process: self.processes.table(Clone::clone),
+            by_workload: self.workloads.table(|key| key.id(&self.known)),
+            by_server: self.servers.table(Clone::clone),
         }
     }
 }

@@ -20,49 +20,41 @@ pub struct Snapshot {
     pub client: Figures,
     /// All attempts of the server role.
     pub server_side: Figures,
-    /// Client role by asking process, busiest first. One that was quiet while
-    /// others crowded it out has only its later attempts here.
-    pub by_process: Vec<ProcessFigures>,
-    /// The quietest beyond [`super::PROCESSES_MAX`], taken together.
-    pub other_processes: Option<Figures>,
-    /// Client role by asking workload, busiest first: pods, containers, systemd
-    /// units, and processes that are in none of these.
-    pub by_workload: Vec<WorkloadFigures>,
-    /// The quietest beyond [`super::WORKLOADS_MAX`], taken together.
-    pub other_workloads: Option<Figures>,
-    /// Client role by asked server, busiest first.
-    pub by_server: Vec<ServerFigures>,
-    /// The quietest beyond [`super::SERVERS_MAX`], taken together.
-    pub other_servers: Option<Figures>,
+    /// Client role by asking process, [`super::PROCESSES_MAX`] of them. One that was quiet
+    /// while others crowded it out has only its later attempts here.
+    pub by_process: Table<ProcessKey>,
+    /// Client role by asking workload, [`super::WORKLOADS_MAX`] of them: pods, containers,
+    /// systemd units, and processes that are in none of these.
+    pub by_workload: Table<WorkloadId>,
+    /// Client role by asked server, [`super::SERVERS_MAX`] of them.
+    pub by_server: Table<SocketAddr>,
 }
 
-/// What one process asked.
+/// Who asked or was asked, each with figures of its own as far as there is room.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ProcessFigures {
-    /// Its name.
-    pub comm: Comm,
+pub struct Table<K> {
+    /// The busiest first.
+    pub rows: Vec<Row<K>>,
+    /// The quietest beyond the bound, taken together.
+    pub others: Option<Figures>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row<K> {
+    /// Who it is.
+    pub whom: K,
+    /// Its attempts, or those that went there.
+    pub figures: Figures,
+}
+
+/// A process, as figures are kept of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessKey {
     /// Its thread-group id, if known.
     pub pid: Option<u32>,
-    /// Its attempts.
-    pub figures: Figures,
-}
-
-/// What one workload asked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WorkloadFigures {
-    /// Who it is.
-    pub whom: WorkloadId,
-    /// Its attempts.
-    pub figures: Figures,
-}
-
-/// What one server was asked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServerFigures {
-    /// Where it was asked.
-    pub address: SocketAddr,
-    /// The attempts that went there.
-    pub figures: Figures,
+    /// Its name.
+    pub comm: Comm,
 }
 
 /// The figures of one scope.
@@ -157,13 +149,28 @@ impl LatencyFigures {
     }
 }
 
+impl<K> Default for Table<K> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            others: None,
+        }
+    }
+}
+
+impl Table<ProcessKey> {
+    /// The row of the process with this number.
+    pub fn of_pid(&self, pid: u32) -> Option<&Row<ProcessKey>> {
+        self.rows.iter().find(|row| row.whom.pid == Some(pid))
+    }
+}
+
 impl Snapshot {
     /// Whether anybody is more than a process, so that workloads and processes
     /// are not the same.
     pub fn has_workloads(&self) -> bool {
-        self.by_workload
-            .iter()
-            .any(|row| !matches!(row.whom, WorkloadId::Process(..)))
+        let mut rows = self.by_workload.rows.iter();
+        rows.any(|row| !matches!(row.whom, WorkloadId::Process(..)))
     }
 
     /// Whether not one attempt ended.

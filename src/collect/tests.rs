@@ -37,8 +37,8 @@ fn a_late_answer_moves_the_count_in_every_scope() {
     let snapshot = fed.collector.snapshot();
     for figures in [
         &snapshot.client,
-        &snapshot.by_process[0].figures,
-        &snapshot.by_server[0].figures,
+        &snapshot.by_process.rows[0].figures,
+        &snapshot.by_server.rows[0].figures,
     ] {
         assert_eq!((figures.outcomes.unanswered, figures.outcomes.late), (1, 1));
         assert_eq!(figures.queries(), 2);
@@ -75,7 +75,7 @@ fn roles_are_kept_apart() {
     let snapshot = fed.collector.snapshot();
     assert_eq!(snapshot.server_side.queries(), 3);
     assert_eq!(snapshot.client.queries(), 0);
-    assert!(snapshot.by_process.is_empty() && snapshot.by_server.is_empty());
+    assert!(snapshot.by_process.rows.is_empty() && snapshot.by_server.rows.is_empty());
 }
 
 #[test]
@@ -129,14 +129,16 @@ fn the_busiest_come_first() {
     let snapshot = fed.collector.snapshot();
     let pids: Vec<_> = snapshot
         .by_process
+        .rows
         .iter()
-        .filter_map(|row| row.pid)
+        .filter_map(|row| row.whom.pid)
         .collect();
     assert_eq!(pids, [2, 1, 3]);
     let ports: Vec<_> = snapshot
         .by_server
+        .rows
         .iter()
-        .map(|row| row.address.to_string())
+        .map(|row| row.whom.to_string())
         .collect();
     assert_eq!(ports, ["10.0.0.2:53", "10.0.0.1:53", "10.0.0.3:53"]);
 }
@@ -158,13 +160,13 @@ fn a_crowd_stays_within_the_bound_and_hides_no_busy_one() {
     );
     crowd(&mut fed, 1_000..2_000);
     let snapshot = fed.collector.snapshot();
-    assert_eq!(snapshot.by_process[0].pid, Some(9_999));
-    assert_eq!(snapshot.by_process[0].figures.queries(), 50);
-    assert_eq!(snapshot.by_server[0].address.to_string(), SERVER);
-    assert!(snapshot.by_process.len() <= PROCESSES_MAX);
-    assert!(snapshot.by_server.len() <= SERVERS_MAX);
-    let others = snapshot.other_processes.expect("there are more than fit");
-    let rest = 2_000 - (snapshot.by_process.len() as u64 - 1);
+    assert_eq!(snapshot.by_process.rows[0].whom.pid, Some(9_999));
+    assert_eq!(snapshot.by_process.rows[0].figures.queries(), 50);
+    assert_eq!(snapshot.by_server.rows[0].whom.to_string(), SERVER);
+    assert!(snapshot.by_process.rows.len() <= PROCESSES_MAX);
+    assert!(snapshot.by_server.rows.len() <= SERVERS_MAX);
+    let others = snapshot.by_process.others.expect("there are more than fit");
+    let rest = 2_000 - (snapshot.by_process.rows.len() as u64 - 1);
     assert_eq!(
         (others.outcomes.unanswered, others.outcomes.late),
         (rest, rest)
@@ -182,7 +184,8 @@ fn figures_survive_being_put_together() {
     let others = fed
         .collector
         .snapshot()
-        .other_processes
+        .by_process
+        .others
         .expect("one too many");
     assert_eq!(others.queries(), PROCESSES_MAX.div_ceil(4) as u64);
     assert_eq!(others.answered_after_resend, others.queries());
@@ -226,6 +229,7 @@ fn containers_of_a_pod_are_one_workload_also_when_they_are_named_late() {
     let snapshot = fed.collector.snapshot();
     let rows: Vec<_> = snapshot
         .by_workload
+        .rows
         .iter()
         .map(|row| (row.whom.to_string(), row.figures.queries()))
         .collect();
@@ -235,7 +239,7 @@ fn containers_of_a_pod_are_one_workload_also_when_they_are_named_late() {
         ("dig (pid 4)", 1),
     ];
     assert_eq!(rows, expected.map(|(name, n)| (name.to_owned(), n)));
-    assert_eq!(snapshot.by_process.len(), 4);
+    assert_eq!(snapshot.by_process.rows.len(), 4);
 }
 
 #[test]
@@ -250,11 +254,14 @@ fn a_crowd_of_workloads_is_bounded() {
         fed.feed(1, &once);
     }
     let snapshot = fed.collector.snapshot();
-    assert!(snapshot.by_workload.len() <= WORKLOADS_MAX);
-    assert_eq!(snapshot.by_workload[0].whom.to_string(), "busy.service");
-    let rows = snapshot.by_workload.iter().map(|row| &row.figures);
+    assert!(snapshot.by_workload.rows.len() <= WORKLOADS_MAX);
+    assert_eq!(
+        snapshot.by_workload.rows[0].whom.to_string(),
+        "busy.service"
+    );
+    let rows = snapshot.by_workload.rows.iter().map(|row| &row.figures);
     let sum: u64 = rows
-        .chain(&snapshot.other_workloads)
+        .chain(&snapshot.by_workload.others)
         .map(Figures::queries)
         .sum();
     assert_eq!(sum, snapshot.client.queries());
@@ -379,10 +386,10 @@ proptest! {
         let snapshot = fed.collector.snapshot();
         prop_assert_eq!(snapshot.client.queries(), seen);
         prop_assert_eq!(snapshot.client.outcomes, fed.totals);
-        let processes = snapshot.by_process.iter().map(|row| &row.figures);
-        let servers = snapshot.by_server.iter().map(|row| &row.figures);
-        let processes: Vec<_> = processes.chain(&snapshot.other_processes).collect();
-        let servers: Vec<_> = servers.chain(&snapshot.other_servers).collect();
+        let processes = snapshot.by_process.rows.iter().map(|row| &row.figures);
+        let servers = snapshot.by_server.rows.iter().map(|row| &row.figures);
+        let processes: Vec<_> = processes.chain(&snapshot.by_process.others).collect();
+        let servers: Vec<_> = servers.chain(&snapshot.by_server.others).collect();
         for scopes in [processes, servers] {
             for pick in [
                 |figures: &Figures| figures.queries(),

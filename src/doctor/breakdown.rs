@@ -8,35 +8,29 @@ use super::metric::Metric;
 use super::outlier::Outlier;
 use super::outlier::Pattern;
 use super::who;
-use crate::collect::ProcessFigures;
-use crate::collect::ServerFigures;
+use crate::attempt::identity::WorkloadId;
+use crate::collect::ProcessKey;
 use crate::collect::Snapshot;
-use crate::collect::WorkloadFigures;
 use crate::shell::Command;
 
 /// Who has the failed or slow ones.
 pub(super) struct Breakdown<'a> {
     pub(super) snapshot: &'a Snapshot,
-    pub(super) process: Option<Outlier<'a, ProcessFigures>>,
+    pub(super) process: Option<Outlier<'a, ProcessKey>>,
     /// Only where somebody is more than a process.
-    workload: Option<Outlier<'a, WorkloadFigures>>,
-    pub(super) server: Option<Outlier<'a, ServerFigures>>,
+    workload: Option<Outlier<'a, WorkloadId>>,
+    pub(super) server: Option<Outlier<'a, SocketAddr>>,
 }
 
 impl<'a> Breakdown<'a> {
     pub(super) fn of(metric: Metric, snapshot: &'a Snapshot) -> Self {
-        let (by_server, others) = (&snapshot.by_server, snapshot.other_servers.as_ref());
-        let name = |row: &ServerFigures| row.address.to_string();
         let kind = (metric, ("server", "servers", "was asked"));
-        let server = Outlier::find(kind, by_server, others, |row| &row.figures, name);
-        let (by_workload, others) = (&snapshot.by_workload, snapshot.other_workloads.as_ref());
-        let name = |row: &WorkloadFigures| who::workload(&row.whom);
+        let server = Outlier::find(kind, &snapshot.by_server, SocketAddr::to_string);
         let kind = (metric, ("workload", "workloads", "asked"));
-        let workload = Outlier::find(kind, by_workload, others, |row| &row.figures, name);
-        let (by_process, others) = (&snapshot.by_process, snapshot.other_processes.as_ref());
-        let name = |row: &ProcessFigures| who::process(row.pid, row.comm);
+        let workload = Outlier::find(kind, &snapshot.by_workload, who::workload);
         let kind = (metric, ("process", "processes", "asked"));
-        let process = Outlier::find(kind, by_process, others, |row| &row.figures, name);
+        let name = |it: &ProcessKey| who::process(it.pid, it.comm);
+        let process = Outlier::find(kind, &snapshot.by_process, name);
         Self {
             snapshot,
             process,
@@ -83,7 +77,7 @@ impl<'a> Breakdown<'a> {
     }
 
     /// The one process that has nearly all, while others have few.
-    pub(super) fn stands_out(&self) -> Option<&Outlier<'a, ProcessFigures>> {
+    pub(super) fn stands_out(&self) -> Option<&Outlier<'a, ProcessKey>> {
         let process = self.process.as_ref();
         process.filter(|it| it.pattern == Pattern::One)
     }
@@ -96,14 +90,14 @@ impl<'a> Breakdown<'a> {
 
     pub(super) fn subject(&self) -> Subject {
         let process = self.process.as_ref().filter(|it| it.is_alone());
-        let process = process.map(|it| Subject::process(it.row.pid, it.row.comm));
+        let process = process.map(|it| Subject::process(it.row.whom.pid, it.row.whom.comm));
         let server = self.server.as_ref().filter(|it| it.is_alone());
         let workload = self.workload.as_ref().filter(|it| it.is_alone());
         Subject {
             workload: workload.and_then(|it| Subject::workload(&it.row.whom).workload),
             ..process
                 .unwrap_or_default()
-                .of_server(server.map(|it| it.row.address))
+                .of_server(server.map(|it| it.row.whom))
         }
     }
 
@@ -111,20 +105,20 @@ impl<'a> Breakdown<'a> {
     pub(super) fn dig(&self) -> Command {
         let server = self.server.as_ref();
         server.map_or(Command::default(), |it| {
-            commands::dig_root(it.row.address, false)
+            commands::dig_root(it.row.whom, false)
         })
     }
 
     /// The worst server's address, if it is this host's own.
     pub(super) fn own_server(&self) -> Option<SocketAddr> {
-        let address = self.server.as_ref()?.row.address;
+        let address = self.server.as_ref()?.row.whom;
         address.ip().is_loopback().then_some(address)
     }
 
     /// `kerno watch …`, narrowed to the process if it is one.
     pub(super) fn watch(&self, filter: &'static str) -> Command {
         let watch = Command::new("kerno watch").and(filter);
-        match self.stands_out().and_then(|it| it.row.pid) {
+        match self.stands_out().and_then(|it| it.row.whom.pid) {
             Some(pid) => watch.and("--pid").word(pid.to_string()),
             None => watch,
         }

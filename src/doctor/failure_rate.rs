@@ -25,7 +25,7 @@ pub(super) fn of_host(breakdown: &Breakdown<'_>) -> Explanation {
         breakdown.place()
     );
     let process = breakdown.process.as_ref().filter(|it| it.is_alone());
-    let inside = process.and_then(|it| it.row.pid);
+    let inside = process.and_then(|it| it.row.whom.pid);
     let inside = inside.map(|pid| commands::in_netns_of(pid, breakdown.dig()));
     explanation(title, figures, breakdown.evidence())
         .causes(where_to_look(breakdown))

@@ -191,12 +191,12 @@ fn resends(latency: &LatencyFigures) -> impl Iterator<Item = String> {
 
 /// The process that makes most of the load, if there are several.
 fn load(snapshot: &Snapshot) -> Option<String> {
-    let busiest = snapshot.by_process.first()?;
+    let busiest = snapshot.by_process.rows.first()?;
     let (own, all) = (busiest.figures.queries(), snapshot.client.queries());
     (own < all && own * 100 > all * LOAD_PERCENT).then(|| {
         format!(
             "{} sends most of the load: {} of {} ({}).",
-            who::process(busiest.pid, busiest.comm),
+            who::process(busiest.whom.pid, busiest.whom.comm),
             units::count(own),
             units::queries(all),
             units::percent(own, all)

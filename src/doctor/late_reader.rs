@@ -158,10 +158,7 @@ impl Reason {
 
 /// How long 95 % of its answers took to reach its socket, if that is fast.
 fn came_within(pid: u32, snapshot: &Snapshot) -> Option<u64> {
-    let row = snapshot
-        .by_process
-        .iter()
-        .find(|row| row.pid == Some(pid))?;
+    let row = snapshot.by_process.of_pid(pid)?;
     let p95_ns = row.figures.latency.as_ref()?.p95_ns;
     (p95_ns < LATE_READ_NS).then_some(p95_ns)
 }

@@ -1,16 +1,17 @@
 //! Who has the failed or slow ones: one server or process, several, or everyone.
 
 use super::metric::Metric;
-use crate::collect::Figures;
+use crate::collect::Row;
+use crate::collect::Table;
 use crate::thresholds::CONCENTRATED_PERCENT;
 use crate::thresholds::STANDS_OUT_FACTOR;
 use crate::units;
 
 /// The server or process that has most of them, and the rest beside it.
 #[derive(Clone, Debug)]
-pub(super) struct Outlier<'a, R> {
+pub(super) struct Outlier<'a, K> {
     /// The row of the one that is hit hardest.
-    pub(super) row: &'a R,
+    pub(super) row: &'a Row<K>,
     pub(super) name: String,
     pub(super) pattern: Pattern,
     metric: Metric,
@@ -46,17 +47,16 @@ pub(super) fn stands_out(own: (u64, u64), rest: (u64, u64)) -> bool {
     rest.1 > 0 && rate(own) >= rate(rest) * STANDS_OUT_FACTOR
 }
 
-impl<'a, R> Outlier<'a, R> {
+impl<'a, K> Outlier<'a, K> {
     /// Looks through all rows and the row of the others. `None` if no single
     /// row has any.
     pub(super) fn find(
         (metric, kind): (Metric, Kind),
-        rows: &'a [R],
-        others: Option<&Figures>,
-        figures: impl Fn(&R) -> &Figures,
-        name: impl Fn(&R) -> String,
+        table: &'a Table<K>,
+        name: impl Fn(&K) -> String,
     ) -> Option<Self> {
-        let share = |row: &R| metric.share(figures(row));
+        let (rows, others) = (&table.rows[..], table.others.as_ref());
+        let share = |row: &Row<K>| metric.share(&row.figures);
         let row = rows.iter().max_by(|a, b| {
             let (a, b) = (share(a), share(b));
             let rate = |(affected, of)| units::ratio(affected, of);
@@ -66,14 +66,14 @@ impl<'a, R> Outlier<'a, R> {
         if own.0 == 0 {
             return None;
         }
-        let all = rows.iter().map(&figures).chain(others);
+        let all = rows.iter().map(|row| &row.figures).chain(others);
         let all = all.map(|figures| metric.share(figures));
         let all = all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         let rest = (all.0 - own.0, all.1 - own.1);
         let most = own.0 * 100 >= all.0 * CONCENTRATED_PERCENT;
         Some(Self {
             row,
-            name: name(row),
+            name: name(&row.whom),
             pattern: match rows {
                 [_] if others.is_none() => Pattern::Only,
                 _ if most && stands_out(own, rest) => Pattern::One,

@@ -13,8 +13,8 @@ use super::who;
 use crate::attempt::Comm;
 use crate::attempt::identity::WorkloadId;
 use crate::collect::Figures;
+use crate::collect::Row;
 use crate::collect::Snapshot;
-use crate::collect::WorkloadFigures;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::shell::Command;
@@ -25,7 +25,7 @@ use crate::thresholds::SAMPLE_MIN;
 /// a script that starts a program for each lookup is as many processes.
 #[derive(Clone, Debug)]
 pub(super) struct Party<'a> {
-    rows: Vec<&'a WorkloadFigures>,
+    rows: Vec<&'a Row<WorkloadId>>,
     pub(super) figures: Cow<'a, Figures>,
     /// A resolver: what goes wrong for it is judged with those that asked it.
     asks_for_others: bool,
@@ -149,6 +149,7 @@ fn parties<'a>(snapshot: &'a Snapshot, evidence: &Evidence) -> Vec<Party<'a>> {
     let resolvers = resolvers(evidence);
     let mut all: Vec<Party<'a>> = snapshot
         .by_workload
+        .rows
         .iter()
         .map(|row| Party {
             rows: vec![row],

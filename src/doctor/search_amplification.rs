@@ -29,7 +29,7 @@ pub(super) fn check(evidence: &Evidence, snapshot: &Snapshot) -> Vec<Finding> {
         .processes
         .iter()
         // With filters it may be somebody whom nobody asked about.
-        .filter(|(pid, _)| snapshot.by_process.iter().any(|row| row.pid == Some(*pid)))
+        .filter(|(pid, _)| snapshot.by_process.of_pid(*pid).is_some())
         .filter_map(|(pid, process)| {
             let conf = evidence.host.clients.get(&pid)?.resolv_conf.as_ref()?;
             finding(pid, process, conf, snapshot)

@@ -44,7 +44,7 @@ fn findings(
         .into_iter()
         .map(|(party, severity)| (Own::examine(metric, party, parties, evidence), severity))
         .collect();
-    let has_choice = snapshot.by_server.len() > 1;
+    let has_choice = snapshot.by_server.rows.len() > 1;
     let whole = of_host(metric, snapshot).filter(|it| is_needed(it, has_choice, &mut own));
     own.sort_by_key(|(own, severity)| Reverse((*severity, own.party.share(metric).0)));
     let rest = own.split_off(own.len().min(WORKLOADS_TOLD));

@@ -9,10 +9,12 @@ use domain::base::iana::OptRcode;
 use super::page::DIM;
 use super::page::Page;
 use super::table;
+use crate::collect;
 use crate::collect::Figures;
 use crate::collect::OutcomeTotals;
-use crate::collect::ProcessFigures;
+use crate::collect::ProcessKey;
 use crate::collect::Snapshot;
+use crate::collect::Table;
 use crate::units;
 
 /// Rows of the tables of processes and servers; the JSON report has them all.
@@ -80,43 +82,41 @@ fn errors(figures: &Figures) -> u64 {
 pub(super) fn tables(page: &mut Page<'_>, dns: &Snapshot) -> io::Result<()> {
     // Where everybody is a process, it would be the same table again.
     if dns.has_workloads() {
-        let rows = dns.by_workload.iter();
-        let rows = rows.map(|row| Row::new(row.whom.to_string(), &row.figures));
-        let others = dns.other_workloads.as_ref();
-        write(
-            page,
-            "who asks: workload",
-            rows.collect(),
-            others,
-            WORKLOADS,
-        )?;
+        let rows = rows(&dns.by_workload);
+        let others = dns.by_workload.others.as_ref();
+        write(page, "who asks: workload", rows, others, WORKLOADS)?;
         page.blank()?;
     }
-    let others = dns.other_processes.as_ref();
-    let rows = processes(&dns.by_process);
-    write(page, "who asks: process (pid)", rows, others, ROWS)?;
+    let others = dns.by_process.others.as_ref();
+    let asking = processes(&dns.by_process.rows);
+    write(page, "who asks: process (pid)", asking, others, ROWS)?;
     page.blank()?;
-    let rows = dns.by_server.iter();
-    let rows = rows.map(|row| Row::new(row.address.to_string(), &row.figures));
-    let others = dns.other_servers.as_ref();
-    write(page, "who is asked: server", rows.collect(), others, ROWS)
+    let asked = rows(&dns.by_server);
+    let others = dns.by_server.others.as_ref();
+    write(page, "who is asked: server", asked, others, ROWS)
+}
+
+fn rows<K: ToString>(table: &Table<K>) -> Vec<Row> {
+    let rows = table.rows.iter();
+    rows.map(|row| Row::new(row.whom.to_string(), &row.figures))
+        .collect()
 }
 
 /// Busiest first, crowds together.
-fn processes(all: &[ProcessFigures]) -> Vec<Row> {
-    let is_small = |row: &&ProcessFigures| row.figures.queries() <= CROWD_QUERIES;
+fn processes(all: &[collect::Row<ProcessKey>]) -> Vec<Row> {
+    let is_small = |row: &&collect::Row<ProcessKey>| row.figures.queries() <= CROWD_QUERIES;
     let mut by_name: BTreeMap<String, Vec<&Figures>> = BTreeMap::new();
     for row in all.iter().filter(is_small) {
-        let figures = by_name.entry(row.comm.to_string()).or_default();
+        let figures = by_name.entry(row.whom.comm.to_string()).or_default();
         figures.push(&row.figures);
     }
     by_name.retain(|_, all| all.len() > ROWS);
     let alone = all
         .iter()
-        .filter(|row| !is_small(row) || !by_name.contains_key(&row.comm.to_string()))
+        .filter(|row| !is_small(row) || !by_name.contains_key(&row.whom.comm.to_string()))
         .map(|row| {
-            let name = units::shorten(&row.comm.to_string(), 30);
-            let name = match row.pid {
+            let name = units::shorten(&row.whom.comm.to_string(), 30);
+            let name = match row.whom.pid {
                 Some(pid) => format!("{name} ({pid})"),
                 None => "unknown".to_owned(),
             };
@@ -210,10 +210,12 @@ mod tests {
         }
     }
 
-    fn process(comm: &[u8], pid: u32, queries: u64) -> ProcessFigures {
-        ProcessFigures {
-            comm: Comm::new(comm),
-            pid: Some(pid),
+    fn process(comm: &[u8], pid: u32, queries: u64) -> collect::Row<ProcessKey> {
+        collect::Row {
+            whom: ProcessKey {
+                pid: Some(pid),
+                comm: Comm::new(comm),
+            },
             figures: figures(queries, 0),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,10 +15,9 @@ use crate::attribution;
 use crate::collect::Accounting;
 use crate::collect::Figures;
 use crate::collect::OutcomeTotals;
-use crate::collect::ProcessFigures;
-use crate::collect::ServerFigures;
+use crate::collect::ProcessKey;
+use crate::collect::Row;
 use crate::collect::Snapshot;
-use crate::collect::WorkloadFigures;
 use crate::doctor::Finding;
 use crate::doctor::Verdict;
 use crate::host::Facts;
@@ -163,28 +163,28 @@ fn signal(signal: &Signal) -> SignalJson<'_> {
 }
 
 fn dns(dns: &Snapshot, window: Duration) -> DnsJson {
-    let by_workload = dns.by_workload.iter();
+    let by_workload = dns.by_workload.rows.iter();
     DnsJson {
         client: figures(&dns.client),
-        by_process: dns.by_process.iter().map(process).collect(),
-        other_processes: dns.other_processes.as_ref().map(figures),
+        by_process: dns.by_process.rows.iter().map(process).collect(),
+        other_processes: dns.by_process.others.as_ref().map(figures),
         by_workload: by_workload.map(|row| workload(row, window)).collect(),
-        other_workloads: dns.other_workloads.as_ref().map(figures),
-        by_server: dns.by_server.iter().map(server).collect(),
-        other_servers: dns.other_servers.as_ref().map(figures),
+        other_workloads: dns.by_workload.others.as_ref().map(figures),
+        by_server: dns.by_server.rows.iter().map(server).collect(),
+        other_servers: dns.by_server.others.as_ref().map(figures),
         server_side: figures(&dns.server_side),
     }
 }
 
-fn process(row: &ProcessFigures) -> ProcessJson {
+fn process(row: &Row<ProcessKey>) -> ProcessJson {
     ProcessJson {
-        comm: row.comm.to_string(),
-        pid: row.pid,
+        comm: row.whom.comm.to_string(),
+        pid: row.whom.pid,
         figures: figures(&row.figures),
     }
 }
 
-fn workload(row: &WorkloadFigures, window: Duration) -> WorkloadJson {
+fn workload(row: &Row<WorkloadId>, window: Duration) -> WorkloadJson {
     let per_second = row.figures.queries() as f64 / window.as_secs_f64().max(1e-3);
     WorkloadJson {
         kind: row.whom.kind(),
@@ -199,10 +199,10 @@ fn workload(row: &WorkloadFigures, window: Duration) -> WorkloadJson {
     }
 }
 
-fn server(row: &ServerFigures) -> ServerJson {
+fn server(row: &Row<SocketAddr>) -> ServerJson {
     ServerJson {
-        ip: row.address.ip(),
-        port: row.address.port(),
+        ip: row.whom.ip(),
+        port: row.whom.port(),
         figures: figures(&row.figures),
     }
 }

@@ -182,8 +182,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 pub(super) fn note(evidence: &Evidence, snapshot: &Snapshot) -> Option<Finding> {
     let (pid, process) = stormer(evidence)?;
     // With filters it may be somebody whom nobody asked about.
-    let mut rows = snapshot.by_process.iter();
-    rows.find(|row| row.pid == Some(pid))?;
+    snapshot.by_process.of_pid(pid)?;
     let name = who::process(Some(pid), process.comm);
     let title = format!("{name} asks the same questions again and again");
     let impact = "Nothing suffers from it now. It takes load that the next peak will need.";
