@@ -38,22 +38,15 @@ impl Filter {
     pub fn matches(&self, attempt: &Attempt) -> bool {
         // One whose names are not known is nobody's that was asked for.
         let is = |test: &dyn Fn(&Identity) -> bool| attempt.workload.as_deref().is_some_and(test);
+        let (container, unit) = (self.container.as_ref(), self.unit.as_ref());
         self.role.is_none_or(|role| attempt.role == role)
             && self.pid.is_none_or(|pid| attempt.owner.pid == Some(pid))
             && self.comm.is_none_or(|comm| attempt.owner.comm == comm)
             && (!self.failed || !is_fine(attempt))
             && self.pod.as_ref().is_none_or(|pod| is(&|it| pod.is(it)))
-            && self
-                .container
-                .as_ref()
-                .is_none_or(|id| is(&|it| is_container(it, id)))
-            && self
-                .unit
-                .as_ref()
-                .is_none_or(|unit| is(&|it| is_unit(it, unit)))
-            && self
-                .slower_than
-                .is_none_or(|limit| attempt.elapsed() > limit)
+            && container.is_none_or(|id| is(&|it| is_container(it, id)))
+            && unit.is_none_or(|unit| is(&|it| is_unit(it, unit)))
+            && self.slower_than.is_none_or(|it| attempt.elapsed() > it)
             && self.name.as_ref().is_none_or(|glob| {
                 let question = attempt.question.parse();
                 question.is_some_and(|it| glob.matches(&it.name))

@@ -1,14 +1,10 @@
 //! What was seen between two moments, from its messages to what a report is made of.
-//!
-//! A window takes what the monitor tells, is closed with what the host says around
-//! it, and is then plain data. Two that follow each other can be put together:
-//! the result is what one long window would have been, but for what bounded tables
-//! had no room for.
+//! Two that follow each other can be put together: the result is what one long window
+//! would have been, but for what bounded tables had no room for.
 
 use std::time::Duration;
 
 use crate::attempt::Attempt;
-use crate::attempt::SlowRead;
 use crate::attempt::identity::IdentityTable;
 use crate::collect::Accounting;
 use crate::collect::Collector;
@@ -29,7 +25,6 @@ pub struct Window {
     seen: Seen,
 }
 
-/// What the messages told.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     /// All attempts, whatever the filter says.
@@ -73,7 +68,10 @@ impl Window {
     pub fn take(&mut self, message: &Message) {
         match message {
             Message::Ended(attempts) => attempts.iter().for_each(|attempt| self.attempt(attempt)),
-            Message::SlowReads(reads) => reads.iter().for_each(|read| self.slow_read(read)),
+            Message::SlowReads(reads) => {
+                let incidents = &mut self.seen.incidents;
+                reads.iter().for_each(|it| incidents.record_slow_read(it));
+            }
             // What it says is there when the window is closed.
             Message::Finished(_) => {}
         }
@@ -88,11 +86,6 @@ impl Window {
             seen.collector.record(attempt);
         }
         seen.incidents.record(attempt, is_wanted);
-    }
-
-    /// Takes an answer that lay unread.
-    pub fn slow_read(&mut self, read: &SlowRead) {
-        self.seen.incidents.record_slow_read(read);
     }
 
     /// Attempts up to now, whatever the filter says.

@@ -22,9 +22,6 @@ struct FileHandle {
 
 /// The path of the control group with this id, from the root of the hierarchy
 /// that is mounted at `root`, which is empty itself.
-///
-/// # Errors
-///
 /// `ESTALE` if there is none, `EPERM` without `CAP_DAC_READ_SEARCH`.
 pub(super) fn path_of(root: BorrowedFd<'_>, id: u64) -> io::Result<Vec<u8>> {
     let group = open(root, id)?;

@@ -1,11 +1,5 @@
 //! Finds out whose an attempt is: process, systemd unit, container, pod.
-//!
-//! The kernel tells a socket's control group and its process. A thread of its
-//! own turns these into an [`Identity`](crate::attempt::Identity) (`resolver`, with the
-//! `tree` of groups and `process`), another one finds names (`names`), and the `station` between the
-//! poller and the command puts both together with the attempts, in their order.
-//! An attempt waits a moment for what is not known yet and then goes without:
-//! nothing here holds up the ring buffer.
+//! docs/architecture.md tells of its threads.
 
 mod handle;
 mod names;

@@ -59,7 +59,6 @@ fn most_telling(text: &[u8]) -> Option<&[u8]> {
 /// How much a path tells that has a container or a pod.
 const CONTAINED: u8 = 3;
 
-/// How much a path tells.
 fn telling(path: &[u8]) -> u8 {
     let path = String::from_utf8_lossy(path);
     let facts = cgroup_path::parse(&path);

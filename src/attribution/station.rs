@@ -64,7 +64,6 @@ pub struct Attributed {
     pub hurried: u64,
 }
 
-/// What is known of an attempt's owner.
 #[derive(Clone, Debug)]
 enum Owner {
     Known(Arc<Subject>),
@@ -249,7 +248,6 @@ impl Station {
         Ok(())
     }
 
-    /// Says what is known of its owner.
     fn attribute(&mut self, attempt: &mut Attempt, owner: Owner) {
         let counts = &mut self.counts;
         counts.hurried += u64::from(matches!(owner, Owner::Hurried));

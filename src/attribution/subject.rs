@@ -36,7 +36,6 @@ impl Subject {
         &self.of_path
     }
 
-    /// What is known by now.
     pub(super) fn identity(&self) -> Arc<Identity> {
         // A change is made at once or not at all, whoever panics.
         Arc::clone(&self.latest.read().unwrap_or_else(PoisonError::into_inner))

@@ -65,7 +65,6 @@ pub(super) struct Tree {
     by_id: HashMap<u64, Arc<[u8]>>,
     gone: Recent<u64, Arc<[u8]>>,
     watches_max: usize,
-    /// Folders yet to be looked through.
     to_visit: Vec<Arc<[u8]>>,
     pub(super) counts: TreeCounts,
 }

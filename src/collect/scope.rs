@@ -65,7 +65,6 @@ impl Scope {
         self.outcomes = outcomes;
     }
 
-    /// Adds what another scope has counted.
     pub(super) fn absorb(&mut self, other: &Self) {
         self.outcomes.absorb(&other.outcomes);
         for (count, more) in self.rcodes.iter_mut().zip(other.rcodes) {

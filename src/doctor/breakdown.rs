@@ -82,7 +82,6 @@ impl<'a> Breakdown<'a> {
         process.filter(|it| it.pattern == Pattern::One)
     }
 
-    /// The workload or process that is hit hardest, with its figures.
     pub(super) fn hit_hardest(&self) -> Option<String> {
         let workload = self.workload.as_ref().map(Outlier::hit);
         workload.or_else(|| self.process.as_ref().map(Outlier::hit))

@@ -49,13 +49,11 @@ impl Explanation {
         self
     }
 
-    /// A sentence of evidence.
     pub(super) fn line(mut self, line: impl Into<String>) -> Self {
         self.evidence.push(line.into());
         self
     }
 
-    /// Some sentences, or none.
     pub(super) fn lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.evidence.extend(lines);
         self

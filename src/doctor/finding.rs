@@ -36,7 +36,6 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// Critical, or only a warning.
     pub(super) fn critical_if(is_critical: bool) -> Self {
         match is_critical {
             true => Self::Critical,
@@ -122,7 +121,6 @@ impl Subject {
         }
     }
 
-    /// What one workload asks.
     pub(super) fn workload(whom: &WorkloadId) -> Self {
         match whom {
             WorkloadId::Process(pid, comm) => Self::process(*pid, *comm),

@@ -149,7 +149,6 @@ fn title(latency: &LatencyFigures, half_is_slow: bool, breakdown: &Breakdown<'_>
     }
 }
 
-/// How long the answers took.
 fn figures_told(figures: &Figures, latency: &LatencyFigures) -> Vec<String> {
     let told = Metric::Slow.told(Metric::Slow.share(figures));
     vec![

@@ -95,7 +95,6 @@ impl<'a> Own<'a> {
         stands_out(self.share, self.rest)
     }
 
-    /// The `scope` of the finding.
     pub(super) fn subject(&self) -> Subject {
         self.party.subject().of_server(self.incidents.only_server())
     }

@@ -19,7 +19,6 @@ use crate::thresholds::WASTED_OF_ALL_PERCENT;
 use crate::thresholds::WASTED_PERCENT;
 use crate::units;
 
-/// Chains that are given as examples.
 const EXAMPLES: usize = 2;
 
 /// One finding for each process that wastes its queries.

@@ -17,7 +17,6 @@ use crate::thresholds::SLOW_MIN;
 use crate::thresholds::WORKLOADS_TOLD;
 use crate::units;
 
-/// What both base rules say.
 pub(super) fn check(
     snapshot: &Snapshot,
     evidence: &Evidence,

@@ -1,8 +1,5 @@
 //! What this machine offers: rights, kernel features, cgroups, signals.
-//!
-//! Everything is probed, nothing is concluded from a version number. What is
-//! missing is said in one sentence, with what to do about it. Each file format of the
-//! kernel is parsed once, in [`proc`] and [`netlink`].
+//! Each file format of the kernel is parsed once, in [`proc`] and [`netlink`].
 
 mod capabilities;
 mod cgroup;

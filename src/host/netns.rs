@@ -23,7 +23,6 @@ const THREADS_MAX: usize = 4096;
 /// Threads of one process that are looked at for a certain namespace.
 const THREADS_OF_ONE_MAX: usize = 256;
 
-/// Where a task has its network namespace.
 const NS: &str = "ns/net";
 
 /// How a namespace can be looked into.

@@ -48,7 +48,6 @@ fn waiting_key(attempt: &Attempt) -> Option<AttemptKey> {
     Some((attempt.cookie, attempt.id?, attempt.sent_ns))
 }
 
-/// What makes two incidents alike.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Likeness {
     pid: Option<u32>,

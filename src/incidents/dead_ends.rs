@@ -1,10 +1,8 @@
 //! Times in which everything that was sent to a server came to a dead end.
 //!
-//! The kernel does not tell of each packet that it discards: a tracing program
-//! does not interrupt itself, and there are contexts in which none is run. But where
-//! the next hop has no link address, or no route leads on, no packet gets
-//! through. So a query that stays without an answer, between others that are known
-//! to have ended so, has ended so too.
+//! The kernel does not tell of each packet that it discards (docs/architecture.md). But
+//! where the next hop has no link address, or no route leads on, none gets through: a query
+//! without an answer, between others that are known to have ended so, has ended so too.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -58,7 +56,6 @@ struct Span {
     /// Queries were answered that were sent before then, and from then on.
     after_ns: u64,
     before_ns: Option<u64>,
-    /// One of them.
     drop: PacketDrop,
 }
 

@@ -1,9 +1,6 @@
 //! What is known about each query that went wrong: the query itself, how the
 //! server on this host saw it, what the resolver was waiting for meanwhile, how
 //! its neighbours fared, and what the host's own counters say.
-//!
-//! The [`Incidents`] is fed while the doctor watches; what it closes with is plain
-//! data, from which [`crate::doctor`] decides.
 
 mod collection;
 mod dead_ends;

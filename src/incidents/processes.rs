@@ -15,7 +15,6 @@ use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::identity::IdentityTable;
 
-/// Processes that are told apart.
 const PROCESSES_MAX: usize = 512;
 /// Questions of one process that are told apart. About 120 bytes each.
 const NAMES_MAX: usize = 512;

@@ -121,7 +121,6 @@ pub struct Tallies {
 }
 
 impl Tallies {
-    /// Counts an exchange of the server role.
     pub(super) fn record_served(&mut self, attempt: &Attempt) {
         if attempt.outcome == Outcome::Late {
             return;

@@ -78,7 +78,6 @@ fn errors(figures: &Figures) -> u64 {
         .sum()
 }
 
-/// The busiest workloads, processes and servers.
 pub(super) fn tables(page: &mut Page<'_>, dns: &Snapshot) -> io::Result<()> {
     // Where everybody is a process, it would be the same table again.
     if dns.has_workloads() {

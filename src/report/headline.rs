@@ -14,12 +14,10 @@ use crate::doctor::Severity;
 use crate::doctor::Verdict;
 use crate::units;
 
-/// Causes that the first sentence names.
 const CAUSES_SHOWN: usize = 2;
 /// Findings of the base rules that it names: there can be several workloads.
 const SUMMARIES_SHOWN: usize = 2;
 
-/// The verdict's colour and word.
 pub(super) fn label(report: &Report) -> (Style, &'static str) {
     match report.verdict {
         Verdict::Critical => (RED, "DNS IS HURTING THIS HOST. "),
@@ -34,7 +32,6 @@ pub(super) fn label(report: &Report) -> (Style, &'static str) {
     }
 }
 
-/// What the verdict rests on.
 pub(super) fn sentence(report: &Report) -> String {
     match report.verdict {
         Verdict::Critical | Verdict::Warning => troubled(report),

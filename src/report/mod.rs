@@ -78,10 +78,6 @@ impl Report {
 
     /// Writes the report for a script: one JSON object by the contract, with a
     /// line feed at the end.
-    ///
-    /// # Errors
-    ///
-    /// Those of the writer; a closed pipe is one of them.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
         json::write(self, out)
     }
@@ -89,10 +85,6 @@ impl Report {
     /// Writes the report for a person, in lines of at most so many columns (see
     /// [`columns_of_stdout`]), with ANSI colours (wrap `out` in
     /// `anstream::AutoStream` where it may not be a terminal).
-    ///
-    /// # Errors
-    ///
-    /// Those of the writer; a closed pipe is one of them.
     pub fn write_pretty(&self, out: &mut dyn io::Write, columns: usize) -> io::Result<()> {
         pretty::write(self, out, columns)
     }

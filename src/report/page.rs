@@ -38,7 +38,6 @@ impl<'a> Page<'a> {
         Self { out, width }
     }
 
-    /// Columns of a line.
     pub(super) fn width(&self) -> usize {
         self.width
     }

@@ -8,9 +8,7 @@ use super::page::Page;
 use super::page::beginning;
 use super::page::columns;
 
-/// Space before the first column.
 const INDENT: usize = 2;
-/// Space between two columns.
 const GAP: usize = 3;
 /// A name is not cut below this before a column is left out.
 const NAME_MIN: usize = 18;

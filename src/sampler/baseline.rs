@@ -34,7 +34,6 @@ const FLOWS_TIME: Duration = Duration::from_secs(2);
 /// All processes are gone through again for a namespace at most this often.
 const INDEX_INTERVAL: Duration = Duration::from_secs(1);
 
-/// First readings.
 #[derive(Debug, Default)]
 pub(super) struct Baseline {
     pub(super) root: Root,
@@ -175,7 +174,6 @@ impl Baseline {
         self.missing.add(missing::NAMESPACES, not_found);
     }
 
-    /// Reads again where packets were dropped.
     pub(super) fn look_at_drops(&mut self) {
         for (netns, namespace) in &mut self.namespaces {
             if namespace.drops {

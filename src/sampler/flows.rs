@@ -15,14 +15,11 @@ use crate::host::proc::conntrack_table::Flow;
 /// Entries that are kept, of some 200 octets.
 pub(super) const MAX: usize = 4096;
 
-/// Which entries to look for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
-    /// Destination ports that are DNS.
     pub(super) ports: BTreeSet<u16>,
     /// Source and destination of failed attempts.
     pub(super) failed: HashSet<(SocketAddr, SocketAddr)>,
-    /// Network namespaces of failed attempts.
     pub(super) namespaces: BTreeSet<u32>,
 }
 

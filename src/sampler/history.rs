@@ -34,7 +34,6 @@ pub struct Span {
     pub stopped: bool,
 }
 
-/// One look at a process.
 #[derive(Debug)]
 struct Look {
     at_ns: u64,
@@ -81,7 +80,6 @@ impl Span {
     }
 }
 
-/// Looks at one process again and again.
 #[derive(Debug, Default)]
 pub(super) struct History {
     last: Option<Look>,
@@ -112,7 +110,6 @@ impl History {
         self.last = Some(now);
     }
 
-    /// All spans in their order.
     pub(super) fn into_spans(self) -> Vec<Span> {
         self.spans.into()
     }

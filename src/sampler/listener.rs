@@ -9,7 +9,6 @@ use crate::host::proc::Root;
 use crate::host::proc::descriptors;
 use crate::host::proc::net_udp;
 
-/// Descriptors of one process that are looked at.
 const DESCRIPTORS_MAX: usize = 1024;
 
 /// The process with the lowest number that has a UDP socket on this address, or

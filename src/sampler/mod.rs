@@ -1,10 +1,8 @@
 //! What the host's own counters and files say: read when the doctor begins to
 //! watch, or when a process or namespace is first met, and once more at the end.
 //!
-//! Plain data comes out. Everything is read from procfs and the control groups'
-//! files; what they do not give is `None` or absent, and
-//! [`missing`](HostSample::missing) says so. All of it was written by
-//! strangers or about them: lengths and numbers are bounded everywhere.
+//! What is not there is `None` or absent, and [`missing`](HostSample::missing) says so.
+//! Strangers wrote it, or it is about them: lengths and numbers are bounded everywhere.
 
 mod baseline;
 mod cgroups;

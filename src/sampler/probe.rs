@@ -14,21 +14,26 @@ use crate::host::proc::Root;
 use crate::host::proc::resolv_conf;
 use crate::host::proc::route;
 
-/// What to look at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ProbeRequest {
-    /// A process.
-    Process { role: Role, pid: u32 },
+    Process {
+        role: Role,
+        pid: u32,
+    },
     /// A client that has ended and was not harmed: nobody will ask for it.
-    Gone { pid: u32 },
+    Gone {
+        pid: u32,
+    },
     /// A server's socket whose process is not known.
-    Listener { netns: u32, address: SocketAddr },
+    Listener {
+        netns: u32,
+        address: SocketAddr,
+    },
     /// A namespace that was not there at the start, or in which packets are
     /// dropped, and a process that has a socket in it.
     Namespace {
         netns: u32,
         pid: Option<u32>,
-        /// Packets are dropped in it.
         drops: bool,
     },
     /// The way from a namespace to an address.

@@ -19,7 +19,6 @@ use crate::host::proc::stat::Stat;
 /// theirs, and all share the ones above.
 const GROUPS_MAX: usize = 8192;
 
-/// What a process was when it was first looked at.
 #[derive(Debug)]
 pub(super) struct ProcessBaseline {
     pub(super) folder: Root,
@@ -48,7 +47,6 @@ impl ProcessBaseline {
         })
     }
 
-    /// The second look.
     pub(super) fn close(self, groups: &Groups) -> Process {
         Process {
             ended: Stat::read(&self.folder).map(|stat| stat.started).ok() != Some(self.started),

@@ -8,7 +8,6 @@ use crate::attempt::SlowRead;
 use crate::host::proc::Root;
 use crate::host::proc::schedstat::ThreadTimes;
 
-/// Processes that are looked at.
 const READERS_MAX: usize = 64;
 
 /// One process between its first late read and its last.

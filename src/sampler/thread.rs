@@ -43,7 +43,6 @@ const CLIENTS_MAX: usize = 512;
 /// Of these, so many may be processes without a failed attempt.
 const UNHARMED_CLIENTS_MAX: usize = CLIENTS_MAX / 2;
 
-/// Server processes that are looked at.
 const SERVERS_MAX: usize = 64;
 
 /// Pairs of namespace and peer for which a route is looked up.
@@ -75,19 +74,17 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Sampler {
     root: Root,
     baseline: Arc<Mutex<Baseline>>,
-    /// WorkloadId the thread is to look at; it ends when this does.
+    /// Whom the thread is to look at; it ends when this does.
     requests: Sender<ProbeRequest>,
     /// Disconnected when the thread has ended.
     done: Receiver<()>,
     pace: Pace,
-    /// Who has been looked at.
     clients: HashMap<u32, Known>,
     servers: HashMap<u32, Known>,
     /// Keeps the search for those who have ended from being made all the time.
     tidying: Pace,
     namespaces: HashSet<u32>,
     namespaces_left_out: HashSet<u32>,
-    /// Those of them where packets are dropped.
     dropping: HashSet<u32>,
     routes: HashSet<(u32, IpAddr)>,
     listeners: HashSet<(u32, SocketAddr)>,
@@ -96,13 +93,11 @@ pub struct Sampler {
     not_looked_at: u64,
 }
 
-/// Somebody who has been looked at.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     /// The name at that time: another one may be another process with the same
     /// number.
     comm: Comm,
-    /// Whether an attempt of it failed.
     harmed: bool,
 }
 

@@ -9,7 +9,6 @@ use crate::host::proc::schedstat::ThreadTimes;
 use crate::host::proc::stat;
 use crate::host::proc::stat::Stat;
 
-/// Threads of one process that are looked at.
 const THREADS_MAX: usize = 256;
 
 /// By thread id, of the process whose folder this is.

@@ -29,7 +29,6 @@ const ALIKE_MAX: usize = 64;
 /// within this time (unbound after 376 ms, the quickest known).
 const INGRESS: Duration = Duration::from_millis(100);
 
-/// What a drop is found by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Place {
     /// The client's port and the DNS id; for TCP the port alone.
@@ -38,7 +37,6 @@ enum Place {
     Question(u16, QuestionKey),
 }
 
-/// A drop as it is kept.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) evidence: PacketDrop,
@@ -50,7 +48,6 @@ pub(super) struct Kept {
     pub(super) settled: bool,
 }
 
-/// The drops that wait to be joined.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
     /// In the order in which they came.
@@ -122,7 +119,6 @@ impl Drops {
         numbers.filter_map(|number| Some((*number, self.kept.get(number)?)))
     }
 
-    /// An attempt of this role has been joined with it.
     pub(super) fn joined(&mut self, number: u64, role: Role) {
         let Some(kept) = self.kept.get_mut(&number) else {
             return;

@@ -63,7 +63,6 @@ pub struct Failure {
 /// notices for each query.
 #[derive(Debug, Default)]
 pub(super) struct KernelErrors {
-    /// By socket cookie.
     errors: HashMap<u64, SocketError>,
     /// The cookie by network namespace and port, for a socket whose cookie was not
     /// known when its packet was discarded.
@@ -139,17 +138,15 @@ impl KernelErrors {
         !self.unsent.is_empty() || self.newest_ns > self.settled_ns
     }
 
-    /// KernelErrors for which there was no room.
+    /// Notices for which there was no room.
     pub(super) fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Drops that no failed attempt was joined with.
     pub(super) fn unjoined(&self) -> u64 {
         self.drops.unjoined()
     }
 
-    /// An attempt of this role has ended with the failure.
     pub(super) fn joined(&mut self, role: Role, failure: &Failure) {
         if let Some(number) = failure.number {
             self.drops.joined(number, role);
@@ -194,7 +191,6 @@ impl KernelErrors {
         )
     }
 
-    /// The packet of a refused attempt that was discarded.
     pub(super) fn rejected(&self, attempt: &Attempt) -> Option<Box<PacketDrop>> {
         let (_, kept) = self.drop_of(attempt)?;
         Some(Box::new(kept.evidence.clone()))

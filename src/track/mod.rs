@@ -1,9 +1,5 @@
 //! From kernel events to attempts: what one record alone does not tell.
-//!
-//! A late answer belongs to an attempt that was reported as unanswered; a
-//! socket error or a packet that the kernel discarded belongs to a query in
-//! flight; a resend after the timeout continues the count of its predecessor. Pure
-//! data: the clock is that of the events.
+//! Pure data: the clock is that of the events.
 
 mod drop_filter;
 mod drops;
@@ -116,7 +112,7 @@ impl Tracker {
 
     /// Called after each sweep: ends the queries that were discarded in their
     /// sender's own stack and finds the late answers among what was discarded.
-    /// KernelErrors that can't be joined any more, and attempts too old for a late
+    /// Notices that can't be joined any more, and attempts too old for a late
     /// answer, are forgotten.
     pub fn settle(&mut self, now_ns: u64, ended: &mut Vec<Attempt>) {
         for attempt in self.kernel_errors.unsent(now_ns) {
@@ -143,7 +139,7 @@ impl Tracker {
         self.kernel_errors.unjoined()
     }
 
-    /// KernelErrors for which there was no room; their queries end as unanswered.
+    /// Notices for which there was no room; their queries end as unanswered.
     pub fn notices_lost(&self) -> u64 {
         self.kernel_errors.lost()
     }

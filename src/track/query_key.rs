@@ -45,7 +45,6 @@ fn question_len(octets: &[u8]) -> Option<(usize, usize)> {
     Some((at + 4, at))
 }
 
-/// A query in flight, or one that has ended.
 #[derive(Clone, Debug)]
 pub(super) struct QueryKey {
     pub(super) role: Role,

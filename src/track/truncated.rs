@@ -21,7 +21,6 @@ const ANSWERS_MAX: usize = 8_192;
 /// Who was told to ask whom over TCP.
 type Client = (Option<u32>, u32, SocketAddr);
 
-/// The latest answers with the TC bit.
 #[derive(Debug, Default)]
 pub(super) struct Truncated {
     /// By client, oldest first: when it came, and the question.

@@ -15,6 +15,7 @@ use crate::attempt::PacketDrop;
 use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
+use crate::attempt::SlowRead;
 use crate::doctor;
 use crate::kernel::Counters;
 use crate::sample;
@@ -183,7 +184,7 @@ fn take(window: &mut Window, told: &[Told]) {
     for told in told {
         match told {
             Told::Attempt(attempt) => window.attempt(attempt),
-            Told::Read(read) => window.slow_read(read),
+            Told::Read(read) => window.take(&Message::SlowReads(vec![*read])),
         }
     }
 }

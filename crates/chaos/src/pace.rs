@@ -16,7 +16,6 @@ const CATCH_UP: Duration = Duration::from_millis(10);
 pub(super) struct Pace {
     /// Between two turns; zero without a limit.
     interval: Duration,
-    /// When the next turn is due.
     next: Instant,
 }
 

@@ -44,7 +44,6 @@ const NOBODY_KNOWS: &str = "some containers or pods have ids instead of names: n
                             Podman on this host told of them (--cri-endpoint names a socket at an \
                             unusual place)";
 
-/// Who may know names.
 pub(super) trait Source: Send {
     /// Notes what may be gone by the time that it is asked for.
     fn look_around(&mut self, _failures: &mut Failures) {}

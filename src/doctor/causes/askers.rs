@@ -9,7 +9,6 @@ use crate::doctor::who;
 use crate::thresholds::CONCENTRATED_PERCENT;
 use crate::units;
 
-/// Processes that are named when several asked.
 pub(super) const ASKERS_SHOWN: usize = 2;
 
 type Asker = (Option<u32>, Comm);

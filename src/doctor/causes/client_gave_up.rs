@@ -73,7 +73,6 @@ format!(
     .into()
 }
 
-/// How long each answer took, in order.
 fn took(group: &Group<'_>) -> Vec<u64> {
     let took = group.incidents().map(|incident| {
         let came_ns = incident

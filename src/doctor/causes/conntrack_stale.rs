@@ -21,7 +21,6 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
-/// Source ports that are told.
 const PORTS_SHOWN: usize = 3;
 
 /// One source port fails every time, all others to the same server are answered,

@@ -13,7 +13,6 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
-/// Living servers that are told.
 const OTHERS_SHOWN: usize = 3;
 
 /// Both asked from the same network namespace, so both are on somebody's list.

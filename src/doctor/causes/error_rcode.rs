@@ -12,7 +12,6 @@ use crate::incidents::FailureKind;
 use crate::incidents::Incident;
 use crate::units;
 
-/// Zones that are given by name.
 const ZONES_MAX: usize = 3;
 /// Labels that are taken for the zone: `example.com`.
 const ZONE_LABELS: usize = 2;
@@ -23,7 +22,6 @@ pub(super) fn place(incident: &Incident, rcode: OptRcode) -> Option<Place> {
     said.then(|| Place::at(incident.server()))
 }
 
-/// The title, and the evidence.
 pub(super) fn explanation(
     group: &Group<'_>,
     rcode: OptRcode,

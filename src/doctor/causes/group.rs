@@ -18,11 +18,9 @@ use crate::sampler::ResolvConf;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
-/// Names that are given as examples.
 const EXAMPLES: usize = 3;
 /// A name has up to 255 octets, and each can take four columns.
 pub(super) const NAME_MAX: usize = 60;
-/// Signals that were missing and are told.
 const UNSEEN_SHOWN: usize = 3;
 
 #[derive(Clone)]
@@ -174,7 +172,6 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The server, if it is one.
     pub(in crate::doctor) fn only_server(&self) -> Option<SocketAddr> {
         match &self.servers()[..] {
             [one] => Some(*one),
@@ -220,7 +217,6 @@ impl<'a> Group<'a> {
         ))
     }
 
-    /// Network namespaces that the incidents come from.
     fn namespaces(&self) -> Vec<u32> {
         self.distinct(|incident| incident.attempt.owner.netns)
     }

@@ -20,7 +20,6 @@ pub(super) struct Hurt<'a> {
 }
 
 impl<'a> Hurt<'a> {
-    /// Everybody whose own share is judged so.
     pub(super) fn by(
         group: &Group<'a>,
         judge: impl Fn(&Share) -> Option<Severity>,

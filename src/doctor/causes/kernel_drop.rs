@@ -115,7 +115,6 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     .into()
 }
 
-/// A server that went away.
 fn server_ended(group: &Group<'_>) -> Explanation {
     let server = group.server();
     let pid = group.views().find_map(|view| view.owner.pid);

@@ -14,7 +14,6 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
-/// Of the ways in which packets ended, so many are told.
 const ENDS_SHOWN: usize = 3;
 
 /// The next hop does not answer for its address; else there is no route.

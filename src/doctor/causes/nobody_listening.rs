@@ -14,9 +14,7 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
-/// No program has the port open.
 const CLOSED_PORT: usize = 1;
-/// A rule of the firewall rejects.
 const REJECTED: usize = 2;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {

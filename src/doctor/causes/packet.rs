@@ -38,7 +38,6 @@ pub(super) fn told(drop: &PacketDrop) -> String {
     format!("{} at {}", drop.reason, function(drop))
 }
 
-/// The kernel function that discarded it.
 pub(super) fn function(drop: &PacketDrop) -> &str {
     let location = drop.location.as_deref();
     location.unwrap_or("a function that the kernel hides")

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::doctor) struct Place {
     pub(super) server: Option<SocketAddr>,
-    /// The network namespace where it happens.
     pub(super) netns: Option<u32>,
     /// The process that it is about: a server, or the one that asks.
     pub(super) pid: Option<u32>,

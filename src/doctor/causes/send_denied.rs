@@ -18,9 +18,7 @@ pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 const DENIED_CALL: usize = 1;
 /// `cgroup_skb` egress said no to the packet.
 const DENIED_PACKET: usize = 2;
-/// No route leads on.
 const NO_ROUTE: usize = 3;
-/// No local port is free.
 const NO_PORT: usize = 4;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {

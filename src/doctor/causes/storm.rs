@@ -27,7 +27,6 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
-/// Names that are told.
 const NAMES_SHOWN: usize = 3;
 /// From this share of reverse lookups on it is said, in percent.
 const REVERSE_PERCENT: u64 = 30;

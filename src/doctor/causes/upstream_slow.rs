@@ -83,7 +83,6 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     .into()
 }
 
-/// What came of the resolver's own queries.
 fn upstream_told(group: &Group<'_>, resolver: &str, upstream: &str) -> Option<String> {
     let count =
         |of: fn(&Incident) -> bool| group.count(|incident| incident.is_upstream && of(incident));
@@ -113,7 +112,6 @@ fn upstream_told(group: &Group<'_>, resolver: &str, upstream: &str) -> Option<St
     })
 }
 
-/// What came of its clients' queries.
 fn clients_told(group: &Group<'_>) -> Vec<String> {
     let count =
         |of: fn(&Incident) -> bool| group.count(|incident| !incident.is_upstream && of(incident));

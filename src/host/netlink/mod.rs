@@ -40,7 +40,6 @@ const TRIES: usize = 3;
 /// include/uapi/linux/netfilter/nfnetlink.h
 const NFNL_SUBSYS_CTNETLINK: u16 = 1;
 
-/// How the answers ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// These are all.
@@ -94,7 +93,6 @@ fn ask_conntrack(
     answers(receive, deadline, take)
 }
 
-/// Takes answers up to the last one.
 fn answers(
     mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
     deadline: Instant,
@@ -158,7 +156,6 @@ fn acknowledged(payload: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The messages in a buffer.
 struct Messages<'a>(&'a [u8]);
 
 impl<'a> Iterator for Messages<'a> {
@@ -178,7 +175,6 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-/// Attributes one behind the other.
 #[derive(Clone, Copy, Debug)]
 struct Attributes<'a>(&'a [u8]);
 

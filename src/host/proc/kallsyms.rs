@@ -59,7 +59,6 @@ impl Symbols {
         symbols
     }
 
-    /// The function that an address is in.
     pub(in crate::host) fn function(&self, address: u64) -> Option<&str> {
         let behind = self.places.partition_point(|(start, ..)| *start <= address);
         let (start, name, len) = self.places.get(behind.checked_sub(1)?)?;

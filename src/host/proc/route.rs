@@ -14,7 +14,6 @@ const TABLE_MAX: u64 = 4 << 20;
 const RTF_UP: u32 = 0x1;
 const RTF_REJECT: u32 = 0x200;
 
-/// A row of a routing table.
 #[derive(Clone, Copy, Debug)]
 struct Route {
     network: u128,

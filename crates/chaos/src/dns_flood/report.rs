@@ -53,7 +53,6 @@ impl Embedded {
 pub struct Report {
     schema: &'static str,
     pub(super) scenario: &'static str,
-    /// The rule that the doctor must report.
     pub(super) rule: &'static str,
     /// Lookups per second that were asked for.
     pub(super) rate: NonZeroU32,

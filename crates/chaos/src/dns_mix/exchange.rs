@@ -34,10 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const RESEND_AFTER: Duration = Duration::from_millis(60);
 
 /// Makes the part once. Returns what came of it and the slowest answer's time.
-///
-/// # Errors
-///
-/// A socket that cannot be had, an answer that does not come.
 pub(super) fn make(part: &Part, port: u16) -> io::Result<(Outcomes, Duration)> {
     let server: SocketAddr = (part.address, port).into();
     let (taken, takes) = unbounded();
@@ -77,7 +73,6 @@ fn reply(end: End, query: Query<'_>, taken: &Sender<Vec<u8>>) -> Replies {
         .collect()
 }
 
-/// A part under way.
 struct Exchange {
     server: SocketAddr,
     takes: Receiver<Vec<u8>>,

@@ -36,7 +36,6 @@ pub(super) enum End {
     Unheard,
 }
 
-/// One row of the mix.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) name: &'static str,

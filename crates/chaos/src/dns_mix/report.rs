@@ -45,7 +45,6 @@ pub struct PartReport {
 pub struct Report {
     schema: &'static str,
     pub(super) scenario: &'static str,
-    /// The rule that the doctor must report.
     pub(super) rule: &'static str,
     pub(super) seconds: f64,
     /// Rounds made to their end.

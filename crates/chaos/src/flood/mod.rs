@@ -68,11 +68,7 @@ impl Flood {
     /// Floods for the duration, or until `stop` is set, which ends it within
     /// 50 ms and abandons what is in flight. `progress` is often told the time since
     /// the start, the figures and how many lookups are in flight.
-    ///
-    /// # Errors
-    ///
-    /// Too few file descriptors for the concurrency. An error of a single
-    /// lookup is counted instead.
+    /// An error of a single lookup is counted.
     pub(crate) fn run(
         &self,
         stop: &AtomicBool,

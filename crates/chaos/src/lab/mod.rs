@@ -1,8 +1,4 @@
 //! The fault lab: real faults in network namespaces of their own.
-//!
-//! A scenario joins pods by a node that routes, starts DNS servers and clients
-//! in them, and breaks something with real means. Some of the clients are hurt
-//! by it and some are not, so that the doctor has to point at the right ones.
 //! Everything is held by processes of kerno and goes with them, even after
 //! SIGKILL; what lies outside the namespaces is the janitor's (`undo`).
 

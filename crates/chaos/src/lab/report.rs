@@ -70,7 +70,6 @@ pub struct Report {
     healthy_failed: u64,
     clients: Vec<ClientReport>,
     servers: Vec<ServerReport>,
-    /// What was done, a sentence each.
     changed: Vec<String>,
     /// Packets that counters of the packet filter saw, by counter; as `world`
     /// the queries that reached what is silent outside, as `rcvbuf_errors`
@@ -206,7 +205,6 @@ fn client_report(client: &Client, counts: &Counts) -> ClientReport {
     }
 }
 
-/// Ends the server.
 fn server_report(server: Server) -> Result<ServerReport> {
     let Server { pod, serve, worker } = server;
     worker.resume();

@@ -112,7 +112,6 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) struct Counter {
     pub(crate) name: &'static str,
-    /// Whose it is; `None` for the node's.
     pub(crate) pod: Option<Rc<Pod>>,
 }
 
@@ -316,7 +315,6 @@ impl Lab {
         Ok(())
     }
 
-    /// Keeps something until all is undone.
     pub(crate) fn keep(&mut self, what: impl Any) {
         self.kept.push(Box::new(what));
     }

@@ -1,9 +1,5 @@
 //! What lies outside the lab's namespaces, and how it is undone.
-//!
-//! Namespaces go with kerno. A control group or a limit of the whole machine
-//! does not, so a process of its own, the janitor, undoes those when kerno lets
-//! go of it: at the end, after an error, and when kerno was killed. There is no
-//! other way of undoing, so that this one is used every time.
+//! By the janitor: there is no other way, so that this one is used every time.
 
 use std::fs;
 use std::io;

@@ -101,7 +101,6 @@ impl Worker {
         self.child.id()
     }
 
-    /// Sends it a line of JSON.
     pub(super) fn tell(&mut self, what: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_string(what)?;
         line.push('\n');

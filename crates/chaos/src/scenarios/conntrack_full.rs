@@ -1,10 +1,6 @@
 //! `conntrack-full`: a program holds so many connections open that the node's
 //! table of connections is full, and every query that needs an entry is
 //! discarded. Another pod's queries are exempt from tracking.
-//!
-//! The limit is the whole machine's, and each network namespace is held to it by
-//! its own number of entries. It is lowered to what the node has, which must be
-//! well above what any other namespace has.
 
 use std::collections::BTreeMap;
 use std::fs;

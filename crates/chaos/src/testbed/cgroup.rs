@@ -90,7 +90,6 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Where a process writes `0` to join.
     fn entrance(&self) -> Result<File> {
         let path = self.path.join("cgroup.procs");
         let opened = OpenOptions::new().write(true).open(&path);

@@ -1,6 +1,4 @@
-//! What the lab is built of, and kerno's own tests with it: network namespaces,
-//! control groups, interfaces that join them, a real resolver, a DNS client and a
-//! DNS server.
+//! What the lab is built of, and kerno's own tests with it.
 //!
 //! Everything needs root, and returns an error that says what it could not do.
 //! Namespaces and processes go with the process that made them, however it ends;

@@ -22,7 +22,6 @@ use super::namespace::Namespace;
 /// How long it may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often that is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Without files of its own, in the foreground, without the caches of failures

@@ -40,7 +40,6 @@ pub(super) const ITEMS_MAX: usize = 16_384;
 /// Characters of somebody else's error text.
 const ERROR_MAX: usize = 200;
 
-/// Why a call gave nothing.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// There is a server, but it is no CRI.

@@ -52,7 +52,6 @@ const REST: Duration = Duration::from_secs(10);
 /// At most one round of questions to a socket in this time: a crowd is asked for together.
 const PACE: Duration = Duration::from_millis(100);
 
-/// All sockets that may know names.
 #[derive(Debug)]
 pub(super) struct Cri {
     sockets: Vec<Socket>,

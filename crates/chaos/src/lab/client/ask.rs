@@ -39,7 +39,6 @@ pub(crate) enum Share {
     Healthy,
 }
 
-/// Which ports a client asks from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ports {
     /// A new socket for each lookup, with a port that the kernel chooses.

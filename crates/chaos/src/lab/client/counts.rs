@@ -52,7 +52,6 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 pub(super) struct Tally {
     counts: Mutex<Counts>,
-    /// An answer that takes longer is slow.
     pub(super) slow: Duration,
 }
 
@@ -67,7 +66,6 @@ impl Tally {
     }
 }
 
-/// So many messages had this error.
 pub(super) fn count(errors: &mut BTreeMap<String, u64>, error: &io::Error, messages: u64) {
     if messages > 0 {
         *errors.entry(errno_name(error)).or_default() += messages;
@@ -75,7 +73,6 @@ pub(super) fn count(errors: &mut BTreeMap<String, u64>, error: &io::Error, messa
 }
 
 impl Counts {
-    /// An answer, which may have come slowly.
     pub(super) fn answer(&mut self, answer: Answer, is_slow: bool) {
         let rcode = OptRcode::masked_from_int(answer.rcode).to_string();
         *self.answered.entry(rcode).or_default() += 1;

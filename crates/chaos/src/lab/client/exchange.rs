@@ -23,14 +23,12 @@ use crate::testbed::client::is_timeout;
 use crate::wait::is_ready;
 use crate::wait::wait;
 
-/// A question as sent, and its answer.
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) rtype: Rtype,
     message: Vec<u8>,
     /// Messages on their way that nothing has come of.
     waiting: u64,
-    /// When it was sent last.
     sent: SystemTime,
     /// No answer is expected any more.
     over: bool,

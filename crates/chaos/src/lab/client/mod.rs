@@ -37,7 +37,6 @@ pub(crate) struct Go {
     pub(crate) zone: String,
     /// After this time all lookups have ended.
     pub(crate) duration: Duration,
-    /// An answer that takes longer is slow.
     pub(crate) slow: Duration,
 }
 

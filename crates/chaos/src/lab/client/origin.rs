@@ -31,7 +31,6 @@ const AHEAD: Duration = Duration::from_millis(5);
 /// The rest is not slept but spun: sleeps end late (50 µs on Linux).
 const SPIN: Duration = Duration::from_micros(300);
 
-/// Where a lookup comes from.
 #[derive(Debug)]
 pub(super) enum Origin {
     /// A new port.
@@ -128,7 +127,6 @@ impl Turns {
         })
     }
 
-    /// How long until the next turn.
     pub(super) fn wait(&self) -> Duration {
         match self {
             Self::Paced(pace, _) => pace.until_next(Instant::now()).unwrap_or_default(),
@@ -136,7 +134,6 @@ impl Turns {
         }
     }
 
-    /// Takes the turn that is due.
     pub(super) fn take(&mut self) -> io::Result<Origin> {
         Ok(match self {
             Self::Paced(pace, kept) => {

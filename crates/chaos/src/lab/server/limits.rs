@@ -16,7 +16,6 @@ use serde::Serialize;
 
 use crate::pace::Pace;
 
-/// All of them; by default none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Limits {

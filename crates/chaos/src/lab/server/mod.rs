@@ -70,7 +70,6 @@ impl Serve {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Served {
-    /// Queries read from its sockets.
     pub(crate) received: u64,
     /// Answers that the kernel took.
     pub(crate) answered: u64,

@@ -26,7 +26,6 @@ impl<S: FnMut(&[u8], SocketAddr)> Outbox<S> {
         }
     }
 
-    /// Sends it after this time.
     pub(super) fn put(&mut self, after: Duration, octets: Vec<u8>, client: SocketAddr) {
         if after.is_zero() || self.delayed.len() >= DELAYED_MAX {
             (self.send)(&octets, client);
