@@ -13,7 +13,6 @@ use crate::collect::ProcessKey;
 use crate::collect::Snapshot;
 use crate::shell::Command;
 
-/// Who has the failed or slow ones.
 pub(super) struct Breakdown<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) process: Option<Outlier<'a, ProcessKey>>,

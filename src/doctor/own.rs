@@ -80,7 +80,6 @@ impl<'a> Own<'a> {
         server.into_iter().chain([others])
     }
 
-    /// A command that asks the same server from the same network.
     pub(super) fn dig(&self) -> Command {
         self.incidents.dig_root()
     }

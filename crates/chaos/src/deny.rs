@@ -56,8 +56,13 @@ impl Deny {
 /// A denial in force. Dropping it permits again, and so does the end of the
 /// process, however it ends.
 #[derive(Debug)]
-pub struct Denial {
-    _link: Link,
+pub struct Denial(Link);
+
+impl Drop for Denial {
+    fn drop(&mut self) {
+        // A child that has not yet executed anything may hold the link too.
+        let _permitted_anyway = self.0.detach();
+    }
 }
 
 /// Denies it to all processes in a cgroup (version 2) and below. `cgroup` is its
@@ -87,5 +92,5 @@ pub fn deny(cgroup: BorrowedFd<'_>, which: Deny) -> Result<Denial> {
     let link = program
         .attach_cgroup(cgroup.as_raw_fd())
         .with_context(|| format!("cannot attach {name} ({which:?}) to the cgroup"))?;
-    Ok(Denial { _link: link })
+    Ok(Denial(link))
 }

@@ -20,7 +20,6 @@ use crate::testbed::server::answer;
 /// The group of names that faults apply to.
 const GROUP: &[u8] = b"bad";
 
-/// Which types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Of {
     /// All.
