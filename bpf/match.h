@@ -180,11 +180,20 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 			return 0;
 		}
 		attempt = displace(skb, &key, p, q, &stay);
-		bpf_map_update_elem(&dns_inflight, &key, &blank_query, BPF_NOEXIST);
+		/* Another thread of the program may have put a query in meanwhile. */
+		if (bpf_map_update_elem(&dns_inflight, &key, &blank_query, BPF_NOEXIST)) {
+			count(DNS_COUNT_INFLIGHT_FULL, 1 + stay.n);
+			return 0;
+		}
 	}
 	q = bpf_map_lookup_elem(&dns_inflight, &key);
 	if (!q || q->ready) {
-		count(DNS_COUNT_INFLIGHT_FULL, 1 + stay.n);
+		/* Claimed already, by somebody who meant the query before with this key: he
+		 * has told of an attempt, and so of as many as there were. Only those that
+		 * were to go on are lost.
+		 */
+		if (stay.n)
+			count(DNS_COUNT_INFLIGHT_FULL, stay.n);
 		return 0;
 	}
 	q->first_ns = stay.first_ns;

@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
-use std::sync::Mutex;
 
+use crate::ALONE;
 use crate::doctor::Doctor;
 use crate::place::Place;
 use crate::process::finish;
@@ -23,8 +23,6 @@ fn root_everyone_counts_the_same_over_tcp() {
 }
 
 fn count(transport: &str, port: u16) {
-    // One at a time: each wants the whole machine.
-    static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock();
     let place = Place::new();
     let unbound = Unbound::start(&place, "kerno.test", &[LOCALHOST], port);

@@ -10,6 +10,8 @@
 mod cgroup;
 #[path = "../e2e/doctor.rs"]
 mod doctor;
+#[path = "../e2e/message.rs"]
+mod message;
 #[path = "../e2e/place.rs"]
 mod place;
 #[path = "../e2e/process.rs"]
@@ -18,3 +20,7 @@ mod process;
 mod unbound;
 
 mod exactness;
+mod race;
+
+/// One at a time: each wants the whole machine.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
