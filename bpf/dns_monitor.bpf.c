@@ -19,6 +19,7 @@
 #include "packet.h"
 #include "message.h"
 #include "owner.h"
+#include "translate.h"
 #include "record.h"
 #include "unread.h"
 #include "match.h"
@@ -28,6 +29,8 @@
 #include "drop.h"
 
 #define PASS 1
+/* UDP_MAX_SEGMENTS of include/linux/udp.h: 64, since 6.9 twice as many. */
+#define DATAGRAMS_MAX 128
 /* What a cgroup program returns that leaves the verdict as it was. */
 #define AS_IT_WAS 1
 
@@ -43,6 +46,48 @@ const enum dns_limit *unused_limit __attribute__((unused));
 const enum dns_role *unused_role __attribute__((unused));
 const enum dns_call_kind *unused_call_kind __attribute__((unused));
 
+/* 1 if the packet is DNS's: all of it that stands before a message. */
+static __always_inline int parse_packet(struct __sk_buff *skb, struct dns_packet *p)
+{
+	if (!parse_ports(skb, p) || !is_dns_packet(skb, p) || !parse_transport(skb, p))
+		return 0;
+	p->now = bpf_ktime_get_ns();
+	p->is_raw = is_raw(skb);
+	if (!p->is_raw)
+		take_socket_port(skb, p);
+	forget_bounds(p);
+	return 1;
+}
+
+/* Datagrams of one size that were sent in one call (UDP_SEGMENT, udp(7)), or came
+ * together (UDP_GRO), are one packet here. A global function: the verifier walks
+ * through it once. Returns 0 behind the last one.
+ */
+__noinline int dns_udp_segment(struct __sk_buff *skb, __u32 egress, __u32 number)
+{
+	struct dns_packet p = {};
+	__u32 at = number * skb->gso_size;
+
+	p.egress = !!egress;
+	if (!parse_packet(skb, &p) || at >= p.payload_len)
+		return 0;
+	p.message = p.payload + at;
+	p.message_len = p.payload_len - at;
+	if (p.message_len > skb->gso_size)
+		p.message_len = skb->gso_size;
+	p.available = p.message_len;
+	on_message(skb, &p);
+	return 1;
+}
+
+static __always_inline void read_datagrams(struct __sk_buff *skb, __u8 egress)
+{
+	for (__u32 i = 0; i < DATAGRAMS_MAX; i++) {
+		if (!dns_udp_segment(skb, egress, i))
+			return;
+	}
+}
+
 static __always_inline int observe(struct __sk_buff *skb, __u8 egress)
 {
 	struct dns_packet p = {};
@@ -50,9 +95,13 @@ static __always_inline int observe(struct __sk_buff *skb, __u8 egress)
 	p.egress = egress;
 	if (!parse_packet(skb, &p))
 		return PASS;
-	p.now = bpf_ktime_get_ns();
 	if (p.transport == IPPROTO_TCP) {
-		on_segment(skb, &p);
+		if (!p.is_raw)
+			on_segment(skb, &p);
+		return PASS;
+	}
+	if (skb->gso_size && skb->gso_size < p.payload_len) {
+		read_datagrams(skb, egress);
 		return PASS;
 	}
 	p.message = p.payload;

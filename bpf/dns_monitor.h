@@ -77,13 +77,16 @@ enum dns_counter {
 	DNS_COUNT_NOTICE_LOST = 3,   /* strays, errors and drops lost: no room in dns_events, or
 				      * a drop's message in page fragments */
 	DNS_COUNT_UNPARSED = 4,      /* messages on a DNS port that are not DNS */
-	DNS_COUNT_CONTRADICTORY = 5, /* QR bit against the ports; QR was believed */
+	DNS_COUNT_CONTRADICTORY = 5, /* QR bit against the ports: queries from the asked
+				      * end, answers from the asking one; not counted */
 	DNS_COUNT_TCP_UNTRACKED = 6, /* TCP segments unread: dns_connections had no room, or
 				      * data in the handshake */
 	DNS_COUNT_TCP_GAP = 7,       /* TCP bytes were missing; messages may be unseen */
 	DNS_COUNT_TCP_SPLIT = 8,     /* a DNS header cut in two by a segment; unseen */
 	DNS_COUNT_TCP_CROWDED = 9,   /* a segment with more messages than are read */
-	DNS_COUNT_MAX = 10,
+	DNS_COUNT_IGNORED = 10,      /* answers with another question than the query's, or
+				      * from an address that was not asked */
+	DNS_COUNT_MAX = 11,
 };
 
 /* One query message: a socket, a direction, an id. The server's address is no
@@ -130,9 +133,11 @@ struct dns_query {
 	__u16 question_len; /* bytes of question[] that are filled */
 	__u8 nsends;
 	__u8 ready; /* 0 while the entry is being filled: not to be swept */
-	__u16 pad;
+	__u16 asked_len; /* octets of question[] that are name, type and class, or 0 */
 	__u8 question[DNS_QUESTION_MAX]; /* the message from its 13th octet on */
 	__u32 queued_bytes; /* server role: sk_rmem_alloc when it came */
+	__u32 other_question; /* answers that came, but not to this question */
+	__u32 other_source;   /* and those from an address that was not asked */
 };
 
 /* What the ring buffer carries: one of two sizes, by the length of the question
@@ -158,7 +163,9 @@ struct dns_record {
 	__u8 echo_len; /* octets of the answer behind its header, at DNS_ECHO_AT */
 	__u8 call;     /* of DNS_CALL_FAILED: DNS_CALL_CONNECT or DNS_CALL_SEND */
 	__s32 error;   /* errno of an error or a failed call, 0 if not known */
-	__u32 queued_bytes; /* of dns_query */
+	__u32 queued_bytes;   /* of dns_query, as the two that follow */
+	__u32 other_question;
+	__u32 other_source;
 	__u32 pad;
 };
 
@@ -231,8 +238,12 @@ struct dns_packet {
 	__u8 is_ipv4;
 	__u8 transport;
 	__u8 egress;
-	__u8 peer_is_dns; /* the peer's port is a DNS port */
-	__u8 pad[4];
+	__u8 peer_is_dns;  /* the peer's port is a DNS port */
+	__u8 local_is_dns; /* the socket's own */
+	__u8 questions;    /* 0 or 1 */
+	__u8 is_raw;       /* the socket is raw, and gets copies of what is for others */
+	__u8 pad;
+	__u32 ack;         /* TCP */
 };
 
 /* Where one direction of a TCP connection stands between two messages. */
@@ -282,6 +293,14 @@ struct dns_call {
 	__u32 txhash; /* the socket's sk_txhash when it was called */
 };
 
+/* Where a translated query really went, so that the server there is known by it. */
+struct dns_endpoint {
+	__u8 ip[16];
+	__u16 port;
+	__u8 transport;
+	__u8 pad;
+};
+
 /* Read-only once loaded. */
 struct dns_config {
 	__u16 ports[DNS_PORTS_MAX];
@@ -296,20 +315,20 @@ struct dns_config {
 _Static_assert(sizeof(struct dns_key) == 32, "dns_key");
 _Static_assert(sizeof(struct dns_owner) == 32, "dns_owner");
 _Static_assert(sizeof(struct dns_send) == 48, "dns_send");
-_Static_assert(sizeof(struct dns_query) == 456, "dns_query");
-_Static_assert(sizeof(struct dns_record) == 136, "dns_record");
-_Static_assert(sizeof(struct dns_short_record) == 200, "dns_short_record");
-_Static_assert(sizeof(struct dns_full_record) == 544, "dns_full_record");
+_Static_assert(sizeof(struct dns_query) == 464, "dns_query");
+_Static_assert(sizeof(struct dns_record) == 144, "dns_record");
+_Static_assert(sizeof(struct dns_short_record) == 208, "dns_short_record");
+_Static_assert(sizeof(struct dns_full_record) == 552, "dns_full_record");
 _Static_assert(sizeof(struct dns_drop) == 248, "dns_drop");
-_Static_assert(sizeof(struct dns_packet) == 80, "dns_packet");
-_Static_assert(sizeof(struct dns_stream) == 104, "dns_stream");
-_Static_assert(sizeof(struct dns_connection) == 296, "dns_connection");
+_Static_assert(sizeof(struct dns_packet) == 88, "dns_packet");
+_Static_assert(sizeof(struct dns_stream) == 112, "dns_stream");
+_Static_assert(sizeof(struct dns_connection) == 312, "dns_connection");
 _Static_assert(sizeof(struct dns_unread_answer) == 24, "dns_unread_answer");
 _Static_assert(sizeof(struct dns_call) == 72, "dns_call");
 _Static_assert(sizeof(struct dns_config) == 40, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 192, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");
 _Static_assert(__builtin_offsetof(struct dns_record, kind) == 118, "kind");
-_Static_assert(__builtin_offsetof(struct dns_full_record, sends) == 400, "sends");
+_Static_assert(__builtin_offsetof(struct dns_full_record, sends) == 408, "sends");
 
 #endif

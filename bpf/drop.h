@@ -19,14 +19,7 @@
 #include "message.h"
 #include "owner.h"
 #include "packet.h"
-
-/* include/uapi/linux/netfilter/nf_conntrack_common.h; the three lowest bits of
- * skb->_nfct are the packet's enum ip_conntrack_info.
- */
-#define IPS_CONFIRMED (1 << 3)
-#define NFCT_INFOMASK 7UL
-#define IP_CT_IS_REPLY 3
-#define IP_CT_RELATED_REPLY 4
+#include "translate.h"
 
 /* A discarded packet, as far as it has been read. Offsets are from head. */
 struct discarded {
@@ -39,7 +32,7 @@ struct discarded {
 	__u8 protocol;
 	__u8 is_ipv4;
 	__u8 tcp_flags;
-	__u8 pad;
+	__u8 to_dns; /* its destination, as it was asked, is a DNS port */
 };
 
 /* Offset of the transport header, or 0: a later fragment has no ports. */
@@ -99,8 +92,13 @@ static __always_inline int read_discarded(struct discarded *p, struct sk_buff *s
 	if (!p->transport || (p->protocol != IPPROTO_UDP && p->protocol != IPPROTO_TCP))
 		return 0;
 	bpf_probe_read_kernel(p->ports, sizeof(p->ports), p->head + p->transport);
-	if (!is_dns_port(bpf_ntohs(p->ports[0])) && !is_dns_port(bpf_ntohs(p->ports[1])))
-		return 0;
+	p->to_dns = is_dns_port(bpf_ntohs(p->ports[1]));
+	if (!p->to_dns && !is_dns_port(bpf_ntohs(p->ports[0]))) {
+		p->to_dns = bpf_core_field_exists(skb->_nfct) &&
+			    is_dns_port(redirected_port(skb->_nfct));
+		if (!p->to_dns)
+			return 0;
+	}
 	p->end = skb->data - p->head + skb->len;
 	return is_worth_telling(p);
 }
@@ -166,13 +164,13 @@ static __always_inline void fill_conntrack(struct dns_drop *d, struct discarded 
 {
 	struct nf_conntrack_tuple first = {};
 	union nf_inet_addr reply = {};
-	unsigned long nfct, status, info;
+	unsigned long nfct, status;
 	struct nf_conn *ct;
 
 	if (!bpf_core_field_exists(skb->_nfct))
 		return;
 	nfct = skb->_nfct;
-	ct = (struct nf_conn *)(nfct & ~NFCT_INFOMASK);
+	ct = conntrack_of(nfct);
 	if (!ct) {
 		d->conntrack = DNS_CONNTRACK_ABSENT;
 		return;
@@ -182,8 +180,7 @@ static __always_inline void fill_conntrack(struct dns_drop *d, struct discarded 
 	status = BPF_CORE_READ(ct, status);
 	d->conntrack = status & IPS_CONFIRMED ? DNS_CONNTRACK_CONFIRMED :
 						DNS_CONNTRACK_UNCONFIRMED;
-	info = nfct & NFCT_INFOMASK;
-	if (info == IP_CT_IS_REPLY || info == IP_CT_RELATED_REPLY)
+	if (is_reply(nfct))
 		d->drop_flags |= DNS_DROP_REPLY;
 	first.src.u3 = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u3);
 	first.dst.u3 = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u3);
@@ -263,7 +260,7 @@ static __always_inline void report_drop(struct sk_buff *skb, __u64 location, __u
 	d->tcp_flags = p.tcp_flags;
 	if (armed)
 		d->drop_flags |= DNS_DROP_ARMED;
-	if (is_dns_port(bpf_ntohs(p.ports[1])))
+	if (p.to_dns)
 		d->drop_flags |= DNS_DROP_TO_DNS;
 	if (skb->data - p.head == p.network)
 		d->drop_flags |= DNS_DROP_NO_L2_HEADER;

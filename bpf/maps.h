@@ -45,6 +45,19 @@ struct {
 	__type(value, struct dns_connection);
 } dns_connections SEC(".maps");
 
+/* Servers behind an address translation that are asked at another port: 127.0.0.11
+ * of Docker, the redirects of a service mesh. So few that one look at a bit spares
+ * all other ports.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct dns_endpoint);
+	__type(value, __u8);
+} dns_translated SEC(".maps");
+
+__u64 translated_ports[65536 / 64] = {};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, UNREAD_SLOTS);

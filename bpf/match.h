@@ -13,6 +13,7 @@
 #include "owner.h"
 #include "packet.h"
 #include "record.h"
+#include "translate.h"
 #include "unread.h"
 
 /* Sends to different servers this close together are one question to all of
@@ -56,6 +57,57 @@ static __always_inline int same_peer(struct dns_send *send, struct dns_packet *p
 	       a[3] == b[3];
 }
 
+/* A query to a group is answered by its members (mDNS, LLMNR). */
+static __always_inline int is_multicast(__u8 *ip)
+{
+	__u32 *words = (__u32 *)ip;
+
+	if (ip[0] == 0xff)
+		return 1;
+	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff) &&
+	       (ip[12] >> 4 == 14 || words[3] == 0xffffffff);
+}
+
+/* Whether conntrack or IPVS has put another source on the packet: then it knows
+ * that it belongs to what was asked.
+ */
+static __noinline int is_translated(struct __sk_buff *held)
+{
+	struct sk_buff *skb = kernel_packet(held);
+	unsigned long nfct = nfct_of(held);
+
+	if (bpf_core_field_exists(skb->ipvs_property) &&
+	    BPF_CORE_READ_BITFIELD_PROBED(skb, ipvs_property))
+		return 1;
+	return conntrack_of(nfct) && is_reply(nfct);
+}
+
+static __always_inline int comes_from_asked(struct __sk_buff *skb, struct dns_packet *p,
+					    struct dns_query *q)
+{
+	for (int i = 0; i < DNS_SERVERS_MAX; i++) {
+		if (i < q->nsends &&
+		    (same_peer(&q->sends[i], p) || is_multicast(q->sends[i].peer_ip)))
+			return 1;
+	}
+	return is_translated(skb);
+}
+
+/* An answer belongs to a query only with its question, and from where was asked:
+ * the id alone anyone can guess (RFC 5452). The query goes on waiting.
+ */
+static __noinline int is_ignored(struct __sk_buff *skb, struct dns_packet *p, struct dns_query *q)
+{
+	if (p->transport == IPPROTO_UDP && !comes_from_asked(skb, p, q))
+		__sync_fetch_and_add(&q->other_source, 1);
+	else if (!answers_question(skb, p, q))
+		__sync_fetch_and_add(&q->other_question, 1);
+	else
+		return 0;
+	count(DNS_COUNT_IGNORED, 1);
+	return 1;
+}
+
 static __noinline int on_answer(struct __sk_buff *skb, struct dns_packet *p)
 {
 	struct dns_query *q;
@@ -65,7 +117,9 @@ static __noinline int on_answer(struct __sk_buff *skb, struct dns_packet *p)
 	fill_key(&key, skb, p, p->egress ? DNS_ROLE_SERVER : DNS_ROLE_CLIENT);
 	q = bpf_map_lookup_elem(&dns_inflight, &key);
 	if (!q || !q->ready)
-		return report_stray(skb, &key, p);
+		return p->is_raw ? 0 : report_stray(skb, &key, p);
+	if (!p->egress && is_ignored(skb, p, q))
+		return 0;
 	/* All of its sends end: the one to this server has the answer, the others
 	 * are superseded. An address that nobody was asked at is NAT's; then the
 	 * first send has the answer.
@@ -163,7 +217,7 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 	if (!armed)
 		return 0;
 	if (p->egress)
-		prefer_connected_peer(skb, p);
+		take_asked(skb, p);
 	fill_key(&key, skb, p, p->egress ? DNS_ROLE_CLIENT : DNS_ROLE_SERVER);
 	count(DNS_COUNT_QUERIES, 1);
 	stay.first_ns = p->now;
@@ -200,14 +254,15 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 	fill_query_owner(q, skb, &key);
 	q->message_bytes = p->message_len;
 	q->question_len = load_question(skb, p, q->question, DNS_QUESTION_MAX);
+	q->asked_len = question_end(q);
 	fill_sends(q, p, &stay, attempt);
 	barrier();
 	q->ready = 1;
 	return 0;
 }
 
-/* One DNS message, whatever carried it. The QR bit and the direction say who
- * talks: the port says the same, and where it does not, QR decides.
+/* One DNS message, whatever carried it. The ports and the direction say who talks;
+ * the QR bit says the same, and decides where both ports are DNS ports.
  */
 static __noinline int on_message(struct __sk_buff *skb, struct dns_packet *p)
 {
@@ -218,10 +273,16 @@ static __noinline int on_message(struct __sk_buff *skb, struct dns_packet *p)
 		return 0;
 	}
 	is_answer = !!(p->flags & DNS_FLAG_QR);
-	/* A client's peer has the DNS port; a client asks out and is answered in. */
-	if (!!p->peer_is_dns != (p->egress ? !is_answer : is_answer) &&
-	    !(p->peer_is_dns && is_dns_port(p->local_port)))
+	/* A client asks out to a DNS port and is answered in from it; a server is asked
+	 * in at its DNS port and answers out. Who sends queries back is no client.
+	 */
+	if (p->egress == is_answer ? !p->local_is_dns : !p->peer_is_dns) {
 		count(DNS_COUNT_CONTRADICTORY, 1);
+		return 0;
+	}
+	/* A raw socket has a part only in what it asks itself. */
+	if (p->is_raw && p->egress == is_answer)
+		return 0;
 	if (is_answer && !p->egress && config.reads)
 		note_unread(skb, p);
 	return is_answer ? on_answer(skb, p) : on_query(skb, p);

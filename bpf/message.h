@@ -14,6 +14,11 @@
 
 #define DNS_HEADER_LEN 12
 #define DNS_FLAG_QR 0x8000
+#define DNS_RCODE_MASK 0x000f
+/* RFC 1035 section 2.3.4: labels of 63 octets, names of 255. */
+#define LABEL_MAX 63
+#define LABELS_MAX 127
+#define NAME_COMPARED 64
 #define DNS_OPCODE_MAX 6 /* DSO, RFC 8490: the highest that IANA lists */
 
 /* Divides DNS_QUESTION_MAX; the stack of all callers together is 512 bytes. */
@@ -43,6 +48,7 @@ static __always_inline int parse_message(struct __sk_buff *skb, struct dns_packe
 	p->id = bpf_ntohs(h.id);
 	p->flags = flags;
 	p->answers = bpf_ntohs(h.answers);
+	p->questions = !!h.questions;
 	p->only_additional = h.questions && !h.answers && !h.authorities && h.additionals;
 	return 1;
 }
@@ -99,6 +105,100 @@ static __noinline int same_question(struct __sk_buff *skb, struct dns_packet *p,
 			if (chunk[i] != known[i])
 				return 0;
 		}
+	}
+	return 1;
+}
+
+/* Octets of name, type and class (RFC 1035 section 4.1.2); 0 if that is not all
+ * there: a message without a question, or one that is cut.
+ */
+static __noinline __u32 question_end(struct dns_query *q)
+{
+	__u64 at = 0; /* 64 bits: a narrower check would be on a copy */
+
+	for (int i = 0; i <= LABELS_MAX; i++) {
+		__u64 label;
+
+		barrier_var(at);
+		if (at >= DNS_QUESTION_MAX - 4)
+			return 0;
+		label = q->question[at];
+		if (!label)
+			return at + 5 <= q->question_len ? at + 5 : 0;
+		if (label > LABEL_MAX)
+			return 0;
+		at += 1 + label;
+	}
+	return 0;
+}
+
+/* Four octets, with ASCII letters in lower case: names are alike in either case
+ * (RFC 4343). Without branches, each of which the verifier would follow.
+ */
+static __always_inline __u32 folded(__u32 octets)
+{
+	__u32 low = octets & 0x7f7f7f7f;
+	__u32 from_a = low + 0x3f3f3f3f; /* the top bit of an octet: not below 'A' */
+	__u32 past_z = low + 0x25252525; /* above 'Z' */
+
+	return octets | ((from_a & ~past_z & ~octets & 0x80808080) >> 2);
+}
+
+/* Type and class, which have no case, behind the end of the name. */
+static __always_inline int same_type(struct __sk_buff *skb, struct dns_packet *p,
+				     struct dns_query *q)
+{
+	__u64 at = (__u64)q->asked_len - 4;
+	__u32 said = 0, asked = 0;
+
+	barrier_var(at);
+	if (at > DNS_QUESTION_MAX - 4)
+		return 0;
+	bpf_skb_load_bytes(skb, p->message + DNS_HEADER_LEN + at, &said, sizeof(said));
+	bpf_probe_read_kernel(&asked, sizeof(asked), q->question + at);
+	return said == asked;
+}
+
+/* The first octets of the name: as many as the verifier can walk through. Who does not
+ * know the question does not know these.
+ */
+static __always_inline __u32 name_differs(struct __sk_buff *skb, struct dns_packet *p,
+				     struct dns_query *q, __u64 at)
+{
+	__u64 last = (__u64)q->asked_len - 5 - at;
+	__u32 said[4] = {}, asked[4] = {};
+
+	if (last >= sizeof(said))
+		last = sizeof(said) - 1;
+	barrier_var(last);
+	barrier_var(at);
+	if (last >= sizeof(said) || at >= NAME_COMPARED)
+		return 1;
+	bpf_skb_load_bytes(skb, p->message + DNS_HEADER_LEN + at, said, last + 1);
+	bpf_probe_read_kernel(asked, last + 1, q->question + at);
+	return (folded(said[0]) ^ folded(asked[0])) | (folded(said[1]) ^ folded(asked[1])) |
+	       (folded(said[2]) ^ folded(asked[2])) | (folded(said[3]) ^ folded(asked[3]));
+}
+
+/* Whether the answer repeats the question that was asked (RFC 5452 section 9.1). An
+ * error may come without any from a server that could not read it. A segment of TCP
+ * may end within the question: there is nothing to compare, and nobody can forge it
+ * who could not forge the rest.
+ */
+static __always_inline int answers_question(struct __sk_buff *skb, struct dns_packet *p,
+				       struct dns_query *q)
+{
+	if (!q->asked_len)
+		return 1;
+	if (!p->questions)
+		return !!(p->flags & DNS_RCODE_MASK);
+	if (question_len(p) < q->asked_len)
+		return p->transport == IPPROTO_TCP;
+	if (!same_type(skb, p, q))
+		return 0;
+	for (__u32 at = 0; at < NAME_COMPARED; at += 16) {
+		if (q->asked_len > at + 4 && name_differs(skb, p, q, at))
+			return 0;
 	}
 	return 1;
 }

@@ -25,6 +25,27 @@ static __always_inline struct sock *kernel_socket(struct bpf_sock *held)
 	return sk;
 }
 
+/* The kernel's own view of the packet: the context is its address. */
+static __always_inline struct sk_buff *kernel_packet(struct __sk_buff *held)
+{
+	struct sk_buff *skb = NULL;
+
+	bpf_probe_read_kernel(&skb, sizeof(skb), &held);
+	return skb;
+}
+
+#define SOCK_RAW 3
+
+static __always_inline int is_raw(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	return sk && sk->type == SOCK_RAW;
+}
+
 static __always_inline __u32 netns_of(struct sock *sk)
 {
 	return sk ? BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum) : 0;
@@ -74,31 +95,6 @@ static __always_inline void take_caller(struct dns_owner *owner, struct sock *sk
 	owner->cgroup_id = bpf_get_current_cgroup_id();
 	owner->netns = netns_of(sk);
 	take_process(owner);
-}
-
-/* A connected socket knows the server that it asked; the packet may already
- * have been translated (the egress hook runs after NAT in OUTPUT).
- */
-static __always_inline void prefer_connected_peer(struct __sk_buff *skb, struct dns_packet *p)
-{
-	struct bpf_sock *sk = skb->sk;
-
-	if (!sk)
-		return;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk || !sk->dst_port)
-		return;
-	p->peer_port = bpf_ntohs(sk->dst_port);
-	if (p->is_ipv4) {
-		map_ipv4(p->peer_ip, sk->dst_ip4);
-	} else {
-		__u32 *words = (__u32 *)p->peer_ip;
-
-		words[0] = sk->dst_ip6[0];
-		words[1] = sk->dst_ip6[1];
-		words[2] = sk->dst_ip6[2];
-		words[3] = sk->dst_ip6[3];
-	}
 }
 
 #endif

@@ -179,40 +179,45 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct dns_packet *p
 		return 0;
 	p->payload_len = skb->len - p->payload;
 	p->seq = bpf_ntohl(tcp.seq);
+	p->ack = bpf_ntohl(tcp.ack);
 	p->tcp_flags = tcp.flags;
 	return 1;
 }
 
-/* 1 if the packet is UDP or TCP with a DNS port at either end. A function of its
- * own, so that its headers leave the stack, of which all callers together have
- * 512 bytes.
+/* What the verifier knows of a packet depends on its headers, and it would walk
+ * through all that follows once for each kind of them. A copy that went through a
+ * helper is the same to it, whatever came before.
  */
-static __noinline int parse_packet(struct __sk_buff *skb, struct dns_packet *p)
+static __always_inline void forget_bounds(struct dns_packet *p)
 {
-	__u32 offset = 0;
+	bpf_probe_read_kernel(p, sizeof(*p), p);
+}
+
+/* Addresses and ports; 1 if it is UDP or TCP. A function of its own, so that its
+ * headers leave the stack, of which all callers together have 512 bytes.
+ */
+static __noinline int parse_ports(struct __sk_buff *skb, struct dns_packet *p)
+{
 	__be16 ports[2];
-	int source_is_dns, destination_is_dns;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		offset = transport_of_ipv4(skb, p);
+		p->payload = transport_of_ipv4(skb, p);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		offset = transport_of_ipv6(skb, p);
-	if (!offset || (p->transport != IPPROTO_UDP && p->transport != IPPROTO_TCP))
+		p->payload = transport_of_ipv6(skb, p);
+	if (!p->payload || (p->transport != IPPROTO_UDP && p->transport != IPPROTO_TCP) ||
+	    bpf_skb_load_bytes(skb, p->payload, ports, sizeof(ports)))
 		return 0;
-	if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)))
-		return 0;
-	ports[0] = bpf_ntohs(ports[0]);
-	ports[1] = bpf_ntohs(ports[1]);
-	source_is_dns = is_dns_port(ports[0]);
-	destination_is_dns = is_dns_port(ports[1]);
-	if (!source_is_dns && !destination_is_dns)
-		return 0;
-	p->local_port = p->egress ? ports[0] : ports[1];
-	p->peer_port = p->egress ? ports[1] : ports[0];
-	p->peer_is_dns = p->egress ? destination_is_dns : source_is_dns;
+	p->local_port = bpf_ntohs(p->egress ? ports[0] : ports[1]);
+	p->peer_port = bpf_ntohs(p->egress ? ports[1] : ports[0]);
+	return 1;
+}
+
+/* From the transport header, where `payload` stands, to what it carries. */
+static __noinline int parse_transport(struct __sk_buff *skb, struct dns_packet *p)
+{
 	if (p->transport == IPPROTO_UDP)
-		return parse_udp(skb, p, offset);
-	return parse_tcp(skb, p, offset);
+		return parse_udp(skb, p, p->payload);
+	return parse_tcp(skb, p, p->payload);
 }
 
 #endif

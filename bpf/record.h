@@ -44,6 +44,8 @@ static __always_inline void fill_record(struct dns_record *r, struct dns_query *
 	r->call = 0;
 	r->error = 0;
 	r->queued_bytes = q->queued_bytes;
+	r->other_question = q->other_question;
+	r->other_source = q->other_source;
 	r->pad = 0;
 }
 

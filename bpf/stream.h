@@ -221,7 +221,7 @@ static __noinline int on_handshake(struct __sk_buff *skb, struct dns_packet *p)
 		if (!bpf_map_lookup_elem(&dns_connections, &cookie) &&
 		    is_sent_again(kernel_socket(skb->sk)))
 			return 0;
-		prefer_connected_peer(skb, p);
+		take_asked(skb, p);
 		c = connection_of(skb, p, &cookie);
 		if (c && !c->connect_ns && !c->gave_up) {
 			c->connect_ns = p->now;
@@ -230,7 +230,7 @@ static __noinline int on_handshake(struct __sk_buff *skb, struct dns_packet *p)
 		}
 	} else if (!p->egress && (p->tcp_flags & TCP_ACK)) {
 		c = bpf_map_lookup_elem(&dns_connections, &cookie);
-		if (c) {
+		if (c && p->ack == c->streams[1].next_seq) {
 			c->connect_ns = 0; /* accepted */
 			c->streams[0].next_seq = p->seq + 1;
 			c->streams[0].synced = 1;
@@ -252,6 +252,51 @@ static __always_inline int is_listening(struct __sk_buff *skb)
 	return sk && sk->state == TCP_LISTEN;
 }
 
+/* The connection as the kernel keeps it, once there is one. */
+static __always_inline struct tcp_sock *kernel_tcp(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk || !bpf_tcp_sock(sk))
+		return NULL;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->state == TCP_SYN_SENT || sk->state == TCP_LISTEN)
+		return NULL;
+	return (struct tcp_sock *)kernel_socket(sk);
+}
+
+/* The kernel's own check of an arriving segment (RFC 9293 section 3.10.7.4,
+ * tcp_sequence()): what it does not accept moves nothing here either.
+ */
+static __noinline int is_in_window(struct __sk_buff *skb, struct dns_packet *p)
+{
+	struct tcp_sock *tcp = kernel_tcp(skb);
+	__u32 checked;
+
+	if (!tcp)
+		return 1;
+	checked = BPF_CORE_READ(tcp, rcv_wup);
+	return (__s32)(p->seq + p->payload_len - checked) >= 0 &&
+	       (__s32)(p->seq - checked - BPF_CORE_READ(tcp, rcv_wnd)) <= 0;
+}
+
+/* A reset counts at the next octet only (RFC 5961 section 3.2), and while a
+ * connection is being made only if it acknowledges the SYN (RFC 9293 section
+ * 3.10.7.3). What waits behind a reader that holds the socket was seen here already.
+ */
+static __always_inline int is_end_accepted(struct __sk_buff *skb, struct dns_packet *p,
+					   struct dns_connection *c)
+{
+	struct tcp_sock *tcp = kernel_tcp(skb);
+
+	if (!(p->tcp_flags & TCP_RST))
+		return is_in_window(skb, p);
+	if (c->connect_ns)
+		return (p->tcp_flags & TCP_ACK) && p->ack == c->streams[1].next_seq;
+	return (c->streams[0].synced && p->seq == c->streams[0].next_seq) ||
+	       (tcp && p->seq == BPF_CORE_READ(tcp, rcv_nxt));
+}
+
 static __noinline int on_data(struct __sk_buff *skb, struct dns_packet *p)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
@@ -261,6 +306,8 @@ static __noinline int on_data(struct __sk_buff *skb, struct dns_packet *p)
 		count(DNS_COUNT_TCP_UNTRACKED, 1);
 		return 0;
 	}
+	if (!p->egress && !is_in_window(skb, p))
+		return 0;
 	c = connection_of(skb, p, &cookie);
 	if (!c)
 		return 0;
@@ -273,7 +320,7 @@ static __noinline int on_close(struct __sk_buff *skb, struct dns_packet *p)
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, &cookie);
 
-	if (!c)
+	if (!c || (!p->egress && !is_end_accepted(skb, p, c)))
 		return 0;
 	if ((p->tcp_flags & TCP_RST) && !p->egress && p->peer_is_dns)
 		report_reset(c, p, &cookie);

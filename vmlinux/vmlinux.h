@@ -30,6 +30,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
@@ -81,6 +82,7 @@ struct __sk_buff {
 	__u32 wire_len;
 	__u32 gso_segs;
 	struct bpf_sock *sk;
+	__u32 gso_size;
 };
 
 /* The socket as a cgroup_skb program sees it (user API, fixed layout). */
@@ -227,12 +229,19 @@ struct sk_buff {
 	struct sock *sk;
 	unsigned long _nfct;
 	unsigned int len;
+	__u8 ipvs_property : 1;
 	int skb_iif;
 	__be16 protocol;
 	__u16 network_header;
 	unsigned int tail;
 	unsigned char *head;
 	unsigned char *data;
+};
+
+struct tcp_sock {
+	__u32 rcv_nxt;
+	__u32 rcv_wup;
+	__u32 rcv_wnd;
 };
 
 struct task_struct {

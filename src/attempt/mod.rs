@@ -132,6 +132,23 @@ pub struct Answer {
     pub bytes: u16,
 }
 
+/// Answers with the query's id that a resolver must not take for its answer
+/// (RFC 5452 section 9.1): forged ones, or those of something that meddles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// To another question.
+    pub other_question: u32,
+    /// From an address that was not asked.
+    pub other_source: u32,
+}
+
+impl Ignored {
+    /// Both kinds.
+    pub fn count(self) -> u64 {
+        u64::from(self.other_question) + u64::from(self.other_source)
+    }
+}
+
 /// Why an attempt was refused or dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -196,6 +213,8 @@ pub struct Attempt {
     pub drop: Option<Box<PacketDrop>>,
     /// The system call that failed; `reason` has its error if that is known.
     pub failed_call: Option<FailedCall>,
+    /// Answers that came meanwhile and were none: see [`Ignored`].
+    pub ignored: Ignored,
     /// For a server: what lay in its socket's receive buffer when the query
     /// came, in bytes of kernel memory (`sk_rmem_alloc`). Else 0.
     pub queued_bytes: u32,
@@ -227,6 +246,7 @@ impl Attempt {
             question: RawQuestion::default(),
             drop: None,
             failed_call: None,
+            ignored: Ignored::default(),
             queued_bytes: 0,
             workload: None,
         }

@@ -33,8 +33,11 @@ pub struct Counters {
     pub notice_lost: u64,
     /// Messages on a DNS port that are not DNS.
     pub unparsed: u64,
-    /// Messages whose QR bit contradicts their ports.
+    /// Messages whose QR bit contradicts their ports: neither queries nor answers.
     pub contradictory: u64,
+    /// Answers with another question than the query's, or from an address that was
+    /// not asked.
+    pub answers_ignored: u64,
     /// TCP segments unread because `dns_connections` had no room.
     pub tcp_untracked: u64,
     /// Gaps in a TCP stream; messages may be unseen.
@@ -62,6 +65,7 @@ impl Counters {
                 &mut self.contradictory,
                 dns_counter::DNS_COUNT_CONTRADICTORY,
             ),
+            (&mut self.answers_ignored, dns_counter::DNS_COUNT_IGNORED),
             (
                 &mut self.tcp_untracked,
                 dns_counter::DNS_COUNT_TCP_UNTRACKED,

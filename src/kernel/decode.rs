@@ -20,6 +20,7 @@ use super::wire::dns_short_record;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::FailedCall;
+use crate::attempt::Ignored;
 use crate::attempt::Outcome;
 use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
@@ -196,6 +197,10 @@ fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
         number: send.attempt,
         query_bytes: record.query_bytes,
         queued_bytes: record.queued_bytes,
+        ignored: Ignored {
+            other_question: record.other_question,
+            other_source: record.other_source,
+        },
         ..Attempt::between(role(record.role), transport(record.transport), local, peer)
     }
 }

@@ -13,6 +13,7 @@ use super::wire::dns_key;
 use super::wire::dns_query;
 use super::wire::dns_send;
 use crate::attempt::Attempt;
+use crate::attempt::Ignored;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::attempt::Transport;
@@ -96,6 +97,10 @@ impl Entry {
                 number: send.attempt,
                 query_bytes: query.message_bytes,
                 queued_bytes: query.queued_bytes,
+                ignored: Ignored {
+                    other_question: query.other_question,
+                    other_source: query.other_source,
+                },
                 question: RawQuestion::new(self.question()),
                 ..Attempt::between(role, transport, local, peer)
             }

@@ -32,16 +32,16 @@ const _: () = assert!(dns_limit::DNS_QUESTION_SHORT.0 as usize == DISCARDED_QUES
 
 // bpf/dns_monitor.h asserts the same.
 const _: () = assert!(size_of::<dns_key>() == 32);
-const _: () = assert!(size_of::<dns_query>() == 456);
-const _: () = assert!(size_of::<dns_record>() == 136);
-const _: () = assert!(size_of::<dns_short_record>() == 200);
-const _: () = assert!(size_of::<dns_full_record>() == 544);
+const _: () = assert!(size_of::<dns_query>() == 464);
+const _: () = assert!(size_of::<dns_record>() == 144);
+const _: () = assert!(size_of::<dns_short_record>() == 208);
+const _: () = assert!(size_of::<dns_full_record>() == 552);
 const _: () = assert!(size_of::<dns_drop>() == 248);
-const _: () = assert!(size_of::<dns_connection>() == 296);
+const _: () = assert!(size_of::<dns_connection>() == 312);
 const _: () = assert!(offset_of!(dns_query, question) == 192);
 const _: () = assert!(offset_of!(dns_record, owner) == 24);
 const _: () = assert!(offset_of!(dns_record, kind) == 118);
-const _: () = assert!(offset_of!(dns_full_record, sends) == 400);
+const _: () = assert!(offset_of!(dns_full_record, sends) == 408);
 
 // SAFETY: fixed-width integers and arrays of them, padded by hand: every bit
 // pattern is a value.

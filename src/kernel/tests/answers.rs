@@ -2,11 +2,13 @@
 
 use super::super::counters::Counters;
 use super::message::Dns;
+use super::message::QR;
 use super::message::TC;
 use super::packet::Path;
 use super::programs::Hook;
 use super::programs::Programs;
 use super::socket::Socket;
+use crate::attempt::Ignored;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
 use crate::event::Event;
@@ -80,20 +82,56 @@ fn root_a_second_answer_and_one_to_another_id_or_port_are_strays() {
     );
 }
 
+/// Anybody can send from another address, and guess an id. What translates the
+/// address of the real answer is in the tests of nat.
 #[test]
-fn root_nat_may_let_the_answer_come_from_another_address() {
+fn root_an_answer_from_where_nobody_was_asked_is_ignored() {
     let programs = Programs::load();
     let mut socket = Socket::new(&programs);
-    let query = Dns::query(7, "nat.example");
+    let query = Dns::query(7, "forged.example");
+    let answer = query.answer(0).bytes();
     socket.quiet(Egress, &Path::v4().udp(&query.bytes()));
-    let translated = Path::new("192.0.2.7:53", "10.0.0.5:40000");
-    let ended = socket.ended_by(Ingress, &translated.udp(&query.answer(0).bytes()));
+    let (_, here) = Path::v4().back().local_and_peer(Egress);
+    for from in ["192.0.2.7:53", "10.0.0.54:53", "[fd00::53]:53"] {
+        let forged = Path {
+            from: from.parse().expect("an address"),
+            to: here,
+        };
+        if forged.from.is_ipv4() {
+            socket.quiet(Ingress, &forged.udp(&answer));
+        }
+    }
+    let ended = socket.ended_by(Ingress, &Path::v4().back().udp(&answer));
     assert_eq!(ended[0].outcome, Outcome::Answered);
-    assert_eq!(
-        ended[0].peer,
-        Path::v4().to,
-        "the server as the client knows it"
-    );
+    let ignored = Ignored {
+        other_question: 0,
+        other_source: 2,
+    };
+    assert_eq!(ended[0].ignored, ignored);
+    assert_eq!(programs.counters().answers_ignored, 2);
+}
+
+/// A question to a group is answered by its members.
+#[test]
+fn root_a_multicast_question_may_be_answered_by_anybody() {
+    let programs = Programs::load();
+    let query = Dns::query(7, "printer.local");
+    for (to, from) in [
+        ("224.0.0.251:53", "192.0.2.9:53"),
+        ("255.255.255.255:53", "192.0.2.9:53"),
+        ("[ff02::fb]:53", "[fe80::9]:53"),
+    ] {
+        programs.clear();
+        let mut socket = Socket::new(&programs);
+        let here = if to.starts_with('[') {
+            "[fd00::5]:5353"
+        } else {
+            "10.0.0.5:5353"
+        };
+        socket.quiet(Egress, &Path::new(here, to).udp(&query.bytes()));
+        let answer = Path::new(from, here).udp(&query.answer(0).bytes());
+        assert_eq!(socket.ended_by(Ingress, &answer).len(), 1, "{to}");
+    }
 }
 
 #[test]
@@ -153,20 +191,65 @@ fn root_the_upper_bits_of_a_response_code_come_from_its_opt_record() {
     }
 }
 
-/// The name is the one that was asked for, whatever the answer repeats.
+/// Case may change on the way; the name is the one that was asked for.
 #[test]
-fn root_an_answer_to_another_question_does_not_rename_the_query() {
+fn root_an_answer_in_another_case_does_not_rename_the_query() {
     let programs = Programs::load();
     let mut socket = Socket::new(&programs);
     let path = Path::v4();
-    let query = Dns::query(7, "AsKeD.example");
-    for echo in ["asked.example", "other.evil.example"] {
+    let query = Dns::query(7, "AsKeD.[@]example");
+    socket.quiet(Egress, &path.udp(&query.bytes()));
+    let answer = Dns::query(7, "aSkEd.[@]EXAMPLE").edns_error(5, &[]).bytes();
+    let ended = socket.ended_by(Ingress, &path.back().udp(&answer));
+    let [attempt] = &ended[..] else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(attempt.question.as_bytes(), query.body);
+}
+
+#[test]
+fn root_an_answer_to_another_question_is_ignored() {
+    let programs = Programs::load();
+    let path = Path::v4();
+    let long = "long-label.".repeat(8);
+    for (asked, said) in [
+        ("asked.example", "other.evil.example"),
+        ("asked.example", "asked.exampld"),
+        ("asked.[example", "asked.{example"),
+        ("asked.example", "asked.example.org"),
+        ("asked.example", "asked"),
+        (&long[..], "a"),
+        ("a", &long[..]),
+        (&long[..], &format!("{long}x")),
+        (
+            &long[..],
+            &long.replace("long-label.long", "long-label.lonk"),
+        ),
+        (".", "a"),
+    ] {
         programs.clear();
+        let mut socket = Socket::new(&programs);
+        let query = Dns::query(7, asked);
         socket.quiet(Egress, &path.udp(&query.bytes()));
-        let answer = Dns::query(7, echo).edns_error(5, &[]).bytes();
-        let ended = socket.ended_by(Ingress, &path.back().udp(&answer));
-        let question = ended[0].question.parse().expect("a question");
-        assert_eq!(question.name, "AsKeD.example");
+        let forged = Dns::query(7, said).answer(0).bytes();
+        socket.quiet(Ingress, &path.back().udp(&forged));
+        // Nor is one of another type, or without a question but an error.
+        for at in 1..=4 {
+            let mut other = query.clone();
+            let octet = other.body.len() - at;
+            other.body[octet] ^= 0x20;
+            socket.quiet(Ingress, &path.back().udp(&other.answer(0).bytes()));
+        }
+        let mut bare = Dns::header(7);
+        bare.flags |= QR;
+        socket.quiet(Ingress, &path.back().udp(&bare.bytes()));
+        let answer = path.back().udp(&query.answer(0).bytes());
+        let ended = socket.ended_by(Ingress, &answer);
+        let ignored = Ignored {
+            other_question: 6,
+            other_source: 0,
+        };
+        assert_eq!(ended[0].ignored, ignored, "{asked} {said}");
     }
 }
 

@@ -80,7 +80,7 @@ impl Path {
     pub(super) fn tcp(self, segment: &Segment<'_>) -> Vec<u8> {
         let mut octets = self.ports();
         octets.extend(segment.seq.to_be_bytes());
-        octets.extend([0; 4]);
+        octets.extend(segment.ack.to_be_bytes());
         let header_words = 5 + segment.options.len() / 4;
         octets.extend([(header_words as u8) << 4, segment.flags, 0xff, 0xff]);
         octets.extend([0; 4]);
@@ -147,6 +147,7 @@ impl Path {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Segment<'a> {
     pub(super) seq: u32,
+    pub(super) ack: u32,
     pub(super) flags: u8,
     /// A multiple of four octets.
     pub(super) options: &'a [u8],

@@ -57,19 +57,29 @@ impl<'a> Connection<'a> {
     fn connect(&mut self) {
         assert_eq!(self.control(Egress, SYN), []);
         assert_eq!(self.control(Ingress, SYN_ACK), []);
-        self.sent = self.sent.wrapping_add(1);
-        self.received = self.received.wrapping_add(1);
         assert_eq!(self.control(Egress, ACK), []);
     }
 
-    /// A segment without payload.
+    /// A segment without payload. A SYN takes the place of an octet.
     fn control(&mut self, hook: Hook, flags: u8) -> Vec<Event> {
-        let (path, seq) = match hook {
-            Egress => (self.out, self.sent),
-            Ingress => (self.out.back(), self.received),
+        let (seq, ack) = match hook {
+            Egress => (&mut self.sent, self.received),
+            Ingress => (&mut self.received, self.sent),
+        };
+        let at = *seq;
+        *seq = seq.wrapping_add(u32::from(flags & SYN != 0));
+        self.control_at(hook, flags, at, ack)
+    }
+
+    /// The same at a place of the stream.
+    fn control_at(&mut self, hook: Hook, flags: u8, seq: u32, ack: u32) -> Vec<Event> {
+        let path = match hook {
+            Egress => self.out,
+            Ingress => self.out.back(),
         };
         let segment = Segment {
             seq,
+            ack,
             flags,
             ..Segment::default()
         };
@@ -97,7 +107,7 @@ impl<'a> Connection<'a> {
             seq,
             flags: ACK,
             payload,
-            options: &[],
+            ..Segment::default()
         };
         self.socket.run(hook, &path.tcp(&segment))
     }
@@ -268,6 +278,31 @@ fn root_a_reset_connection_tells_of_its_queries() {
     assert_eq!((of, error), (cookie, libc::ECONNRESET));
     assert_eq!(programs.counters().queries, 1);
     assert!(!connection.is_known());
+}
+
+/// Anybody can send a reset; who does not see the connection does not know its
+/// numbers.
+#[test]
+fn root_a_reset_that_the_kernel_does_not_take_ends_nothing() {
+    let programs = Programs::load();
+    let mut connection = Connection::of_client(&programs);
+    assert_eq!(connection.control(Egress, SYN), []);
+    let (sent, received) = (connection.sent, connection.received);
+    for ack in [0, sent.wrapping_sub(1), sent.wrapping_add(1)] {
+        assert_eq!(connection.control_at(Ingress, RST | ACK, 0, ack), []);
+        assert_eq!(connection.control_at(Ingress, SYN_ACK, received, ack), []);
+    }
+    assert_eq!(connection.control_at(Ingress, RST, received, sent), []);
+    assert_eq!(connection.control(Ingress, SYN_ACK), []);
+    let query = Dns::query(7, "reset.example");
+    connection.data(Egress, &query.prefixed());
+    let (sent, received) = (connection.sent, connection.received);
+    for seq in [0, received.wrapping_sub(1), received.wrapping_add(1)] {
+        assert_eq!(connection.control_at(Ingress, RST, seq, sent), []);
+    }
+    assert!(connection.is_known());
+    let events = connection.data(Ingress, &query.answer(0).prefixed());
+    assert!(matches!(&events[..], [Event::Ended(_)]), "{events:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn data(path: Path, payload: &[u8]) -> Vec<u8> {
         seq: 1000,
         flags: PSH_ACK,
         payload,
-        options: &[],
+        ..Segment::default()
     })
 }
 
@@ -45,6 +45,7 @@ fn root_a_query_with_its_prefix_in_one_segment() {
                 flags: PSH_ACK,
                 options: &vec![1; words * 4],
                 payload: &query.prefixed(),
+                ..Segment::default()
             });
             for hook in BOTH {
                 programs.clear();
