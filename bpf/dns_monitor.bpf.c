@@ -23,6 +23,8 @@
 #include "record.h"
 #include "unread.h"
 #include "match.h"
+#include "observe.h"
+#include "slots.h"
 #include "stream.h"
 #include "failure.h"
 #include "send.h"
@@ -42,85 +44,156 @@ const enum dns_conntrack *unused_conntrack __attribute__((unused));
 const enum dns_drop_flag *unused_drop_flag __attribute__((unused));
 const enum dns_kind *unused_kind __attribute__((unused));
 const enum dns_counter *unused_counter __attribute__((unused));
+const enum dns_slot_state *unused_slot_state __attribute__((unused));
+const enum dns_slot_word *unused_slot_word __attribute__((unused));
 const enum dns_limit *unused_limit __attribute__((unused));
 const enum dns_role *unused_role __attribute__((unused));
 const enum dns_call_kind *unused_call_kind __attribute__((unused));
 
-/* 1 if the packet is DNS's: all of it that stands before a message. */
-static __always_inline int parse_packet(struct __sk_buff *skb, struct dns_packet *p)
-{
-	if (!parse_ports(skb, p) || !is_dns_packet(skb, p) || !parse_transport(skb, p))
-		return 0;
-	p->now = bpf_ktime_get_ns();
-	p->is_raw = is_raw(skb);
-	if (!p->is_raw)
-		take_socket_port(skb, p);
-	forget_bounds(p);
-	return 1;
-}
-
-/* Datagrams of one size that were sent in one call (UDP_SEGMENT, udp(7)), or came
- * together (UDP_GRO), are one packet here. A global function: the verifier walks
- * through it once. Returns 0 behind the last one.
+/* What there is in the packet. A function of its own, so that its stack is free again
+ * when the messages are read.
  */
-__noinline int dns_udp_segment(struct __sk_buff *skb, __u32 egress, __u32 number)
+static __noinline __u64 look(struct __sk_buff *skb, __u8 egress)
 {
 	struct dns_packet p = {};
-	__u32 at = number * skb->gso_size;
+	__u64 ends;
 
-	p.egress = !!egress;
-	if (!parse_packet(skb, &p) || at >= p.payload_len)
+	p.egress = egress;
+	if (!parse_packet(skb, &p))
 		return 0;
-	p.message = p.payload + at;
-	p.message_len = p.payload_len - at;
-	if (p.message_len > skb->gso_size)
-		p.message_len = skb->gso_size;
-	p.available = p.message_len;
-	on_message(skb, &p);
-	return 1;
+	if (p.transport == IPPROTO_UDP)
+		return message_at(p.payload, p.payload_len, p.payload_len);
+	if (p.is_raw)
+		return 0;
+	ends = p.tcp_flags & (TCP_FIN | TCP_RST) ? ENDS : 0;
+	return ends | on_segment(skb, &p);
 }
 
-static __always_inline void read_datagrams(struct __sk_buff *skb, __u8 egress)
-{
-	for (__u32 i = 0; i < DATAGRAMS_MAX; i++) {
-		if (!dns_udp_segment(skb, egress, i))
-			return;
-	}
-}
-
-static __always_inline int observe(struct __sk_buff *skb, __u8 egress)
+static __noinline int look_at_the_end(struct __sk_buff *skb, __u8 egress)
 {
 	struct dns_packet p = {};
 
 	p.egress = egress;
-	if (!parse_packet(skb, &p))
-		return PASS;
-	if (p.transport == IPPROTO_TCP) {
-		if (!p.is_raw)
-			on_segment(skb, &p);
-		return PASS;
+	return parse_packet(skb, &p) ? on_close(skb, &p) : 0;
+}
+
+/* Datagrams of one size that were sent in one call (UDP_SEGMENT, udp(7)), or came
+ * together (UDP_GRO), are one packet here. 0 behind the last one.
+ */
+__noinline int dns_segment(struct __sk_buff *skb, __u32 egress, __u64 found, __u32 number)
+{
+	__u32 offset = (found >> 32) & 0x1ffff, all = (__u16)found;
+	__u32 size = skb->gso_size, at = number * size;
+
+	if (!size || at >= all)
+		return 0;
+	if (size > all - at)
+		size = all - at;
+	dns_message(skb, egress, message_at(offset + at, size, size));
+	return 1;
+}
+
+static __always_inline void read_datagrams(struct __sk_buff *skb, __u32 egress, __u64 found)
+{
+	if (!skb->gso_size) {
+		dns_message(skb, egress, found);
+		return;
 	}
-	if (skb->gso_size && skb->gso_size < p.payload_len) {
-		read_datagrams(skb, egress);
-		return PASS;
+	for (int i = 0; i < DATAGRAMS_MAX; i++) {
+		if (!dns_segment(skb, egress, found, i))
+			return;
 	}
-	p.message = p.payload;
-	p.message_len = p.payload_len;
-	p.available = p.payload_len;
+}
+
+/* What is not plain. A global function: the verifier walks through it once. */
+__noinline int dns_observe(struct __sk_buff *skb, __u32 egress)
+{
+	__u64 found = look(skb, !!egress);
+
+	if (found & MESSAGE)
+		read_datagrams(skb, egress, found);
+	if (found & MORE)
+		read_stream(skb, egress);
+	if (found & ENDS)
+		look_at_the_end(skb, !!egress);
+	return 0;
+}
+
+/* A plain datagram with a DNS port; 0 if it is none. */
+static __always_inline int read_datagram(struct __sk_buff *skb, struct dns_packet *p)
+{
+	if (read_plain(skb, p) != PLAIN_UDP || !read_plain_message(skb, p) ||
+	    !is_dns_packet(skb, p))
+		return 0;
+	p->tcp_flags = 0;
+	p->now = bpf_ktime_get_ns();
+	p->is_raw = is_raw(skb);
+	if (!p->is_raw)
+		take_socket_port(skb, p);
+	return 1;
+}
+
+/* In the slots. A function of its own for the sake of its stack, as look(). */
+static __noinline int quick_datagram(struct __sk_buff *skb, __u8 egress)
+{
+	struct dns_packet p;
+
+	p.egress = egress;
+	return read_datagram(skb, &p) ? quick(skb, &p) : ELSEWHERE;
+}
+
+/* In dns_inflight. */
+static __noinline int plain_datagram(struct __sk_buff *skb, __u8 egress)
+{
+	struct dns_packet p;
+
+	p.egress = egress;
+	if (!read_datagram(skb, &p))
+		return ELSEWHERE;
+	forget_bounds(&p);
 	on_message(skb, &p);
+	return DONE;
+}
+
+/* A packet that is not DNS goes no further than its ports. */
+static __always_inline int observe(struct __sk_buff *skb, __u8 egress, int has_slots)
+{
+	struct dns_packet p = {.egress = egress};
+	enum plain kind = read_plain(skb, &p);
+	int done = 0;
+
+	if (kind == PLAIN_OTHER || (kind != PLAIN_NOT && !may_be_dns(skb, &p)))
+		return PASS;
+	if (kind == PLAIN_UDP)
+		done = has_slots ? quick_datagram(skb, egress) : plain_datagram(skb, egress);
+	if (!done)
+		dns_observe(skb, egress);
 	return PASS;
 }
 
 SEC("cgroup_skb/egress")
 int dns_egress(struct __sk_buff *skb)
 {
-	return observe(skb, 1);
+	return observe(skb, 1, 1);
 }
 
 SEC("cgroup_skb/ingress")
 int dns_ingress(struct __sk_buff *skb)
 {
-	return observe(skb, 0);
+	return observe(skb, 0, 1);
+}
+
+/* Before 5.12. */
+SEC("cgroup_skb/egress")
+int dns_egress_old(struct __sk_buff *skb)
+{
+	return observe(skb, 1, 0);
+}
+
+SEC("cgroup_skb/ingress")
+int dns_ingress_old(struct __sk_buff *skb)
+{
+	return observe(skb, 0, 0);
 }
 
 /* Since 5.14. ctx: the socket. */

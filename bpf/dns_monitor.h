@@ -22,6 +22,11 @@ enum dns_limit {
 	DNS_QUESTION_MAX = 260,
 	/* Ports that can be watched at once. */
 	DNS_PORTS_MAX = 8,
+	/* Buckets of slots (a power of two), and slots in each. */
+	DNS_BUCKETS = 1024,
+	DNS_WAYS = 7,
+	/* By which control groups share what room there is (a power of two). */
+	DNS_SHARES = 256,
 	/* musl and glibc read at most three nameservers (MAXNS in resolv.h). */
 	DNS_SERVERS_MAX = 3,
 };
@@ -138,6 +143,34 @@ struct dns_query {
 	__u32 queued_bytes; /* server role: sk_rmem_alloc when it came */
 	__u32 other_question; /* answers that came, but not to this question */
 	__u32 other_source;   /* and those from an address that was not asked */
+	__u16 bucket; /* whose `spilled` counts it; UDP only */
+	__u16 share;  /* of dns_shares */
+	__u32 pad;
+};
+
+/* State of a slot, the two lowest bits of its word. */
+enum dns_slot_state {
+	DNS_SLOT_FREE = 0,
+	DNS_SLOT_FILLING = 1,
+	DNS_SLOT_READY = 2,
+	DNS_SLOT_TAKEN = 3,
+	DNS_SLOT_STATE = 3, /* the mask */
+};
+/* Above them a version, the slot's own number in its bucket (1 to 7, set once), and
+ * the tag of its key's hash.
+ */
+enum dns_slot_word {
+	DNS_SLOT_VERSION = 4,
+	DNS_SLOT_VERSIONS = 0xfc,
+	DNS_SLOT_WAY_SHIFT = 8,
+	DNS_SLOT_WAY = 0x700,
+};
+#define DNS_SLOT_TAG (~0x7ffULL)
+
+/* A cache line. */
+struct dns_bucket {
+	__u64 spilled; /* queries of this bucket that are in dns_inflight */
+	__u64 words[DNS_WAYS];
 };
 
 /* What the ring buffer carries: one of two sizes, by the length of the question
@@ -172,6 +205,14 @@ struct dns_record {
 struct dns_short_record {
 	struct dns_record record;
 	__u8 question[DNS_QUESTION_SHORT];
+};
+
+/* A plain query in flight: how it is told when it is sent again. */
+struct dns_slot {
+	struct dns_record record;
+	__u8 question[DNS_QUESTION_SHORT];
+	__u16 asked_len; /* as in dns_query */
+	__u16 pad[3];
 };
 
 struct dns_full_record {
@@ -307,18 +348,20 @@ struct dns_config {
 	__u32 nports;
 	__u32 live; /* 1: wake the reader for each record, else in batches */
 	__u32 denials; /* 1: bpf_get_retval is there */
-	__u32 reads;   /* 1: sock_recv_length is there */
 	__u32 reasons; /* 1: kfree_skb says why */
+	__u32 types;   /* 1: bpf_cast_to_kern_ctx is there, and fields can be read as such */
 	__u32 pad;
 };
 
 _Static_assert(sizeof(struct dns_key) == 32, "dns_key");
 _Static_assert(sizeof(struct dns_owner) == 32, "dns_owner");
 _Static_assert(sizeof(struct dns_send) == 48, "dns_send");
-_Static_assert(sizeof(struct dns_query) == 464, "dns_query");
+_Static_assert(sizeof(struct dns_query) == 472, "dns_query");
 _Static_assert(sizeof(struct dns_record) == 144, "dns_record");
 _Static_assert(sizeof(struct dns_short_record) == 208, "dns_short_record");
 _Static_assert(sizeof(struct dns_full_record) == 552, "dns_full_record");
+_Static_assert(sizeof(struct dns_slot) == 216, "dns_slot");
+_Static_assert(sizeof(struct dns_bucket) == 64, "dns_bucket");
 _Static_assert(sizeof(struct dns_drop) == 248, "dns_drop");
 _Static_assert(sizeof(struct dns_packet) == 88, "dns_packet");
 _Static_assert(sizeof(struct dns_stream) == 112, "dns_stream");

@@ -31,6 +31,18 @@ const volatile struct dns_config config = {};
  */
 __u32 armed = 0;
 
+/* Whether answers are noted until they are read: while dns_read is attached. */
+__u32 reads_watched = 0;
+
+/* The plain queries in flight, see slots.h. Sections of their own, so that user space
+ * finds them without the rest.
+ */
+struct dns_bucket dns_buckets[DNS_BUCKETS] SEC(".bss.buckets") __attribute__((aligned(64)));
+struct dns_slot dns_slots[DNS_BUCKETS * 8] SEC(".bss.slots") __attribute__((aligned(64)));
+
+/* Entries of dns_inflight by control group. */
+__u64 dns_shares[DNS_SHARES] SEC(".bss.shares");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, INFLIGHT_MAX);

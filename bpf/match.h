@@ -30,14 +30,11 @@ struct staying {
 	__u32 same; /* the new query asks the same question */
 };
 
-/* What an entry starts as; the fields are filled in place. */
-const struct dns_query blank_query = {};
-
 static __always_inline void fill_key(struct dns_key *key, struct __sk_buff *skb,
 				     struct dns_packet *p, __u8 role)
 {
 	__builtin_memset(key, 0, sizeof(*key));
-	key->cookie = bpf_get_socket_cookie(skb);
+	key->cookie = cookie_of(skb);
 	key->local_port = p->local_port;
 	key->id = p->id;
 	key->role = role;
@@ -71,7 +68,7 @@ static __always_inline int is_multicast(__u8 *ip)
 /* Whether conntrack or IPVS has put another source on the packet: then it knows
  * that it belongs to what was asked.
  */
-static __noinline int is_translated(struct __sk_buff *held)
+static __always_inline int is_translated(struct __sk_buff *held)
 {
 	struct sk_buff *skb = kernel_packet(held);
 	unsigned long nfct = nfct_of(held);
@@ -159,7 +156,7 @@ static __noinline int displace(struct __sk_buff *skb, struct dns_key *key,
 		stay->sends[0] = q->sends[0];
 		stay->sends[1] = q->sends[1];
 		stay->n = q->nsends;
-		mine = claim(key);
+		mine = claim(key, q);
 	} else {
 		attempt = stay->same ? attempt + 1 : 1;
 		mine = conclude(skb, key, q, p, NOT_ANSWERED);
@@ -209,6 +206,7 @@ static __always_inline void fill_sends(struct dns_query *q, struct dns_packet *p
 
 static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 {
+	__u64 cgroup_id = bpf_skb_cgroup_id(skb);
 	struct staying stay = {};
 	struct dns_query *q;
 	struct dns_key key;
@@ -222,7 +220,7 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 	count(DNS_COUNT_QUERIES, 1);
 	stay.first_ns = p->now;
 	/* Nearly always the key is new: then one lookup is saved. */
-	if (bpf_map_update_elem(&dns_inflight, &key, &blank_query, BPF_NOEXIST)) {
+	if (!insert(&key, cgroup_id)) {
 		q = bpf_map_lookup_elem(&dns_inflight, &key);
 		if (!q || !q->ready) {
 			count(DNS_COUNT_INFLIGHT_FULL, 1);
@@ -235,7 +233,7 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 		}
 		attempt = displace(skb, &key, p, q, &stay);
 		/* Another thread of the program may have put a query in meanwhile. */
-		if (bpf_map_update_elem(&dns_inflight, &key, &blank_query, BPF_NOEXIST)) {
+		if (!insert(&key, cgroup_id)) {
 			count(DNS_COUNT_INFLIGHT_FULL, 1 + stay.n);
 			return 0;
 		}
@@ -250,6 +248,8 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 			count(DNS_COUNT_INFLIGHT_FULL, stay.n);
 		return 0;
 	}
+	q->share = share_of(cgroup_id);
+	q->bucket = bucket_of(&key);
 	q->first_ns = stay.first_ns;
 	fill_query_owner(q, skb, &key);
 	q->message_bytes = p->message_len;
@@ -283,7 +283,7 @@ static __noinline int on_message(struct __sk_buff *skb, struct dns_packet *p)
 	/* A raw socket has a part only in what it asks itself. */
 	if (p->is_raw && p->egress == is_answer)
 		return 0;
-	if (is_answer && !p->egress && config.reads)
+	if (is_answer && !p->egress && reads_watched)
 		note_unread(skb, p);
 	return is_answer ? on_answer(skb, p) : on_query(skb, p);
 }

@@ -12,45 +12,21 @@
 
 #include "packet.h"
 
-#define DNS_HEADER_LEN 12
-#define DNS_FLAG_QR 0x8000
 #define DNS_RCODE_MASK 0x000f
 /* RFC 1035 section 2.3.4: labels of 63 octets, names of 255. */
 #define LABEL_MAX 63
 #define LABELS_MAX 127
 #define NAME_COMPARED 64
-#define DNS_OPCODE_MAX 6 /* DSO, RFC 8490: the highest that IANA lists */
 
 /* Divides DNS_QUESTION_MAX; the stack of all callers together is 512 bytes. */
 #define COMPARE_CHUNK 20
 
-struct dns_header {
-	__be16 id;
-	__be16 flags;
-	__be16 questions;
-	__be16 answers;
-	__be16 authorities;
-	__be16 additionals;
-};
-
 static __always_inline int parse_message(struct __sk_buff *skb, struct dns_packet *p)
 {
 	struct dns_header h;
-	__u16 flags;
 
-	if (p->message_len < DNS_HEADER_LEN || p->available < DNS_HEADER_LEN ||
-	    bpf_skb_load_bytes(skb, p->message, &h, sizeof(h)))
-		return 0;
-	flags = bpf_ntohs(h.flags);
-	/* One question at most: RFC 9619. None: RFC 7873 section 5.4, RFC 8490. */
-	if (((flags >> 11) & 0xf) > DNS_OPCODE_MAX || bpf_ntohs(h.questions) > 1)
-		return 0;
-	p->id = bpf_ntohs(h.id);
-	p->flags = flags;
-	p->answers = bpf_ntohs(h.answers);
-	p->questions = !!h.questions;
-	p->only_additional = h.questions && !h.answers && !h.authorities && h.additionals;
-	return 1;
+	return p->message_len >= DNS_HEADER_LEN && p->available >= DNS_HEADER_LEN &&
+	       !bpf_skb_load_bytes(skb, p->message, &h, sizeof(h)) && take_header(p, &h);
 }
 
 static __always_inline __u32 question_len(struct dns_packet *p)

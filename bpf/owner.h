@@ -25,6 +25,14 @@ static __always_inline struct sock *kernel_socket(struct bpf_sock *held)
 	return sk;
 }
 
+/* Since 6.2: the kernel's own packet, whose fields are read as they are. */
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+static __always_inline struct sk_buff *typed_packet(struct __sk_buff *skb)
+{
+	return bpf_cast_to_kern_ctx(skb);
+}
+
 /* The kernel's own view of the packet: the context is its address. */
 static __always_inline struct sk_buff *kernel_packet(struct __sk_buff *held)
 {
@@ -55,27 +63,69 @@ static __always_inline __u32 netns_of(struct sock *sk)
  * sk_rmem_alloc of the kernel's sources. A function of its own because of the
  * stack, of which all callers together have 512 bytes.
  */
-static __noinline __u32 queued_bytes(struct __sk_buff *skb)
+static __noinline __u32 queued_bytes_probed(struct __sk_buff *skb)
 {
 	struct sock *sk = kernel_socket(skb->sk);
-	int bytes = sk ? BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) : 0;
 
+	return sk ? BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) : 0;
+}
+
+static __always_inline __u32 queued_bytes(struct __sk_buff *skb)
+{
+	struct sock *sk;
+	int bytes = 0;
+
+	if (config.types) {
+		sk = typed_packet(skb)->sk;
+		if (sk)
+			bytes = sk->sk_backlog.rmem_alloc.counter;
+	} else {
+		bytes = queued_bytes_probed(skb);
+	}
 	return bytes < 0 ? 0 : bytes;
+}
+
+static __always_inline __u64 cookie_of(struct __sk_buff *skb)
+{
+	struct sock *sk;
+
+	if (config.types) {
+		sk = typed_packet(skb)->sk;
+		/* 0 until somebody asks for it. */
+		if (sk && sk->__sk_common.skc_cookie.counter)
+			return sk->__sk_common.skc_cookie.counter;
+	}
+	return bpf_get_socket_cookie(skb);
 }
 
 static __always_inline void take_process(struct dns_owner *owner)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct task_struct *task, *leader;
 
+	if (config.types) {
+		leader = bpf_get_current_task_btf()->group_leader;
+		owner->tgid = leader->tgid;
+		((__u64 *)owner->comm)[0] = *(__u64 *)leader->comm;
+		((__u64 *)owner->comm)[1] = *(__u64 *)(leader->comm + 8);
+		return;
+	}
+	task = (struct task_struct *)bpf_get_current_task();
+	leader = BPF_CORE_READ(task, group_leader);
 	owner->tgid = BPF_CORE_READ(leader, tgid);
 	bpf_core_read(owner->comm, sizeof(owner->comm), &leader->comm);
 }
 
 static __always_inline void take_socket(struct dns_owner *owner, struct __sk_buff *skb)
 {
+	struct sock *sk;
+
 	owner->cgroup_id = bpf_skb_cgroup_id(skb);
-	owner->netns = netns_of(kernel_socket(skb->sk));
+	if (!config.types) {
+		owner->netns = netns_of(kernel_socket(skb->sk));
+		return;
+	}
+	sk = typed_packet(skb)->sk;
+	owner->netns = sk ? sk->__sk_common.skc_net.net->ns.inum : 0;
 }
 
 #define TCP_SYN_SENT 2 /* include/net/tcp_states.h */

@@ -20,6 +20,7 @@
 #define ETH_P_IPV6 0x86DD
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_ICMPV6 58
 
 /* IPv6 extension headers, RFC 8200 section 4 and RFC 4302. */
 #define NEXTHDR_HOP 0
@@ -27,11 +28,17 @@
 #define NEXTHDR_FRAGMENT 44
 #define NEXTHDR_AUTH 51
 #define NEXTHDR_DEST 60
-/* RFC 8200 section 4.1 recommends an order in which there are at most six. */
-#define EXTENSIONS_MAX 6
+/* RFC 8200 section 4.1 recommends an order in which there are at most six; the kernel
+ * takes more.
+ */
+#define EXTENSIONS_MAX 16
 
 #define UDP_HEADER_LEN 8
 #define TCP_HEADER_LEN 20
+
+#define DNS_HEADER_LEN 12
+#define DNS_FLAG_QR 0x8000
+#define DNS_OPCODE_MAX 6 /* DSO, RFC 8490: the highest that IANA lists */
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -73,6 +80,31 @@ struct tcp_header {
 	__be32 checksum_urgent;
 };
 
+struct dns_header {
+	__be16 id;
+	__be16 flags;
+	__be16 questions;
+	__be16 answers;
+	__be16 authorities;
+	__be16 additionals;
+};
+
+/* What a DNS header says; 0 if it is none. */
+static __always_inline int take_header(struct dns_packet *p, struct dns_header *h)
+{
+	__u16 flags = bpf_ntohs(h->flags);
+
+	/* One question at most: RFC 9619. None: RFC 7873 section 5.4, RFC 8490. */
+	if (((flags >> 11) & 0xf) > DNS_OPCODE_MAX || bpf_ntohs(h->questions) > 1)
+		return 0;
+	p->id = bpf_ntohs(h->id);
+	p->flags = flags;
+	p->answers = bpf_ntohs(h->answers);
+	p->questions = !!h->questions;
+	p->only_additional = h->questions && !h->answers && !h->authorities && h->additionals;
+	return 1;
+}
+
 static __always_inline int is_dns_port(__u16 port)
 {
 	for (int i = 0; i < DNS_PORTS_MAX; i++) {
@@ -108,25 +140,20 @@ static __always_inline __u32 transport_of_ipv4(struct __sk_buff *skb, struct dns
 	return (ip.version_ihl & 0x0f) < 5 ? 0 : (ip.version_ihl & 0x0f) * 4;
 }
 
-/* Walks the extension headers; 0 for a later fragment or an endless chain. */
-static __always_inline __u32 transport_of_ipv6(struct __sk_buff *skb, struct dns_packet *p)
+/* Walks the extension headers behind an IPv6 header whose first one is `next`. Returns
+ * the offset of the transport header and, in the lower eight bits, what it is; 0 for a
+ * later fragment, for something else, or for a chain without an end. A global function:
+ * the verifier walks through it once.
+ */
+__noinline __u32 dns_skip_extensions(struct __sk_buff *skb, __u32 next)
 {
-	struct ipv6_header ip;
-	__u32 offset = sizeof(ip);
-	__u8 next;
+	__u32 offset = sizeof(struct ipv6_header);
 
-	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
-		return 0;
-	__builtin_memcpy(p->egress ? p->local_ip : p->peer_ip, ip.source, 16);
-	__builtin_memcpy(p->egress ? p->peer_ip : p->local_ip, ip.destination, 16);
-	next = ip.next_header;
 	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
 		__u8 header[4];
 
-		if (next == IPPROTO_UDP || next == IPPROTO_TCP) {
-			p->transport = next;
-			return offset;
-		}
+		if (next == IPPROTO_UDP || next == IPPROTO_TCP)
+			return offset << 8 | next;
 		if (next != NEXTHDR_HOP && next != NEXTHDR_ROUTING && next != NEXTHDR_FRAGMENT &&
 		    next != NEXTHDR_AUTH && next != NEXTHDR_DEST)
 			return 0;
@@ -145,6 +172,20 @@ static __always_inline __u32 transport_of_ipv6(struct __sk_buff *skb, struct dns
 		next = header[0];
 	}
 	return 0;
+}
+
+static __always_inline __u32 transport_of_ipv6(struct __sk_buff *skb, struct dns_packet *p)
+{
+	struct ipv6_header ip;
+	__u32 transport;
+
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+		return 0;
+	__builtin_memcpy(p->egress ? p->local_ip : p->peer_ip, ip.source, 16);
+	__builtin_memcpy(p->egress ? p->peer_ip : p->local_ip, ip.destination, 16);
+	transport = dns_skip_extensions(skb, ip.next_header);
+	p->transport = transport;
+	return transport >> 8;
 }
 
 static __always_inline int parse_udp(struct __sk_buff *skb, struct dns_packet *p, __u32 offset)
@@ -218,6 +259,81 @@ static __noinline int parse_transport(struct __sk_buff *skb, struct dns_packet *
 	if (p->transport == IPPROTO_UDP)
 		return parse_udp(skb, p, p->payload);
 	return parse_tcp(skb, p, p->payload);
+}
+
+/* What read_plain() says. */
+enum plain {
+	PLAIN_NOT,   /* to be parsed with all care */
+	PLAIN_OTHER, /* neither UDP nor TCP */
+	PLAIN_TCP,
+	PLAIN_UDP,
+};
+
+/* An IP packet without options or extension headers, whole and in one piece, as
+ * nearly all are: read in place. Fills all that the packet says but for addresses.
+ */
+static __always_inline enum plain read_plain(struct __sk_buff *skb, struct dns_packet *p)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct ipv4_header *ip4 = data;
+	struct ipv6_header *ip6 = data;
+	__be16 *ports;
+	__u8 protocol;
+
+	if (data + sizeof(*ip4) + UDP_HEADER_LEN > end)
+		return PLAIN_NOT;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		/* Neither more fragments nor an offset. */
+		if (ip4->version_ihl != 0x45 || (ip4->fragment & bpf_htons(0x3fff)))
+			return PLAIN_NOT;
+		protocol = ip4->protocol;
+		p->is_ipv4 = 1;
+		p->payload = sizeof(*ip4);
+		ports = data + sizeof(*ip4);
+	} else {
+		if (skb->protocol != bpf_htons(ETH_P_IPV6) ||
+		    data + sizeof(*ip6) + UDP_HEADER_LEN > end)
+			return PLAIN_NOT;
+		protocol = ip6->next_header;
+		p->is_ipv4 = 0;
+		p->payload = sizeof(*ip6);
+		ports = data + sizeof(*ip6);
+	}
+	if (protocol != IPPROTO_UDP && protocol != IPPROTO_TCP)
+		/* An extension header may be followed by either. */
+		return p->is_ipv4 || protocol == IPPROTO_ICMPV6 ? PLAIN_OTHER : PLAIN_NOT;
+	p->transport = protocol;
+	p->local_port = bpf_ntohs(p->egress ? ports[0] : ports[1]);
+	p->peer_port = bpf_ntohs(p->egress ? ports[1] : ports[0]);
+	p->message_len = bpf_ntohs(ports[2]) - UDP_HEADER_LEN;
+	return protocol == IPPROTO_UDP ? PLAIN_UDP : PLAIN_TCP;
+}
+
+/* Addresses and DNS header of a plain UDP packet; 0 if it is not that plain. */
+static __always_inline int read_plain_message(struct __sk_buff *skb, struct dns_packet *p)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct ipv4_header *ip4 = data;
+	struct ipv6_header *ip6 = data;
+	struct dns_header *h;
+
+	if (p->is_ipv4) {
+		h = data + sizeof(*ip4) + UDP_HEADER_LEN;
+		if ((void *)(h + 1) > end)
+			return 0;
+		map_ipv4(p->egress ? p->local_ip : p->peer_ip, ip4->source);
+		map_ipv4(p->egress ? p->peer_ip : p->local_ip, ip4->destination);
+	} else {
+		h = data + sizeof(*ip6) + UDP_HEADER_LEN;
+		if ((void *)(h + 1) > end)
+			return 0;
+		__builtin_memcpy(p->egress ? p->local_ip : p->peer_ip, ip6->source, 16);
+		__builtin_memcpy(p->egress ? p->peer_ip : p->local_ip, ip6->destination, 16);
+	}
+	p->payload += UDP_HEADER_LEN;
+	p->message = p->payload;
+	p->available = p->message_len;
+	return skb->len == p->payload + p->message_len && !skb->gso_size && take_header(p, h);
 }
 
 #endif

@@ -18,6 +18,9 @@
 #include "owner.h"
 #include "packet.h"
 
+/* What an entry starts as; the fields are filled in place. */
+const struct dns_query blank_query = {};
+
 /* For `which`: a resend, not an answer. */
 #define NOT_ANSWERED 255
 
@@ -81,15 +84,76 @@ static __always_inline int shows_echo(struct dns_query *q, struct dns_packet *p)
 	return p->only_additional && q->question_len <= DNS_ECHO_AT;
 }
 
-/* Claims the entry; whoever can't has come second and reports nothing. */
-static __always_inline int claim(struct dns_key *key)
+/* Of what tells queries in flight apart; `peer` is a server's peer, folded. */
+static __always_inline __u64 hash_of(__u64 cookie, __u16 id, __u16 local_port, __u8 role,
+				     __u64 peer, __u16 peer_port)
 {
-	return !bpf_map_delete_elem(&dns_inflight, key);
+	__u64 h = cookie ^ ((__u64)id << 48) ^ ((__u64)local_port << 32);
+
+	if (role == DNS_ROLE_SERVER)
+		h ^= (peer * 0x9E3779B97F4A7C15ULL) ^ peer_port ^ (1ULL << 63);
+	h *= 0x9E3779B97F4A7C15ULL;
+	h ^= h >> 29;
+	h *= 0xBF58476D1CE4E5B9ULL;
+	return h ^ (h >> 32);
 }
 
-static __always_inline int conclude_lost(struct dns_key *key, __u32 nsends)
+/* Where the slots tell that a query is in dns_inflight. */
+static __always_inline __u16 bucket_of(struct dns_key *key)
 {
-	if (!claim(key))
+	__u64 *ip = (__u64 *)key->peer_ip;
+
+	return hash_of(key->cookie, key->id, key->local_port, key->role, ip[0] ^ ip[1],
+		       key->peer_port) &
+	       (DNS_BUCKETS - 1);
+}
+
+/* What dns_inflight holds is counted before it is there and until it is gone. */
+static __always_inline void account(struct dns_key *key, __u16 share, __s64 by)
+{
+	if (key->transport == IPPROTO_UDP)
+		__sync_fetch_and_add(&dns_buckets[bucket_of(key)].spilled, by);
+	__sync_fetch_and_add(&dns_shares[share & (DNS_SHARES - 1)], by);
+}
+
+static __always_inline __u16 share_of(__u64 cgroup_id)
+{
+	return (cgroup_id * 0x9E3779B97F4A7C15ULL) >> 56;
+}
+
+/* A new entry, to be filled in place. No control group has more than half of the
+ * room: the others need theirs.
+ */
+static __always_inline int insert(struct dns_key *key, __u64 cgroup_id)
+{
+	__u16 share = share_of(cgroup_id);
+
+	if (dns_shares[share & (DNS_SHARES - 1)] >= INFLIGHT_MAX / 2)
+		return 0;
+	account(key, share, 1);
+	if (!bpf_map_update_elem(&dns_inflight, key, &blank_query, BPF_NOEXIST))
+		return 1;
+	account(key, share, -1);
+	return 0;
+}
+
+/* Claims the entry; whoever can't has come second and reports nothing. */
+static __always_inline int claim(struct dns_key *key, struct dns_query *q)
+{
+	__u16 share = q->share;
+
+	if (bpf_map_delete_elem(&dns_inflight, key))
+		return 0;
+	account(key, share, -1);
+	return 1;
+}
+
+static __always_inline int conclude_lost(struct dns_key *key, struct dns_query *q)
+{
+	/* None yet in one that is just being filled anew. */
+	__u32 nsends = q->nsends ? q->nsends : 1;
+
+	if (!claim(key, q))
 		return 0;
 	count(DNS_COUNT_RING_FULL, nsends);
 	return 1;
@@ -104,12 +168,12 @@ static __noinline int conclude_short(struct dns_key *key, struct dns_query *q,
 	struct dns_short_record *s = bpf_ringbuf_reserve(&dns_events, sizeof(*s), 0);
 
 	if (!s)
-		return conclude_lost(key, q->nsends);
+		return conclude_lost(key, q);
 	fill_record(&s->record, q, key, p, 0);
 	__builtin_memcpy(s->question, q->question, sizeof(s->question));
 	if (which != NOT_ANSWERED)
 		fill_answer(&s->record, key, p);
-	if (!claim(key)) {
+	if (!claim(key, q)) {
 		bpf_ringbuf_discard(s, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
@@ -123,7 +187,7 @@ static __noinline int conclude_full(struct __sk_buff *skb, struct dns_key *key,
 	struct dns_full_record *f = bpf_ringbuf_reserve(&dns_events, sizeof(*f), 0);
 
 	if (!f)
-		return conclude_lost(key, q->nsends);
+		return conclude_lost(key, q);
 	fill_record(&f->record, q, key, p, which);
 	__builtin_memcpy(f->question, q->question, sizeof(f->question));
 	f->nsends = q->nsends;
@@ -135,7 +199,7 @@ static __noinline int conclude_full(struct __sk_buff *skb, struct dns_key *key,
 	if (which != NOT_ANSWERED && shows_echo(q, p))
 		f->record.echo_len =
 			load_question(skb, p, f->question + DNS_ECHO_AT, DNS_ECHO_MAX);
-	if (!claim(key)) {
+	if (!claim(key, q)) {
 		bpf_ringbuf_discard(f, BPF_RB_NO_WAKEUP);
 		return 0;
 	}

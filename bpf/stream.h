@@ -14,7 +14,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "match.h"
+#include "observe.h"
 
 /* Messages that are read in one segment, which has up to 64 KB: who pipelines
  * more than these has the rest counted, not read.
@@ -146,40 +146,41 @@ static __always_inline void read_prefix(struct __sk_buff *skb, struct dns_packet
 	s->at++;
 }
 
-/* The message behind a complete prefix; its bytes are passed over next. */
-static __always_inline void read_body(struct __sk_buff *skb, struct dns_packet *p,
-					struct dns_stream *s)
+/* The message behind a complete prefix; its bytes are passed over next. 0 if there is
+ * none that can be read.
+ */
+static __always_inline __u64 read_body(struct dns_packet *p, struct dns_stream *s)
 {
 	__u32 rest = p->payload_len - s->at;
 
 	if (!rest || s->have != 2)
-		return;
+		return 0;
 	s->have = 0;
 	s->skip = s->prefix;
 	if (s->prefix < DNS_HEADER_LEN) {
 		s->junk = 1;
 		count(DNS_COUNT_UNPARSED, 1);
-	} else if (rest < DNS_HEADER_LEN) {
-		count(DNS_COUNT_TCP_SPLIT, 1);
-	} else {
-		p->message = p->payload + s->at;
-		p->message_len = s->prefix;
-		p->available = rest < s->prefix ? rest : s->prefix;
-		on_message(skb, p);
+		return 0;
 	}
+	if (rest < DNS_HEADER_LEN) {
+		count(DNS_COUNT_TCP_SPLIT, 1);
+		return 0;
+	}
+	return message_at(p->payload + s->at, s->prefix, rest < s->prefix ? rest : s->prefix);
 }
 
-/* Reads one message of the segment; 1 if there is more. A global function: the
- * verifier walks through it once, not once for each message. Its arguments can
- * only be the context and numbers (pointers to memory came after 5.10), so the
- * packet stands in the stream.
+/* Finds the next message of the segment; with MORE if there is more to read. A global
+ * function: the verifier walks through it once, not once for each message. Its
+ * arguments can only be the context and numbers (pointers to memory came after
+ * 5.10), so the packet stands in the stream.
  */
-__noinline int dns_tcp_step(struct __sk_buff *skb, __u32 egress)
+__noinline __u64 dns_tcp_step(struct __sk_buff *skb, __u32 egress)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, &cookie);
 	struct dns_stream *s;
 	struct dns_packet *p;
+	__u64 found;
 
 	if (!c)
 		return 0;
@@ -188,27 +189,38 @@ __noinline int dns_tcp_step(struct __sk_buff *skb, __u32 egress)
 	pass_over(p, s);
 	read_prefix(skb, p, s);
 	read_prefix(skb, p, s);
-	read_body(skb, p, s);
-	return s->at < p->payload_len && !s->junk;
+	found = read_body(p, s);
+	return found | (s->at < p->payload_len && !s->junk ? MORE : 0);
 }
 
-static __noinline int read_segment(struct __sk_buff *skb, struct dns_packet *p,
-				   struct dns_stream *s)
+/* Where the next message begins is not known any more. */
+static __noinline int lose_place(struct __sk_buff *skb, __u32 egress)
 {
-	synchronise(s, p);
-	if (s->at >= p->payload_len || s->junk)
-		return 0;
-	s->packet = *p;
-	for (int i = 0; i < MESSAGES_MAX; i++) {
-		if (!dns_tcp_step(skb, p->egress))
-			return 0;
-	}
-	/* Where the next message begins is not known any more. */
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, &cookie);
+	struct dns_stream *s;
+
 	count(DNS_COUNT_TCP_CROWDED, 1);
+	if (!c)
+		return 0;
+	s = &c->streams[egress ? 1 : 0];
 	s->synced = 0;
 	s->skip = 0;
 	s->have = 0;
 	return 0;
+}
+
+static __always_inline void read_stream(struct __sk_buff *skb, __u32 egress)
+{
+	for (int i = 0; i < MESSAGES_MAX; i++) {
+		__u64 found = dns_tcp_step(skb, egress);
+
+		if (found & MESSAGE)
+			dns_message(skb, egress, found);
+		if (!(found & MORE))
+			return;
+	}
+	lose_place(skb, egress);
 }
 
 static __noinline int on_handshake(struct __sk_buff *skb, struct dns_packet *p)
@@ -297,10 +309,12 @@ static __always_inline int is_end_accepted(struct __sk_buff *skb, struct dns_pac
 	       (tcp && p->seq == BPF_CORE_READ(tcp, rcv_nxt));
 }
 
-static __noinline int on_data(struct __sk_buff *skb, struct dns_packet *p)
+/* Returns MORE if there are octets to be read with dns_tcp_step(). */
+static __noinline __u64 on_data(struct __sk_buff *skb, struct dns_packet *p)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct dns_connection *c;
+	struct dns_stream *s;
 
 	if (!p->egress && is_listening(skb)) {
 		count(DNS_COUNT_TCP_UNTRACKED, 1);
@@ -312,7 +326,12 @@ static __noinline int on_data(struct __sk_buff *skb, struct dns_packet *p)
 	if (!c)
 		return 0;
 	c->connect_ns = 0;
-	return read_segment(skb, p, &c->streams[p->egress ? 1 : 0]);
+	s = &c->streams[p->egress ? 1 : 0];
+	synchronise(s, p);
+	if (s->at >= p->payload_len || s->junk)
+		return 0;
+	s->packet = *p;
+	return MORE;
 }
 
 static __noinline int on_close(struct __sk_buff *skb, struct dns_packet *p)
@@ -330,18 +349,15 @@ static __noinline int on_close(struct __sk_buff *skb, struct dns_packet *p)
 	return 0;
 }
 
-static __always_inline void on_segment(struct __sk_buff *skb, struct dns_packet *p)
+/* What a segment says but for its messages: see on_data(). */
+static __always_inline __u64 on_segment(struct __sk_buff *skb, struct dns_packet *p)
 {
-	if (p->tcp_flags & TCP_SYN) {
-		if (p->payload_len)
-			count(DNS_COUNT_TCP_UNTRACKED, 1); /* TCP Fast Open, RFC 7413 */
-		on_handshake(skb, p);
-		return;
-	}
+	if (!(p->tcp_flags & TCP_SYN))
+		return p->payload_len ? on_data(skb, p) : 0;
 	if (p->payload_len)
-		on_data(skb, p);
-	if (p->tcp_flags & (TCP_FIN | TCP_RST))
-		on_close(skb, p);
+		count(DNS_COUNT_TCP_UNTRACKED, 1); /* TCP Fast Open, RFC 7413 */
+	on_handshake(skb, p);
+	return 0;
 }
 
 #endif

@@ -69,10 +69,15 @@ static __always_inline __u16 redirected_port(unsigned long nfct)
 	return ct ? bpf_ntohs(BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u.all)) : 0;
 }
 
+static __noinline __u16 redirected_port_probed(struct __sk_buff *skb)
+{
+	return redirected_port(nfct_of(skb));
+}
+
 /* The port that was asked, if the packet's own says something else. The socket of a
  * TCP connection always knows it.
  */
-static __noinline __u16 asked_port(struct __sk_buff *skb, struct dns_packet *p)
+static __always_inline __u16 asked_port(struct __sk_buff *skb, struct dns_packet *p)
 {
 	struct bpf_sock *sk = skb->sk;
 
@@ -80,7 +85,12 @@ static __noinline __u16 asked_port(struct __sk_buff *skb, struct dns_packet *p)
 		return 0;
 	if (sk->dst_port)
 		return bpf_ntohs(sk->dst_port);
-	return p->transport == IPPROTO_UDP ? redirected_port(nfct_of(skb)) : 0;
+	if (p->transport != IPPROTO_UDP)
+		return 0;
+	if (config.types && bpf_core_field_exists(((struct sk_buff *)0)->_nfct) &&
+	    !typed_packet(skb)->_nfct)
+		return 0;
+	return redirected_port_probed(skb);
 }
 
 static __always_inline void take_socket_peer(struct dns_packet *p, struct bpf_sock *sk)
@@ -150,6 +160,13 @@ static __always_inline int is_dns_packet(struct __sk_buff *skb, struct dns_packe
 	return p->peer_is_dns || p->local_is_dns;
 }
 
+/* What can be said of that by the ports alone. */
+static __always_inline int may_be_dns(struct __sk_buff *skb, struct dns_packet *p)
+{
+	return is_dns_port(p->peer_port) || is_dns_port(p->local_port) || has_bit(p->local_port) ||
+	       (p->egress && is_dns_port(asked_port(skb, p)));
+}
+
 /* From what the packet says to what its socket does. A port of the socket never
  * changes, whatever is translated on the way.
  */
@@ -159,6 +176,48 @@ static __always_inline void take_socket_port(struct __sk_buff *skb, struct dns_p
 
 	if (sk && sk->src_port)
 		p->local_port = sk->src_port;
+}
+
+static __noinline int take_asked_probed(struct __sk_buff *skb, struct dns_packet *p)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return 1;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || !sk->dst_port)
+		return !redirected(nfct_of(skb));
+	take_socket_peer(p, sk);
+	return 1;
+}
+
+/* Takes what the socket says of the server; 0 if the query is translated, which
+ * take_asked() is for.
+ */
+static __always_inline int take_asked_quickly(struct __sk_buff *skb, struct dns_packet *p)
+{
+	struct sk_buff *packet;
+	struct sock *sk;
+	__u32 *words = (__u32 *)p->peer_ip;
+
+	if (!is_dns_port(p->peer_port))
+		return 0;
+	if (!config.types)
+		return take_asked_probed(skb, p);
+	packet = typed_packet(skb);
+	sk = packet->sk;
+	if (!sk)
+		return 1;
+	if (!sk->__sk_common.skc_dport)
+		return !bpf_core_field_exists(packet->_nfct) || !redirected(packet->_nfct);
+	p->peer_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	if (p->is_ipv4) {
+		words[3] = sk->__sk_common.skc_daddr;
+		return 1;
+	}
+	for (int i = 0; i < 4; i++)
+		words[i] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[i];
+	return 1;
 }
 
 /* The server that a client's packet asks. */

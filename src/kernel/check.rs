@@ -14,6 +14,7 @@ use libbpf_rs::skel::Skel as _;
 use serde::Serialize;
 
 use super::bpf::DnsMonitorSkel;
+use super::features::Features;
 use super::hooks::Hook;
 use super::load::Config;
 use super::load::configure;
@@ -59,10 +60,11 @@ pub fn check_programs(
         .progs()
         .map(|prog| prog.name().to_string_lossy().into_owned())
         .collect();
+    let features = Features::of_this_kernel();
     let mut map_bytes = 0;
     let mut checks = Vec::new();
     for name in names {
-        let (check, bytes) = check_program(&name, host, config, signals)?;
+        let (check, bytes) = check_program(&name, host, config, features, signals)?;
         map_bytes = map_bytes.max(bytes);
         checks.push(check);
     }
@@ -73,16 +75,17 @@ fn check_program(
     name: &str,
     host: &Host,
     config: &Config,
+    features: Features,
     signals: &[Signal],
 ) -> Result<(ProgramCheck, u64)> {
     let hook = Hook::of(name).with_context(|| format!("nothing is known of {name}'s hook"))?;
     let mut object = MaybeUninit::uninit();
     let mut open = open(&mut object)?;
-    configure(&mut open, config, signals);
+    configure(&mut open, config, features, signals);
     let mut check = ProgramCheck {
         name: name.to_owned(),
         section: String::new(),
-        expected: hook.is_of_use(signals),
+        expected: hook.is_of_use(features, signals),
         verified_insns: None,
         load_error: None,
         attach_error: None,
@@ -110,7 +113,7 @@ fn check_program(
         .context("the loaded object lost a program")?;
     check.verified_insns = match verified_insns(&prog)? {
         Some(insns) => Some(insns),
-        None => counted_by_the_log(name, config, signals)?,
+        None => counted_by_the_log(name, config, features, signals)?,
     };
     let attached = hook.attach(&prog, host.cgroup());
     check.attach_error = attached.err().map(|error| format!("{error:#}"));
@@ -119,10 +122,15 @@ fn check_program(
 
 /// Before 5.16 a loaded program does not tell how much was verified, but the
 /// verifier's own log does, since 5.2: the program is loaded once more for it.
-fn counted_by_the_log(name: &str, config: &Config, signals: &[Signal]) -> Result<Option<u32>> {
+fn counted_by_the_log(
+    name: &str,
+    config: &Config,
+    features: Features,
+    signals: &[Signal],
+) -> Result<Option<u32>> {
     let mut object = MaybeUninit::uninit();
     let mut open = open(&mut object)?;
-    configure(&mut open, config, signals);
+    configure(&mut open, config, features, signals);
     for mut prog in open.open_object_mut().progs_mut() {
         let chosen = prog.name() == name;
         prog.set_autoload(chosen);

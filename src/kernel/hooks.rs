@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 use libbpf_rs::Link;
 use libbpf_rs::ProgramMut;
 
+use super::features::Features;
 use crate::host::Signal;
 use crate::host::SignalName;
 use crate::host::SignalName::Denials;
@@ -25,6 +26,8 @@ pub(super) struct Hook {
     /// The signals that it gives or takes part in.
     pub(super) signals: &'static [SignalName],
     kind: Kind,
+    /// Whether it needs atomic swaps, or is there for kernels without them.
+    swaps: Option<bool>,
 }
 
 /// How a program gets onto its hook.
@@ -38,7 +41,7 @@ enum Kind {
 
 /// In the order in which they are attached. Answers before queries: an answer
 /// without its query is harmless, the contrary would look like a failure.
-pub(super) const HOOKS: [Hook; 11] = [
+pub(super) const HOOKS: [Hook; 13] = [
     Hook::trace("dns_read", &[Reads]),
     Hook::trace("dns_sent", &[FailedSends]),
     Hook::cgroup("dns_release", &[FailedConnects]),
@@ -48,8 +51,10 @@ pub(super) const HOOKS: [Hook; 11] = [
     Hook::cgroup("dns_sendmsg6", &[Denials, FailedSends]),
     Hook::trace("dns_socket_error", &[SocketErrors]),
     Hook::trace("dns_packet_drop", &[Discards, Reasons]),
-    Hook::cgroup("dns_ingress", &[Packets]),
-    Hook::cgroup("dns_egress", &[Packets]),
+    Hook::cgroup("dns_ingress", &[Packets]).with_swaps(true),
+    Hook::cgroup("dns_egress", &[Packets]).with_swaps(true),
+    Hook::cgroup("dns_ingress_old", &[Packets]).with_swaps(false),
+    Hook::cgroup("dns_egress_old", &[Packets]).with_swaps(false),
 ];
 
 impl Hook {
@@ -58,7 +63,13 @@ impl Hook {
             program,
             signals,
             kind: Kind::Cgroup,
+            swaps: None,
         }
+    }
+
+    const fn with_swaps(mut self, swaps: bool) -> Self {
+        self.swaps = Some(swaps);
+        self
     }
 
     const fn trace(program: &'static str, signals: &'static [SignalName]) -> Self {
@@ -66,6 +77,7 @@ impl Hook {
             program,
             signals,
             kind: Kind::Trace,
+            swaps: None,
         }
     }
 
@@ -79,7 +91,10 @@ impl Hook {
     }
 
     /// Whether it gives anything on this kernel.
-    pub(super) fn is_of_use(&self, signals: &[Signal]) -> bool {
+    pub(super) fn is_of_use(&self, features: Features, signals: &[Signal]) -> bool {
+        if self.swaps.is_some_and(|swaps| swaps != features.swaps) {
+            return false;
+        }
         self.is_core() || self.signals.iter().any(|name| is_there(signals, *name))
     }
 

@@ -8,6 +8,8 @@ use libbpf_rs::MapCore;
 use libbpf_rs::MapFlags;
 
 use super::fields;
+use super::slots::Place;
+use super::slots::Slots;
 use super::wire::dns_connection;
 use super::wire::dns_key;
 use super::wire::dns_query;
@@ -28,12 +30,13 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// sends its last SYN halfway.
 const CONNECTING: Duration = Duration::from_secs(130);
 
-/// An entry of `dns_inflight`: copied from the kernel, which may have moved on
-/// since.
+/// A query in flight: copied from the kernel, which may have moved on since.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
     pub(super) key: dns_key,
     pub(super) query: dns_query,
+    /// Its slot, if it is not in `dns_inflight`.
+    pub(super) place: Option<Place>,
 }
 
 impl Entry {
@@ -109,14 +112,16 @@ impl Entry {
     }
 }
 
-/// Every entry of `dns_inflight` that is completely filled.
-pub(super) fn snapshot(map: &dyn MapCore) -> Result<Vec<Entry>> {
+/// Every query in flight, in a slot or an entry that is completely filled.
+pub(super) fn snapshot(map: &dyn MapCore, slots: &Slots<'_>) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
+    slots.snapshot(&mut entries);
     for_each(map, |key: &dns_key, query: &dns_query| {
         if query.ready != 0 {
             entries.push(Entry {
                 key: *key,
                 query: *query,
+                place: None,
             });
         }
     })?;
@@ -135,26 +140,43 @@ pub(crate) enum Claim {
     Lost,
 }
 
-/// Takes the entry out of the kernel's hands and gives up on it.
-pub(super) fn claim(map: &dyn MapCore, entry: &Entry, now_ns: u64) -> Result<Claim> {
+/// Takes the query out of the kernel's hands and gives up on it.
+pub(super) fn claim(
+    map: &dyn MapCore,
+    slots: &Slots<'_>,
+    entry: &Entry,
+    now_ns: u64,
+) -> Result<Claim> {
+    if let Some(place) = entry.place {
+        return Ok(slots.claim(place, now_ns));
+    }
     // A look first: what was replaced since the snapshot may just be filled, and
     // should not be taken from under the hands of the program that fills it.
     let current = map.lookup(key_bytes(&entry.key), MapFlags::ANY)?;
     match current {
-        Some(current) if is_still(entry, query_of(&current)?) => take_claim(map, entry, now_ns),
+        Some(current) if is_still(entry, query_of(&current)?) => {
+            take_claim(map, slots, entry, now_ns)
+        }
         _ => Ok(Claim::Kernels),
     }
 }
 
 /// The claim itself. Between the look and this, a microsecond, the entry may
 /// have been replaced.
-pub(super) fn take_claim(map: &dyn MapCore, entry: &Entry, now_ns: u64) -> Result<Claim> {
+pub(super) fn take_claim(
+    map: &dyn MapCore,
+    slots: &Slots<'_>,
+    entry: &Entry,
+    now_ns: u64,
+) -> Result<Claim> {
     let key = key_bytes(&entry.key);
     let Some(bytes) = take(map, key)? else {
         return Ok(Claim::Kernels);
     };
     let query = query_of(&bytes)?;
     if query.ready == 0 {
+        // Whose it was is not known yet: the slots of its bucket stay unused, which
+        // costs time and nothing else.
         return Ok(Claim::Lost);
     }
     // A resent query is a new attempt, and goes back. Where it can't, because it
@@ -162,9 +184,10 @@ pub(super) fn take_claim(map: &dyn MapCore, entry: &Entry, now_ns: u64) -> Resul
     if !is_still(entry, query) && map.update(key, &bytes, MapFlags::NO_EXIST).is_ok() {
         return Ok(Claim::Kernels);
     }
+    slots.release(&entry.key, query);
     let taken = Entry {
-        key: entry.key,
         query: *query,
+        ..*entry
     };
     Ok(Claim::Ours(taken.give_up(now_ns)))
 }
@@ -172,8 +195,8 @@ pub(super) fn take_claim(map: &dyn MapCore, entry: &Entry, now_ns: u64) -> Resul
 /// Whether the query is what we saw: filled, and not sent again since.
 fn is_still(entry: &Entry, query: &dns_query) -> bool {
     let now = Entry {
-        key: entry.key,
         query: *query,
+        ..*entry
     };
     query.ready != 0 && now.newest_ns() <= entry.newest_ns()
 }

@@ -19,12 +19,14 @@ use super::bpf::DnsMonitorSkel;
 use super::bpf::DnsMonitorSkelBuilder;
 use super::bpf::OpenDnsMonitorSkel;
 use super::counters::Counters;
+use super::features::Features;
 use super::hooks::HOOKS;
 use super::hooks::Hook;
 use super::hooks::is_there;
 use super::inflight;
 use super::inflight::Claim;
 use super::inflight::Entry;
+use super::slots::Slots;
 use super::wire::dns_limit;
 use crate::attempt::Attempt;
 use crate::host::Host;
@@ -51,6 +53,8 @@ pub(crate) struct Programs<'obj> {
     /// In the order in which they were attached.
     links: Vec<Link>,
     skel: DnsMonitorSkel<'obj>,
+    slots: Slots<'obj>,
+    features: Features,
     signals: Vec<Signal>,
 }
 
@@ -63,18 +67,21 @@ impl<'obj> Programs<'obj> {
     ) -> Result<Self> {
         let mut open = open(object)?;
         let signals = host.signals();
-        configure(&mut open, config, &signals);
+        let features = Features::of_this_kernel();
+        configure(&mut open, config, features, &signals);
         for mut program in open.open_object_mut().progs_mut() {
             let name = program.name().to_string_lossy();
-            let is_of_use = Hook::of(&name).is_some_and(|hook| hook.is_of_use(&signals));
+            let is_of_use = Hook::of(&name).is_some_and(|hook| hook.is_of_use(features, &signals));
             program.set_autoload(is_of_use);
         }
-        let skel = open
+        let mut skel = open
             .load()
             .context("this kernel rejected kerno's programs; `kerno verify` shows which and why")?;
         let mut programs = Self {
             links: Vec::new(),
+            slots: Slots::take(&mut skel.maps).context("the object lost its slots")?,
             skel,
+            features,
             signals,
         };
         programs.attach(host.cgroup())?;
@@ -83,7 +90,7 @@ impl<'obj> Programs<'obj> {
 
     fn attach(&mut self, cgroup: BorrowedFd<'_>) -> Result<()> {
         for hook in &HOOKS {
-            if !hook.is_of_use(&self.signals) {
+            if !hook.is_of_use(self.features, &self.signals) {
                 continue;
             }
             let program = self
@@ -93,7 +100,14 @@ impl<'obj> Programs<'obj> {
                 .find(|program| program.name() == hook.program)
                 .with_context(|| format!("the object has no program {}", hook.program))?;
             match hook.attach(&program, cgroup) {
-                Ok(link) => self.links.push(link),
+                Ok(link) => {
+                    self.links.push(link);
+                    if hook.signals.contains(&Reads)
+                        && let Some(bss) = self.skel.maps.bss_data.as_mut()
+                    {
+                        bss.reads_watched = 1;
+                    }
+                }
                 Err(error) if hook.is_core() => {
                     return Err(error).with_context(|| {
                         format!("cannot attach {} to the cgroup v2 root", hook.program)
@@ -136,12 +150,12 @@ impl<'obj> Programs<'obj> {
 
     /// The queries in flight.
     pub(crate) fn in_flight(&self) -> Result<Vec<Entry>> {
-        inflight::snapshot(&self.skel.maps.dns_inflight)
+        inflight::snapshot(&self.skel.maps.dns_inflight, &self.slots)
     }
 
     /// Takes a query in flight out of the kernel's hands and gives up on it.
     pub(crate) fn claim(&self, entry: &Entry, now_ns: u64) -> Result<Claim> {
-        inflight::claim(&self.skel.maps.dns_inflight, entry, now_ns)
+        inflight::claim(&self.skel.maps.dns_inflight, &self.slots, entry, now_ns)
     }
 
     /// Connections for a query that nobody accepted in time, each once.
@@ -195,14 +209,19 @@ pub(super) fn open(object: &mut MaybeUninit<OpenObject>) -> Result<OpenDnsMonito
 }
 
 /// What depends on a signal that is not there is not even verified.
-pub(super) fn configure(open: &mut OpenDnsMonitorSkel<'_>, config: &Config, signals: &[Signal]) {
+pub(super) fn configure(
+    open: &mut OpenDnsMonitorSkel<'_>,
+    config: &Config,
+    features: Features,
+    signals: &[Signal],
+) {
     if let Some(rodata) = open.maps.rodata_data.as_mut() {
         let ports = &config.ports[..config.ports.len().min(PORTS_MAX)];
         rodata.config.ports[..ports.len()].copy_from_slice(ports);
         rodata.config.nports = ports.len() as u32;
         rodata.config.live = u32::from(config.live);
         rodata.config.denials = u32::from(is_there(signals, Denials));
-        rodata.config.reads = u32::from(is_there(signals, Reads));
+        rodata.config.types = u32::from(features.types);
         rodata.config.reasons = u32::from(is_there(signals, Reasons));
     }
 }

@@ -4,13 +4,19 @@ mod check;
 mod counters;
 mod decode;
 mod discarded;
+mod features;
 mod fields;
 mod hooks;
 mod inflight;
 mod load;
 mod log;
+mod slots;
 #[cfg(test)]
 mod tests;
+/// The same with the programs for kernels that have no atomic swaps.
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod tests_before_5_12;
 mod wire;
 
 #[allow(

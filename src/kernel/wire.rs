@@ -8,6 +8,7 @@ use plain::Plain;
 
 use crate::event::DISCARDED_QUESTION_MAX;
 
+pub(super) use super::bpf::types::dns_bucket;
 pub(super) use super::bpf::types::dns_call_kind;
 pub(super) use super::bpf::types::dns_connection;
 pub(super) use super::bpf::types::dns_conntrack;
@@ -24,6 +25,9 @@ pub(super) use super::bpf::types::dns_record;
 pub(super) use super::bpf::types::dns_role;
 pub(super) use super::bpf::types::dns_send;
 pub(super) use super::bpf::types::dns_short_record;
+pub(super) use super::bpf::types::dns_slot;
+pub(super) use super::bpf::types::dns_slot_state;
+pub(super) use super::bpf::types::dns_slot_word;
 #[cfg(test)]
 pub(super) use super::bpf::types::dns_unread_answer;
 
@@ -32,10 +36,12 @@ const _: () = assert!(dns_limit::DNS_QUESTION_SHORT.0 as usize == DISCARDED_QUES
 
 // bpf/dns_monitor.h asserts the same.
 const _: () = assert!(size_of::<dns_key>() == 32);
-const _: () = assert!(size_of::<dns_query>() == 464);
+const _: () = assert!(size_of::<dns_query>() == 472);
 const _: () = assert!(size_of::<dns_record>() == 144);
 const _: () = assert!(size_of::<dns_short_record>() == 208);
 const _: () = assert!(size_of::<dns_full_record>() == 552);
+const _: () = assert!(size_of::<dns_slot>() == 216);
+const _: () = assert!(size_of::<dns_bucket>() == 64);
 const _: () = assert!(size_of::<dns_drop>() == 248);
 const _: () = assert!(size_of::<dns_connection>() == 312);
 const _: () = assert!(offset_of!(dns_query, question) == 192);

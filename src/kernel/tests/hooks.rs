@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use libbpf_rs::skel::OpenSkel as _;
 
+use super::super::features::Features;
 use super::super::hooks::HOOKS;
 use super::super::hooks::Hook;
 use super::super::load::open;
@@ -70,9 +71,15 @@ fn a_program_is_loaded_for_any_signal_that_it_takes_part_in() {
         (&[FailedSends], [&["dns_sent"], &sends[..]].concat()),
     ] {
         let signals = signals(given);
-        let of_use = HOOKS.iter().filter(|hook| hook.is_of_use(&signals));
-        let of_use: Vec<_> = of_use.map(|hook| hook.program).collect();
-        assert_eq!(of_use, [&loaded[..], &core].concat(), "{given:?}");
+        let core_before_5_12 = ["dns_ingress_old", "dns_egress_old"];
+        for (swaps, core) in [(true, core), (false, core_before_5_12)] {
+            let types = false;
+            let features = Features { swaps, types };
+            let is_of_use = |hook: &&Hook| hook.is_of_use(features, &signals);
+            let of_use = HOOKS.iter().filter(is_of_use);
+            let of_use: Vec<_> = of_use.map(|hook| hook.program).collect();
+            assert_eq!(of_use, [&loaded[..], &core].concat(), "{given:?}");
+        }
     }
 }
 

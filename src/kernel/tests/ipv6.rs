@@ -77,6 +77,9 @@ fn root_extension_headers_are_passed_over() {
             authentication(3),
             options(DESTINATION, 2),
         ],
+        // What the kernel takes beyond that.
+        vec![options(DESTINATION, 1); 8],
+        vec![options(DESTINATION, 1); 16],
     ];
     for headers in chains {
         let numbers: Vec<u8> = headers.iter().map(|(number, _)| *number).collect();
@@ -96,11 +99,12 @@ fn root_extension_headers_are_passed_over() {
 fn root_chains_that_are_too_long_or_lead_nowhere_are_not_read() {
     let programs = Programs::load();
     let query = Dns::query(7, "endless.example");
-    let seven = vec![options(DESTINATION, 1); 7];
+    // One more than EXTENSIONS_MAX of bpf/packet.h.
+    let seventeen = vec![options(DESTINATION, 1); 17];
     let twenty = vec![options(HOP_BY_HOP, 1); 20];
     // ICMPv6, no next header, mobility, shim6, SCTP.
     let unknown = [58, 59, 135, 140, 132].map(|number| vec![options(number, 1)]);
-    for headers in [seven, twenty].into_iter().chain(unknown) {
+    for headers in [seventeen, twenty].into_iter().chain(unknown) {
         for hook in BOTH {
             programs.run(hook, &packet(&headers, &query));
         }

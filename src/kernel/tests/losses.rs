@@ -59,7 +59,9 @@ fn root_queries_that_have_no_room_in_flight_are_lost_and_counted() {
         map.update(key, &value, MapFlags::NO_EXIST)
             .expect("room for one more");
     }
-    let query = Path::v4().udp(&Dns::query(7, "full.example").bytes());
+    // A question that no slot has room for.
+    let long = "long-label.".repeat(9);
+    let query = Path::v4().udp(&Dns::query(7, &long).bytes());
     programs.repeat(Hook::Egress, &query, 3);
     assert_eq!(programs.events(), []);
     let counters = programs.counters();

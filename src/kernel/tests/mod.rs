@@ -18,6 +18,7 @@ mod ports;
 mod programs;
 mod resend;
 mod sizes;
+mod slots;
 mod socket;
 mod stream;
 mod tcp;

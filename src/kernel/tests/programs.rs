@@ -18,13 +18,16 @@ use super::super::bpf::DnsMonitorMaps;
 use super::super::bpf::DnsMonitorSkel;
 use super::super::counters::Counters;
 use super::super::decode::decode;
+use super::super::features::Features;
 use super::super::hooks;
 use super::super::inflight::Entry;
 use super::super::inflight::snapshot;
 use super::super::load::Config;
 use super::super::load::configure;
 use super::super::load::open;
+use super::super::slots::Slots;
 use super::super::wire::dns_query;
+use super::slots::InTests as _;
 use crate::attempt::Attempt;
 use crate::event::Event;
 use crate::host::Signal;
@@ -32,6 +35,21 @@ use crate::host::SignalName::Reads;
 
 /// Both programs let every packet pass.
 const PASS: u32 = 1;
+
+/// Whether these are the tests of the programs for kernels before 5.12.
+pub(super) const WITHOUT_SWAPS: bool = ends_with(module_path!(), "tests_before_5_12::programs");
+
+const fn ends_with(text: &str, end: &str) -> bool {
+    let (text, end) = (text.as_bytes(), end.as_bytes());
+    let mut at = 1;
+    while at <= end.len() {
+        if at > text.len() || text[text.len() - at] != end[end.len() - at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
 
 /// The hook that a packet goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +68,7 @@ struct Loaded {
     ring: RingBuffer<'static>,
     /// What was read from the ring buffer; `None` for a malformed record.
     records: Arc<Mutex<Vec<Option<Event>>>>,
+    slots: Slots<'static>,
     skel: DnsMonitorSkel<'static>,
 }
 
@@ -67,13 +86,26 @@ impl Loaded {
             shows: "",
             missing: None,
         };
-        configure(&mut open, &config, &[reads]);
+        let mut features = Features::of_this_kernel();
+        if WITHOUT_SWAPS {
+            features = Features {
+                swaps: false,
+                types: false,
+            };
+        }
+        configure(&mut open, &config, features, &[reads]);
         // No packet of a test reaches another hook than these two.
         for mut program in open.open_object_mut().progs_mut() {
             let name = program.name().to_string_lossy();
-            program.set_autoload(hooks::Hook::of(&name).is_some_and(hooks::Hook::is_core));
+            program.set_autoload(
+                hooks::Hook::of(&name)
+                    .is_some_and(|hook| hook.is_core() && hook.is_of_use(features, &[])),
+            );
         }
-        let skel = open.load().expect("loading BPF programs needs root");
+        let mut skel = open.load().expect("loading BPF programs needs root");
+        let slots = Slots::take(&mut skel.maps).expect("the object has slots");
+        let bss = skel.maps.bss_data.as_mut().expect("a .bss");
+        bss.reads_watched = 1;
         let records = Arc::new(Mutex::new(Vec::new()));
         let ring = {
             let records = Arc::clone(&records);
@@ -93,6 +125,7 @@ impl Loaded {
         Self {
             ring,
             records,
+            slots,
             skel,
         }
     }
@@ -135,6 +168,10 @@ impl Programs {
         &self.loaded().skel.maps
     }
 
+    pub(super) fn slots(&self) -> &Slots<'static> {
+        &self.loaded().slots
+    }
+
     pub(super) fn arm(&mut self, armed: bool) {
         let loaded = self.loaded.as_mut().expect("it is loaded");
         let bss = loaded.skel.maps.bss_data.as_mut().expect("a .bss");
@@ -174,6 +211,8 @@ impl Programs {
     fn returned(&self, hook: Hook, packet: &[u8], times: u32) -> libbpf_rs::Result<u32> {
         let progs = &self.loaded().skel.progs;
         let program = match hook {
+            Hook::Egress if WITHOUT_SWAPS => &progs.dns_egress_old,
+            Hook::Ingress if WITHOUT_SWAPS => &progs.dns_ingress_old,
             Hook::Egress => &progs.dns_egress,
             Hook::Ingress => &progs.dns_ingress,
         };
@@ -187,7 +226,7 @@ impl Programs {
 
     /// Every query in flight.
     pub(super) fn in_flight(&self) -> Vec<Entry> {
-        snapshot(&self.maps().dns_inflight).expect("dns_inflight can be read")
+        snapshot(&self.maps().dns_inflight, self.slots()).expect("dns_inflight can be read")
     }
 
     /// The only query in flight.
@@ -222,6 +261,10 @@ impl Programs {
 
     /// Lets every send of the queries in flight have been `ns` earlier.
     pub(super) fn age(&self, ns: u64) {
+        self.slots().change(|slot| {
+            slot.record.first_ns = slot.record.first_ns.saturating_sub(ns);
+            slot.record.send.at_ns = slot.record.send.at_ns.saturating_sub(ns);
+        });
         let map = &self.maps().dns_inflight;
         for key in map.keys().collect::<Vec<_>>() {
             let value = map.lookup(&key, MapFlags::ANY).expect("an entry");
@@ -254,6 +297,7 @@ impl Programs {
         for map in [&maps.dns_inflight, &maps.dns_connections] {
             clear(map);
         }
+        self.slots().clear();
         let zeros = vec![vec![0; 8]; libbpf_rs::num_possible_cpus().expect("CPUs")];
         for counter in 0..maps.dns_counters.max_entries() {
             let key = counter.to_ne_bytes();

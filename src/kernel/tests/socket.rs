@@ -15,8 +15,13 @@ use nix::sched::CpuSet;
 use nix::sched::sched_setaffinity;
 use nix::unistd::Pid;
 
+use super::super::wire::dns_key;
+use super::super::wire::dns_query;
 use super::programs::Hook;
 use super::programs::Programs;
+use super::slots::InTests as _;
+use super::slots::Waiting;
+use super::slots::bucket;
 use crate::attempt::Attempt;
 use crate::event::Event;
 
@@ -31,6 +36,7 @@ pub(super) struct Socket<'a> {
 /// All that the programs remember, as bytes.
 struct Memory {
     inflight: Vec<(Vec<u8>, Vec<u8>)>,
+    slots: Waiting,
     connections: Vec<(Vec<u8>, Vec<u8>)>,
     counters: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
 }
@@ -96,10 +102,19 @@ impl<'a> Socket<'a> {
                 }
                 let moved = [&new[..], &key[8..]].concat();
                 map.delete(&key).expect("an entry can be deleted");
+                let mut value = value;
+                if let Ok(query) = plain::from_mut_bytes::<dns_query>(&mut value)
+                    && let Ok(key) = plain::from_bytes::<dns_key>(&moved)
+                {
+                    query.bucket = bucket(key);
+                }
                 let put = map.update(&moved, &value, MapFlags::NO_EXIST);
                 put.expect("an entry can be moved");
             }
         }
+        let slots = self.programs.slots();
+        slots.move_to(self.cookie, cookie);
+        slots.count(&self.programs.in_flight());
         self.cookie = cookie;
     }
 }
@@ -114,6 +129,7 @@ impl Memory {
         };
         Self {
             inflight: entries(&maps.dns_inflight),
+            slots: programs.slots().waiting(),
             connections: entries(&maps.dns_connections),
             counters: counters
                 .keys()
@@ -124,6 +140,7 @@ impl Memory {
 
     fn restore(&self, programs: &Programs) {
         programs.clear();
+        programs.slots().restore(&self.slots);
         let maps = programs.maps();
         let both = [
             (&maps.dns_inflight, &self.inflight),
@@ -135,6 +152,7 @@ impl Memory {
                 put.expect("an entry can be put back");
             }
         }
+        programs.slots().count(&programs.in_flight());
         for (key, values) in &self.counters {
             let put = maps.dns_counters.update_percpu(key, values, MapFlags::ANY);
             put.expect("a counter can be put back");

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The plain case, which nearly every query is: one UDP message to one server, with a
+ * short question. It waits in an array instead of in dns_inflight, whose insert and
+ * delete cost more than all else together. Since Linux 5.12, which has atomic swaps.
+ *
+ * A bucket is a cache line: seven words, each the state of a slot, and the number of
+ * queries of this bucket that are in dns_inflight (fan-outs, long questions, no room
+ * here). A word has the tag of the key's hash, its own number, a version, and a state. Whoever swaps
+ * READY for TAKEN has claimed the query, as whoever deletes it does in the map; the
+ * version makes the swap fail if the slot was used again meanwhile.
+ *
+ * A slot holds the record as it is told when the query is sent again; an answer adds
+ * what it says, and the sweep of user space reads it as it is.
+ */
+#ifndef KERNO_SLOTS_H
+#define KERNO_SLOTS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.h"
+#include "match.h"
+#include "message.h"
+#include "owner.h"
+#include "packet.h"
+#include "record.h"
+#include "translate.h"
+#include "unread.h"
+
+#define QUESTION_WORDS (DNS_QUESTION_SHORT / 8)
+
+/* What a function of the quick way returns. */
+#define ELSEWHERE 0 /* dns_inflight is to see to it */
+#define DONE 1
+
+/* The number of a slot. It comes from the word, not from where the word was found: else
+ * the verifier would walk through all that follows once for each.
+ */
+static __always_inline __u32 place_of(__u32 bucket, __u64 word)
+{
+	__u32 place = bucket * 8 + ((word & DNS_SLOT_WAY) >> DNS_SLOT_WAY_SHIFT);
+
+	barrier_var(place); /* its bounds are checked where it is used */
+	return place;
+}
+
+static __always_inline struct dns_slot *slot_at(__u32 place)
+{
+	return &dns_slots[place & (DNS_BUCKETS * 8 - 1)];
+}
+
+static __always_inline __u64 *word_at(__u32 place)
+{
+	__u64 *words = (__u64 *)dns_buckets;
+
+	return &words[place & (DNS_BUCKETS * 8 - 1)];
+}
+
+static __always_inline __u64 next_word(__u64 old, __u64 tag)
+{
+	return tag | (old & DNS_SLOT_WAY) | ((old + DNS_SLOT_VERSION) & DNS_SLOT_VERSIONS);
+}
+
+static __always_inline __u64 hash_of_packet(struct dns_packet *p, __u64 cookie, __u8 role)
+{
+	__u64 *ip = (__u64 *)p->peer_ip;
+
+	return hash_of(cookie, p->id, p->local_port, role, ip[0] ^ ip[1], p->peer_port);
+}
+
+static __always_inline int is_its_key(struct dns_record *r, struct dns_packet *p, __u64 cookie,
+				      __u8 role)
+{
+	__u64 *a = (__u64 *)r->send.peer_ip, *b = (__u64 *)p->peer_ip;
+
+	return r->cookie == cookie && r->id == p->id && r->local_port == p->local_port &&
+	       r->role == role &&
+	       (role == DNS_ROLE_CLIENT ||
+		(r->send.peer_port == p->peer_port && a[0] == b[0] && a[1] == b[1]));
+}
+
+static __always_inline int is_short(struct dns_packet *p)
+{
+	return question_len(p) - 1 < DNS_QUESTION_SHORT;
+}
+
+/* Everything of the record that the query says. */
+static __always_inline void fill_slot(struct __sk_buff *skb, struct dns_packet *p,
+				      struct dns_slot *s, __u64 cookie, __u8 role)
+{
+	struct dns_record *r = &s->record;
+
+	r->end_ns = 0;
+	r->first_ns = p->now;
+	r->cookie = cookie;
+	r->send.at_ns = p->now;
+	__builtin_memcpy(r->send.local_ip, p->local_ip, 16);
+	__builtin_memcpy(r->send.peer_ip, p->peer_ip, 16);
+	r->send.peer_port = p->peer_port;
+	r->send.attempt = 1;
+	r->send.pad = 0;
+	r->local_port = p->local_port;
+	r->id = p->id;
+	r->query_bytes = p->message_len;
+	r->answer_bytes = 0;
+	r->flags = 0;
+	r->answers = 0;
+	r->kind = DNS_RESENT;
+	r->role = role;
+	r->transport = IPPROTO_UDP;
+	r->echoed = 0;
+	r->echo_len = 0;
+	r->call = 0;
+	r->error = 0;
+	r->queued_bytes = 0;
+	r->other_question = 0;
+	r->other_source = 0;
+	r->pad = 0;
+	take_socket(&r->owner, skb);
+	if (role == DNS_ROLE_CLIENT) {
+		take_process(&r->owner);
+	} else {
+		r->owner.tgid = 0;
+		__builtin_memset(r->owner.comm, 0, sizeof(r->owner.comm));
+		r->queued_bytes = queued_bytes(skb);
+	}
+}
+
+/* The question, with zeros behind it. */
+static __always_inline void fill_slot_question(struct __sk_buff *skb, struct dns_packet *p,
+					       struct dns_slot *s)
+{
+	__builtin_memset(s->question, 0, sizeof(s->question));
+	s->record.question_len = load_question(skb, p, s->question, DNS_QUESTION_SHORT);
+}
+
+/* As question_end(), within the octets of a slot. This and what follows are global
+ * functions: the verifier walks through each once.
+ */
+__noinline __u32 dns_slot_question_end(__u32 place)
+{
+	struct dns_slot *s = slot_at(place);
+	__u64 at = 0;
+
+	for (int i = 0; i < DNS_QUESTION_SHORT / 2; i++) {
+		__u64 label;
+
+		barrier_var(at);
+		if (at >= DNS_QUESTION_SHORT - 4)
+			return 0;
+		label = s->question[at];
+		if (!label)
+			return at + 5 <= s->record.question_len ? at + 5 : 0;
+		if (label > LABEL_MAX)
+			return 0;
+		at += 1 + label;
+	}
+	return 0;
+}
+
+static __always_inline void free_slot(__u64 *word, __u64 held)
+{
+	__sync_lock_test_and_set(word, held & ~(__u64)DNS_SLOT_STATE);
+}
+
+/* One in the array moves to dns_inflight, where there is room for what is not plain. */
+__noinline int dns_spill(__u32 place, __u64 word)
+{
+	struct dns_slot *s = slot_at(place);
+	struct dns_query *q = NULL;
+	struct dns_key key = {};
+
+	if (__sync_val_compare_and_swap(word_at(place), word, word | DNS_SLOT_TAKEN) != word)
+		return ELSEWHERE;
+	key.cookie = s->record.cookie;
+	key.local_port = s->record.local_port;
+	key.id = s->record.id;
+	key.role = s->record.role;
+	key.transport = IPPROTO_UDP;
+	if (key.role == DNS_ROLE_SERVER) {
+		__builtin_memcpy(key.peer_ip, s->record.send.peer_ip, 16);
+		key.peer_port = s->record.send.peer_port;
+	}
+	if (insert(&key, s->record.owner.cgroup_id))
+		q = bpf_map_lookup_elem(&dns_inflight, &key);
+	if (q && !q->ready) {
+		q->share = share_of(s->record.owner.cgroup_id);
+		q->bucket = bucket_of(&key);
+		q->first_ns = s->record.first_ns;
+		q->owner = s->record.owner;
+		q->sends[0] = s->record.send;
+		q->message_bytes = s->record.query_bytes;
+		q->question_len = s->record.question_len;
+		q->asked_len = s->asked_len;
+		q->queued_bytes = s->record.queued_bytes;
+		q->other_question = s->record.other_question;
+		q->other_source = s->record.other_source;
+		q->nsends = 1;
+		__builtin_memcpy(q->question, s->question, DNS_QUESTION_SHORT);
+		barrier();
+		q->ready = 1;
+	} else {
+		count(DNS_COUNT_INFLIGHT_FULL, 1);
+	}
+	free_slot(word_at(place), word);
+	return ELSEWHERE;
+}
+
+/* The key of one in the array once more: that one ends as resent, and its slot takes
+ * the new one. At no moment in between does it belong to nobody.
+ */
+static __always_inline int resend(struct __sk_buff *skb, struct dns_packet *p, __u32 place, __u64 word)
+{
+	struct dns_slot *s = slot_at(place);
+	__u64 *before, *now, first_ns = s->record.first_ns;
+	struct dns_short_record *rec;
+	__u16 attempt, len = s->record.question_len;
+	__u64 differs;
+
+	if (__sync_val_compare_and_swap(word_at(place), word, word | DNS_SLOT_TAKEN) != word)
+		return ELSEWHERE;
+	attempt = s->record.send.attempt;
+	rec = bpf_ringbuf_reserve(&dns_events, sizeof(*rec), 0);
+	if (!rec)
+		count(DNS_COUNT_RING_FULL, 1);
+	else
+		__builtin_memcpy(rec, s, sizeof(*rec));
+	fill_slot(skb, p, s, s->record.cookie, s->record.role);
+	fill_slot_question(skb, p, s);
+	s->asked_len = dns_slot_question_end(place);
+	if (rec) {
+		rec->record.end_ns = p->now;
+		differs = len ^ s->record.question_len;
+		before = (__u64 *)rec->question;
+		now = (__u64 *)s->question;
+		for (int i = 0; i < QUESTION_WORDS; i++)
+			differs |= before[i] ^ now[i];
+		if (!differs) {
+			s->record.first_ns = first_ns;
+			s->record.send.attempt = attempt + 1;
+		}
+		bpf_ringbuf_submit(rec, wake_flags());
+	}
+	count(DNS_COUNT_QUERIES, 1);
+	__sync_lock_test_and_set(word_at(place),
+				 next_word(word, word & DNS_SLOT_TAG) | DNS_SLOT_READY);
+	return DONE;
+}
+
+/* A tag that is there already. To another server at the same moment: a fan-out, for
+ * which dns_inflight has room, as for a long question.
+ */
+__noinline int dns_query_again(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie,
+			       __u32 place)
+{
+	__u64 word = *word_at(place);
+	struct dns_slot *s = slot_at(place);
+	__u8 role;
+
+	if (!p)
+		return ELSEWHERE;
+	role = p->egress ? DNS_ROLE_CLIENT : DNS_ROLE_SERVER;
+	if ((word & DNS_SLOT_STATE) != DNS_SLOT_READY || !is_its_key(&s->record, p, cookie, role))
+		return ELSEWHERE;
+	if (!is_short(p) || (p->egress && p->now - s->record.send.at_ns <= FANOUT_NS &&
+			     !same_peer(&s->record.send, p)))
+		return dns_spill(place, word);
+	return resend(skb, p, place, word);
+}
+
+static __always_inline __u64 equal(__u64 a, __u64 b)
+{
+	__u64 x = a ^ b;
+
+	barrier_var(x); /* else it becomes a branch */
+	x |= -x;
+	barrier_var(x);
+	return (x >> 63) ^ 1;
+}
+
+/* A full bucket. Room is shared: who has most of it here gives way to somebody who
+ * has less; its query is lost, and counted so. Returns the word of the slot that is now
+ * ours, 0 where nobody has more than one, or 1 for whom has its share already.
+ */
+__noinline __u64 dns_make_room(__u32 bucket, __u64 cgroup_id)
+{
+	__u64 *words = dns_buckets[bucket & (DNS_BUCKETS - 1)].words;
+	__u64 word, owners[DNS_WAYS], most = 1, mine = 0, victim = 0;
+
+	for (int i = 0; i < DNS_WAYS; i++)
+		owners[i] = slot_at(bucket * 8 + i + 1)->record.owner.cgroup_id;
+	for (int i = 0; i < DNS_WAYS; i++) {
+		__u64 same = 0;
+
+		mine += equal(owners[i], cgroup_id);
+		for (int j = 0; j < DNS_WAYS; j++)
+			same += equal(owners[i], owners[j]);
+		word = words[i];
+		if (same > most && (word & DNS_SLOT_STATE) == DNS_SLOT_READY) {
+			most = same;
+			victim = word;
+		}
+	}
+	if (!victim || most <= mine + 1)
+		return mine > 1;
+	if (__sync_val_compare_and_swap(word_at(place_of(bucket, victim)), victim,
+					victim | DNS_SLOT_TAKEN) != victim)
+		return 0;
+	count(DNS_COUNT_INFLIGHT_FULL, 1);
+	return victim;
+}
+
+static __always_inline int quick_query(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie)
+{
+	__u8 role = p->egress ? DNS_ROLE_CLIENT : DNS_ROLE_SERVER;
+	__u64 hash = hash_of_packet(p, cookie, role), tag = hash & DNS_SLOT_TAG;
+	__u32 b = hash & (DNS_BUCKETS - 1), place;
+	struct dns_bucket *bucket = &dns_buckets[b];
+	__u64 word, free = 0, again = 0;
+	struct dns_slot *s;
+
+	if (bucket->spilled)
+		return ELSEWHERE;
+	for (int i = 0; i < DNS_WAYS; i++) {
+		word = bucket->words[i];
+		if (!(word & DNS_SLOT_STATE))
+			free = word;
+		else if ((word & DNS_SLOT_TAG) == tag)
+			again = word;
+	}
+	if (again)
+		return dns_query_again(skb, p, cookie, place_of(b, again));
+	if (!is_short(p))
+		return ELSEWHERE;
+	if (free) {
+		place = place_of(b, free);
+		if (__sync_val_compare_and_swap(word_at(place), free,
+						next_word(free, tag) | DNS_SLOT_FILLING) != free)
+			return ELSEWHERE;
+	} else {
+		free = dns_make_room(b, bpf_skb_cgroup_id(skb));
+		if (!free)
+			return ELSEWHERE;
+		if (free == 1) {
+			count(DNS_COUNT_QUERIES, 1);
+			count(DNS_COUNT_INFLIGHT_FULL, 1);
+			return DONE;
+		}
+		place = place_of(b, free);
+	}
+	s = slot_at(place);
+	fill_slot(skb, p, s, cookie, role);
+	fill_slot_question(skb, p, s);
+	s->asked_len = dns_slot_question_end(place);
+	count(DNS_COUNT_QUERIES, 1);
+	__sync_lock_test_and_set(word_at(place), next_word(free, tag) | DNS_SLOT_READY);
+	return DONE;
+}
+
+/* Octets that differ, but perhaps in the case of letters only. `said` has the answer's. */
+__noinline int dns_differs_folded(__u32 place, struct dns_short_record *said)
+{
+	struct dns_slot *s = slot_at(place);
+	__u64 at = (__u64)s->asked_len - 4;
+	__u32 type = 0, asked_type = 0;
+
+	barrier_var(at);
+	if (!said || at > DNS_QUESTION_SHORT - 4)
+		return 1;
+	bpf_probe_read_kernel(&type, 4, said->question + at);
+	bpf_probe_read_kernel(&asked_type, 4, s->question + at);
+	if (type != asked_type)
+		return 1;
+	for (__u32 i = 0; i < DNS_QUESTION_SHORT / 4; i++) {
+		__u32 x = folded(((__u32 *)said->question)[i]) ^ folded(((__u32 *)s->question)[i]);
+
+		if (4 * i >= at)
+			break;
+		if (4 * i + 4 > at)
+			x <<= 8 * (4 * i + 4 - at);
+		if (x)
+			return 1;
+	}
+	return 0;
+}
+
+/* What answers_question() says of the octets in dns_inflight. */
+static __always_inline int repeats_question(struct __sk_buff *skb, struct dns_packet *p,
+					    __u32 place, struct dns_short_record *rec)
+{
+	struct dns_slot *s = slot_at(place);
+	__u64 *said = (__u64 *)rec->question, *asked = (__u64 *)s->question, differs = 0;
+	__u32 len = s->asked_len;
+
+	if (!len)
+		return 1;
+	if (!p->questions)
+		return !!(p->flags & DNS_RCODE_MASK);
+	if (question_len(p) < len || load_question(skb, p, rec->question, DNS_QUESTION_SHORT) < (int)len)
+		return 0;
+	for (__u32 i = 0; i < QUESTION_WORDS; i++) {
+		__u64 x = said[i] ^ asked[i];
+
+		if (8 * i >= len)
+			break;
+		if (8 * i + 8 > len)
+			x <<= 8 * (8 * i + 8 - len);
+		differs |= x;
+	}
+	return !differs || !dns_differs_folded(place, rec);
+}
+
+static __noinline int is_translated_answer(struct __sk_buff *skb)
+{
+	return is_translated(skb);
+}
+
+static __noinline int ignore_answer(__u32 *counter)
+{
+	__sync_fetch_and_add(counter, 1);
+	count(DNS_COUNT_IGNORED, 1);
+	return DONE;
+}
+
+static __always_inline int quick_answer(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie)
+{
+	__u8 role = p->egress ? DNS_ROLE_SERVER : DNS_ROLE_CLIENT;
+	__u64 hash = hash_of_packet(p, cookie, role), tag = hash & DNS_SLOT_TAG;
+	__u32 b = hash & (DNS_BUCKETS - 1), place;
+	struct dns_bucket *bucket = &dns_buckets[b];
+	struct dns_short_record *rec;
+	__u64 seen, word = 0;
+	struct dns_slot *s;
+
+	for (int i = 0; i < DNS_WAYS; i++) {
+		seen = bucket->words[i];
+		if ((seen & DNS_SLOT_TAG) == tag && (seen & DNS_SLOT_STATE) == DNS_SLOT_READY)
+			word = seen;
+	}
+	if (!word)
+		return ELSEWHERE;
+	place = place_of(b, word);
+	s = slot_at(place);
+	if (!is_its_key(&s->record, p, cookie, role))
+		return ELSEWHERE;
+	if (p->only_additional)
+		return dns_spill(place, word); /* which has room for the OPT record */
+	if (role == DNS_ROLE_CLIENT && !same_peer(&s->record.send, p) &&
+	    !is_multicast(s->record.send.peer_ip) && !is_translated_answer(skb))
+		return ignore_answer(&s->record.other_source);
+	rec = bpf_ringbuf_reserve(&dns_events, sizeof(*rec), 0);
+	if (rec && role == DNS_ROLE_CLIENT && !repeats_question(skb, p, place, rec)) {
+		bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
+		return ignore_answer(&s->record.other_question);
+	}
+	if (__sync_val_compare_and_swap(word_at(place), word, word | DNS_SLOT_TAKEN) != word) {
+		if (rec)
+			bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
+		return ELSEWHERE;
+	}
+	if (!rec) {
+		count(DNS_COUNT_RING_FULL, 1);
+		free_slot(word_at(place), word);
+		return DONE;
+	}
+	__builtin_memcpy(rec, s, sizeof(*rec));
+	free_slot(word_at(place), word);
+	rec->record.end_ns = p->now;
+	rec->record.kind = DNS_ANSWERED;
+	rec->record.answer_bytes = p->message_len;
+	rec->record.flags = p->flags;
+	rec->record.answers = p->answers;
+	if (role == DNS_ROLE_SERVER)
+		take_process(&rec->record.owner);
+	bpf_ringbuf_submit(rec, wake_flags());
+	return DONE;
+}
+
+/* A UDP message whose header has been read, and whose end and kind agree. */
+static __always_inline int quick(struct __sk_buff *skb, struct dns_packet *p)
+{
+	__u8 is_answer = !!(p->flags & DNS_FLAG_QR);
+	__u64 cookie;
+
+	if (p->is_raw || (p->egress == is_answer ? !p->local_is_dns : !p->peer_is_dns))
+		return ELSEWHERE;
+	cookie = cookie_of(skb);
+	if (is_answer) {
+		if (!p->egress && reads_watched)
+			note_unread(skb, p);
+		return quick_answer(skb, p, cookie);
+	}
+	if (!armed)
+		return DONE;
+	if (p->egress && !take_asked_quickly(skb, p))
+		return ELSEWHERE;
+	return quick_query(skb, p, cookie);
+}
+
+#endif

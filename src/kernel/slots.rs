@@ -1,0 +1,167 @@
+//! The plain queries in flight, in the arrays that the programs share with user
+//! space: see bpf/slots.h.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use super::bpf::DnsMonitorMaps;
+use super::inflight::Claim;
+use super::inflight::Entry;
+use super::wire::dns_bucket;
+use super::wire::dns_key;
+use super::wire::dns_limit;
+use super::wire::dns_query;
+use super::wire::dns_record;
+use super::wire::dns_role;
+use super::wire::dns_slot;
+use super::wire::dns_slot_state;
+use super::wire::dns_slot_word;
+
+const BUCKETS: usize = dns_limit::DNS_BUCKETS.0 as usize;
+const SHARES: usize = dns_limit::DNS_SHARES.0 as usize;
+/// Slots of a bucket in the array, of which the first is not used.
+const STRIDE: usize = 8;
+
+const WAY_SHIFT: u32 = dns_slot_word::DNS_SLOT_WAY_SHIFT.0;
+const STATE: u64 = dns_slot_state::DNS_SLOT_STATE.0 as u64;
+const READY: u64 = dns_slot_state::DNS_SLOT_READY.0 as u64;
+const TAKEN: u64 = dns_slot_state::DNS_SLOT_TAKEN.0 as u64;
+
+/// A slot with the word that it had when it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    index: usize,
+    word: u64,
+}
+
+/// The arrays, which the programs change at any moment.
+pub(super) struct Slots<'obj> {
+    /// Of each bucket `spilled`, then its words; a slot has its word's number.
+    pub(super) buckets: &'obj [[AtomicU64; STRIDE]; BUCKETS],
+    pub(super) shares: &'obj [AtomicU64; SHARES],
+    pub(super) slots: *const dns_slot,
+}
+
+// SAFETY: it only reads through the pointer, which stays valid whatever thread holds it.
+unsafe impl Send for Slots<'_> {}
+// SAFETY: as above; what two threads read at the same time, the kernel may write as well.
+unsafe impl Sync for Slots<'_> {}
+
+impl<'obj> Slots<'obj> {
+    /// Takes them from the maps, once, before anything is attached.
+    pub(super) fn take(maps: &mut DnsMonitorMaps<'obj>) -> Option<Self> {
+        const _: () = assert!(size_of::<dns_bucket>() == size_of::<[AtomicU64; STRIDE]>());
+        let buckets = &raw mut maps.bss_buckets_data.take()?.dns_buckets;
+        let shares = &raw mut maps.bss_shares_data.take()?.dns_shares;
+        let slots = &raw const maps.bss_slots_data.take()?.dns_slots;
+        let taken = Self {
+            // SAFETY: mapped memory of that size that lives as long as the object, and
+            // that nobody here refers to in another way; an AtomicU64 is laid out as a
+            // u64, and the alignment is that of a cache line.
+            buckets: unsafe { &*buckets.cast() },
+            // SAFETY: as above.
+            shares: unsafe { &*shares.cast() },
+            slots: slots.cast(),
+        };
+        for words in taken.buckets {
+            for (way, word) in words.iter().enumerate().skip(1) {
+                word.store((way as u64) << WAY_SHIFT, Ordering::Release);
+            }
+        }
+        Some(taken)
+    }
+
+    /// Every query that waits in a slot.
+    pub(super) fn snapshot(&self, entries: &mut Vec<Entry>) {
+        for (bucket, words) in self.buckets.iter().enumerate() {
+            for (way, word) in words.iter().enumerate().skip(1) {
+                let seen = word.load(Ordering::Acquire);
+                if seen & STATE != READY {
+                    continue;
+                }
+                let index = bucket * STRIDE + way;
+                let place = Place { index, word: seen };
+                let entry = entry(&self.read(index), Some(place));
+                // Else it was used again while it was read.
+                if word.load(Ordering::Acquire) == seen {
+                    entries.push(entry);
+                }
+            }
+        }
+    }
+
+    /// Takes the query out of the kernel's hands, if it is still the one that was seen.
+    pub(super) fn claim(&self, place: Place, now_ns: u64) -> Claim {
+        let word = self.word(place.index);
+        let taken = place.word | TAKEN;
+        let claimed = word.compare_exchange(place.word, taken, Ordering::AcqRel, Ordering::Relaxed);
+        if claimed.is_err() {
+            return Claim::Kernels;
+        }
+        // Nobody writes it now.
+        let entry = entry(&self.read(place.index), Some(place));
+        word.store(place.word & !STATE, Ordering::Release);
+        Claim::Ours(entry.give_up(now_ns))
+    }
+
+    /// An entry of `dns_inflight` is gone.
+    pub(super) fn release(&self, key: &dns_key, query: &dns_query) {
+        if i32::from(key.transport) == libc::IPPROTO_UDP {
+            let bucket = &self.buckets[usize::from(query.bucket) % BUCKETS];
+            bucket[0].fetch_sub(1, Ordering::AcqRel);
+        }
+        self.shares[usize::from(query.share) % SHARES].fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn word(&self, index: usize) -> &AtomicU64 {
+        &self.buckets[index / STRIDE % BUCKETS][index % STRIDE]
+    }
+
+    pub(super) fn read(&self, index: usize) -> dns_slot {
+        // SAFETY: `index` comes from snapshot(), so it is within the array. The kernel may
+        // write meanwhile; every bit pattern is a value, and the word tells whether to
+        // believe it.
+        unsafe { self.slots.add(index).read_volatile() }
+    }
+}
+
+/// The same query as `dns_inflight` has them.
+pub(super) fn entry(slot: &dns_slot, place: Option<Place>) -> Entry {
+    let record = &slot.record;
+    let key = dns_key {
+        cookie: record.cookie,
+        local_port: record.local_port,
+        id: record.id,
+        role: record.role,
+        transport: record.transport,
+        ..peer(record)
+    };
+    let mut query = dns_query {
+        first_ns: record.first_ns,
+        owner: record.owner,
+        message_bytes: record.query_bytes,
+        question_len: record.question_len,
+        asked_len: slot.asked_len,
+        nsends: 1,
+        ready: 1,
+        queued_bytes: record.queued_bytes,
+        other_question: record.other_question,
+        other_source: record.other_source,
+        ..dns_query::default()
+    };
+    query.sends[0] = record.send;
+    query.question[..slot.question.len()].copy_from_slice(&slot.question);
+    Entry { key, query, place }
+}
+
+/// A server's key has its peer.
+fn peer(record: &dns_record) -> dns_key {
+    match dns_role(u32::from(record.role)) {
+        dns_role::DNS_ROLE_SERVER => dns_key {
+            peer_ip: record.send.peer_ip,
+            peer_port: record.send.peer_port,
+            ..dns_key::default()
+        },
+        _ => dns_key::default(),
+    }
+}
