@@ -346,7 +346,7 @@ struct dns_endpoint {
 struct dns_config {
 	__u16 ports[DNS_PORTS_MAX];
 	__u32 nports;
-	__u32 live; /* 1: wake the reader for each record, else in batches */
+	__u32 live; /* 1: wake the reader for the first record, else for a batch */
 	__u32 denials; /* 1: bpf_get_retval is there */
 	__u32 reasons; /* 1: kfree_skb says why */
 	__u32 types;   /* 1: bpf_cast_to_kern_ctx is there, and fields can be read as such */

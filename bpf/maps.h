@@ -31,6 +31,9 @@ const volatile struct dns_config config = {};
  */
 __u32 armed = 0;
 
+/* Set by the reader when it goes to sleep; whoever wakes it takes it back. */
+__u32 asleep = 0;
+
 /* Whether answers are noted until they are read: while dns_read is attached. */
 __u32 reads_watched = 0;
 
@@ -105,13 +108,16 @@ static __always_inline void count(__u32 index, __u64 by)
 		__sync_fetch_and_add(counter, by);
 }
 
+/* A reader that is awake finds the record without being told. One that fell asleep
+ * just before it was there looks again after a while.
+ */
 static __always_inline __u64 wake_flags(void)
 {
-	if (config.live)
-		return 0;
-	return bpf_ringbuf_query(&dns_events, BPF_RB_AVAIL_DATA) >= WAKE_BYTES ?
-		       BPF_RB_FORCE_WAKEUP :
-		       BPF_RB_NO_WAKEUP;
+	if (!asleep ||
+	    (!config.live && bpf_ringbuf_query(&dns_events, BPF_RB_AVAIL_DATA) < WAKE_BYTES))
+		return BPF_RB_NO_WAKEUP;
+	asleep = 0;
+	return BPF_RB_FORCE_WAKEUP;
 }
 
 /* A record with nothing in it but its kind and when it happened. Without room it

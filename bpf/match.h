@@ -284,7 +284,7 @@ static __noinline int on_message(struct __sk_buff *skb, struct dns_packet *p)
 	if (p->is_raw && p->egress == is_answer)
 		return 0;
 	if (is_answer && !p->egress && reads_watched)
-		note_unread(skb, p);
+		note_unread(skb, p, cookie_of(skb));
 	return is_answer ? on_answer(skb, p) : on_query(skb, p);
 }
 

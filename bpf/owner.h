@@ -46,8 +46,14 @@ static __always_inline struct sk_buff *kernel_packet(struct __sk_buff *held)
 
 static __always_inline int is_raw(struct __sk_buff *skb)
 {
-	struct bpf_sock *sk = skb->sk;
+	struct bpf_sock *sk;
+	struct sock *typed;
 
+	if (config.types) {
+		typed = typed_packet(skb)->sk;
+		return typed && typed->sk_type == SOCK_RAW;
+	}
+	sk = skb->sk;
 	if (!sk)
 		return 0;
 	sk = bpf_sk_fullsock(sk);
@@ -98,6 +104,16 @@ static __always_inline __u64 cookie_of(struct __sk_buff *skb)
 	return bpf_get_socket_cookie(skb);
 }
 
+static __always_inline __u64 cgroup_of(struct __sk_buff *skb)
+{
+	struct sock *sk;
+
+	if (!config.types)
+		return bpf_skb_cgroup_id(skb);
+	sk = typed_packet(skb)->sk;
+	return sk ? sk->sk_cgrp_data.cgroup->kn->id : 0;
+}
+
 static __always_inline void take_process(struct dns_owner *owner)
 {
 	struct task_struct *task, *leader;
@@ -119,7 +135,7 @@ static __always_inline void take_socket(struct dns_owner *owner, struct __sk_buf
 {
 	struct sock *sk;
 
-	owner->cgroup_id = bpf_skb_cgroup_id(skb);
+	owner->cgroup_id = cgroup_of(skb);
 	if (!config.types) {
 		owner->netns = netns_of(kernel_socket(skb->sk));
 		return;

@@ -137,8 +137,8 @@ static __always_inline void fill_slot_question(struct __sk_buff *skb, struct dns
 	s->record.question_len = load_question(skb, p, s->question, DNS_QUESTION_SHORT);
 }
 
-/* As question_end(), within the octets of a slot. This and what follows are global
- * functions: the verifier walks through each once.
+/* As question_end(), within the octets of a slot. A global function, as others here:
+ * the verifier walks through it once.
  */
 __noinline __u32 dns_slot_question_end(__u32 place)
 {
@@ -341,7 +341,7 @@ static __always_inline int quick_query(struct __sk_buff *skb, struct dns_packet 
 						next_word(free, tag) | DNS_SLOT_FILLING) != free)
 			return ELSEWHERE;
 	} else {
-		free = dns_make_room(b, bpf_skb_cgroup_id(skb));
+		free = dns_make_room(b, cgroup_of(skb));
 		if (!free)
 			return ELSEWHERE;
 		if (free == 1) {
@@ -490,7 +490,7 @@ static __always_inline int quick(struct __sk_buff *skb, struct dns_packet *p)
 	cookie = cookie_of(skb);
 	if (is_answer) {
 		if (!p->egress && reads_watched)
-			note_unread(skb, p);
+			note_unread(skb, p, cookie);
 		return quick_answer(skb, p, cookie);
 	}
 	if (!armed)

@@ -74,23 +74,30 @@ static __noinline __u16 redirected_port_probed(struct __sk_buff *skb)
 	return redirected_port(nfct_of(skb));
 }
 
+/* 0 if neither conntrack nor IPVS knows the packet: nobody else translates it here. */
+static __always_inline int has_been_translated(struct sk_buff *packet)
+{
+	if (bpf_core_field_exists(packet->_nfct) && packet->_nfct)
+		return 1;
+	return bpf_core_field_exists(packet->ipvs_property) &&
+	       BPF_CORE_READ_BITFIELD(packet, ipvs_property);
+}
+
 /* The port that was asked, if the packet's own says something else. The socket of a
  * TCP connection always knows it.
  */
 static __always_inline __u16 asked_port(struct __sk_buff *skb, struct dns_packet *p)
 {
-	struct bpf_sock *sk = skb->sk;
+	struct bpf_sock *sk;
 
+	if (config.types && !has_been_translated(typed_packet(skb)))
+		return 0;
+	sk = skb->sk;
 	if (!sk)
 		return 0;
 	if (sk->dst_port)
 		return bpf_ntohs(sk->dst_port);
-	if (p->transport != IPPROTO_UDP)
-		return 0;
-	if (config.types && bpf_core_field_exists(((struct sk_buff *)0)->_nfct) &&
-	    !typed_packet(skb)->_nfct)
-		return 0;
-	return redirected_port_probed(skb);
+	return p->transport != IPPROTO_UDP ? 0 : redirected_port_probed(skb);
 }
 
 static __always_inline void take_socket_peer(struct dns_packet *p, struct bpf_sock *sk)

@@ -35,9 +35,8 @@ static __always_inline struct dns_unread_answer *unread_slot(__u64 cookie)
 /* The oldest answer counts, as long as there is something left to be read: an
  * answer that was discarded behind this hook is never read.
  */
-static __noinline int note_unread(struct __sk_buff *skb, struct dns_packet *p)
+static __always_inline int note_unread(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie)
 {
-	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct dns_unread_answer *answer = unread_slot(cookie);
 
 	if (!answer || (answer->cookie == cookie && queued_bytes(skb)))

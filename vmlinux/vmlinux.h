@@ -179,6 +179,7 @@ struct sock {
 	} sk_backlog;
 	__u32 sk_txhash;
 	int sk_err;
+	__u16 sk_type;
 	__u16 sk_protocol;
 	struct sock_cgroup_data sk_cgrp_data;
 };

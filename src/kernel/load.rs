@@ -4,6 +4,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -43,8 +45,8 @@ pub const PORTS_MAX: usize = dns_limit::DNS_PORTS_MAX.0 as usize;
 pub struct Config {
     /// DNS ports to watch; at most [`PORTS_MAX`].
     pub ports: Vec<u16>,
-    /// Wake the poller for every record (someone watches live) instead of in
-    /// batches, which costs the host less.
+    /// Wake the poller when it sleeps and there is a record (someone watches live),
+    /// instead of when there are many, which costs the host less.
     pub live: bool,
 }
 
@@ -124,6 +126,16 @@ impl<'obj> Programs<'obj> {
     pub(crate) fn arm(&mut self, armed: bool) {
         if let Some(bss) = self.skel.maps.bss_data.as_mut() {
             bss.armed = u32::from(armed);
+        }
+    }
+
+    /// The reader is about to sleep, and is to be woken; or it is awake.
+    pub(crate) fn sleep(&mut self, asleep: bool) {
+        if let Some(bss) = self.skel.maps.bss_data.as_mut() {
+            // SAFETY: a u32 of the mapped .bss, aligned as in C; the programs write it too.
+            let flag = unsafe { AtomicU32::from_ptr(&raw mut bss.asleep) };
+            // A record that the programs commit after this wakes the reader.
+            flag.store(u32::from(asleep), Ordering::SeqCst);
         }
     }
 

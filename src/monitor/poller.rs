@@ -44,6 +44,10 @@ const DRAIN_MAX: usize = 2048;
 const DRAINS_OF_RING: usize = 5;
 /// How long the poller sleeps when nothing wakes it.
 const NAP: Duration = Duration::from_millis(100);
+/// How long it rests between two looks while there is something to be read live.
+const SHORT_NAP: Duration = Duration::from_millis(2);
+/// After so many looks at an empty ring buffer it sleeps until it is woken.
+const EMPTY_LOOKS: u32 = 3;
 /// How often the queries in flight are looked through, at most.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
 /// Programs that were running while they were detached end within an RCU grace
@@ -88,6 +92,8 @@ pub(super) fn run(
         never_accepted: 0,
         lost_in_claims: 0,
         reported: 0,
+        live: config.live,
+        empty_looks: 0,
         out,
     };
     if ready.send(signals).is_err() {
@@ -126,14 +132,19 @@ struct Poller<'a, 'obj, 'cb> {
     lost_in_claims: u64,
     /// Attempts handed on; a late answer is none of its own.
     reported: u64,
+    /// Somebody waits for each record.
+    live: bool,
+    /// Looks in a row that found nothing.
+    empty_looks: u32,
     out: &'a Sender<Message>,
 }
 
 impl Poller<'_, '_, '_> {
     fn turn(&mut self) -> Result<()> {
-        if self.drain()? < DRAIN_MAX {
+        let drained = self.drain()?;
+        if drained < DRAIN_MAX {
             self.hand_on();
-            self.nap()?;
+            self.rest(drained)?;
         }
         // A notice is joined soon, so that a failed query shows nearly as live as
         // an answered one, but seldom enough for a flood of failures.
@@ -160,6 +171,23 @@ impl Poller<'_, '_, '_> {
             }
         }
         Ok(drained)
+    }
+
+    /// Where there was something just now there will soon be more: it is waited for
+    /// without being woken for each.
+    fn rest(&mut self, drained: usize) -> Result<()> {
+        self.empty_looks = if drained > 0 { 0 } else { self.empty_looks + 1 };
+        if self.live && self.empty_looks < EMPTY_LOOKS {
+            std::thread::sleep(SHORT_NAP);
+            return Ok(());
+        }
+        self.programs.sleep(true);
+        // Another look, or what came before the flag would lie until the next.
+        if self.drain()? == 0 {
+            self.nap()?;
+        }
+        self.programs.sleep(false);
+        Ok(())
     }
 
     fn nap(&self) -> Result<()> {
