@@ -209,40 +209,52 @@ __noinline int dns_spill(__u32 place, __u64 word)
 	return ELSEWHERE;
 }
 
-/* The key of one in the array once more: that one ends as resent, and its slot takes
- * the new one. At no moment in between does it belong to nobody.
- */
-static __always_inline int resend(struct __sk_buff *skb, struct dns_packet *p, __u32 place, __u64 word)
+static __always_inline void refill(struct __sk_buff *skb, struct dns_packet *p, __u32 place)
 {
 	struct dns_slot *s = slot_at(place);
-	__u64 *before, *now, first_ns = s->record.first_ns;
-	struct dns_short_record *rec;
-	__u16 attempt, len = s->record.question_len;
-	__u64 differs;
 
-	if (__sync_val_compare_and_swap(word_at(place), word, word | DNS_SLOT_TAKEN) != word)
-		return ELSEWHERE;
-	attempt = s->record.send.attempt;
-	rec = bpf_ringbuf_reserve(&dns_events, sizeof(*rec), 0);
-	if (!rec)
-		count(DNS_COUNT_RING_FULL, 1);
-	else
-		__builtin_memcpy(rec, s, sizeof(*rec));
 	fill_slot(skb, p, s, s->record.cookie, s->record.role);
 	fill_slot_question(skb, p, s);
 	s->asked_len = dns_slot_question_end(place);
+}
+
+/* Reports what the slot holds as resent, and puts the new query there. */
+static __always_inline void replace(struct __sk_buff *skb, struct dns_packet *p, __u32 place,
+				    struct dns_short_record *rec)
+{
+	__u64 *before = (__u64 *)rec->question, *now, differs;
+	struct dns_slot *s = slot_at(place);
+
+	__builtin_memcpy(rec, s, sizeof(*rec));
+	rec->record.end_ns = p->now;
+	refill(skb, p, place);
+	now = (__u64 *)s->question;
+	differs = rec->record.question_len ^ s->record.question_len;
+	for (int i = 0; i < QUESTION_WORDS; i++)
+		differs |= before[i] ^ now[i];
+	if (!differs) {
+		s->record.first_ns = rec->record.first_ns;
+		s->record.send.attempt = rec->record.send.attempt + 1;
+	}
+}
+
+/* The key of one in the array once more: that one ends as resent, and its slot takes
+ * the new one. At no moment in between does it belong to nobody.
+ */
+static __always_inline int resend(struct __sk_buff *skb, struct dns_packet *p, __u32 place,
+				  __u64 word)
+{
+	struct dns_short_record *rec;
+
+	if (__sync_val_compare_and_swap(word_at(place), word, word | DNS_SLOT_TAKEN) != word)
+		return ELSEWHERE;
+	rec = bpf_ringbuf_reserve(&dns_events, sizeof(*rec), 0);
 	if (rec) {
-		rec->record.end_ns = p->now;
-		differs = len ^ s->record.question_len;
-		before = (__u64 *)rec->question;
-		now = (__u64 *)s->question;
-		for (int i = 0; i < QUESTION_WORDS; i++)
-			differs |= before[i] ^ now[i];
-		if (!differs) {
-			s->record.first_ns = first_ns;
-			s->record.send.attempt = attempt + 1;
-		}
+		replace(skb, p, place, rec);
 		bpf_ringbuf_submit(rec, wake_flags());
+	} else {
+		count(DNS_COUNT_RING_FULL, 1);
+		refill(skb, p, place);
 	}
 	count(DNS_COUNT_QUERIES, 1);
 	__sync_lock_test_and_set(word_at(place),
@@ -283,19 +295,23 @@ static __always_inline __u64 equal(__u64 a, __u64 b)
 
 /* A full bucket. Room is shared: who has most of it here gives way to somebody who
  * has less; its query is lost, and counted so. Returns the word of the slot that is now
- * ours, 0 where nobody has more than one, or 1 for whom has its share already.
+ * ours, 0 where nobody has more than one, or 1 for whom has its share already. Without
+ * loops, whose layout 6.1 does not take.
  */
 __noinline __u64 dns_make_room(__u32 bucket, __u64 cgroup_id)
 {
 	__u64 *words = dns_buckets[bucket & (DNS_BUCKETS - 1)].words;
 	__u64 word, owners[DNS_WAYS], most = 1, mine = 0, victim = 0;
 
+#pragma unroll
 	for (int i = 0; i < DNS_WAYS; i++)
 		owners[i] = slot_at(bucket * 8 + i + 1)->record.owner.cgroup_id;
+#pragma unroll
 	for (int i = 0; i < DNS_WAYS; i++) {
 		__u64 same = 0;
 
 		mine += equal(owners[i], cgroup_id);
+#pragma unroll
 		for (int j = 0; j < DNS_WAYS; j++)
 			same += equal(owners[i], owners[j]);
 		word = words[i];
@@ -425,6 +441,16 @@ static __noinline int ignore_answer(__u32 *counter)
 	return DONE;
 }
 
+/* The query ends, but there is no room to tell of it. */
+static __noinline int lose_answer(__u32 place, __u64 word)
+{
+	if (__sync_val_compare_and_swap(word_at(place), word, word | DNS_SLOT_TAKEN) != word)
+		return ELSEWHERE;
+	count(DNS_COUNT_RING_FULL, 1);
+	free_slot(word_at(place), word);
+	return DONE;
+}
+
 static __always_inline int quick_answer(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie)
 {
 	__u8 role = p->egress ? DNS_ROLE_SERVER : DNS_ROLE_CLIENT;
@@ -452,19 +478,15 @@ static __always_inline int quick_answer(struct __sk_buff *skb, struct dns_packet
 	    !is_multicast(s->record.send.peer_ip) && !is_translated_answer(skb))
 		return ignore_answer(&s->record.other_source);
 	rec = bpf_ringbuf_reserve(&dns_events, sizeof(*rec), 0);
-	if (rec && role == DNS_ROLE_CLIENT && !repeats_question(skb, p, place, rec)) {
+	if (!rec)
+		return lose_answer(place, word);
+	if (role == DNS_ROLE_CLIENT && !repeats_question(skb, p, place, rec)) {
 		bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
 		return ignore_answer(&s->record.other_question);
 	}
 	if (__sync_val_compare_and_swap(word_at(place), word, word | DNS_SLOT_TAKEN) != word) {
-		if (rec)
-			bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
 		return ELSEWHERE;
-	}
-	if (!rec) {
-		count(DNS_COUNT_RING_FULL, 1);
-		free_slot(word_at(place), word);
-		return DONE;
 	}
 	__builtin_memcpy(rec, s, sizeof(*rec));
 	free_slot(word_at(place), word);
