@@ -30,6 +30,7 @@ use super::super::wire::dns_query;
 use super::slots::InTests as _;
 use crate::attempt::Attempt;
 use crate::event::Event;
+use crate::host::Clock;
 use crate::host::Signal;
 use crate::host::SignalName::Reads;
 
@@ -261,21 +262,32 @@ impl Programs {
 
     /// Lets every send of the queries in flight have been `ns` earlier.
     pub(super) fn age(&self, ns: u64) {
+        self.date(|at_ns| at_ns.saturating_sub(ns));
+    }
+
+    /// Lets every send of the queries in flight have been just now, however long the
+    /// test took.
+    pub(super) fn refresh(&self) {
+        self.date(|_| Clock::monotonic_ns());
+    }
+
+    fn date(&self, date: impl Fn(u64) -> u64) {
         self.slots().change(|slot| {
-            slot.record.first_ns = slot.record.first_ns.saturating_sub(ns);
-            slot.record.send.at_ns = slot.record.send.at_ns.saturating_sub(ns);
+            slot.record.first_ns = date(slot.record.first_ns);
+            slot.record.send.at_ns = date(slot.record.send.at_ns);
         });
         let map = &self.maps().dns_inflight;
         for key in map.keys().collect::<Vec<_>>() {
             let value = map.lookup(&key, MapFlags::ANY).expect("an entry");
             let mut value = value.expect("an entry");
             let query: &mut dns_query = plain::from_mut_bytes(&mut value).expect("its size");
-            query.first_ns = query.first_ns.saturating_sub(ns);
-            for send in &mut query.sends {
-                send.at_ns = send.at_ns.saturating_sub(ns);
+            query.first_ns = date(query.first_ns);
+            let sends = usize::from(query.nsends);
+            for send in &mut query.sends[..sends] {
+                send.at_ns = date(send.at_ns);
             }
-            let aged = map.update(&key, &value, MapFlags::EXIST);
-            aged.expect("an entry can be changed");
+            let dated = map.update(&key, &value, MapFlags::EXIST);
+            dated.expect("an entry can be changed");
         }
     }
 

@@ -117,7 +117,7 @@ fn root_a_question_to_three_servers_has_one_answer_and_two_superseded() {
     let query = Dns::query(7, "musl.example");
     for answered in 1..=3 {
         programs.clear();
-        let mut socket = Socket::new(&programs);
+        let mut socket = Socket::at_once(&programs);
         for server in 1..=3 {
             socket.quiet(Egress, &to_server(server).udp(&query.bytes()));
         }
@@ -139,7 +139,7 @@ fn root_a_question_to_three_servers_has_one_answer_and_two_superseded() {
 #[test]
 fn root_a_fourth_server_has_no_room_and_is_counted() {
     let programs = Programs::load();
-    let mut socket = Socket::new(&programs);
+    let mut socket = Socket::at_once(&programs);
     let query = Dns::query(7, "four.example");
     for server in 1..=4 {
         socket.quiet(Egress, &to_server(server).udp(&query.bytes()));
@@ -156,11 +156,12 @@ fn root_a_fourth_server_has_no_room_and_is_counted() {
 #[test]
 fn root_a_second_round_to_all_servers_ends_the_first() {
     let programs = Programs::load();
-    let mut socket = Socket::new(&programs);
+    let mut socket = Socket::at_once(&programs);
     let query = Dns::query(7, "rounds.example").bytes();
     for server in 1..=3 {
         socket.quiet(Egress, &to_server(server).udp(&query));
     }
+    socket.at_once = false;
     programs.age(LATER_NS);
     let ended = socket.ended_by(Egress, &to_server(1).udp(&query));
     let unanswered = |server| (Outcome::Unanswered, 1, server);
@@ -168,6 +169,7 @@ fn root_a_second_round_to_all_servers_ends_the_first() {
         summary(&ended),
         [unanswered(1), unanswered(2), unanswered(3)]
     );
+    socket.at_once = true;
     socket.quiet(Egress, &to_server(2).udp(&query));
     let left = programs.the_query().give_up(0);
     let second = |server| (Outcome::Unanswered, 2, server);
@@ -178,7 +180,7 @@ fn root_a_second_round_to_all_servers_ends_the_first() {
 #[test]
 fn root_a_resend_to_one_server_ends_the_whole_round() {
     let programs = Programs::load();
-    let mut socket = Socket::new(&programs);
+    let mut socket = Socket::at_once(&programs);
     let query = Dns::query(7, "one.example");
     socket.quiet(Egress, &to_server(1).udp(&query.bytes()));
     socket.quiet(Egress, &to_server(2).udp(&query.bytes()));

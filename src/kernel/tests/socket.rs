@@ -31,6 +31,8 @@ const TRIES: usize = 100;
 pub(super) struct Socket<'a> {
     programs: &'a Programs,
     cookie: u64,
+    /// What it has sent counts as sent just now at each run.
+    pub(super) at_once: bool,
 }
 
 /// All that the programs remember, as bytes.
@@ -48,8 +50,19 @@ impl<'a> Socket<'a> {
         let cpu = nix::sched::sched_getcpu().expect("a CPU");
         here.set(cpu).expect("a CPU of this host");
         sched_setaffinity(Pid::from_raw(0), &here).expect("the thread can be pinned");
-        let cookie = 0;
-        Self { programs, cookie }
+        Self {
+            programs,
+            cookie: 0,
+            at_once: false,
+        }
+    }
+
+    /// The same for one that sends several packets at once.
+    pub(super) fn at_once(programs: &'a Programs) -> Self {
+        Self {
+            at_once: true,
+            ..Self::new(programs)
+        }
     }
 
     /// Runs the packet at this socket; returns the records that it made.
@@ -60,6 +73,9 @@ impl<'a> Socket<'a> {
         for _ in 0..TRIES {
             let cookie = next_cookie() + 1;
             self.move_to(cookie);
+            if self.at_once {
+                self.programs.refresh();
+            }
             self.programs.run(hook, packet);
             let after = next_cookie();
             let events = self.programs.events();
