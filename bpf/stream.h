@@ -20,6 +20,7 @@
  * more than these has the rest counted, not read.
  */
 #define MESSAGES_MAX 256
+#define MESSAGES_RUN 16
 
 #define TCP_LISTEN 10 /* include/net/tcp_states.h */
 
@@ -210,14 +211,26 @@ static __noinline int lose_place(struct __sk_buff *skb, __u32 egress)
 	return 0;
 }
 
-static __always_inline void read_stream(struct __sk_buff *skb, __u32 egress)
+/* Some of the messages; 1 if there are more. Two short loops are less for the verifier
+ * than a long one.
+ */
+__noinline int dns_tcp_run(struct __sk_buff *skb, __u32 egress)
 {
-	for (int i = 0; i < MESSAGES_MAX; i++) {
+	for (int i = 0; i < MESSAGES_RUN; i++) {
 		__u64 found = dns_tcp_step(skb, egress);
 
 		if (found & MESSAGE)
 			dns_message(skb, egress, found);
 		if (!(found & MORE))
+			return 0;
+	}
+	return 1;
+}
+
+static __always_inline void read_stream(struct __sk_buff *skb, __u32 egress)
+{
+	for (int i = 0; i < MESSAGES_MAX / MESSAGES_RUN; i++) {
+		if (!dns_tcp_run(skb, egress))
 			return;
 	}
 	lose_place(skb, egress);
