@@ -104,7 +104,13 @@ pub(super) struct Station {
 }
 
 /// The command has gone away.
-type Gone = SendError<Message>;
+struct Gone;
+
+impl From<SendError<Message>> for Gone {
+    fn from(_: SendError<Message>) -> Self {
+        Self
+    }
+}
 
 impl Owner {
     /// Whether more may be known soon.

@@ -16,6 +16,7 @@ mod tests;
 /// The same with the programs for kernels that have no atomic swaps.
 #[cfg(test)]
 #[path = "tests/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "each test is to run with both")]
 mod tests_before_5_12;
 mod wire;
 
