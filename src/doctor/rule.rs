@@ -44,6 +44,7 @@ rules! {
     ServerSaturated = "dns_server_saturated",
     ServerOverflow = "dns_server_overflow",
     WrongSource = "dns_wrong_source",
+    AnswerIgnored = "dns_answer_ignored",
     ClientGaveUp = "dns_client_gave_up",
     NobodyListening = "dns_nobody_listening",
     KernelDrop = "dns_kernel_drop",

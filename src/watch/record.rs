@@ -32,6 +32,8 @@ pub struct Record {
     latency_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     waited_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored_answers: Option<u64>,
     attempt: u16,
     transport: Transport,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +100,7 @@ impl Record {
             failed_call: attempt.failed_call,
             latency_ns: answer.map(|_| elapsed),
             waited_ns: answer.is_none().then_some(elapsed),
+            ignored_answers: Some(attempt.ignored.count()).filter(|&count| count > 0),
             attempt: attempt.number,
             transport: attempt.transport,
             id: attempt.id,

@@ -8,6 +8,7 @@
 //! there are, `describe` puts all of one place into words.
 
 mod aaaa_broken;
+mod answer_ignored;
 mod answer_too_big;
 mod askers;
 mod at_server;
@@ -57,7 +58,7 @@ use hurt::Hurt;
 pub(super) use place::Place;
 
 /// The rules that explain failed queries, in the order in which they are asked.
-const CAUSES: [(Rule, &Cause); 22] = [
+const CAUSES: [(Rule, &Cause); 23] = [
     (Rule::SendDenied, &send_denied::CAUSE),
     (Rule::TcpBlocked, &tcp_blocked::CAUSE),
     (Rule::ConntrackFull, &conntrack_full::CAUSE),
@@ -72,6 +73,7 @@ const CAUSES: [(Rule, &Cause); 22] = [
     (Rule::ServerSaturated, &server_saturated::CAUSE),
     (Rule::ServerOverflow, &server_overflow::CAUSE),
     (Rule::WrongSource, &wrong_source::CAUSE),
+    (Rule::AnswerIgnored, &answer_ignored::CAUSE),
     (Rule::ClientGaveUp, &client_gave_up::CAUSE),
     (Rule::NobodyListening, &nobody_listening::CAUSE),
     (Rule::KernelDrop, &kernel_drop::CAUSE),

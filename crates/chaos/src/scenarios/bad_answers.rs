@@ -103,6 +103,21 @@ pub(crate) const WRONG_SOURCE: Scenario = Scenario {
     }),
 };
 
+pub(crate) const OTHER_NAME: Scenario = Scenario {
+    name: "other-name",
+    rule: "dns_answer_ignored",
+    makes: "answers to another question than was asked",
+    fault: Fault::lab(|lab| {
+        let [server, client] = lab.bad_server(Does::OtherName)?;
+        lab.change(format!(
+            "{} changes some names in its answers",
+            server.dns()
+        ));
+        lab.ask(&client, Ask::broken("lab-app", server.dns()))?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    }),
+};
+
 /// Of the client's link: the least that IPv6 allows (RFC 8200 section 5), as in a
 /// tunnel within a tunnel.
 const MTU: u16 = 1_280;

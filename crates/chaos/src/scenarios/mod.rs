@@ -37,6 +37,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &bad_answers::REFUSED,
     &bad_answers::AAAA_SILENT,
     &bad_answers::WRONG_SOURCE,
+    &bad_answers::OTHER_NAME,
     &firewall::TCP_BLOCKED,
     &bad_answers::BIG_ANSWER,
     &resolver::UPSTREAM_SLOW,

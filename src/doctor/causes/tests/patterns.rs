@@ -1,6 +1,7 @@
 //! What only the pattern over servers, types, ports and answers shows.
 
 use super::*;
+use crate::attempt::Ignored;
 use crate::sampler::Flow;
 
 #[test]
@@ -242,4 +243,46 @@ fn error_answers_need_a_share() {
     assert_eq!(errors(2, 5, 495), []);
     assert_eq!(errors(5, 3, 100), [("dns_refused_rcode", 3)]);
     assert_eq!(errors(3, 90, 10), []);
+}
+
+#[test]
+fn an_answer_to_another_question_is_none() {
+    let ignored = |n, other_question, other_source| Attempt {
+        ignored: Ignored {
+            other_question,
+            other_source,
+        },
+        ..attempt(n, SERVER, Outcome::Unanswered)
+    };
+    let renamed = (0..4).map(|n| ignored(n, 2, 1));
+    let forged = (10..13).map(|n| ignored(n, 0, 7));
+    let story = Story::default().with(renamed).with(forged);
+    let diagnosis = story.explain();
+    let said: Vec<_> = diagnosis
+        .findings
+        .iter()
+        .map(|finding| (finding.rule, finding.queries, finding.title.as_str()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (
+                Rule::AnswerIgnored,
+                4,
+                "Answers from 10.0.0.10:53 are to another question"
+            ),
+            (
+                Rule::AnswerIgnored,
+                3,
+                "What answers for 10.0.0.10:53 is not 10.0.0.10:53"
+            ),
+        ]
+    );
+    assert!(diagnosis.findings[1].evidence[0].contains("21 answers"));
+    // One that was answered in the end has lost nothing.
+    let answered = (0..4).map(|n| Attempt {
+        ignored: ignored(n, 5, 5).ignored,
+        ..attempt(n, SERVER, Outcome::Answered)
+    });
+    assert_eq!(Story::default().with(answered).said(), []);
 }

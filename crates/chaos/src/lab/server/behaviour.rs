@@ -45,6 +45,8 @@ pub(crate) enum Does {
     /// An answer of this size, at least nearly, with the DF bit: fragments would
     /// pass where it does not.
     Big(u16),
+    /// An answer to another question.
+    OtherName,
     /// An answer from this address, which is not the one that was asked.
     From(SocketAddr),
 }
@@ -76,6 +78,7 @@ impl Does {
             Self::Rcode(rcode) => empty(query, Rcode::masked_from_int(rcode), false),
             Self::Truncate if !over_tcp => empty(query, Rcode::NOERROR, true),
             Self::Big(size) => padded(query, size),
+            Self::OtherName => answer(query).map(renamed),
             Self::Truncate | Self::Delay(_) | Self::From(_) => answer(query),
         }
     }
@@ -88,6 +91,15 @@ fn empty(query: &[u8], rcode: Rcode, truncated: bool) -> Option<Vec<u8>> {
     answer.header_mut().set_ra(true);
     answer.header_mut().set_tc(truncated);
     Some(answer.finish())
+}
+
+/// The first letter of the name in the question is the next one.
+fn renamed(mut answer: Vec<u8>) -> Vec<u8> {
+    // Behind the header and the first label's length, RFC 1035 section 4.1.
+    if let Some(letter) = answer.get_mut(13) {
+        *letter = letter.wrapping_add(1);
+    }
+    answer
 }
 
 /// TXT records up to the size.

@@ -106,7 +106,11 @@ fn discarded() -> impl Iterator<Item = Story> {
         attempt.drop.as_mut().expect("a drop").source = address(OTHER);
         attempt
     });
-    by_reason.into_iter().chain([full, race, wrong])
+    let ignored = five(|mut attempt| {
+        attempt.ignored.other_question = 3;
+        attempt
+    });
+    by_reason.into_iter().chain([full, race, wrong, ignored])
 }
 
 fn refusals() -> impl Iterator<Item = Story> {
