@@ -210,8 +210,8 @@ pub struct DoctorArgs {
     /// How to print the report.
     #[arg(long, value_enum, default_value_t = Output::Pretty)]
     pub output: Output,
-    /// Tell the verdict by the exit code: 0 healthy or no traffic, 1 warning,
-    /// 2 critical, 3 could not run.
+    /// Tell the verdict by the exit code: 0 healthy or no traffic, 1 warning
+    /// or unknown, 2 critical, 3 could not run.
     #[arg(long)]
     pub exit_code: bool,
     /// What to watch.

@@ -19,6 +19,10 @@ pub const FAILURES_MIN: u64 = 3;
 /// to 100 answers is the slowest alone. Source: judgement, as for failures.
 pub const SLOW_MIN: u64 = FAILURES_MIN;
 
+/// So much of what was seen may go on unseen before the host can no longer be called
+/// healthy, in percent. Source: what `dns_failure_rate` would warn of if all of it failed.
+pub const UNSEEN_PERCENT: u64 = FAILURE_WARNING_PERCENT;
+
 /// With fewer attempts a finding is a warning at most and says that the sample
 /// is small. Source: the base rules; one of 20 is the critical 5 %.
 pub const SAMPLE_MIN: u64 = 20;

@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::outcomes::OutcomeTotals;
 use crate::kernel::Counters;
 use crate::monitor::Ending;
+use crate::thresholds::FAILURES_MIN;
+use crate::thresholds::UNSEEN_PERCENT;
 use crate::units;
 
 /// The books: every query seen stands in exactly one of the places.
@@ -75,6 +77,33 @@ impl Accounting {
         i64::try_from(balance).unwrap_or(if balance < 0 { i64::MIN } else { i64::MAX })
     }
 
+    /// Answers to nothing in flight that no other server's explain: several are asked
+    /// at once, and the slower answers are stray.
+    fn strays_unexplained(&self) -> u64 {
+        self.stray_answers.saturating_sub(self.outcomes.superseded)
+    }
+
+    /// Whether so much went on unseen that it may be the contrary of what was seen.
+    pub fn may_hide_failures(&self) -> bool {
+        let unseen = [
+            self.lost,
+            self.kernel.notice_lost,
+            self.kernel.tcp_unseen(),
+            self.strays_unexplained(),
+        ];
+        self.matters(unseen.into_iter().fold(0, u64::saturating_add))
+    }
+
+    fn matters(&self, unseen: u64) -> bool {
+        unseen >= FAILURES_MIN
+            && unseen.saturating_mul(100) > self.queries_seen.saturating_mul(UNSEEN_PERCENT)
+    }
+
+    /// Whether anything shows that there was DNS, though not one query was seen.
+    pub fn has_traces(&self) -> bool {
+        self.drops_unjoined >= FAILURES_MIN || self.may_hide_failures()
+    }
+
     /// One sentence for each thing that is missing from the picture; empty if the
     /// figures stand for everything that went on.
     pub fn gaps(&self) -> Vec<String> {
@@ -84,6 +113,21 @@ impl Accounting {
             gaps.push(format!(
                 "The kernel did not tell kerno that it discarded {queries}; counted with others \
                  that were sent to the same place at the same time."
+            ));
+        }
+        let strays = self.strays_unexplained();
+        if self.matters(strays) {
+            gaps.push(format!(
+                "{} no query that kerno saw: forged ones, or those to queries that are translated \
+                 on the way or are older than the watching.",
+                units::counted(strays, "answer belonged to", "answers belonged to")
+            ));
+        }
+        if self.queries_seen == 0 && self.drops_unjoined >= FAILURES_MIN {
+            gaps.push(format!(
+                "The kernel discarded {} with a DNS port, which belonged to no query that kerno \
+                 saw.",
+                units::counted(self.drops_unjoined, "packet", "packets")
             ));
         }
         let balance = self.balance();

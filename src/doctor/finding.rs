@@ -10,6 +10,7 @@ use super::rule::Rule;
 use crate::attempt::Comm;
 use crate::attempt::Role;
 use crate::attempt::identity::WorkloadId;
+use crate::collect::Accounting;
 use crate::collect::Snapshot;
 
 /// What the rules say.
@@ -182,6 +183,8 @@ pub enum Verdict {
     Healthy,
     /// Not one query ended in the window: nothing can be said.
     NoTraffic,
+    /// There is no finding, but too much was lost or unseen to say that all is well.
+    Unknown,
 }
 
 impl Verdict {
@@ -197,11 +200,20 @@ impl Verdict {
         }
     }
 
+    /// The verdict with what went on unseen in mind.
+    pub fn given(self, accounting: &Accounting) -> Self {
+        match self {
+            Self::Healthy if accounting.may_hide_failures() => Self::Unknown,
+            Self::NoTraffic if accounting.has_traces() => Self::Unknown,
+            verdict => verdict,
+        }
+    }
+
     /// The exit code of `--exit-code`: 0, 1 or 2, as monitoring plugins have it.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Healthy | Self::NoTraffic => 0,
-            Self::Warning => 1,
+            Self::Warning | Self::Unknown => 1,
             Self::Critical => 2,
         }
     }

@@ -7,6 +7,7 @@ use domain::base::iana::OptRcode;
 use super::*;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
+use crate::collect::Accounting;
 use crate::sample::Fed;
 use crate::sample::MS;
 use crate::sample::attempt;
@@ -361,5 +362,24 @@ fn the_verdict_is_the_worst_severity() {
         let verdict = verdict(&groups);
         assert_eq!(verdict, expected);
         assert_eq!(verdict.exit_code(), code);
+    }
+
+    #[test]
+    fn what_went_on_unseen_takes_back_a_good_word_only() {
+        let blind = Accounting {
+            lost: 50,
+            queries_seen: 100,
+            ..Accounting::default()
+        };
+        for (verdict, given) in [
+            (Verdict::Healthy, Verdict::Unknown),
+            (Verdict::NoTraffic, Verdict::Unknown),
+            (Verdict::Warning, Verdict::Warning),
+            (Verdict::Critical, Verdict::Critical),
+        ] {
+            assert_eq!(verdict.given(&blind), given);
+            assert_eq!(verdict.given(&Accounting::default()), verdict);
+        }
+        assert_eq!(Verdict::Unknown.exit_code(), 1);
     }
 }

@@ -81,16 +81,19 @@ impl Counters {
         self.inflight_full.saturating_add(self.ring_full)
     }
 
-    /// A sentence for each thing that is missing from the picture because of them.
-    pub fn gaps(&self) -> Vec<String> {
-        // How many messages were in the places where TCP could not be read is not known.
-        let tcp_unseen = [
+    /// Places where TCP could not be read; how many messages were there is not known.
+    pub fn tcp_unseen(&self) -> u64 {
+        let places = [
             self.tcp_untracked,
             self.tcp_gap,
             self.tcp_split,
             self.tcp_crowded,
         ];
-        let tcp_unseen = tcp_unseen.into_iter().fold(0, u64::saturating_add);
+        places.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// A sentence for each thing that is missing from the picture because of them.
+    pub fn gaps(&self) -> Vec<String> {
         let lost = |n: u64, why: &str| {
             let share = units::percent(n, self.queries);
             let lost = units::counted(n, "query was lost", "queries were lost");
@@ -118,7 +121,7 @@ impl Counters {
                  queries that it discarded may count as unanswered.",
             ),
             said(
-                tcp_unseen,
+                self.tcp_unseen(),
                 ("place", "places"),
                 "DNS over TCP could not be read in #, so some queries over TCP are missing.",
             ),

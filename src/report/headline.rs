@@ -27,6 +27,7 @@ pub(super) fn label(report: &Report) -> (Style, &'static str) {
             (BOLD, "NO QUERIES FROM THIS HOST. ")
         }
         Verdict::Healthy => (GREEN, "DNS IS HEALTHY. "),
+        Verdict::Unknown => (YELLOW, "DNS CANNOT BE JUDGED. "),
         Verdict::NoTraffic if report.accounting.queries_seen > 0 => (BOLD, "NOTHING TO JUDGE BY. "),
         Verdict::NoTraffic => (BOLD, "NO DNS TRAFFIC SEEN. "),
     }
@@ -36,6 +37,7 @@ pub(super) fn sentence(report: &Report) -> String {
     match report.verdict {
         Verdict::Critical | Verdict::Warning => troubled(report),
         Verdict::Healthy => healthy(report),
+        Verdict::Unknown => unseen(report),
         Verdict::NoTraffic => silent(report),
     }
 }
@@ -91,6 +93,15 @@ fn healthy(report: &Report) -> String {
         ),
         None => format!("{queries} in {window}, {failed}."),
     }
+}
+
+fn unseen(report: &Report) -> String {
+    format!(
+        "kerno saw nothing wrong in {} with {}, but so much escaped it that all may not be well. The \
+         end of this note says what.",
+        window(report),
+        units::queries(report.accounting.queries_seen)
+    )
 }
 
 fn silent(report: &Report) -> String {

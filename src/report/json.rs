@@ -26,6 +26,7 @@ use crate::units;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let failures = report.failures_by_cause.iter();
+    let gaps = report.accounting.gaps();
     let object = ReportJson {
         schema: "kerno.doctor.v1",
         time: humantime::format_rfc3339_nanos(report.time).to_string(),
@@ -35,6 +36,10 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         dns: dns(&report.dns, report.window),
         findings: &report.findings,
         verdict: report.verdict,
+        picture: PictureJson {
+            complete: gaps.is_empty(),
+            gaps,
+        },
         accounting: AccountingJson {
             counts: &report.accounting,
             failures_by_cause: failures.map(|(rule, n)| (rule.name(), *n)).collect(),
@@ -58,7 +63,14 @@ struct ReportJson<'a> {
     dns: DnsJson,
     findings: &'a [Finding],
     verdict: Verdict,
+    picture: PictureJson,
     accounting: AccountingJson<'a>,
+}
+
+#[derive(Serialize)]
+struct PictureJson {
+    complete: bool,
+    gaps: Vec<String>,
 }
 
 #[derive(Serialize)]

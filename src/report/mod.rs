@@ -61,7 +61,7 @@ impl Report {
             findings,
             failures_by_cause,
         } = doctor::diagnose(&dns, &evidence);
-        let verdict = Verdict::of(&dns, &findings);
+        let verdict = Verdict::of(&dns, &findings).given(&accounting);
         Self {
             time,
             host,
