@@ -214,8 +214,10 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 
 	if (!armed)
 		return 0;
-	if (p->egress)
+	if (p->egress) {
 		take_asked(skb, p);
+		forget_bounds(p);
+	}
 	fill_key(&key, skb, p, p->egress ? DNS_ROLE_CLIENT : DNS_ROLE_SERVER);
 	count(DNS_COUNT_QUERIES, 1);
 	stay.first_ns = p->now;

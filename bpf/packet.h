@@ -114,14 +114,42 @@ static __always_inline int is_dns_port(__u16 port)
 	return 0;
 }
 
+/* RFC 4291 section 2.5.5.2. Not constants to the verifier, to which an IPv4 address
+ * would be something else than an IPv6 one.
+ */
+__u32 mapped_prefix[3] = {0, 0, bpf_htonl(0xffff)};
+
 static __always_inline void map_ipv4(__u8 *ip, __be32 addr)
 {
 	__u32 *words = (__u32 *)ip;
 
-	words[0] = 0;
-	words[1] = 0;
-	words[2] = bpf_htonl(0xffff); /* RFC 4291 section 2.5.5.2 */
+	words[0] = mapped_prefix[0];
+	words[1] = mapped_prefix[1];
+	words[2] = mapped_prefix[2];
 	words[3] = addr;
+}
+
+/* 1 or 0, without a branch that the verifier would follow. */
+static __always_inline __u64 equal(__u64 a, __u64 b)
+{
+	__u64 x = a ^ b;
+
+	barrier_var(x); /* else it becomes a branch */
+	x |= -x;
+	barrier_var(x);
+	return (x >> 63) ^ 1;
+}
+
+/* As is_dns_port(), for what is remembered. */
+static __always_inline __u8 dns_port_bit(__u16 port)
+{
+	__u64 bit = 0;
+
+	for (int i = 0; i < DNS_PORTS_MAX; i++) {
+		if ((__u32)i < config.nports)
+			bit |= equal(config.ports[i], port);
+	}
+	return bit;
 }
 
 /* Offset of the transport header, or 0: a later fragment has no ports. */
@@ -287,7 +315,6 @@ static __always_inline enum plain read_plain(struct __sk_buff *skb, struct dns_p
 		if (ip4->version_ihl != 0x45 || (ip4->fragment & bpf_htons(0x3fff)))
 			return PLAIN_NOT;
 		protocol = ip4->protocol;
-		p->is_ipv4 = 1;
 		p->payload = sizeof(*ip4);
 		ports = data + sizeof(*ip4);
 	} else {
@@ -295,13 +322,13 @@ static __always_inline enum plain read_plain(struct __sk_buff *skb, struct dns_p
 		    data + sizeof(*ip6) + UDP_HEADER_LEN > end)
 			return PLAIN_NOT;
 		protocol = ip6->next_header;
-		p->is_ipv4 = 0;
 		p->payload = sizeof(*ip6);
 		ports = data + sizeof(*ip6);
 	}
 	if (protocol != IPPROTO_UDP && protocol != IPPROTO_TCP)
 		/* An extension header may be followed by either. */
-		return p->is_ipv4 || protocol == IPPROTO_ICMPV6 ? PLAIN_OTHER : PLAIN_NOT;
+		return p->payload == sizeof(*ip4) || protocol == IPPROTO_ICMPV6 ? PLAIN_OTHER :
+									  PLAIN_NOT;
 	p->transport = protocol;
 	p->local_port = bpf_ntohs(p->egress ? ports[0] : ports[1]);
 	p->peer_port = bpf_ntohs(p->egress ? ports[1] : ports[0]);
@@ -317,7 +344,8 @@ static __always_inline int read_plain_message(struct __sk_buff *skb, struct dns_
 	struct ipv6_header *ip6 = data;
 	struct dns_header *h;
 
-	if (p->is_ipv4) {
+	p->is_ipv4 = equal(skb->protocol, bpf_htons(ETH_P_IP));
+	if (p->payload == sizeof(*ip4)) {
 		h = data + sizeof(*ip4) + UDP_HEADER_LEN;
 		if ((void *)(h + 1) > end)
 			return 0;

@@ -283,16 +283,6 @@ __noinline int dns_query_again(struct __sk_buff *skb, struct dns_packet *p, __u6
 	return resend(skb, p, place, word);
 }
 
-static __always_inline __u64 equal(__u64 a, __u64 b)
-{
-	__u64 x = a ^ b;
-
-	barrier_var(x); /* else it becomes a branch */
-	x |= -x;
-	barrier_var(x);
-	return (x >> 63) ^ 1;
-}
-
 /* A full bucket. Room is shared: who has most of it here gives way to somebody who
  * has less; its query is lost, and counted so. Returns the word of the slot that is now
  * ours, 0 where nobody has more than one, or 1 for whom has its share already. Without

@@ -159,9 +159,10 @@ static __noinline int is_learned(struct dns_packet *p)
 /* Whether a DNS port is at either end, as the socket knows it. */
 static __always_inline int is_dns_packet(struct __sk_buff *skb, struct dns_packet *p)
 {
-	p->peer_is_dns = is_dns_port(p->peer_port);
-	p->local_is_dns = is_dns_port(p->local_port) ||
-			  (has_bit(p->local_port) && is_learned(p));
+	p->peer_is_dns = dns_port_bit(p->peer_port);
+	p->local_is_dns = dns_port_bit(p->local_port);
+	if (has_bit(p->local_port))
+		p->local_is_dns |= is_learned(p);
 	if (p->egress && !p->peer_is_dns)
 		p->peer_is_dns = is_dns_port(asked_port(skb, p));
 	return p->peer_is_dns || p->local_is_dns;
