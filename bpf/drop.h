@@ -77,6 +77,27 @@ static __always_inline int is_worth_telling(struct discarded *p)
 	return (header[1] & TCP_SYN) || p->transport + (header[0] >> 4) * 4 < p->end;
 }
 
+/* Whether an end is a server that translated queries go to. Conntrack has let go of a
+ * packet that is for no socket: then nothing else tells.
+ */
+static __noinline int is_learned_end(struct discarded *p, int is_destination)
+{
+	struct dns_endpoint server = {.transport = p->protocol};
+	unsigned char *ip = p->head + p->network;
+	__be32 v4 = 0;
+
+	server.port = bpf_ntohs(p->ports[!!is_destination]);
+	if (!has_bit(server.port))
+		return 0;
+	if (p->is_ipv4) {
+		bpf_probe_read_kernel(&v4, 4, ip + (is_destination ? 16 : 12));
+		map_ipv4(server.ip, v4);
+	} else {
+		bpf_probe_read_kernel(server.ip, 16, ip + (is_destination ? 24 : 8));
+	}
+	return bpf_map_lookup_elem(&dns_translated, &server) != NULL;
+}
+
 /* 1 if it is UDP or TCP with a DNS port at either end, and its loss matters. */
 static __always_inline int read_discarded(struct discarded *p, struct sk_buff *skb)
 {
@@ -96,7 +117,8 @@ static __always_inline int read_discarded(struct discarded *p, struct sk_buff *s
 	if (!p->to_dns && !is_dns_port(bpf_ntohs(p->ports[0]))) {
 		p->to_dns = bpf_core_field_exists(skb->_nfct) &&
 			    is_dns_port(redirected_port(skb->_nfct));
-		if (!p->to_dns)
+		p->to_dns = p->to_dns || is_learned_end(p, 1);
+		if (!p->to_dns && !is_learned_end(p, 0))
 			return 0;
 	}
 	p->end = skb->data - p->head + skb->len;
