@@ -58,6 +58,7 @@ mod shapes;
 mod slow_reader;
 mod starved;
 mod tcp;
+mod translated;
 mod workloads;
 #[cfg(feature = "k8s")]
 mod workloads_cri;
