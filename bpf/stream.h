@@ -290,6 +290,17 @@ static __always_inline struct tcp_sock *kernel_tcp(struct __sk_buff *skb)
 	return (struct tcp_sock *)kernel_socket(sk);
 }
 
+/* It acknowledges nothing that was never sent, and nothing that is very old (RFC 5961
+ * section 5.2, tcp_ack()).
+ */
+static __always_inline int is_ack_accepted(struct tcp_sock *tcp, struct dns_packet *p)
+{
+	__u32 oldest = BPF_CORE_READ(tcp, snd_una) - BPF_CORE_READ(tcp, max_window);
+
+	return (p->tcp_flags & TCP_ACK) && (__s32)(p->ack - BPF_CORE_READ(tcp, snd_nxt)) <= 0 &&
+	       (__s32)(p->ack - oldest) >= 0;
+}
+
 /* The kernel's own check of an arriving segment (RFC 9293 section 3.10.7.4,
  * tcp_sequence()): what it does not accept moves nothing here either.
  */
@@ -301,7 +312,7 @@ static __noinline int is_in_window(struct __sk_buff *skb, struct dns_packet *p)
 	if (!tcp)
 		return 1;
 	checked = BPF_CORE_READ(tcp, rcv_wup);
-	return (__s32)(p->seq + p->payload_len - checked) >= 0 &&
+	return is_ack_accepted(tcp, p) && (__s32)(p->seq + p->payload_len - checked) >= 0 &&
 	       (__s32)(p->seq - checked - BPF_CORE_READ(tcp, rcv_wnd)) <= 0;
 }
 
