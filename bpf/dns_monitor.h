@@ -309,8 +309,9 @@ struct dns_connection {
 	__u8 peer_ip[16];
 	__u16 local_port;
 	__u16 peer_port;
-	__u16 fins;    /* bit 0: ours, bit 1: the peer's */
-	__u16 gave_up; /* reported as never accepted: the SYN is only sent again */
+	__u8 fins;    /* bit 0: ours, bit 1: the peer's */
+	__u8 gave_up; /* reported as never accepted: the SYN is only sent again */
+	__u16 share;  /* of dns_connection_shares */
 	struct dns_stream streams[2]; /* by direction: ingress, egress */
 };
 

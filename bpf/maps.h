@@ -43,8 +43,9 @@ __u32 reads_watched = 0;
 struct dns_bucket dns_buckets[DNS_BUCKETS] SEC(".bss.buckets") __attribute__((aligned(64)));
 struct dns_slot dns_slots[DNS_BUCKETS * 8] SEC(".bss.slots") __attribute__((aligned(64)));
 
-/* Entries of dns_inflight by control group. */
+/* Entries of dns_inflight by control group, and those of dns_connections. */
 __u64 dns_shares[DNS_SHARES] SEC(".bss.shares");
+__u64 dns_connection_shares[DNS_SHARES] SEC(".bss.shares");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

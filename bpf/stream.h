@@ -30,6 +30,42 @@
 /* What an entry starts as; the fields are filled in place. */
 const struct dns_connection blank_connection = {};
 
+static __always_inline __u64 *connections_of_share(__u16 share)
+{
+	return &dns_connection_shares[share & (DNS_SHARES - 1)];
+}
+
+/* A new entry, to be filled in place. No control group has more than half of the
+ * room: the others need theirs.
+ */
+static __always_inline struct dns_connection *insert_connection(struct __sk_buff *skb,
+								__u64 *cookie)
+{
+	__u16 share = share_of(bpf_skb_cgroup_id(skb));
+	__u64 *theirs = connections_of_share(share);
+	struct dns_connection *c;
+
+	if ((__s64)*theirs >= CONNECTIONS_MAX / 2)
+		return NULL;
+	__sync_fetch_and_add(theirs, 1);
+	if (bpf_map_update_elem(&dns_connections, cookie, &blank_connection, BPF_NOEXIST)) {
+		__sync_fetch_and_add(theirs, -1);
+		return bpf_map_lookup_elem(&dns_connections, cookie);
+	}
+	c = bpf_map_lookup_elem(&dns_connections, cookie);
+	if (c)
+		c->share = share;
+	return c;
+}
+
+static __always_inline void delete_connection(struct dns_connection *c, __u64 *cookie)
+{
+	__u16 share = c->share;
+
+	if (!bpf_map_delete_elem(&dns_connections, cookie))
+		__sync_fetch_and_add(connections_of_share(share), -1);
+}
+
 static __always_inline void fill_connection(struct dns_connection *c, struct dns_packet *p)
 {
 	__builtin_memcpy(c->local_ip, p->local_ip, 16);
@@ -49,8 +85,7 @@ static __noinline struct dns_connection *connection_of(struct __sk_buff *skb,
 	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, cookie);
 
 	if (!c) {
-		bpf_map_update_elem(&dns_connections, cookie, &blank_connection, BPF_NOEXIST);
-		c = bpf_map_lookup_elem(&dns_connections, cookie);
+		c = insert_connection(skb, cookie);
 		if (c)
 			fill_connection(c, p);
 	}
@@ -369,7 +404,7 @@ static __noinline int on_close(struct __sk_buff *skb, struct dns_packet *p)
 		report_reset(c, p, &cookie);
 	c->fins |= p->egress ? 1 : 2;
 	if ((p->tcp_flags & TCP_RST) || c->fins == 3)
-		bpf_map_delete_elem(&dns_connections, &cookie);
+		delete_connection(c, &cookie);
 	return 0;
 }
 

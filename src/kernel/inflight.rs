@@ -23,6 +23,10 @@ use crate::event::InFlight;
 
 /// A connection without a segment for this long has lost its end unseen.
 const IDLE: Duration = Duration::from_secs(600);
+/// The same while others may need the room. Resolvers close after 10 to 30 s (unbound's
+/// `tcp-idle-timeout`, BIND's `tcp-idle-timeout`); what is said after that finds its place
+/// again.
+const IDLE_WHEN_CROWDED: Duration = Duration::from_secs(10);
 /// One end has closed; the other's FIN may go to a timewait socket, which no hook
 /// sees. What comes later finds its place in the stream again.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -231,23 +235,37 @@ fn take(map: &dyn MapCore, key: &[u8]) -> Result<Option<Vec<u8>>> {
 /// One that was begun after `until_ns` does not count.
 pub(super) fn sweep_connections(
     map: &dyn MapCore,
+    slots: &Slots<'_>,
     now_ns: u64,
     timeout: Duration,
     until_ns: u64,
 ) -> Result<Vec<Attempt>> {
     let mut pending = Vec::new();
     let mut idle = Vec::new();
+    let mut quiet = Vec::new();
+    let mut number = 0;
     let is_older =
         |since: u64, than: Duration| u128::from(now_ns.saturating_sub(since)) >= than.as_nanos();
     for_each(map, |cookie: &u64, c: &dns_connection| {
+        number += 1;
         if is_connecting(c, until_ns) && is_older(c.connect_ns, timeout) {
             pending.push((*cookie, *c));
         } else if is_older(c.last_ns, patience(c)) {
             idle.push(*cookie);
+        } else if patience(c) == IDLE && c.connect_ns == 0 && is_older(c.last_ns, IDLE_WHEN_CROWDED)
+        {
+            quiet.push(*cookie);
         }
     })?;
+    if number > map.max_entries() / 2 {
+        idle.append(&mut quiet);
+    }
     for cookie in idle {
-        take(map, &cookie.to_ne_bytes())?;
+        if let Some(taken) = take(map, &cookie.to_ne_bytes())?
+            && let Ok(connection) = plain::from_bytes(&taken)
+        {
+            slots.release_connection(connection);
+        }
     }
     let mut ended = Vec::new();
     for (cookie, c) in pending {

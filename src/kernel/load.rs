@@ -178,7 +178,7 @@ impl<'obj> Programs<'obj> {
         until_ns: u64,
     ) -> Result<Vec<Attempt>> {
         let connections = &self.skel.maps.dns_connections;
-        inflight::sweep_connections(connections, now_ns, timeout, until_ns)
+        inflight::sweep_connections(connections, &self.slots, now_ns, timeout, until_ns)
     }
 
     /// Whether a connection is being made that was begun until then.

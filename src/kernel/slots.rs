@@ -8,6 +8,7 @@ use super::bpf::DnsMonitorMaps;
 use super::inflight::Claim;
 use super::inflight::Entry;
 use super::wire::dns_bucket;
+use super::wire::dns_connection;
 use super::wire::dns_key;
 use super::wire::dns_limit;
 use super::wire::dns_query;
@@ -39,6 +40,8 @@ pub(super) struct Slots<'obj> {
     /// Of each bucket `spilled`, then its words; a slot has its word's number.
     pub(super) buckets: &'obj [[AtomicU64; STRIDE]; BUCKETS],
     pub(super) shares: &'obj [AtomicU64; SHARES],
+    /// The same for `dns_connections`.
+    pub(super) connection_shares: &'obj [AtomicU64; SHARES],
     pub(super) slots: *const dns_slot,
 }
 
@@ -52,7 +55,9 @@ impl<'obj> Slots<'obj> {
     pub(super) fn take(maps: &mut DnsMonitorMaps<'obj>) -> Option<Self> {
         const _: () = assert!(size_of::<dns_bucket>() == size_of::<[AtomicU64; STRIDE]>());
         let buckets = &raw mut maps.bss_buckets_data.take()?.dns_buckets;
-        let shares = &raw mut maps.bss_shares_data.take()?.dns_shares;
+        let shares = maps.bss_shares_data.take()?;
+        let connection_shares = &raw mut shares.dns_connection_shares;
+        let shares = &raw mut shares.dns_shares;
         let slots = &raw const maps.bss_slots_data.take()?.dns_slots;
         let taken = Self {
             // SAFETY: mapped memory of that size that lives as long as the object, and
@@ -61,6 +66,8 @@ impl<'obj> Slots<'obj> {
             buckets: unsafe { &*buckets.cast() },
             // SAFETY: as above.
             shares: unsafe { &*shares.cast() },
+            // SAFETY: as above.
+            connection_shares: unsafe { &*connection_shares.cast() },
             slots: slots.cast(),
         };
         for words in taken.buckets {
@@ -111,6 +118,12 @@ impl<'obj> Slots<'obj> {
             bucket[0].fetch_sub(1, Ordering::AcqRel);
         }
         self.shares[usize::from(query.share) % SHARES].fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// An entry of `dns_connections` is gone.
+    pub(super) fn release_connection(&self, connection: &dns_connection) {
+        let share = usize::from(connection.share) % SHARES;
+        self.connection_shares[share].fetch_sub(1, Ordering::AcqRel);
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {

@@ -217,7 +217,8 @@ fn root_only_connections_that_nobody_accepted_in_time_are_attempts() {
     put_connection(&programs, 4, 0, ago(600)); // its end was not seen
     put_connection(&programs, 5, ago(601), ago(601)); // pending since long
     let map = &programs.maps().dns_connections;
-    let mut ended = sweep_connections(map, now, TIMEOUT, u64::MAX).expect("the map can be swept");
+    let mut ended = sweep_connections(map, programs.slots(), now, TIMEOUT, u64::MAX)
+        .expect("the map can be swept");
     ended.sort_by_key(|attempt| attempt.cookie);
     let summary: Vec<_> = ended
         .iter()
@@ -233,7 +234,8 @@ fn root_only_connections_that_nobody_accepted_in_time_are_attempts() {
     left.sort_unstable();
     // The kernel sends the SYN of 1 and 5 again: those are not new ones.
     assert_eq!(left, [1, 2, 3, 5]);
-    let again = sweep_connections(map, now, TIMEOUT, u64::MAX).expect("the map can be swept");
+    let again = sweep_connections(map, programs.slots(), now, TIMEOUT, u64::MAX)
+        .expect("the map can be swept");
     assert_eq!(again, []);
 }
 
@@ -264,7 +266,8 @@ fn root_a_connection_that_one_end_has_closed_is_soon_forgotten() {
         put.expect("room for a connection");
     }
     assert_eq!(
-        sweep_connections(map, now, TIMEOUT, u64::MAX).expect("the map can be swept"),
+        sweep_connections(map, programs.slots(), now, TIMEOUT, u64::MAX)
+            .expect("the map can be swept"),
         []
     );
     let mut left: Vec<u64> = entries(map)
@@ -274,4 +277,29 @@ fn root_a_connection_that_one_end_has_closed_is_soon_forgotten() {
         .collect();
     left.sort_unstable();
     assert_eq!(left, [1, 4]);
+}
+
+#[test]
+fn root_quiet_connections_give_way_when_there_are_many() {
+    let programs = Programs::load();
+    let second = 1_000_000_000;
+    let now = Clock::monotonic_ns().max(10_000 * second);
+    let ago = |seconds: u64| now - seconds * second;
+    let map = &programs.maps().dns_connections;
+    let half = u64::from(map.max_entries()) / 2;
+    let sweep = || sweep_connections(map, programs.slots(), now, Duration::MAX, u64::MAX);
+    put_connection(&programs, 1, 0, ago(9)); // said something lately
+    put_connection(&programs, 2, ago(11), ago(11)); // is being made
+    for cookie in 3..=half {
+        put_connection(&programs, cookie, 0, ago(10));
+    }
+    sweep().expect("the map can be swept");
+    assert_eq!(
+        entries(map).len() as u64,
+        half,
+        "the others have their half"
+    );
+    put_connection(&programs, half + 1, 0, ago(10));
+    sweep().expect("the map can be swept");
+    assert_eq!(entries(map).len(), 2);
 }

@@ -54,7 +54,7 @@ impl InTests for Slots<'_> {
         for (index, word) in self.buckets.as_flattened().iter().enumerate() {
             word.store(((index % 8) as u64) << 8, Ordering::Relaxed);
         }
-        for share in self.shares {
+        for share in self.shares.iter().chain(self.connection_shares) {
             share.store(0, Ordering::Relaxed);
         }
     }
