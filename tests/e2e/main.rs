@@ -49,6 +49,7 @@ mod filters;
 mod from_the_host;
 mod hostile;
 mod nat;
+mod neighbours;
 mod not_fooled;
 mod outcomes_late;
 mod outcomes_refused;
