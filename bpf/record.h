@@ -128,7 +128,7 @@ static __always_inline int insert(struct dns_key *key, __u64 cgroup_id)
 {
 	__u16 share = share_of(cgroup_id);
 
-	if (dns_shares[share & (DNS_SHARES - 1)] >= INFLIGHT_MAX / 2)
+	if ((__s64)dns_shares[share & (DNS_SHARES - 1)] >= INFLIGHT_MAX / 2)
 		return 0;
 	account(key, share, 1);
 	if (!bpf_map_update_elem(&dns_inflight, key, &blank_query, BPF_NOEXIST))

@@ -363,23 +363,23 @@ fn the_verdict_is_the_worst_severity() {
         assert_eq!(verdict, expected);
         assert_eq!(verdict.exit_code(), code);
     }
+}
 
-    #[test]
-    fn what_went_on_unseen_takes_back_a_good_word_only() {
-        let blind = Accounting {
-            lost: 50,
-            queries_seen: 100,
-            ..Accounting::default()
-        };
-        for (verdict, given) in [
-            (Verdict::Healthy, Verdict::Unknown),
-            (Verdict::NoTraffic, Verdict::Unknown),
-            (Verdict::Warning, Verdict::Warning),
-            (Verdict::Critical, Verdict::Critical),
-        ] {
-            assert_eq!(verdict.given(&blind), given);
-            assert_eq!(verdict.given(&Accounting::default()), verdict);
-        }
-        assert_eq!(Verdict::Unknown.exit_code(), 1);
+#[test]
+fn what_went_on_unseen_takes_back_a_good_word_only() {
+    let blind = Accounting {
+        lost: 50,
+        queries_seen: 100,
+        ..Accounting::default()
+    };
+    for (verdict, given) in [
+        (Verdict::Healthy, Verdict::Unknown),
+        (Verdict::NoTraffic, Verdict::Unknown),
+        (Verdict::Warning, Verdict::Warning),
+        (Verdict::Critical, Verdict::Critical),
+    ] {
+        assert_eq!(verdict.given(&blind), given);
+        assert_eq!(verdict.given(&Accounting::default()), verdict);
     }
+    assert_eq!(Verdict::Unknown.exit_code(), 1);
 }

@@ -5,8 +5,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::bpf::DnsMonitorMaps;
-use super::inflight::Claim;
-use super::inflight::Entry;
+use super::entry::Claim;
+use super::entry::Entry;
+use super::entry::Place;
 use super::wire::dns_bucket;
 use super::wire::dns_connection;
 use super::wire::dns_key;
@@ -27,13 +28,6 @@ const WAY_SHIFT: u32 = dns_slot_word::DNS_SLOT_WAY_SHIFT.0;
 const STATE: u64 = dns_slot_state::DNS_SLOT_STATE.0 as u64;
 const READY: u64 = dns_slot_state::DNS_SLOT_READY.0 as u64;
 const TAKEN: u64 = dns_slot_state::DNS_SLOT_TAKEN.0 as u64;
-
-/// A slot with the word that it had when it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    index: usize,
-    word: u64,
-}
 
 /// The arrays, which the programs change at any moment.
 pub(super) struct Slots<'obj> {

@@ -8,8 +8,8 @@ use libbpf_rs::MapCore as _;
 use libbpf_rs::MapFlags;
 use libbpf_rs::MapHandle;
 
-use super::super::inflight::Claim;
-use super::super::inflight::Entry;
+use super::super::entry::Claim;
+use super::super::entry::Entry;
 use super::super::inflight::claim;
 use super::super::inflight::snapshot;
 use super::super::inflight::sweep_connections;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::super::inflight::Entry;
+use super::super::entry::Entry;
 use super::super::slots::Slots;
 use super::super::wire::dns_key;
 use super::super::wire::dns_role;
