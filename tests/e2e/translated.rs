@@ -11,7 +11,6 @@ use std::net::TcpListener;
 use std::net::TcpStream;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
-use std::thread;
 
 use kerno_chaos::testbed::client::any;
 use nix::sys::socket as sys;
@@ -245,25 +244,16 @@ impl Server {
         if behind == Behind::Nobody {
             return Self { _silent: None };
         }
-        let listener = place.enter(|| TcpListener::bind(address).expect("a listener"));
-        if behind == Behind::Silence {
-            // What is not accepted is acknowledged nevertheless.
-            let silent = fake_server::silent(place, address);
-            let silent = Some((silent, listener));
-            return Self { _silent: silent };
+        if behind == Behind::Answers {
+            fake_server::serve(place, address, |query, _| at_once(query));
+            return Self { _silent: None };
         }
-        fake_server::serve(place, address, |query, _| at_once(query));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.expect("a connection");
-                let query = read_message(&mut stream);
-                let answer = message::with_length(&message::answer(&query, 0));
-                stream.write_all(&answer).expect("to answer");
-                // Until the client has gone, for the end not to come with the answer.
-                let _end = stream.peek(&mut [0]);
-            }
-        });
-        Self { _silent: None }
+        let udp = fake_server::silent(place, address);
+        // What is not accepted is acknowledged nevertheless.
+        let tcp = place.enter(|| TcpListener::bind(address).expect("a listener"));
+        Self {
+            _silent: Some((udp, tcp)),
+        }
     }
 }
 
