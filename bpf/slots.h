@@ -285,8 +285,8 @@ __noinline int dns_query_again(struct __sk_buff *skb, struct dns_packet *p, __u6
 
 /* A full bucket. Room is shared: who has most of it here gives way to somebody who
  * has less; its query is lost, and counted so. Returns the word of the slot that is now
- * ours, 0 where nobody has more than one, or 1 for whom has its share already. Without
- * loops, whose layout 6.1 does not take.
+ * ours, or 0: then there may be room in dns_inflight. Without loops, whose layout 6.1
+ * does not take.
  */
 __noinline __u64 dns_make_room(__u32 bucket, __u64 cgroup_id)
 {
@@ -311,7 +311,7 @@ __noinline __u64 dns_make_room(__u32 bucket, __u64 cgroup_id)
 		}
 	}
 	if (!victim || most <= mine + 1)
-		return mine > 1;
+		return 0;
 	if (__sync_val_compare_and_swap(word_at(place_of(bucket, victim)), victim,
 					victim | DNS_SLOT_TAKEN) != victim)
 		return 0;
@@ -350,11 +350,6 @@ static __always_inline int quick_query(struct __sk_buff *skb, struct dns_packet 
 		free = dns_make_room(b, cgroup_of(skb));
 		if (!free)
 			return ELSEWHERE;
-		if (free == 1) {
-			count(DNS_COUNT_QUERIES, 1);
-			count(DNS_COUNT_INFLIGHT_FULL, 1);
-			return DONE;
-		}
 		place = place_of(b, free);
 	}
 	s = slot_at(place);
