@@ -47,6 +47,7 @@ const enum dns_counter *unused_counter __attribute__((unused));
 const enum dns_slot_state *unused_slot_state __attribute__((unused));
 const enum dns_slot_word *unused_slot_word __attribute__((unused));
 const enum dns_limit *unused_limit __attribute__((unused));
+const enum dns_sleep *unused_sleep __attribute__((unused));
 const enum dns_role *unused_role __attribute__((unused));
 const enum dns_call_kind *unused_call_kind __attribute__((unused));
 

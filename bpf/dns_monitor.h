@@ -32,6 +32,13 @@ enum dns_limit {
 };
 #define DNS_ECHO_MAX (DNS_QUESTION_MAX - DNS_ECHO_AT)
 
+/* What wakes the reader of the ring buffer. */
+enum dns_sleep {
+	DNS_AWAKE = 0,       /* nothing: it looks by itself */
+	DNS_SLEEP_BATCH = 1, /* many records */
+	DNS_SLEEP_LIGHT = 2, /* the next one */
+};
+
 /* Which end of an exchange a socket is. */
 enum dns_role {
 	DNS_ROLE_CLIENT = 1,
@@ -347,11 +354,9 @@ struct dns_endpoint {
 struct dns_config {
 	__u16 ports[DNS_PORTS_MAX];
 	__u32 nports;
-	__u32 live; /* 1: wake the reader for the first record, else for a batch */
 	__u32 denials; /* 1: bpf_get_retval is there */
 	__u32 reasons; /* 1: kfree_skb says why */
 	__u32 types;   /* 1: bpf_cast_to_kern_ctx is there, and fields can be read as such */
-	__u32 pad;
 };
 
 _Static_assert(sizeof(struct dns_key) == 32, "dns_key");
@@ -369,7 +374,7 @@ _Static_assert(sizeof(struct dns_stream) == 112, "dns_stream");
 _Static_assert(sizeof(struct dns_connection) == 312, "dns_connection");
 _Static_assert(sizeof(struct dns_unread_answer) == 24, "dns_unread_answer");
 _Static_assert(sizeof(struct dns_call) == 72, "dns_call");
-_Static_assert(sizeof(struct dns_config) == 40, "dns_config");
+_Static_assert(sizeof(struct dns_config) == 32, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 192, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");
 _Static_assert(__builtin_offsetof(struct dns_record, kind) == 118, "kind");

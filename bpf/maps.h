@@ -31,8 +31,8 @@ const volatile struct dns_config config = {};
  */
 __u32 armed = 0;
 
-/* Set by the reader when it goes to sleep; whoever wakes it takes it back. */
-__u32 asleep = 0;
+/* enum dns_sleep: set by the reader when it goes to sleep; whoever wakes it takes it back. */
+__u32 asleep = DNS_AWAKE;
 
 /* Whether answers are noted until they are read: while dns_read is attached. */
 __u32 reads_watched = 0;
@@ -114,10 +114,10 @@ static __always_inline void count(__u32 index, __u64 by)
  */
 static __always_inline __u64 wake_flags(void)
 {
-	if (!asleep ||
-	    (!config.live && bpf_ringbuf_query(&dns_events, BPF_RB_AVAIL_DATA) < WAKE_BYTES))
+	if (asleep == DNS_AWAKE || (asleep == DNS_SLEEP_BATCH &&
+				    bpf_ringbuf_query(&dns_events, BPF_RB_AVAIL_DATA) < WAKE_BYTES))
 		return BPF_RB_NO_WAKEUP;
-	asleep = 0;
+	asleep = DNS_AWAKE;
 	return BPF_RB_FORCE_WAKEUP;
 }
 

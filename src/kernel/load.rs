@@ -30,6 +30,7 @@ use super::hooks::is_there;
 use super::inflight;
 use super::slots::Slots;
 use super::wire::dns_limit;
+use super::wire::dns_sleep;
 use crate::attempt::Attempt;
 use crate::host::Host;
 use crate::host::Signal;
@@ -45,9 +46,20 @@ pub const PORTS_MAX: usize = dns_limit::DNS_PORTS_MAX.0 as usize;
 pub struct Config {
     /// DNS ports to watch; at most [`PORTS_MAX`].
     pub ports: Vec<u16>,
-    /// Wake the poller when it sleeps and there is a record (someone watches live),
-    /// instead of when there are many, which costs the host less.
+    /// Somebody waits for each record: it is told at once, not with many others, which
+    /// costs the host less.
     pub live: bool,
+}
+
+/// What wakes the reader of the ring buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// Nothing: it is awake and looks by itself.
+    Awake,
+    /// Many records.
+    Many,
+    /// The next record.
+    Next,
 }
 
 /// The programs in the kernel. Dropping it detaches and frees everything.
@@ -129,13 +141,18 @@ impl<'obj> Programs<'obj> {
         }
     }
 
-    /// The reader is about to sleep, and is to be woken; or it is awake.
-    pub(crate) fn sleep(&mut self, asleep: bool) {
+    /// Says what is to wake the reader, before it goes to sleep; or that it is awake.
+    pub(crate) fn sleep(&mut self, until: Until) {
+        let asleep = match until {
+            Until::Awake => dns_sleep::DNS_AWAKE,
+            Until::Many => dns_sleep::DNS_SLEEP_BATCH,
+            Until::Next => dns_sleep::DNS_SLEEP_LIGHT,
+        };
         if let Some(bss) = self.skel.maps.bss_data.as_mut() {
             // SAFETY: a u32 of the mapped .bss, aligned as in C; the programs write it too.
             let flag = unsafe { AtomicU32::from_ptr(&raw mut bss.asleep) };
             // A record that the programs commit after this wakes the reader.
-            flag.store(u32::from(asleep), Ordering::SeqCst);
+            flag.store(asleep.0, Ordering::SeqCst);
         }
     }
 
@@ -231,7 +248,6 @@ pub(super) fn configure(
         let ports = &config.ports[..config.ports.len().min(PORTS_MAX)];
         rodata.config.ports[..ports.len()].copy_from_slice(ports);
         rodata.config.nports = ports.len() as u32;
-        rodata.config.live = u32::from(config.live);
         rodata.config.denials = u32::from(is_there(signals, Denials));
         rodata.config.types = u32::from(features.types);
         rodata.config.reasons = u32::from(is_there(signals, Reasons));

@@ -40,4 +40,5 @@ pub(crate) use entry::Claim;
 pub use load::Config;
 pub use load::PORTS_MAX;
 pub(crate) use load::Programs;
+pub(crate) use load::Until;
 pub use log::install as install_log;

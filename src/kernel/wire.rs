@@ -25,6 +25,7 @@ pub(super) use super::bpf::types::dns_record;
 pub(super) use super::bpf::types::dns_role;
 pub(super) use super::bpf::types::dns_send;
 pub(super) use super::bpf::types::dns_short_record;
+pub(super) use super::bpf::types::dns_sleep;
 pub(super) use super::bpf::types::dns_slot;
 pub(super) use super::bpf::types::dns_slot_state;
 pub(super) use super::bpf::types::dns_slot_word;

@@ -19,6 +19,8 @@ use anyhow::Result;
 use anyhow::anyhow;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::bounded;
+use nix::sys::eventfd::EfdFlags;
+use nix::sys::eventfd::EventFd;
 
 use crate::attempt::Attempt;
 use crate::attempt::SlowRead;
@@ -35,6 +37,40 @@ const CHANNEL_BATCHES: usize = 4;
 const WATCHING: u8 = 0;
 const SETTLING: u8 = 1;
 const STOPPING: u8 = 2;
+
+/// What the poller is to do, and a bell that ends its sleep.
+#[derive(Debug)]
+struct Phase {
+    now: AtomicU8,
+    bell: EventFd,
+}
+
+impl Phase {
+    fn new() -> Result<Self> {
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        Ok(Self {
+            now: AtomicU8::new(WATCHING),
+            bell: EventFd::from_flags(flags).context("no eventfd")?,
+        })
+    }
+
+    fn is(&self, phase: u8) -> bool {
+        self.now.load(Ordering::Relaxed) == phase
+    }
+
+    /// Never back to an earlier one.
+    fn advance(&self, phase: u8) {
+        self.now.fetch_max(phase, Ordering::Relaxed);
+        // One that rings already needs no more.
+        let _rung = self.bell.write(1);
+    }
+
+    /// The poller is awake.
+    fn heard(&self) {
+        // It need not have rung.
+        let _count = self.bell.read();
+    }
+}
 
 /// What comes through the channel.
 #[derive(Debug)]
@@ -76,7 +112,7 @@ pub struct Monitor {
     /// Which hooks are active.
     pub signals: Vec<Signal>,
     messages: Receiver<Message>,
-    phase: Arc<AtomicU8>,
+    phase: Arc<Phase>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
@@ -86,7 +122,7 @@ impl Monitor {
     pub fn start(host: Host, config: Config, timeout: Duration) -> Result<Self> {
         let (ready_tx, ready_rx) = bounded(1);
         let (tx, messages) = bounded(CHANNEL_BATCHES);
-        let phase = Arc::new(AtomicU8::new(WATCHING));
+        let phase = Arc::new(Phase::new()?);
         let told = Arc::clone(&phase);
         let thread = std::thread::Builder::new()
             .name("kerno-poller".to_owned())
@@ -115,12 +151,12 @@ impl Monitor {
     /// Counts no more queries, but waits for those in flight, up to the timeout:
     /// then `stop`.
     pub fn settle(&self) {
-        self.phase.fetch_max(SETTLING, Ordering::Relaxed);
+        self.phase.advance(SETTLING);
     }
 
     /// Asks the poller to detach; it then sends the rest and `Finished`.
     pub fn stop(&self) {
-        self.phase.store(STOPPING, Ordering::Relaxed);
+        self.phase.advance(STOPPING);
     }
 
     /// Waits for the poller's end and returns its error, if any.

@@ -2,8 +2,7 @@
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
-use std::sync::atomic::AtomicU8;
-use std::sync::atomic::Ordering;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -20,6 +19,7 @@ use nix::poll::PollTimeout;
 
 use super::Ending;
 use super::Message;
+use super::Phase;
 use super::SETTLING;
 use super::WATCHING;
 use crate::attempt::Attempt;
@@ -33,6 +33,7 @@ use crate::host::Signal;
 use crate::kernel::Claim;
 use crate::kernel::Config;
 use crate::kernel::Programs;
+use crate::kernel::Until;
 use crate::kernel::decode;
 use crate::track::JOIN_DELAY;
 use crate::track::Tracker;
@@ -48,6 +49,8 @@ const NAP: Duration = Duration::from_millis(100);
 const SHORT_NAP: Duration = Duration::from_millis(2);
 /// After so many looks at an empty ring buffer it sleeps until it is woken.
 const EMPTY_LOOKS: u32 = 3;
+/// … and when nothing is in flight either; a query that gets no answer is seen then.
+const QUIET_NAP: Duration = Duration::from_secs(1);
 /// How often the queries in flight are looked through, at most.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
 /// Programs that were running while they were detached end within an RCU grace
@@ -61,7 +64,7 @@ pub(super) fn run(
     timeout: Duration,
     ready: &Sender<Vec<Signal>>,
     out: &Sender<Message>,
-    phase: &AtomicU8,
+    phase: &Phase,
 ) -> Result<()> {
     let mut object = MaybeUninit::uninit();
     let mut programs = Programs::load(&mut object, host, config)?;
@@ -93,22 +96,21 @@ pub(super) fn run(
         lost_in_claims: 0,
         reported: 0,
         live: config.live,
+        is_quiet: false,
+        phase,
         empty_looks: 0,
         out,
     };
     if ready.send(signals).is_err() {
         return Ok(());
     }
-    while phase.load(Ordering::Relaxed) == WATCHING {
+    while phase.is(WATCHING) {
         poller.turn()?;
     }
     poller.programs.arm(false);
     poller.until_ns = Clock::monotonic_ns();
     let patience = Instant::now() + timeout + SWEEP_EVERY + 2 * NAP;
-    while phase.load(Ordering::Relaxed) == SETTLING
-        && Instant::now() < patience
-        && !poller.is_settled()?
-    {
+    while phase.is(SETTLING) && Instant::now() < patience && !poller.is_settled()? {
         poller.turn()?;
     }
     poller.finish()
@@ -134,6 +136,10 @@ struct Poller<'a, 'obj, 'cb> {
     reported: u64,
     /// Somebody waits for each record.
     live: bool,
+    /// Nothing was in flight when it was last looked through.
+    is_quiet: bool,
+    /// What it is told to do.
+    phase: &'a Phase,
     /// Looks in a row that found nothing.
     empty_looks: u32,
     out: &'a Sender<Message>,
@@ -181,28 +187,38 @@ impl Poller<'_, '_, '_> {
             std::thread::sleep(SHORT_NAP);
             return Ok(());
         }
-        self.programs.sleep(true);
+        // After a quiet time the next record may be the first of a while.
+        let until = match self.live || self.is_quiet {
+            true => Until::Next,
+            false => Until::Many,
+        };
+        self.programs.sleep(until);
         // Another look, or what came before the flag would lie until the next.
         if self.drain()? == 0 {
             self.nap()?;
         }
-        self.programs.sleep(false);
+        self.programs.sleep(Until::Awake);
         Ok(())
     }
 
     fn nap(&self) -> Result<()> {
-        let nap = if self.tracker.has_fresh_notices() {
-            JOIN_DELAY
-        } else {
-            NAP.min(self.timeout / 2)
+        let nap = match self.is_quiet {
+            _ if self.tracker.has_fresh_notices() => JOIN_DELAY,
+            true => QUIET_NAP.min(self.timeout / 2),
+            false => NAP.min(self.timeout / 2),
         };
         // SAFETY: the descriptor belongs to self.ring, which outlives the borrow.
         let epoll = unsafe { std::os::fd::BorrowedFd::borrow_raw(self.ring.epoll_fd()) };
         let timeout = PollTimeout::try_from(nap).unwrap_or(PollTimeout::ZERO);
-        match nix::poll::poll(&mut [PollFd::new(epoll, PollFlags::POLLIN)], timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-            Err(error) => Err(error).context("waiting for the ring buffer failed"),
+        let fds = [epoll, self.phase.bell.as_fd()];
+        match nix::poll::poll(
+            &mut fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
+            timeout,
+        ) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => self.phase.heard(),
+            Err(error) => return Err(error).context("waiting for the ring buffer failed"),
         }
+        Ok(())
     }
 
     /// Claims the queries whose failure the kernel has told of, and those that
@@ -217,7 +233,11 @@ impl Poller<'_, '_, '_> {
             }
             self.hand_on();
         }
-        for entry in self.programs.in_flight()? {
+        let in_flight = self.programs.in_flight()?;
+        self.is_quiet = in_flight.is_empty()
+            && !self.tracker.has_fresh_notices()
+            && !self.programs.any_connecting(self.until_ns)?;
+        for entry in in_flight {
             let waited = Duration::from_nanos(now_ns.saturating_sub(entry.newest_ns()));
             let is_over = waited >= self.timeout;
             // What has just been told counts too, when nothing more is waited for.
