@@ -8,6 +8,10 @@ DESTDIR ?=
 # the records in the repository anew.
 KERNEL ?=
 RECORD ?=
+# For bench: a part alone, rounds in place of seven; with RECORD, write the run
+# into docs/overhead.md.
+PART ?=
+ROUNDS ?=
 
 target_dir := $(or $(CARGO_TARGET_DIR),target)
 release := $(target_dir)/release/kerno
@@ -21,8 +25,8 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo image test lab lint bpf-verify install uninstall clean \
-	setup-build setup-test setup-kernels
+.PHONY: help setup build demo image test lab lint bpf-verify bench install uninstall clean \
+	setup-build setup-test setup-kernels setup-bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +41,9 @@ setup-test:
 
 setup-kernels:
 	@scripts/setup kernels
+
+setup-bench:
+	@scripts/setup bench
 
 build: setup-build ## Build the release binary, target/release/kerno
 	cargo build --locked --release
@@ -62,6 +69,9 @@ lint: setup-build ## Check format, lints and documentation
 
 bpf-verify: setup-kernels ## Boot every promised kernel and do kerno's job on it (or KERNEL=path/to/vmlinuz)
 	@scripts/bpf-verify $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RECORD),--record)
+
+bench: setup-bench build ## Measure what kerno costs, for minutes (as root; or PART=throughput, ROUNDS=2)
+	@scripts/bench $(PART) $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(RECORD),--record)
 
 install: build ## Install to PREFIX (/usr/local), under DESTDIR if that is set
 	$(as_installer) install -D --mode=755 $(release) '$(bindir)/kerno'
