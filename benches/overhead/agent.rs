@@ -55,7 +55,7 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
     }
     table.row(&row("all", (&paced, paced.sum()), (&idle, idle.sum())));
     Ok(format!(
-        "## Agent\n\n\
+        "### Agent\n\n\
          CPU time of the threads of `kerno doctor` (`schedstat`), for {} s each: with no DNS, and \
          at {} queries/s, evenly, each seen at both ends. A wake-up is a voluntary context \
          switch.{}\n\n{}",

@@ -71,7 +71,7 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
         table.row(&cells);
     }
     Ok(format!(
-        "## System calls\n\n\
+        "### System calls\n\n\
          Nanoseconds, the least of {} batches in {} rounds, in turns. An exchange is a query and \
          its answer: two sends and two reads, seen at both ends.\n\n{}",
         BATCHES as usize * site.rounds,

@@ -38,7 +38,7 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
     let names = names(site)?;
     let groups = groups(site)?;
     Ok(format!(
-        "## Growth\n\n\
+        "### Growth\n\n\
          Queries that nobody answers wait (each counts as two, its client's and its server's), \
          while others are answered:\n\n{in_flight}\
          Each name is asked for once, as fast as one core can:\n\n{names}\
@@ -52,7 +52,8 @@ fn in_flight(site: &Site) -> Result<String> {
         "an exchange, ns, least",
         "kerno's CPU, % of a core",
         "resident, MiB",
-        "without room (counted as lost)",
+        "of the waiting, seen twice, have room",
+        "lost, with what was asked meanwhile",
     ]);
     for wanted in IN_FLIGHT {
         let kerno = Kerno::doctor(site, &TIMEOUT)?;
@@ -71,6 +72,7 @@ fn in_flight(site: &Site) -> Result<String> {
             whole(exchange),
             with_digits(cpu, 2),
             with_digits(resident, 1),
+            whole(count(&report, "in_flight")),
             whole(count(&report, "lost")),
         ]);
     }

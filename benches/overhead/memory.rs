@@ -69,7 +69,7 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
         table.row(&[what, figure]);
     }
     Ok(format!(
-        "## Memory\n\n\
+        "### Memory\n\n\
          Of `kerno doctor`: `VmRSS` of the process; `memlock` of its maps; {} starts.\n\n{}",
         site.rounds,
         table.text()

@@ -87,7 +87,7 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
     let kerno = Kerno::doctor(site, &[])?;
     let mut ids = kerno.programs()?;
     ids.extend(ids_of(&[EMPTY_EGRESS, EMPTY_INGRESS]));
-    refuse_company(&ids)?;
+    warn_of_company(&ids);
     let _statistics = statistics()?;
     let mut dns = Costs::new();
     let mut other = Costs::new();
@@ -129,7 +129,7 @@ fn page(dns: &Costs, other: &Costs) -> String {
     }
     let both = |costs: &Costs| quietest(costs, EGRESS) + quietest(costs, INGRESS);
     format!(
-        "## Programs\n\n\
+        "### Programs\n\n\
          Nanoseconds of a run by the kernel's run-time statistics, which are part of each figure, \
          also of an empty program's. The quietest of all windows of 5 ms, and the mean. One core \
          does nothing but exchanges over loopback, to the watched port and to another.\n\n\
@@ -210,12 +210,11 @@ fn ids_of(names: &[&str]) -> BTreeSet<u32> {
 }
 
 /// Another kerno, or another bench, spoils every figure.
-fn refuse_company(ours: &BTreeSet<u32>) -> Result<()> {
+fn warn_of_company(ours: &BTreeSet<u32>) {
     let all = ids_of(&[EGRESS, INGRESS, EMPTY_EGRESS, EMPTY_INGRESS]);
     if !all.is_subset(ours) {
         eprintln!("bench: another kerno is at work on this host: the figures are spoilt");
     }
-    Ok(())
 }
 
 /// The kernel counts what programs take for as long as this is open.

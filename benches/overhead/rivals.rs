@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use anyhow::bail;
 use libbpf_rs::Link;
 use libbpf_rs::MapHandle;
 use libbpf_rs::RingBufferBuilder;
@@ -76,7 +77,7 @@ pub(crate) fn obvious<T>(site: &Site, f: impl FnOnce() -> Result<T>) -> Result<T
         let read = reader.join();
         let count = read.ok().and_then(Result::ok).unwrap_or(0);
         done.and_then(|done| match count {
-            0 => anyhow::bail!("the obvious design saw nothing"),
+            0 => bail!("the obvious design saw nothing"),
             _ => Ok(done),
         })
     })
