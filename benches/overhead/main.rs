@@ -47,8 +47,7 @@ const PARTS: [Part; 6] = [
 const ROUNDS: usize = 7;
 
 /// Said of a part where that was so, before it or after it.
-const SPOILT: &str =
-    "**Another kerno was at work on this host meanwhile: these figures are too high.**\n\n";
+const SPOILT: &str = "**Another kerno was at work on this host meanwhile: these figures are not to be trusted.**\n\n";
 
 /// What the command line says.
 #[derive(Debug)]
