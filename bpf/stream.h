@@ -326,13 +326,14 @@ static __always_inline struct tcp_sock *kernel_tcp(struct __sk_buff *skb)
 }
 
 /* It acknowledges nothing that was never sent, and nothing that is very old (RFC 5961
- * section 5.2, tcp_ack()).
+ * section 5.2, tcp_ack()). By what has been written: this runs beside the sender, which
+ * says what it has sent when that may already be answered.
  */
 static __always_inline int is_ack_accepted(struct tcp_sock *tcp, struct dns_packet *p)
 {
 	__u32 oldest = BPF_CORE_READ(tcp, snd_una) - BPF_CORE_READ(tcp, max_window);
 
-	return (p->tcp_flags & TCP_ACK) && (__s32)(p->ack - BPF_CORE_READ(tcp, snd_nxt)) <= 0 &&
+	return (p->tcp_flags & TCP_ACK) && (__s32)(p->ack - BPF_CORE_READ(tcp, write_seq)) <= 0 &&
 	       (__s32)(p->ack - oldest) >= 0;
 }
 

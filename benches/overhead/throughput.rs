@@ -87,7 +87,7 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
             samples.push(watcher.sample(site)?);
         }
     }
-    unbound.end()?;
+    drop(unbound);
     Ok(page(&samples, site.rounds) + &left_out)
 }
 
