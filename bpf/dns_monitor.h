@@ -86,8 +86,8 @@ enum dns_counter {
 	DNS_COUNT_QUERIES = 0,       /* attempts seen, both roles */
 	DNS_COUNT_INFLIGHT_FULL = 1, /* attempts lost: dns_inflight had no room */
 	DNS_COUNT_RING_FULL = 2,     /* attempts lost: dns_events had no room */
-	DNS_COUNT_NOTICE_LOST = 3,   /* strays, errors and drops lost: no room in dns_events, or
-				      * a drop's message in page fragments */
+	DNS_COUNT_NOTICE_LOST = 3,   /* strays, errors, drops and slow reads lost: no room in
+				      * dns_events, or a drop's message in page fragments */
 	DNS_COUNT_UNPARSED = 4,      /* messages on a DNS port that are not DNS */
 	DNS_COUNT_CONTRADICTORY = 5, /* QR bit against the ports: queries from the asked
 				      * end, answers from the asking one; not counted */
@@ -98,7 +98,9 @@ enum dns_counter {
 	DNS_COUNT_TCP_CROWDED = 9,   /* a segment with more messages than are read */
 	DNS_COUNT_IGNORED = 10,      /* answers with another question than the query's, or
 				      * from an address that was not asked */
-	DNS_COUNT_MAX = 11,
+	DNS_COUNT_CHAINED = 11,      /* IPv6 packets with more extension headers than are read;
+				      * they may be DNS */
+	DNS_COUNT_MAX = 12,
 };
 
 /* One query message: a socket, a direction, an id. The server's address is no
@@ -163,7 +165,7 @@ enum dns_slot_state {
 	DNS_SLOT_TAKEN = 3,
 	DNS_SLOT_STATE = 3, /* the mask */
 };
-/* Above them a version, the slot's own number in its bucket (1 to 7, set once), and
+/* Above them a version, the slot's own way in its bucket (1 to 7, set once), and
  * the tag of its key's hash.
  */
 enum dns_slot_word {

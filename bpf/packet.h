@@ -12,7 +12,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "dns_monitor.h"
+#include "maps.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -199,6 +199,7 @@ __noinline __u32 dns_skip_extensions(struct __sk_buff *skb, __u32 next)
 		}
 		next = header[0];
 	}
+	count(DNS_COUNT_CHAINED, 1);
 	return 0;
 }
 

@@ -386,6 +386,10 @@ fn any_loss_makes_the_picture_incomplete() {
             ..complete
         },
         Counters {
+            ipv6_chained: 1,
+            ..complete
+        },
+        Counters {
             tcp_crowded: 1,
             ..complete
         },

@@ -28,7 +28,7 @@ pub struct Counters {
     /// Runs of the programs that the kernel left out, whatever the packet was. It
     /// counts them itself.
     pub missed_runs: u64,
-    /// Notices (strays, socket errors) lost because `dns_events` had no room, and
+    /// Notices (strays, socket errors, slow reads) lost because `dns_events` had no room, and
     /// discarded packets whose message lay in page fragments.
     pub notice_lost: u64,
     /// Messages on a DNS port that are not DNS.
@@ -38,7 +38,10 @@ pub struct Counters {
     /// Answers with another question than the query's, or from an address that was
     /// not asked.
     pub answers_ignored: u64,
-    /// TCP segments unread because `dns_connections` had no room.
+    /// IPv6 packets with more extension headers than are read; they may be DNS.
+    pub ipv6_chained: u64,
+    /// TCP segments unread because `dns_connections` had no room, or data in the
+    /// handshake.
     pub tcp_untracked: u64,
     /// Gaps in a TCP stream; messages may be unseen.
     pub tcp_gap: u64,
@@ -66,6 +69,7 @@ impl Counters {
                 dns_counter::DNS_COUNT_CONTRADICTORY,
             ),
             (&mut self.answers_ignored, dns_counter::DNS_COUNT_IGNORED),
+            (&mut self.ipv6_chained, dns_counter::DNS_COUNT_CHAINED),
             (
                 &mut self.tcp_untracked,
                 dns_counter::DNS_COUNT_TCP_UNTRACKED,
@@ -119,6 +123,12 @@ impl Counters {
                 ("time", "times"),
                 "The kernel left kerno's programs out #, for packets of any kind, so some \
                  queries that it discarded may count as unanswered.",
+            ),
+            said(
+                self.ipv6_chained,
+                ("IPv6 packet has", "IPv6 packets have"),
+                "# more extension headers than kerno reads: packets of any kind, so some queries may \
+                 be missing.",
             ),
             said(
                 self.tcp_unseen(),

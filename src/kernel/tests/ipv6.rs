@@ -104,12 +104,22 @@ fn root_chains_that_are_too_long_or_lead_nowhere_are_not_read() {
     let twenty = vec![options(HOP_BY_HOP, 1); 20];
     // ICMPv6, no next header, mobility, shim6, SCTP.
     let unknown = [58, 59, 135, 140, 132].map(|number| vec![options(number, 1)]);
-    for headers in [seventeen, twenty].into_iter().chain(unknown) {
+    for headers in unknown {
         for hook in BOTH {
             programs.run(hook, &packet(&headers, &query));
         }
     }
     programs.assert_only_counted(Counters::default());
+    for headers in [seventeen, twenty] {
+        for hook in BOTH {
+            programs.run(hook, &packet(&headers, &query));
+        }
+    }
+    // They may be DNS; that they were not read is known.
+    programs.assert_only_counted(Counters {
+        ipv6_chained: 4,
+        ..Counters::default()
+    });
 }
 
 #[test]
