@@ -200,3 +200,8 @@ fn at_server(attempt: &Attempt, pid: u32, outcome: Outcome, took_ns: u64) -> Att
     });
     view
 }
+
+#[test]
+fn causes_are_asked_in_the_order_of_the_rules() {
+    assert!(CAUSES.is_sorted_by_key(|(rule, _)| *rule));
+}
