@@ -5,8 +5,9 @@
  * cgroup_skb on the cgroup v2 root sees each packet once per socket, whatever
  * system call sent it, in every network namespace, over UDP and TCP; system
  * call hooks would miss nearly all resolvers and slow every other call on the
- * host. Two tracing programs add what no packet at a socket shows: the errors
- * that sockets are told of, and the packets that this kernel discards.
+ * host. What no packet at a socket shows, tracing programs and hooks of sockets
+ * add: errors that sockets are told of, packets that this kernel discards, answers
+ * that lie unread, calls that fail.
  *
  * Every program passes every packet; kerno never changes what it watches.
  */
@@ -83,7 +84,7 @@ static __noinline int look_at_the_end(struct __sk_buff *skb, __u8 egress)
  */
 __noinline int dns_segment(struct __sk_buff *skb, __u32 egress, __u64 found, __u32 number)
 {
-	__u32 offset = (found >> 32) & 0x1ffff, all = (__u16)found;
+	__u32 offset = (found >> 32) & OFFSET_BITS, all = (__u16)found;
 	__u32 size = skb->gso_size, at = number * size;
 
 	if (!size || at >= all)

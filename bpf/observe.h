@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * A message, wherever in its packet it stands.
+ * From a packet to a message in it: all that stands before one, and one at an offset.
  */
 #ifndef KERNO_OBSERVE_H
 #define KERNO_OBSERVE_H
@@ -10,10 +10,14 @@
 
 #include "match.h"
 
-/* What is found in a packet, as one number: that is all that a global function returns. */
-#define MESSAGE (1ULL << 63) /* a message, at an offset, with its length and what is there of it */
-#define MORE (1ULL << 62)    /* a segment of TCP with octets to be read */
-#define ENDS (1ULL << 61)    /* a FIN or RST behind them */
+/* What is found in a packet, as one number: that is all that a global function returns.
+ * Bits 48 to 32 are a message's offset, 31 to 16 its length, 15 to 0 how many of its
+ * octets are in this packet.
+ */
+#define MESSAGE (1ULL << 63)
+#define MORE (1ULL << 62) /* a segment of TCP that has more octets to be read */
+#define ENDS (1ULL << 61) /* … and a FIN or RST behind them */
+#define OFFSET_BITS 0x1ffff
 
 static __always_inline __u64 message_at(__u32 offset, __u16 len, __u16 available)
 {
@@ -43,7 +47,7 @@ __noinline int dns_message(struct __sk_buff *skb, __u32 egress, __u64 found)
 	p.egress = !!egress;
 	if (!parse_packet(skb, &p))
 		return 0;
-	p.message = (found >> 32) & 0x1ffff;
+	p.message = (found >> 32) & OFFSET_BITS;
 	p.message_len = found >> 16;
 	p.available = found;
 	on_message(skb, &p);

@@ -6,12 +6,13 @@
  *
  * A bucket is a cache line: seven words, each the state of a slot, and the number of
  * queries of this bucket that are in dns_inflight (fan-outs, long questions, no room
- * here). A word has the tag of the key's hash, its own number, a version, and a state. Whoever swaps
- * READY for TAKEN has claimed the query, as whoever deletes it does in the map; the
- * version makes the swap fail if the slot was used again meanwhile.
+ * here). A word has the tag of its key's hash, its way (1 to 7) in the bucket, a version,
+ * and a state. Whoever swaps READY for TAKEN has claimed the query, as whoever deletes it
+ * does in the map; the version, of six bits, makes the swap fail if the slot was used
+ * again meanwhile.
  *
- * A slot holds the record as it is told when the query is sent again; an answer adds
- * what it says, and the sweep of user space reads it as it is.
+ * A slot holds a whole record of the kind DNS_RESENT: an answer overwrites what differs,
+ * and the sweep of user space reads it as it is.
  */
 #ifndef KERNO_SLOTS_H
 #define KERNO_SLOTS_H
@@ -33,10 +34,10 @@
 #define QUESTION_WORDS (DNS_QUESTION_SHORT / 8)
 
 /* What a function of the quick way returns. */
-#define ELSEWHERE 0 /* dns_inflight is to see to it */
+#define ELSEWHERE 0 /* it goes the way that all can go: dns_inflight */
 #define DONE 1
 
-/* The number of a slot. It comes from the word, not from where the word was found: else
+/* The place of a slot in dns_slots. It comes from the word, not from where the word was found: else
  * the verifier would walk through all that follows once for each.
  */
 static __always_inline __u32 place_of(__u32 bucket, __u64 word)
@@ -262,7 +263,7 @@ static __always_inline int resend(struct __sk_buff *skb, struct dns_packet *p, _
 	return DONE;
 }
 
-/* A tag that is there already. To another server at the same moment: a fan-out, for
+/* The bucket has this key's tag already. To another server at the same moment: a fan-out, for
  * which dns_inflight has room, as for a long question.
  */
 __noinline int dns_query_again(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie,
@@ -285,8 +286,8 @@ __noinline int dns_query_again(struct __sk_buff *skb, struct dns_packet *p, __u6
 
 /* A full bucket. Room is shared: who has most of it here gives way to somebody who
  * has less; its query is lost, and counted so. Returns the word of the slot that is now
- * ours, or 0: then there may be room in dns_inflight. Without loops, whose layout 6.1
- * does not take.
+ * ours, or 0: then there may be room in dns_inflight. Without loops: the
+ * verifier of Linux 6.1 does not take how they are laid out.
  */
 __noinline __u64 dns_make_room(__u32 bucket, __u64 cgroup_id)
 {

@@ -7,6 +7,10 @@
  * the redirects of a service mesh, a service address of Kubernetes. The socket, if it
  * is connected, or the packet's conntrack entry tells what was asked. Its answer
  * arrives translated back.
+ *
+ * "Asked" is what the socket wanted, "redirected" a packet that conntrack sends
+ * elsewhere, "learned" a server that such packets go to. What ends in _probed reads the
+ * kernel's structs through a helper, for kernels where that is the only way (owner.h).
  */
 #ifndef KERNO_TRANSLATE_H
 #define KERNO_TRANSLATE_H
@@ -168,7 +172,7 @@ static __always_inline int is_dns_packet(struct __sk_buff *skb, struct dns_packe
 	return p->peer_is_dns || p->local_is_dns;
 }
 
-/* What can be said of that by the ports alone. */
+/* The same before the addresses are read: it may be wrong about a learned server. */
 static __always_inline int may_be_dns(struct __sk_buff *skb, struct dns_packet *p)
 {
 	return is_dns_port(p->peer_port) || is_dns_port(p->local_port) || has_bit(p->local_port) ||
@@ -199,8 +203,8 @@ static __noinline int take_asked_probed(struct __sk_buff *skb, struct dns_packet
 	return 1;
 }
 
-/* Takes what the socket says of the server; 0 if the query is translated, which
- * take_asked() is for.
+/* Takes what a connected socket says of the server. 0 if only take_asked() can tell:
+ * the query goes to another port, or conntrack has redirected an unconnected one.
  */
 static __always_inline int take_asked_quickly(struct __sk_buff *skb, struct dns_packet *p)
 {
@@ -228,7 +232,7 @@ static __always_inline int take_asked_quickly(struct __sk_buff *skb, struct dns_
 	return 1;
 }
 
-/* The server that a client's packet asks. */
+/* The server that a client's packet asks; where the packet really goes is learned. */
 static __noinline int take_asked(struct __sk_buff *skb, struct dns_packet *p)
 {
 	struct bpf_sock *sk = skb->sk;

@@ -40,8 +40,8 @@ use crate::track::Tracker;
 
 /// Records taken from the ring buffer at once; bounds what a flood can pile up.
 const DRAIN_MAX: usize = 2048;
-/// So often, and the ring buffer was empty once: it has room for 10,082 of the
-/// shortest records, which take 208 bytes of its 2 MiB.
+/// So often, and the ring buffer was empty once: it has room for 9,709 of the
+/// shortest records, which take 216 bytes of its 2 MiB.
 const DRAINS_OF_RING: usize = 5;
 /// How long the poller sleeps when nothing wakes it.
 const NAP: Duration = Duration::from_millis(100);
@@ -49,7 +49,8 @@ const NAP: Duration = Duration::from_millis(100);
 const SHORT_NAP: Duration = Duration::from_millis(2);
 /// After so many looks at an empty ring buffer it sleeps until it is woken.
 const EMPTY_LOOKS: u32 = 3;
-/// … and when nothing is in flight either; a query that gets no answer is seen then.
+/// How long it sleeps when nothing is in flight either; a query that gets no answer is
+/// seen then.
 const QUIET_NAP: Duration = Duration::from_secs(1);
 /// How often the queries in flight are looked through, at most.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
