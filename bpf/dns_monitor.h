@@ -25,7 +25,7 @@ enum dns_limit {
 	/* Buckets of slots (a power of two), and slots in each. */
 	DNS_BUCKETS = 1024,
 	DNS_WAYS = 7,
-	/* By which control groups share what room there is (a power of two). */
+	/* By which tenants (a control group in a network namespace) share what room there is (a power of two). */
 	DNS_SHARES = 256,
 	/* musl and glibc read at most three nameservers (MAXNS in resolv.h). */
 	DNS_SERVERS_MAX = 3,
@@ -155,6 +155,12 @@ struct dns_query {
 	__u16 bucket; /* whose `spilled` counts it; UDP only */
 	__u16 share;  /* of dns_shares */
 	__u32 pad;
+};
+
+/* How many entries of a map there are, and of each tenant. */
+struct dns_share_table {
+	__u64 total;
+	__u64 of[DNS_SHARES];
 };
 
 /* State of a slot, the two lowest bits of its word. */
@@ -369,6 +375,7 @@ _Static_assert(sizeof(struct dns_record) == 144, "dns_record");
 _Static_assert(sizeof(struct dns_short_record) == 208, "dns_short_record");
 _Static_assert(sizeof(struct dns_full_record) == 552, "dns_full_record");
 _Static_assert(sizeof(struct dns_slot) == 216, "dns_slot");
+_Static_assert(sizeof(struct dns_share_table) == 2056, "dns_share_table");
 _Static_assert(sizeof(struct dns_bucket) == 64, "dns_bucket");
 _Static_assert(sizeof(struct dns_drop) == 248, "dns_drop");
 _Static_assert(sizeof(struct dns_packet) == 88, "dns_packet");

@@ -45,9 +45,24 @@ __u32 reads_watched = 0;
 struct dns_bucket dns_buckets[DNS_BUCKETS] SEC(".bss.buckets") __attribute__((aligned(64)));
 struct dns_slot dns_slots[DNS_BUCKETS * 8] SEC(".bss.slots") __attribute__((aligned(64)));
 
-/* Entries of dns_inflight by control group, and those of dns_connections. */
-__u64 dns_shares[DNS_SHARES] SEC(".bss.shares");
-__u64 dns_connection_shares[DNS_SHARES] SEC(".bss.shares");
+/* Entries of dns_inflight and of dns_connections, by tenant. */
+struct dns_share_table dns_shares SEC(".bss.shares");
+struct dns_share_table dns_connection_shares SEC(".bss.shares");
+
+static __always_inline void take_share(struct dns_share_table *table, __u16 share, __s64 by)
+{
+	__sync_fetch_and_add(&table->total, by);
+	__sync_fetch_and_add(&table->of[share & (DNS_SHARES - 1)], by);
+}
+
+/* Room is shared: half of it may have whoever comes, the rest only who has less than a
+ * quarter. Signed, so that a miscount locks nobody out.
+ */
+static __always_inline int has_share(struct dns_share_table *table, __u16 share, __u32 room)
+{
+	return (__s64)table->total < room / 2 ||
+	       (__s64)table->of[share & (DNS_SHARES - 1)] < room / 4;
+}
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -206,7 +206,7 @@ static __always_inline void fill_sends(struct dns_query *q, struct dns_packet *p
 
 static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 {
-	__u64 cgroup_id = bpf_skb_cgroup_id(skb);
+	__u64 tenant = tenant_of(skb);
 	struct staying stay = {};
 	struct dns_query *q;
 	struct dns_key key;
@@ -222,7 +222,7 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 	count(DNS_COUNT_QUERIES, 1);
 	stay.first_ns = p->now;
 	/* Nearly always the key is new: then one lookup is saved. */
-	if (!insert(&key, cgroup_id)) {
+	if (!insert(&key, tenant)) {
 		q = bpf_map_lookup_elem(&dns_inflight, &key);
 		if (!q || !q->ready) {
 			count(DNS_COUNT_INFLIGHT_FULL, 1);
@@ -235,7 +235,7 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 		}
 		attempt = displace(skb, &key, p, q, &stay);
 		/* Another thread of the program may have put a query in meanwhile. */
-		if (!insert(&key, cgroup_id)) {
+		if (!insert(&key, tenant)) {
 			count(DNS_COUNT_INFLIGHT_FULL, 1 + stay.n);
 			return 0;
 		}
@@ -250,7 +250,7 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 			count(DNS_COUNT_INFLIGHT_FULL, stay.n);
 		return 0;
 	}
-	q->share = share_of(cgroup_id);
+	q->share = share_of(tenant);
 	q->bucket = bucket_of(&key);
 	q->first_ns = stay.first_ns;
 	fill_query_owner(q, skb, &key);

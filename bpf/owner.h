@@ -114,6 +114,29 @@ static __always_inline __u64 cgroup_of(struct __sk_buff *skb)
 	return sk ? sk->sk_cgrp_data.cgroup->kn->id : 0;
 }
 
+static __always_inline __u32 netns_at(struct __sk_buff *skb)
+{
+	struct sock *sk;
+
+	if (!config.types)
+		return netns_of(kernel_socket(skb->sk));
+	sk = typed_packet(skb)->sk;
+	return sk ? sk->__sk_common.skc_net.net->ns.inum : 0;
+}
+
+/* With whom nobody shares: a control group in a network namespace. Either alone may be
+ * one for all.
+ */
+static __always_inline __u64 tenant(__u64 cgroup_id, __u32 netns)
+{
+	return cgroup_id ^ (__u64)netns << 32;
+}
+
+static __noinline __u64 tenant_of(struct __sk_buff *skb)
+{
+	return tenant(cgroup_of(skb), netns_at(skb));
+}
+
 static __always_inline void take_process(struct dns_owner *owner)
 {
 	struct task_struct *task, *leader;
@@ -133,15 +156,8 @@ static __always_inline void take_process(struct dns_owner *owner)
 
 static __always_inline void take_socket(struct dns_owner *owner, struct __sk_buff *skb)
 {
-	struct sock *sk;
-
 	owner->cgroup_id = cgroup_of(skb);
-	if (!config.types) {
-		owner->netns = netns_of(kernel_socket(skb->sk));
-		return;
-	}
-	sk = typed_packet(skb)->sk;
-	owner->netns = sk ? sk->__sk_common.skc_net.net->ns.inum : 0;
+	owner->netns = netns_at(skb);
 }
 
 #define TCP_SYN_SENT 2 /* include/net/tcp_states.h */

@@ -113,22 +113,20 @@ static __always_inline void account(struct dns_key *key, __u16 share, __s64 by)
 {
 	if (key->transport == IPPROTO_UDP)
 		__sync_fetch_and_add(&dns_buckets[bucket_of(key)].spilled, by);
-	__sync_fetch_and_add(&dns_shares[share & (DNS_SHARES - 1)], by);
+	take_share(&dns_shares, share, by);
 }
 
-static __always_inline __u16 share_of(__u64 cgroup_id)
+static __always_inline __u16 share_of(__u64 tenant)
 {
-	return (cgroup_id * 0x9E3779B97F4A7C15ULL) >> 56;
+	return (tenant * 0x9E3779B97F4A7C15ULL) >> 56;
 }
 
-/* A new entry, to be filled in place. No control group has more than half of the
- * room: the others need theirs.
- */
-static __always_inline int insert(struct dns_key *key, __u64 cgroup_id)
+/* A new entry, to be filled in place, if its tenant may have one more. */
+static __always_inline int insert(struct dns_key *key, __u64 tenant)
 {
-	__u16 share = share_of(cgroup_id);
+	__u16 share = share_of(tenant);
 
-	if ((__s64)dns_shares[share & (DNS_SHARES - 1)] >= INFLIGHT_MAX / 2)
+	if (!has_share(&dns_shares, share, INFLIGHT_MAX))
 		return 0;
 	account(key, share, 1);
 	if (!bpf_map_update_elem(&dns_inflight, key, &blank_query, BPF_NOEXIST))

@@ -185,13 +185,13 @@ __noinline int dns_spill(__u32 place, __u64 word)
 		__builtin_memcpy(key.peer_ip, s->record.send.peer_ip, 16);
 		key.peer_port = s->record.send.peer_port;
 	}
-	if (insert(&key, s->record.owner.cgroup_id))
+	if (insert(&key, tenant(s->record.owner.cgroup_id, s->record.owner.netns)))
 		q = bpf_map_lookup_elem(&dns_inflight, &key);
 	if (q && !q->ready) {
-		q->share = share_of(s->record.owner.cgroup_id);
-		q->bucket = bucket_of(&key);
 		q->first_ns = s->record.first_ns;
 		q->owner = s->record.owner;
+		q->share = share_of(tenant(q->owner.cgroup_id, q->owner.netns));
+		q->bucket = bucket_of(&key);
 		q->sends[0] = s->record.send;
 		q->message_bytes = s->record.query_bytes;
 		q->question_len = s->record.question_len;
@@ -289,19 +289,22 @@ __noinline int dns_query_again(struct __sk_buff *skb, struct dns_packet *p, __u6
  * ours, or 0: then there may be room in dns_inflight. Without loops: the
  * verifier of Linux 6.1 does not take how they are laid out.
  */
-__noinline __u64 dns_make_room(__u32 bucket, __u64 cgroup_id)
+__noinline __u64 dns_make_room(__u32 bucket, __u64 asking)
 {
 	__u64 *words = dns_buckets[bucket & (DNS_BUCKETS - 1)].words;
 	__u64 word, owners[DNS_WAYS], most = 1, mine = 0, victim = 0;
 
 #pragma unroll
-	for (int i = 0; i < DNS_WAYS; i++)
-		owners[i] = slot_at(bucket * 8 + i + 1)->record.owner.cgroup_id;
+	for (int i = 0; i < DNS_WAYS; i++) {
+		struct dns_owner *owner = &slot_at(bucket * 8 + i + 1)->record.owner;
+
+		owners[i] = tenant(owner->cgroup_id, owner->netns);
+	}
 #pragma unroll
 	for (int i = 0; i < DNS_WAYS; i++) {
 		__u64 same = 0;
 
-		mine += equal(owners[i], cgroup_id);
+		mine += equal(owners[i], asking);
 #pragma unroll
 		for (int j = 0; j < DNS_WAYS; j++)
 			same += equal(owners[i], owners[j]);
@@ -348,7 +351,7 @@ static __always_inline int quick_query(struct __sk_buff *skb, struct dns_packet 
 						next_word(free, tag) | DNS_SLOT_FILLING) != free)
 			return ELSEWHERE;
 	} else {
-		free = dns_make_room(b, cgroup_of(skb));
+		free = dns_make_room(b, tenant_of(skb));
 		if (!free)
 			return ELSEWHERE;
 		place = place_of(b, free);

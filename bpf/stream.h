@@ -30,26 +30,18 @@
 /* What an entry starts as; the fields are filled in place. */
 const struct dns_connection blank_connection = {};
 
-static __always_inline __u64 *connections_of_share(__u16 share)
-{
-	return &dns_connection_shares[share & (DNS_SHARES - 1)];
-}
-
-/* A new entry, to be filled in place. No control group has more than half of the
- * room: the others need theirs.
- */
+/* A new entry, to be filled in place, if its tenant may have one more. */
 static __always_inline struct dns_connection *insert_connection(struct __sk_buff *skb,
 								__u64 *cookie)
 {
-	__u16 share = share_of(bpf_skb_cgroup_id(skb));
-	__u64 *theirs = connections_of_share(share);
+	__u16 share = share_of(tenant_of(skb));
 	struct dns_connection *c;
 
-	if ((__s64)*theirs >= CONNECTIONS_MAX / 2)
+	if (!has_share(&dns_connection_shares, share, CONNECTIONS_MAX))
 		return NULL;
-	__sync_fetch_and_add(theirs, 1);
+	take_share(&dns_connection_shares, share, 1);
 	if (bpf_map_update_elem(&dns_connections, cookie, &blank_connection, BPF_NOEXIST)) {
-		__sync_fetch_and_add(theirs, -1);
+		take_share(&dns_connection_shares, share, -1);
 		return bpf_map_lookup_elem(&dns_connections, cookie);
 	}
 	c = bpf_map_lookup_elem(&dns_connections, cookie);
@@ -63,7 +55,7 @@ static __always_inline void delete_connection(struct dns_connection *c, __u64 *c
 	__u16 share = c->share;
 
 	if (!bpf_map_delete_elem(&dns_connections, cookie))
-		__sync_fetch_and_add(connections_of_share(share), -1);
+		take_share(&dns_connection_shares, share, -1);
 }
 
 static __always_inline void fill_connection(struct dns_connection *c, struct dns_packet *p)

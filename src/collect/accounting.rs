@@ -25,6 +25,9 @@ pub struct Accounting {
     pub lost_by: LostBy,
     /// Answers to nothing in flight: too late to be joined, or not ours.
     pub stray_answers: u64,
+    /// Of them, those that may belong to queries from before the watching.
+    #[serde(skip)]
+    pub strays_early: u64,
     /// Packets with a DNS port that this kernel discarded and that belonged to no
     /// failed query: of queries from before, TCP segments that came through later,
     /// traffic of other hosts.
@@ -61,6 +64,7 @@ impl Accounting {
                 ring_full: kernel.ring_full,
             },
             stray_answers: ending.stray_answers,
+            strays_early: ending.strays_early,
             drops_unjoined: ending.drops_unjoined,
             drops_unseen,
             kernel,
@@ -77,10 +81,11 @@ impl Accounting {
         i64::try_from(balance).unwrap_or(if balance < 0 { i64::MIN } else { i64::MAX })
     }
 
-    /// Answers to nothing in flight that no other server's explain: several are asked
-    /// at once, and the slower answers are stray.
+    /// Answers to nothing in flight that neither queries from before nor several servers
+    /// explain, which are asked at once: the slower ones' answers are stray.
     fn strays_unexplained(&self) -> u64 {
-        self.stray_answers.saturating_sub(self.outcomes.superseded)
+        let explained = self.strays_early.saturating_add(self.outcomes.superseded);
+        self.stray_answers.saturating_sub(explained)
     }
 
     /// Whether so much went on unseen that it may be the contrary of what was seen.
@@ -118,8 +123,8 @@ impl Accounting {
         let strays = self.strays_unexplained();
         if self.matters(strays) {
             gaps.push(format!(
-                "{} no query that kerno saw: forged ones, or those to queries that are translated \
-                 on the way or are older than the watching.",
+                "{} no query that kerno saw: forged ones, duplicates, or those to queries that were \
+                 not seen.",
                 units::counted(strays, "answer belonged to", "answers belonged to")
             ));
         }

@@ -289,6 +289,7 @@ fn the_books_add_up() {
             counters,
             in_flight,
             stray_answers: 9,
+            strays_early: 0,
             drops_unjoined: 8,
         };
         Accounting::new(&ending, totals, 0)
@@ -333,6 +334,14 @@ fn what_went_on_unseen_may_be_the_contrary_of_what_was_seen() {
     // Answers of servers that were slower than another are nothing unseen.
     assert_eq!(books(90, 0, 60, 60, 0), (false, false));
     assert_eq!(books(90, 0, 63, 60, 0), (true, true));
+    // Nor are those to queries that were sent before.
+    let ending = Ending {
+        stray_answers: 9,
+        strays_early: 7,
+        ..Ending::default()
+    };
+    let early = Accounting::new(&ending, OutcomeTotals::default(), 0);
+    assert!(!early.has_traces() && early.gaps().is_empty());
     // Nothing was seen at all.
     assert_eq!(books(0, 0, 2, 0, 2), (false, false));
     assert_eq!(books(0, 0, 3, 0, 0), (true, true));

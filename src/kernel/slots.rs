@@ -15,6 +15,7 @@ use super::wire::dns_limit;
 use super::wire::dns_query;
 use super::wire::dns_record;
 use super::wire::dns_role;
+use super::wire::dns_share_table;
 use super::wire::dns_slot;
 use super::wire::dns_slot_state;
 use super::wire::dns_slot_word;
@@ -29,13 +30,23 @@ const STATE: u64 = dns_slot_state::DNS_SLOT_STATE.0 as u64;
 const READY: u64 = dns_slot_state::DNS_SLOT_READY.0 as u64;
 const TAKEN: u64 = dns_slot_state::DNS_SLOT_TAKEN.0 as u64;
 
+/// How many entries there are, and after that of each tenant.
+type Shares = [AtomicU64; SHARES + 1];
+
+/// One entry less.
+fn give_back(shares: &Shares, share: u16) {
+    for place in [0, 1 + usize::from(share) % SHARES] {
+        shares[place].fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// The arrays, which the programs change at any moment.
 pub(super) struct Slots<'obj> {
     /// Of each bucket `spilled`, then its words; a slot has its word's number.
     pub(super) buckets: &'obj [[AtomicU64; STRIDE]; BUCKETS],
-    pub(super) shares: &'obj [AtomicU64; SHARES],
+    pub(super) shares: &'obj Shares,
     /// The same for `dns_connections`.
-    pub(super) connection_shares: &'obj [AtomicU64; SHARES],
+    pub(super) connection_shares: &'obj Shares,
     pub(super) slots: *const dns_slot,
 }
 
@@ -48,6 +59,7 @@ impl<'obj> Slots<'obj> {
     /// Takes them from the maps, once, before anything is attached.
     pub(super) fn take(maps: &mut DnsMonitorMaps<'obj>) -> Option<Self> {
         const _: () = assert!(size_of::<dns_bucket>() == size_of::<[AtomicU64; STRIDE]>());
+        const _: () = assert!(size_of::<dns_share_table>() == size_of::<Shares>());
         let buckets = &raw mut maps.bss_buckets_data.take()?.dns_buckets;
         let shares = maps.bss_shares_data.take()?;
         let connection_shares = &raw mut shares.dns_connection_shares;
@@ -111,13 +123,12 @@ impl<'obj> Slots<'obj> {
             let bucket = &self.buckets[usize::from(query.bucket) % BUCKETS];
             bucket[0].fetch_sub(1, Ordering::AcqRel);
         }
-        self.shares[usize::from(query.share) % SHARES].fetch_sub(1, Ordering::AcqRel);
+        give_back(self.shares, query.share);
     }
 
     /// An entry of `dns_connections` is gone.
     pub(super) fn release_connection(&self, connection: &dns_connection) {
-        let share = usize::from(connection.share) % SHARES;
-        self.connection_shares[share].fetch_sub(1, Ordering::AcqRel);
+        give_back(self.connection_shares, connection.share);
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {

@@ -24,6 +24,7 @@ pub(super) use super::bpf::types::dns_query;
 pub(super) use super::bpf::types::dns_record;
 pub(super) use super::bpf::types::dns_role;
 pub(super) use super::bpf::types::dns_send;
+pub(super) use super::bpf::types::dns_share_table;
 pub(super) use super::bpf::types::dns_short_record;
 pub(super) use super::bpf::types::dns_sleep;
 pub(super) use super::bpf::types::dns_slot;

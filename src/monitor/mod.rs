@@ -92,6 +92,8 @@ pub struct Ending {
     pub in_flight: u64,
     /// Answers that belonged to no query that was seen.
     pub stray_answers: u64,
+    /// Of them, those that may belong to queries from before the watching.
+    pub strays_early: u64,
     /// Discarded packets that belonged to no failed attempt that was seen.
     pub drops_unjoined: u64,
 }
@@ -102,6 +104,7 @@ impl Ending {
         self.counters.add(&next.counters);
         self.in_flight = next.in_flight;
         self.stray_answers += next.stray_answers;
+        self.strays_early += next.strays_early;
         self.drops_unjoined += next.drops_unjoined;
     }
 }

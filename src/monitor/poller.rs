@@ -102,6 +102,10 @@ pub(super) fn run(
         empty_looks: 0,
         out,
     };
+    let patience = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+    poller
+        .tracker
+        .began(Clock::monotonic_ns().saturating_add(patience));
     if ready.send(signals).is_err() {
         return Ok(());
     }
@@ -329,6 +333,7 @@ impl Poller<'_, '_, '_> {
             counters,
             in_flight: in_flight.iter().map(|entry| entry.servers_asked()).sum(),
             stray_answers: self.tracker.stray_answers(),
+            strays_early: self.tracker.strays_early(),
             drops_unjoined: self.tracker.drops_unjoined(),
         })
     }

@@ -34,6 +34,9 @@ pub struct Tracker {
     truncated: Truncated,
     unsent: u64,
     stray_answers: u64,
+    /// Of them, those that came while queries from before may still be answered.
+    strays_early: u64,
+    early_until_ns: u64,
 }
 
 impl Tracker {
@@ -43,6 +46,12 @@ impl Tracker {
             names,
             ..Self::default()
         }
+    }
+
+    /// Until then an answer may belong to a query that was sent before anything was
+    /// watched.
+    pub fn began(&mut self, early_until_ns: u64) {
+        self.early_until_ns = early_until_ns;
     }
 
     /// Takes one event; what it ends goes to `ended`.
@@ -150,10 +159,18 @@ impl Tracker {
         self.stray_answers
     }
 
+    /// Of them, those to queries from before, as far as that can be said.
+    pub fn strays_early(&self) -> u64 {
+        self.strays_early
+    }
+
     fn stray(&mut self, stray: &Stray, ended: &mut Vec<Attempt>) {
         match self.timed_out.late(stray) {
             Some(attempt) => ended.push(attempt),
-            None => self.stray_answers += 1,
+            None => {
+                self.stray_answers += 1;
+                self.strays_early += u64::from(stray.at_ns < self.early_until_ns);
+            }
         }
     }
 }

@@ -110,6 +110,7 @@ impl Site {
             counters: Counters::default(),
             in_flight: 0,
             stray_answers: 0,
+            strays_early: 0,
             drops_unjoined: 0,
         };
         self.poller
