@@ -115,8 +115,6 @@ pub(crate) struct Finding {
 pub(crate) struct Accounting {
     pub(crate) lost: u64,
     pub(crate) in_flight: u64,
-    /// TCP segments that it could not read.
-    pub(crate) tcp_untracked: u64,
 }
 
 /// Everything that came of a job, or for each part why it did not.
