@@ -66,8 +66,8 @@ Examples:
   sudo kerno doctor --duration 5m --comm nginx
   sudo kerno doctor --pod shop/web-1         one pod's DNS
   sudo kerno doctor --output json | jq '.findings[].title'
-  sudo kerno doctor --exit-code              for monitoring: 0 healthy, 1 warning, 2 critical,
-                                             3 could not run
+  sudo kerno doctor --exit-code              for monitoring: 0 healthy, 1 warning or unknown,
+                                             2 critical, 3 could not run
 
 Ctrl-C ends the watching early and still prints the report.";
 
