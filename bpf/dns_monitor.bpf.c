@@ -30,6 +30,7 @@
 #include "failure.h"
 #include "send.h"
 #include "drop.h"
+#include "routes.h"
 
 #define PASS 1
 /* UDP_MAX_SEGMENTS of include/linux/udp.h: 64, since 6.9 twice as many. */
@@ -283,6 +284,14 @@ SEC("tp_btf/sock_send_length")
 int dns_sent(__u64 *ctx)
 {
 	on_send((struct sock *)ctx[0], (int)ctx[1]);
+	return 0;
+}
+
+/* Run by user space. Where sends can be watched, so since 6.3. */
+SEC("syscall")
+int dns_no_routes(void *ctx __attribute__((unused)))
+{
+	count_no_routes();
 	return 0;
 }
 

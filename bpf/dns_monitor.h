@@ -365,6 +365,8 @@ struct dns_config {
 	__u32 denials; /* 1: bpf_get_retval is there */
 	__u32 reasons; /* 1: kfree_skb says why */
 	__u32 types;   /* 1: bpf_cast_to_kern_ctx is there, and fields can be read as such */
+	__u32 reads;   /* 1: sock_recv_length is there, so answers are noted until they are read */
+	__u32 no_routes; /* IPSTATS_MIB_OUTNOROUTES of this kernel */
 };
 
 _Static_assert(sizeof(struct dns_key) == 32, "dns_key");
@@ -383,7 +385,7 @@ _Static_assert(sizeof(struct dns_stream) == 112, "dns_stream");
 _Static_assert(sizeof(struct dns_connection) == 312, "dns_connection");
 _Static_assert(sizeof(struct dns_unread_answer) == 24, "dns_unread_answer");
 _Static_assert(sizeof(struct dns_call) == 72, "dns_call");
-_Static_assert(sizeof(struct dns_config) == 32, "dns_config");
+_Static_assert(sizeof(struct dns_config) == 40, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 192, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");
 _Static_assert(__builtin_offsetof(struct dns_record, kind) == 118, "kind");

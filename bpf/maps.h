@@ -36,8 +36,13 @@ __u32 armed = 0;
 /* enum dns_sleep: set by the reader when it goes to sleep; whoever wakes it takes it back. */
 __u32 asleep = DNS_AWAKE;
 
-/* Whether answers are noted until they are read: while dns_read is attached. */
-__u32 reads_watched = 0;
+/* Since when dns_read is attached, in nanoseconds; 0 while it is not. */
+__u64 reads_since = 0;
+
+/* Notes that were old when their socket was used again or closed, while dns_read was not
+ * attached: a reason to attach it.
+ */
+__u32 old_notes = 0;
 
 /* The plain queries in flight, see slots.h. Sections of their own, so that user space
  * finds them without the rest.

@@ -285,7 +285,7 @@ static __noinline int on_message(struct __sk_buff *skb, struct dns_packet *p)
 	/* A raw socket has a part only in what it asks itself. */
 	if (p->is_raw && p->egress == is_answer)
 		return 0;
-	if (is_answer && !p->egress && reads_watched)
+	if (is_answer && !p->egress && config.reads)
 		note_unread(skb, p, cookie_of(skb));
 	return is_answer ? on_answer(skb, p) : on_query(skb, p);
 }

@@ -123,7 +123,9 @@ static __always_inline int same_destination(struct dns_call *a, struct dns_call 
 	return a->peer_port == b->peer_port && x[0] == y[0] && x[1] == y[1];
 }
 
-/* Runs for every connect() and every unconnected UDP send of the host. */
+/* Runs for every connect() of the host, and while it is attached for every unconnected
+ * UDP send.
+ */
 static __always_inline int is_dns_call(struct bpf_sock_addr *ctx)
 {
 	return is_dns_port(bpf_ntohs((__u16)ctx->user_port)) &&
@@ -216,6 +218,8 @@ static __always_inline void on_release(struct bpf_sock *ctx)
 	    (port && !is_dns_port(port)))
 		return;
 	cookie = bpf_get_socket_cookie(ctx);
+	if (config.reads)
+		forget_note(cookie);
 	slot = call_slot(cookie);
 	if (slot && sk && has_failed(slot, cookie, sk))
 		report_call(slot, sk, DNS_CALL_CONNECT, 0);
@@ -239,7 +243,7 @@ static __always_inline void take_peer(struct dns_call *call, struct sock *sk)
 		BPF_CORE_READ_INTO(&call->peer_ip, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 }
 
-/* Runs for every send of every socket of the host. */
+/* Runs for every send of every socket of the host, while it is attached. */
 static __always_inline void on_send(struct sock *sk, int ret)
 {
 	struct dns_call call = {};

@@ -371,7 +371,7 @@ static __always_inline int quick(struct __sk_buff *skb, struct dns_packet *p)
 		return ELSEWHERE;
 	cookie = cookie_of(skb);
 	if (is_answer) {
-		if (!p->egress && reads_watched)
+		if (!p->egress && config.reads)
 			note_unread(skb, p, cookie);
 		return quick_answer(skb, p, cookie);
 	}

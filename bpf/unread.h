@@ -25,11 +25,23 @@
 /* A busy host lets a reader wait for a few milliseconds. */
 #define SLOW_READ_NS 10000000ULL
 
+/* A note that is older is worth a look at when its answer is read. As LATE_READ_NS of
+ * src/thresholds.rs.
+ */
+#define OLD_NOTE_NS 50000000ULL
+
 static __always_inline struct dns_unread_answer *unread_slot(__u64 cookie)
 {
 	__u32 slot = cookie % UNREAD_SLOTS;
 
 	return bpf_map_lookup_elem(&dns_unread, &slot);
+}
+
+/* Its answer lay for long, or was read at a time that nobody looked at. */
+static __always_inline void see_age(struct dns_unread_answer *answer, __u64 now)
+{
+	if (!reads_since && now > answer->at_ns && now - answer->at_ns >= OLD_NOTE_NS)
+		old_notes++;
 }
 
 /* The oldest answer counts, as long as there is something left to be read: an
@@ -39,8 +51,13 @@ static __always_inline int note_unread(struct __sk_buff *skb, struct dns_packet 
 {
 	struct dns_unread_answer *answer = unread_slot(cookie);
 
-	if (!answer || (answer->cookie == cookie && queued_bytes(skb)))
+	if (!answer)
 		return 0;
+	if (answer->cookie == cookie) {
+		see_age(answer, p->now);
+		if (queued_bytes(skb))
+			return 0;
+	}
 	answer->cookie = 0;
 	barrier();
 	answer->at_ns = p->now;
@@ -83,7 +100,20 @@ static __always_inline void report_slow_read(struct sock *sk, __u64 cookie, __u6
 	bpf_ringbuf_submit(s, wake_flags());
 }
 
-/* Runs for every read from every socket of the host. */
+/* The socket is closed, and with it its note. */
+static __always_inline void forget_note(__u64 cookie)
+{
+	struct dns_unread_answer *answer = unread_slot(cookie);
+
+	if (!answer || answer->cookie != cookie)
+		return;
+	see_age(answer, bpf_ktime_get_ns());
+	answer->cookie = 0;
+}
+
+/* Runs for every read from every socket of the host, while it is attached. What came
+ * before may have been read before, too.
+ */
 static __always_inline void on_read(struct sock *sk, int ret, int flags)
 {
 	struct dns_unread_answer *answer;
@@ -99,6 +129,8 @@ static __always_inline void on_read(struct sock *sk, int ret, int flags)
 	at_ns = answer->at_ns;
 	id = answer->id;
 	answer->cookie = 0;
+	if (!reads_since || at_ns < reads_since)
+		return;
 	now = bpf_ktime_get_ns();
 	if (now - at_ns >= SLOW_READ_NS && now > at_ns && armed)
 		report_slow_read(sk, cookie, at_ns, id, now);

@@ -118,6 +118,10 @@ pub struct WatchedArgs {
     /// Only queries of this systemd unit; `unbound` means unbound.service.
     #[arg(long, value_name = "NAME")]
     pub unit: Option<String>,
+    /// Look at every send and read from the start, not only while there is a reason:
+    /// nothing is missed then, but each costs every socket of the host a little.
+    #[arg(long)]
+    pub all_hooks: bool,
     /// CRI socket to ask for names of pods and containers [default: those of
     /// containerd, CRI-O, cri-dockerd, k3s, k0s and MicroK8s]
     #[cfg(feature = "k8s")]

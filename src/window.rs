@@ -140,8 +140,12 @@ impl ClosedWindow {
     }
 
     /// Which hooks were active.
-    pub fn signals(&self) -> &[Signal] {
-        &self.end.signals
+    pub fn signals(&self) -> Vec<Signal> {
+        let mut signals = self.end.signals.clone();
+        if let Some(on_demand) = self.end.kernel.on_demand {
+            signals.iter_mut().for_each(|signal| on_demand.tell(signal));
+        }
+        signals
     }
 
     /// The figures.
@@ -155,7 +159,9 @@ impl ClosedWindow {
         let unseen = self.end.signals.iter().filter_map(missing).collect();
         let host = self.end.host.clone();
         let incidents = self.seen.incidents.clone();
-        incidents.close(host, self.end.duration, unseen)
+        let mut evidence = incidents.close(host, self.end.duration, unseen);
+        evidence.on_demand = self.end.kernel.on_demand;
+        evidence
     }
 
     /// What was seen and lost.

@@ -127,12 +127,36 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct proc_ns_operations;
+
 struct ns_common {
+	const struct proc_ns_operations *ops;
 	unsigned int inum;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct bpf_array {
+	void *pptrs[1]; /* of a per-CPU array */
+};
+
+struct ipstats_mib;
+
+struct netns_mib {
+	struct ipstats_mib *ip_statistics; /* per CPU */
+	struct ipstats_mib *ipv6_statistics;
+};
+
 struct net {
+	struct list_head list;
 	struct ns_common ns;
+	struct netns_mib mib;
+};
+
+struct nsproxy {
+	struct net *net_ns;
 };
 
 typedef struct {
@@ -252,6 +276,7 @@ struct task_struct {
 	int tgid;
 	struct task_struct *group_leader;
 	char comm[16];
+	struct nsproxy *nsproxy;
 };
 
 #pragma clang attribute pop

@@ -291,6 +291,7 @@ fn the_books_add_up() {
             stray_answers: 9,
             strays_early: 0,
             drops_unjoined: 8,
+            on_demand: None,
         };
         Accounting::new(&ending, totals, 0)
     };

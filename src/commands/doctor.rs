@@ -40,6 +40,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
         ports: args.watched.ports()?,
         // Who is in a hierarchy of version 1 is known only while it lives.
         live: attribution::has_version_1(),
+        all_hooks: args.watched.all_hooks,
     };
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;

@@ -59,6 +59,7 @@ fn verify(host: &Host) -> Result<Verification> {
     let config = Config {
         ports: vec![53],
         live: false,
+        all_hooks: true,
     };
     let signals = host.signals();
     let (programs, map_bytes) = check_programs(host, &config, &signals)?;

@@ -35,6 +35,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     let config = Config {
         ports: args.watched.ports()?,
         live: true,
+        all_hooks: args.watched.all_hooks,
     };
     let filter = args.filter();
     let clock = Clock::start();

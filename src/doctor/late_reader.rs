@@ -44,7 +44,9 @@ fn finding(
     let late = reads.len() as u64;
     let process = evidence.tallies.processes.get(pid);
     let answered = process.map_or(0, |it| it.tally.answered).max(late);
-    if late < LATE_READS_MIN || late * 100 <= answered * LATE_READS_PERCENT {
+    let share = evidence.share_looked_at(|it| it.reads);
+    let were_many = late as f64 * 100.0 > answered as f64 * share * LATE_READS_PERCENT as f64;
+    if late < LATE_READS_MIN || !were_many {
         return None;
     }
     let comm = reads.first()?.owner.comm;
@@ -72,6 +74,7 @@ fn finding(
             units::duration(came_ns)
         )
     }))
+    .lines(who::looked_at("Reads", share))
     .lines(reason.evidence)
     .run_amid(
         "See what it does instead:",

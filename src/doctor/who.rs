@@ -45,3 +45,13 @@ pub(super) fn workload(whom: &WorkloadId) -> String {
 fn comm(comm: Comm) -> String {
     units::shorten(&comm.to_string(), COMM_MAX)
 }
+
+/// What was looked at for a part of the time only, in a sentence.
+pub(in crate::doctor) fn looked_at(what: &str, share: f64) -> Option<String> {
+    (share < 0.995).then(|| {
+        format!(
+            "{what} were looked at for {:.0} % of the time, so that there may have been more.",
+            share * 100.0
+        )
+    })
+}

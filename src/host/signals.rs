@@ -1,5 +1,7 @@
 //! Which hooks this kernel gives, and why not where it does not.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use anyhow::bail;
 use libbpf_rs::ProgramType;
@@ -21,6 +23,9 @@ pub struct Signal {
     /// `None` if it is active; else why it is not, in one plain sentence that
     /// also says what is therefore not visible.
     pub missing: Option<String>,
+    /// For how long its hooks were attached, if they are only while there is a reason:
+    /// they would cost every socket of the host something.
+    pub attached: Option<Duration>,
 }
 
 /// Which source of evidence it is.
@@ -151,6 +156,7 @@ pub(super) fn signals() -> Vec<Signal> {
         name,
         shows,
         missing: (!is_there(name)).then(|| sentence.to_owned()),
+        attached: None,
     };
     ALL.map(signal).into()
 }

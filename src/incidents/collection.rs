@@ -27,6 +27,7 @@ use crate::attempt::Role;
 use crate::attempt::SlowRead;
 use crate::attempt::Transport;
 use crate::attempt::identity::IdentityTable;
+use crate::monitor::OnDemand;
 use crate::sampler::HostSample;
 
 /// Incidents that are kept one by one, about 400 bytes each: 6 MB. Further ones are
@@ -128,6 +129,8 @@ pub struct Evidence {
     pub window: Duration,
     /// What could not be seen here and what it would have told, as sentences.
     pub unseen: Vec<String>,
+    /// How long of it reads and sends were looked at, if not all the time.
+    pub on_demand: Option<OnDemand>,
 }
 
 /// The client's namespace, the one where its packets are discarded, the server.
@@ -297,6 +300,16 @@ impl Incidents {
 }
 
 impl Evidence {
+    /// The share of the time in which something was looked at, 0 to 1.
+    pub fn share_looked_at(&self, what: impl Fn(&OnDemand) -> Duration) -> f64 {
+        match &self.on_demand {
+            Some(on_demand) if !self.window.is_zero() => {
+                what(on_demand).div_duration_f64(self.window).min(1.0)
+            }
+            _ => 1.0,
+        }
+    }
+
     /// Whether packets that are discarded there on the way to that server are
     /// answered with an error, though this one may not have been: the kernel sends
     /// few of them to one address (`net.ipv4.icmp_ratelimit`).

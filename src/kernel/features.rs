@@ -1,9 +1,14 @@
 //! What the running kernel's BPF can do, beyond what kerno needs: known by trying, or
 //! by the kernel's own types.
 
+use std::ffi::OsStr;
 use std::os::fd::FromRawFd as _;
 
 use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::BtfKind;
+use libbpf_rs::btf::BtfType;
+use libbpf_rs::btf::TypeId;
+use libbpf_rs::btf::types::Enum;
 use libbpf_rs::btf::types::Func;
 
 /// What the programs are chosen and configured by.
@@ -15,6 +20,9 @@ pub(crate) struct Features {
     /// Fields of the kernel's own packet can be read as they are
     /// (`bpf_cast_to_kern_ctx`), since Linux 6.2.
     pub(crate) types: bool,
+    /// Which of the kernel's counters of IP packets is `IPSTATS_MIB_OUTNOROUTES`; it is
+    /// not the same in all kernels.
+    pub(crate) no_routes: Option<u32>,
 }
 
 impl Features {
@@ -28,8 +36,22 @@ impl Features {
         Self {
             swaps: takes_a_swap(),
             types: btf.as_ref().is_some_and(cast),
+            no_routes: btf.as_ref().and_then(no_routes),
         }
     }
+}
+
+/// Its enum has no name to find it by.
+fn no_routes(btf: &Btf<'_>) -> Option<u32> {
+    let value = |list: Enum<'_>| {
+        let name = |name: &OsStr| name == "IPSTATS_MIB_OUTNOROUTES";
+        let found = list.iter().find(|it| it.name.is_some_and(name))?;
+        u32::try_from(found.value).ok()
+    };
+    let ids = (1..).map(TypeId::from);
+    ids.map_while(|id| btf.type_by_id::<BtfType<'_>>(id))
+        .filter(|it| it.kind() == BtfKind::Enum && it.name().is_none())
+        .find_map(|it| value(it.try_into().ok()?))
 }
 
 /// Whether the verifier takes a program with an atomic swap on its stack.

@@ -1,5 +1,6 @@
 //! Which program hangs on which hook, and what it is for.
 
+use std::fmt;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::BorrowedFd;
 
@@ -18,8 +19,40 @@ use crate::host::SignalName::Reads;
 use crate::host::SignalName::Reasons;
 use crate::host::SignalName::SocketErrors;
 
+/// What is to be looked at beyond packets. Each costs every socket of the host something,
+/// so it is attached only while there is a reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// When answers are read.
+    pub(crate) reads: bool,
+    /// What sends return.
+    pub(crate) sends: bool,
+    /// Sends that a program of another control group denies.
+    pub(crate) denials: bool,
+}
+
+impl Wanted {
+    /// All of it.
+    pub(crate) const ALL: Self = Self {
+        reads: true,
+        sends: true,
+        denials: true,
+    };
+
+    const fn reads(self) -> bool {
+        self.reads
+    }
+
+    const fn sends(self) -> bool {
+        self.sends
+    }
+
+    const fn destinations(self) -> bool {
+        self.sends || self.denials
+    }
+}
+
 /// A program and its place.
-#[derive(Debug)]
 pub(super) struct Hook {
     /// Its name in bpf/dns_monitor.bpf.c.
     pub(super) program: &'static str,
@@ -28,6 +61,14 @@ pub(super) struct Hook {
     kind: Kind,
     /// Whether it needs atomic swaps, or is there for kernels without them.
     swaps: Option<bool>,
+    /// When it is attached; `None` for always.
+    demand: Option<fn(Wanted) -> bool>,
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program)
+    }
 }
 
 /// How a program gets onto its hook.
@@ -37,18 +78,21 @@ enum Kind {
     Cgroup,
     /// On a tracepoint, which its section names.
     Trace,
+    /// On none: it is run when it is asked.
+    Asked,
 }
 
 /// In the order in which they are attached. Answers before queries: an answer
 /// without its query is harmless, the contrary would look like a failure.
-pub(super) const HOOKS: [Hook; 13] = [
-    Hook::trace("dns_read", &[Reads]),
-    Hook::trace("dns_sent", &[FailedSends]),
+pub(super) const HOOKS: [Hook; 14] = [
+    Hook::asked("dns_no_routes", &[FailedSends]),
+    Hook::trace("dns_read", &[Reads]).while_wanted(Wanted::reads),
     Hook::cgroup("dns_release", &[FailedConnects]),
     Hook::cgroup("dns_connect4", &[Denials, FailedConnects]),
     Hook::cgroup("dns_connect6", &[Denials, FailedConnects]),
-    Hook::cgroup("dns_sendmsg4", &[Denials, FailedSends]),
-    Hook::cgroup("dns_sendmsg6", &[Denials, FailedSends]),
+    Hook::cgroup("dns_sendmsg4", &[Denials, FailedSends]).while_wanted(Wanted::destinations),
+    Hook::cgroup("dns_sendmsg6", &[Denials, FailedSends]).while_wanted(Wanted::destinations),
+    Hook::trace("dns_sent", &[FailedSends]).while_wanted(Wanted::sends),
     Hook::trace("dns_socket_error", &[SocketErrors]),
     Hook::trace("dns_packet_drop", &[Discards, Reasons]),
     Hook::cgroup("dns_ingress", &[Packets]).with_swaps(true),
@@ -59,26 +103,35 @@ pub(super) const HOOKS: [Hook; 13] = [
 
 impl Hook {
     const fn cgroup(program: &'static str, signals: &'static [SignalName]) -> Self {
+        Self::new(program, signals, Kind::Cgroup)
+    }
+
+    const fn trace(program: &'static str, signals: &'static [SignalName]) -> Self {
+        Self::new(program, signals, Kind::Trace)
+    }
+
+    const fn asked(program: &'static str, signals: &'static [SignalName]) -> Self {
+        Self::new(program, signals, Kind::Asked)
+    }
+
+    const fn new(program: &'static str, signals: &'static [SignalName], kind: Kind) -> Self {
         Self {
             program,
             signals,
-            kind: Kind::Cgroup,
+            kind,
             swaps: None,
+            demand: None,
         }
+    }
+
+    const fn while_wanted(mut self, demand: fn(Wanted) -> bool) -> Self {
+        self.demand = Some(demand);
+        self
     }
 
     const fn with_swaps(mut self, swaps: bool) -> Self {
         self.swaps = Some(swaps);
         self
-    }
-
-    const fn trace(program: &'static str, signals: &'static [SignalName]) -> Self {
-        Self {
-            program,
-            signals,
-            kind: Kind::Trace,
-            swaps: None,
-        }
     }
 
     pub(super) fn of(program: &str) -> Option<&'static Self> {
@@ -90,9 +143,22 @@ impl Hook {
         self.signals.contains(&Packets)
     }
 
+    /// Whether it is attached all the time.
+    pub(super) fn is_permanent(&self) -> bool {
+        self.demand.is_none()
+    }
+
+    /// Whether it is to be attached now.
+    pub(super) fn is_wanted(&self, wanted: Wanted) -> bool {
+        self.demand.is_none_or(|demand| demand(wanted))
+    }
+
     /// Whether it gives anything on this kernel.
     pub(super) fn is_of_use(&self, features: Features, signals: &[Signal]) -> bool {
         if self.swaps.is_some_and(|swaps| swaps != features.swaps) {
+            return false;
+        }
+        if matches!(self.kind, Kind::Asked) && features.no_routes.is_none() {
             return false;
         }
         self.is_core() || self.signals.iter().any(|name| is_there(signals, *name))
@@ -107,14 +173,16 @@ impl Hook {
         }
     }
 
+    /// `None` if there is nothing to attach.
     pub(super) fn attach(
         &self,
         program: &ProgramMut<'_>,
         cgroup: BorrowedFd<'_>,
-    ) -> libbpf_rs::Result<Link> {
+    ) -> libbpf_rs::Result<Option<Link>> {
         match self.kind {
-            Kind::Cgroup => program.attach_cgroup(cgroup.as_raw_fd()),
-            Kind::Trace => program.attach(),
+            Kind::Cgroup => program.attach_cgroup(cgroup.as_raw_fd()).map(Some),
+            Kind::Trace => program.attach().map(Some),
+            Kind::Asked => Ok(None),
         }
     }
 }

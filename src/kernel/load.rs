@@ -13,6 +13,7 @@ use anyhow::Result;
 use libbpf_rs::Link;
 use libbpf_rs::MapHandle;
 use libbpf_rs::OpenObject;
+use libbpf_rs::ProgramInput;
 use libbpf_rs::skel::OpenSkel as _;
 use libbpf_rs::skel::Skel as _;
 use libbpf_rs::skel::SkelBuilder as _;
@@ -26,15 +27,18 @@ use super::entry::Entry;
 use super::features::Features;
 use super::hooks::HOOKS;
 use super::hooks::Hook;
+use super::hooks::Wanted;
 use super::hooks::is_there;
 use super::inflight;
 use super::slots::Slots;
 use super::wire::dns_limit;
 use super::wire::dns_sleep;
 use crate::attempt::Attempt;
+use crate::host::Clock;
 use crate::host::Host;
 use crate::host::Signal;
 use crate::host::SignalName::Denials;
+use crate::host::SignalName::FailedSends;
 use crate::host::SignalName::Reads;
 use crate::host::SignalName::Reasons;
 
@@ -49,6 +53,9 @@ pub struct Config {
     /// Somebody waits for each record: it is told at once, not with many others, which
     /// costs the host less.
     pub live: bool,
+    /// The hooks that every socket of the host pays for are attached all the time, not only
+    /// while there is a reason.
+    pub all_hooks: bool,
 }
 
 /// What wakes the reader of the ring buffer.
@@ -62,10 +69,19 @@ pub(crate) enum Until {
     Next,
 }
 
+/// Numbers that only grow, and tell that something may go on that no packet shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hints {
+    /// Answers that may have been read late.
+    pub(crate) old_notes: u32,
+    /// Packets and calls of this host, DNS or not, that found no route.
+    pub(crate) no_routes: u64,
+}
+
 /// The programs in the kernel. Dropping it detaches and frees everything.
 pub(crate) struct Programs<'obj> {
     /// In the order in which they were attached.
-    links: Vec<Link>,
+    links: Vec<(&'static Hook, Link)>,
     skel: DnsMonitorSkel<'obj>,
     slots: Slots<'obj>,
     features: Features,
@@ -104,34 +120,78 @@ impl<'obj> Programs<'obj> {
 
     fn attach(&mut self, cgroup: BorrowedFd<'_>) -> Result<()> {
         for hook in &HOOKS {
-            if !hook.is_of_use(self.features, &self.signals) {
-                continue;
-            }
-            let program = self
-                .skel
-                .object()
-                .progs_mut()
-                .find(|program| program.name() == hook.program)
-                .with_context(|| format!("the object has no program {}", hook.program))?;
-            match hook.attach(&program, cgroup) {
-                Ok(link) => {
-                    self.links.push(link);
-                    if hook.signals.contains(&Reads)
-                        && let Some(bss) = self.skel.maps.bss_data.as_mut()
-                    {
-                        bss.reads_watched = 1;
-                    }
-                }
-                Err(error) if hook.is_core() => {
-                    return Err(error).with_context(|| {
-                        format!("cannot attach {} to the cgroup v2 root", hook.program)
-                    });
-                }
-                // A hook that does not attach is a missing signal, not an error.
-                Err(error) => hook.is_refused(&mut self.signals, &error),
+            if hook.is_permanent() && hook.is_of_use(self.features, &self.signals) {
+                self.attach_hook(hook, cgroup)?;
             }
         }
         Ok(())
+    }
+
+    fn attach_hook(&mut self, hook: &'static Hook, cgroup: BorrowedFd<'_>) -> Result<()> {
+        let program = self
+            .skel
+            .object()
+            .progs_mut()
+            .find(|program| program.name() == hook.program)
+            .with_context(|| format!("the object has no program {}", hook.program))?;
+        match hook.attach(&program, cgroup) {
+            Ok(link) => self.links.extend(link.map(|link| (hook, link))),
+            Err(error) if hook.is_core() => {
+                return Err(error).with_context(|| {
+                    format!("cannot attach {} to the cgroup v2 root", hook.program)
+                });
+            }
+            // A hook that does not attach is a missing signal, not an error.
+            Err(error) => {
+                log::debug!("{} does not attach: {error:#}", hook.program);
+                hook.is_refused(&mut self.signals, &error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Attaches what is wanted of the hooks that every socket pays for, and takes the
+    /// others off.
+    pub(crate) fn want(&mut self, wanted: Wanted, cgroup: BorrowedFd<'_>) -> Result<()> {
+        if let Some(bss) = self.skel.maps.bss_data.as_mut()
+            && !wanted.reads
+        {
+            bss.reads_since = 0;
+        }
+        while let Some(at) = self.links.iter().rposition(|(it, _)| !it.is_wanted(wanted)) {
+            drop(self.links.remove(at));
+        }
+        for hook in HOOKS.iter().filter(|hook| !hook.is_permanent()) {
+            let is_attached = self.links.iter().any(|(it, _)| it.program == hook.program);
+            if !is_attached
+                && hook.is_wanted(wanted)
+                && hook.is_of_use(self.features, &self.signals)
+            {
+                self.attach_hook(hook, cgroup)?;
+            }
+        }
+        if let Some(bss) = self.skel.maps.bss_data.as_mut()
+            && wanted.reads
+            && bss.reads_since == 0
+        {
+            bss.reads_since = Clock::monotonic_ns();
+        }
+        Ok(())
+    }
+
+    /// What speaks for a closer look.
+    pub(crate) fn hints(&self) -> Result<Hints> {
+        if is_there(&self.signals, FailedSends) && self.features.no_routes.is_some() {
+            let program = &self.skel.progs.dns_no_routes;
+            program
+                .test_run(ProgramInput::default())
+                .context("cannot ask for the packets without a route")?;
+        }
+        let bss = self.skel.maps.bss_data.as_ref();
+        Ok(bss.map_or_else(Hints::default, |bss| Hints {
+            old_notes: bss.old_notes,
+            no_routes: bss.no_routes,
+        }))
     }
 
     /// Queries count from now on, or no more.
@@ -250,6 +310,8 @@ pub(super) fn configure(
         rodata.config.nports = ports.len() as u32;
         rodata.config.denials = u32::from(is_there(signals, Denials));
         rodata.config.types = u32::from(features.types);
+        rodata.config.no_routes = features.no_routes.unwrap_or_default();
         rodata.config.reasons = u32::from(is_there(signals, Reasons));
+        rodata.config.reads = u32::from(is_there(signals, Reads));
     }
 }

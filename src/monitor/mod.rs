@@ -6,6 +6,7 @@
 //! waits; the ring buffer fills, and the kernel counts what it could not put
 //! there. So there is one place for losses, and memory stays bounded.
 
+mod demand;
 mod poller;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::attempt::Attempt;
 use crate::attempt::SlowRead;
 use crate::host::Host;
 use crate::host::Signal;
+use crate::host::SignalName;
 use crate::kernel::Config;
 use crate::kernel::Counters;
 
@@ -96,6 +98,38 @@ pub struct Ending {
     pub strays_early: u64,
     /// Discarded packets that belonged to no failed attempt that was seen.
     pub drops_unjoined: u64,
+    /// How long the hooks on demand were attached; `None` if they were all the time.
+    pub on_demand: Option<OnDemand>,
+}
+
+/// How long hooks were attached that are only while there is a reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnDemand {
+    /// What reads answers.
+    pub reads: Duration,
+    /// What tells what a send returned.
+    pub sends: Duration,
+    /// What tells where a send goes, and whether a control group denies it.
+    pub destinations: Duration,
+}
+
+impl OnDemand {
+    fn follow(&mut self, next: &Self) {
+        self.reads += next.reads;
+        self.sends += next.sends;
+        self.destinations += next.destinations;
+    }
+
+    /// Tells it of a signal.
+    pub fn tell(&self, signal: &mut Signal) {
+        signal.attached = match signal.name {
+            _ if signal.missing.is_some() => None,
+            SignalName::Reads => Some(self.reads),
+            SignalName::FailedSends => Some(self.sends),
+            SignalName::Denials => Some(self.destinations),
+            _ => None,
+        };
+    }
 }
 
 impl Ending {
@@ -106,6 +140,10 @@ impl Ending {
         self.stray_answers += next.stray_answers;
         self.strays_early += next.strays_early;
         self.drops_unjoined += next.drops_unjoined;
+        match (&mut self.on_demand, &next.on_demand) {
+            (Some(on_demand), Some(next)) => on_demand.follow(next),
+            (on_demand, next) => *on_demand = on_demand.or(*next),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use super::Message;
 use super::Phase;
 use super::SETTLING;
 use super::WATCHING;
+use super::demand::Demand;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::SlowRead;
@@ -34,6 +35,7 @@ use crate::kernel::Claim;
 use crate::kernel::Config;
 use crate::kernel::Programs;
 use crate::kernel::Until;
+use crate::kernel::Wanted;
 use crate::kernel::decode;
 use crate::track::JOIN_DELAY;
 use crate::track::Tracker;
@@ -80,6 +82,16 @@ pub(super) fn run(
         0
     })?;
     let ring = builder.build().context("cannot map the ring buffer")?;
+    let now = Instant::now();
+    let mut demand = match config.all_hooks {
+        true => None,
+        false => Some(Demand::new(programs.hints()?, now)),
+    };
+    let wanted = match &mut demand {
+        Some(demand) => demand.wanted(programs.hints()?, host.cgroup(), now),
+        None => Wanted::ALL,
+    };
+    programs.want(wanted, host.cgroup())?;
     programs.arm(true);
     let signals = programs.signals().to_vec();
     let mut poller = Poller {
@@ -91,7 +103,9 @@ pub(super) fn run(
         ended: Vec::new(),
         slow_reads: Vec::new(),
         timeout,
-        last_sweep: Instant::now(),
+        last_sweep: now,
+        demand,
+        host,
         until_ns: u64::MAX,
         never_accepted: 0,
         lost_in_claims: 0,
@@ -131,6 +145,9 @@ struct Poller<'a, 'obj, 'cb> {
     slow_reads: Vec<SlowRead>,
     timeout: Duration,
     last_sweep: Instant,
+    /// When the hooks are attached that every socket pays for; `None` for always.
+    demand: Option<Demand>,
+    host: &'a Host,
     /// TCP connections that were begun after this do not count.
     until_ns: u64,
     /// Attempts that the kernel's counter does not know.
@@ -230,6 +247,7 @@ impl Poller<'_, '_, '_> {
     /// have waited for too long.
     fn sweep(&mut self) -> Result<()> {
         self.last_sweep = Instant::now();
+        self.look_closer()?;
         let now_ns = Clock::monotonic_ns();
         // What was told before now is to be known, however long the last turn took.
         for _ in 0..DRAINS_OF_RING {
@@ -275,16 +293,36 @@ impl Poller<'_, '_, '_> {
         Ok(())
     }
 
+    /// Attaches the hooks that there is a reason for, and takes off the others.
+    fn look_closer(&mut self) -> Result<()> {
+        if let Some(demand) = &mut self.demand
+            && self.phase.is(WATCHING)
+        {
+            let hints = self.programs.hints()?;
+            let root = self.host.cgroup();
+            let wanted = demand.wanted(hints, root, self.last_sweep);
+            self.programs.want(wanted, root)?;
+        }
+        Ok(())
+    }
+
     /// Hands the batch on, and waits while the receiver has no room. A receiver
     /// that is gone needs nothing.
     fn hand_on(&mut self) {
+        let now = Instant::now();
         if !self.ended.is_empty() {
+            if let Some(demand) = &mut self.demand {
+                demand.ended(&self.ended, now);
+            }
             let late = |attempt: &&Attempt| attempt.outcome == Outcome::Late;
             self.reported += (self.ended.len() - self.ended.iter().filter(late).count()) as u64;
             send(self.out, Message::Ended(std::mem::take(&mut self.ended)));
         }
         if !self.slow_reads.is_empty() {
             let reads = std::mem::take(&mut self.slow_reads);
+            if let Some(demand) = &mut self.demand {
+                demand.read_late(&reads, now);
+            }
             send(self.out, Message::SlowReads(reads));
         }
     }
@@ -335,6 +373,7 @@ impl Poller<'_, '_, '_> {
             stray_answers: self.tracker.stray_answers(),
             strays_early: self.tracker.strays_early(),
             drops_unjoined: self.tracker.drops_unjoined(),
+            on_demand: self.demand.as_ref().map(|it| it.attached(Instant::now())),
         })
     }
 }

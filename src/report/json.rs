@@ -31,7 +31,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         schema: "kerno.doctor.v1",
         time: humantime::format_rfc3339_nanos(report.time).to_string(),
         host: &report.host,
-        window_seconds: (report.window.as_secs_f64() * 1e3).round() / 1e3,
+        window_seconds: rounded_seconds(report.window),
         signals: report.signals.iter().map(signal).collect(),
         dns: dns(&report.dns, report.window),
         findings: &report.findings,
@@ -96,6 +96,10 @@ struct SignalJson<'a> {
     active: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attached: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attached_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -165,12 +169,19 @@ struct LatencyJson {
     max: u64,
 }
 
+/// To a millisecond.
+fn rounded_seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e3).round() / 1e3
+}
+
 fn signal(signal: &Signal) -> SignalJson<'_> {
     SignalJson {
         name: signal.name.hook(),
         shows: signal.shows,
         active: signal.missing.is_none(),
         reason: signal.missing.as_deref(),
+        attached: signal.attached.map(|_| "on demand"),
+        attached_seconds: signal.attached.map(rounded_seconds),
     }
 }
 

@@ -66,7 +66,7 @@ impl Report {
             time,
             host,
             window: window.duration(),
-            signals: window.signals().to_vec(),
+            signals: window.signals(),
             dns,
             findings,
             failures_by_cause,

@@ -1,6 +1,7 @@
 //! The report as a doctor's note: the verdict first, what it rests on after.
 
 use std::io;
+use std::time::Duration;
 
 use super::Report;
 use super::accounting;
@@ -17,6 +18,7 @@ use super::page::YELLOW;
 use crate::doctor::Finding;
 use crate::doctor::Severity;
 use crate::doctor::Verdict;
+use crate::host::Signal;
 use crate::thresholds::SAMPLE_MIN;
 use crate::units;
 
@@ -147,6 +149,20 @@ fn next_steps(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
+fn seconds(duration: Duration) -> String {
+    units::duration(duration.as_nanos().try_into().unwrap_or(u64::MAX))
+}
+
+/// A signal whose hooks were attached for some of the time, and for how long.
+fn looked_at(signal: &Signal) -> Option<String> {
+    let attached = signal.attached?;
+    let how_long = match attached.is_zero() {
+        true => "not at all".to_owned(),
+        false => seconds(attached),
+    };
+    Some(format!("{} ({how_long})", signal.shows))
+}
+
 /// How far the figures can be trusted.
 fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let accounting = &report.accounting;
@@ -168,6 +184,12 @@ fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             let text = format!("{} ({}): {why}", signal.name.hook(), signal.shows);
             page.flowing((YELLOW, "Not visible here: "), &text)?;
         }
+    }
+    let on_demand: Vec<String> = report.signals.iter().filter_map(looked_at).collect();
+    if !on_demand.is_empty() {
+        let window = seconds(report.window);
+        let text = format!("{}; of {window}.", on_demand.join(", "));
+        page.flowing((DIM, "Looked at only while there was a reason: "), &text)?;
     }
     for complaint in &report.attribution.complaints {
         page.flowing((YELLOW, "Not known here: "), complaint)?;

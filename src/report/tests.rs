@@ -37,11 +37,13 @@ fn signals() -> Vec<Signal> {
             name: SignalName::Packets,
             shows: "queries and answers",
             missing: None,
+            attached: None,
         },
         Signal {
             name: SignalName::SocketErrors,
             shows: "refused queries",
             missing: None,
+            attached: None,
         },
     ]
 }
@@ -477,7 +479,7 @@ proptest! {
             queries, inflight_full, ring_full, notice_lost, unparsed, tcp_untracked, tcp_gap,
             ..Counters::default()
         };
-        let missing = Signal { name: SignalName::Reads, shows: "much", missing: Some(host.clone()) };
+        let missing = Signal { name: SignalName::Reads, shows: "much", missing: Some(host.clone()), attached: None };
         let mut report = report_with(&fed, kernel, in_flight, vec![missing]);
         report.window = Duration::from_secs(seconds);
         report.host.name = host;

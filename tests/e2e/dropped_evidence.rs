@@ -38,6 +38,7 @@ fn monitor() -> Monitor {
     let config = Config {
         ports: vec![53],
         live: true,
+        all_hooks: false,
     };
     Monitor::start(host, config, Duration::from_secs(5)).expect("the programs attach")
 }

@@ -66,7 +66,7 @@ fn told(site: &Site, client: &Finished, server: IpAddr, records: &[Record]) -> V
 #[test]
 fn root_a_connect_that_a_cgroup_denies_is_told() {
     let site = Site::new();
-    let mut watch = site.watch(&[]);
+    let mut watch = site.watch(&["--all-hooks"]);
     for (which, server, other) in [
         (Deny::Connect4, SERVER_V4, SERVER_V6),
         (Deny::Connect6, SERVER_V6, SERVER_V4),
@@ -87,7 +87,7 @@ fn root_a_connect_that_a_cgroup_denies_is_told() {
 #[test]
 fn root_a_send_that_a_cgroup_denies_is_told() {
     let site = Site::new();
-    let mut watch = site.watch(&[]);
+    let mut watch = site.watch(&["--all-hooks"]);
     for (which, server, other) in [
         (Deny::Sendmsg4, SERVER_V4, SERVER_V6),
         (Deny::Sendmsg6, SERVER_V6, SERVER_V4),
@@ -138,14 +138,14 @@ fn root_verdicts_are_the_same_with_kerno_and_without() {
         assert_eq!(permitted, "ok\nECONNREFUSED\nok\n");
     };
     check();
-    let _watch = site.watch(&[]);
+    let _watch = site.watch(&["--all-hooks"]);
     check();
 }
 
 #[test]
 fn root_a_call_without_a_route_is_told() {
     let site = Site::new();
-    let mut watch = site.watch(&[]);
+    let mut watch = site.watch(&["--all-hooks"]);
     for server in [NOWHERE_V4, NOWHERE_V6] {
         let steps = "udp connect connect udp sendto sendto tcp connect";
         let client = calls(&site, server, steps);
@@ -167,7 +167,7 @@ fn root_a_call_without_a_route_is_told() {
 #[test]
 fn root_a_connect_without_a_free_port_is_told() {
     let site = Site::new();
-    let mut watch = site.watch(&[]);
+    let mut watch = site.watch(&["--all-hooks"]);
     let range = "/proc/sys/net/ipv4/ip_local_port_range";
     // The namespace's own.
     let set_range = |ports| std::fs::write(range, ports).expect("a range of ports");
@@ -185,7 +185,7 @@ fn root_a_connect_without_a_free_port_is_told() {
 #[test]
 fn root_a_connected_socket_that_can_not_send_is_told() {
     let site = Site::new();
-    let mut watch = site.watch(&[]);
+    let mut watch = site.watch(&["--all-hooks"]);
     let client = calls(&site, SERVER_V4, "udp connect long");
     assert_eq!(client.output, "ok\nEMSGSIZE\n");
     let records = site.records(&mut watch);
@@ -203,7 +203,7 @@ fn root_a_connected_socket_that_can_not_send_is_told() {
 #[test]
 fn root_a_connect_that_comes_to_something_is_not_told() {
     let site = Site::new();
-    let mut watch = site.watch(&[]);
+    let mut watch = site.watch(&["--all-hooks"]);
     for server in [SERVER_V4, SERVER_V6] {
         let client = calls(&site, server, "udp connect udp connect disconnect");
         assert_eq!(client.output, "ok\n".repeat(3));
@@ -232,7 +232,7 @@ fn root_musl_is_denied_and_without_a_route() {
 fn libc_fails(compiler: &[&str], name: &str, which: Deny, call: &str, number: usize) {
     let mut site = Site::new();
     let program = compile(&site.client, compiler, name);
-    let mut watch = site.watch(&[]);
+    let mut watch = site.watch(&["--all-hooks"]);
     for server in [SERVER_V4, NOWHERE_V4] {
         let options = "options attempts:1 timeout:1";
         site.client
@@ -257,7 +257,7 @@ fn libc_fails(compiler: &[&str], name: &str, which: Deny, call: &str, number: us
 fn root_a_loop_of_failed_calls_leaves_the_books_in_order() {
     const CALLS: u64 = 30_000;
     let site = Site::new();
-    let doctor = Doctor::start(&["--output", "json"]);
+    let doctor = Doctor::start(&["--output", "json", "--all-hooks"]);
     let program = format!(
         "import socket\n\
          s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\

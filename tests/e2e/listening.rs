@@ -24,9 +24,19 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) fn start(site: &Site) -> Self {
+        Self::with_hooks(site, true)
+    }
+
+    /// The same where hooks are attached on demand.
+    pub(crate) fn on_demand(site: &Site) -> Self {
+        Self::with_hooks(site, false)
+    }
+
+    fn with_hooks(site: &Site, all_hooks: bool) -> Self {
         let config = Config {
             ports: vec![53],
             live: true,
+            all_hooks,
         };
         let host = Host::probe().expect("a host that kerno can watch");
         let timeout = Duration::from_secs(1);
@@ -43,23 +53,31 @@ impl Listening {
         let start = Instant::now();
         while !enough(self) {
             let rest = PATIENCE.saturating_sub(start.elapsed());
-            let Ok(message) = self.monitor.messages().recv_timeout(rest) else {
+            if !self.hear(rest) {
                 let (attempts, reads) = (&self.attempts, &self.slow_reads);
                 panic!("waited in vain for {what}: {attempts:#?} {reads:#?}");
-            };
-            let namespaces = self.namespaces;
-            let is_mine = |owner: &Owner| namespaces.contains(&owner.netns.into());
-            match message {
-                Message::Ended(ended) => {
-                    let mine = ended.into_iter().filter(|ended| is_mine(&ended.owner));
-                    self.attempts.extend(mine);
-                }
-                Message::SlowReads(reads) => {
-                    let mine = reads.into_iter().filter(|read| is_mine(&read.owner));
-                    self.slow_reads.extend(mine);
-                }
-                Message::Finished(_) => panic!("it ended before {what}"),
             }
         }
+    }
+
+    /// Takes a message that comes in time; whether one came.
+    fn hear(&mut self, patience: Duration) -> bool {
+        let Ok(message) = self.monitor.messages().recv_timeout(patience) else {
+            return false;
+        };
+        let namespaces = self.namespaces;
+        let is_mine = |owner: &Owner| namespaces.contains(&owner.netns.into());
+        match message {
+            Message::Ended(ended) => {
+                let mine = ended.into_iter().filter(|ended| is_mine(&ended.owner));
+                self.attempts.extend(mine);
+            }
+            Message::SlowReads(reads) => {
+                let mine = reads.into_iter().filter(|read| is_mine(&read.owner));
+                self.slow_reads.extend(mine);
+            }
+            Message::Finished(_) => panic!("it ended by itself"),
+        }
+        true
     }
 }

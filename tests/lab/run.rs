@@ -127,7 +127,9 @@ fn watch(scenario: &Scenario, run: &Kept) -> (Value, Vec<Finding>) {
         panic!("{} is no scenario of the lab", scenario.name)
     };
     let (filter, value) = recipe.filter(&zone);
-    let options = ["--output", "json", "--timeout", TIMEOUT, filter, &value];
+    // Each of the lab's failures is to be told, the first one too.
+    let mut options = vec!["--output", "json", "--all-hooks"];
+    options.extend(["--timeout", TIMEOUT, filter, &value]);
     let doctor = Doctor::start(&options);
     let mut chaos = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
     chaos.args(["chaos", "--induce", scenario.name, "--duration", DURATION]);

@@ -112,6 +112,7 @@ impl Site {
             stray_answers: 0,
             strays_early: 0,
             drops_unjoined: 0,
+            on_demand: None,
         };
         self.poller
             .send(Message::Finished(ending))

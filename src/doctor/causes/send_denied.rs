@@ -7,6 +7,7 @@ use super::place::Place;
 use crate::attempt::FailedCall;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
+use crate::doctor::who;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::shell::Command;
@@ -138,10 +139,15 @@ fn evidence(group: &Group<'_>) -> Vec<String> {
             units::counted(packets, "packet was", "packets were")
         ),
     };
-    let calls = [
-        failed(FailedCall::Connect, "connect()"),
-        failed(FailedCall::Send, "send()"),
-    ];
+    let sends = failed(FailedCall::Send, "send()");
+    let share = group
+        .evidence
+        .share_looked_at(|it| match group.place.fault {
+            DENIED_CALL => it.destinations,
+            _ => it.sends,
+        });
+    let looked = sends.as_ref().and_then(|_| who::looked_at("Sends", share));
+    let calls = [failed(FailedCall::Connect, "connect()"), sends, looked];
     let lines = calls.into_iter().chain([Some(packets), group.examples()]);
     lines.flatten().collect()
 }

@@ -52,6 +52,7 @@ fn signals(given: &[SignalName]) -> Vec<Signal> {
         name,
         shows: "",
         missing: (!given.contains(&name)).then(|| "not here".to_owned()),
+        attached: None,
     };
     HOOKS.iter().flat_map(name).map(signal).collect()
 }
@@ -68,13 +69,20 @@ fn a_program_is_loaded_for_any_signal_that_it_takes_part_in() {
             &[FailedConnects],
             [&["dns_release"], &connects[..]].concat(),
         ),
-        (&[FailedSends], [&["dns_sent"], &sends[..]].concat()),
+        (
+            &[FailedSends],
+            [&["dns_no_routes"], &sends[..], &["dns_sent"]].concat(),
+        ),
     ] {
         let signals = signals(given);
         let core_before_5_12 = ["dns_ingress_old", "dns_egress_old"];
         for (swaps, core) in [(true, core), (false, core_before_5_12)] {
             let types = false;
-            let features = Features { swaps, types };
+            let features = Features {
+                swaps,
+                types,
+                no_routes: Some(1),
+            };
             let is_of_use = |hook: &&Hook| hook.is_of_use(features, &signals);
             let of_use = HOOKS.iter().filter(is_of_use);
             let of_use: Vec<_> = of_use.map(|hook| hook.program).collect();

@@ -17,6 +17,7 @@ mod packet;
 mod ports;
 mod programs;
 mod resend;
+mod routes;
 mod sizes;
 mod slots;
 mod socket;

@@ -81,17 +81,20 @@ impl Loaded {
         let config = Config {
             ports: ports.to_vec(),
             live: false,
+            all_hooks: true,
         };
         let reads = Signal {
             name: Reads,
             shows: "",
             missing: None,
+            attached: None,
         };
         let mut features = Features::of_this_kernel();
         if WITHOUT_SWAPS {
             features = Features {
                 swaps: false,
                 types: false,
+                ..features
             };
         }
         configure(&mut open, &config, features, &[reads]);
@@ -105,8 +108,6 @@ impl Loaded {
         }
         let mut skel = open.load().expect("loading BPF programs needs root");
         let slots = Slots::take(&mut skel.maps).expect("the object has slots");
-        let bss = skel.maps.bss_data.as_mut().expect("a .bss");
-        bss.reads_watched = 1;
         let records = Arc::new(Mutex::new(Vec::new()));
         let ring = {
             let records = Arc::clone(&records);
