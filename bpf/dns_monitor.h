@@ -37,6 +37,7 @@ enum dns_sleep {
 	DNS_AWAKE = 0,       /* nothing: it looks by itself */
 	DNS_SLEEP_BATCH = 1, /* many records */
 	DNS_SLEEP_LIGHT = 2, /* the next one */
+	DNS_SLEEP_NEW = 3,   /* many, or one of somebody who had none yet */
 };
 
 /* Which end of an exchange a socket is. */

@@ -131,16 +131,48 @@ static __always_inline void count(__u32 index, __u64 by)
 		__sync_fetch_and_add(counter, by);
 }
 
+/* Who has had records, by process and control group. Who shares a place with another
+ * counts as new now and then.
+ */
+__u32 known_owners[4096] = {};
+
+static __always_inline int is_new(struct dns_owner *owner)
+{
+	__u32 tag = (owner->tgid ^ (__u32)owner->cgroup_id << 22) * 0x9E3779B1U;
+	__u32 *known = &known_owners[tag >> 20];
+
+	if (*known == tag)
+		return 0;
+	*known = tag;
+	return 1;
+}
+
 /* A reader that is awake finds the record without being told. One that fell asleep
  * just before it was there looks again after a while.
  */
-static __always_inline __u64 wake_flags(void)
+static __always_inline __u64 wake_if(int is_awaited)
 {
-	if (asleep == DNS_AWAKE || (asleep == DNS_SLEEP_BATCH &&
-				    bpf_ringbuf_query(&dns_events, BPF_RB_AVAIL_DATA) < WAKE_BYTES))
+	if (!is_awaited && bpf_ringbuf_query(&dns_events, BPF_RB_AVAIL_DATA) < WAKE_BYTES)
 		return BPF_RB_NO_WAKEUP;
 	asleep = DNS_AWAKE;
 	return BPF_RB_FORCE_WAKEUP;
+}
+
+static __always_inline __u64 wake_flags(void)
+{
+	__u32 until = asleep;
+
+	return until == DNS_AWAKE ? BPF_RB_NO_WAKEUP : wake_if(until != DNS_SLEEP_BATCH);
+}
+
+/* Of the record of an answered query. */
+static __always_inline __u64 wake_flags_for(struct dns_owner *owner)
+{
+	__u32 until = asleep;
+
+	if (until == DNS_AWAKE)
+		return BPF_RB_NO_WAKEUP;
+	return wake_if(until == DNS_SLEEP_LIGHT || (until == DNS_SLEEP_NEW && is_new(owner)));
 }
 
 /* A record with nothing in it but its kind and when it happened. Without room it

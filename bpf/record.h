@@ -175,7 +175,7 @@ static __noinline int conclude_short(struct dns_key *key, struct dns_query *q,
 		bpf_ringbuf_discard(s, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
-	bpf_ringbuf_submit(s, wake_flags());
+	bpf_ringbuf_submit(s, which != NOT_ANSWERED ? wake_flags_for(&s->record.owner) : wake_flags());
 	return 1;
 }
 
@@ -201,7 +201,7 @@ static __noinline int conclude_full(struct __sk_buff *skb, struct dns_key *key,
 		bpf_ringbuf_discard(f, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
-	bpf_ringbuf_submit(f, wake_flags());
+	bpf_ringbuf_submit(f, which != NOT_ANSWERED ? wake_flags_for(&f->record.owner) : wake_flags());
 	return 1;
 }
 

@@ -357,7 +357,7 @@ static __always_inline int quick_answer(struct __sk_buff *skb, struct dns_packet
 	rec->record.answers = p->answers;
 	if (role == DNS_ROLE_SERVER)
 		take_process(&rec->record.owner);
-	bpf_ringbuf_submit(rec, wake_flags());
+	bpf_ringbuf_submit(rec, wake_flags_for(&rec->record.owner));
 	return DONE;
 }
 

@@ -61,19 +61,19 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
          switch.{}\n\n{}",
         TIME.as_secs(),
         whole(f64::from(RATE)),
-        live(),
+        newcomers(),
         table.text(),
     ))
 }
 
 /// What kerno does otherwise where there are control groups of version 1.
-fn live() -> &'static str {
+fn newcomers() -> &'static str {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let is_live = groups.lines().any(|line| !line.starts_with("0::"));
-    match is_live {
+    let has_version_1 = groups.lines().any(|line| !line.starts_with("0::"));
+    match has_version_1 {
         true => {
-            " This host has control groups of version 1, so kerno looks at each record at once \
-             (`live`); a host without them has it look at many at a time."
+            " This host has control groups of version 1, so kerno is woken for the first record of \
+             each process; otherwise, and on a host without them, for many at a time."
         }
         false => "",
     }

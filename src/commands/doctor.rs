@@ -24,6 +24,7 @@ use crate::host::Facts;
 use crate::host::Host;
 use crate::host::proc::Root;
 use crate::kernel::Config;
+use crate::kernel::Wake;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::monitor::Monitor;
@@ -39,7 +40,10 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let config = Config {
         ports: args.watched.ports()?,
         // Who is in a hierarchy of version 1 is known only while it lives.
-        live: attribution::has_version_1(),
+        wake: match attribution::has_version_1() {
+            true => Wake::Newcomers,
+            false => Wake::Many,
+        },
         all_hooks: args.watched.all_hooks,
     };
     let host = Host::probe()?;

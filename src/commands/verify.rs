@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::host::Signal;
 use crate::kernel::Config;
 use crate::kernel::ProgramCheck;
+use crate::kernel::Wake;
 use crate::kernel::check_programs;
 
 /// `kerno verify --output json`.
@@ -58,7 +59,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<ExitCode> {
 fn verify(host: &Host) -> Result<Verification> {
     let config = Config {
         ports: vec![53],
-        live: false,
+        wake: Wake::Many,
         all_hooks: true,
     };
     let signals = host.signals();

@@ -19,6 +19,7 @@ use crate::filter::Filter;
 use crate::host::Clock;
 use crate::host::Host;
 use crate::kernel::Config;
+use crate::kernel::Wake;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::monitor::Monitor;
@@ -34,7 +35,7 @@ const LOOK_FOR_READER: Duration = Duration::from_millis(500);
 pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     let config = Config {
         ports: args.watched.ports()?,
-        live: true,
+        wake: Wake::Each,
         all_hooks: args.watched.all_hooks,
     };
     let filter = args.filter();

@@ -50,21 +50,35 @@ pub const PORTS_MAX: usize = dns_limit::DNS_PORTS_MAX.0 as usize;
 pub struct Config {
     /// DNS ports to watch; at most [`PORTS_MAX`].
     pub ports: Vec<u16>,
-    /// Somebody waits for each record: it is told at once, not with many others, which
-    /// costs the host less.
-    pub live: bool,
+    /// What the reader of the records is woken for.
+    pub wake: Wake,
     /// The hooks that every socket of the host pays for are attached all the time, not only
     /// while there is a reason.
     pub all_hooks: bool,
 }
 
-/// What wakes the reader of the ring buffer.
+/// What the reader of the records is woken for. Each time costs the host something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wake {
+    /// For many records at once.
+    #[default]
+    Many,
+    /// For many, and for the first of each process: who it is can be seen only while it
+    /// lives.
+    Newcomers,
+    /// For each record: somebody waits for it.
+    Each,
+}
+
+/// What wakes the reader of the ring buffer now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     /// Nothing: it is awake and looks by itself.
     Awake,
     /// Many records.
     Many,
+    /// Many records, or one of somebody new.
+    Newcomer,
     /// The next record.
     Next,
 }
@@ -206,6 +220,7 @@ impl<'obj> Programs<'obj> {
         let asleep = match until {
             Until::Awake => dns_sleep::DNS_AWAKE,
             Until::Many => dns_sleep::DNS_SLEEP_BATCH,
+            Until::Newcomer => dns_sleep::DNS_SLEEP_NEW,
             Until::Next => dns_sleep::DNS_SLEEP_LIGHT,
         };
         if let Some(bss) = self.skel.maps.bss_data.as_mut() {

@@ -44,5 +44,6 @@ pub(crate) use load::Hints;
 pub use load::PORTS_MAX;
 pub(crate) use load::Programs;
 pub(crate) use load::Until;
+pub use load::Wake;
 pub use log::install as install_log;
 pub(crate) use others::may_deny_sends;

@@ -35,6 +35,7 @@ use crate::kernel::Claim;
 use crate::kernel::Config;
 use crate::kernel::Programs;
 use crate::kernel::Until;
+use crate::kernel::Wake;
 use crate::kernel::Wanted;
 use crate::kernel::decode;
 use crate::track::JOIN_DELAY;
@@ -110,8 +111,9 @@ pub(super) fn run(
         never_accepted: 0,
         lost_in_claims: 0,
         reported: 0,
-        live: config.live,
+        wake: config.wake,
         is_quiet: false,
+        is_busy: false,
         phase,
         empty_looks: 0,
         out,
@@ -156,10 +158,12 @@ struct Poller<'a, 'obj, 'cb> {
     lost_in_claims: u64,
     /// Attempts handed on; a late answer is none of its own.
     reported: u64,
-    /// Somebody waits for each record.
-    live: bool,
-    /// Nothing was in flight when it was last looked through.
+    wake: Wake,
+    /// Nothing was in flight when it was last looked through, and nothing had come since
+    /// the look before.
     is_quiet: bool,
+    /// Something came since the queries in flight were last looked through.
+    is_busy: bool,
     /// What it is told to do.
     phase: &'a Phase,
     /// Looks in a row that found nothing.
@@ -192,6 +196,10 @@ impl Poller<'_, '_, '_> {
         let drained = self.ring.consume_raw_n(DRAIN_MAX);
         let drained = usize::try_from(drained)
             .map_err(|_| anyhow!("reading the ring buffer failed: error {drained}"))?;
+        if drained > 0 {
+            self.is_busy = true;
+            self.is_quiet = false;
+        }
         for event in self.events.borrow_mut().drain(..) {
             match event {
                 Event::SlowRead(read) => self.slow_reads.push(read),
@@ -205,25 +213,30 @@ impl Poller<'_, '_, '_> {
     /// without being woken for each.
     fn rest(&mut self, drained: usize) -> Result<()> {
         self.empty_looks = if drained > 0 { 0 } else { self.empty_looks + 1 };
-        if self.live && self.empty_looks < EMPTY_LOOKS {
+        if self.wake == Wake::Each && self.empty_looks < EMPTY_LOOKS {
             std::thread::sleep(SHORT_NAP);
             return Ok(());
         }
-        // After a quiet time the next record may be the first of a while.
-        let until = match self.live || self.is_quiet {
-            true => Until::Next,
-            false => Until::Many,
+        let until = match self.wake {
+            Wake::Each => Until::Next,
+            // After a quiet time the next record may be the first of a while.
+            _ if self.is_quiet => Until::Next,
+            Wake::Newcomers => Until::Newcomer,
+            Wake::Many => Until::Many,
         };
         self.programs.sleep(until);
         // Another look, or what came before the flag would lie until the next.
-        if self.drain()? == 0 {
-            self.nap()?;
-        }
+        let was_woken = self.drain()? == 0 && self.nap()?;
         self.programs.sleep(Until::Awake);
+        if was_woken && self.wake == Wake::Newcomers {
+            // Who comes alone may be the first of a crowd.
+            std::thread::sleep(SHORT_NAP);
+        }
         Ok(())
     }
 
-    fn nap(&self) -> Result<()> {
+    /// Returns whether it was woken.
+    fn nap(&self) -> Result<bool> {
         let nap = match self.is_quiet {
             _ if self.tracker.has_fresh_notices() => JOIN_DELAY,
             true => QUIET_NAP.min(self.timeout / 2),
@@ -233,14 +246,16 @@ impl Poller<'_, '_, '_> {
         let epoll = unsafe { std::os::fd::BorrowedFd::borrow_raw(self.ring.epoll_fd()) };
         let timeout = PollTimeout::try_from(nap).unwrap_or(PollTimeout::ZERO);
         let fds = [epoll, self.phase.bell.as_fd()];
-        match nix::poll::poll(
+        let ready = nix::poll::poll(
             &mut fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
             timeout,
-        ) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => self.phase.heard(),
-            Err(error) => return Err(error).context("waiting for the ring buffer failed"),
+        );
+        self.phase.heard();
+        match ready {
+            Ok(ready) => Ok(ready > 0),
+            Err(nix::errno::Errno::EINTR) => Ok(false),
+            Err(error) => Err(error).context("waiting for the ring buffer failed"),
         }
-        Ok(())
     }
 
     /// Claims the queries whose failure the kernel has told of, and those that
@@ -257,7 +272,9 @@ impl Poller<'_, '_, '_> {
             self.hand_on();
         }
         let in_flight = self.programs.in_flight()?;
+        let was_busy = std::mem::take(&mut self.is_busy);
         self.is_quiet = in_flight.is_empty()
+            && !was_busy
             && !self.tracker.has_fresh_notices()
             && !self.programs.any_connecting(self.until_ns)?;
         for entry in in_flight {

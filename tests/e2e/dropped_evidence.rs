@@ -14,6 +14,7 @@ use kerno::attempt::Packet;
 use kerno::attempt::PacketDrop;
 use kerno::host::Host;
 use kerno::kernel::Config;
+use kerno::kernel::Wake;
 use kerno::monitor::Message;
 use kerno::monitor::Monitor;
 use kerno_chaos::testbed::Namespace;
@@ -37,7 +38,7 @@ fn monitor() -> Monitor {
     let host = Host::probe().expect("a host that kerno can watch");
     let config = Config {
         ports: vec![53],
-        live: true,
+        wake: Wake::Each,
         all_hooks: false,
     };
     Monitor::start(host, config, Duration::from_secs(5)).expect("the programs attach")

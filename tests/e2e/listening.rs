@@ -8,6 +8,7 @@ use kerno::attempt::Owner;
 use kerno::attempt::SlowRead;
 use kerno::host::Host;
 use kerno::kernel::Config;
+use kerno::kernel::Wake;
 use kerno::monitor::Message;
 use kerno::monitor::Monitor;
 
@@ -35,7 +36,7 @@ impl Listening {
     fn with_hooks(site: &Site, all_hooks: bool) -> Self {
         let config = Config {
             ports: vec![53],
-            live: true,
+            wake: Wake::Each,
             all_hooks,
         };
         let host = Host::probe().expect("a host that kerno can watch");

@@ -23,6 +23,7 @@ use super::super::features::Features;
 use super::super::hooks;
 use super::super::inflight::snapshot;
 use super::super::load::Config;
+use super::super::load::Wake;
 use super::super::load::configure;
 use super::super::load::open;
 use super::super::slots::Slots;
@@ -80,7 +81,7 @@ impl Loaded {
         let mut open = open(object).expect("the object opens");
         let config = Config {
             ports: ports.to_vec(),
-            live: false,
+            wake: Wake::Many,
             all_hooks: true,
         };
         let reads = Signal {

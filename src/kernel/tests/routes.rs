@@ -11,6 +11,7 @@ use nix::sched::unshare;
 
 use super::super::features::Features;
 use super::super::load::Config;
+use super::super::load::Wake;
 use super::super::load::configure;
 use super::super::load::open;
 
@@ -20,7 +21,7 @@ fn root_the_sum_grows_with_each_call_in_whatever_namespace() {
     let mut open = open(&mut object).expect("the object opens");
     let config = Config {
         ports: vec![53],
-        live: false,
+        wake: Wake::Many,
         all_hooks: false,
     };
     let features = Features::of_this_kernel();
