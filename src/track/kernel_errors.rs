@@ -72,6 +72,8 @@ pub(super) struct KernelErrors {
     unsent: VecDeque<Attempt>,
     newest_ns: u64,
     settled_ns: u64,
+    /// Room may be found: it was not looked for since the last sweep.
+    may_tidy: bool,
     lost: u64,
 }
 
@@ -94,7 +96,7 @@ impl KernelErrors {
                 local_port,
                 error,
             } => {
-                if self.errors.len() >= KEPT_MAX {
+                if self.errors.len() >= KEPT_MAX && !self.make_room() {
                     self.lost += 1;
                     return;
                 }
@@ -112,6 +114,15 @@ impl KernelErrors {
             }
             NoticeKind::Drop(discarded) => self.discarded(notice.at_ns, *discarded, names),
         }
+    }
+
+    /// Those that have ended their queries are needed no more.
+    fn make_room(&mut self) -> bool {
+        if !std::mem::take(&mut self.may_tidy) {
+            return false;
+        }
+        self.errors.retain(|_, error| error.ended_ns.get() == 0);
+        self.errors.len() < KEPT_MAX
     }
 
     fn discarded(&mut self, at_ns: u64, discarded: Discarded, names: &mut DropNames) {
@@ -166,6 +177,7 @@ impl KernelErrors {
         });
         self.drops.forget(now_ns);
         self.settled_ns = before(now_ns, JOIN_DELAY);
+        self.may_tidy = true;
     }
 
     /// Why a query in flight has failed, at every server that was asked; while

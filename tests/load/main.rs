@@ -21,6 +21,7 @@ mod unbound;
 
 mod exactness;
 mod race;
+mod refused;
 
 /// One at a time: each wants the whole machine.
 static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());

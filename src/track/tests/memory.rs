@@ -116,6 +116,31 @@ fn a_flood_of_errors_is_bounded_and_does_not_end_the_joining() {
     assert!(is_refused(&tracker, KEPT_MAX, 64 * SECOND));
 }
 
+/// 25,000 refused queries a second, each on a socket of its own.
+#[test]
+fn a_flood_of_errors_that_are_joined_loses_none() {
+    let mut tracker = Tracker::default();
+    let sweeps_a_second = 50;
+    for cookie in 0..25_000 {
+        let at_ns = SECOND + cookie * SECOND / 25_000;
+        let kind = NoticeKind::SocketError {
+            cookie,
+            netns: 1,
+            local_port: 40000,
+            error: libc::ECONNREFUSED,
+        };
+        told(&mut tracker, at_ns, kind);
+        if cookie % (25_000 / sweeps_a_second) == 0 {
+            let joined = cookie.saturating_sub(25_000 / sweeps_a_second)..cookie;
+            for cookie in joined {
+                assert!(swept(&tracker, &of_socket(cookie, 10), u64::MAX).is_some());
+            }
+            settled(&mut tracker, at_ns);
+        }
+    }
+    assert_eq!(tracker.notices_lost(), 0);
+}
+
 #[test]
 fn a_flood_of_drops_is_bounded_and_the_newest_are_kept() {
     const KEPT_MAX: u16 = 8192;
