@@ -19,6 +19,7 @@ use crate::attribution;
 use crate::filter::Filter;
 use crate::filter::NameGlob;
 use crate::filter::PodFilter;
+use crate::host::proc::untrusted;
 use crate::kernel::PORTS_MAX;
 #[cfg(feature = "chaos")]
 pub use chaos::ChaosArgs;
@@ -54,6 +55,9 @@ pub enum Command {
     /// Check every BPF program and every signal on this kernel.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Read files of strangers, as standard input says.
+    #[command(name = untrusted::COMMAND, hide = true)]
+    ReadFiles,
     /// Be a process of a fault lab, as standard input says.
     #[cfg(feature = "chaos")]
     #[command(name = kerno_chaos::lab::COMMAND, hide = true)]

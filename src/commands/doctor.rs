@@ -23,6 +23,7 @@ use crate::cli::Output;
 use crate::host::Facts;
 use crate::host::Host;
 use crate::host::proc::Root;
+use crate::host::proc::untrusted;
 use crate::kernel::Config;
 use crate::kernel::Wake;
 use crate::monitor::Ending;
@@ -46,6 +47,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
         },
         all_hooks: args.watched.all_hooks,
     };
+    untrusted::use_helper();
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
     // It takes its time where there are many namespaces, so it comes first.

@@ -19,6 +19,7 @@ use crate::cli::Cli;
 use crate::cli::Command;
 use crate::cli::Output;
 use crate::host::Signal;
+use crate::host::proc::untrusted;
 use crate::stop::Stop;
 
 /// Runs the command; the result is its exit code.
@@ -29,6 +30,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         kerno_chaos::lab::run_worker();
         return Ok(ExitCode::SUCCESS);
     }
+    if matches!(cli.command, Command::ReadFiles) {
+        untrusted::serve()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let stop = Stop::on_signals()?;
     match &cli.command {
         Command::Doctor(args) => doctor::run(args, &stop),
@@ -36,6 +41,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         #[cfg(feature = "chaos")]
         Command::Chaos(args) => chaos::run(args, &stop),
         Command::Verify(args) => verify::run(args),
+        Command::ReadFiles => unreachable!("it was dealt with above"),
         #[cfg(feature = "chaos")]
         Command::LabWorker => unreachable!("it was dealt with above"),
     }

@@ -18,6 +18,7 @@ use crate::cli::WatchArgs;
 use crate::filter::Filter;
 use crate::host::Clock;
 use crate::host::Host;
+use crate::host::proc::untrusted;
 use crate::kernel::Config;
 use crate::kernel::Wake;
 use crate::monitor::Ending;
@@ -40,6 +41,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     };
     let filter = args.filter();
     let clock = Clock::start();
+    untrusted::use_helper();
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
     let monitor = Monitor::start(host, config, args.watched.timeout)?;

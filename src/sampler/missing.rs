@@ -22,6 +22,8 @@ pub(super) const GROUPS: &str = "the control groups of # processes could not be 
     quota held them up is not known";
 pub(super) const STUCK: &str =
     "a file of some process did not answer in time: the resolv.conf of some clients is not known";
+pub(super) const SILENT: &str =
+    "the file systems of # clients did not answer in time: their resolv.conf is not known";
 
 /// Counts what could not be read, so that a thousand times is one sentence.
 #[derive(Debug, Default)]

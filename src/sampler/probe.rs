@@ -1,5 +1,6 @@
 //! The first look at whom an attempt brought.
 
+use std::io;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -9,6 +10,7 @@ use std::sync::PoisonError;
 use super::baseline::Baseline;
 use super::history::History;
 use super::listener;
+use super::missing;
 use crate::attempt::Role;
 use crate::host::proc::Root;
 use crate::host::proc::resolv_conf;
@@ -102,6 +104,8 @@ fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32
     let resolv_conf = resolv_conf::read(root, pid);
     if let Err(error) = &resolv_conf {
         log::debug!("no resolv.conf of process {pid}: {error}");
+        let stuck = error.kind() == io::ErrorKind::TimedOut;
+        lock().missing.add(missing::SILENT, usize::from(stuck));
     }
     if let Some(client) = lock().clients.get_mut(&pid) {
         client.resolv_conf = resolv_conf.ok();

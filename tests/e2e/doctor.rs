@@ -63,6 +63,12 @@ impl Doctor {
         self.ended()
     }
 
+    /// Sends it a signal that ends it, and waits until it is gone.
+    pub(crate) fn kill(&mut self, signal: Signal) {
+        self.process.signal(signal);
+        self.process.ended();
+    }
+
     /// Waits until it ends by itself.
     pub(crate) fn ended(mut self) -> (i32, String) {
         let status = self.process.ended();

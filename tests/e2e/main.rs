@@ -17,6 +17,7 @@ mod place;
 mod process;
 mod resolved;
 mod router;
+mod silent_files;
 mod site;
 mod unbound;
 

@@ -281,16 +281,16 @@ pub struct Options {
     pub cri_endpoint: Option<PathBuf>,
 }
 
-/// Everybody on this host who may know names, the quickest first.
+/// Everybody on this host who may know names; those that users can write to come last.
 #[cfg_attr(not(feature = "k8s"), expect(unused_variables))]
 pub(super) fn sources(options: &Options) -> Vec<Box<dyn Source>> {
     vec![
         Box::new(logs::Logs {
             folder: "/var/log".into(),
         }),
-        Box::new(runtimes::StateFolders::of_host()),
         #[cfg(feature = "k8s")]
         Box::new(cri::Cri::new(options.cri_endpoint.clone())),
+        Box::new(runtimes::StateFolders::of_host()),
     ]
 }
 

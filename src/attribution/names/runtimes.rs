@@ -1,9 +1,10 @@
 //! The state folders of Docker and of everything that stores containers as
 //! Podman and CRI-O do.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::fs;
 use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,8 +23,10 @@ use crate::host::proc::untrusted;
 const CONFIG_MAX: u64 = 1 << 20;
 /// The list of all containers with Podman has some 500 octets for each.
 const LIST_MAX: u64 = 16 << 20;
-/// Users whose own containers are looked for.
-const USERS_MAX: usize = 256;
+/// A line for each user, of some 60 octets.
+const PASSWD_MAX: u64 = 1 << 20;
+/// Users whose homes are known.
+const USERS_MAX: usize = 16_384;
 
 /// What to say if there are names that cannot be read.
 const UNREADABLE: &str = "names of Docker's or Podman's containers could not be read from their state \
@@ -33,6 +36,8 @@ const UNREADABLE: &str = "names of Docker's or Podman's containers could not be 
 pub(super) struct StateFolders {
     docker: Vec<Folder>,
     storage: Vec<Folder>,
+    /// Of users, by their number (passwd(5)).
+    homes: HashMap<u32, PathBuf>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -51,8 +56,8 @@ impl Folder {
         failures: &mut Failures,
     ) -> Option<T> {
         let file = format!("{}/{file}", self.path);
-        let octets = untrusted::open(&self.within, file).and_then(|mut it| it.octets(max));
-        let read = octets.and_then(|octets| Ok(serde_json::from_slice(&octets)?));
+        let content = untrusted::read(&self.within, file, max);
+        let read = content.and_then(|it| Ok(serde_json::from_slice(&it.octets)?));
         let is_there = |error: &io::Error| {
             !matches!(
                 error.kind(),
@@ -100,6 +105,29 @@ impl StateFolders {
         Self {
             docker: docker.map(folder).into(),
             storage: storage.map(folder).into(),
+            homes: HashMap::new(),
+        }
+    }
+
+    /// Those of one user, whose state names containers of that user alone.
+    fn of_home(home: &Path) -> Self {
+        let folder = |path| Folder {
+            within: home.to_owned(),
+            path,
+        };
+        Self {
+            docker: vec![folder(".local/share/docker")],
+            storage: vec![folder(".local/share/containers/storage")],
+            homes: HashMap::new(),
+        }
+    }
+
+    fn name_all(&self, wanted: &HashMap<&str, &Subject>, failures: &mut Failures) {
+        for (id, subject) in wanted {
+            self.name_by_docker(subject, id, failures);
+        }
+        if wanted.values().any(|subject| subject.lacks_names()) {
+            self.name_by_storage(wanted, failures);
         }
     }
 
@@ -158,48 +186,51 @@ fn name_stored(subject: &Subject, names: Vec<String>) {
 }
 
 impl Source for StateFolders {
-    /// Rootless ones are in their user's home, whose file system may be slow.
     fn look_around(&mut self, _failures: &mut Failures) {
-        let passwd = Root::default().octets("etc/passwd", CONFIG_MAX);
-        for within in homes(&passwd.unwrap_or_default()) {
-            let of_user = |path| Folder {
-                within: within.clone(),
-                path,
-            };
-            self.docker.push(of_user(".local/share/docker"));
-            self.storage
-                .push(of_user(".local/share/containers/storage"));
-        }
+        let passwd = Root::default().octets("etc/passwd", PASSWD_MAX);
+        self.homes = homes(&passwd.unwrap_or_default());
     }
 
     fn name(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures) {
-        let containers = by_container(wanted);
-        for (id, subject) in &containers {
-            self.name_by_docker(subject, id, failures);
+        self.name_all(&by_container(wanted), failures);
+        // A rootless runtime's containers are in its user's own groups, and its state in
+        // the user's home.
+        let mut of_users: BTreeMap<u32, Vec<Arc<Subject>>> = BTreeMap::new();
+        for subject in wanted.iter().filter(|subject| subject.lacks_names()) {
+            if let Some(uid) = user(subject.of_path().cgroup()) {
+                of_users.entry(uid).or_default().push(Arc::clone(subject));
+            }
         }
-        if containers.values().any(|subject| subject.lacks_names()) {
-            self.name_by_storage(&containers, failures);
+        for (uid, subjects) in of_users {
+            if let Some(home) = self.homes.get(&uid) {
+                Self::of_home(home).name_all(&by_container(&subjects), failures);
+            }
         }
     }
 }
 
-/// Home folders that have state of a runtime in them (passwd(5)).
-fn homes(passwd: &[u8]) -> Vec<PathBuf> {
+/// Whose a control group is: systemd makes one for each user (systemd.slice(5)), and nobody
+/// else may make one beside it.
+fn user(cgroup: &str) -> Option<u32> {
+    let (slice, _) = cgroup.strip_prefix("/user.slice/user-")?.split_once('/')?;
+    slice.strip_suffix(".slice")?.parse().ok()
+}
+
+/// Home folders by user, as passwd(5) has them.
+fn homes(passwd: &[u8]) -> HashMap<u32, PathBuf> {
     let homes = passwd.split(|&octet| octet == b'\n').filter_map(|line| {
-        let home = line.split(|&octet| octet == b':').nth(5)?;
-        let home = PathBuf::from(std::str::from_utf8(home).ok()?);
-        let has_state = ["docker", "containers"]
-            .iter()
-            .any(|name| fs::metadata(home.join(".local/share").join(name)).is_ok());
-        (home.is_absolute() && has_state).then_some(home)
+        let mut fields = std::str::from_utf8(line).ok()?.split(':').skip(2);
+        let uid = fields.next()?.parse().ok()?;
+        let home = PathBuf::from(fields.nth(2)?);
+        home.is_absolute().then_some((uid, home))
     });
     homes.take(USERS_MAX).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
-    use std::path::Path;
 
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
@@ -238,6 +269,7 @@ mod tests {
         StateFolders {
             docker: vec![below(folder)],
             storage: Vec::new(),
+            homes: HashMap::new(),
         }
     }
 
@@ -245,6 +277,7 @@ mod tests {
         StateFolders {
             docker: Vec::new(),
             storage: vec![below(folder)],
+            homes: HashMap::new(),
         }
     }
 
@@ -337,14 +370,53 @@ mod tests {
         }
     }
 
-    #[test]
-    fn homes_are_those_with_containers() {
+    /// A user's own list that names A "mine", and a source that knows the user as 1000.
+    fn of_user() -> (tempfile::TempDir, StateFolders) {
         let home = tempfile::tempdir().expect("a folder");
-        fs::create_dir_all(home.path().join(".local/share/containers")).expect("mkdir");
-        let passwd = format!(
-            "root:x:0:0:root:/root-without:/bin/sh\njunk\na:x:1:1::{}:/bin/sh\n::::::\n",
-            home.path().display()
+        let folder = home
+            .path()
+            .join(".local/share/containers/storage/overlay-containers");
+        fs::create_dir_all(&folder).expect("mkdir");
+        let list = format!(r#"[{{"id":"{A}","names":["k8s_c_mine_ns_u-1_0"]}}]"#);
+        fs::write(folder.join("containers.json"), list).expect("a file");
+        let folders = StateFolders {
+            docker: Vec::new(),
+            storage: Vec::new(),
+            homes: homes(format!("a:x:1000:1000::{}:/bin/sh", home.path().display()).as_bytes()),
+        };
+        (home, folders)
+    }
+
+    #[test]
+    fn a_user_names_nobodys_containers_but_its_own() {
+        let (_home, mut folders) = of_user();
+        let own =
+            format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{A}.scope");
+        let subject = of(&own);
+        ask(&mut folders, &[&subject]);
+        assert_eq!(
+            subject.identity().container_name(),
+            Some("k8s_c_mine_ns_u-1_0")
         );
-        assert_eq!(homes(passwd.as_bytes()), [home.path().to_owned()]);
+        for path in [
+            format!("/kubepods/burstable/podu-1/{A}"),
+            format!("/machine.slice/libpod-{A}.scope"),
+            format!("/user.slice/user-1001.slice/user@1001.service/libpod-{A}.scope"),
+            format!("/user.slice/libpod-{A}.scope"),
+            format!("/atk/user.slice/user-1000.slice/libpod-{A}.scope"),
+        ] {
+            let subject = of(&path);
+            let failures = ask(&mut folders, &[&subject]);
+            assert!(subject.lacks_names(), "{path}");
+            assert_eq!(failures.times, 0);
+        }
+    }
+
+    #[test]
+    fn homes_are_found_by_their_user() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\njunk\na:x:1:1::/home/a:/bin/sh\n::::::\n\
+                      b:x:2:2::not/absolute:/bin/sh\n";
+        let expected = [(0, "/root"), (1, "/home/a")].map(|(uid, it)| (uid, PathBuf::from(it)));
+        assert_eq!(homes(passwd.as_bytes()), HashMap::from(expected));
     }
 }

@@ -49,13 +49,13 @@ pub struct ResolvConf {
 /// Reads the file as the process would find it. Its file system is the process's,
 /// not ours.
 pub fn read(root: &Root, pid: u32) -> io::Result<ResolvConf> {
-    let mut file = untrusted::open(&root.process(pid).path("root"), PATH)?;
+    let file = untrusted::read(&root.process(pid).path("root"), PATH, FILE_MAX)?;
     let ours = fs::metadata(root.path(PATH));
-    let path = match ours.is_ok_and(|ours| (ours.dev(), ours.ino()) == file.identity()) {
+    let path = match ours.is_ok_and(|ours| (ours.dev(), ours.ino()) == file.identity) {
         true => PathBuf::from(PATH),
         false => PathBuf::from(format!("/proc/{pid}/root{PATH}")),
     };
-    Ok(parse(path, &file.text(FILE_MAX)?))
+    Ok(parse(path, &file.text()))
 }
 
 /// A keyword counts at the start of a line only, the last `search` or `domain`

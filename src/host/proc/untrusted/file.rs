@@ -1,11 +1,9 @@
-//! Files in folders that strangers fill: a container's own file system, a user's
-//! home.
+//! How one such file is opened.
 //!
 //! What is asked for may be a link out of there, a pipe that nobody writes to, a
 //! device that does something when it is opened, a lease that makes who opens wait,
 //! a file of the kernel that waits or is used up by reading (`/proc/kmsg`), or one
-//! without an end. Against a file system that does not answer nothing
-//! helps but a thread of its own.
+//! without an end.
 
 use std::fs::File;
 use std::fs::OpenOptions;
@@ -27,21 +25,24 @@ use nix::sys::statfs::fstatfs;
 /// More than enough: see the test.
 const TRIES: usize = 32;
 
-/// A regular file in such a folder.
-#[derive(Debug)]
-pub struct Untrusted {
-    file: File,
-    device: u64,
-    inode: u64,
+/// What a regular file in such a folder has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Device and inode number: which file it is, whatever its path.
+    pub identity: (u64, u64),
+    /// The beginning of it, as much as was asked for.
+    pub octets: Vec<u8>,
 }
 
-/// Opens a file below `folder` as a process would whose root that is: links are
-/// followed, and none leads out of it.
-///
-/// # Errors
-///
-/// As of openat2(2), Linux 5.6. `InvalidData` if it is no regular file, or the kernel's.
-pub fn open(folder: &Path, file: impl AsRef<Path>) -> io::Result<Untrusted> {
+impl Content {
+    /// The octets as text; what is no UTF-8 is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.octets).into_owned()
+    }
+}
+
+/// See [`super::read`].
+pub(super) fn read(folder: &Path, file: &Path, max: u64) -> io::Result<Content> {
     // Without opening it: a folder of FUSE may never answer that.
     let folder = OpenOptions::new()
         .read(true)
@@ -50,7 +51,7 @@ pub fn open(folder: &Path, file: impl AsRef<Path>) -> io::Result<Untrusted> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let handle = File::from(resolve(&folder, file.as_ref(), how)?);
+    let handle = File::from(resolve(&folder, file, how)?);
     let found = handle.metadata()?;
     if !found.is_file() || is_of_the_kernel(&handle)? {
         return Err(io::ErrorKind::InvalidData.into());
@@ -60,10 +61,11 @@ pub fn open(folder: &Path, file: impl AsRef<Path>) -> io::Result<Untrusted> {
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(format!("/proc/self/fd/{}", handle.as_raw_fd()))?;
-    Ok(Untrusted {
-        file,
-        device: found.dev(),
-        inode: found.ino(),
+    let mut octets = Vec::new();
+    file.take(max).read_to_end(&mut octets)?;
+    Ok(Content {
+        identity: (found.dev(), found.ino()),
+        octets,
     })
 }
 
@@ -97,25 +99,6 @@ fn resolve(folder: &File, file: &Path, how: OpenHow) -> nix::Result<OwnedFd> {
     }
 }
 
-impl Untrusted {
-    /// Device and inode number: which file it is, whatever its path.
-    pub fn identity(&self) -> (u64, u64) {
-        (self.device, self.inode)
-    }
-
-    /// Up to `max` octets of it.
-    pub fn octets(&mut self, max: u64) -> io::Result<Vec<u8>> {
-        let mut octets = Vec::new();
-        (&mut self.file).take(max).read_to_end(&mut octets)?;
-        Ok(octets)
-    }
-
-    /// The same as text; what is no UTF-8 is replaced.
-    pub fn text(&mut self, max: u64) -> io::Result<String> {
-        Ok(String::from_utf8_lossy(&self.octets(max)?).into_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -145,9 +128,10 @@ mod tests {
 
     fn read(place: &TempDir) -> io::Result<String> {
         let begun = Instant::now();
-        let text = open(&place.path().join("root"), "/etc/file").and_then(|mut it| it.text(1000));
+        let folder = place.path().join("root");
+        let content = super::read(&folder, Path::new("/etc/file"), 1000);
         assert!(begun.elapsed() < Duration::from_secs(5));
-        text
+        content.map(|content| content.text())
     }
 
     #[test]
@@ -196,7 +180,7 @@ mod tests {
         let secret = File::open("/etc/passwd").expect("a file");
         let own = std::process::id();
         let fd = secret.as_raw_fd();
-        let refused = open(Path::new("/proc"), format!("{own}/fd/{fd}"));
+        let refused = super::read(Path::new("/proc"), Path::new(&format!("{own}/fd/{fd}")), 1);
         let errno = refused.map(|_| ()).unwrap_err().raw_os_error();
         assert_eq!(errno, Some(libc::ELOOP));
     }
@@ -233,7 +217,7 @@ mod tests {
     #[test]
     fn live_files_of_the_kernel_are_not_read() {
         for file in ["proc/kallsyms", "sys/kernel/notes"] {
-            let refused = open(Path::new("/"), file).expect_err(file);
+            let refused = super::read(Path::new("/"), Path::new(file), 1).expect_err(file);
             assert_eq!(refused.kind(), io::ErrorKind::InvalidData, "{file}");
         }
     }
