@@ -34,6 +34,25 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether everything is wanted.
+    pub fn is_all(&self) -> bool {
+        let Self {
+            pid: None,
+            comm: None,
+            name: None,
+            role: None,
+            failed: false,
+            slower_than: None,
+            pod: None,
+            container: None,
+            unit: None,
+        } = self
+        else {
+            return false;
+        };
+        true
+    }
+
     /// Whether the attempt is wanted.
     pub fn matches(&self, attempt: &Attempt) -> bool {
         // One whose names are not known is nobody's that was asked for.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::attempt::Attempt;
+use crate::attempt::Plain;
 use crate::attempt::identity::IdentityTable;
 use crate::collect::Accounting;
 use crate::collect::Collector;
@@ -68,9 +69,12 @@ impl Window {
     pub fn take(&mut self, message: &Message) {
         match message {
             Message::Ended(attempts) => attempts.iter().for_each(|attempt| self.attempt(attempt)),
+            Message::Plain(plain) => plain.iter().for_each(|plain| self.plain(plain)),
             Message::SlowReads(reads) => {
                 let incidents = &mut self.seen.incidents;
-                reads.iter().for_each(|it| incidents.record_slow_read(it));
+                let are_all_wanted = self.filter.is_all();
+                let keep = |it| incidents.record_slow_read(it, are_all_wanted);
+                reads.iter().for_each(keep);
             }
             // What it says is there when the window is closed.
             Message::Finished(_) => {}
@@ -86,6 +90,14 @@ impl Window {
             seen.collector.record(attempt);
         }
         seen.incidents.record(attempt, is_wanted);
+    }
+
+    /// Takes attempts that were counted together; only where all are wanted.
+    pub fn plain(&mut self, plain: &Plain) {
+        let seen = &mut self.seen;
+        seen.totals.answered += plain.number();
+        seen.collector.count(plain);
+        seen.incidents.count(plain);
     }
 
     /// Attempts up to now, whatever the filter says.

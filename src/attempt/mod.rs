@@ -4,8 +4,10 @@
 //! decoding station hands on and what every later station works with.
 
 mod evidence;
+mod fingerprint;
 pub mod identity;
 pub mod names;
+mod plain;
 mod question;
 
 use std::net::SocketAddr;
@@ -22,7 +24,12 @@ pub use evidence::FailedCall;
 pub use evidence::Packet;
 pub use evidence::PacketDrop;
 pub use evidence::SlowRead;
+pub use fingerprint::Fingerprint;
 pub use identity::Identity;
+pub use plain::MOMENT_NS;
+pub use plain::Plain;
+pub use plain::PlainExchange;
+pub use plain::PlainQuestion;
 pub use question::Question;
 pub use question::RawQuestion;
 

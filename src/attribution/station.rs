@@ -26,6 +26,7 @@ use super::resolver::Resolver;
 use super::subject::Subject;
 use crate::attempt::Attempt;
 use crate::attempt::Identity;
+use crate::attempt::Plain;
 use crate::attempt::SlowRead;
 use crate::attempt::identity::cgroup_path;
 use crate::host::proc::Root;
@@ -96,6 +97,8 @@ pub(super) struct Station {
     trusted: Duration,
     /// Attempts that wait, and until when at the latest.
     held: VecDeque<(Attempt, Instant)>,
+    /// The same for those that were counted together.
+    held_plain: VecDeque<(Plain, Instant)>,
     /// Slow reads are of attempts that went before them: so many must be out.
     reads: VecDeque<(u64, Vec<SlowRead>)>,
     taken: u64,
@@ -142,6 +145,7 @@ impl Station {
             patience: PATIENCE,
             trusted: TRUSTED,
             held: VecDeque::new(),
+            held_plain: VecDeque::new(),
             reads: VecDeque::new(),
             taken: 0,
             released: 0,
@@ -157,14 +161,19 @@ impl Station {
     ) -> (Attributed, Resolver) {
         let mut ending = None;
         // In the end those that wait get their time; nothing more comes in.
-        while ending.is_none() || !self.held.is_empty() {
-            let patience = self
-                .held
-                .front()
-                .map_or_else(never, |(_, until)| at(*until));
+        while ending.is_none() || !self.held.is_empty() || !self.held_plain.is_empty() {
+            let held = self.held.front().map(|(_, until)| *until);
+            let held_plain = self.held_plain.front().map(|(_, until)| *until);
+            let until = held.into_iter().chain(held_plain).min();
+            let patience = until.map_or_else(never, at);
             let done = select! {
                 recv(input) -> message => match message {
                     Ok(Message::Ended(attempts)) => self.take(attempts),
+                    Ok(Message::Plain(plain)) => {
+                        let until = Instant::now() + self.patience;
+                        self.held_plain.extend(plain.into_iter().map(|it| (it, until)));
+                        self.release()
+                    }
                     Ok(Message::SlowReads(reads)) => {
                         self.reads.push_back((self.taken, reads));
                         self.release()
@@ -210,7 +219,7 @@ impl Station {
             if owner.is_pending() {
                 break;
             }
-            self.attribute(attempt, owner);
+            self.attribute(attempt, owner, 1);
             ready += 1;
         }
         let rest = attempts.split_off(ready);
@@ -225,6 +234,7 @@ impl Station {
 
     fn release(&mut self) -> Result<(), Gone> {
         let now = Instant::now();
+        self.release_plain(now)?;
         let mut ready = Vec::new();
         while let Some((mut attempt, until)) = self.held.pop_front() {
             let owner = self.owner(&attempt, now);
@@ -234,10 +244,29 @@ impl Station {
                 break;
             }
             self.counts.hurried += u64::from(is_hurried);
-            self.attribute(&mut attempt, owner);
+            self.attribute(&mut attempt, owner, 1);
             ready.push(attempt);
         }
         self.send(ready)
+    }
+
+    /// Nearly always at once: somebody has asked for the first of their kind.
+    fn release_plain(&mut self, now: Instant) -> Result<(), Gone> {
+        let mut ready = Vec::new();
+        while let Some((mut plain, until)) = self.held_plain.pop_front() {
+            let owner = self.owner(&plain.example, now);
+            if owner.is_pending() && now < until {
+                self.held_plain.push_front((plain, until));
+                break;
+            }
+            let number = plain.number();
+            self.attribute(&mut plain.example, owner, number);
+            ready.push(plain);
+        }
+        if !ready.is_empty() {
+            self.output.send(Message::Plain(ready))?;
+        }
+        Ok(())
     }
 
     fn send(&mut self, attempts: Vec<Attempt>) -> Result<(), Gone> {
@@ -254,19 +283,22 @@ impl Station {
         Ok(())
     }
 
-    fn attribute(&mut self, attempt: &mut Attempt, owner: Owner) {
+    /// It stands for so many.
+    fn attribute(&mut self, attempt: &mut Attempt, owner: Owner, number: u64) {
         let counts = &mut self.counts;
-        counts.hurried += u64::from(matches!(owner, Owner::Hurried));
+        if matches!(owner, Owner::Hurried) {
+            counts.hurried += number;
+        }
         let Owner::Known(subject) = owner else {
-            counts.unknown += 1;
+            counts.unknown += number;
             return;
         };
         let identity = subject.identity();
         if identity.lacks_names() {
-            counts.unnamed += 1;
-            subject.went_unnamed();
+            counts.unnamed += number;
+            subject.went_unnamed(number);
         } else {
-            counts.attributed += 1;
+            counts.attributed += number;
         }
         attempt.workload = Some(identity);
     }

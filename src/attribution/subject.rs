@@ -60,9 +60,9 @@ impl Subject {
         self.awaited.store(awaited, Ordering::Release);
     }
 
-    /// Counts an attempt that went on without names.
-    pub(super) fn went_unnamed(&self) {
-        self.unnamed.fetch_add(1, Ordering::Relaxed);
+    /// Counts attempts that went on without names.
+    pub(super) fn went_unnamed(&self, number: u64) {
+        self.unnamed.fetch_add(number, Ordering::Relaxed);
     }
 
     /// Takes the count of those attempts.

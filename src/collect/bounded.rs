@@ -44,7 +44,7 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
     }
 
     /// A key's own scope; for a new one there is room made.
-    fn scope(&mut self, key: K) -> &mut Scope {
+    pub(super) fn scope(&mut self, key: K) -> &mut Scope {
         if self.scopes.len() == self.max && !self.scopes.contains_key(&key) {
             self.make_room();
         }

@@ -60,6 +60,13 @@ impl Default for Latency {
 }
 
 impl Latency {
+    /// Of all these.
+    pub(super) fn of(values: &[u32]) -> Self {
+        let mut latency = Self::default();
+        values.iter().for_each(|&ns| latency.record(ns.into()));
+        latency
+    }
+
     /// Counts one latency. Allocates at one moment only, when a scope turns out
     /// to be a busy one.
     pub(super) fn record(&mut self, ns: u64) {

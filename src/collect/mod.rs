@@ -23,9 +23,11 @@ pub use spread::EDGES_NS;
 pub use spread::Spread;
 
 use self::bounded::Bounded;
+use self::latency::Latency;
 use self::scope::Scope;
 use crate::attempt::Attempt;
 use crate::attempt::Owner;
+use crate::attempt::Plain;
 use crate::attempt::Role;
 use crate::attempt::identity::ClientKey;
 use crate::attempt::identity::IdentityTable;
@@ -36,6 +38,9 @@ pub const PROCESSES_MAX: usize = 320;
 pub const WORKLOADS_MAX: usize = 512;
 /// Servers with figures of their own.
 pub const SERVERS_MAX: usize = 160;
+
+/// So many latencies are added one by one.
+const TOGETHER: usize = 128;
 
 /// Adds up attempts, for the host and by process, workload and server.
 #[derive(Clone, Debug)]
@@ -74,6 +79,26 @@ impl Collector {
                 self.servers.record(attempt.peer, attempt);
             }
             Role::Server => self.server_side.record(attempt),
+        }
+    }
+
+    /// Counts attempts that were counted together.
+    pub fn count(&mut self, plain: &Plain) {
+        let attempt = &plain.example;
+        // From here on one histogram is added four times rather than each latency.
+        let latency = (plain.latencies.len() > TOGETHER).then(|| Latency::of(&plain.latencies));
+        let latency = latency.as_ref();
+        match attempt.role {
+            Role::Client => {
+                self.client.count(plain, latency);
+                let Owner { pid, comm, .. } = attempt.owner;
+                let process = ProcessKey { pid, comm };
+                self.processes.scope(process).count(plain, latency);
+                let workload = ClientKey::of(attempt);
+                self.workloads.scope(workload).count(plain, latency);
+                self.servers.scope(attempt.peer).count(plain, latency);
+            }
+            Role::Server => self.server_side.count(plain, latency),
         }
     }
 

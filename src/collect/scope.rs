@@ -9,6 +9,7 @@ use super::outcomes::OutcomeTotals;
 use super::snapshot::Figures;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
+use crate::attempt::Plain;
 
 /// Response codes that are counted one by one: those with a meaning (RFC 6895
 /// section 2.3 ends at BADCOOKIE, 23). A hostile server can send 4,096.
@@ -47,6 +48,20 @@ impl Scope {
             }
             Outcome::Late => self.latest_ns = self.latest_ns.max(elapsed_ns),
             _ => {}
+        }
+    }
+
+    /// Counts attempts that were counted together; their latencies, if they are many.
+    pub(super) fn count(&mut self, plain: &Plain, together: Option<&Latency>) {
+        self.outcomes.answered += plain.number();
+        self.rcodes[usize::from(OptRcode::NOERROR.to_int())] += plain.noerror();
+        self.rcodes[usize::from(OptRcode::NXDOMAIN.to_int())] += plain.nxdomain;
+        match together {
+            Some(latency) => self.latency.absorb(latency),
+            None => plain
+                .latencies
+                .iter()
+                .for_each(|&ns| self.latency.record(ns.into())),
         }
     }
 

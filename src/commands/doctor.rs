@@ -45,6 +45,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
             true => Wake::Newcomers,
             false => Wake::Many,
         },
+        count_plain: args.watched.filter().is_all(),
         all_hooks: args.watched.all_hooks,
     };
     untrusted::use_helper();
@@ -87,7 +88,11 @@ fn watch(
     let over = after(args.duration);
     let progress = progress(args.duration);
     let mut stopped = stop.channel().clone();
-    let ticks = tick(STEP);
+    // Nobody is to be woken for a line that nobody sees.
+    let ticks = match progress.is_hidden() {
+        true => never(),
+        false => tick(STEP),
+    };
     let ending: Ending = loop {
         select! {
             recv(attribution.messages()) -> message => match message {
@@ -96,6 +101,9 @@ fn watch(
                     match message {
                         Message::Ended(attempts) => {
                             attempts.iter().for_each(|attempt| sampler.meet(attempt));
+                        }
+                        Message::Plain(plain) => {
+                            plain.iter().for_each(|plain| sampler.meet(&plain.example));
                         }
                         Message::SlowReads(reads) => sampler.meet_readers(&reads),
                         Message::Finished(ending) => break ending,

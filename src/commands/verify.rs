@@ -60,6 +60,7 @@ fn verify(host: &Host) -> Result<Verification> {
     let config = Config {
         ports: vec![53],
         wake: Wake::Many,
+        count_plain: false,
         all_hooks: true,
     };
     let signals = host.signals();

@@ -37,6 +37,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     let config = Config {
         ports: args.watched.ports()?,
         wake: Wake::Each,
+        count_plain: false,
         all_hooks: args.watched.all_hooks,
     };
     let filter = args.filter();
@@ -81,6 +82,8 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
                 }
                 // An attempt that was answered in time has had its record.
                 Ok(Message::SlowReads(_)) => {}
+                // None is counted together with others here.
+                Ok(Message::Plain(_)) => {}
                 Ok(Message::Finished(ending)) => {
                     say_losses(&ending, unwritten);
                     break;

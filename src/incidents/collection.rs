@@ -10,8 +10,6 @@ use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
 use super::dead_ends::DeadEnds;
-use super::fingerprint;
-use super::fingerprint::Fingerprint;
 use super::incident::FailureKind;
 use super::incident::Incident;
 use super::overflows::Overflows;
@@ -21,7 +19,9 @@ use super::server_view::ServerViews;
 use super::tallies::BothFamilies;
 use super::tallies::Tallies;
 use crate::attempt::Attempt;
+use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
+use crate::attempt::Plain;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::SlowRead;
@@ -65,7 +65,7 @@ struct Likeness {
 impl Likeness {
     fn of(incident: &Incident) -> Self {
         let attempt = &incident.attempt;
-        let question = fingerprint::of(&attempt.question);
+        let question = Fingerprint::of(attempt.question.as_bytes());
         Self {
             pid: attempt.owner.pid,
             netns: attempt.owner.netns,
@@ -150,7 +150,7 @@ impl Incidents {
             self.tallies.record_served(attempt);
             return;
         }
-        let question = fingerprint::of(&attempt.question);
+        let question = Fingerprint::of(attempt.question.as_bytes());
         self.tallies.record(attempt, question);
         self.dead_ends.record(attempt);
         if let (Outcome::Answered, Some(id)) = (attempt.outcome, attempt.id) {
@@ -164,8 +164,25 @@ impl Incidents {
         }
     }
 
+    /// Takes attempts that were counted together.
+    pub fn count(&mut self, plain: &Plain) {
+        match plain.example.role {
+            Role::Server => {
+                self.views.count(plain);
+                self.tallies.count_served(plain);
+            }
+            Role::Client => {
+                self.tallies.count(plain);
+                self.dead_ends.count(plain);
+            }
+        }
+    }
+
     /// Takes an answer that lay unread, if its attempt passed the filters.
-    pub fn record_slow_read(&mut self, read: &SlowRead) {
+    pub fn record_slow_read(&mut self, read: &SlowRead, are_all_wanted: bool) {
+        if are_all_wanted {
+            return self.keep_slow_read(*read);
+        }
         let answer = self
             .answered
             .iter()
@@ -335,7 +352,7 @@ impl Evidence {
         // A resolver's own queries, by namespace and question.
         let mut asked: HashMap<(u32, Fingerprint), Vec<usize>> = HashMap::new();
         for (place, incident) in self.incidents.iter().enumerate() {
-            if let Some(question) = fingerprint::of(&incident.attempt.question) {
+            if let Some(question) = Fingerprint::of(incident.attempt.question.as_bytes()) {
                 asked
                     .entry((incident.attempt.owner.netns, question))
                     .or_default()
@@ -407,7 +424,7 @@ impl Evidence {
     /// How both address types of the incident's name fared, for all who asked.
     pub fn both_families(&self, incident: &Incident) -> Option<BothFamilies> {
         self.tallies
-            .both_families(fingerprint::of(&incident.attempt.question)?)
+            .both_families(Fingerprint::of(incident.attempt.question.as_bytes())?)
     }
 
     /// The upstream that this resolver asked in vain so often that it may have

@@ -9,9 +9,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::attempt::Attempt;
+use crate::attempt::MOMENT_NS;
 use crate::attempt::Outcome;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
+use crate::attempt::Plain;
 
 /// Servers, by network namespace of their clients.
 const SERVERS_MAX: usize = 1_024;
@@ -45,7 +47,7 @@ struct Answered {
 }
 
 /// With 64 of these, 6.4 s: longer than a packet waits.
-const SLOT_NS: u64 = 100_000_000;
+const SLOT_NS: u64 = MOMENT_NS;
 
 /// A time in which nothing got through.
 #[derive(Clone, Debug)]
@@ -64,20 +66,27 @@ impl DeadEnds {
     pub(super) fn record(&mut self, attempt: &Attempt) {
         match attempt.outcome {
             Outcome::Dropped => self.add(attempt),
-            Outcome::Answered | Outcome::Late => self.answer(attempt),
+            Outcome::Answered | Outcome::Late => self.answer(way(attempt), attempt.sent_ns),
             _ => {}
         }
     }
 
-    fn answer(&mut self, attempt: &Attempt) {
-        let way = way(attempt);
+    /// Takes a client's attempts that were counted together.
+    pub(super) fn count(&mut self, plain: &Plain) {
+        let way = way(&plain.example);
+        for &sent_ns in &plain.moments {
+            self.answer(way, sent_ns);
+        }
+    }
+
+    fn answer(&mut self, way: Way, sent_ns: u64) {
         if self.answered.len() < ANSWERING_MAX || self.answered.contains_key(&way) {
-            self.answered.entry(way).or_default().add(attempt.sent_ns);
+            self.answered.entry(way).or_default().add(sent_ns);
         }
         if let Some(span) = self.ways.get_mut(&way).and_then(|spans| spans.last_mut())
-            && attempt.sent_ns > span.last_ns
+            && sent_ns > span.last_ns
         {
-            span.before_ns.get_or_insert(attempt.sent_ns);
+            span.before_ns.get_or_insert(sent_ns);
         }
     }
 

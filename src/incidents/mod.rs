@@ -4,7 +4,6 @@
 
 mod collection;
 mod dead_ends;
-mod fingerprint;
 mod incident;
 mod overflows;
 mod processes;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
-use super::fingerprint::Fingerprint;
 use super::tally::Tally;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
+use crate::attempt::Fingerprint;
 use crate::attempt::Identity;
 use crate::attempt::Outcome;
+use crate::attempt::Plain;
 use crate::attempt::identity::IdentityTable;
 
 const PROCESSES_MAX: usize = 512;
@@ -63,6 +64,14 @@ pub struct Processes {
 }
 
 impl ProcessTally {
+    fn meet(&mut self, attempt: &Attempt) {
+        self.comm = attempt.owner.comm;
+        self.netns = attempt.owner.netns;
+        if self.workload.is_none() {
+            self.workload.clone_from(&attempt.workload);
+        }
+    }
+
     /// Counts how often a question was asked, and was answered NXDOMAIN; apart from others
     /// if there is room. `all` are the questions of all processes.
     fn count(
@@ -99,11 +108,7 @@ impl Processes {
         };
         self.make_room(pid);
         let process = self.processes.entry(pid).or_default();
-        process.comm = attempt.owner.comm;
-        process.netns = attempt.owner.netns;
-        if process.workload.is_none() {
-            process.workload.clone_from(&attempt.workload);
-        }
+        process.meet(attempt);
         process.queries += 1;
         process.tally.record(attempt);
         let Some(question) = question else {
@@ -122,6 +127,31 @@ impl Processes {
         process.count(&mut self.names, key, (1, is_nxdomain.into()), || {
             name().unwrap_or_default()
         });
+    }
+
+    /// As [`Self::record`] of each of them.
+    pub(super) fn count(&mut self, plain: &Plain) {
+        let attempt = &plain.example;
+        let Some(pid) = attempt.owner.pid else {
+            return;
+        };
+        self.make_room(pid);
+        let process = self.processes.entry(pid).or_default();
+        process.meet(attempt);
+        process.queries += plain.number();
+        let tally = Tally::of_plain(plain.number(), plain.nxdomain);
+        process.tally.absorb(&tally);
+        for question in &plain.questions {
+            let Fingerprint { name, rtype } = question.fingerprint;
+            if rtype == Rtype::PTR {
+                process.reverse += question.asked;
+            }
+            let counts = (question.asked, question.nxdomain);
+            process.count(&mut self.names, (name, rtype), counts, || {
+                let question = question.question.parse();
+                question.map(|question| question.name).unwrap_or_default()
+            });
+        }
     }
 
     pub(super) fn follow(&mut self, next: Self) {

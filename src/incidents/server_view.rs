@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 
 use domain::base::iana::OptRcode;
 
-use super::fingerprint;
-use super::fingerprint::Fingerprint;
 use crate::attempt::Attempt;
+use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
+use crate::attempt::Plain;
 
 /// The latest that are kept, about 150 bytes each: 2.4 MB.
 const VIEWS_MAX: usize = 16_384;
@@ -83,8 +83,31 @@ impl ServerViews {
             local: attempt.local,
             peer: attempt.peer,
             id,
-            question: fingerprint::of(&attempt.question),
+            question: Fingerprint::of(attempt.question.as_bytes()),
         });
+    }
+
+    pub(super) fn count(&mut self, plain: &Plain) {
+        self.forgotten += plain.number() - plain.exchanges.len() as u64;
+        for exchange in &plain.exchanges {
+            self.push(ServerView {
+                arrived_ns: exchange.arrived_ns,
+                ended_ns: exchange.ended_ns,
+                outcome: Outcome::Answered,
+                rcode: Some(match exchange.is_nxdomain {
+                    true => OptRcode::NXDOMAIN,
+                    false => OptRcode::NOERROR,
+                }),
+                answer_bytes: exchange.answer_bytes,
+                queued_bytes: exchange.queued_bytes,
+                owner: plain.example.owner,
+                cookie: exchange.cookie,
+                local: plain.example.local,
+                peer: exchange.peer,
+                id: exchange.id,
+                question: Some(exchange.question),
+            });
+        }
     }
 
     pub(super) fn follow(&mut self, next: Self) {
@@ -139,7 +162,7 @@ impl Index {
     /// The first arrival after the query was sent. Translation may change both
     /// addresses, but neither id nor question. One port is preferred to another.
     pub(super) fn view_of(&self, views: &[ServerView], attempt: &Attempt) -> Option<usize> {
-        let key = (attempt.id?, fingerprint::of(&attempt.question)?);
+        let key = (attempt.id?, Fingerprint::of(attempt.question.as_bytes())?);
         let candidates = self.by_query.get(&key)?;
         candidates
             .iter()

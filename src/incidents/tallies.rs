@@ -7,12 +7,15 @@ use std::net::SocketAddr;
 
 use domain::base::iana::Rtype;
 
-use super::fingerprint::Fingerprint;
 use super::processes::Processes;
 use super::tally::Tally;
 use crate::attempt::Attempt;
 use crate::attempt::Conntrack;
+use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
+use crate::attempt::Owner;
+use crate::attempt::Plain;
+use crate::attempt::PlainQuestion;
 use crate::attempt::Transport;
 use crate::thresholds::FAILURES_MIN;
 
@@ -73,6 +76,15 @@ impl BothFamilies {
         }
     }
 
+    fn count(&mut self, question: &PlainQuestion) {
+        let tally = Tally::of_plain(question.asked, question.nxdomain);
+        match question.fingerprint.rtype {
+            Rtype::A => self.a.absorb(&tally),
+            Rtype::AAAA => self.aaaa.absorb(&tally),
+            _ => {}
+        }
+    }
+
     /// Adds what another one has.
     pub fn absorb(&mut self, other: &Self) {
         self.a.absorb(&other.a);
@@ -126,9 +138,51 @@ impl Tallies {
             return;
         }
         let server = (attempt.owner.netns, attempt.local);
-        let left_out = &mut self.left_out;
-        if let Some(served) = entry(&mut self.served, server, ASKED_MAX, left_out) {
-            *served += 1;
+        match entry(&mut self.served, server, ASKED_MAX) {
+            Some(served) => *served += 1,
+            None => self.left_out += 1,
+        }
+    }
+
+    pub(super) fn count_served(&mut self, plain: &Plain) {
+        let attempt = &plain.example;
+        let server = (attempt.owner.netns, attempt.local);
+        match entry(&mut self.served, server, ASKED_MAX) {
+            Some(served) => *served += plain.number(),
+            None => self.left_out += plain.number(),
+        }
+    }
+
+    /// As [`Self::record`] of each of them. Their ports have had no failure.
+    pub(super) fn count(&mut self, plain: &Plain) {
+        let Owner { netns, .. } = plain.example.owner;
+        let (number, all) = (
+            plain.number(),
+            Tally::of_plain(plain.number(), plain.nxdomain),
+        );
+        match entry(&mut self.netns, netns, NETNS_MAX) {
+            Some(tally) => tally.absorb(&all),
+            None => self.left_out += number,
+        }
+        match entry(&mut self.asked, (netns, plain.example.peer), ASKED_MAX) {
+            Some(asked) => {
+                asked.all.absorb(&all);
+                for question in &plain.questions {
+                    asked.families.count(question);
+                }
+            }
+            None => self.left_out += number,
+        }
+        self.processes.count(plain);
+        for question in &plain.questions {
+            let Fingerprint { name, rtype } = question.fingerprint;
+            if !matches!(rtype, Rtype::A | Rtype::AAAA) {
+                continue;
+            }
+            match entry(&mut self.names, name, NAMES_MAX) {
+                Some(both) => both.count(question),
+                None => self.left_out += question.asked,
+            }
         }
     }
 
@@ -136,25 +190,22 @@ impl Tallies {
         if attempt.outcome == Outcome::Late {
             return;
         }
-        let left_out = &mut self.left_out;
         let netns = attempt.owner.netns;
-        if let Some(tally) = entry(&mut self.netns, netns, NETNS_MAX, left_out) {
-            tally.record(attempt);
+        match entry(&mut self.netns, netns, NETNS_MAX) {
+            Some(tally) => tally.record(attempt),
+            None => self.left_out += 1,
         }
-        if let Some(asked) = entry(&mut self.asked, (netns, attempt.peer), ASKED_MAX, left_out) {
-            asked.record(attempt, question);
+        match entry(&mut self.asked, (netns, attempt.peer), ASKED_MAX) {
+            Some(asked) => asked.record(attempt, question),
+            None => self.left_out += 1,
         }
         self.processes.record(attempt, question);
         self.record_flow(attempt);
-        if let Some(question) = question.filter(|it| matches!(it.rtype, Rtype::A | Rtype::AAAA))
-            && let Some(both) = entry(
-                &mut self.names,
-                question.name,
-                NAMES_MAX,
-                &mut self.left_out,
-            )
-        {
-            both.record(attempt, question.rtype);
+        if let Some(question) = question.filter(|it| matches!(it.rtype, Rtype::A | Rtype::AAAA)) {
+            match entry(&mut self.names, question.name, NAMES_MAX) {
+                Some(both) => both.record(attempt, question.rtype),
+                None => self.left_out += 1,
+            }
         }
     }
 
@@ -219,25 +270,28 @@ impl Tallies {
             }
         }
         self.flows = next.flows;
-        let left_out = &mut self.left_out;
         for (netns, tally) in next.netns {
-            if let Some(own) = entry(&mut self.netns, netns, NETNS_MAX, left_out) {
-                own.absorb(&tally);
+            match entry(&mut self.netns, netns, NETNS_MAX) {
+                Some(own) => own.absorb(&tally),
+                None => self.left_out += 1,
             }
         }
         for (way, asked) in next.asked {
-            if let Some(own) = entry(&mut self.asked, way, ASKED_MAX, left_out) {
-                own.absorb(&asked);
+            match entry(&mut self.asked, way, ASKED_MAX) {
+                Some(own) => own.absorb(&asked),
+                None => self.left_out += 1,
             }
         }
         for (server, served) in next.served {
-            if let Some(own) = entry(&mut self.served, server, ASKED_MAX, left_out) {
-                *own += served;
+            match entry(&mut self.served, server, ASKED_MAX) {
+                Some(own) => *own += served,
+                None => self.left_out += 1,
             }
         }
         for (name, both) in next.names {
-            if let Some(own) = entry(&mut self.names, name, NAMES_MAX, left_out) {
-                own.absorb(&both);
+            match entry(&mut self.names, name, NAMES_MAX) {
+                Some(own) => own.absorb(&both),
+                None => self.left_out += 1,
             }
         }
         self.left_out += next.left_out;
@@ -315,15 +369,9 @@ fn leads_to(attempt: &Attempt) -> Option<IpAddr> {
     }
 }
 
-/// The entry, made if there is room; else it is counted.
-fn entry<'a, K: Eq + Hash, V: Default>(
-    map: &'a mut HashMap<K, V>,
-    key: K,
-    max: usize,
-    left_out: &mut u64,
-) -> Option<&'a mut V> {
+/// The entry, made if there is room.
+fn entry<K: Eq + Hash, V: Default>(map: &mut HashMap<K, V>, key: K, max: usize) -> Option<&mut V> {
     if map.len() >= max && !map.contains_key(&key) {
-        *left_out += 1;
         return None;
     }
     Some(map.entry(key).or_default())

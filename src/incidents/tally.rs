@@ -17,6 +17,15 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// So many answers, some of them NXDOMAIN and the others NOERROR.
+    pub(super) fn of_plain(number: u64, nxdomain: u64) -> Self {
+        Self {
+            answered: number,
+            noerror: number - nxdomain,
+            failed: 0,
+        }
+    }
+
     /// All of them.
     pub fn ended(&self) -> u64 {
         self.answered + self.failed

@@ -12,6 +12,7 @@ mod inflight;
 mod load;
 mod log;
 mod others;
+mod plain;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -47,3 +48,9 @@ pub(crate) use load::Until;
 pub use load::Wake;
 pub use log::install as install_log;
 pub(crate) use others::may_deny_sends;
+pub(crate) use plain::PlainKey;
+pub(crate) use plain::PlainRecord;
+#[cfg(test)]
+pub(crate) use plain::tests::bytes;
+#[cfg(test)]
+pub(crate) use plain::tests::encoded;

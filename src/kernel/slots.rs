@@ -84,6 +84,17 @@ impl<'obj> Slots<'obj> {
         Some(taken)
     }
 
+    /// Whether anything is in `dns_inflight`: it is counted before it is there, and until
+    /// it is gone.
+    pub(super) fn any_elsewhere(&self) -> bool {
+        self.shares[0].load(Ordering::Acquire) != 0
+    }
+
+    /// Whether anything is in `dns_connections`.
+    pub(super) fn any_connection(&self) -> bool {
+        self.connection_shares[0].load(Ordering::Acquire) != 0
+    }
+
     /// Every query that waits in a slot.
     pub(super) fn snapshot(&self, entries: &mut Vec<Entry>) {
         for (bucket, words) in self.buckets.iter().enumerate() {

@@ -6,6 +6,7 @@
 //! waits; the ring buffer fills, and the kernel counts what it could not put
 //! there. So there is one place for losses, and memory stays bounded.
 
+mod cells;
 mod demand;
 mod poller;
 
@@ -24,6 +25,7 @@ use nix::sys::eventfd::EfdFlags;
 use nix::sys::eventfd::EventFd;
 
 use crate::attempt::Attempt;
+use crate::attempt::Plain;
 use crate::attempt::SlowRead;
 use crate::host::Host;
 use crate::host::Signal;
@@ -79,6 +81,8 @@ impl Phase {
 pub enum Message {
     /// Attempts that have ended, in the order in which they ended.
     Ended(Vec<Attempt>),
+    /// Attempts that ended well, counted together; before any that failed later.
+    Plain(Vec<Plain>),
     /// Answers that lay in their client's socket before they were read.
     SlowReads(Vec<SlowRead>),
     /// The last message: the programs are detached.

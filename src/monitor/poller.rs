@@ -22,6 +22,7 @@ use super::Message;
 use super::Phase;
 use super::SETTLING;
 use super::WATCHING;
+use super::cells::Cells;
 use super::demand::Demand;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
@@ -74,9 +75,13 @@ pub(super) fn run(
     let mut programs = Programs::load(&mut object, host, config)?;
     let events = RefCell::new(Vec::new());
     let undecoded = RefCell::new(0);
+    let cells = RefCell::new(config.count_plain.then(|| Cells::new(Instant::now())));
     let mut builder = RingBufferBuilder::new();
     let ring_map = programs.events()?;
     builder.add(&ring_map, |bytes| {
+        if cells.borrow_mut().as_mut().is_some_and(|it| it.take(bytes)) {
+            return 0;
+        }
         if decode(bytes, &mut events.borrow_mut()).is_none() {
             *undecoded.borrow_mut() += 1;
         }
@@ -100,6 +105,7 @@ pub(super) fn run(
         ring,
         events: &events,
         undecoded: &undecoded,
+        cells: &cells,
         tracker: Tracker::new(DropNames::read()),
         ended: Vec::new(),
         slow_reads: Vec::new(),
@@ -142,6 +148,8 @@ struct Poller<'a, 'obj, 'cb> {
     ring: RingBuffer<'cb>,
     events: &'a RefCell<Vec<Event>>,
     undecoded: &'a RefCell<u64>,
+    /// Where plain answers are counted, if they are.
+    cells: &'a RefCell<Option<Cells>>,
     tracker: Tracker,
     ended: Vec<Attempt>,
     slow_reads: Vec<SlowRead>,
@@ -327,6 +335,7 @@ impl Poller<'_, '_, '_> {
     /// that is gone needs nothing.
     fn hand_on(&mut self) {
         let now = Instant::now();
+        self.hand_on_cells(now);
         if !self.ended.is_empty() {
             if let Some(demand) = &mut self.demand {
                 demand.ended(&self.ended, now);
@@ -341,6 +350,22 @@ impl Poller<'_, '_, '_> {
                 demand.read_late(&reads, now);
             }
             send(self.out, Message::SlowReads(reads));
+        }
+    }
+
+    /// What was counted goes on now and then, before a failure, and at the end.
+    fn hand_on_cells(&mut self, now: Instant) {
+        let mut cells = self.cells.borrow_mut();
+        let Some(cells) = cells.as_mut() else {
+            return;
+        };
+        self.reported += cells.take_counted();
+        let any_failed = cells.see(&self.ended);
+        if any_failed || cells.is_due(now) || !self.phase.is(WATCHING) {
+            let plain = cells.hand_on(now);
+            if !plain.is_empty() {
+                send(self.out, Message::Plain(plain));
+            }
         }
     }
 

@@ -9,9 +9,15 @@ use domain::base::iana::OptRcode;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
+use crate::attempt::Fingerprint;
 use crate::attempt::Identity;
+use crate::attempt::MOMENT_NS;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
+use crate::attempt::Plain;
+use crate::attempt::PlainExchange;
+use crate::attempt::PlainQuestion;
+use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::Transport;
@@ -57,6 +63,72 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
         reason: (outcome == Outcome::Refused).then_some(Reason::Errno(libc::ECONNREFUSED)),
         ..Attempt::between(Role::Client, Transport::Udp, local, peer)
     }
+}
+
+/// One that was answered at once, as nearly all are.
+pub(crate) fn plain_attempt() -> Attempt {
+    Attempt {
+        question: RawQuestion::new(b"\x03www\x04test\0\0\x01\0\x01"),
+        ..attempt(("curl", 4_242), "10.0.0.10:53", Outcome::Answered, 2 * MS)
+    }
+}
+
+/// These, which are alike, as they are counted together.
+pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
+    let example = attempts.first().expect("one at least").clone();
+    let is_nxdomain = |it: &Attempt| it.answer.map(|it| it.rcode) == Some(OptRcode::NXDOMAIN);
+    let mut plain = Plain {
+        nxdomain: attempts.iter().filter(|it| is_nxdomain(it)).count() as u64,
+        latencies: Vec::new(),
+        moments: Vec::new(),
+        questions: Vec::new(),
+        exchanges: Vec::new(),
+        example,
+    };
+    for attempt in attempts {
+        let fingerprint = Fingerprint::of(attempt.question.as_bytes()).expect("a question");
+        let elapsed_ns = attempt.elapsed().as_nanos();
+        plain
+            .latencies
+            .push(elapsed_ns.try_into().expect("it is quick"));
+        let slot = attempt.sent_ns / MOMENT_NS;
+        if plain
+            .moments
+            .last()
+            .is_none_or(|last| last / MOMENT_NS != slot)
+        {
+            plain.moments.push(attempt.sent_ns);
+        }
+        let nxdomain = u64::from(is_nxdomain(attempt));
+        if attempt.role == Role::Server {
+            plain.exchanges.push(PlainExchange {
+                arrived_ns: attempt.sent_ns,
+                ended_ns: attempt.end_ns,
+                cookie: attempt.cookie,
+                peer: attempt.peer,
+                id: attempt.id.expect("a message"),
+                answer_bytes: attempt.answer.expect("an answer").bytes,
+                is_nxdomain: nxdomain > 0,
+                queued_bytes: attempt.queued_bytes,
+                question: fingerprint,
+            });
+            continue;
+        }
+        let mut known = plain.questions.iter_mut();
+        match known.find(|it| it.fingerprint == fingerprint) {
+            Some(question) => {
+                question.asked += 1;
+                question.nxdomain += nxdomain;
+            }
+            None => plain.questions.push(PlainQuestion {
+                fingerprint,
+                question: attempt.question.clone(),
+                asked: 1,
+                nxdomain,
+            }),
+        }
+    }
+    plain
 }
 
 /// A control group that somebody is in.

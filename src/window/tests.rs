@@ -252,6 +252,39 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Counted together or one by one, it is the same.
+    #[test]
+    fn plain_answers_count_as_one_by_one(
+        fates in prop::collection::vec((0..3_u8, 0..3_u8, prop::bool::ANY, 0..100_000_000_u64), 1..400),
+        is_server in prop::bool::ANY,
+    ) {
+        let attempt = |(name, rtype, is_nxdomain, took): &(u8, u8, bool, u64)| {
+            let plain = crate::sample::plain_attempt();
+            let rcode = if *is_nxdomain { OptRcode::NXDOMAIN } else { OptRcode::NOERROR };
+            Attempt {
+                role: if is_server { Role::Server } else { Role::Client },
+                question: RawQuestion::new(&[1, b'a' + name, 0, 0, [1, 28, 12][usize::from(*rtype)], 0, 1]),
+                answer: plain.answer.map(|answer| Answer { rcode, ..answer }),
+                end_ns: plain.sent_ns + took,
+                ..plain
+            }
+        };
+        let attempts: Vec<_> = fates.iter().map(attempt).collect();
+        let mut one_by_one = Window::new(Filter::default());
+        attempts.iter().for_each(|attempt| one_by_one.attempt(attempt));
+        let mut together = Window::new(Filter::default());
+        together.take(&Message::Plain(vec![crate::sample::plain(&attempts)]));
+        prop_assert_eq!(one_by_one.queries(), together.queries());
+        let (one_by_one, together) = (one_by_one.close(end(1, 1)), together.close(end(1, 1)));
+        prop_assert_eq!(one_by_one.snapshot(), together.snapshot());
+        let (evidence, expected) = (together.evidence(), one_by_one.evidence());
+        prop_assert_eq!(&evidence.tallies, &expected.tallies);
+        prop_assert_eq!(&evidence.server_views, &expected.server_views);
+        prop_assert!(evidence == expected);
+    }
+}
+
 /// The fates above must do what windows can get wrong, or they prove nothing.
 #[test]
 fn a_late_answer_in_the_next_window_moves_the_one_before() {

@@ -39,6 +39,7 @@ fn monitor() -> Monitor {
     let config = Config {
         ports: vec![53],
         wake: Wake::Each,
+        count_plain: false,
         all_hooks: false,
     };
     Monitor::start(host, config, Duration::from_secs(5)).expect("the programs attach")

@@ -37,6 +37,7 @@ impl Listening {
         let config = Config {
             ports: vec![53],
             wake: Wake::Each,
+            count_plain: false,
             all_hooks,
         };
         let host = Host::probe().expect("a host that kerno can watch");
@@ -77,6 +78,7 @@ impl Listening {
                 let mine = reads.into_iter().filter(|read| is_mine(&read.owner));
                 self.slow_reads.extend(mine);
             }
+            Message::Plain(_) => panic!("each is to be told"),
             Message::Finished(_) => panic!("it ended by itself"),
         }
         true

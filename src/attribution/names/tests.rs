@@ -77,8 +77,8 @@ fn a_name_that_comes_late_counts_the_attempts_without_it() {
     asking.ask(&subject);
     answers.recv_timeout(PATIENCE).expect("an answer");
     assert!(subject.lacks_names() && !subject.is_awaited());
-    subject.went_unnamed();
-    subject.went_unnamed();
+    subject.went_unnamed(1);
+    subject.went_unnamed(1);
     source.all.store(true, Ordering::Relaxed);
     // The last try is at the end, whenever that is.
     drop(asking);

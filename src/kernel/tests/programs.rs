@@ -82,6 +82,7 @@ impl Loaded {
         let config = Config {
             ports: ports.to_vec(),
             wake: Wake::Many,
+            count_plain: false,
             all_hooks: true,
         };
         let reads = Signal {

@@ -20,7 +20,7 @@ pub(super) fn diagnosed(incident: Story, reads: &[SlowRead]) -> Diagnosis {
         collector.record(attempt);
     }
     for read in reads {
-        incidents.record_slow_read(read);
+        incidents.record_slow_read(read, false);
     }
     let window = Duration::from_secs(30);
     let evidence = incidents.close(incident.host, window, Vec::new());

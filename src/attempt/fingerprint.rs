@@ -1,0 +1,83 @@
+//! The identity of a question, without making a string of it.
+
+use std::hash::BuildHasher as _;
+use std::sync::OnceLock;
+
+use domain::base::iana::Rtype;
+use foldhash::quality::RandomState;
+
+/// Longest name in octets, with the root label: RFC 1035 section 2.3.4.
+const NAME_MAX: usize = 255;
+
+/// A question's name, whatever its case, and its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint {
+    /// A hash of the name, good for as long as this process lives.
+    pub name: u64,
+    /// The type.
+    pub rtype: Rtype,
+}
+
+impl Fingerprint {
+    /// Of the octets of a question; `None` if they hold no whole one. Servers may change the
+    /// case of a name, and so may clients on purpose: RFC 4343, draft-vixie-dnsext-dns0x20.
+    pub fn of(octets: &[u8]) -> Option<Self> {
+        // Keyed at random: whoever chooses names must not choose collisions.
+        static STATE: OnceLock<RandomState> = OnceLock::new();
+        let mut end = 0;
+        loop {
+            let len = usize::from(*octets.get(end)?);
+            // The upper bits mark a compression pointer, which has nothing to point
+            // to here: RFC 1035 section 4.1.4.
+            if len > 63 || end + len + 1 > NAME_MAX {
+                return None;
+            }
+            end += len + 1;
+            if len == 0 {
+                break;
+            }
+        }
+        let mut folded = [0; NAME_MAX];
+        let name = folded.get_mut(..end)?;
+        name.copy_from_slice(octets.get(..end)?);
+        // A length is below 64, where no letter is.
+        name.make_ascii_lowercase();
+        let rtype = octets.get(end..end + 2)?;
+        Some(Self {
+            name: STATE.get_or_init(RandomState::default).hash_one(&*name),
+            rtype: Rtype::from_int(u16::from_be_bytes([rtype[0], rtype[1]])),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(name: &[u8], rtype: u8) -> Vec<u8> {
+        [name, &[0, rtype, 0, 1]].concat()
+    }
+
+    #[test]
+    fn case_does_not_matter_and_type_stands_apart() {
+        let a = Fingerprint::of(&question(b"\x03WwW\x02de\0", 1)).unwrap();
+        let b = Fingerprint::of(&question(b"\x03www\x02DE\0", 28)).unwrap();
+        assert_eq!(a.name, b.name);
+        assert_eq!((a.rtype, b.rtype), (Rtype::A, Rtype::AAAA));
+        // The same letters in other labels are another name.
+        let c = Fingerprint::of(&question(b"\x02ww\x03wde\0", 1)).unwrap();
+        assert_ne!(a.name, c.name);
+    }
+
+    #[test]
+    fn what_is_cut_or_points_elsewhere_has_none() {
+        for octets in [&b""[..], b"\x03ww", b"\xc0\x0c\0\x01\0\x01", b"\0", b"\0\0"] {
+            assert_eq!(Fingerprint::of(octets), None, "{octets:?}");
+        }
+        let long = [&b"\x3f"[..], &[b'x'; 63]].concat().repeat(5);
+        assert_eq!(
+            Fingerprint::of(&question(&[&long[..], b"\0"].concat(), 1)),
+            None
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! Plain answers, counted together: nearly all attempts are such.
+
+use std::net::SocketAddr;
+
+use super::Attempt;
+use super::Fingerprint;
+use super::RawQuestion;
+
+/// Of queries that were sent within this time, one is told when it was; in nanoseconds.
+pub const MOMENT_NS: u64 = 100_000_000;
+
+/// First attempts over UDP that were answered soon, with NOERROR or NXDOMAIN, at one end
+/// of one process by one server: they differ in time, port, id and question alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plain {
+    /// One of them, for what is common to all.
+    pub example: Attempt,
+    /// How many were answered NXDOMAIN; the others NOERROR.
+    pub nxdomain: u64,
+    /// How long each took, in nanoseconds.
+    pub latencies: Vec<u32>,
+    /// When some of them were sent: see [`MOMENT_NS`].
+    pub moments: Vec<u64>,
+    /// What was asked, each question once; of a client only.
+    pub questions: Vec<PlainQuestion>,
+    /// Each exchange, but for the eldest of too many; of a server only.
+    pub exchanges: Vec<PlainExchange>,
+}
+
+impl Plain {
+    /// How many there are.
+    pub fn number(&self) -> u64 {
+        self.latencies.len() as u64
+    }
+
+    /// How many of them were answered NOERROR.
+    pub fn noerror(&self) -> u64 {
+        self.number() - self.nxdomain
+    }
+}
+
+/// A question of some of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlainQuestion {
+    /// Which it is.
+    pub fingerprint: Fingerprint,
+    /// As one of them asked it.
+    pub question: RawQuestion,
+    /// How often it was asked.
+    pub asked: u64,
+    /// How often the answer was NXDOMAIN.
+    pub nxdomain: u64,
+}
+
+/// One of them, as its server saw it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlainExchange {
+    /// When the query arrived, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub arrived_ns: u64,
+    /// When it was answered.
+    pub ended_ns: u64,
+    /// The kernel's cookie of the socket.
+    pub cookie: u64,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// DNS message id.
+    pub id: u16,
+    /// Size of the answer in bytes.
+    pub answer_bytes: u16,
+    /// Whether it was NXDOMAIN.
+    pub is_nxdomain: bool,
+    /// What lay in the socket's receive buffer when the query came, in bytes.
+    pub queued_bytes: u32,
+    /// What was asked.
+    pub question: Fingerprint,
+}

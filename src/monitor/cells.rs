@@ -1,0 +1,246 @@
+//! Plain answers are counted where they come in, a cell for those that are alike, and
+//! handed on once in a while. All else, and what may concern a failure, is an attempt of
+//! its own.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+use std::time::Instant;
+
+use foldhash::quality::RandomState;
+
+use crate::attempt::Attempt;
+use crate::attempt::Fingerprint;
+use crate::attempt::MOMENT_NS;
+use crate::attempt::Outcome;
+use crate::attempt::Plain;
+use crate::attempt::PlainExchange;
+use crate::attempt::PlainQuestion;
+use crate::attempt::RawQuestion;
+use crate::attempt::Role;
+use crate::kernel::PlainKey;
+use crate::kernel::PlainRecord;
+
+/// They are handed on so often.
+const KEPT: Duration = Duration::from_secs(1);
+/// … or when there are so many answers, questions or exchanges.
+const ANSWERS_MAX: usize = 65_536;
+const QUESTIONS_MAX: usize = 8_192;
+const EXCHANGES_MAX: usize = 16_384;
+/// Cells at one time. Who finds no room is told one by one.
+const CELLS_MAX: usize = 1_024;
+/// A cell that counted nothing so often in a row goes.
+const IDLE_MAX: u32 = 30;
+
+/// For so long the answers at a port or of a server that had a failure are told one by one:
+/// longer than an attempt is remembered for its resend.
+const SUSPECTED: Duration = Duration::from_secs(300);
+/// Servers that packets to were discarded of late. With more, nothing is plain.
+const SERVERS_MAX: usize = 256;
+
+/// The cells.
+#[derive(Debug)]
+pub(super) struct Cells {
+    cells: HashMap<PlainKey, Cell, RandomState>,
+    answers: usize,
+    questions: usize,
+    exchanges: usize,
+    ports: Ports,
+    servers: HashSet<(u32, IpAddr), RandomState>,
+    suspects_since: Instant,
+    handed_on: Instant,
+    counted: u64,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    example: Option<Attempt>,
+    nxdomain: u64,
+    latencies: Vec<u32>,
+    moments: Vec<u64>,
+    questions: HashMap<Fingerprint, PlainQuestion, RandomState>,
+    exchanges: VecDeque<PlainExchange>,
+    idle: u32,
+}
+
+/// Ports, one bit each: those of now and those of the time before.
+#[derive(Debug)]
+struct Ports([Box<[u64; 1024]>; 2]);
+
+impl Ports {
+    fn place(port: u16) -> (usize, u64) {
+        (usize::from(port / 64), 1 << (port % 64))
+    }
+
+    fn add(&mut self, port: u16) {
+        let (word, bit) = Self::place(port);
+        self.0[0][word] |= bit;
+    }
+
+    fn has(&self, port: u16) -> bool {
+        let (word, bit) = Self::place(port);
+        (self.0[0][word] | self.0[1][word]) & bit != 0
+    }
+
+    fn age(&mut self) {
+        self.0.swap(0, 1);
+        self.0[0].fill(0);
+    }
+}
+
+impl Cells {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            cells: HashMap::default(),
+            answers: 0,
+            questions: 0,
+            exchanges: 0,
+            ports: Ports([Box::new([0; 1024]), Box::new([0; 1024])]),
+            servers: HashSet::default(),
+            suspects_since: now,
+            handed_on: now,
+            counted: 0,
+        }
+    }
+
+    /// Counts a record, if it is a plain answer like one before. Otherwise it is to be told
+    /// by itself: so is the first of each kind, that it is found out at once whose it is.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
+        let Some(record) = PlainRecord::of(bytes) else {
+            return false;
+        };
+        if self.is_full() || self.is_suspect(&record) {
+            return false;
+        }
+        let key = record.key();
+        let Some(cell) = self.cells.get_mut(&key) else {
+            if self.cells.len() < CELLS_MAX {
+                self.cells.insert(key, Cell::default());
+            }
+            return false;
+        };
+        if cell.example.is_none() {
+            cell.example = record.attempt();
+        }
+        if cell.example.is_none() {
+            return false;
+        }
+        let is_nxdomain = u64::from(record.is_nxdomain());
+        match record.role() {
+            Role::Client => {
+                let before = cell.questions.len();
+                let question = cell.questions.entry(record.fingerprint);
+                let question = question.or_insert_with(|| PlainQuestion {
+                    fingerprint: record.fingerprint,
+                    question: RawQuestion::new(record.question()),
+                    asked: 0,
+                    nxdomain: 0,
+                });
+                question.asked += 1;
+                question.nxdomain += is_nxdomain;
+                self.questions += cell.questions.len() - before;
+            }
+            Role::Server => {
+                if cell.exchanges.len() == EXCHANGES_MAX {
+                    cell.exchanges.pop_front();
+                    self.exchanges -= 1;
+                }
+                cell.exchanges.push_back(record.exchange());
+                self.exchanges += 1;
+            }
+        }
+        let sent_ns = record.sent_ns();
+        let is_of_last = |last: &u64| last / MOMENT_NS == sent_ns / MOMENT_NS;
+        if !cell.moments.last().is_some_and(is_of_last) {
+            cell.moments.push(sent_ns);
+        }
+        cell.nxdomain += is_nxdomain;
+        cell.latencies.push(record.latency_ns());
+        self.answers += 1;
+        self.counted += 1;
+        true
+    }
+
+    fn is_suspect(&self, record: &PlainRecord<'_>) -> bool {
+        if self.ports.has(record.client_port()) || self.servers.len() >= SERVERS_MAX {
+            return true;
+        }
+        let (netns, server) = record.way();
+        !self.servers.is_empty() && self.servers.contains(&(netns, server.ip()))
+    }
+
+    fn is_full(&self) -> bool {
+        self.answers >= ANSWERS_MAX
+            || self.questions >= QUESTIONS_MAX
+            || self.exchanges >= 2 * EXCHANGES_MAX
+    }
+
+    /// Attempts that have ended one by one. What follows at their ports and servers may
+    /// have to do with them. Returns whether there is a failure, before which all that came
+    /// before is to be known.
+    pub(super) fn see(&mut self, attempts: &[Attempt]) -> bool {
+        let mut any_failed = false;
+        for attempt in attempts {
+            if attempt.outcome == Outcome::Answered {
+                continue;
+            }
+            any_failed |= attempt.outcome.is_failure();
+            self.ports.add(attempt.client().port());
+            if attempt.outcome == Outcome::Dropped && self.servers.len() < SERVERS_MAX {
+                let server = (attempt.owner.netns, attempt.server().ip());
+                self.servers.insert(server);
+            }
+        }
+        any_failed
+    }
+
+    /// Whether it is time to hand on what was counted.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.is_full() || now.saturating_duration_since(self.handed_on) >= KEPT
+    }
+
+    /// Takes out what was counted.
+    pub(super) fn hand_on(&mut self, now: Instant) -> Vec<Plain> {
+        self.handed_on = now;
+        if now.saturating_duration_since(self.suspects_since) >= SUSPECTED {
+            self.suspects_since = now;
+            self.ports.age();
+            self.servers.clear();
+        }
+        let mut counted = Vec::new();
+        self.cells.retain(|_, cell| {
+            match cell.take() {
+                Some(plain) => counted.push(plain),
+                None => cell.idle += 1,
+            }
+            cell.idle < IDLE_MAX
+        });
+        (self.answers, self.questions, self.exchanges) = (0, 0, 0);
+        counted
+    }
+
+    /// How many were counted since the last time.
+    pub(super) fn take_counted(&mut self) -> u64 {
+        std::mem::take(&mut self.counted)
+    }
+}
+
+impl Cell {
+    fn take(&mut self) -> Option<Plain> {
+        let example = self.example.take()?;
+        self.idle = 0;
+        Some(Plain {
+            example,
+            nxdomain: std::mem::take(&mut self.nxdomain),
+            latencies: std::mem::take(&mut self.latencies),
+            moments: std::mem::take(&mut self.moments),
+            questions: self.questions.drain().map(|(_, it)| it).collect(),
+            exchanges: std::mem::take(&mut self.exchanges).into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
