@@ -31,15 +31,32 @@ pub(crate) struct Watch {
 impl Watch {
     /// Starts it on the host, and returns when it is attached.
     pub(crate) fn start(options: &[&str], mine: impl Fn(&Record) -> bool + 'static) -> Self {
-        let mut watch = Self::unread(options, mine);
+        Self::start_in(&Place::host(), options, mine)
+    }
+
+    /// The same, in a place.
+    pub(crate) fn start_in(
+        place: &Place,
+        options: &[&str],
+        mine: impl Fn(&Record) -> bool + 'static,
+    ) -> Self {
+        let mut watch = Self::unread_in(place, options, mine);
         let stdout = watch.process.child.stdout.take().expect("piped");
         watch.lines = read_lines(stdout);
         watch
     }
 
-    /// The same, but nobody reads what it writes.
+    /// On the host, but nobody reads what it writes.
     pub(crate) fn unread(options: &[&str], mine: impl Fn(&Record) -> bool + 'static) -> Self {
-        let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
+        Self::unread_in(&Place::host(), options, mine)
+    }
+
+    fn unread_in(
+        place: &Place,
+        options: &[&str],
+        mine: impl Fn(&Record) -> bool + 'static,
+    ) -> Self {
+        let mut command = place.command(env!("CARGO_BIN_EXE_kerno"));
         command.arg("watch").args(options);
         command
             .stdin(Stdio::null())

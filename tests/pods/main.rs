@@ -34,6 +34,7 @@ mod manifest;
 mod messages;
 mod node;
 mod pod;
+mod remains;
 
 // The tests.
 mod deployed;

@@ -5,7 +5,6 @@
 //! janitor kills what is in these groups, and the namespaces end with it; the
 //! folders are the test's.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -30,6 +29,7 @@ use crate::place::Place;
 use crate::process::Process;
 use crate::process::poll;
 use crate::process::run;
+use crate::remains::hierarchies;
 use crate::unbound::Unbound;
 use crate::unbound::library_path;
 use crate::unbound::unpacked;
@@ -242,18 +242,4 @@ SystemdCgroup = false
         runc = runc.display(),
         image = image::NAME,
     )
-}
-
-/// Where control groups are mounted, every hierarchy once.
-pub(crate) fn hierarchies() -> Vec<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
-    let mut devices = BTreeSet::new();
-    // The third field is the device, the fifth the place, proc_pid_mountinfo(5).
-    mounts
-        .lines()
-        .filter(|line| line.contains(" - cgroup"))
-        .map(|line| line.split(' ').collect::<Vec<_>>())
-        .filter(|fields| devices.insert(fields[2]))
-        .map(|fields| PathBuf::from(fields[4]))
-        .collect()
 }
