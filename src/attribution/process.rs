@@ -18,10 +18,10 @@ pub(super) fn look(root: &Root, pid: u32) -> io::Result<Found> {
     let stat = Stat::read(&folder)?;
     let started_ns = stat.started_ns().ok_or(io::ErrorKind::InvalidData)?;
     let path = most_telling(&text).ok_or(io::ErrorKind::InvalidData)?;
-    // A zombie has left the hierarchies of version 1, which may have told more than
-    // that of version 2, where it still is.
+    // Who is ending (PF_EXITING, before it is a zombie) has left the hierarchies of
+    // version 1, which may have told more than that of version 2, where it still is.
     let tells_less = path == b"/" || (in_version_1(&text) && telling(path) < CONTAINED);
-    if tells_less && stat.is_zombie() {
+    if tells_less && stat.is_ending() {
         return Err(io::ErrorKind::NotFound.into());
     }
     Ok(Found {
@@ -131,22 +131,28 @@ mod tests {
     }
 
     #[test]
-    fn a_zombie_that_tells_less_is_gone() {
+    fn who_is_ending_and_tells_less_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         let process = root.process(7);
         std::fs::create_dir_all(process.path("")).unwrap();
-        let of = |state: &str, cgroup: &str| {
-            let stat = format!("7 (a) b) {state} 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 250 0");
+        let of = |state_and_flags: (&str, u64), cgroup: &str| {
+            let (state, flags) = state_and_flags;
+            let stat =
+                format!("7 (a) b) {state} 1 7 7 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 250 0");
             std::fs::write(process.path("stat"), stat).unwrap();
             std::fs::write(process.path("cgroup"), cgroup).unwrap();
             look(&root, 7).is_ok()
         };
         let unit = "0::/system.slice/a.service\n";
-        assert!(of("S", "0::/\n") && of("Z", unit));
-        assert!(!of("Z", "0::/\n"));
-        assert!(!of("Z", &format!("1:cpu:/\n{unit}")));
-        assert!(of("Z", &format!("1:cpu:/docker/{ID}\n0::/\n")));
+        assert!(of(("S", 0x40_0100), "0::/\n"));
+        // As a zombie, and on the way to that.
+        for ending in [("Z", 0x40_000c), ("R", 0x40_0104)] {
+            assert!(of(ending, unit));
+            assert!(!of(ending, "0::/\n"));
+            assert!(!of(ending, &format!("1:cpu:/\n{unit}")));
+            assert!(of(ending, &format!("1:cpu:/docker/{ID}\n0::/\n")));
+        }
     }
 
     #[test]

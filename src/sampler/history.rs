@@ -130,6 +130,7 @@ mod tests {
                 ticks: 0,
                 started,
                 state: b'S',
+                flags: 0,
             },
             threads: threads
                 .iter()

@@ -13,11 +13,16 @@ use super::Root;
 /// A line of stat has 52 numbers and a name of 64 octets at most.
 const STAT_MAX: u64 = 4096;
 
+/// include/linux/sched.h: the process is in the middle of its end, or has ended.
+const PF_EXITING: u64 = 4;
+
 /// A line of stat, as far as it counts here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// A letter (proc_pid_stat(5)).
     pub state: u8,
+    /// `PF_…` of the kernel.
+    pub flags: u64,
     /// User and system time, in clock ticks.
     pub ticks: u64,
     /// When it started, in clock ticks since boot; with the pid, this names a
@@ -37,9 +42,9 @@ impl Stat {
         matches!(self.state, b'T' | b't')
     }
 
-    /// Whether it has ended and nobody has asked how.
-    pub fn is_zombie(&self) -> bool {
-        self.state == b'Z'
+    /// Whether it is ending, or has ended and nobody has asked how.
+    pub fn is_ending(&self) -> bool {
+        self.flags & PF_EXITING != 0
     }
 
     /// When it started, in nanoseconds of `CLOCK_MONOTONIC`, rounded down to a
@@ -65,6 +70,7 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
     Some(Stat {
         state: fields.first()?.bytes().next()?,
+        flags: field(9)?,
         ticks: field(14)?.checked_add(field(15)?)?,
         started: field(22)?,
     })
@@ -89,11 +95,11 @@ mod tests {
         let line = b"812 (un) R 1 (bound) S 1 812 812 0 -1 4194560 2931 0 1 0 152 48 7 9 20 0 3 0 6123 45678592 5120 18446744073709551615 1 1 0 0 0 0 0 4096 17507 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
         let stat = parse(line).unwrap();
         assert_eq!((stat.ticks, stat.started), (200, 6123));
-        assert!(!stat.is_stopped() && !stat.is_zombie());
-        let with_state =
-            |state| parse(&line.map(|octet| if octet == b'S' { state } else { octet }));
-        assert!(with_state(b'T').unwrap().is_stopped());
-        assert!(with_state(b'Z').unwrap().is_zombie());
+        assert!(!stat.is_stopped() && !stat.is_ending());
+        let stopped = line.map(|octet| if octet == b'S' { b'T' } else { octet });
+        assert!(parse(&stopped).unwrap().is_stopped());
+        let ending = str::from_utf8(line).unwrap().replace("4194560", "4194564");
+        assert!(parse(ending.as_bytes()).unwrap().is_ending());
     }
 
     #[test]
