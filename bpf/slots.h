@@ -32,8 +32,6 @@
 #include "translate.h"
 #include "unread.h"
 
-#define QUESTION_WORDS (DNS_QUESTION_SHORT / 8)
-
 /* What a function of the quick way returns. */
 #define ELSEWHERE 0 /* it goes the way that all can go: dns_inflight */
 #define DONE 1
@@ -86,8 +84,7 @@ static __always_inline void refill(struct __sk_buff *skb, struct dns_packet *p, 
 	struct dns_slot *s = slot_at(place);
 
 	fill_slot(skb, p, s, s->record.cookie, s->record.role);
-	fill_slot_question(skb, p, s);
-	s->asked_len = dns_slot_question_end(place);
+	fill_slot_question(skb, p, place);
 }
 
 /* Reports what the slot holds as resent, and puts the new query there. */
@@ -229,8 +226,7 @@ static __always_inline int quick_query(struct __sk_buff *skb, struct dns_packet 
 	}
 	s = slot_at(place);
 	fill_slot(skb, p, s, cookie, role);
-	fill_slot_question(skb, p, s);
-	s->asked_len = dns_slot_question_end(place);
+	fill_slot_question(skb, p, place);
 	count(DNS_COUNT_QUERIES, 1);
 	__sync_lock_test_and_set(word_at(place), next_word(free, tag) | DNS_SLOT_READY);
 	return DONE;
@@ -267,26 +263,19 @@ __noinline int dns_differs_folded(__u32 place, struct dns_short_record *said)
 static __always_inline int repeats_question(struct __sk_buff *skb, struct dns_packet *p,
 					    __u32 place, struct dns_short_record *rec)
 {
-	struct dns_slot *s = slot_at(place);
-	__u64 *said = (__u64 *)rec->question, *asked = (__u64 *)s->question, differs = 0;
-	__u32 len = s->asked_len;
+	__u32 len = slot_at(place)->asked_len;
 
 	if (!len)
 		return 1;
 	if (!p->questions)
 		return !!(p->flags & DNS_RCODE_MASK);
-	if (question_len(p) < len || load_question(skb, p, rec->question, DNS_QUESTION_SHORT) < (int)len)
+	if (question_len(p) < len)
 		return 0;
-	for (__u32 i = 0; i < QUESTION_WORDS; i++) {
-		__u64 x = said[i] ^ asked[i];
-
-		if (8 * i >= len)
-			break;
-		if (8 * i + 8 > len)
-			x <<= 8 * (8 * i + 8 - len);
-		differs |= x;
-	}
-	return !differs || !dns_differs_folded(place, rec);
+	if (dns_has_question(skb, place, question_at(p)))
+		return 1;
+	if (load_question(skb, p, rec->question, DNS_QUESTION_SHORT) < (int)len)
+		return 0;
+	return !dns_differs_folded(place, rec);
 }
 
 static __noinline int is_translated_answer(struct __sk_buff *skb)

@@ -82,6 +82,44 @@ fn root_a_second_answer_and_one_to_another_id_or_port_are_strays() {
     );
 }
 
+/// Plain questions are read and compared word by word: of each length, whatever is
+/// behind them, and whatever is not theirs in the last octets.
+#[test]
+fn root_the_question_counts_to_its_last_octet_at_each_length() {
+    let programs = Programs::load();
+    for path in [Path::v4(), Path::v6()] {
+        for len in 1..=60 {
+            programs.clear();
+            let mut socket = Socket::new(&programs);
+            let plain = Dns::query(7, &"y".repeat(len));
+            let mut edns = plain.clone();
+            edns.counts[3] = 1;
+            edns.body.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+            for query in [&plain, &edns] {
+                socket.quiet(Egress, &path.udp(&query.bytes()));
+                // Right behind the name's last letter are its root, the type, the class.
+                for back in [1, 2, 3, 6] {
+                    let mut forged = plain.answer(0);
+                    let at = plain.body.len() - back;
+                    forged.body[at] ^= 1;
+                    socket.quiet(Ingress, &path.back().udp(&forged.bytes()));
+                }
+                let with_record = plain.answer(0);
+                let mut without = plain.answer(3);
+                without.body.truncate(plain.body.len());
+                without.counts[1] = 0;
+                let mut folded = without.clone();
+                folded.body[1] = b'Y';
+                let answer = [with_record, without, folded][len % 3].clone();
+                let ended = socket.ended_by(Ingress, &path.back().udp(&answer.bytes()));
+                assert_eq!(ended.len(), 1, "{len}");
+                assert_eq!(ended[0].question.as_bytes(), query.body, "{len}");
+                assert_eq!(ended[0].ignored.other_question, 4, "{len}");
+            }
+        }
+    }
+}
+
 /// Anybody can send from another address, and guess an id. What translates the
 /// address of the real answer is in the tests of nat.
 #[test]
