@@ -54,6 +54,9 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
         let kerno = Kerno::doctor(site, &[])?;
         take("kerno", times(site)?);
         kerno.end()?;
+        let kerno = Kerno::doctor(site, &["--all-hooks"])?;
+        take("all hooks", times(site)?);
+        kerno.end()?;
     }
     let mut table = Table::new(&[
         "call",
@@ -62,10 +65,20 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
         "kerno",
         "kerno adds",
         "of it, more than empty ones",
+        "with `--all-hooks` it adds",
     ]);
     for (at, call) in CALLS.into_iter().enumerate() {
-        let [nothing, empty, kerno] = ["nothing", "empty", "kerno"].map(|name| all[name][at]);
-        let figures = [nothing, empty, kerno, kerno - nothing, kerno - empty];
+        let names = ["nothing", "empty", "kerno", "all hooks"];
+        let [nothing, empty, kerno, all_hooks] = names.map(|name| all[name][at]);
+        let added = kerno - nothing;
+        let figures = [
+            nothing,
+            empty,
+            kerno,
+            added,
+            kerno - empty,
+            all_hooks - nothing,
+        ];
         let mut cells = vec![call.to_owned()];
         cells.extend(figures.map(whole));
         table.row(&cells);
@@ -73,7 +86,8 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
     Ok(format!(
         "### System calls\n\n\
          Nanoseconds, the least of {} batches in {} rounds, in turns. An exchange is a query and \
-         its answer: two sends and two reads, seen at both ends.\n\n{}",
+         its answer: two sends and two reads, seen at both ends. `--all-hooks` attaches the hooks on \
+         sends and reads that are otherwise there only while there is a reason.\n\n{}",
         BATCHES as usize * site.rounds,
         site.rounds,
         table.text(),

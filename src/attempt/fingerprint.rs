@@ -8,6 +8,8 @@ use foldhash::quality::RandomState;
 
 /// Longest name in octets, with the root label: RFC 1035 section 2.3.4.
 const NAME_MAX: usize = 255;
+/// Longer than nearly all names.
+const SHORT: usize = 48;
 
 /// A question's name, whatever its case, and its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,14 +39,26 @@ impl Fingerprint {
                 break;
             }
         }
-        let mut folded = [0; NAME_MAX];
-        let name = folded.get_mut(..end)?;
-        name.copy_from_slice(octets.get(..end)?);
-        // A length is below 64, where no letter is.
-        name.make_ascii_lowercase();
+        let name = octets.get(..end)?;
         let rtype = octets.get(end..end + 2)?;
+        // Most names are short, and a buffer is filled with zeros first.
+        let (mut short, mut long);
+        let folded: &mut [u8] = match end <= SHORT {
+            true => {
+                short = [0; SHORT];
+                &mut short
+            }
+            false => {
+                long = [0; NAME_MAX];
+                &mut long
+            }
+        };
+        let folded = folded.get_mut(..end)?;
+        folded.copy_from_slice(name);
+        // A length is below 64, where no letter is.
+        folded.make_ascii_lowercase();
         Some(Self {
-            name: STATE.get_or_init(RandomState::default).hash_one(&*name),
+            name: STATE.get_or_init(RandomState::default).hash_one(&*folded),
             rtype: Rtype::from_int(u16::from_be_bytes([rtype[0], rtype[1]])),
         })
     }

@@ -167,8 +167,11 @@ impl Cells {
         if self.ports.has(record.client_port()) || self.servers.len() >= SERVERS_MAX {
             return true;
         }
-        let (netns, server) = record.way();
-        !self.servers.is_empty() && self.servers.contains(&(netns, server.ip()))
+        // Nearly always there is none.
+        !self.servers.is_empty() && {
+            let (netns, server) = record.way();
+            self.servers.contains(&(netns, server.ip()))
+        }
     }
 
     fn is_full(&self) -> bool {

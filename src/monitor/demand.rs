@@ -26,7 +26,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(3);
 const STAY: Duration = Duration::from_secs(10);
 
 /// How often the control groups are looked through for programs that deny, at most, …
-const GROUPS_EVERY: Duration = Duration::from_millis(200);
+const GROUPS_EVERY: Duration = Duration::from_millis(500);
 /// … and so many times as long as it took: a thousandth of a CPU.
 const GROUPS_COST: u32 = 1_000;
 
