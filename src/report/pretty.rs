@@ -19,6 +19,7 @@ use crate::doctor::Finding;
 use crate::doctor::Severity;
 use crate::doctor::Verdict;
 use crate::host::Signal;
+use crate::host::SignalName;
 use crate::thresholds::SAMPLE_MIN;
 use crate::units;
 
@@ -153,14 +154,21 @@ fn seconds(duration: Duration) -> String {
     units::duration(duration.as_nanos().try_into().unwrap_or(u64::MAX))
 }
 
-/// A signal whose hooks were attached for some of the time, and for how long.
+/// What was looked at for a part of the time, and for how long.
 fn looked_at(signal: &Signal) -> Option<String> {
     let attached = signal.attached?;
+    let what = match signal.name {
+        SignalName::Reads => "answers that lie unread",
+        SignalName::FailedSends => "sends that fail",
+        // Connects are looked at all the time.
+        SignalName::Denials => "sends that a control group denies",
+        _ => signal.shows,
+    };
     let how_long = match attached.is_zero() {
         true => "not at all".to_owned(),
-        false => seconds(attached),
+        false => format!("for {}", seconds(attached)),
     };
-    Some(format!("{} ({how_long})", signal.shows))
+    Some(format!("{what} {how_long}"))
 }
 
 /// How far the figures can be trusted.
@@ -188,8 +196,11 @@ fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let on_demand: Vec<String> = report.signals.iter().filter_map(looked_at).collect();
     if !on_demand.is_empty() {
         let window = seconds(report.window);
-        let text = format!("{}; of {window}.", on_demand.join(", "));
-        page.flowing((DIM, "Looked at only while there was a reason: "), &text)?;
+        let text = format!(
+            "{}, of {window}; --all-hooks looks all the time.",
+            on_demand.join(", ")
+        );
+        page.flowing((DIM, "Looked at while there was a reason: "), &text)?;
     }
     for complaint in &report.attribution.complaints {
         page.flowing((YELLOW, "Not known here: "), complaint)?;

@@ -259,6 +259,32 @@ fn nothing_came_to_an_end() {
 }
 
 #[test]
+fn what_was_looked_at_for_a_part_of_the_time_is_said() {
+    let mut signals = signals();
+    let attached = |name, seconds| Signal {
+        name,
+        shows: "much",
+        missing: None,
+        attached: Some(Duration::from_secs(seconds)),
+    };
+    signals.push(attached(SignalName::Reads, 2));
+    signals.push(attached(SignalName::FailedSends, 0));
+    let report = report_with(&Fed::default(), Counters::default(), 0, signals);
+    let text = pretty(&report);
+    let line = text.split("Looked at while").nth(1).expect("a line");
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(
+        words.join(" "),
+        "there was a reason: answers that lie unread for 2.0 s, sends that fail not at all, of \
+         30 s; --all-hooks looks all the time."
+    );
+    let json = json(&report);
+    assert_eq!(json["signals"][2]["attached"], "on demand");
+    assert_eq!(json["signals"][2]["attached_seconds"], 2.0);
+    assert_eq!(json["signals"][0].get("attached"), None);
+}
+
+#[test]
 fn losses_and_missing_signals_are_said() {
     let fed = healthy();
     let kernel = Counters {
