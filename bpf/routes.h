@@ -4,7 +4,7 @@
  * kernel's own counters IpOutNoRoutes and Ip6OutNoRoutes. User space asks for the sum
  * now and then. If it grows, sends may fail, and are worth a hook that every socket of
  * the host pays for. procfs tells the same, but only by way of a process in each
- * namespace, which costs a hundred times as much.
+ * namespace, for which all processes would have to be gone through.
  */
 #ifndef KERNO_ROUTES_H
 #define KERNO_ROUTES_H

@@ -85,15 +85,6 @@ pub(crate) enum Until {
     Next,
 }
 
-/// Numbers that only grow, and tell that something may go on that no packet shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hints {
-    /// Answers that may have been read late.
-    pub(crate) old_notes: u32,
-    /// Packets and calls of this host, DNS or not, that found no route.
-    pub(crate) no_routes: u64,
-}
-
 /// The programs in the kernel. Dropping it detaches and frees everything.
 pub(crate) struct Programs<'obj> {
     /// In the order in which they were attached.
@@ -131,12 +122,15 @@ impl<'obj> Programs<'obj> {
             signals,
         };
         programs.attach(host.cgroup())?;
+        programs.want(Wanted::default(), host.cgroup())?;
         Ok(programs)
     }
 
+    /// All of them, for a moment also those that are not wanted yet: so it is known from the
+    /// start which ones this kernel refuses.
     fn attach(&mut self, cgroup: BorrowedFd<'_>) -> Result<()> {
         for hook in &HOOKS {
-            if hook.is_permanent() && hook.is_of_use(self.features, &self.signals) {
+            if hook.is_of_use(self.features, &self.signals) {
                 self.attach_hook(hook, cgroup)?;
             }
         }
@@ -159,7 +153,7 @@ impl<'obj> Programs<'obj> {
             }
             // A hook that does not attach is a missing signal, not an error.
             Err(error) => {
-                log::debug!("{} does not attach: {error:#}", hook.program);
+                log::warn!("{} does not attach: {error:#}", hook.program);
                 hook.is_refused(&mut self.signals, &error);
             }
         }
@@ -195,8 +189,21 @@ impl<'obj> Programs<'obj> {
         Ok(())
     }
 
-    /// What speaks for a closer look.
-    pub(crate) fn hints(&self) -> Result<Hints> {
+    /// What is attached.
+    #[cfg(test)]
+    pub(super) fn attached(&self) -> Vec<&'static str> {
+        self.links.iter().map(|(hook, _)| hook.program).collect()
+    }
+
+    /// How many answers may have been read late; it only grows.
+    pub(crate) fn old_notes(&self) -> u32 {
+        let bss = self.skel.maps.bss_data.as_ref();
+        bss.map_or(0, |bss| bss.old_notes)
+    }
+
+    /// How many packets and calls of this host, DNS or not, found no route. To ask walks
+    /// through all network namespaces.
+    pub(crate) fn no_routes(&self) -> Result<u64> {
         if is_there(&self.signals, FailedSends) && self.features.no_routes.is_some() {
             let program = &self.skel.progs.dns_no_routes;
             program
@@ -204,10 +211,7 @@ impl<'obj> Programs<'obj> {
                 .context("cannot ask for the packets without a route")?;
         }
         let bss = self.skel.maps.bss_data.as_ref();
-        Ok(bss.map_or_else(Hints::default, |bss| Hints {
-            old_notes: bss.old_notes,
-            no_routes: bss.no_routes,
-        }))
+        Ok(bss.map_or(0, |bss| bss.no_routes))
     }
 
     /// Queries count from now on, or no more.

@@ -41,7 +41,6 @@ pub(crate) use decode::decode;
 pub(crate) use entry::Claim;
 pub(crate) use hooks::Wanted;
 pub use load::Config;
-pub(crate) use load::Hints;
 pub use load::PORTS_MAX;
 pub(crate) use load::Programs;
 pub(crate) use load::Until;

@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-/// More control groups are not looked at.
+/// More control groups are not looked at; then one of the others may have one.
 const GROUPS_MAX: usize = 16_384;
 
 /// The hooks of `sendmsg()`.
@@ -34,10 +34,13 @@ pub(crate) fn may_deny_sends(root: BorrowedFd<'_>, own: bool) -> io::Result<bool
     while let Some(folder) = folders.pop() {
         // It may be gone by now; one that cannot be read has nothing for kerno.
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) || seen == GROUPS_MAX {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
             seen += 1;
+            if seen > GROUPS_MAX {
+                return Ok(true);
+            }
             let path = entry.path();
             let Ok(group) = File::open(&path) else {
                 continue;

@@ -6,11 +6,13 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 use std::time::Instant;
 
+use anyhow::Result;
+
 use super::OnDemand;
 use crate::attempt::Attempt;
 use crate::attempt::FailedCall;
 use crate::attempt::SlowRead;
-use crate::kernel::Hints;
+use crate::kernel::Programs;
 use crate::kernel::Wanted;
 use crate::kernel::may_deny_sends;
 use crate::thresholds::LATE_READ_NS;
@@ -25,10 +27,33 @@ const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// before it asks again (5 s).
 const STAY: Duration = Duration::from_secs(10);
 
-/// How often the control groups are looked through for programs that deny, at most, …
+/// How often it is asked whether routes were missed, at most.
+const ROUTES_EVERY: Duration = Duration::from_millis(200);
+/// The same for the control groups, which are looked through for programs that deny.
 const GROUPS_EVERY: Duration = Duration::from_millis(500);
-/// … and so many times as long as it took: a thousandth of a CPU.
-const GROUPS_COST: u32 = 1_000;
+/// … and neither before so many times as long as it took: a thousandth of a CPU, however
+/// many network namespaces and groups there are.
+const COST: u32 = 1_000;
+
+/// When something is asked next that costs more where the host is large.
+#[derive(Debug)]
+struct Question {
+    every: Duration,
+    next: Instant,
+}
+
+impl Question {
+    /// Asks if it is time.
+    fn ask<T>(&mut self, now: Instant, ask: impl FnOnce() -> T) -> Option<T> {
+        if now < self.next {
+            return None;
+        }
+        let begin = Instant::now();
+        let answer = ask();
+        self.next = now + self.every.max(begin.elapsed() * COST);
+        Some(answer)
+    }
+}
 
 /// One kind of hooks: attached or not, and until when.
 #[derive(Debug)]
@@ -108,41 +133,67 @@ impl StopWatch {
     }
 }
 
+/// What the kernel side is asked.
+pub(super) trait Asked {
+    /// See [`Programs::old_notes`].
+    fn old_notes(&self) -> u32;
+    /// See [`Programs::no_routes`].
+    fn no_routes(&self) -> Result<u64>;
+    /// See [`may_deny_sends`]; with `own`, two of the programs are kerno's.
+    fn may_deny_sends(&self, own: bool) -> io::Result<bool>;
+}
+
+impl Asked for (&Programs<'_>, BorrowedFd<'_>) {
+    fn old_notes(&self) -> u32 {
+        self.0.old_notes()
+    }
+
+    fn no_routes(&self) -> Result<u64> {
+        self.0.no_routes()
+    }
+
+    fn may_deny_sends(&self, own: bool) -> io::Result<bool> {
+        may_deny_sends(self.1, own)
+    }
+}
+
 /// What is wanted just now, and why.
 #[derive(Debug)]
 pub(super) struct Demand {
     reads: Look,
     sends: Look,
-    /// The last that were looked at.
-    hints: Hints,
+    /// The last that was told of each hint.
+    old_notes: u32,
+    no_routes: Option<u64>,
     wanted: Wanted,
-    /// When the control groups are looked through next.
-    groups: Instant,
+    routes: Question,
+    groups: Question,
     denials: StopWatch,
 }
 
 impl Demand {
-    pub(super) fn new(hints: Hints, now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
+        let question = |every| Question { every, next: now };
         Self {
             reads: Look::new(now),
             sends: Look::new(now),
-            hints,
+            old_notes: 0,
+            no_routes: None,
             wanted: Wanted::default(),
-            groups: now,
+            routes: question(ROUTES_EVERY),
+            groups: question(GROUPS_EVERY),
             denials: StopWatch::default(),
         }
     }
 
     /// What is to be attached now.
-    pub(super) fn wanted(&mut self, hints: Hints, root: BorrowedFd<'_>, now: Instant) -> Wanted {
-        let before = std::mem::replace(&mut self.hints, hints);
-        let sends = self
-            .sends
-            .is_wanted(now, hints.no_routes != before.no_routes);
-        let reads = self
-            .reads
-            .is_wanted(now, hints.old_notes != before.old_notes);
-        let denials = self.denials(root, now);
+    pub(super) fn wanted(&mut self, kernel: &impl Asked, now: Instant) -> Wanted {
+        let old_notes = kernel.old_notes();
+        let may_lie = old_notes != std::mem::replace(&mut self.old_notes, old_notes);
+        let may_fail = self.may_fail(kernel, now);
+        let sends = self.sends.is_wanted(now, may_fail);
+        let reads = self.reads.is_wanted(now, may_lie);
+        let denials = self.may_be_denied(kernel, now);
         self.wanted = Wanted {
             reads,
             sends,
@@ -152,20 +203,32 @@ impl Demand {
         self.wanted
     }
 
-    /// Whether somebody may deny sends.
-    fn denials(&mut self, root: BorrowedFd<'_>, now: Instant) -> bool {
-        if now < self.groups {
-            return self.wanted.denials;
+    /// Whether routes were missed since it was last asked.
+    fn may_fail(&mut self, kernel: &impl Asked, now: Instant) -> bool {
+        match self.routes.ask(now, || kernel.no_routes()) {
+            Some(Ok(no_routes)) => {
+                let before = self.no_routes.replace(no_routes);
+                before.is_some_and(|before| before != no_routes)
+            }
+            Some(Err(error)) => {
+                log::debug!("{error:#}");
+                false
+            }
+            None => false,
         }
-        let begin = Instant::now();
+    }
+
+    /// Whether somebody may deny sends. Where that may not be asked it may be so.
+    fn may_be_denied(&mut self, kernel: &impl Asked, now: Instant) -> bool {
         let own = self.wanted.sends || self.wanted.denials;
-        // Where that may not be asked it may be so.
-        let may = may_deny_sends(root, own).unwrap_or_else(|error: io::Error| {
-            log::debug!("cannot ask for programs on control groups: {error}");
-            true
-        });
-        self.groups = now + GROUPS_EVERY.max(begin.elapsed() * GROUPS_COST);
-        may
+        match self.groups.ask(now, || kernel.may_deny_sends(own)) {
+            Some(Ok(may)) => may,
+            Some(Err(error)) => {
+                log::debug!("cannot ask for programs on control groups: {error}");
+                true
+            }
+            None => self.wanted.denials,
+        }
     }
 
     /// Attempts that have ended: sends that failed are worth to go on.
@@ -232,6 +295,100 @@ mod tests {
         assert_eq!(steps[..10], [7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
         let always = attached(60, |_| true, false).len();
         assert!((60..=130).contains(&always), "two seconds in ten: {always}");
+    }
+
+    /// A kernel that says so.
+    #[derive(Default)]
+    struct Says {
+        old_notes: u32,
+        no_routes: u64,
+        denies: Option<bool>,
+        asked: std::cell::Cell<u32>,
+    }
+
+    impl Asked for Says {
+        fn old_notes(&self) -> u32 {
+            self.old_notes
+        }
+
+        fn no_routes(&self) -> Result<u64> {
+            self.asked.set(self.asked.get() + 1);
+            Ok(self.no_routes)
+        }
+
+        fn may_deny_sends(&self, _own: bool) -> io::Result<bool> {
+            self.denies.ok_or(io::ErrorKind::PermissionDenied.into())
+        }
+    }
+
+    #[test]
+    fn each_hint_wants_what_it_is_for() {
+        let begin = Instant::now();
+        let nothing = Wanted::default();
+        let mut demand = Demand::new(begin);
+        let mut says = Says {
+            no_routes: 7,
+            denies: Some(false),
+            ..Says::default()
+        };
+        // What was there before says nothing.
+        assert_eq!(demand.wanted(&says, begin), nothing);
+        says.old_notes = 1;
+        let reads = demand.wanted(&says, begin + TICK);
+        assert_eq!(
+            reads,
+            Wanted {
+                reads: true,
+                ..nothing
+            }
+        );
+        says.no_routes = 8;
+        let both = demand.wanted(&says, begin + 3 * TICK);
+        assert_eq!(
+            both,
+            Wanted {
+                denials: false,
+                ..Wanted::ALL
+            }
+        );
+        says.denies = Some(true);
+        assert_eq!(demand.wanted(&says, begin + 6 * TICK), Wanted::ALL);
+        let end = begin + Duration::from_secs(2);
+        let denials = Wanted {
+            denials: true,
+            ..nothing
+        };
+        assert_eq!(demand.wanted(&says, end), denials);
+        let later = demand.attached(end + LOOK);
+        assert_eq!(later.destinations, later.sends + LOOK);
+    }
+
+    #[test]
+    fn where_it_may_not_be_asked_somebody_may_deny() {
+        let begin = Instant::now();
+        assert!(Demand::new(begin).wanted(&Says::default(), begin).denials);
+    }
+
+    #[test]
+    fn what_costs_much_is_asked_seldom() {
+        let begin = Instant::now();
+        let mut question = Question {
+            every: TICK,
+            next: begin,
+        };
+        let slow = || std::thread::sleep(Duration::from_millis(2));
+        assert!(question.ask(begin, slow).is_some());
+        assert!(question.ask(begin + Duration::from_secs(1), slow).is_none());
+        let mut demand = Demand::new(begin);
+        let says = Says::default();
+        for step in 0..100 {
+            demand.wanted(&says, begin + Duration::from_millis(step));
+        }
+        assert_eq!(
+            says.asked.get(),
+            1,
+            "however often the queries are looked through"
+        );
     }
 
     #[test]

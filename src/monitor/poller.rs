@@ -91,10 +91,10 @@ pub(super) fn run(
     let now = Instant::now();
     let mut demand = match config.all_hooks {
         true => None,
-        false => Some(Demand::new(programs.hints()?, now)),
+        false => Some(Demand::new(now)),
     };
     let wanted = match &mut demand {
-        Some(demand) => demand.wanted(programs.hints()?, host.cgroup(), now),
+        Some(demand) => demand.wanted(&(&programs, host.cgroup()), now),
         None => Wanted::ALL,
     };
     programs.want(wanted, host.cgroup())?;
@@ -323,9 +323,8 @@ impl Poller<'_, '_, '_> {
         if let Some(demand) = &mut self.demand
             && self.phase.is(WATCHING)
         {
-            let hints = self.programs.hints()?;
             let root = self.host.cgroup();
-            let wanted = demand.wanted(hints, root, self.last_sweep);
+            let wanted = demand.wanted(&(&self.programs, root), self.last_sweep);
             self.programs.want(wanted, root)?;
         }
         Ok(())

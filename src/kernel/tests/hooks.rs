@@ -7,6 +7,10 @@ use libbpf_rs::skel::OpenSkel as _;
 use super::super::features::Features;
 use super::super::hooks::HOOKS;
 use super::super::hooks::Hook;
+use super::super::hooks::Wanted;
+use super::super::load::Config;
+use super::super::load::Programs;
+use super::super::load::Wake;
 use super::super::load::open;
 use crate::host::Host;
 use crate::host::Signal;
@@ -88,6 +92,40 @@ fn a_program_is_loaded_for_any_signal_that_it_takes_part_in() {
             let of_use: Vec<_> = of_use.map(|hook| hook.program).collect();
             assert_eq!(of_use, [&loaded[..], &core].concat(), "{given:?}");
         }
+    }
+}
+
+/// On this kernel, which has all of them.
+#[test]
+fn root_what_every_socket_pays_for_is_attached_while_it_is_wanted() {
+    let on_demand = ["dns_read", "dns_sendmsg4", "dns_sendmsg6", "dns_sent"];
+    let mut object = MaybeUninit::uninit();
+    let host = Host::probe().expect("needs root");
+    let config = Config {
+        ports: vec![53],
+        wake: Wake::Many,
+        count_plain: false,
+        all_hooks: false,
+    };
+    let mut programs = Programs::load(&mut object, &host, &config).expect("they load");
+    assert!(programs.signals().iter().all(|it| it.missing.is_none()));
+    let permanent = programs.attached();
+    assert_eq!(permanent.len(), 7);
+    assert!(!permanent.iter().any(|name| on_demand.contains(name)));
+    let denials = Wanted {
+        denials: true,
+        ..Wanted::default()
+    };
+    for (wanted, expected) in [
+        (Wanted::ALL, &on_demand[..]),
+        (denials, &on_demand[1..3]),
+        (Wanted::default(), &[]),
+    ] {
+        programs.want(wanted, host.cgroup()).expect("to attach");
+        let mut attached = programs.attached();
+        attached.retain(|name| on_demand.contains(name));
+        assert_eq!(attached, expected);
+        assert_eq!(programs.attached().len(), permanent.len() + expected.len());
     }
 }
 

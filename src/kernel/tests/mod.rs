@@ -25,3 +25,4 @@ mod stream;
 mod tcp;
 mod udp;
 mod unread;
+mod wake;

@@ -16,6 +16,7 @@ use libbpf_rs::skel::OpenSkel as _;
 
 use super::super::bpf::DnsMonitorMaps;
 use super::super::bpf::DnsMonitorSkel;
+use super::super::bpf::types::bss;
 use super::super::counters::Counters;
 use super::super::decode::decode;
 use super::super::entry::Entry;
@@ -176,10 +177,14 @@ impl Programs {
         &self.loaded().slots
     }
 
-    pub(super) fn arm(&mut self, armed: bool) {
+    /// Their variables.
+    pub(super) fn bss(&mut self) -> &mut bss {
         let loaded = self.loaded.as_mut().expect("it is loaded");
-        let bss = loaded.skel.maps.bss_data.as_mut().expect("a .bss");
-        bss.armed = u32::from(armed);
+        loaded.skel.maps.bss_data.as_mut().expect("a .bss")
+    }
+
+    pub(super) fn arm(&mut self, armed: bool) {
+        self.bss().armed = u32::from(armed);
     }
 
     /// Runs the packet, which must pass.

@@ -46,10 +46,7 @@ struct Memory {
 impl<'a> Socket<'a> {
     /// A socket that has not sent anything. Pins the thread to its CPU.
     pub(super) fn new(programs: &'a Programs) -> Self {
-        let mut here = CpuSet::new();
-        let cpu = nix::sched::sched_getcpu().expect("a CPU");
-        here.set(cpu).expect("a CPU of this host");
-        sched_setaffinity(Pid::from_raw(0), &here).expect("the thread can be pinned");
+        stay_on_this_cpu();
         Self {
             programs,
             cookie: 0,
@@ -185,8 +182,16 @@ pub(super) fn entries(map: &impl MapCore) -> Vec<(Vec<u8>, Vec<u8>)> {
         .collect()
 }
 
+/// The cookies of a CPU follow each other.
+pub(super) fn stay_on_this_cpu() {
+    let mut here = CpuSet::new();
+    let cpu = nix::sched::sched_getcpu().expect("a CPU");
+    here.set(cpu).expect("a CPU of this host");
+    sched_setaffinity(Pid::from_raw(0), &here).expect("the thread can be pinned");
+}
+
 /// The cookie of a new socket: the next one of this CPU.
-fn next_cookie() -> u64 {
+pub(super) fn next_cookie() -> u64 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a loopback interface");
     let mut cookie = 0_u64;
     let mut len = size_of::<u64>() as libc::socklen_t;

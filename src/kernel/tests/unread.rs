@@ -8,7 +8,10 @@ use super::message::Dns;
 use super::packet::Path;
 use super::programs::Hook;
 use super::programs::Programs;
+use super::socket::next_cookie;
+use super::socket::stay_on_this_cpu;
 use crate::event::Event;
+use crate::host::Clock;
 
 /// The notes of answers with this id; each test has one of its own.
 fn notes(programs: &Programs, id: u16) -> Vec<dns_unread_answer> {
@@ -56,4 +59,43 @@ fn root_an_answer_that_is_gone_is_waited_for_no_more() {
         .map(|note| note.at_ns)
         .collect();
     assert_eq!(noted, [second.at_ns]);
+}
+
+/// While nobody looks at reads, an old note is a hint when its socket is used again.
+#[test]
+fn root_a_note_that_is_old_is_a_hint_while_nobody_looks() {
+    const OLD_NS: u64 = 50_000_000;
+    let mut programs = Programs::load();
+    let answer = Dns::query(40_003, "old.example").answer(0);
+    let packet = Path::v4().back().udp(&answer.bytes());
+    stay_on_this_cpu();
+    let mut hints = |age_ns: u64, looked_at: bool| {
+        // Another socket of this host may come between.
+        for _ in 0..100 {
+            let cookie = next_cookie() + 1;
+            let note = dns_unread_answer {
+                cookie,
+                at_ns: Clock::monotonic_ns() - age_ns,
+                ..dns_unread_answer::default()
+            };
+            let map = &programs.maps().dns_unread;
+            let slot = (cookie % u64::from(map.max_entries())) as u32;
+            // SAFETY: padded by hand.
+            let bytes = unsafe { plain::as_bytes(&note) };
+            map.update(&slot.to_ne_bytes(), bytes, MapFlags::ANY)
+                .expect("a note can be left");
+            programs.bss().old_notes = 0;
+            programs.bss().reads_since = u64::from(looked_at);
+            programs.run(Hook::Ingress, &packet);
+            programs.events();
+            if next_cookie() == cookie + 1 {
+                return programs.bss().old_notes;
+            }
+        }
+        panic!("no two cookies follow each other on this host");
+    };
+    assert_eq!(hints(2 * OLD_NS, false), 1);
+    assert_eq!(hints(0, false), 0);
+    assert_eq!(hints(2 * OLD_NS, true), 0);
+    programs.bss().reads_since = 0;
 }
