@@ -172,7 +172,7 @@ static __noinline int displace(struct __sk_buff *skb, struct dns_key *key,
 }
 
 static __always_inline void fill_query_owner(struct dns_query *q, struct __sk_buff *skb,
-					     struct dns_key *key)
+					     struct dns_key *key, __u64 tenant)
 {
 	struct dns_connection *connection = NULL;
 
@@ -182,7 +182,8 @@ static __always_inline void fill_query_owner(struct dns_query *q, struct __sk_bu
 		q->owner = connection->owner;
 		return;
 	}
-	take_socket(&q->owner, skb);
+	q->owner.cgroup_id = cgroup_of(skb);
+	q->owner.netns = netns_of_tenant(tenant, q->owner.cgroup_id);
 	if (key->role == DNS_ROLE_CLIENT)
 		take_process(&q->owner);
 	else
@@ -253,7 +254,7 @@ static __noinline int on_query(struct __sk_buff *skb, struct dns_packet *p)
 	q->share = share_of(tenant);
 	q->bucket = bucket_of(&key);
 	q->first_ns = stay.first_ns;
-	fill_query_owner(q, skb, &key);
+	fill_query_owner(q, skb, &key, tenant);
 	q->message_bytes = p->message_len;
 	q->question_len = load_question(skb, p, q->question, DNS_QUESTION_MAX);
 	q->asked_len = question_end(q);

@@ -17,6 +17,7 @@
 #define LABEL_MAX 63
 #define LABELS_MAX 127
 #define NAME_COMPARED 64
+#define QUESTION_WORDS (DNS_QUESTION_SHORT / 8)
 
 /* Divides DNS_QUESTION_MAX; the stack of all callers together is 512 bytes. */
 #define COMPARE_CHUNK 20
@@ -34,6 +35,57 @@ static __always_inline __u32 question_len(struct dns_packet *p)
 	__u32 len = (__u32)p->available - DNS_HEADER_LEN;
 
 	return len > DNS_QUESTION_MAX ? DNS_QUESTION_MAX : len;
+}
+
+/* Where the question of a plain message is. */
+#define QUESTION_AT_BITS 63
+
+static __always_inline __u32 question_at(struct dns_packet *p)
+{
+	return p->message + DNS_HEADER_LEN;
+}
+
+/* The last octets of what begins at `at`, those of its last word that is not whole. There is
+ * a header before it, so a word that ends with them is within the packet.
+ */
+static __always_inline int last_octets(void *data, void *end, __u32 at, __u32 len, __u64 *last)
+{
+	void *tail = data + ((at + len - 8) & (2 * DNS_QUESTION_SHORT - 1));
+
+	if (tail + 8 > end)
+		return 0;
+	*last = *(__u64 *)tail >> (-8 * len & 63);
+	return 1;
+}
+
+/* Whether the octets that are known stand at this place, as they are. It says no where
+ * they cannot be read in place.
+ */
+static __always_inline int has_octets(struct __sk_buff *skb, __u32 at, __u64 *asked, __u32 len)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	void *from = data + (at & QUESTION_AT_BITS);
+	__u64 differs = 0, last;
+
+	if (len - 1 >= DNS_QUESTION_SHORT || !last_octets(data, end, at, len, &last))
+		return 0;
+	for (__u32 i = 0; i < QUESTION_WORDS; i++) {
+		__u64 known = asked[i], said = 0;
+
+		if (8 * i + 8 <= len) {
+			if (from + 8 * i + 8 > end)
+				return 0;
+			said = ((__u64 *)from)[i];
+		} else if (8 * i < len) {
+			/* Behind it there may be more that is known, as of EDNS. */
+			known <<= -8 * len & 63;
+			said = last << (-8 * len & 63);
+		} else {
+			break;
+		}
+		differs |= known ^ said;
+	}
+	return !differs;
 }
 
 /* Copies the question's octets. The barrier makes the compiler keep the check
@@ -170,6 +222,9 @@ static __always_inline int answers_question(struct __sk_buff *skb, struct dns_pa
 		return !!(p->flags & DNS_RCODE_MASK);
 	if (question_len(p) < q->asked_len)
 		return p->transport == IPPROTO_TCP;
+	if (p->transport == IPPROTO_UDP && question_at(p) <= QUESTION_AT_BITS &&
+	    has_octets(skb, question_at(p), (__u64 *)q->question, q->asked_len))
+		return 1;
 	if (!same_type(skb, p, q))
 		return 0;
 	for (__u32 at = 0; at < NAME_COMPARED; at += 16) {

@@ -36,10 +36,7 @@ static __always_inline struct sk_buff *typed_packet(struct __sk_buff *skb)
 /* The kernel's own view of the packet: the context is its address. */
 static __always_inline struct sk_buff *kernel_packet(struct __sk_buff *held)
 {
-	struct sk_buff *skb = NULL;
-
-	bpf_probe_read_kernel(&skb, sizeof(skb), &held);
-	return skb;
+	return (struct sk_buff *)(void *)held;
 }
 
 #define SOCK_RAW 3
@@ -114,12 +111,33 @@ static __always_inline __u64 cgroup_of(struct __sk_buff *skb)
 	return sk ? sk->sk_cgrp_data.cgroup->kn->id : 0;
 }
 
+/* Reading a namespace by helper takes three calls, and a socket never leaves its own: so
+ * it is noted, with all of the socket's cookie that its place does not say.
+ */
+#define NOTE_BITS 12
+__u64 known_netns[1 << NOTE_BITS] = {};
+
+static __always_inline __u32 netns_probed(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	__u64 *note = &known_netns[cookie & ((1 << NOTE_BITS) - 1)], known = *note;
+	__u64 rest = cookie >> NOTE_BITS;
+	__u32 netns;
+
+	if (known && known >> 32 == rest)
+		return known;
+	netns = netns_of(kernel_socket(skb->sk));
+	if (cookie && !(rest >> 32))
+		*note = rest << 32 | netns;
+	return netns;
+}
+
 static __always_inline __u32 netns_at(struct __sk_buff *skb)
 {
 	struct sock *sk;
 
 	if (!config.types)
-		return netns_of(kernel_socket(skb->sk));
+		return netns_probed(skb);
 	sk = typed_packet(skb)->sk;
 	return sk ? sk->__sk_common.skc_net.net->ns.inum : 0;
 }
@@ -130,6 +148,11 @@ static __always_inline __u32 netns_at(struct __sk_buff *skb)
 static __always_inline __u64 tenant(__u64 cgroup_id, __u32 netns)
 {
 	return cgroup_id ^ (__u64)netns << 32;
+}
+
+static __always_inline __u32 netns_of_tenant(__u64 tenant, __u64 cgroup_id)
+{
+	return (tenant ^ cgroup_id) >> 32;
 }
 
 static __noinline __u64 tenant_of(struct __sk_buff *skb)

@@ -15,8 +15,6 @@
 #include "packet.h"
 #include "record.h"
 
-#define QUESTION_WORDS (DNS_QUESTION_SHORT / 8)
-
 /* The place of a slot in dns_slots. It comes from the word, not from where the word was
  * found: else the verifier would walk through all that follows once for each.
  */
@@ -131,27 +129,6 @@ static __always_inline __u32 slot_question_end(struct dns_slot *s, __u32 len)
 	return 0;
 }
 
-/* Where the question of a plain message is. */
-#define QUESTION_AT_BITS 63
-
-static __always_inline __u32 question_at(struct dns_packet *p)
-{
-	return p->message + DNS_HEADER_LEN;
-}
-
-/* The last octets of what begins at `at`, those of its last word that is not whole. There is
- * a header before it, so a word that ends with them is within the packet.
- */
-static __always_inline int last_octets(void *data, void *end, __u32 at, __u32 len, __u64 *last)
-{
-	void *tail = data + ((at + len - 8) & (2 * DNS_QUESTION_SHORT - 1));
-
-	if (tail + 8 > end)
-		return 0;
-	*last = *(__u64 *)tail >> (-8 * len & 63);
-	return 1;
-}
-
 /* Takes a plain question, word by word, with zeros behind it. Returns 0 if it cannot be
  * read in place. A global function, as others here: the verifier walks through it once.
  */
@@ -209,31 +186,9 @@ static __always_inline void fill_slot_question(struct __sk_buff *skb, struct dns
 /* Whether a plain answer has the slot's question, octet by octet, as nearly all do. */
 __noinline int dns_has_question(struct __sk_buff *skb, __u32 place, __u32 at)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	void *from = data + (at & QUESTION_AT_BITS);
 	struct dns_slot *s = slot_at(place);
-	__u64 *asked = (__u64 *)s->question, differs = 0, last;
-	__u32 len = s->asked_len;
 
-	if (len - 1 >= DNS_QUESTION_SHORT || !last_octets(data, end, at, len, &last))
-		return 0;
-	for (__u32 i = 0; i < QUESTION_WORDS; i++) {
-		__u64 known = asked[i], said = 0;
-
-		if (8 * i + 8 <= len) {
-			if (from + 8 * i + 8 > end)
-				return 0;
-			said = ((__u64 *)from)[i];
-		} else if (8 * i < len) {
-			/* Behind it there may be more in the slot, as of EDNS. */
-			known <<= -8 * len & 63;
-			said = last << (-8 * len & 63);
-		} else {
-			break;
-		}
-		differs |= known ^ said;
-	}
-	return !differs;
+	return has_octets(skb, at, (__u64 *)s->question, s->asked_len);
 }
 
 static __always_inline void free_slot(__u64 *word, __u64 held)

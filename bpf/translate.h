@@ -73,7 +73,8 @@ static __always_inline __u16 redirected_port(unsigned long nfct)
 	return ct ? bpf_ntohs(BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u.all)) : 0;
 }
 
-static __noinline __u16 redirected_port_probed(struct __sk_buff *skb)
+/* A function of its own for the sake of the stack. */
+static __noinline __u16 redirected_port_apart(struct __sk_buff *skb)
 {
 	return redirected_port(nfct_of(skb));
 }
@@ -90,7 +91,7 @@ static __always_inline int has_been_translated(struct sk_buff *packet)
 /* The port that was asked, if the packet's own says something else. The socket of a
  * TCP connection always knows it.
  */
-static __always_inline __u16 asked_port(struct __sk_buff *skb, struct dns_packet *p)
+static __always_inline __u16 asked_port(struct __sk_buff *skb, struct dns_packet *p, int apart)
 {
 	struct bpf_sock *sk;
 
@@ -101,7 +102,9 @@ static __always_inline __u16 asked_port(struct __sk_buff *skb, struct dns_packet
 		return 0;
 	if (sk->dst_port)
 		return bpf_ntohs(sk->dst_port);
-	return p->transport != IPPROTO_UDP ? 0 : redirected_port_probed(skb);
+	if (p->transport != IPPROTO_UDP)
+		return 0;
+	return apart ? redirected_port_apart(skb) : redirected_port(nfct_of(skb));
 }
 
 static __always_inline void take_socket_peer(struct dns_packet *p, struct bpf_sock *sk)
@@ -143,8 +146,6 @@ static __noinline void learn_server(struct dns_packet *p)
 	struct dns_endpoint server = {.port = p->peer_port, .transport = p->transport};
 	__u8 known = 1;
 
-	if (is_dns_port(p->peer_port))
-		return;
 	__builtin_memcpy(server.ip, p->peer_ip, 16);
 	if (!bpf_map_lookup_elem(&dns_translated, &server))
 		bpf_map_update_elem(&dns_translated, &server, &known, BPF_ANY);
@@ -168,7 +169,7 @@ static __always_inline int is_dns_packet(struct __sk_buff *skb, struct dns_packe
 	if (has_bit(p->local_port))
 		p->local_is_dns |= is_learned(p);
 	if (p->egress && !p->peer_is_dns)
-		p->peer_is_dns = is_dns_port(asked_port(skb, p));
+		p->peer_is_dns = is_dns_port(asked_port(skb, p, 1));
 	return p->peer_is_dns || p->local_is_dns;
 }
 
@@ -176,7 +177,7 @@ static __always_inline int is_dns_packet(struct __sk_buff *skb, struct dns_packe
 static __always_inline int may_be_dns(struct __sk_buff *skb, struct dns_packet *p)
 {
 	return is_dns_port(p->peer_port) || is_dns_port(p->local_port) || has_bit(p->local_port) ||
-	       (p->egress && is_dns_port(asked_port(skb, p)));
+	       (p->egress && is_dns_port(asked_port(skb, p, 0)));
 }
 
 /* From what the packet says to what its socket does. A port of the socket never
@@ -196,8 +197,7 @@ static __noinline int take_asked_probed(struct __sk_buff *skb, struct dns_packet
 
 	if (!sk)
 		return 1;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk || !sk->dst_port)
+	if (!sk->dst_port)
 		return !redirected(nfct_of(skb));
 	take_socket_peer(p, sk);
 	return 1;
@@ -240,9 +240,9 @@ static __noinline int take_asked(struct __sk_buff *skb, struct dns_packet *p)
 
 	if (!sk)
 		return 0;
-	learn_server(p);
-	sk = bpf_sk_fullsock(sk);
-	if (sk && sk->dst_port) {
+	if (!is_dns_port(p->peer_port))
+		learn_server(p);
+	if (sk->dst_port) {
 		take_socket_peer(p, sk);
 		return 0;
 	}

@@ -9,6 +9,7 @@ use super::packet::ethernet;
 use super::programs::BOTH;
 use super::programs::Hook;
 use super::programs::Programs;
+use super::programs::WITHOUT_SWAPS;
 use crate::attempt::Role;
 use crate::attempt::Transport;
 
@@ -62,6 +63,28 @@ fn root_the_owner_is_the_sender_and_a_server_has_none_before_it_answers() {
     assert_eq!(owner.pid, None);
     assert_eq!(owner.comm.as_bytes(), b"");
     assert_eq!(u64::from(owner.netns), netns.ino());
+}
+
+/// Without the kernel's types a socket's namespace is noted by its cookie.
+#[test]
+fn root_the_namespace_noted_for_another_socket_is_not_taken() {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut programs = Programs::load();
+    let netns = std::fs::metadata("/proc/self/ns/net").expect("a /proc");
+    let (another, wrong) = (0xffff_ffff_u64, 4711);
+    programs.bss().known_netns.fill(another << 32 | wrong);
+    let query = Path::v4().udp(&Dns::query(1, "a").bytes());
+    for _ in 0..2 {
+        programs.run(Hook::Egress, &query);
+        let owner = programs.the_query().give_up(0).remove(0).owner;
+        assert_eq!(u64::from(owner.netns), netns.ino());
+        programs.clear();
+    }
+    let notes = programs.bss().known_netns;
+    let noted = notes.iter().filter(|it| **it >> 32 != another);
+    let expected = if WITHOUT_SWAPS { 2 } else { 0 };
+    assert_eq!(noted.count(), expected, "a socket for each run");
+    programs.bss().known_netns.fill(0);
 }
 
 #[test]
