@@ -3,6 +3,7 @@
 //! Nothing here touches the kernel or libbpf. An [`Attempt`] is what the
 //! decoding station hands on and what every later station works with.
 
+mod answer;
 mod evidence;
 mod fingerprint;
 pub mod identity;
@@ -14,10 +15,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::base::iana::OptRcode;
 use nix::errno::Errno;
 use serde::Serialize;
 
+pub use answer::Answer;
+pub use answer::HeaderBits;
 pub use evidence::Conntrack;
 pub use evidence::DeadEnd;
 pub use evidence::FailedCall;
@@ -124,19 +126,6 @@ pub struct Owner {
     pub cgroup_id: u64,
     /// Inode number of the network namespace; 0 if unknown.
     pub netns: u32,
-}
-
-/// What the answer's header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Response code with the upper bits of EDNS (RFC 6891 section 6.1.3).
-    pub rcode: OptRcode,
-    /// The TC bit.
-    pub truncated: bool,
-    /// ANCOUNT.
-    pub answers: u16,
-    /// Size of the DNS message in bytes, without a TCP length prefix.
-    pub bytes: u16,
 }
 
 /// Answers with the query's id that a resolver must not take for its answer

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::attempt::Answer;
+use crate::attempt::HeaderBits;
 use crate::attempt::Outcome;
 use crate::kernel::Counters;
 use crate::monitor::Ending;
@@ -88,6 +89,7 @@ fn response_codes_have_names_and_are_bounded() {
             truncated: false,
             answers: 0,
             bytes: 12,
+            bits: HeaderBits::default(),
         });
         fed.feed(1, &answered);
     }

@@ -105,9 +105,11 @@ fn explanation(
 /// Answers that are no help, if they are notable: they do not count as failed, but who asks whether DNS works wants to know of them all the same.
 fn error_answers(figures: &Figures) -> Option<String> {
     let answers: u64 = figures.rcodes.values().sum();
-    let notable: Vec<_> = [OptRcode::SERVFAIL, OptRcode::REFUSED]
-        .into_iter()
-        .filter_map(|rcode| Some((*figures.rcodes.get(&Some(rcode))?, names::rcode(rcode))))
+    let is_error = |rcode: &OptRcode| !matches!(*rcode, OptRcode::NOERROR | OptRcode::NXDOMAIN);
+    let notable: Vec<_> = figures
+        .rcodes
+        .iter()
+        .filter_map(|(rcode, n)| Some((*n, names::rcode(rcode.filter(is_error)?))))
         .filter(|(n, _)| *n >= ERROR_ANSWERS_MIN && *n * 100 > answers * ERROR_ANSWERS_PERCENT)
         .map(|(n, name)| {
             let share = units::percent(n, answers);

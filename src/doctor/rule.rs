@@ -52,6 +52,8 @@ rules! {
     DeadServer = "dns_dead_server",
     Servfail = "dns_servfail",
     RefusedRcode = "dns_refused_rcode",
+    OtherRcode = "dns_other_rcode",
+    NoRecursion = "dns_no_recursion",
     Unknown = "dns_unknown",
     LateReader = "dns_late_reader",
     SearchAmplification = "dns_search_amplification",

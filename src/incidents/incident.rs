@@ -28,8 +28,10 @@ const QUEUE_FULL: &str = "NEIGH_QUEUEFULL";
 pub enum FailureKind {
     /// It has no usable end: it counts as failed.
     Failed,
-    /// It was answered SERVFAIL or REFUSED.
+    /// It was answered with an error: see [`crate::attempt::Answer::is_error`].
     ErrorAnswer,
+    /// It was answered with nothing but where else to ask: see [`crate::attempt::Answer::is_referral`].
+    Referral,
     /// It was answered, but slower than the warning threshold.
     Slow,
 }
@@ -44,9 +46,8 @@ impl FailureKind {
             return None;
         }
         match attempt.answer {
-            Some(answer) if matches!(answer.rcode, OptRcode::SERVFAIL | OptRcode::REFUSED) => {
-                Some(Self::ErrorAnswer)
-            }
+            Some(answer) if answer.is_error() => Some(Self::ErrorAnswer),
+            Some(answer) if answer.is_referral() => Some(Self::Referral),
             _ if attempt.elapsed().as_nanos() > u128::from(LATENCY_WARNING_NS) => Some(Self::Slow),
             _ => None,
         }

@@ -3,6 +3,7 @@
 use domain::base::iana::OptRcode;
 
 use super::discarded;
+use super::fields;
 use super::fields::FLAG_TC;
 use super::fields::RCODE_MASK;
 use super::fields::address;
@@ -212,6 +213,7 @@ fn answer(record: &dns_record, echo: &[u8]) -> Answer {
         truncated: record.flags & FLAG_TC != 0,
         answers: record.answers,
         bytes: record.answer_bytes,
+        bits: fields::header_bits(record.flags),
     }
 }
 

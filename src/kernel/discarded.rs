@@ -86,6 +86,7 @@ fn message(drop: &dns_drop) -> Option<Message> {
             truncated: drop.flags & fields::FLAG_TC != 0,
             answers: drop.answers,
             bytes: drop.message_bytes,
+            bits: fields::header_bits(drop.flags),
         },
         question: RawQuestion::new(question),
     })

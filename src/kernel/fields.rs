@@ -6,14 +6,30 @@ use std::net::SocketAddr;
 use super::wire::dns_owner;
 use super::wire::dns_role;
 use crate::attempt::Comm;
+use crate::attempt::HeaderBits;
 use crate::attempt::Owner;
 use crate::attempt::Role;
 use crate::attempt::Transport;
 
 /// TC bit of the header, RFC 1035 section 4.1.1.
 pub(super) const FLAG_TC: u16 = 0x0200;
+/// AA, RD and RA.
+pub(super) const FLAG_AA: u16 = 0x0400;
+pub(super) const FLAG_RD: u16 = 0x0100;
+pub(super) const FLAG_RA: u16 = 0x0080;
+const OPCODE_MASK: u16 = 0x7800;
 /// Lower four bits of the response code.
 pub(super) const RCODE_MASK: u16 = 0x000f;
+
+/// What the other bits of the header say (AA, RD, RA, opcode).
+pub(super) fn header_bits(flags: u16) -> HeaderBits {
+    HeaderBits {
+        authoritative: flags & FLAG_AA != 0,
+        recursion_desired: flags & FLAG_RD != 0,
+        recursion_available: flags & FLAG_RA != 0,
+        is_no_query: flags & OPCODE_MASK != 0,
+    }
+}
 
 pub(super) fn role(role: u8) -> Role {
     match dns_role(u32::from(role)) {

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 
 use super::decode::decode;
+use super::fields::FLAG_AA;
+use super::fields::FLAG_RA;
+use super::fields::FLAG_RD;
 use super::fields::FLAG_TC;
 use super::fields::RCODE_MASK;
 use super::fields::address;
@@ -30,6 +33,12 @@ pub(crate) struct PlainRecord<'a> {
     question: &'a [u8],
     /// What was asked.
     pub(crate) fingerprint: Fingerprint,
+}
+
+/// As [`Answer::is_referral`](crate::attempt::Answer::is_referral) has it.
+fn is_referral(record: &dns_record) -> bool {
+    record.answers == 0
+        && record.flags & (RCODE_MASK | FLAG_RD | FLAG_RA | FLAG_AA) == FLAG_RD | NOERROR
 }
 
 /// What plain answers have in common that are counted together.
@@ -61,6 +70,7 @@ impl<'a> PlainRecord<'a> {
             && (record.other_question, record.other_source) == (0, 0)
             && record.flags & FLAG_TC == 0
             && matches!(record.flags & RCODE_MASK, NOERROR | NXDOMAIN)
+            && !is_referral(record)
             && record.end_ns >= record.send.at_ns
             && record.end_ns - record.send.at_ns <= LATENCY_WARNING_NS;
         if !is_plain {
@@ -210,6 +220,13 @@ pub(crate) mod tests {
         if answer.truncated {
             record.flags |= FLAG_TC;
         }
+        for (is_set, flag) in [
+            (answer.bits.authoritative, FLAG_AA),
+            (answer.bits.recursion_desired, FLAG_RD),
+            (answer.bits.recursion_available, FLAG_RA),
+        ] {
+            record.flags |= if is_set { flag } else { 0 };
+        }
         record.queued_bytes = attempt.queued_bytes;
         record.other_question = attempt.ignored.other_question;
         record.other_source = attempt.ignored.other_source;
@@ -252,6 +269,13 @@ pub(crate) mod tests {
         assert!(!is_plain(|it| it.transport = Transport::Tcp));
         assert!(!is_plain(|it| answer(it).rcode = OptRcode::SERVFAIL));
         assert!(!is_plain(|it| answer(it).truncated = true));
+        let no_recursion = |it: &mut Attempt, available| {
+            answer(it).answers = 0;
+            answer(it).bits.recursion_desired = true;
+            answer(it).bits.recursion_available = available;
+        };
+        assert!(!is_plain(|it| no_recursion(it, false)));
+        assert!(is_plain(|it| no_recursion(it, true)));
         assert!(!is_plain(|it| it.number = 2));
         assert!(!is_plain(|it| it.first_ns -= 1));
         assert!(!is_plain(|it| it.owner.pid = None));

@@ -11,6 +11,7 @@ use domain::base::iana::OptRcode;
 use super::*;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
+use crate::attempt::HeaderBits;
 use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
@@ -105,6 +106,7 @@ fn with_rcode(mut attempt: Attempt, rcode: u16) -> Attempt {
         truncated: false,
         answers: 0,
         bytes: 60,
+        bits: HeaderBits::default(),
     });
     attempt
 }

@@ -10,6 +10,7 @@ use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Fingerprint;
+use crate::attempt::HeaderBits;
 use crate::attempt::Identity;
 use crate::attempt::MOMENT_NS;
 use crate::attempt::Outcome;
@@ -59,6 +60,7 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
             truncated: false,
             answers: 1,
             bytes: 80,
+            bits: HeaderBits::default(),
         }),
         reason: (outcome == Outcome::Refused).then_some(Reason::Errno(libc::ECONNREFUSED)),
         ..Attempt::between(Role::Client, Transport::Udp, local, peer)

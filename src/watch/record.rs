@@ -49,6 +49,10 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    authoritative: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recursion_available: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     query_bytes: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer_bytes: Option<u16>,
@@ -109,6 +113,8 @@ impl Record {
             name: question.map(|q| q.name),
             answers: answer.map(|answer| answer.answers),
             truncated: answer.map(|answer| answer.truncated),
+            authoritative: answer.map(|answer| answer.bits.authoritative),
+            recursion_available: answer.map(|answer| answer.bits.recursion_available),
             query_bytes: attempt.id.map(|_| attempt.query_bytes),
             answer_bytes: answer.map(|answer| answer.bytes),
             client: attempt.client().into(),

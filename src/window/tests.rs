@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::attempt::Answer;
 use crate::attempt::Conntrack;
+use crate::attempt::HeaderBits;
 use crate::attempt::Outcome;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
@@ -170,6 +171,7 @@ fn story(fates: &[Fate]) -> Vec<Told> {
                 truncated: false,
                 answers: 1,
                 bytes: 80,
+                bits: HeaderBits::default(),
             });
             told.push((number + after, Told::Attempt(Box::new(late))));
         }

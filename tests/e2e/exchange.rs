@@ -129,6 +129,8 @@ impl Exchanges {
             asking.truncated, serving.truncated,
             "{asking:#?} {serving:#?}"
         );
+        let bits = |record: &Record| (record.authoritative, record.recursion_available);
+        assert_eq!(bits(&asking), bits(&serving), "{asking:#?} {serving:#?}");
         // The server has the query later and lets the answer go earlier.
         assert!(
             serving.latency_ns <= asking.latency_ns,

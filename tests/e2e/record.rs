@@ -27,6 +27,8 @@ pub(crate) struct Record {
     pub(crate) class: Option<String>,
     pub(crate) answers: Option<u16>,
     pub(crate) truncated: Option<bool>,
+    pub(crate) authoritative: Option<bool>,
+    pub(crate) recursion_available: Option<bool>,
     pub(crate) query_bytes: Option<u32>,
     pub(crate) answer_bytes: Option<u32>,
     pub(crate) client: Endpoint,

@@ -23,8 +23,10 @@ mod error_rcode;
 mod group;
 mod hurt;
 mod kernel_drop;
+mod no_recursion;
 mod no_route;
 mod nobody_listening;
+mod other_rcode;
 mod packet;
 mod place;
 mod policy_drop;
@@ -58,7 +60,7 @@ use hurt::Hurt;
 pub(super) use place::Place;
 
 /// The rules that explain failed queries, in the order in which they are asked.
-const CAUSES: [(Rule, &Cause); 23] = [
+const CAUSES: [(Rule, &Cause); 25] = [
     (Rule::SendDenied, &send_denied::CAUSE),
     (Rule::TcpBlocked, &tcp_blocked::CAUSE),
     (Rule::ConntrackFull, &conntrack_full::CAUSE),
@@ -81,6 +83,8 @@ const CAUSES: [(Rule, &Cause); 23] = [
     (Rule::DeadServer, &dead_server::CAUSE),
     (Rule::Servfail, &servfail::CAUSE),
     (Rule::RefusedRcode, &refused_rcode::CAUSE),
+    (Rule::OtherRcode, &other_rcode::CAUSE),
+    (Rule::NoRecursion, &no_recursion::CAUSE),
     (Rule::Unknown, &unknown::CAUSE),
 ];
 
@@ -168,6 +172,7 @@ fn is_sharper(rule: Rule) -> bool {
             | Rule::Unknown
             | Rule::Servfail
             | Rule::RefusedRcode
+            | Rule::OtherRcode
             | Rule::DeadServer
             | Rule::ClientGaveUp
     )

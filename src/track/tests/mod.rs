@@ -20,6 +20,7 @@ use super::Tracker;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Conntrack;
+use crate::attempt::HeaderBits;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Packet;
@@ -92,6 +93,7 @@ fn stray(to: &Attempt, at_ns: u64) -> Stray {
             truncated: false,
             answers: 0,
             bytes: 19,
+            bits: HeaderBits::default(),
         },
         question: question(),
     }
@@ -138,6 +140,7 @@ fn query_of(attempt: &Attempt, reason: u32) -> Discarded {
                 truncated: false,
                 answers: 0,
                 bytes: attempt.query_bytes,
+                bits: HeaderBits::default(),
             },
             question: attempt.question.clone(),
         }),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
+use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::server::Of;
 use crate::lab::server::Serve;
@@ -26,6 +27,32 @@ pub(crate) const REFUSED: Scenario = Scenario {
     rule: "dns_refused_rcode",
     makes: "a server that answers some names with REFUSED",
     fault: Fault::lab(|lab| error(lab, 5, "REFUSED")),
+};
+
+pub(crate) const FORMERR: Scenario = Scenario {
+    name: "formerr",
+    rule: "dns_other_rcode",
+    makes: "a server that answers some names with FORMERR",
+    fault: Fault::lab(|lab| error(lab, 1, "FORMERR")),
+};
+
+pub(crate) const NO_RECURSION: Scenario = Scenario {
+    name: "no-recursion",
+    rule: "dns_no_recursion",
+    makes: "a server that has zones of its own and asks no other",
+    fault: Fault::Lab(Recipe {
+        // A client of the lab takes NOERROR for well.
+        at_servers: true,
+        ..Recipe::of(|lab| {
+            let [server, client] = lab.bad_server(Does::Referral)?;
+            lab.change(format!(
+                "{} does not ask further for some names, and has no answer of its own",
+                server.dns()
+            ));
+            lab.ask(&client, Ask::broken("lab-mail", server.dns()))?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        })
+    }),
 };
 
 fn error(lab: &mut Lab, rcode: u8, name: &str) -> Result<()> {

@@ -35,6 +35,8 @@ pub const SCENARIOS: &[&Scenario] = &[
     &bad_answers::CLIENT_GIVES_UP,
     &bad_answers::SERVFAIL,
     &bad_answers::REFUSED,
+    &bad_answers::FORMERR,
+    &bad_answers::NO_RECURSION,
     &bad_answers::AAAA_SILENT,
     &bad_answers::WRONG_SOURCE,
     &bad_answers::OTHER_NAME,

@@ -18,6 +18,7 @@ use super::*;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Conntrack;
+use crate::attempt::HeaderBits;
 use crate::attempt::Outcome;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
@@ -173,6 +174,7 @@ fn answered_with(attempt: Attempt, rcode: u16) -> Attempt {
             truncated: false,
             answers: 0,
             bytes: 40,
+            bits: HeaderBits::default(),
         }),
         ..attempt
     }
@@ -197,6 +199,7 @@ fn at_server(attempt: &Attempt, pid: u32, outcome: Outcome, took_ns: u64) -> Att
         truncated: false,
         answers: 1,
         bytes: 80,
+        bits: HeaderBits::default(),
     });
     view
 }

@@ -243,6 +243,72 @@ fn error_answers_need_a_share() {
     assert_eq!(errors(2, 5, 495), []);
     assert_eq!(errors(5, 3, 100), [("dns_refused_rcode", 3)]);
     assert_eq!(errors(3, 90, 10), []);
+    for rcode in [1, 4, 6, 9, 11, 16, 23, 4_095] {
+        assert_eq!(errors(rcode, 3, 100), [("dns_other_rcode", 3)], "{rcode}");
+        assert_eq!(errors(rcode, 2, 100), [], "{rcode}");
+    }
+}
+
+fn finding(story: Story) -> Finding {
+    story.explain().findings.remove(0)
+}
+
+#[test]
+fn each_response_code_has_its_words() {
+    let words = [
+        (1, "FORMERR", "EDNS"),
+        (4, "NOTIMP", "does not know this kind of query"),
+        (9, "NOTAUTH", "TSIG"),
+        (16, "BADVERS", "version of EDNS"),
+        (23, "BADCOOKIE", "DNS cookie"),
+        (11, "answers 11", "error"),
+    ];
+    for (rcode, name, cause) in words {
+        let story = Story::default()
+            .with(many(40, SERVER, Outcome::Answered))
+            .with((500..520).map(|n| answered_with(attempt(n, SERVER, Outcome::Answered), rcode)));
+        let told = finding(story);
+        assert_eq!((told.rule, told.queries), (Rule::OtherRcode, 20));
+        assert!(told.title.contains(name), "{}", told.title);
+        assert!(told.cause.contains(cause), "{}", told.cause);
+    }
+    // Two codes are two faults.
+    let both = Story::default().with((0..40).map(|n| {
+        let rcode = if n % 2 == 0 { 1 } else { 4 };
+        answered_with(attempt(n, SERVER, Outcome::Answered), rcode)
+    }));
+    assert_eq!(
+        both.said(),
+        [("dns_other_rcode", 20), ("dns_other_rcode", 20)]
+    );
+}
+
+/// As an authoritative server answers a stub for what is not its own.
+pub(super) fn referral(attempt: Attempt) -> Attempt {
+    let mut attempt = answered_with(attempt, 0);
+    let answer = attempt.answer.as_mut().expect("an answer");
+    answer.bits.recursion_desired = true;
+    attempt
+}
+
+#[test]
+fn a_server_that_does_not_ask_further_answers_nothing() {
+    let referred = |change: fn(&mut Answer)| {
+        Story::default()
+            .with(many(40, SERVER, Outcome::Answered))
+            .with((500..530).map(move |n| {
+                let mut it = referral(attempt(n, SERVER, Outcome::Answered));
+                change(it.answer.as_mut().expect("an answer"));
+                it
+            }))
+            .said()
+    };
+    assert_eq!(referred(|_| {}), [("dns_no_recursion", 30)]);
+    // It has none of this type, and knows so, or has asked.
+    assert_eq!(referred(|it| it.bits.authoritative = true), []);
+    assert_eq!(referred(|it| it.bits.recursion_available = true), []);
+    // A resolver that asks the zones' own servers.
+    assert_eq!(referred(|it| it.bits.recursion_desired = false), []);
 }
 
 #[test]

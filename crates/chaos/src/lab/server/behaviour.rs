@@ -40,6 +40,9 @@ pub(crate) enum Does {
     Delay(Duration),
     /// An answer without records and with this response code.
     Rcode(u8),
+    /// NOERROR without a record, RA and AA: the server has another zone, and does not ask
+    /// further.
+    Referral,
     /// Over UDP a truncated answer; all of it over TCP.
     Truncate,
     /// An answer of this size, at least nearly, with the DF bit: fragments would
@@ -76,6 +79,7 @@ impl Does {
         match self {
             Self::Silence => None,
             Self::Rcode(rcode) => empty(query, Rcode::masked_from_int(rcode), false),
+            Self::Referral => empty(query, Rcode::NOERROR, false).map(without_recursion),
             Self::Truncate if !over_tcp => empty(query, Rcode::NOERROR, true),
             Self::Big(size) => padded(query, size),
             Self::OtherName => answer(query).map(renamed),
@@ -91,6 +95,14 @@ fn empty(query: &[u8], rcode: Rcode, truncated: bool) -> Option<Vec<u8>> {
     answer.header_mut().set_ra(true);
     answer.header_mut().set_tc(truncated);
     Some(answer.finish())
+}
+
+/// Without the RA bit (RFC 1035 section 4.1.1).
+fn without_recursion(mut answer: Vec<u8>) -> Vec<u8> {
+    if let Some(bits) = answer.get_mut(3) {
+        *bits &= 0x7f;
+    }
+    answer
 }
 
 /// The first letter of the name in the question is the next one.
@@ -162,6 +174,9 @@ mod tests {
         assert_eq!(Does::Silence.answer(&query, false), None);
         let refused = Does::Rcode(5).answer(&query, false);
         assert_eq!(header(refused).rcode(), Rcode::REFUSED);
+        assert!(header(Does::Rcode(5).answer(&query, false)).ra());
+        let referral = header(Does::Referral.answer(&query, false));
+        assert!(!referral.ra() && !referral.aa() && referral.rcode() == Rcode::NOERROR);
         assert!(header(Does::Truncate.answer(&query, false)).tc());
         let whole = Does::Truncate.answer(&query, true);
         assert!(!header(whole).tc());
