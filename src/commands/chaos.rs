@@ -25,7 +25,7 @@ use crate::host::proc::Root;
 use crate::host::proc::mountinfo;
 use crate::host::proc::net_udp;
 use crate::host::proc::resolv_conf;
-use crate::host::proc::snmp;
+use crate::host::proc::snmp::Snmp;
 use crate::stop::Stop;
 use crate::thresholds::LATENCY_WARNING_NS;
 
@@ -93,7 +93,7 @@ fn lab_options(args: &ChaosArgs) -> lab::Options {
             conntrack_entries: conntrack::entries,
             receive_buffer_errors: || {
                 let own = Root::default().below("proc/thread-self/net");
-                snmp::receive_buffer_errors(&own)
+                Ok(Snmp::read(&own)?.receive_buffer_errors)
             },
         },
     }

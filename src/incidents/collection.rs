@@ -13,6 +13,9 @@ use super::dead_ends::DeadEnds;
 use super::incident::FailureKind;
 use super::incident::Incident;
 use super::overflows::Overflows;
+use super::rejections;
+use super::rejections::Rejection;
+use super::rejections::Rejections;
 use super::server_view::Index;
 use super::server_view::ServerView;
 use super::server_view::ServerViews;
@@ -112,8 +115,8 @@ pub struct Evidence {
     pub resolvers: HashSet<u32>,
     /// Sockets of servers that had no room.
     pub overflows: Overflows,
-    /// Who was told with an error that a packet was discarded.
-    rejections: HashSet<Way>,
+    /// What a firewall rejected.
+    rejections: Rejections,
     /// How all client attempts ended.
     pub tallies: Tallies,
     /// Answers that lay unread, of those that passed the filters.
@@ -131,14 +134,6 @@ pub struct Evidence {
     pub unseen: Vec<String>,
     /// How long of it reads and sends were looked at, if not all the time.
     pub on_demand: Option<OnDemand>,
-}
-
-/// The client's namespace, the one where its packets are discarded, the server.
-type Way = (u32, u32, SocketAddr);
-
-fn way(incident: &Incident) -> Option<Way> {
-    let netns = incident.attempt.owner.netns;
-    Some((netns, incident.drop()?.netns, incident.server()))
 }
 
 impl Incidents {
@@ -327,11 +322,9 @@ impl Evidence {
         }
     }
 
-    /// Whether packets that are discarded there on the way to that server are
-    /// answered with an error, though this one may not have been: the kernel sends
-    /// few of them to one address (`net.ipv4.icmp_ratelimit`).
-    pub fn is_rejected(&self, incident: &Incident) -> bool {
-        way(incident).is_some_and(|way| self.rejections.contains(&way))
+    /// Whether a firewall rejected the query, and how that is known.
+    pub fn rejection(&self, incident: &Incident) -> Option<Rejection> {
+        self.rejections.rejection(incident)
     }
 
     /// Joins the incidents with the servers' views, and those with what the server
@@ -341,13 +334,10 @@ impl Evidence {
         for incident in &mut self.incidents {
             incident.server_view = index.view_of(&self.server_views, &incident.attempt);
         }
-        let refused = |incident: &&Incident| incident.errno() == Some(libc::ECONNREFUSED);
-        self.rejections = self
-            .incidents
-            .iter()
-            .filter(refused)
-            .filter_map(way)
-            .collect();
+        self.rejections = Rejections::of(&self.incidents, &self.host);
+        for (place, earlier) in rejections::pending_errors(&self.incidents) {
+            self.incidents[place].error_of = Some(earlier);
+        }
         self.overflows = Overflows::of(&self.incidents, &self.server_views);
         // A resolver's own queries, by namespace and question.
         let mut asked: HashMap<(u32, Fingerprint), Vec<usize>> = HashMap::new();
@@ -449,8 +439,17 @@ impl Evidence {
 
     /// Whether the asker's own namespace is known to have no route to the server.
     pub fn has_no_route(&self, incident: &Incident) -> bool {
+        self.route(incident) == Some(false)
+    }
+
+    /// Whether it is known to have one.
+    pub fn has_route(&self, incident: &Incident) -> bool {
+        self.route(incident) == Some(true)
+    }
+
+    fn route(&self, incident: &Incident) -> Option<bool> {
         let key = (incident.attempt.owner.netns, incident.server().ip());
-        self.host.routes.get(&key) == Some(&false)
+        self.host.routes.get(&key).copied()
     }
 }
 

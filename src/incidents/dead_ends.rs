@@ -65,7 +65,7 @@ impl DeadEnds {
     /// Takes a client's attempt, in the order of their end.
     pub(super) fn record(&mut self, attempt: &Attempt) {
         match attempt.outcome {
-            Outcome::Dropped => self.add(attempt),
+            Outcome::Dropped | Outcome::Refused => self.add(attempt),
             Outcome::Answered | Outcome::Late => self.answer(way(attempt), attempt.sent_ns),
             _ => {}
         }

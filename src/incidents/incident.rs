@@ -16,6 +16,8 @@ use crate::thresholds::LATENCY_WARNING_NS;
 /// include/net/dropreason-core.h: the kernel's reason for a query that finds no
 /// room in the server's receive buffer.
 const OVERFLOW: &str = "SOCKET_RCVBUFF";
+/// … for what a rule of a firewall discards, whether it tells the sender or not.
+const NETFILTER: &str = "NETFILTER_DROP";
 /// … and for what lies in a buffer when its socket is closed: the first up to
 /// Linux 6.18 (`udp_destruct_common`), the second wherever queues are purged.
 const CLOSED: [&str; 2] = ["NOT_SPECIFIED", QUEUE_PURGE];
@@ -77,6 +79,9 @@ pub struct Incident {
     /// What others came to that were sent to the same server at the same time, if
     /// nothing is known of its own end.
     pub like: Option<Box<PacketDrop>>,
+    /// The earlier query of the same socket whose error it got instead of being sent: an
+    /// index into [`super::Evidence::incidents`].
+    pub error_of: Option<usize>,
 }
 
 impl Incident {
@@ -90,6 +95,7 @@ impl Incident {
             upstream: None,
             is_upstream: false,
             like: None,
+            error_of: None,
         }
     }
 
@@ -122,7 +128,20 @@ impl Incident {
             .filter(|(drop, _)| drop.packet != Packet::Answer)
     }
 
-    /// The same, if it is the answer.
+    /// The packet of the query, or of the opening of its connection, that was discarded,
+    /// whether the socket was told with an error or not.
+    pub fn query_lost(&self) -> Option<&PacketDrop> {
+        let is_over = matches!(self.attempt.outcome, Outcome::Dropped | Outcome::Refused);
+        self.drop()
+            .filter(|drop| is_over && drop.packet != Packet::Answer)
+    }
+
+    /// The same, if netfilter discarded it.
+    pub fn filtered(&self) -> Option<&PacketDrop> {
+        self.query_lost().filter(|drop| &*drop.reason == NETFILTER)
+    }
+
+    /// The same as [`Self::dropped`], if it is the answer.
     pub fn answer_dropped(&self) -> Option<(&PacketDrop, &str)> {
         self.dropped()
             .filter(|(drop, _)| drop.packet == Packet::Answer)
@@ -131,8 +150,8 @@ impl Incident {
     /// Where its way ended for all that was sent there: as the kernel told of it,
     /// or of others like it.
     pub fn dead_end(&self) -> Option<(&PacketDrop, DeadEnd)> {
-        let own = self.query_dropped().map(|(drop, _)| drop);
-        let drop = own
+        let drop = self
+            .query_lost()
             .filter(|drop| drop.dead_end().is_some())
             .or(self.like.as_deref())?;
         Some((drop, drop.dead_end()?))

@@ -26,7 +26,7 @@ use crate::host::netns::NetnsIndex;
 use crate::host::proc::Root;
 use crate::host::proc::conntrack_stat;
 use crate::host::proc::conntrack_stat::ConntrackStat;
-use crate::host::proc::snmp;
+use crate::host::proc::snmp::Snmp;
 
 /// How long tables of connection tracking entries are read at the end.
 const FLOWS_TIME: Duration = Duration::from_secs(2);
@@ -85,17 +85,15 @@ impl Namespace {
 #[derive(Clone, Copy, Debug, Default)]
 struct Counters {
     conntrack: Option<ConntrackStat>,
-    /// Datagrams that a receive buffer had no room for.
-    udp: Option<u64>,
+    snmp: Option<Snmp>,
 }
 
 impl Counters {
     /// `None` if the namespace cannot be looked into. Without a limit there is no
     /// connection tracking to ask for.
     fn read(handle: &NetnsHandle, netns: u32, conntrack_max: Option<u64>) -> Option<Self> {
-        let (conntrack, udp) = handle.visit(netns, |net| {
-            let udp = snmp::receive_buffer_errors(net).ok();
-            (ConntrackStat::read(net).ok(), udp)
+        let (conntrack, snmp) = handle.visit(netns, |net| {
+            (ConntrackStat::read(net).ok(), Snmp::read(net).ok())
         })?;
         let by_netlink = || {
             conntrack_max?;
@@ -103,7 +101,7 @@ impl Counters {
         };
         Some(Self {
             conntrack: conntrack.or_else(by_netlink),
-            udp,
+            snmp,
         })
     }
 }
@@ -276,9 +274,16 @@ impl Baseline {
                     self.missing.add(missing::CONNTRACK, in_use);
                 }
             }
-            match first.counters.udp.zip(last.udp) {
+            match first.counters.snmp.zip(last.snmp) {
                 Some((first, last)) => {
-                    sample.udp.insert(netns, last.saturating_sub(first));
+                    let Snmp {
+                        receive_buffer_errors: errors,
+                        unreachable,
+                    } = last;
+                    let errors = errors.saturating_sub(first.receive_buffer_errors);
+                    sample.udp.insert(netns, errors);
+                    let told = unreachable.since(first.unreachable);
+                    sample.unreachable.insert(netns, told);
                 }
                 None => self.missing.add(missing::UDP, 1),
             }

@@ -12,6 +12,7 @@ use super::ResolvConf;
 use super::Span;
 use super::flows::MAX as FLOWS_MAX;
 use super::history::SPANS_MAX;
+use crate::host::proc::snmp::Unreachable;
 
 /// Processes, namespaces and the like, of several windows together.
 const EACH_MAX: usize = 1_024;
@@ -28,6 +29,8 @@ pub struct HostSample {
     /// UDP sockets had no room for (`RcvbufErrors`, IPv4 and IPv6), since the start or
     /// when it was first met. One that was gone at the end is absent.
     pub udp: BTreeMap<u32, u64>,
+    /// The same of ICMP errors "destination unreachable".
+    pub unreachable: BTreeMap<u32, Unreachable>,
     /// By pid: processes that answered queries, 64 at most.
     pub servers: BTreeMap<u32, Process>,
     /// By network namespace and address: the process of a UDP socket that got
@@ -77,6 +80,7 @@ impl HostSample {
         let Self {
             conntrack,
             udp,
+            unreachable,
             servers,
             listeners,
             clients,
@@ -90,6 +94,7 @@ impl HostSample {
         let worst = |own: &mut f64, share: f64| *own = own.max(share);
         let mut left_out = each(&mut self.conntrack, conntrack, ConntrackCounters::follow)
             + each(&mut self.udp, udp, |own, next| *own += next)
+            + each(&mut self.unreachable, unreachable, Unreachable::absorb)
             + each(&mut self.servers, servers, Process::follow)
             + each(&mut self.clients, clients, Process::follow)
             + each(&mut self.readers, readers, worst)
@@ -162,14 +167,18 @@ mod tests {
         let mut first = HostSample::default();
         first.conntrack.insert(1, counters(3, 10, true));
         first.udp.insert(1, 2);
+        let told = |sent, received| Unreachable { sent, received };
+        first.unreachable.insert(1, told(1, 2));
         let mut next = HostSample::default();
         next.conntrack.insert(1, counters(4, 7, false));
         next.conntrack.insert(2, counters(1, 1, true));
         next.udp.insert(1, 5);
+        next.unreachable.insert(1, told(3, 4));
         first.follow(next);
         assert_eq!(first.conntrack[&1], counters(7, 7, true));
         assert_eq!(first.conntrack[&2], counters(1, 1, true));
         assert_eq!(first.udp[&1], 7);
+        assert_eq!(first.unreachable[&1], told(4, 6));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 pub(super) const PROCESSES: &str = "# processes did not say which network namespace they are in \
     (CAP_SYS_PTRACE): the counters of namespaces with no other process are missing";
 pub(super) const NAMESPACES: &str = "# network namespaces could not be looked into or were gone at \
-    the end: their connection tracking and UDP counters are missing";
+    the end: their connection tracking, UDP and ICMP counters are missing";
 pub(super) const NAMESPACES_LEFT_OUT: &str =
     "# network namespaces were left out: kerno looks into 1024 at most";
 /// Though connection tracking is in use.
@@ -16,8 +16,8 @@ pub(super) const TABLES: &str = "the connection tracking tables of # network nam
 pub(super) const TABLES_CUT: &str =
     "# connection tracking tables were too long, or changed too fast, to be read to their end";
 pub(super) const FLOWS: &str = "# connection tracking entries to DNS ports were too many to keep";
-pub(super) const UDP: &str = "the UDP counters of # network namespaces could not be read: datagrams \
-    that a receive buffer had no room for are not counted there";
+pub(super) const UDP: &str = "the UDP and ICMP counters of # network namespaces could not be read: datagrams \
+    that a receive buffer had no room for, and what a REJECT rule tells, are not counted there";
 pub(super) const GROUPS: &str = "the control groups of # processes could not be read: whether a CPU \
     quota held them up is not known";
 pub(super) const STUCK: &str =

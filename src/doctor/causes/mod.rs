@@ -22,6 +22,7 @@ mod dead_server;
 mod error_rcode;
 mod group;
 mod hurt;
+mod impact;
 mod kernel_drop;
 mod no_recursion;
 mod no_route;
@@ -31,6 +32,7 @@ mod packet;
 mod place;
 mod policy_drop;
 mod refused_rcode;
+mod rejected;
 mod send_denied;
 mod server_overflow;
 mod server_saturated;
@@ -148,6 +150,10 @@ pub(super) fn explain(
 /// went wrong, has the cause of that.
 fn assign(evidence: &Evidence, index: usize, depth: usize) -> Option<(Rule, Place, bool)> {
     let incident = evidence.incidents.get(index)?;
+    // A send that only came to the error of the query before it.
+    if let Some(earlier) = incident.error_of.filter(|_| depth < DEPTH_MAX) {
+        return assign(evidence, earlier, depth + 1);
+    }
     for (rule, cause) in CAUSES {
         if rule == Rule::UpstreamSlow
             && let Some(upstream) = incident.upstream.filter(|_| depth < DEPTH_MAX)

@@ -6,7 +6,6 @@ use super::packet;
 use super::place::Place;
 use crate::attempt::DeadEnd;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::shell::Command;
@@ -18,8 +17,13 @@ const ENDS_SHOWN: usize = 3;
 
 /// The next hop does not answer for its address; else there is no route.
 const NO_NEIGHBOUR: usize = 1;
+/// Somebody on the way says so; this host discarded nothing.
+const TOLD: usize = 2;
 
-fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    if evidence.rejection(incident).is_some() {
+        return None;
+    }
     let place = Place::at(incident.server());
     if let Some((drop, end)) = incident.dead_end() {
         let place = place.in_netns(drop.netns);
@@ -28,15 +32,20 @@ fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
             DeadEnd::Neighbour => place.fault(NO_NEIGHBOUR),
         });
     }
-    let told = incident.errno();
-    let netns = incident.drop().map(|drop| drop.netns);
-    matches!(told, Some(libc::ENETUNREACH | libc::EHOSTUNREACH))
-        .then(|| place.in_netns(netns.unwrap_or(incident.attempt.owner.netns)))
+    let unreachable = matches!(
+        incident.errno(),
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH)
+    );
+    let place = place.in_netns(incident.attempt.owner.netns);
+    (unreachable && incident.query_lost().is_none()).then(|| place.fault(TOLD))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let netns = group.netns_told(group.place.netns.unwrap_or_default());
+    if group.place.fault == TOLD {
+        return Some(told_from_elsewhere(group));
+    }
     let (title, cause, look) = match group.place.fault {
         NO_NEIGHBOUR => (
             format!("No ARP or ND reply on the way to the DNS server {server}"),
@@ -54,12 +63,9 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         ),
     };
     let get = Command::new("ip route get").word(group.place.ip());
-    Explanation::of(title, cause, WAITS_AND_FAILS)
+    Explanation::of(title, cause, group.impact())
         .lines(discarded(group, &netns))
-        .line(
-            "The program that asks is not told: ICMP host and net unreachable do not reach a UDP \
-             resolver.",
-        )
+        .line(told(group))
         .lines(group.asked_by_and_for())
         .run("Look there:", group.within_place(Command::new(look)))
         .run("See which way the packet takes:", group.within_place(get))
@@ -70,14 +76,57 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .into()
 }
 
+/// An error came back, and this host discarded nothing.
+fn told_from_elsewhere(group: &Group<'_>) -> Explanation {
+    let get = Command::new("ip route get").word(group.place.ip());
+    Explanation::of(
+        format!(
+            "The DNS server {} cannot be reached, says a machine on the way",
+            group.server()
+        ),
+        "An ICMP error came back: a router has no route to the server or cannot reach it, or a \
+         firewall there forbids it (host or communication prohibited). The error does not say which.",
+        group.impact(),
+    )
+    .line(told(group))
+    .line("kerno saw no drop of these queries on this host.")
+    .lines(group.asked_by_and_for())
+    .run(
+        "See which way the packet takes:",
+        group.within_place(get),
+    )
+    .run("Ask it yourself, as the client does:", group.dig_root())
+    .say(
+        "Repair the route there, let UDP and TCP port 53 pass, or put a server that can be reached \
+         into resolv.conf.",
+    )
+}
+
+fn told(group: &Group<'_>) -> String {
+    let errors = group.ranked(|incident| {
+        incident.errno()?;
+        Some(incident.attempt.reason.as_ref()?.to_string())
+    });
+    match errors.first() {
+        None => "The program that asks is not told: ICMP host and net unreachable reach a UDP \
+                 socket only if it asks for them."
+            .to_owned(),
+        Some((errno, told)) => format!(
+            "{} refused with {errno}, of {}.",
+            units::counted(*told, "query was", "queries were"),
+            group.askers()
+        ),
+    }
+}
+
 /// The packets that the kernel told of, by where they ended, and those that it did not.
 fn discarded(group: &Group<'_>, netns: &str) -> Vec<String> {
-    let drops = || group.incidents().filter_map(Incident::dropped);
-    let ends = group.ranked(|incident| Some(packet::told(incident.dropped()?.0)));
+    let drops = || group.incidents().filter_map(Incident::query_lost);
+    let ends = group.ranked(|incident| Some(packet::told(incident.query_lost()?)));
     let mut told = Vec::new();
     for (end, packets) in ends.into_iter().take(ENDS_SHOWN) {
-        let first = drops().find(|(drop, _)| packet::told(drop) == end);
-        told.extend(first.map(|(drop, _)| {
+        let first = drops().find(|drop| packet::told(drop) == end);
+        told.extend(first.map(|drop| {
             format!(
                 "{} discarded: {end}, in {netns}, on the way to {}.",
                 units::counted(packets, "packet was", "packets were"),
@@ -85,7 +134,7 @@ fn discarded(group: &Group<'_>, netns: &str) -> Vec<String> {
             )
         }));
     }
-    let unseen = group.count(|incident| incident.dropped().is_none() && incident.like.is_some());
+    let unseen = group.count(|incident| incident.query_lost().is_none() && incident.like.is_some());
     if unseen > 0 {
         told.push(format!(
             "{} sent there at the same time and never answered. The kernel did not tell where {} \

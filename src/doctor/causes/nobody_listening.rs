@@ -2,58 +2,57 @@
 
 use super::Cause;
 use super::group::Group;
-use super::packet::NETFILTER;
 use super::packet::NO_SOCKET;
 use super::place::Place;
+use super::rejected;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
-use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
 const CLOSED_PORT: usize = 1;
 const REJECTED: usize = 2;
+const REJECTED_WHEN_SENT: usize = 3;
+const REJECTED_ELSEWHERE: usize = 4;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
-    let refused = is_refused(incident) || rejected_silently(incident, evidence);
     let place = Place::at(incident.server());
-    refused.then(|| match incident.drop() {
-        Some(drop) if &*drop.reason == NETFILTER => place.in_netns(drop.netns).fault(REJECTED),
-        Some(drop) => place.in_netns(drop.netns).fault(CLOSED_PORT),
-        None => place,
-    })
-}
-
-fn is_refused(incident: &Incident) -> bool {
-    incident.errno() == Some(libc::ECONNREFUSED)
-}
-
-/// Discarded by the rule that rejects others, without a word.
-fn rejected_silently(incident: &Incident, evidence: &Evidence) -> bool {
-    let discarded = incident.query_dropped();
-    discarded.is_some_and(|(_, reason)| reason == NETFILTER) && evidence.is_rejected(incident)
+    if evidence.rejection(incident).is_some()
+        && let Some(drop) = incident.filtered()
+    {
+        let fault = match drop.when_sent {
+            true => REJECTED_WHEN_SENT,
+            false => REJECTED,
+        };
+        return Some(place.in_netns(drop.netns).fault(fault));
+    }
+    let errno = incident.errno()?;
+    let was_sent = incident.attempt.failed_call.is_none();
+    match incident.query_lost() {
+        None if was_sent && rejected::BY_A_RULE_ONLY.contains(&errno) => {
+            Some(place.fault(REJECTED_ELSEWHERE))
+        }
+        Some(drop) if errno == libc::ECONNREFUSED => {
+            Some(place.in_netns(drop.netns).fault(CLOSED_PORT))
+        }
+        None if errno == libc::ECONNREFUSED => Some(place),
+        _ => None,
+    }
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
+    match group.place.fault {
+        REJECTED | REJECTED_WHEN_SENT => return rejected::here(group),
+        REJECTED_ELSEWHERE => return Some(rejected::elsewhere(group)),
+        _ => {}
+    }
     let server = group.server();
     let netns = group.drop_netns();
     let here = group.netns_told(netns.unwrap_or_default());
     let (cause, found, look) = match group.place.fault {
-        REJECTED => (
-            format!(
-                "A rule of netfilter in {here}, on this host, answers the queries with \"port \
-                 unreachable\". kube-proxy has such a rule for a Service without ready endpoints: \
-                 then no DNS pod is ready."
-            ),
-            format!(
-                "The packets were discarded with {NETFILTER} in {here}, and an ICMP error came \
-                 back: a REJECT rule."
-            ),
-            group.within(netns, Command::new("nft list ruleset | grep -n reject")),
-        ),
         CLOSED_PORT => (
             format!(
                 "The queries arrive in {here}, on this host, and no program has that port open. \
@@ -74,15 +73,16 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         ),
     };
     Explanation::of(
-        match group.place.fault {
-            REJECTED => format!("A firewall rule rejects DNS queries to {server}"),
-            _ => format!("Nobody listens at {server}"),
-        },
+        format!("Nobody listens at {server}"),
         cause,
         "glibc notices at once if the kernel tells it, tries its other servers and then fails. \
          musl does not notice and waits 5 s.",
     )
-    .lines(refused_told(group))
+    .line(format!(
+        "{} refused (ECONNREFUSED), of {}.",
+        units::counted(group.queries(), "query was", "queries were"),
+        group.askers()
+    ))
     .line(found)
     .lines(group.examples())
     .run("Look there:", look)
@@ -91,22 +91,4 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          are ready: `kubectl -n kube-system get endpointslices -l k8s-app=kube-dns`",
     )
     .into()
-}
-
-fn refused_told(group: &Group<'_>) -> Vec<String> {
-    let refused = group.count(is_refused);
-    let silent = group.queries() - refused;
-    let mut lines = vec![format!(
-        "{} refused (ECONNREFUSED), of {}.",
-        units::counted(refused, "query was", "queries were"),
-        group.askers()
-    )];
-    if silent > 0 {
-        lines.push(format!(
-            "{} discarded in the same way without an ICMP error: the kernel sends one a second to \
-             an address (net.ipv4.icmp_ratelimit).",
-            units::counted(silent, "more was", "more were")
-        ));
-    }
-    lines
 }

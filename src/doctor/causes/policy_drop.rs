@@ -26,8 +26,8 @@ const QUERY_WHEN_SENT: usize = 2;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let (drop, reason) = incident.dropped()?;
-    if reason == NETFILTER && drop.packet != Packet::Answer && evidence.is_rejected(incident) {
-        return None; // it rejects, and is told as such
+    if evidence.rejection(incident).is_some() {
+        return None; // told as such
     }
     if reason != NETFILTER && !OTHERS.contains(&reason) {
         return None;

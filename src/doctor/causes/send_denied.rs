@@ -37,7 +37,8 @@ fn of_call(incident: &Incident, call: FailedCall, evidence: &Evidence) -> usize 
         // Of EPERM without a packet only a program on the cgroup is the reason:
         // netfilter and cgroup_skb discard a packet, and kfree_skb tells of it.
         Some(libc::EPERM | libc::EACCES) => DENIED_CALL,
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => NO_ROUTE,
+        // With a route it is what came back to a query before.
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) if !evidence.has_route(incident) => NO_ROUTE,
         Some(libc::EAGAIN | libc::EADDRNOTAVAIL) => NO_PORT,
         Some(_) => 0,
         // What connect() returned is not told; that it has no route can be seen.

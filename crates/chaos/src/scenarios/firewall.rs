@@ -72,6 +72,41 @@ pub(crate) const REJECT: Scenario = Scenario {
     }),
 };
 
+/// What the firewalls of many distributions end in.
+pub(crate) const REJECT_PROHIBITED: Scenario = Scenario {
+    name: "reject-prohibited",
+    rule: "dns_nobody_listening",
+    makes: "a rule of nftables that rejects one pod's queries as host prohibited",
+    fault: Fault::lab(|lab| {
+        deny(lab, |lab, denied| {
+            let ip = denied.ip;
+            lab.change(format!(
+                "nftables on the node rejects what {ip} forwards to UDP port 53, as host prohibited"
+            ));
+            let queries = format!("ip saddr {ip} udp dport 53");
+            let verdict = "reject with icmp type host-prohibited";
+            lab.filter(None, "forward", &queries, "rejected", verdict)
+        })
+    }),
+};
+
+/// The program that sends gets EPERM from the rule, and its socket the error.
+pub(crate) const REJECT_OUTPUT: Scenario = Scenario {
+    name: "reject-output",
+    rule: "dns_nobody_listening",
+    makes: "a rule in a pod that rejects its queries as they are sent",
+    fault: Fault::lab(|lab| {
+        deny(lab, |lab, denied| {
+            lab.change(format!(
+                "nftables in the pod {} rejects what it sends to UDP port 53, as admin prohibited",
+                denied.name
+            ));
+            let verdict = "reject with icmp type admin-prohibited";
+            lab.filter(Some(denied), "output", "udp dport 53", "rejected", verdict)
+        })
+    }),
+};
+
 /// As `nft-drop`, by a rule of the older tables. The kernel names no place for its
 /// verdict, so it looks like what connection tracking discards.
 pub(crate) const LEGACY_DROP: Scenario = Scenario {

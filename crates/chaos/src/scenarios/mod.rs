@@ -27,6 +27,8 @@ pub const SCENARIOS: &[&Scenario] = &[
     &resolver::HEALTHY,
     &nowhere::CLOSED_PORT,
     &firewall::REJECT,
+    &firewall::REJECT_PROHIBITED,
+    &firewall::REJECT_OUTPUT,
     &firewall::NFT_DROP,
     &firewall::ANSWER_DROP,
     &nowhere::DEAD_SERVER,

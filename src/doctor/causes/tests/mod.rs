@@ -7,6 +7,7 @@ mod drops;
 mod own;
 mod patterns;
 mod programs;
+mod rejects;
 mod servers;
 
 use std::net::SocketAddr;

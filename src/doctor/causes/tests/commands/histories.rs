@@ -119,7 +119,9 @@ fn refusals() -> impl Iterator<Item = Story> {
         Some(("NO_SOCKET", "__udp4_lib_rcv")),
         None,
     ];
-    drops.into_iter().map(|drop| {
+    let elsewhere = [libc::EACCES, libc::EHOSTUNREACH]
+        .map(|errno| five(move |attempt| refused(attempt, errno)));
+    let refusals = drops.into_iter().map(|drop| {
         five(|attempt| {
             let attempt = refused(attempt, libc::ECONNREFUSED);
             let drop = drop.map(|(reason, location)| {
@@ -127,7 +129,8 @@ fn refusals() -> impl Iterator<Item = Story> {
             });
             Attempt { drop, ..attempt }
         })
-    })
+    });
+    refusals.chain(elsewhere)
 }
 
 fn at_a_server_of_this_host(folder: &Path) -> impl Iterator<Item = Story> {
