@@ -1,6 +1,8 @@
-//! Compiles `bpf/dns_monitor.bpf.c` with clang and turns it into a Rust skeleton.
+//! Compiles `bpf/dns_monitor.bpf.c` with clang and turns it into a Rust skeleton, and
+//! generates and compiles the programs of `crates/counters`.
 
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -32,30 +34,43 @@ fn main() -> Result<()> {
     println!("cargo:rustc-env=KERNO_COMMIT={commit}");
 
     let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
-    compile(OBJECT, &out)
+    let source = format!("bpf/{OBJECT}.bpf.c");
+    let mut builder = compiler(Path::new(&source), &out.join(format!("{OBJECT}.bpf.o")));
+    builder
+        .reference_obj(true)
+        .build_and_generate(out.join(format!("{OBJECT}.skel.rs")))
+        .with_context(|| failed(&source))?;
+    kerno_counters::ALL.iter().try_for_each(|counters| {
+        let source = out.join(format!("{}.bpf.c", counters.name));
+        let c = (counters.module)().generate();
+        fs::write(
+            &source,
+            c.with_context(|| format!("counters {}", counters.name))?,
+        )?;
+        compiler(&source, &source.with_extension("o"))
+            .build()
+            .with_context(|| failed(&source.display().to_string()))
+    })
 }
 
-fn compile(name: &str, out: &Path) -> Result<()> {
-    let source = format!("bpf/{name}.bpf.c");
+fn compiler(source: &Path, object: &Path) -> SkeletonBuilder {
     let mut builder = SkeletonBuilder::new();
-    builder
-        .source(&source)
-        .obj(out.join(format!("{name}.bpf.o")))
-        .reference_obj(true)
-        .clang_args([
-            "-Ivmlinux",
-            // LLVM 20 and later default to v3, which 5.10 does not fully verify.
-            "-mcpu=v2",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-        ]);
+    builder.source(source).obj(object).clang_args([
+        "-Ivmlinux",
+        // LLVM 20 and later default to v3, which 5.10 does not fully verify.
+        "-mcpu=v2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+    ]);
     if let Some(clang) = env::var_os("CLANG") {
         builder.clang(clang);
     }
     builder
-        .build_and_generate(out.join(format!("{name}.skel.rs")))
-        .with_context(|| format!("cannot compile {source}; is clang installed? (make setup)"))
+}
+
+fn failed(source: &str) -> String {
+    format!("cannot compile {source}; is clang installed? (make setup)")
 }
 
 /// What git says, or `None` without git or outside a checkout.

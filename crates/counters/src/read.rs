@@ -1,0 +1,155 @@
+//! Reading the counters: each program's maps as figures by process.
+
+use std::collections::HashMap;
+
+use libbpf_rs::Result;
+use typed_bpf::Comm;
+use typed_bpf::load::Loaded;
+
+use crate::cpu_sched;
+use crate::disk;
+use crate::figure::Figure;
+use crate::figure::Figures;
+use crate::mem;
+use crate::net;
+use crate::owner::Owner;
+use crate::proc;
+use crate::syscall;
+
+/// What one process has, of one program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Its name; empty where it is not known.
+    pub comm: Comm,
+    /// Its figures.
+    pub figures: Figures,
+}
+
+/// By process.
+pub type Readings = HashMap<Owner, Reading>;
+
+fn put(reading: &mut Reading, counter: impl Into<String>, figure: Figure) {
+    if !figure.is_zero() {
+        reading.figures.insert(counter.into(), figure);
+    }
+}
+
+/// A reading of a struct: its name, its counts and its histograms.
+fn reading(comm: Comm, counts: &[(&str, u64)], histograms: &[(&str, &[u64])]) -> Reading {
+    let mut reading = Reading {
+        comm,
+        ..Reading::default()
+    };
+    for (counter, count) in counts {
+        put(&mut reading, *counter, Figure::Count(*count));
+    }
+    for (counter, slots) in histograms {
+        put(&mut reading, *counter, Figure::Log2Ns(slots.to_vec()));
+    }
+    reading
+}
+
+/// Counts and histograms of a struct by the names of its fields.
+macro_rules! reading {
+    ($it:ident: $($count:ident),* ; $($histogram:ident),*) => {
+        reading(
+            $it.comm,
+            &[$((stringify!($count), $it.$count)),*],
+            &[$((stringify!($histogram), $it.$histogram.as_slice())),*],
+        )
+    };
+}
+
+pub(crate) fn mem(loaded: &Loaded) -> Result<Readings> {
+    let all = mem::MEMORY.read(loaded)?.into_iter();
+    Ok(all
+        .map(|(owner, it)| {
+            (
+                owner,
+                reading!(it: oom_kills, major_faults, page_cache_accesses,
+                page_cache_additions, page_cache_dirtied;),
+            )
+        })
+        .collect())
+}
+
+pub(crate) fn cpu_sched(loaded: &Loaded) -> Result<Readings> {
+    let all = cpu_sched::SCHED.read(loaded)?.into_iter();
+    Ok(all
+        .map(|(owner, it)| {
+            (
+                owner,
+                reading!(it: voluntary_switches, involuntary_switches, run_queue_sum_ns;
+                run_queue),
+            )
+        })
+        .collect())
+}
+
+pub(crate) fn net(loaded: &Loaded) -> Result<Readings> {
+    let mut all: Readings = net::NET
+        .read(loaded)?
+        .into_iter()
+        .map(|(owner, it)| {
+            (
+                owner,
+                reading!(it: tcp_connects, tcp_accepts, tcp_failed_connects,
+                tcp_sent_bytes, tcp_received_bytes, tcp_retransmits, dns_retransmits,
+                tcp_resets_sent, tcp_resets_received, udp_buffer_drops; tcp_round_trip),
+            )
+        })
+        .collect();
+    for (drop, count) in net::DROPS.read(loaded)? {
+        let counter = format!("drops.{}", drop.reason);
+        put(
+            all.entry(drop.owner).or_default(),
+            counter,
+            Figure::Count(count),
+        );
+    }
+    Ok(all)
+}
+
+pub(crate) fn syscall(loaded: &Loaded) -> Result<Readings> {
+    let mut all = Readings::new();
+    let name = |call: u32| {
+        syscall::CALLS
+            .get(call as usize)
+            .copied()
+            .unwrap_or("unknown")
+    };
+    for (key, it) in syscall::BY_CALL.read(loaded)? {
+        let reading = all.entry(key.owner).or_default();
+        reading.comm = it.comm;
+        let call = name(key.call);
+        put(reading, format!("{call}.calls"), Figure::Count(it.calls));
+        put(
+            reading,
+            format!("{call}.latency"),
+            Figure::Log2Ns(it.latency.to_vec()),
+        );
+    }
+    for (key, count) in syscall::FAILURES.read(loaded)? {
+        let counter = format!("{}.errors.{}", name(key.call), key.errno);
+        put(
+            all.entry(key.owner).or_default(),
+            counter,
+            Figure::Count(count),
+        );
+    }
+    Ok(all)
+}
+
+pub(crate) fn proc(loaded: &Loaded) -> Result<Readings> {
+    let all = proc::PROC.read(loaded)?.into_iter();
+    Ok(all
+        .map(|(owner, it)| (owner, reading!(it: execs, forks, exits;)))
+        .collect())
+}
+
+pub(crate) fn disk(loaded: &Loaded) -> Result<Readings> {
+    let all = disk::DISK.read(loaded)?.into_iter();
+    Ok(all
+        .map(|(owner, it)| (owner, reading!(it: requests, bytes; latency)))
+        .collect())
+}

@@ -1,0 +1,87 @@
+//! Counters of the kernel beside DNS: each runs only while it is asked for. What they
+//! count and where they hang is defined in `crates/counters`, one file for each.
+
+use anyhow::Context as _;
+use anyhow::Result;
+use kerno_counters::Definition;
+use kerno_counters::read::Readings;
+use typed_bpf::Program;
+use typed_bpf::load::Loaded;
+use typed_bpf::load::Outcome;
+
+/// The compiled object of a definition, by its name.
+fn object(name: &str) -> Option<&'static [u8]> {
+    macro_rules! objects {
+        ($($name:literal),*) => {
+            match name {
+                $($name => Some(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o"))),)*
+                _ => None,
+            }
+        };
+    }
+    objects!("mem", "cpu_sched", "net", "syscall", "proc", "disk")
+}
+
+/// One definition, running.
+#[derive(Debug)]
+pub struct Running {
+    definition: Definition,
+    loaded: Loaded,
+}
+
+impl Running {
+    /// Attaches those of its programs that `wanted` says yes to and whose hooks this
+    /// kernel has.
+    pub fn start(definition: Definition, wanted: impl FnMut(&Program) -> bool) -> Result<Self> {
+        let name = definition.name;
+        // The kernel's library reads numbers of it in place: a copy on the heap is aligned.
+        let object = object(name)
+            .with_context(|| format!("no object of {name}"))?
+            .to_vec();
+        let loaded = Loaded::start(&object, &(definition.module)(), wanted)
+            .with_context(|| format!("the programs of {name} cannot be loaded"))?;
+        Ok(Self { definition, loaded })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.definition.name
+    }
+
+    /// What has been counted since the start, by process.
+    pub fn read(&self) -> Result<Readings> {
+        let name = self.definition.name;
+        (self.definition.read)(&self.loaded).with_context(|| format!("cannot read {name}"))
+    }
+
+    /// What found no room: how often each map was full.
+    pub fn losses(&self) -> Result<Vec<(&'static str, u64)>> {
+        let name = self.definition.name;
+        self.loaded
+            .losses()
+            .with_context(|| format!("cannot read the losses of {name}"))
+    }
+
+    /// Whether any of its programs is attached.
+    pub fn is_active(&self) -> bool {
+        self.loaded
+            .states()
+            .iter()
+            .any(|it| it.outcome == Outcome::Attached)
+    }
+
+    /// Each counter that this kernel cannot give, and why.
+    pub fn missing(&self) -> Vec<(&'static str, String)> {
+        let mut missing = Vec::new();
+        for state in self.loaded.states() {
+            if let Outcome::Missing(reason) = &state.outcome {
+                let counters = state.program.gives.iter();
+                missing.extend(counters.map(|counter| (*counter, reason.clone())));
+            }
+        }
+        missing
+    }
+}
+
+#[cfg(test)]
+mod tests;
