@@ -273,6 +273,7 @@ impl Incidents {
         for incident in &mut self.incidents {
             known.update(&mut incident.attempt.workload);
         }
+        self.views.learn(known);
         self.tallies.processes.learn(known);
     }
 

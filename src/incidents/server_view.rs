@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use domain::base::iana::OptRcode;
 
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
+use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Plain;
+use crate::attempt::identity::IdentityTable;
 
 /// The latest that are kept, about 150 bytes each: 2.4 MB.
 const VIEWS_MAX: usize = 16_384;
@@ -37,6 +40,8 @@ pub struct ServerView {
     /// The server; its pid is known if it has answered, or if it was found to
     /// listen there.
     pub owner: Owner,
+    /// Whose control group its socket is in, if that is known.
+    pub workload: Option<Arc<Identity>>,
     /// Cookie of the server's socket.
     pub cookie: u64,
     /// The server's address.
@@ -79,6 +84,7 @@ impl ServerViews {
             answer_bytes: attempt.answer.map_or(0, |answer| answer.bytes),
             queued_bytes: attempt.queued_bytes,
             owner: attempt.owner,
+            workload: attempt.workload.clone(),
             cookie: attempt.cookie,
             local: attempt.local,
             peer: attempt.peer,
@@ -101,6 +107,7 @@ impl ServerViews {
                 answer_bytes: exchange.answer_bytes,
                 queued_bytes: exchange.queued_bytes,
                 owner: plain.example.owner,
+                workload: plain.example.workload.clone(),
                 cookie: exchange.cookie,
                 local: plain.example.local,
                 peer: exchange.peer,
@@ -113,6 +120,13 @@ impl ServerViews {
     pub(super) fn follow(&mut self, next: Self) {
         self.forgotten += next.forgotten;
         next.views.into_iter().for_each(|view| self.push(view));
+    }
+
+    /// Takes over what is known of workloads in the end.
+    pub(super) fn learn(&mut self, known: &IdentityTable) {
+        for view in &mut self.views {
+            known.update(&mut view.workload);
+        }
     }
 
     fn push(&mut self, view: ServerView) {

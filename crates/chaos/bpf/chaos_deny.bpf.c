@@ -24,9 +24,10 @@ int deny_call(struct bpf_sock_addr *ctx)
 	return bpf_ntohs((__u16)ctx->user_port) == DNS_PORT ? DENY : PERMIT;
 }
 
-/* Packets without options or extension headers, as a client's queries are. */
+/* Queries that leave or come in: which of them is said when it is loaded. They have no
+ * options or extension headers. */
 SEC("cgroup_skb/egress")
-int deny_egress(struct __sk_buff *skb)
+int deny_packet(struct __sk_buff *skb)
 {
 	__u32 transport = skb->protocol == bpf_htons(ETH_P_IP) ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
 	__be16 destination = 0;

@@ -38,6 +38,8 @@ pub enum Deny {
     Sendmsg6,
     /// Packets, when they leave their socket.
     Egress,
+    /// Packets, when they come to the socket that they are for. Its program is not told.
+    Ingress,
 }
 
 impl Deny {
@@ -48,7 +50,8 @@ impl Deny {
             Self::Connect6 => ("deny_call", ProgramAttachType::CgroupInet6Connect),
             Self::Sendmsg4 => ("deny_call", ProgramAttachType::CgroupUdp4Sendmsg),
             Self::Sendmsg6 => ("deny_call", ProgramAttachType::CgroupUdp6Sendmsg),
-            Self::Egress => ("deny_egress", ProgramAttachType::CgroupInetEgress),
+            Self::Egress => ("deny_packet", ProgramAttachType::CgroupInetEgress),
+            Self::Ingress => ("deny_packet", ProgramAttachType::CgroupInetIngress),
         }
     }
 }

@@ -39,6 +39,7 @@ mod server_saturated;
 mod server_throttled;
 mod servfail;
 mod severity;
+mod socket_filter;
 mod storm;
 mod tcp_blocked;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::group::Group;
 use super::packet;
 use super::packet::NETFILTER;
 use super::place::Place;
+use super::socket_filter;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::doctor::explanation::Explanation;
@@ -15,14 +16,17 @@ use crate::shell::Command;
 
 pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
-/// What other kinds of policy leave behind: BPF on the interface (Cilium), on
-/// the receiving socket's cgroup, XDP.
-const OTHERS: [&str; 4] = ["TC_INGRESS", "TC_EGRESS", "XDP", "SOCKET_FILTER"];
+/// What other kinds of policy leave behind: BPF on the interface (Cilium), XDP, on the
+/// receiving socket or its control group.
+const OTHERS: [&str; 4] = ["TC_INGRESS", "TC_EGRESS", "XDP", socket_filter::REASON];
 
 /// The queries are discarded on their way; else the answers are.
 const QUERY: usize = 1;
 /// … as they are sent, and the sender is told at once.
 const QUERY_WHEN_SENT: usize = 2;
+/// They are discarded at the socket that they are for.
+const AT_SOCKET_QUERY: usize = 3;
+const AT_SOCKET_ANSWER: usize = 4;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let (drop, reason) = incident.dropped()?;
@@ -33,6 +37,8 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         return None;
     }
     let fault = match (drop.packet, drop.when_sent) {
+        (Packet::Answer, _) if reason == socket_filter::REASON => AT_SOCKET_ANSWER,
+        _ if reason == socket_filter::REASON => AT_SOCKET_QUERY,
         (Packet::Answer, _) => 0,
         (_, true) => QUERY_WHEN_SENT,
         _ => QUERY,
@@ -42,6 +48,9 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
+    if [AT_SOCKET_QUERY, AT_SOCKET_ANSWER].contains(&group.place.fault) {
+        return socket_filter::describe(group);
+    }
     let drop = group.drop()?;
     let server = group.server();
     let netns = group.netns_told(drop.netns);

@@ -63,6 +63,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &conntrack_full::SCENARIO,
     &send_denied::SEND_DENIED,
     &send_denied::EGRESS_DENIED,
+    &send_denied::INGRESS_DENIED,
     &send_denied::SEND_NO_ROUTE,
 ];
 

@@ -1,7 +1,7 @@
 //! `send-denied`: a BPF program on a pod's control group says no to `connect()`
 //! and to sends, as Cilium's does for a service without backends. No packet ever
 //! exists. `egress-denied`: another kind of program discards the packet itself.
-//! `send-no-route`: the pod has no route, which fails the same calls.
+//! `ingress-denied`: … as it comes to a server. `send-no-route`: the pod has no route, which fails the same calls.
 
 use std::os::fd::AsFd as _;
 
@@ -12,6 +12,7 @@ use crate::deny::deny;
 use crate::lab::client::Ask;
 use crate::lab::client::Style;
 use crate::lab::recipe::Recipe;
+use crate::lab::server::Serve;
 use crate::lab::site::Lab;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
@@ -40,6 +41,25 @@ pub(crate) const EGRESS_DENIED: Scenario = Scenario {
     rule: "dns_send_denied",
     makes: "a BPF program that discards a pod's packets as they leave",
     fault: Fault::lab(|lab| denied(lab, DISCARDED, &[Deny::Egress], "packets")),
+};
+
+/// As systemd does for a server's unit with `IPAddressDeny=`: nothing comes in.
+pub(crate) const INGRESS_DENIED: Scenario = Scenario {
+    name: "ingress-denied",
+    rule: "dns_policy_drop",
+    makes: "a BPF program on a server's own control group that lets no query in",
+    fault: Fault::lab(|lab| {
+        let [server, shut, client] = lab.well_and("shut")?;
+        lab.serve(&shut, Serve::well("lab-shut-dns", shut.dns()))?;
+        let misled = lab.pod("misled")?;
+        lab.keep(deny(shut.group()?.as_fd(), Deny::Ingress)?);
+        lab.change(format!(
+            "BPF on the control group of pod {} lets no packet to port 53 in",
+            shut.name
+        ));
+        lab.ask(&misled, Ask::broken("lab-misled", shut.dns()))?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    }),
 };
 
 pub(crate) const SEND_NO_ROUTE: Scenario = Scenario {

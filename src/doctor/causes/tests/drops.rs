@@ -375,3 +375,49 @@ fn the_forms_of_a_send_that_fails() {
     assert!(title(connect, None, Some(true)).contains("No socket can be connected"));
     assert!(title(send, Some(libc::EAGAIN), None).contains("No socket can be connected"));
 }
+
+/// systemd's IPAddressDeny= on the server's unit, or on the client's.
+#[test]
+fn a_filter_on_the_receivers_own_control_group_names_its_unit() {
+    use std::sync::Arc;
+
+    use crate::attempt::Identity;
+    let unit = |name: &str| {
+        let path = format!("/system.slice/{name}.service");
+        Some(Arc::new(Identity::of_cgroup(path.as_bytes())))
+    };
+    let finding = |packet, named: bool| {
+        let mut story = Story::default();
+        for n in 0..5 {
+            let mut lost = attempt(n, SERVER, Outcome::Dropped);
+            lost.workload = unit("shop").filter(|_| named);
+            let lost = dropped(lost, packet, "SOCKET_FILTER", "udp_queue_rcv_one_skb");
+            let mut view = at_server(&lost, 53, Outcome::Dropped, MS);
+            view.workload = unit("unbound").filter(|_| named);
+            story = story.with([view, lost]);
+        }
+        let mut findings = story.explain().findings;
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].rule, Rule::PolicyDrop);
+        findings.remove(0)
+    };
+    for (packet, name, others) in [
+        (Packet::Query, "unbound.service", "clients' networks"),
+        (Packet::Answer, "shop.service", "server's address"),
+    ] {
+        let finding = finding(packet, true);
+        assert!(finding.title.contains(name), "{}", finding.title);
+        let fix = finding.fix.join("\n");
+        assert!(finding.cause.contains("IPAddressDeny="));
+        assert!(
+            fix.contains(&format!("-p IPIngressFilterPath {name}")),
+            "{fix}"
+        );
+        assert!(fix.contains(others) && !fix.contains("nft"), "{fix}");
+        assert!(!finding.title.contains("firewall"), "{}", finding.title);
+    }
+    let unnamed = finding(Packet::Query, false);
+    assert!(unnamed.title.contains("of the server's program"));
+    let evidence = unnamed.evidence.join("\n");
+    assert!(evidence.contains("could not see whose"), "{evidence}");
+}
