@@ -55,6 +55,7 @@ image: setup-build ## Pack an image for containers, target/kerno-image.tar
 	deploy/image "$$(scripts/build-static $(image_features))" $(target_dir)/kerno-image.tar
 
 test: setup-test lint ## Run every check and every test (the tests as root)
+	cargo test --locked --package typed-bpf --test compile_fail
 	scripts/test
 	scripts/test $(image_features) --test cli
 

@@ -82,6 +82,3 @@ impl Running {
         missing
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -176,11 +176,9 @@ int on_sched_switch(__u64 *ctx)
 		if (!entry) {
 			bpf_map_update_elem(&sched_map, &owner, &blank_cpu_sched, BPF_NOEXIST);
 			entry = bpf_map_lookup_elem(&sched_map, &owner);
-			if (entry) {
-				BPF_CORE_READ_INTO(&entry->comm, prev, group_leader, comm);
-			}
 		}
 		if (entry) {
+			BPF_CORE_READ_INTO(&entry->comm, prev, group_leader, comm);
 			if ((preempt != 0) || (state == 0ULL)) {
 				__sync_fetch_and_add(&entry->involuntary_switches, 1ULL);
 			} else {

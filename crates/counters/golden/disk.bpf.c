@@ -33,10 +33,9 @@ enum {
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
-struct trace_event_raw_block_rq {
+struct trace_event_raw_block_bio {
 	__u32 dev;
 	__u64 sector;
-	__u32 bytes;
 } __attribute__((preserve_access_index));
 
 struct place {
@@ -55,12 +54,25 @@ struct owner {
 
 _Static_assert(sizeof(struct owner) == 16, "owner");
 
-struct issued {
+struct request {
 	struct owner owner;
+	char comm[16];
 	__u64 at_ns;
+	__u64 bytes;
 };
 
-_Static_assert(sizeof(struct issued) == 24, "issued");
+_Static_assert(sizeof(struct request) == 48, "request");
+
+struct trace_event_raw_block_rq {
+	__u32 dev;
+	__u64 sector;
+	__u32 bytes;
+} __attribute__((preserve_access_index));
+
+struct trace_event_raw_block_rq_completion {
+	__u32 dev;
+	__u64 sector;
+} __attribute__((preserve_access_index));
 
 struct disk {
 	char comm[16];
@@ -73,11 +85,6 @@ _Static_assert(sizeof(struct disk) == 352, "disk");
 
 static const struct disk blank_disk = {};
 
-struct trace_event_raw_block_rq_completion {
-	__u32 dev;
-	__u64 sector;
-} __attribute__((preserve_access_index));
-
 struct trace_event_raw_block_rq_complete {
 	__u32 dev;
 	__u64 sector;
@@ -87,8 +94,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
 	__type(key, struct place);
-	__type(value, struct issued);
-} issued_map SEC(".maps");
+	__type(value, struct request);
+} requests_map SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -134,6 +141,30 @@ static __always_inline __u32 log2_slot(__u64 value)
 	return slot | (value >> 1);
 }
 
+SEC("tracepoint/block/block_getrq")
+int on_block_getrq(struct trace_event_raw_block_bio *ctx)
+{
+	__u32 dev = ctx->dev;
+	__u64 sector = ctx->sector;
+	struct place place = {};
+	place.sector = sector;
+	place.dev = dev;
+	__u64 cgroup_id = bpf_get_current_cgroup_id();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct owner owner = {};
+	owner.cgroup_id = cgroup_id;
+	owner.tgid = tgid;
+	struct request request = {};
+	request.owner = owner;
+	if (bpf_map_update_elem(&requests_map, &place, &request, BPF_ANY))
+		count_loss(0);
+	struct request *entry = bpf_map_lookup_elem(&requests_map, &place);
+	if (entry) {
+		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
+	}
+	return 0;
+}
+
 SEC("tracepoint/block/block_rq_issue")
 int on_block_rq_issue(struct trace_event_raw_block_rq *ctx)
 {
@@ -143,29 +174,11 @@ int on_block_rq_issue(struct trace_event_raw_block_rq *ctx)
 	struct place place = {};
 	place.sector = sector;
 	place.dev = dev;
-	__u64 cgroup_id = bpf_get_current_cgroup_id();
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct owner owner = {};
-	owner.cgroup_id = cgroup_id;
-	owner.tgid = tgid;
 	__u64 now = bpf_ktime_get_ns();
-	struct issued issued = {};
-	issued.owner = owner;
-	issued.at_ns = now;
-	if (bpf_map_update_elem(&issued_map, &place, &issued, BPF_ANY))
-		count_loss(0);
-	struct disk *entry = bpf_map_lookup_elem(&disk_map, &owner);
-	if (!entry) {
-		bpf_map_update_elem(&disk_map, &owner, &blank_disk, BPF_NOEXIST);
-		entry = bpf_map_lookup_elem(&disk_map, &owner);
-		if (entry) {
-			bpf_get_current_comm(entry->comm, sizeof(entry->comm));
-		}
-	}
+	struct request *entry = bpf_map_lookup_elem(&requests_map, &place);
 	if (entry) {
-		__sync_fetch_and_add(&entry->bytes, (__u64)bytes);
-	} else {
-		count_loss(1);
+		entry->at_ns = now;
+		entry->bytes = (__u64)bytes;
 	}
 	return 0;
 }
@@ -178,21 +191,33 @@ int on_block_rq_complete(struct trace_event_raw_block_rq_completion *ctx)
 	struct place place = {};
 	place.sector = sector;
 	place.dev = dev;
-	struct issued *entry = bpf_map_lookup_elem(&issued_map, &place);
+	struct request *entry = bpf_map_lookup_elem(&requests_map, &place);
 	if (entry) {
 		__u64 now = bpf_ktime_get_ns();
 		__u64 at_ns = entry->at_ns;
+		__u64 bytes = entry->bytes;
 		struct owner owner = {};
 		owner = entry->owner;
-		struct disk *entry_2 = bpf_map_lookup_elem(&disk_map, &owner);
-		if (entry_2) {
-			__sync_fetch_and_add(&entry_2->requests, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
-			if (slot >= 40)
-				slot = 39;
-			__sync_fetch_and_add(&entry_2->latency[slot], 1);
+		__u64 at_ns_2 = entry->at_ns;
+		if (at_ns_2 != 0ULL) {
+			struct disk *entry_2 = bpf_map_lookup_elem(&disk_map, &owner);
+			if (!entry_2) {
+				bpf_map_update_elem(&disk_map, &owner, &blank_disk, BPF_NOEXIST);
+				entry_2 = bpf_map_lookup_elem(&disk_map, &owner);
+			}
+			if (entry_2) {
+				__builtin_memcpy(&entry_2->comm, &entry->comm, sizeof(entry_2->comm));
+				__sync_fetch_and_add(&entry_2->requests, 1ULL);
+				__sync_fetch_and_add(&entry_2->bytes, bytes);
+				__u32 slot = log2_slot((now - at_ns));
+				if (slot >= 40)
+					slot = 39;
+				__sync_fetch_and_add(&entry_2->latency[slot], 1);
+			} else {
+				count_loss(1);
+			}
 		}
-		bpf_map_delete_elem(&issued_map, &place);
+		bpf_map_delete_elem(&requests_map, &place);
 	}
 	return 0;
 }
@@ -205,21 +230,33 @@ int tracepoint_block_rq_complete(struct trace_event_raw_block_rq_complete *ctx)
 	struct place place = {};
 	place.sector = sector;
 	place.dev = dev;
-	struct issued *entry = bpf_map_lookup_elem(&issued_map, &place);
+	struct request *entry = bpf_map_lookup_elem(&requests_map, &place);
 	if (entry) {
 		__u64 now = bpf_ktime_get_ns();
 		__u64 at_ns = entry->at_ns;
+		__u64 bytes = entry->bytes;
 		struct owner owner = {};
 		owner = entry->owner;
-		struct disk *entry_2 = bpf_map_lookup_elem(&disk_map, &owner);
-		if (entry_2) {
-			__sync_fetch_and_add(&entry_2->requests, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
-			if (slot >= 40)
-				slot = 39;
-			__sync_fetch_and_add(&entry_2->latency[slot], 1);
+		__u64 at_ns_2 = entry->at_ns;
+		if (at_ns_2 != 0ULL) {
+			struct disk *entry_2 = bpf_map_lookup_elem(&disk_map, &owner);
+			if (!entry_2) {
+				bpf_map_update_elem(&disk_map, &owner, &blank_disk, BPF_NOEXIST);
+				entry_2 = bpf_map_lookup_elem(&disk_map, &owner);
+			}
+			if (entry_2) {
+				__builtin_memcpy(&entry_2->comm, &entry->comm, sizeof(entry_2->comm));
+				__sync_fetch_and_add(&entry_2->requests, 1ULL);
+				__sync_fetch_and_add(&entry_2->bytes, bytes);
+				__u32 slot = log2_slot((now - at_ns));
+				if (slot >= 40)
+					slot = 39;
+				__sync_fetch_and_add(&entry_2->latency[slot], 1);
+			} else {
+				count_loss(1);
+			}
 		}
-		bpf_map_delete_elem(&issued_map, &place);
+		bpf_map_delete_elem(&requests_map, &place);
 	}
 	return 0;
 }

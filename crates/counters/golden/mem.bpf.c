@@ -131,11 +131,9 @@ int on_sched_process_exit(__u64 *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&memory_map, &owner);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->oom_kills, 1ULL);
 		} else {
 			count_loss(1);
@@ -168,11 +166,9 @@ int on_major_page_fault(void *ctx)
 	if (!entry) {
 		bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
 		entry = bpf_map_lookup_elem(&memory_map, &owner);
-		if (entry) {
-			bpf_get_current_comm(entry->comm, sizeof(entry->comm));
-		}
 	}
 	if (entry) {
+		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->major_faults, 1ULL);
 	} else {
 		count_loss(1);
@@ -194,11 +190,9 @@ int on_mm_filemap_get_pages(__u64 *ctx)
 	if (!entry) {
 		bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
 		entry = bpf_map_lookup_elem(&memory_map, &owner);
-		if (entry) {
-			bpf_get_current_comm(entry->comm, sizeof(entry->comm));
-		}
 	}
 	if (entry) {
+		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_accesses, ((last_index - index) + 1ULL));
 	} else {
 		count_loss(1);
@@ -219,11 +213,9 @@ int on_folio_mark_accessed(struct pt_regs *ctx)
 	if (!entry) {
 		bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
 		entry = bpf_map_lookup_elem(&memory_map, &owner);
-		if (entry) {
-			bpf_get_current_comm(entry->comm, sizeof(entry->comm));
-		}
 	}
 	if (entry) {
+		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_accesses, 1ULL);
 	} else {
 		count_loss(1);
@@ -244,11 +236,9 @@ int on_mark_page_accessed(struct pt_regs *ctx)
 	if (!entry) {
 		bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
 		entry = bpf_map_lookup_elem(&memory_map, &owner);
-		if (entry) {
-			bpf_get_current_comm(entry->comm, sizeof(entry->comm));
-		}
 	}
 	if (entry) {
+		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_accesses, 1ULL);
 	} else {
 		count_loss(1);
@@ -269,11 +259,9 @@ int on_mm_filemap_add_to_page_cache(__u64 *ctx)
 	if (!entry) {
 		bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
 		entry = bpf_map_lookup_elem(&memory_map, &owner);
-		if (entry) {
-			bpf_get_current_comm(entry->comm, sizeof(entry->comm));
-		}
 	}
 	if (entry) {
+		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_additions, 1ULL);
 	} else {
 		count_loss(1);
@@ -294,11 +282,9 @@ int on_writeback_dirty_folio(__u64 *ctx)
 	if (!entry) {
 		bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
 		entry = bpf_map_lookup_elem(&memory_map, &owner);
-		if (entry) {
-			bpf_get_current_comm(entry->comm, sizeof(entry->comm));
-		}
 	}
 	if (entry) {
+		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_dirtied, 1ULL);
 	} else {
 		count_loss(1);
@@ -319,11 +305,9 @@ int on_writeback_dirty_page(__u64 *ctx)
 	if (!entry) {
 		bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
 		entry = bpf_map_lookup_elem(&memory_map, &owner);
-		if (entry) {
-			bpf_get_current_comm(entry->comm, sizeof(entry->comm));
-		}
 	}
 	if (entry) {
+		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_dirtied, 1ULL);
 	} else {
 		count_loss(1);

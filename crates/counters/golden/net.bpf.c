@@ -67,6 +67,7 @@ struct sock_cgroup_data {
 
 struct sock_common {
 	__u16 skc_dport;
+	__u64 skc_flags;
 } __attribute__((preserve_access_index));
 
 struct sock {
@@ -285,6 +286,7 @@ int on_inet_sock_set_state(__u64 *ctx)
 		if (tcp) {
 			__u64 bytes_sent = tcp->bytes_sent;
 			__u64 bytes_retrans = tcp->bytes_retrans;
+			__u64 skc_flags = sk->__sk_common.skc_flags;
 			__u64 bytes_received = tcp->bytes_received;
 			struct net *entry_8 = bpf_map_lookup_elem(&net_map, &owner_4);
 			if (!entry_8) {
@@ -293,7 +295,7 @@ int on_inet_sock_set_state(__u64 *ctx)
 			}
 			if (entry_8) {
 				__sync_fetch_and_add(&entry_8->tcp_sent_bytes, (bytes_sent - bytes_retrans));
-				__sync_fetch_and_add(&entry_8->tcp_received_bytes, bytes_received);
+				__sync_fetch_and_add(&entry_8->tcp_received_bytes, (bytes_received - ((skc_flags >> 1) & 1ULL)));
 			} else {
 				count_loss(1);
 			}
@@ -503,30 +505,30 @@ int on_kfree_skb(__u64 *ctx)
 	struct sk_buff *skb = (struct sk_buff *)ctx[0];
 	__u32 reason = (__u32)ctx[2];
 	struct sock *sk = skb->sk;
-	if (!sk)
-		return 0;
-	struct owner owner = {};
-	if (bpf_core_field_exists(((struct sock_cgroup_data *)0)->cgroup)) {
-		__u64 id = sk->sk_cgrp_data.cgroup->kn->id;
-		owner.cgroup_id = id;
-	} else {
-		__u64 val = sk->sk_cgrp_data.val;
-		if ((val & 1ULL) == 0ULL) {
-			__u64 id_2 = BPF_CORE_READ(((struct cgroup *)(val & 18446744073709551612ULL)), kn, id);
-			owner.cgroup_id = id_2;
-		}
-	}
-	__u64 key = (__u64)sk;
-	struct owner *entry = bpf_map_lookup_elem(&sockets_map, &key);
-	if (entry) {
-		__u64 cgroup_id = entry->cgroup_id;
-		owner.cgroup_id = cgroup_id;
-		__u32 tgid = entry->tgid;
-		owner.tgid = tgid;
-	}
 	struct drop drop = {};
-	drop.owner = owner;
 	drop.reason = reason;
+	if (!!sk) {
+		struct owner owner = {};
+		if (bpf_core_field_exists(((struct sock_cgroup_data *)0)->cgroup)) {
+			__u64 id = sk->sk_cgrp_data.cgroup->kn->id;
+			owner.cgroup_id = id;
+		} else {
+			__u64 val = sk->sk_cgrp_data.val;
+			if ((val & 1ULL) == 0ULL) {
+				__u64 id_2 = BPF_CORE_READ(((struct cgroup *)(val & 18446744073709551612ULL)), kn, id);
+				owner.cgroup_id = id_2;
+			}
+		}
+		__u64 key = (__u64)sk;
+		struct owner *entry = bpf_map_lookup_elem(&sockets_map, &key);
+		if (entry) {
+			__u64 cgroup_id = entry->cgroup_id;
+			owner.cgroup_id = cgroup_id;
+			__u32 tgid = entry->tgid;
+			owner.tgid = tgid;
+		}
+		drop.owner = owner;
+	}
 	__u64 *entry_2 = bpf_map_lookup_elem(&drops_map, &drop);
 	if (!entry_2) {
 		bpf_map_update_elem(&drops_map, &drop, &blank_u64, BPF_NOEXIST);

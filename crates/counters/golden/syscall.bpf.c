@@ -178,11 +178,9 @@ int on_sys_exit_connect(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -247,11 +245,9 @@ int on_sys_exit_sendto(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -316,11 +312,9 @@ int on_sys_exit_sendmsg(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -385,11 +379,9 @@ int on_sys_exit_sendmmsg(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -454,11 +446,9 @@ int on_sys_exit_recvfrom(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -523,11 +513,9 @@ int on_sys_exit_recvmsg(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -592,11 +580,9 @@ int on_sys_exit_recvmmsg(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -661,11 +647,9 @@ int on_sys_exit_poll(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -730,11 +714,9 @@ int on_sys_exit_ppoll(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -799,11 +781,9 @@ int on_sys_exit_epoll_wait(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -868,11 +848,9 @@ int on_sys_exit_openat(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)
@@ -937,11 +915,9 @@ int on_sys_exit_socket(struct trace_event_raw_sys_exit *ctx)
 		if (!entry_2) {
 			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
 			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
-			if (entry_2) {
-				bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			}
 		}
 		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
 			__u32 slot = log2_slot((now - at_ns));
 			if (slot >= 40)

@@ -80,18 +80,15 @@ pub fn module() -> Module {
             let state = state(b, &prev);
             let could_go_on = preempt.is_not(0).or(&state.is(0));
             let owner = owner::of_task(b, &prev);
-            SCHED.entry_or(
-                b,
-                &owner,
-                |b, it| owner::leader_comm(b, &prev, &it, CpuSched::comm),
-                |b, it| {
-                    b.when_else(
-                        could_go_on.clone(),
-                        |_| it.add(CpuSched::involuntary_switches, 1),
-                        |_| it.add(CpuSched::voluntary_switches, 1),
-                    );
-                },
-            );
+            SCHED.entry(b, &owner, |b, it| {
+                // Each time: it may have become another program.
+                owner::leader_comm(b, &prev, &it, CpuSched::comm);
+                b.when_else(
+                    could_go_on.clone(),
+                    |_| it.add(CpuSched::involuntary_switches, 1),
+                    |_| it.add(CpuSched::voluntary_switches, 1),
+                );
+            });
             b.when_else(
                 could_go_on.clone(),
                 |b| QUEUED.put(b, &prev_tid, &now),

@@ -3,12 +3,14 @@
 use typed_bpf::Block;
 use typed_bpf::Comm;
 use typed_bpf::Hash;
+use typed_bpf::Local;
 use typed_bpf::Module;
 use typed_bpf::Tracepoint;
 use typed_bpf::Val;
 use typed_bpf::bpf_struct;
 
 use crate::figure::LOG2_SLOTS;
+use crate::kernel::BlockGetrq;
 use crate::kernel::BlockRqComplete;
 use crate::kernel::BlockRqCompletion;
 use crate::kernel::BlockRqIssue;
@@ -45,30 +47,49 @@ bpf_struct! {
 
 bpf_struct! {
     /// A request that is under way.
-    pub struct Issued {
+    pub struct Request {
         /// Whose.
         pub owner: Owner,
-        /// When it was sent to the device.
+        /// The process' name.
+        pub comm: Comm,
+        /// When it was sent to the device; 0 before.
         pub at_ns: u64,
+        /// Octets that are asked for.
+        pub bytes: u64,
     }
 }
 
 /// By process.
 pub const DISK: Hash<Owner, Disk> = Hash::new("disk", OWNERS_MAX);
 /// By place.
-pub const ISSUED: Hash<Place, Issued> = Hash::new("issued", 8192);
+pub const REQUESTS: Hash<Place, Request> = Hash::new("requests", 8192);
 
-fn complete(b: &mut Block<'_, Tracepoint>, dev: Val<'_, u32>, sector: Val<'_, u64>) {
+fn place_of<'s>(
+    b: &mut Block<'s, Tracepoint>,
+    dev: Val<'_, u32>,
+    sector: Val<'_, u64>,
+) -> Local<'s, Place> {
     let place = b.new_struct::<Place>("place");
     place.set(Place::sector, sector).set(Place::dev, dev);
-    ISSUED.with(b, &place, |b, issued| {
-        let took = b.now_ns().minus(issued.get(Issued::at_ns));
-        let owner = b.copy_of(&issued, Issued::owner);
-        DISK.with(b, &owner, |_, it| {
-            it.add(Disk::requests, 1);
-            it.count_log2(Disk::latency, &took);
+    place
+}
+
+fn complete(b: &mut Block<'_, Tracepoint>, dev: Val<'_, u32>, sector: Val<'_, u64>) {
+    let place = place_of(b, dev, sector);
+    REQUESTS.with(b, &place, |b, request| {
+        let took = b.now_ns().minus(request.get(Request::at_ns));
+        let bytes = request.get(Request::bytes);
+        let owner = b.copy_of(&request, Request::owner);
+        // Of one that was begun before anybody looked it is not known how long it took.
+        b.when(request.get(Request::at_ns).is_not(0), |b| {
+            DISK.entry(b, &owner, |_, it| {
+                it.copy_from(Disk::comm, &request, Request::comm);
+                it.add(Disk::requests, 1);
+                it.add(Disk::bytes, &bytes);
+                it.count_log2(Disk::latency, &took);
+            });
         });
-        ISSUED.delete(b, &place);
+        REQUESTS.delete(b, &place);
     });
 }
 
@@ -79,22 +100,26 @@ pub fn module() -> Module {
         "How long requests to block devices took, by who asked.",
     );
     let all = ["requests", "bytes", "latency"];
+    // Who asks is running; the request may be sent on by anybody.
+    m.tracepoint::<BlockGetrq>(|b, it| {
+        let (dev, sector) = (it.field(BlockGetrq::dev), it.field(BlockGetrq::sector));
+        let place = place_of(b, dev, sector);
+        let owner = owner::current(b);
+        let request = b.new_struct::<Request>("request");
+        request.set_struct(Request::owner, &owner);
+        REQUESTS.put(b, &place, &request);
+        REQUESTS.with(b, &place, |_, it| it.set_current_comm(Request::comm));
+    })
+    .gives(&all);
     m.tracepoint::<BlockRqIssue>(|b, it| {
         let (dev, sector) = (it.field(BlockRqIssue::dev), it.field(BlockRqIssue::sector));
         let bytes = it.field(BlockRqIssue::bytes).to::<u64>();
-        let place = b.new_struct::<Place>("place");
-        place.set(Place::sector, sector).set(Place::dev, dev);
-        let owner = owner::current(b);
+        let place = place_of(b, dev, sector);
         let now = b.now_ns();
-        let issued = b.new_struct::<Issued>("issued");
-        issued
-            .set_struct(Issued::owner, &owner)
-            .set(Issued::at_ns, &now);
-        ISSUED.put(b, &place, &issued);
-        let name = |_: &mut Block<'_, Tracepoint>, it: typed_bpf::Entry<'_, Disk>| {
-            it.set_current_comm(Disk::comm);
-        };
-        DISK.entry_or(b, &owner, name, |_, it| it.add(Disk::bytes, &bytes));
+        REQUESTS.with(b, &place, |_, it| {
+            it.set(Request::at_ns, &now);
+            it.set(Request::bytes, &bytes);
+        });
     })
     .gives(&all);
     m.first_of(&[

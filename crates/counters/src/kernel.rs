@@ -44,6 +44,7 @@ kernel_struct! {
     /// include/net/sock.h
     pub struct SockCommon("sock_common") {
         skc_dport: u16,
+        skc_flags: u64,
     }
 }
 
@@ -210,6 +211,14 @@ tracepoint_fields! {
 tracepoint_fields! {
     /// include/trace/events/syscalls.h; for each call there is one.
     pub struct SysExit("syscalls/sys_exit", "trace_event_raw_sys_exit") { ret: i64 }
+}
+
+tracepoint_fields! {
+    /// include/trace/events/block.h: in the task that asks.
+    pub struct BlockGetrq("block/block_getrq", "trace_event_raw_block_bio") {
+        dev: u32,
+        sector: u64,
+    }
 }
 
 tracepoint_fields! {

@@ -49,9 +49,10 @@ pub const VICTIMS: Hash<u32, u8> = Hash::new("victims", 1024);
 
 fn count<K: Kind>(b: &mut Block<'_, K>, field: Field<Memory, u64>, by: impl Operand<u64>) {
     let owner = owner::current(b);
-    let name =
-        |_: &mut Block<'_, K>, it: typed_bpf::Entry<'_, Memory>| it.set_current_comm(Memory::comm);
-    MEMORY.entry_or(b, &owner, name, |_, it| it.add(field, by));
+    MEMORY.entry(b, &owner, |_, it| {
+        it.set_current_comm(Memory::comm);
+        it.add(field, by);
+    });
 }
 
 /// The programs.

@@ -109,7 +109,11 @@ fn count_bytes(b: &mut Packet<'_>, sk: &SockPtr<'_>, owner: &Local<'_, Owner>) {
     b.if_tcp::<Sock, TcpSock>(sk, |b, tcp| {
         let sent = b.read(&tcp, TcpSock::bytes_sent);
         let again = b.read(&tcp, TcpSock::bytes_retrans);
-        let received = b.read(&tcp, TcpSock::bytes_received);
+        // The end of the other end's octets counts as one of them; SOCK_DONE, bit 1
+        // (include/net/sock.h), says that it came.
+        let flags = b.read(sk, Sock::__sk_common.within(SockCommon::skc_flags));
+        let end = flags.shifted_right(1).and_bits(1);
+        let received = b.read(&tcp, TcpSock::bytes_received).minus(end);
         NET.entry(b, owner, |_, it| {
             it.add(Net::tcp_sent_bytes, sent.minus(&again));
             it.add(Net::tcp_received_bytes, &received);
@@ -191,11 +195,13 @@ fn discarded(m: &mut Module) {
         let skb = it.get(KfreeSkb::skb);
         let reason = it.get(KfreeSkb::reason);
         let sk = b.read(&skb, SkBuff::sk);
-        b.leave_when(sk.is_null());
-        let owner = owner_of(b, &sk);
         let drop = b.new_struct::<Drop>("drop");
-        drop.set_struct(Drop::owner, &owner)
-            .set(Drop::reason, &reason);
+        drop.set(Drop::reason, &reason);
+        // Many have none, or none any more: then it is not known whose they were.
+        b.when(sk.is_null().not(), |b| {
+            let owner = owner_of(b, &sk);
+            drop.set_struct(Drop::owner, &owner);
+        });
         DROPS.entry(b, &drop, |_, it| it.add_value(1));
     })
     .gives(&["drops"])

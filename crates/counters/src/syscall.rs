@@ -109,15 +109,11 @@ pub fn module() -> Module {
                 let owner = owner::current(b);
                 let key = b.new_struct::<Call>("call");
                 key.set_struct(Call::owner, &owner).set(Call::call, number);
-                BY_CALL.entry_or(
-                    b,
-                    &key,
-                    |_, it| it.set_current_comm(Calls::comm),
-                    |_, it| {
-                        it.add(Calls::calls, 1);
-                        it.count_log2(Calls::latency, &waited);
-                    },
-                );
+                BY_CALL.entry(b, &key, |_, it| {
+                    it.set_current_comm(Calls::comm);
+                    it.add(Calls::calls, 1);
+                    it.count_log2(Calls::latency, &waited);
+                });
                 let errno = returned.to::<u64>().negative();
                 b.when(errno.minus(1).is_below(MAX_ERRNO), |b| {
                     let failure = b.new_struct::<Failure>("failure");

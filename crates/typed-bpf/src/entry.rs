@@ -61,6 +61,20 @@ impl<'s, V: BpfType> Entry<'s, V> {
         ));
     }
 
+    /// Sets a field to what one of another entry is.
+    pub fn copy_from<T: BpfType, U: BpfType>(
+        &self,
+        field: Field<V, T>,
+        other: &Entry<'_, U>,
+        from: Field<U, T>,
+    ) {
+        let (to, from) = (field.name(), from.name());
+        self.line(&format!(
+            "__builtin_memcpy(&{}->{to}, &{}->{from}, sizeof({}->{to}));",
+            self.pointer, other.pointer, self.pointer
+        ));
+    }
+
     /// Adds to a field; of those who do so at the same moment none is lost.
     pub fn add<T: Scalar>(&self, field: Field<V, T>, by: impl Operand<T>) {
         self.add_to(field.name(), &by.text());

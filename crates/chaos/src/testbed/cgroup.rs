@@ -81,6 +81,37 @@ impl Cgroup {
         Ok(limited)
     }
 
+    /// Limits the memory of all in it, if it has the controller. Returns whether it has.
+    pub fn limit_memory(&self, octets: u64) -> Result<bool> {
+        // Swapping would only put it off.
+        let files = [
+            ("memory.max", octets),
+            ("memory.swap.max", 0),
+            ("memory.limit_in_bytes", octets),
+            ("memory.swappiness", 0),
+        ];
+        let mut limited = false;
+        for (file, value) in files {
+            let path = self.path.join(file);
+            if path.exists() {
+                fs::write(&path, value.to_string())
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+                limited = true;
+            }
+        }
+        Ok(limited)
+    }
+
+    /// How often the kernel has killed a process in it because of that limit.
+    pub fn oom_kills(&self) -> Result<u64> {
+        let read = |file| fs::read_to_string(self.path.join(file));
+        let text = read("memory.events").or_else(|_| read("memory.oom_control"));
+        let text = text.with_context(|| format!("no memory in {}", self.path.display()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        let count = line.and_then(|count| count.trim().parse().ok());
+        count.with_context(|| format!("no oom_kill in {text:?}"))
+    }
+
     /// Has a command run in it.
     pub fn admit(&self, command: &mut Command) -> Result<()> {
         let mut entrance = self.entrance()?;

@@ -1,0 +1,37 @@
+//! An argument that is no number, counted as one.
+
+use typed_bpf::*;
+
+bpf_struct! {
+    /// Whose it is.
+    pub struct Owner {
+        /// Control group.
+        pub cgroup_id: u64,
+        /// Process.
+        pub tgid: u32,
+        /// Always 0.
+        pub pad: u32,
+    }
+}
+
+kernel_struct! {
+    /// include/net/sock.h
+    pub struct Sock("sock") { sk_rcvbuf: i32 }
+}
+
+arguments! {
+    /// include/trace/events/tcp.h
+    pub struct TcpProbe("tcp_probe") { sk: Ptr<Sock> }
+}
+
+const COUNTS: Hash<Owner, u64> = Hash::new("counts", 16);
+
+fn main() {
+    let mut m = Module::new("wrong", "");
+    m.tp_btf::<TcpProbe>(|b, it| {
+        let owner = b.new_struct::<Owner>("owner");
+        let sk = it.get(TcpProbe::sk);
+        COUNTS.entry(b, &owner, |_, it| it.add_value(&sk));
+    });
+    let _ = (m.generate(), COUNTS.name());
+}
