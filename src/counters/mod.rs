@@ -62,6 +62,11 @@ impl Running {
             .with_context(|| format!("cannot read the losses of {name}"))
     }
 
+    /// Kernel memory of its maps, in octets.
+    pub fn map_octets(&self) -> u64 {
+        self.loaded.map_octets()
+    }
+
     /// Whether any of its programs is attached.
     pub fn is_active(&self) -> bool {
         self.loaded

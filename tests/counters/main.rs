@@ -36,7 +36,12 @@ fn root_only_what_is_asked_for_is_attached() {
     let running = Running::start(of("mem"), wants_faults).expect("it runs");
     assert!(running.is_active());
     assert_eq!(running.missing(), []);
+    let some = running.map_octets();
     let running = Running::start(of("mem"), |_| false).expect("it runs");
     assert!(!running.is_active());
     assert!(running.read().expect("there is nothing").is_empty());
+    // Its constants and the counters of losses stay.
+    assert!(running.map_octets() < 4096, "nobody uses a map");
+    let all = place::start("mem").map_octets();
+    assert!((1..all).contains(&some), "{some} of {all} octets");
 }

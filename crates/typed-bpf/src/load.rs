@@ -18,6 +18,7 @@ use crate::hook::Kretprobe;
 use crate::hook::RawTracepoint;
 use crate::hook::TpBtf;
 use crate::host_hooks::HostHooks;
+use crate::module::LOSSES;
 use crate::module::Module;
 use crate::module::Program;
 use crate::module::losses_map;
@@ -30,6 +31,7 @@ pub struct Loaded {
     links: Vec<Link>,
     object: Object,
     states: Vec<State>,
+    maps: Vec<&'static str>,
     lossy: Vec<&'static str>,
 }
 
@@ -76,10 +78,23 @@ impl Loaded {
                 .find(|it| program.name() == it.program.name.as_str());
             program.set_autoload(state.is_some_and(|it| it.outcome == Outcome::Attached));
         }
+        // What no program uses takes no memory.
+        let attached = |it: &&State| it.outcome == Outcome::Attached;
+        let used = |map: &str| {
+            let mut programs = states.iter().filter(attached).map(|it| &it.program);
+            programs.any(|it| map == LOSSES || it.maps.contains(&map))
+        };
+        for mut map in open.maps_mut() {
+            let name = map.name().to_string_lossy().into_owned();
+            if let Some(name) = name.strip_suffix("_map") {
+                map.set_autocreate(used(name))?;
+            }
+        }
         let mut loaded = Self {
             links: Vec::new(),
             object: open.load()?,
             states,
+            maps: module.maps(),
             lossy: module.losses(),
         };
         let attached = loaded
@@ -108,7 +123,7 @@ impl Loaded {
     ///
     /// If the kernel does not give them.
     pub fn losses(&self) -> libbpf_rs::Result<Vec<(&'static str, u64)>> {
-        if self.lossy.is_empty() {
+        if self.map(LOSSES)?.is_none() {
             return Ok(Vec::new());
         }
         let counts = losses_map(self.lossy.len()).values(self)?;
@@ -130,10 +145,14 @@ impl Loaded {
         self.object.maps().filter_map(of).sum()
     }
 
-    /// The map with this name. `None` where no program that was generated uses it.
-    pub(crate) fn map(&self, name: &str) -> Option<Map<'_>> {
+    /// The map with this name. `None` if no program that is attached uses it; it is an
+    /// error to ask for one that the module has not.
+    pub(crate) fn map(&self, name: &str) -> libbpf_rs::Result<Option<Map<'_>>> {
+        if name != LOSSES && !self.maps.contains(&name) {
+            return Err(absent(name));
+        }
         let name = format!("{name}_map");
-        self.object.maps().find(|map| map.name() == name.as_str())
+        Ok(self.object.maps().find(|map| map.name() == name.as_str()))
     }
 }
 

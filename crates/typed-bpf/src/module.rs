@@ -50,6 +50,8 @@ pub struct Program {
     pub event: Option<Event>,
     /// A type that the kernel must have, and what it is for.
     pub needs: Option<(&'static str, &'static str)>,
+    /// The maps that it uses.
+    pub(crate) maps: Vec<&'static str>,
     octets_of_stack: usize,
 }
 
@@ -171,6 +173,11 @@ impl Module {
     /// The maps whose losses are counted, in the order of their counters.
     pub fn losses(&self) -> Vec<&'static str> {
         self.source.borrow().lossy.clone()
+    }
+
+    #[cfg(feature = "load")]
+    pub(crate) fn maps(&self) -> Vec<&'static str> {
+        self.source.borrow().map_names()
     }
 
     /// On a tracepoint, with arguments whose types the kernel knows.
@@ -295,7 +302,8 @@ impl Module {
         );
         let name = self.function_name(K::SECTION, target);
         let mut source = self.source.borrow_mut();
-        let (body, octets) = source.end();
+        let (body, octets) = (source.end(), source.stack());
+        let maps = source.uses().to_vec();
         if octets > STACK_MAX {
             self.errors.push(Error::Stack {
                 program: name.clone(),
@@ -330,6 +338,7 @@ impl Module {
             choice: self.choice,
             event,
             needs: None,
+            maps,
             octets_of_stack: octets,
         });
         let last = self.programs.len() - 1;

@@ -65,7 +65,7 @@ impl<M: Keyed, K: BpfType + Eq + Hashable, V: BpfType> Map<M, K, V> {
     /// If the kernel does not give them.
     pub fn read(&self, of: &Loaded) -> libbpf_rs::Result<HashMap<K, V>> {
         let mut all = HashMap::new();
-        let Some(map) = of.map(self.name()) else {
+        let Some(map) = of.map(self.name())? else {
             return Ok(all);
         };
         // A key that is taken out meanwhile makes the walk begin anew: not for ever.
@@ -88,7 +88,7 @@ impl<M: Keyed, K: BpfType + Eq + Hashable, V: BpfType> Map<M, K, V> {
     /// If the kernel does not give them.
     pub fn drain(&self, of: &Loaded) -> libbpf_rs::Result<HashMap<K, V>> {
         let all = self.read(of)?;
-        if let Some(map) = of.map(self.name()) {
+        if let Some(map) = of.map(self.name())? {
             for key in all.keys() {
                 map.delete(octets_of(key))?;
             }
@@ -104,7 +104,7 @@ impl<M: Indexed, V: BpfType> Map<M, u32, V> {
     ///
     /// If the kernel does not give them.
     pub fn values(&self, of: &Loaded) -> libbpf_rs::Result<Vec<V>> {
-        let Some(map) = of.map(self.name()) else {
+        let Some(map) = of.map(self.name())? else {
             return Ok(Vec::new());
         };
         let entry = |at: u32| Ok(self.value(&map, octets_of(&at))?.unwrap_or(V::ZERO));
@@ -120,7 +120,7 @@ impl<T: BpfType> RingBuffer<T> {
     ///
     /// If the ring buffer cannot be mapped.
     pub fn take(&self, of: &Loaded, mut each: impl FnMut(T)) -> libbpf_rs::Result<u64> {
-        let Some(map) = of.map(self.name) else {
+        let Some(map) = of.map(self.name)? else {
             return Ok(0);
         };
         let mut malformed = 0;

@@ -40,6 +40,8 @@ pub struct Source {
     names: HashMap<String, u32>,
     /// Octets that the function's variables take at most.
     stack: usize,
+    /// Maps that it uses.
+    uses: Vec<&'static str>,
     /// The function at hand must not compile: why.
     pub(crate) refused: Option<String>,
 }
@@ -52,12 +54,29 @@ impl Source {
         let known = RESERVED.iter().map(|name| ((*name).to_owned(), 1));
         self.names.extend(known);
         self.stack = 0;
+        self.uses.clear();
         self.refused = None;
     }
 
-    /// The function's body, and how much stack it may take.
-    pub(crate) fn end(&mut self) -> (String, usize) {
-        (std::mem::take(&mut self.body), self.stack)
+    /// The function's body.
+    pub(crate) fn end(&mut self) -> String {
+        std::mem::take(&mut self.body)
+    }
+
+    /// How much stack the function's variables may take.
+    pub(crate) fn stack(&self) -> usize {
+        self.stack
+    }
+
+    /// The maps that the function uses.
+    pub(crate) fn uses(&self) -> &[&'static str] {
+        &self.uses
+    }
+
+    /// All maps.
+    #[cfg(feature = "load")]
+    pub(crate) fn map_names(&self) -> Vec<&'static str> {
+        self.maps.iter().map(|(name, _)| *name).collect()
     }
 
     pub(crate) fn line(&mut self, text: &str) {
@@ -114,6 +133,9 @@ impl Source {
     }
 
     pub(crate) fn add_map(&mut self, name: &'static str, text: impl FnOnce() -> String) {
+        if !self.uses.contains(&name) {
+            self.uses.push(name);
+        }
         if !self.maps.iter().any(|(known, _)| *known == name) {
             self.maps.push((name, text()));
         }

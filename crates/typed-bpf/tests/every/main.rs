@@ -108,6 +108,13 @@ fn root_every_map_counts_each_child() {
     let names: Vec<_> = loaded.losses().expect("the losses").into_iter().collect();
     assert!(names.iter().all(|(_, lost)| *lost == 0), "{names:?}");
 
+    // A map of another module is none of this one.
+    let error = every::TOO_SMALL
+        .read(&loaded)
+        .expect_err("it is not in it")
+        .to_string();
+    assert!(error.contains("too_small"), "{error}");
+
     // What is drained begins anew.
     assert_eq!(
         mine(every::HASH.drain(&loaded).expect("a hash map")),
