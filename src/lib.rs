@@ -8,6 +8,7 @@ pub mod attribution;
 pub mod cli;
 pub mod collect;
 pub mod commands;
+pub mod contrast;
 pub mod counters;
 pub mod doctor;
 pub mod event;

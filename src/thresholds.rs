@@ -60,6 +60,10 @@ pub const UNKNOWN_PERMILLE: u64 = 5;
 /// attempts from this share on. Source: judgement; the fault is total where it
 /// exists, the rest leaves room for answers from before it.
 pub const DEAD_PERCENT: u64 = 90;
+/// A contrast is none if chance alone would make it more often than in one of so many
+/// cases, all attributes of one server together. Source: judgement; attempts depend on each
+/// other (one name asked again and again), so more is asked than the usual 1 %.
+pub const CHANCE: f64 = 0.001;
 /// `dns_conntrack_stale`: of the other source ports so many are answered, in
 /// percent. Source: judgement, after kubernetes/kubernetes#125467, where new
 /// sockets always worked.

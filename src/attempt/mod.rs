@@ -10,6 +10,7 @@ pub mod identity;
 pub mod names;
 mod plain;
 mod question;
+mod shape;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub use plain::PlainExchange;
 pub use plain::PlainQuestion;
 pub use question::Question;
 pub use question::RawQuestion;
+pub use shape::Shape;
+pub use shape::ZONE_LABELS;
 
 /// Which end of the exchange the observed socket is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -209,6 +212,8 @@ pub struct Attempt {
     pub drop: Option<Box<PacketDrop>>,
     /// The system call that failed; `reason` has its error if that is known.
     pub failed_call: Option<FailedCall>,
+    /// Whether its socket had an answer to another query before; of a client over UDP.
+    pub is_after_answer: bool,
     /// Answers that came meanwhile and were none: see [`Ignored`].
     pub ignored: Ignored,
     /// For a server: what lay in its socket's receive buffer when the query
@@ -242,6 +247,7 @@ impl Attempt {
             question: RawQuestion::default(),
             drop: None,
             failed_call: None,
+            is_after_answer: false,
             ignored: Ignored::default(),
             queued_bytes: 0,
             workload: None,

@@ -17,6 +17,8 @@ pub struct Plain {
     pub example: Attempt,
     /// How many were answered NXDOMAIN; the others NOERROR.
     pub nxdomain: u64,
+    /// How many came to a source port that had an answer before; of a client only.
+    pub after_answer: u64,
     /// How long each took, in nanoseconds.
     pub latencies: Vec<u32>,
     /// When some of them were sent: see [`MOMENT_NS`].

@@ -21,6 +21,7 @@ use super::server_view::ServerView;
 use super::server_view::ServerViews;
 use super::tallies::BothFamilies;
 use super::tallies::Tallies;
+use super::traits::Separated;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
@@ -119,6 +120,8 @@ pub struct Evidence {
     rejections: Rejections,
     /// How all client attempts ended.
     pub tallies: Tallies,
+    /// What sets apart those that failed.
+    pub separated: Separated,
     /// Answers that lay unread, of those that passed the filters.
     pub slow_reads: Vec<SlowRead>,
     /// Failed attempts of which nothing but the number was kept.
@@ -285,6 +288,10 @@ impl Incidents {
             (forgotten, "exchanges of servers were not kept"),
             (self.slow_reads_left_out, "slow reads were not kept"),
             (self.tallies.left_out, "attempts were not compared"),
+            (
+                self.tallies.traits.left_out,
+                "attempts were not compared by what they have",
+            ),
             (host.not_looked_at, "attempts were of processes not seen"),
         ];
         for (number, what) in left_out.into_iter().filter(|(number, _)| *number > 0) {
@@ -306,6 +313,7 @@ impl Incidents {
             unseen,
             ..Evidence::default()
         };
+        evidence.separated = Separated::of(&evidence.tallies.traits, &evidence.server_views);
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);
         evidence

@@ -11,6 +11,7 @@ mod rejections;
 mod server_view;
 mod tallies;
 mod tally;
+mod traits;
 
 pub use collection::Evidence;
 pub use collection::INCIDENTS_MAX;
@@ -23,3 +24,5 @@ pub use server_view::ServerView;
 pub use tallies::Asked;
 pub use tallies::BothFamilies;
 pub use tally::Tally;
+pub use traits::Separated;
+pub use traits::Trait;

@@ -14,6 +14,7 @@ use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Plain;
+use crate::attempt::Transport;
 use crate::attempt::identity::IdentityTable;
 
 /// The latest that are kept, about 150 bytes each: 2.4 MB.
@@ -46,6 +47,8 @@ pub struct ServerView {
     pub cookie: u64,
     /// The server's address.
     pub local: SocketAddr,
+    /// What carried it.
+    pub transport: Transport,
     /// The client's address as the server saw it.
     pub peer: SocketAddr,
     pub(super) id: u16,
@@ -87,6 +90,7 @@ impl ServerViews {
             workload: attempt.workload.clone(),
             cookie: attempt.cookie,
             local: attempt.local,
+            transport: attempt.transport,
             peer: attempt.peer,
             id,
             question: Fingerprint::of(attempt.question.as_bytes()),
@@ -110,6 +114,7 @@ impl ServerViews {
                 workload: plain.example.workload.clone(),
                 cookie: exchange.cookie,
                 local: plain.example.local,
+                transport: plain.example.transport,
                 peer: exchange.peer,
                 id: exchange.id,
                 question: Some(exchange.question),

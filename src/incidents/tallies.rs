@@ -9,6 +9,7 @@ use domain::base::iana::Rtype;
 
 use super::processes::Processes;
 use super::tally::Tally;
+use super::traits::Traits;
 use crate::attempt::Attempt;
 use crate::attempt::Conntrack;
 use crate::attempt::Fingerprint;
@@ -128,6 +129,7 @@ pub struct Tallies {
     pub processes: Processes,
     names: HashMap<u64, BothFamilies>,
     flows: HashMap<FlowKey, Flow>,
+    pub(super) traits: Traits,
     /// Attempts that one of the tables had no room for.
     pub left_out: u64,
 }
@@ -174,6 +176,7 @@ impl Tallies {
             None => self.left_out += number,
         }
         self.processes.count(plain);
+        self.traits.count(plain);
         for question in &plain.questions {
             let Fingerprint { name, rtype } = question.fingerprint;
             if !matches!(rtype, Rtype::A | Rtype::AAAA) {
@@ -201,6 +204,8 @@ impl Tallies {
         }
         self.processes.record(attempt, question);
         self.record_flow(attempt);
+        let is_first = self.flow(attempt).is_none_or(|flow| flow.failed == 1);
+        self.traits.record(attempt, is_first);
         if let Some(question) = question.filter(|it| matches!(it.rtype, Rtype::A | Rtype::AAAA)) {
             match entry(&mut self.names, question.name, NAMES_MAX) {
                 Some(both) => both.record(attempt, question.rtype),
@@ -296,6 +301,7 @@ impl Tallies {
         }
         self.left_out += next.left_out;
         self.processes.follow(next.processes);
+        self.traits.follow(next.traits);
     }
 
     /// What one namespace asked one server.

@@ -129,6 +129,10 @@ impl<'a> PlainRecord<'a> {
         self.record.send.at_ns
     }
 
+    pub(crate) fn cookie(&self) -> u64 {
+        self.record.cookie
+    }
+
     /// At most the threshold of what is slow.
     pub(crate) fn latency_ns(&self) -> u32 {
         u32::try_from(self.record.end_ns - self.sent_ns()).unwrap_or(u32::MAX)

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use foldhash::quality::RandomState;
 
+use super::sockets::Sockets;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::MOMENT_NS;
@@ -58,9 +59,11 @@ pub(super) struct Cells {
 struct Cell {
     example: Option<Attempt>,
     nxdomain: u64,
+    after_answer: u64,
     latencies: Vec<u32>,
     moments: Vec<u64>,
-    questions: HashMap<Fingerprint, PlainQuestion, RandomState>,
+    /// With the octets that follow: the same may be asked with EDNS and without.
+    questions: HashMap<(Fingerprint, usize), PlainQuestion, RandomState>,
     exchanges: VecDeque<PlainExchange>,
     idle: u32,
 }
@@ -107,7 +110,7 @@ impl Cells {
 
     /// Counts a record, if it is a plain answer like one before. Otherwise it is to be told
     /// by itself: so is the first of each kind, that it is found out at once whose it is.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn take(&mut self, bytes: &[u8], sockets: &mut Sockets) -> bool {
         let Some(record) = PlainRecord::of(bytes) else {
             return false;
         };
@@ -131,7 +134,8 @@ impl Cells {
         match record.role() {
             Role::Client => {
                 let before = cell.questions.len();
-                let question = cell.questions.entry(record.fingerprint);
+                let key = (record.fingerprint, record.question().len());
+                let question = cell.questions.entry(key);
                 let question = question.or_insert_with(|| PlainQuestion {
                     fingerprint: record.fingerprint,
                     question: RawQuestion::new(record.question()),
@@ -141,6 +145,7 @@ impl Cells {
                 question.asked += 1;
                 question.nxdomain += is_nxdomain;
                 self.questions += cell.questions.len() - before;
+                cell.after_answer += u64::from(sockets.answered(record.cookie()));
             }
             Role::Server => {
                 if cell.exchanges.len() == EXCHANGES_MAX {
@@ -237,6 +242,7 @@ impl Cell {
         Some(Plain {
             example,
             nxdomain: std::mem::take(&mut self.nxdomain),
+            after_answer: std::mem::take(&mut self.after_answer),
             latencies: std::mem::take(&mut self.latencies),
             moments: std::mem::take(&mut self.moments),
             questions: self.questions.drain().map(|(_, it)| it).collect(),

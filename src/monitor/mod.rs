@@ -9,6 +9,7 @@
 mod cells;
 mod demand;
 mod poller;
+mod sockets;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;

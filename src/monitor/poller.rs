@@ -24,6 +24,7 @@ use super::SETTLING;
 use super::WATCHING;
 use super::cells::Cells;
 use super::demand::Demand;
+use super::sockets::Sockets;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::SlowRead;
@@ -75,11 +76,16 @@ pub(super) fn run(
     let mut programs = Programs::load(&mut object, host, config)?;
     let events = RefCell::new(Vec::new());
     let undecoded = RefCell::new(0);
+    let sockets = RefCell::new(Sockets::new());
     let cells = RefCell::new(config.count_plain.then(|| Cells::new(Instant::now())));
     let mut builder = RingBufferBuilder::new();
     let ring_map = programs.events()?;
     builder.add(&ring_map, |bytes| {
-        if cells.borrow_mut().as_mut().is_some_and(|it| it.take(bytes)) {
+        let (mut cells, mut sockets) = (cells.borrow_mut(), sockets.borrow_mut());
+        if cells
+            .as_mut()
+            .is_some_and(|it| it.take(bytes, &mut sockets))
+        {
             return 0;
         }
         if decode(bytes, &mut events.borrow_mut()).is_none() {
@@ -106,6 +112,7 @@ pub(super) fn run(
         events: &events,
         undecoded: &undecoded,
         cells: &cells,
+        sockets: &sockets,
         tracker: Tracker::new(DropNames::read()),
         ended: Vec::new(),
         slow_reads: Vec::new(),
@@ -150,6 +157,8 @@ struct Poller<'a, 'obj, 'cb> {
     undecoded: &'a RefCell<u64>,
     /// Where plain answers are counted, if they are.
     cells: &'a RefCell<Option<Cells>>,
+    /// Which sockets were answered of late.
+    sockets: &'a RefCell<Sockets>,
     tracker: Tracker,
     ended: Vec<Attempt>,
     slow_reads: Vec<SlowRead>,
@@ -336,6 +345,7 @@ impl Poller<'_, '_, '_> {
         let now = Instant::now();
         self.hand_on_cells(now);
         if !self.ended.is_empty() {
+            self.sockets.borrow_mut().see(&mut self.ended);
             if let Some(demand) = &mut self.demand {
                 demand.ended(&self.ended, now);
             }

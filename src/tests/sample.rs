@@ -81,6 +81,7 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
     let is_nxdomain = |it: &Attempt| it.answer.map(|it| it.rcode) == Some(OptRcode::NXDOMAIN);
     let mut plain = Plain {
         nxdomain: attempts.iter().filter(|it| is_nxdomain(it)).count() as u64,
+        after_answer: attempts.iter().filter(|it| it.is_after_answer).count() as u64,
         latencies: Vec::new(),
         moments: Vec::new(),
         questions: Vec::new(),

@@ -5,6 +5,8 @@ use domain::base::iana::OptRcode;
 use super::group::Group;
 use super::group::NAME_MAX;
 use super::place::Place;
+use crate::attempt::Attempt;
+use crate::attempt::ZONE_LABELS;
 use crate::attempt::names;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::ranking;
@@ -13,8 +15,6 @@ use crate::incidents::Incident;
 use crate::units;
 
 const ZONES_MAX: usize = 3;
-/// Labels that are taken for the zone: `example.com`.
-const ZONE_LABELS: usize = 2;
 
 /// An incident that was answered so.
 pub(super) fn place(incident: &Incident, rcode: OptRcode) -> Option<Place> {
@@ -42,19 +42,23 @@ pub(super) fn explanation(
             units::count(tally.noerror),
             units::counted(tally.answered, "answer", "answers"),
         ))
+        .lines(group.error_contrast_told())
         .lines(zones.map(|zones| format!("By zone: {zones}.")))
         .lines(server_told(group))
         .lines(group.asked_by_and_for())
 }
 
+/// The last labels of its name, as far as they are known.
+pub(super) fn zone_of(attempt: &Attempt) -> Option<String> {
+    let name = attempt.question.parse()?.name;
+    let labels: Vec<_> = name.rsplit('.').take(ZONE_LABELS).collect();
+    let zone = labels.into_iter().rev().collect::<Vec<_>>().join(".");
+    Some(units::shorten(&zone, NAME_MAX))
+}
+
 /// `example.com (40), example.org (2) and 7 more`
 fn zones(group: &Group<'_>) -> Option<String> {
-    let zones = group.ranked(|incident| {
-        let name = incident.attempt.question.parse()?.name;
-        let labels: Vec<_> = name.rsplit('.').take(ZONE_LABELS).collect();
-        let zone = labels.into_iter().rev().collect::<Vec<_>>().join(".");
-        Some(units::shorten(&zone, NAME_MAX))
-    });
+    let zones = group.ranked(|incident| zone_of(&incident.attempt));
     ranking::first_of(&zones, ZONES_MAX, |(zone, n)| {
         format!("{zone} ({})", units::count(*n))
     })

@@ -14,11 +14,14 @@ mod askers;
 mod at_server;
 mod cause;
 mod client_gave_up;
+mod clients_ignored;
 mod commands;
 mod conntrack_full;
 mod conntrack_race;
 mod conntrack_stale;
+mod contrasts;
 mod dead_server;
+mod edns_dropped;
 mod error_rcode;
 mod group;
 mod hurt;
@@ -27,12 +30,15 @@ mod kernel_drop;
 mod no_recursion;
 mod no_route;
 mod nobody_listening;
+mod one_transport;
 mod other_rcode;
 mod packet;
 mod place;
 mod policy_drop;
+mod private_reverse;
 mod refused_rcode;
 mod rejected;
+mod second_query;
 mod send_denied;
 mod server_overflow;
 mod server_saturated;
@@ -40,10 +46,12 @@ mod server_throttled;
 mod servfail;
 mod severity;
 mod socket_filter;
+mod socket_unread;
 mod storm;
 mod tcp_blocked;
 #[cfg(test)]
 mod tests;
+mod type_dropped;
 mod unknown;
 mod upstream_slow;
 mod wrong_source;
@@ -63,7 +71,7 @@ use hurt::Hurt;
 pub(super) use place::Place;
 
 /// The rules that explain failed queries, in the order in which they are asked.
-const CAUSES: [(Rule, &Cause); 25] = [
+const CAUSES: [(Rule, &Cause); 32] = [
     (Rule::SendDenied, &send_denied::CAUSE),
     (Rule::TcpBlocked, &tcp_blocked::CAUSE),
     (Rule::ConntrackFull, &conntrack_full::CAUSE),
@@ -72,6 +80,11 @@ const CAUSES: [(Rule, &Cause); 25] = [
     (Rule::NoRoute, &no_route::CAUSE),
     (Rule::AnswerTooBig, &answer_too_big::CAUSE),
     (Rule::PolicyDrop, &policy_drop::CAUSE),
+    (Rule::EdnsDropped, &edns_dropped::CAUSE),
+    (Rule::PrivateReverse, &private_reverse::CAUSE),
+    (Rule::TypeDropped, &type_dropped::CAUSE),
+    (Rule::OneTransport, &one_transport::CAUSE),
+    (Rule::SecondQuery, &second_query::CAUSE),
     (Rule::UpstreamSlow, &upstream_slow::CAUSE),
     (Rule::ServerThrottled, &server_throttled::CAUSE),
     (Rule::Storm, &storm::CAUSE),
@@ -83,6 +96,8 @@ const CAUSES: [(Rule, &Cause); 25] = [
     (Rule::NobodyListening, &nobody_listening::CAUSE),
     (Rule::KernelDrop, &kernel_drop::CAUSE),
     (Rule::AaaaBroken, &aaaa_broken::CAUSE),
+    (Rule::ClientsIgnored, &clients_ignored::CAUSE),
+    (Rule::SocketUnread, &socket_unread::CAUSE),
     (Rule::DeadServer, &dead_server::CAUSE),
     (Rule::Servfail, &servfail::CAUSE),
     (Rule::RefusedRcode, &refused_rcode::CAUSE),
@@ -91,6 +106,9 @@ const CAUSES: [(Rule, &Cause); 25] = [
     (Rule::Unknown, &unknown::CAUSE),
 ];
 
+/// From here on it is told from what is common to many, and what the resolver itself could
+/// not ask is nearer.
+const BY_PATTERN: Rule = Rule::EdnsDropped;
 /// A stub asks a forwarder, and that one a resolver: deeper than that nobody nests.
 const DEPTH_MAX: usize = 4;
 /// Places of one rule that are told one by one; the rest comes together.
@@ -156,7 +174,7 @@ fn assign(evidence: &Evidence, index: usize, depth: usize) -> Option<(Rule, Plac
         return assign(evidence, earlier, depth + 1);
     }
     for (rule, cause) in CAUSES {
-        if rule == Rule::UpstreamSlow
+        if rule == BY_PATTERN
             && let Some(upstream) = incident.upstream.filter(|_| depth < DEPTH_MAX)
             && let Some((rule, place, _)) = assign(evidence, upstream, depth + 1)
             && is_sharper(rule)

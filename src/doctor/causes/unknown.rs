@@ -36,6 +36,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     };
     group
         .opening(title, cause, WAITS_AND_FAILS)
+        .lines(group.other_contrast_told())
         .line(found)
         .lines((ignored > 0).then(|| looked_at.to_owned()))
         .lines(at_server::stopped_told(group))

@@ -12,7 +12,7 @@ use crate::kernel::encoded;
 use crate::sample;
 
 fn take(cells: &mut Cells, attempt: &Attempt) -> bool {
-    cells.take(bytes(&encoded(attempt)))
+    cells.take(bytes(&encoded(attempt)), &mut Sockets::new())
 }
 
 fn failed(outcome: Outcome) -> Attempt {

@@ -4,6 +4,7 @@ mod bad_answers;
 mod clients;
 mod conntrack;
 mod conntrack_full;
+mod contrasts;
 mod firewall;
 mod nowhere;
 mod overload;
@@ -40,6 +41,13 @@ pub const SCENARIOS: &[&Scenario] = &[
     &bad_answers::FORMERR,
     &bad_answers::NO_RECURSION,
     &bad_answers::AAAA_SILENT,
+    &contrasts::EDNS_DROPPED,
+    &contrasts::TYPE_DROPPED,
+    &contrasts::TCP_UNSERVED,
+    &contrasts::PRIVATE_REVERSE,
+    &contrasts::SECOND_QUERY,
+    &contrasts::CLIENTS_IGNORED,
+    &contrasts::SOCKET_UNREAD,
     &bad_answers::WRONG_SOURCE,
     &bad_answers::OTHER_NAME,
     &firewall::TCP_BLOCKED,

@@ -1,6 +1,7 @@
 //! Each rule takes what is its own, and leaves what only looks like it.
 
 mod commands;
+mod contrasts;
 mod counts;
 mod dead_ends;
 mod drops;

@@ -24,6 +24,8 @@ pub(crate) enum Style {
     Glibc,
     /// musl: an unconnected socket, and all servers asked at once.
     Musl,
+    /// A connection for each lookup, and no UDP.
+    Tcp,
     /// The C library's own `getaddrinfo`, with this as its resolv.conf. What it
     /// sends is its own affair: only the servers count it.
     Libc(String),
@@ -67,6 +69,10 @@ pub(crate) struct Ask {
     pub(crate) group: String,
     /// Names that it asks for in turn; 0 for one never asked before each time.
     pub(crate) names: u64,
+    /// The type that it asks for; A if nothing else is said.
+    pub(crate) rtype: u16,
+    /// Its names are those of private addresses instead (172.30/16).
+    pub(crate) reverse: bool,
     /// Asks for AAAA as well as A, at once from one socket, as getaddrinfo does.
     pub(crate) aaaa: bool,
     pub(crate) ports: Ports,
@@ -95,6 +101,8 @@ impl Ask {
             servers: vec![server],
             group: "bad".to_owned(),
             names: 0,
+            rtype: 1,
+            reverse: false,
             aaaa: false,
             ports: Ports::Fresh,
             style: Style::Glibc,
@@ -119,7 +127,7 @@ impl Ask {
     pub(super) fn longest(&self) -> Duration {
         let servers = match self.style {
             Style::Glibc => u32::try_from(self.servers.len()).unwrap_or(u32::MAX),
-            Style::Musl | Style::Libc(_) => 1,
+            Style::Musl | Style::Tcp | Style::Libc(_) => 1,
         };
         // One more for a connection over TCP.
         self.patience * (self.resends + 1) * servers + self.patience

@@ -18,9 +18,17 @@ use super::origin::Origin;
 /// Resolves the `number`th name of a client.
 pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin, tally: &Tally) {
     let number = number.checked_rem(ask.names).unwrap_or(number);
-    let name = format!("q{number}.{}.{zone}", ask.group);
+    let name = match ask.reverse {
+        true => format!(
+            "{}.{}.30.172.in-addr.arpa",
+            number % 256,
+            number / 256 % 256
+        ),
+        false => format!("q{number}.{}.{zone}", ask.group),
+    };
     let resolved = match &ask.style {
         Style::Libc(_) => libc_lookup::resolves(&name),
+        Style::Tcp => resolves_over_tcp(ask, &name, tally),
         Style::Glibc => resolves(ask, &name, ask.servers.chunks(1), origin, tally),
         Style::Musl => resolves(ask, &name, [&ask.servers[..]], origin, tally),
     };
@@ -37,7 +45,7 @@ fn resolves<'a>(
     origin: &Origin,
     tally: &'a Tally,
 ) -> bool {
-    let mut wanted = vec![Rtype::A];
+    let mut wanted = vec![Rtype::from_int(ask.rtype)];
     wanted.extend(ask.aaaa.then_some(Rtype::AAAA));
     rounds.into_iter().any(|servers| {
         // An error: the socket could not even be made or connected.
@@ -46,6 +54,15 @@ fn resolves<'a>(
         }
         wanted.is_empty()
     })
+}
+
+/// The same over TCP alone, of the first server.
+fn resolves_over_tcp(ask: &Ask, name: &str, tally: &Tally) -> bool {
+    let query = Query::new(name, Rtype::from_int(ask.rtype), ask.udp_payload);
+    match (query, ask.servers.first()) {
+        (Ok(mut query), Some(server)) => over_tcp(*server, &mut query, ask.patience, tally),
+        _ => false,
+    }
 }
 
 /// Asks one server, or all of them at once. Leaves the types that are still

@@ -26,6 +26,14 @@ pub(crate) enum Of {
     Any,
     /// AAAA alone.
     Aaaa,
+    /// All with EDNS, whatever their group.
+    Edns,
+    /// All of this type, whatever their group.
+    Type(u16),
+    /// All over TCP, whatever their group.
+    OverTcp,
+    /// Addresses asked for their names.
+    Reverse,
     /// All, of names with more labels than this (without the root), whatever
     /// their group.
     Longer(usize),
@@ -56,9 +64,11 @@ pub(crate) enum Does {
 
 impl Of {
     /// Whether the query is one of them.
-    pub(super) fn fits(self, query: &[u8]) -> bool {
-        let query = Message::from_slice(query).ok();
-        let Some(question) = query.and_then(Message::first_question) else {
+    pub(super) fn fits(self, query: &[u8], over_tcp: bool) -> bool {
+        let Ok(query) = Message::from_slice(query) else {
+            return false;
+        };
+        let Some(question) = query.first_question() else {
             return false;
         };
         // qN.GROUP.ZONE
@@ -68,6 +78,10 @@ impl Of {
         match self {
             Self::Any => is_bad,
             Self::Aaaa => is_bad && question.qtype() == Rtype::AAAA,
+            Self::Edns => query.opt().is_some(),
+            Self::Type(rtype) => question.qtype().to_int() == rtype,
+            Self::OverTcp => over_tcp,
+            Self::Reverse => question.qtype() == Rtype::PTR,
             Self::Longer(labels) => question.qname().iter_labels().count() > labels + 1,
         }
     }
@@ -152,17 +166,17 @@ mod tests {
 
     #[test]
     fn only_the_bad_names_of_the_type_are_hurt() {
-        let fits = |name, rtype| Of::Aaaa.fits(&query(name, rtype));
+        let fits = |name, rtype| Of::Aaaa.fits(&query(name, rtype), false);
         assert!(fits("q1.BAD.x.lab.test", Rtype::AAAA));
         assert!(!fits("q1.bad.x.lab.test", Rtype::A));
         assert!(!fits("q1.good.x.lab.test", Rtype::AAAA));
         assert!(!fits("bad", Rtype::AAAA));
-        assert!(!Of::Aaaa.fits(b"junk"));
+        assert!(!Of::Aaaa.fits(b"junk", false));
     }
 
     #[test]
     fn names_with_a_suffix_are_longer() {
-        let fits = |name| Of::Longer(3).fits(&query(name, Rtype::A));
+        let fits = |name| Of::Longer(3).fits(&query(name, Rtype::A), false);
         assert!(!fits("q1.lab.test"));
         assert!(fits("q1.lab.test.lab"));
         assert!(!fits("test"));

@@ -1,6 +1,7 @@
 //! What the server does whatever it is asked: why a program without a fault serves
 //! badly.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -26,6 +27,12 @@ pub(crate) struct Limits {
     pub(crate) work: Duration,
     /// With this query it stops itself, as SIGSTOP from elsewhere would.
     pub(crate) stops_with: Option<u64>,
+    /// It does not answer this client.
+    pub(crate) ignores: Option<IpAddr>,
+    /// Of each source port it answers the first query over UDP alone.
+    pub(crate) first_of_port: bool,
+    /// Another socket shares its address, and nobody reads it.
+    pub(crate) unread_twin: bool,
     /// It leaves without an answer what exceeds this in a second.
     pub(crate) limit: Option<NonZeroU32>,
 }

@@ -4,11 +4,13 @@
 mod behaviour;
 mod limits;
 
+use std::collections::HashMap;
 use std::io;
 use std::io::BufRead;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -19,8 +21,15 @@ use std::time::Instant;
 use anyhow::Context as _;
 use anyhow::Result;
 use nix::errno::Errno;
+use nix::sys::socket::AddressFamily;
+use nix::sys::socket::SockFlag;
+use nix::sys::socket::SockType;
+use nix::sys::socket::SockaddrStorage;
+use nix::sys::socket::bind;
 use nix::sys::socket::setsockopt;
+use nix::sys::socket::socket;
 use nix::sys::socket::sockopt::RcvBuf;
+use nix::sys::socket::sockopt::ReusePort;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -90,9 +99,16 @@ pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
         if let Some(bytes) = serve.limits.receive_buffer {
             setsockopt(socket, RcvBuf, &bytes)?;
         }
+        if serve.limits.unread_twin {
+            setsockopt(socket, ReusePort, &true)?;
+        }
         forbid_fragments(socket)
     };
     let server = Server::start_with(&[serve.listen], prepare, reply)?;
+    let _twin = match serve.limits.unread_twin {
+        true => Some(twin(serve.listen).context("cannot share the address")?),
+        false => None,
+    };
     ready();
     io::copy(&mut input, &mut io::sink())?;
     let counts = server.stop();
@@ -103,11 +119,30 @@ pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
     Ok(served)
 }
 
+/// For so long a source port is the same one; after that the kernel may have given it to
+/// somebody else.
+const PORT_KNOWN: Duration = Duration::from_millis(500);
+
+/// A second socket at the address, which nobody reads: the kernel gives it its share of
+/// the clients (socket(7), SO_REUSEPORT).
+fn twin(listen: SocketAddr) -> io::Result<OwnedFd> {
+    let family = match listen {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let socket = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, ReusePort, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(listen))?;
+    Ok(socket)
+}
+
 /// A server at work, with what is wrong with it.
 #[derive(Debug)]
 struct Faults {
     serve: Serve,
     pace: Mutex<Pace>,
+    /// Who has asked already, where that counts.
+    ports: Mutex<HashMap<SocketAddr, Instant>>,
     /// The socket of answers from another address, where there are such.
     elsewhere: Option<UdpSocket>,
     /// What no other part of the server counts: what was faulty, and answers from
@@ -124,6 +159,7 @@ impl Faults {
         let elsewhere = elsewhere.transpose();
         Ok(Self {
             serve: serve.clone(),
+            ports: Mutex::default(),
             pace: Mutex::new(Pace::new(serve.limits.limit, Instant::now())),
             elsewhere: elsewhere.context("cannot listen on the other address")?,
             served: Mutex::default(),
@@ -134,11 +170,26 @@ impl Faults {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Because of whom it is from.
+    fn ignores(&self, query: &Query<'_>) -> bool {
+        let limits = &self.serve.limits;
+        let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.ignores == Some(query.client.ip())
+            || (limits.first_of_port
+                && !query.over_tcp
+                && ports
+                    .insert(query.client, Instant::now())
+                    .is_some_and(|last| last.elapsed() < PORT_KNOWN))
+    }
+
     fn reply(&self, query: Query<'_>) -> Replies {
-        if !self.serve.limits.serves(query.number, &self.pace) {
+        if !self.serve.limits.serves(query.number, &self.pace) || self.ignores(&query) {
             return Replies::new();
         }
-        let fault = self.serve.fault.filter(|(of, _)| of.fits(query.octets));
+        let fault = self
+            .serve
+            .fault
+            .filter(|(of, _)| of.fits(query.octets, query.over_tcp));
         let does = fault.map(|(_, does)| does);
         self.served().faulty += u64::from(does.is_some());
         let answer = match does {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use super::super::contrasts;
 use super::super::drops;
 use super::super::patterns;
 use super::super::programs;
@@ -62,6 +63,7 @@ pub(super) fn all(folder: &Path) -> Vec<History> {
     all.extend(refusals().map(History::from));
     all.extend(at_a_server_of_this_host(folder).map(History::from));
     all.extend(by_pattern(folder).map(History::from));
+    all.extend(separated().map(History::from));
     all.push(read_late());
     all
 }
@@ -217,6 +219,20 @@ fn by_pattern(folder: &Path) -> impl Iterator<Item = Story> {
         Story::default().with(many(30, OWN, Outcome::Unanswered)),
         patterns::stale(Some("10.244.1.9:53"), Outcome::Answered),
         Story::default().with(patterns::both(6, |attempt| answered_with(attempt, 2))),
+    ]
+    .into_iter()
+}
+
+fn separated() -> impl Iterator<Item = Story> {
+    [
+        contrasts::edns_dropped(),
+        contrasts::type_dropped(),
+        contrasts::private_reverse(),
+        contrasts::tcp_unserved(),
+        contrasts::udp_unserved(),
+        contrasts::second_query(),
+        contrasts::clients_ignored(),
+        contrasts::socket_unread(),
     ]
     .into_iter()
 }

@@ -1,0 +1,159 @@
+//! Servers that answer some queries and not others: one attribute tells which.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::lab::client::Ask;
+use crate::lab::client::Style;
+use crate::lab::recipe::Recipe;
+use crate::lab::server::Does;
+use crate::lab::server::Of;
+use crate::lab::server::Serve;
+use crate::lab::site::Lab;
+use crate::scenario::Fault;
+use crate::scenario::Scenario;
+
+/// Numbers of types (IANA, "Domain Name System (DNS) Parameters").
+const AAAA: u16 = 28;
+const PTR: u16 = 12;
+const HTTPS: u16 = 65;
+
+/// What is asked with EDNS: DNS flag day 2020.
+const UDP_PAYLOAD: u16 = 1_232;
+
+pub(crate) const EDNS_DROPPED: Scenario = Scenario {
+    name: "edns-dropped",
+    rule: "dns_edns_dropped",
+    makes: "a server that ignores queries with EDNS",
+    fault: Fault::lab(|lab| {
+        let with_edns = |ask: &mut Ask| ask.udp_payload = Some(UDP_PAYLOAD);
+        silent_to(lab, Of::Edns, "queries with EDNS", with_edns)
+    }),
+};
+
+pub(crate) const TYPE_DROPPED: Scenario = Scenario {
+    name: "type-dropped",
+    rule: "dns_type_dropped",
+    makes: "a server that ignores queries of type HTTPS",
+    fault: Fault::lab(|lab| {
+        let of_type = |ask: &mut Ask| ask.rtype = HTTPS;
+        silent_to(lab, Of::Type(HTTPS), "queries of type HTTPS", of_type)
+    }),
+};
+
+pub(crate) const TCP_UNSERVED: Scenario = Scenario {
+    name: "tcp-unserved",
+    rule: "dns_one_transport",
+    makes: "a server that reads no queries over TCP",
+    fault: Fault::lab(|lab| {
+        let over_tcp = |ask: &mut Ask| ask.style = Style::Tcp;
+        silent_to(lab, Of::OverTcp, "queries over TCP", over_tcp)
+    }),
+};
+
+/// The names have no zone of the lab: the doctor knows them by who asks.
+pub(crate) const PRIVATE_REVERSE: Scenario = Scenario {
+    name: "private-reverse",
+    rule: "dns_private_reverse",
+    makes: "a server that ignores reverse lookups of private addresses",
+    fault: Fault::Lab(Recipe {
+        asker: Some("lab-mixed"),
+        ..Recipe::of(|lab| {
+            let server = lab.pod("server")?;
+            let client = lab.pod("client")?;
+            lab.serve(&server, faulty(server.dns(), Of::Reverse))?;
+            lab.change(format!("{} ignores reverse lookups", server.dns()));
+            let mut reverse = Ask::broken("lab-mixed", server.dns());
+            reverse.reverse = true;
+            reverse.rtype = PTR;
+            lab.ask(&client, reverse)?;
+            lab.ask(&client, Ask::healthy("lab-mixed", server.dns()))
+        })
+    }),
+};
+
+/// A pair of questions leaves from one port; who asks for AAAA alone is well.
+pub(crate) const SECOND_QUERY: Scenario = Scenario {
+    name: "second-query",
+    rule: "dns_second_query",
+    makes: "a path that lets only the first question of a port through",
+    fault: Fault::lab(|lab| {
+        let server = lab.pod("server")?;
+        let client = lab.pod("client")?;
+        let mut serve = Serve::well("lab-dns", server.dns());
+        serve.limits.first_of_port = true;
+        lab.serve(&server, serve)?;
+        lab.change(format!(
+            "{} answers only the first query of each source port",
+            server.dns()
+        ));
+        let mut pair = Ask::broken("lab-pair", server.dns());
+        pair.aaaa = true;
+        lab.ask(&client, pair)?;
+        let mut single = Ask::healthy("lab-web", server.dns());
+        single.rtype = AAAA;
+        lab.ask(&client, single)
+    }),
+};
+
+pub(crate) const CLIENTS_IGNORED: Scenario = Scenario {
+    name: "clients-ignored",
+    rule: "dns_clients_ignored",
+    makes: "a server whose access rules leave one network out",
+    fault: Fault::lab(|lab| {
+        let [server, routed, client] = [lab.pod("server")?, lab.pod("routed")?, lab.pod("client")?];
+        let mut serve = Serve::well("lab-dns", server.dns());
+        serve.limits.ignores = Some(routed.ip.into());
+        lab.serve(&server, serve)?;
+        lab.change(format!("{} ignores {}", server.dns(), routed.ip));
+        lab.ask(&routed, Ask::broken("lab-routed", server.dns()))?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    }),
+};
+
+/// Longer than that of a doctor of labs: what lies unread when the server ends is
+/// discarded with its socket, and then the kernel tells of that.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// Which socket a query comes to is the kernel's choice, by its source port: some of
+/// whoever asks are lost.
+pub(crate) const SOCKET_UNREAD: Scenario = Scenario {
+    name: "socket-unread",
+    rule: "dns_socket_unread",
+    makes: "a server with two sockets, of which one is not read",
+    fault: Fault::lab(|lab| {
+        let server = lab.pod("server")?;
+        let client = lab.pod("client")?;
+        let mut serve = Serve::well("lab-dns", server.dns());
+        serve.limits.unread_twin = true;
+        lab.serve(&server, serve)?;
+        lab.change(format!(
+            "a second socket shares {} (SO_REUSEPORT), and nobody reads it",
+            server.dns()
+        ));
+        let mut ask = Ask::broken("lab-app", server.dns());
+        ask.patience = PATIENCE;
+        lab.ask(&client, ask)
+    }),
+};
+
+fn faulty(listen: SocketAddr, of: Of) -> Serve {
+    Serve {
+        fault: Some((of, Does::Silence)),
+        ..Serve::well("lab-dns", listen)
+    }
+}
+
+/// A server that is silent to these, one client that asks so, and one that does not.
+fn silent_to(lab: &mut Lab, of: Of, which: &str, asks_so: fn(&mut Ask)) -> Result<()> {
+    let server = lab.pod("server")?;
+    let client = lab.pod("client")?;
+    lab.serve(&server, faulty(server.dns(), of))?;
+    lab.change(format!("{} ignores {which}", server.dns()));
+    let mut broken = Ask::broken("lab-app", server.dns());
+    asks_so(&mut broken);
+    lab.ask(&client, broken)?;
+    lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+}

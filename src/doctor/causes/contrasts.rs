@@ -1,0 +1,126 @@
+//! Rows of the contrast: rules that say what an attribute means that separates the
+//! queries that failed from those that did not.
+
+use super::group::Group;
+use super::place::Place;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::contrast::Contrast;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
+use crate::incidents::Separated;
+use crate::incidents::ServerView;
+use crate::incidents::Trait;
+
+const UNANSWERED: &str = "went unanswered";
+
+/// Whether nothing is known of its end but that no answer came.
+fn is_silent(incident: &Incident) -> bool {
+    matches!(
+        incident.attempt.outcome,
+        Outcome::Unanswered | Outcome::Late
+    ) && incident.drop().is_none()
+        && incident.errno().is_none()
+        && incident.like.is_none()
+        && incident.attempt.ignored.count() == 0
+}
+
+/// What sets the unanswered query apart from what the same server answered.
+pub(super) fn of_silent(incident: &Incident, evidence: &Evidence) -> Option<(Trait, Contrast)> {
+    let attempt = is_silent(incident).then_some(&incident.attempt)?;
+    evidence.separated.unanswered(attempt)
+}
+
+/// The place of a row, if it is this that sets the query apart.
+pub(super) fn place(
+    incident: &Incident,
+    evidence: &Evidence,
+    is_it: impl Fn(Trait) -> bool,
+) -> Option<Place> {
+    let (it, _) = of_silent(incident, evidence)?;
+    is_it(it).then(|| Place::at(incident.server()))
+}
+
+/// The same by what the server on this host saw.
+pub(super) fn of_silent_at_server<'a>(
+    incident: &Incident,
+    evidence: &'a Evidence,
+) -> Option<(&'a ServerView, Trait)> {
+    let view = evidence.view_of(incident).filter(|it| !it.is_answered())?;
+    let (it, _) = evidence.separated.at_server(view)?;
+    is_silent(incident).then_some((view, it))
+}
+
+impl Group<'_> {
+    /// `Of queries with EDNS, 20 of 20 went unanswered; of all others, 0 of 60.`
+    pub(super) fn contrast_told(&self, which: &str) -> Option<String> {
+        let contrast = self.summed(Separated::unanswered)?;
+        Some(contrast.told(which, UNANSWERED))
+    }
+
+    /// The same of what its server on this host saw.
+    pub(super) fn contrast_at_server_told(&self, which: &str) -> Option<String> {
+        let view = self.views().find(|view| !view.is_answered())?;
+        let (_, contrast) = self.evidence.separated.at_server(view)?;
+        Some(contrast.told(which, UNANSWERED))
+    }
+
+    /// What sets apart those that got this error.
+    pub(super) fn error_contrast_told(&self) -> Option<String> {
+        let first = &self.first()?.attempt;
+        let (it, _) = self.evidence.separated.answered_with_error(first)?;
+        let contrast = self.summed(Separated::answered_with_error)?;
+        Some(contrast.told(&which(it, first)?, "were answered with an error"))
+    }
+
+    /// What sets unanswered ones apart, where no rule knows what it means.
+    pub(super) fn other_contrast_told(&self) -> Option<String> {
+        let first = self.incidents().find(|it| is_silent(it))?;
+        if let Some((it, contrast)) = self.evidence.separated.unanswered(&first.attempt) {
+            return Some(contrast.told(&which(it, &first.attempt)?, UNANSWERED));
+        }
+        None
+    }
+
+    /// Of all namespaces that have these incidents: each has a contrast of its own.
+    fn summed(
+        &self,
+        of: fn(&Separated, &Attempt) -> Option<(Trait, Contrast)>,
+    ) -> Option<Contrast> {
+        let mut seen = Vec::new();
+        let mut summed: Option<(Trait, Contrast)> = None;
+        for incident in self.incidents() {
+            let way = (incident.attempt.owner.netns, incident.server());
+            if seen.contains(&way) {
+                continue;
+            }
+            let Some((it, found)) = of(&self.evidence.separated, &incident.attempt) else {
+                continue;
+            };
+            seen.push(way);
+            match &mut summed {
+                None => summed = Some((it, found)),
+                Some((own, contrast)) if *own == it => {
+                    contrast.with.absorb(&found.with);
+                    contrast.others.absorb(&found.others);
+                }
+                Some(_) => {}
+            }
+        }
+        summed.map(|(_, contrast)| contrast)
+    }
+}
+
+/// Those that have it, in words.
+fn which(it: Trait, example: &Attempt) -> Option<String> {
+    Some(match it {
+        Trait::Edns => "queries with EDNS (an OPT record)".to_owned(),
+        Trait::PrivateReverse => "reverse lookups of private addresses".to_owned(),
+        Trait::Type(rtype) => format!("queries of type {rtype}"),
+        Trait::Tcp => "queries over TCP".to_owned(),
+        Trait::Udp => "queries over UDP".to_owned(),
+        Trait::AfterAnswer => "queries from a source port that had an answer before".to_owned(),
+        Trait::Zone(_) => format!("names of {}", super::error_rcode::zone_of(example)?),
+        Trait::ServerSocket(_) | Trait::Network(_) => return None,
+    })
+}

@@ -1,0 +1,59 @@
+//! Rule `dns_type_dropped`: queries of one type get no answer, all others do.
+
+use domain::base::iana::Rtype;
+
+use super::Cause;
+use super::contrasts;
+use super::group::Group;
+use super::place::Place;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::explanation::WAITS;
+use crate::incidents::Evidence;
+use crate::incidents::Incident;
+use crate::incidents::Trait;
+
+pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
+
+/// AAAA has a rule of its own, `dns_aaaa_broken`.
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
+    match contrasts::of_silent(incident, evidence)? {
+        (Trait::Type(rtype), _) if rtype != Rtype::AAAA => {
+            Some(Place::at(incident.server()).fault(usize::from(rtype.to_int())))
+        }
+        _ => None,
+    }
+}
+
+fn describe(group: &Group<'_>) -> Option<Explanation> {
+    let server = group.server();
+    let rtype = Rtype::from_int(u16::try_from(group.place.fault).ok()?);
+    Explanation::of(
+        format!("{server} does not answer questions of type {rtype}, but all others"),
+        format!(
+            "The server, or a box in front of it, does not handle type {rtype} and stays silent. \
+             Right would be NOERROR without records. dig asks for A, so dig works.",
+        ),
+        WAITS,
+    )
+    .lines(group.contrast_told(&format!("queries of type {rtype}")))
+    .lines(group.asked_by_and_for())
+    .run(
+        "Ask it yourself:",
+        group.ask_example(group.dig()).and(match rtype {
+            Rtype::HTTPS => "HTTPS",
+            Rtype::SVCB => "SVCB",
+            Rtype::SRV => "SRV",
+            Rtype::TXT => "TXT",
+            Rtype::MX => "MX",
+            Rtype::NAPTR => "NAPTR",
+            Rtype::PTR => "PTR",
+            Rtype::ANY => "ANY",
+            _ => "",
+        }),
+    )
+    .say(
+        "Update the server, or the filter in front of it, that it answers every type; until then \
+         ask another server, or let the program not ask for that type.",
+    )
+    .into()
+}

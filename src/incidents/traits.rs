@@ -1,0 +1,386 @@
+//! What sets the queries apart that failed from those that did not, at one server.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use domain::base::iana::Rtype;
+
+use super::server_view::ServerView;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::Plain;
+use crate::attempt::Shape;
+use crate::attempt::Transport;
+use crate::contrast::Contrast;
+use crate::contrast::Failed;
+use crate::thresholds::FAILURES_MIN;
+
+/// Servers, by network namespace of their clients.
+const SERVERS_MAX: usize = 4_096;
+/// Attributes of all servers together, about 50 bytes each.
+const TRAITS_MAX: usize = 32_768;
+/// Attributes of one server: zones are what there may be many of.
+const TRAITS_OF_ONE: usize = 64;
+
+/// What a query has that others may not have. Where two tell the failures apart equally
+/// well, the one that stands first here is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trait {
+    /// An OPT record.
+    Edns,
+    /// The address of a private network, asked for its name.
+    PrivateReverse,
+    /// Its type.
+    Type(Rtype),
+    /// Over TCP.
+    Tcp,
+    /// Over UDP.
+    Udp,
+    /// Its source port has had an answer before.
+    AfterAnswer,
+    /// The socket of the server that it came to, by cookie.
+    ServerSocket(u64),
+    /// The client's network: /24 or /64, the sizes in which addresses are dealt out.
+    Network(IpAddr),
+    /// The last labels of its name, hashed.
+    Zone(u64),
+}
+
+/// What an attempt is compared by.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    shape: Option<Shape>,
+    transport: Transport,
+    is_after_answer: bool,
+}
+
+impl Trait {
+    /// Whether the attempt has it, as far as it can be seen of it alone.
+    fn is_of(self, seen: &Seen) -> bool {
+        let shape = seen.shape.as_ref();
+        match self {
+            Self::Edns => shape.is_some_and(|it| it.has_edns),
+            Self::PrivateReverse => shape.is_some_and(|it| it.is_private_reverse),
+            Self::Type(rtype) => shape.is_some_and(|it| it.rtype == rtype),
+            Self::Zone(zone) => shape.is_some_and(|it| it.zone == zone),
+            Self::Tcp => seen.transport == Transport::Tcp,
+            Self::Udp => seen.transport == Transport::Udp,
+            Self::AfterAnswer => seen.is_after_answer,
+            Self::ServerSocket(_) | Self::Network(_) => false,
+        }
+    }
+
+    fn all_of(seen: &Seen) -> impl Iterator<Item = Self> {
+        let shape = seen.shape;
+        let over = match seen.transport {
+            Transport::Tcp => Self::Tcp,
+            Transport::Udp => Self::Udp,
+        };
+        let by_shape = shape.into_iter().flat_map(|shape| {
+            [
+                Some(Self::Type(shape.rtype)),
+                Some(Self::Zone(shape.zone)),
+                shape.has_edns.then_some(Self::Edns),
+                shape.is_private_reverse.then_some(Self::PrivateReverse),
+            ]
+        });
+        by_shape.flatten().chain([over])
+    }
+}
+
+/// How many came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Fates {
+    fine: u64,
+    errors: u64,
+    silent: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Fine,
+    Error,
+    Silent,
+}
+
+impl Fate {
+    /// Of a client's attempt; `None` if something is known of its end that makes it no
+    /// matter of comparison, or if it was counted before.
+    fn of(attempt: &Attempt) -> Option<Self> {
+        match attempt.outcome {
+            Outcome::Answered => match attempt.answer {
+                Some(answer) if answer.is_error() => Some(Self::Error),
+                _ => Some(Self::Fine),
+            },
+            Outcome::Unanswered if attempt.ignored.count() == 0 => Some(Self::Silent),
+            _ => None,
+        }
+    }
+}
+
+impl Fates {
+    fn add(&mut self, fate: Fate, number: u64) {
+        match fate {
+            Fate::Fine => self.fine += number,
+            Fate::Error => self.errors += number,
+            Fate::Silent => self.silent += number,
+        }
+    }
+
+    fn absorb(&mut self, other: &Self) {
+        self.fine += other.fine;
+        self.errors += other.errors;
+        self.silent += other.silent;
+    }
+
+    fn unanswered(&self) -> Failed {
+        Failed {
+            failed: self.silent,
+            of: self.fine + self.errors + self.silent,
+        }
+    }
+
+    fn answered_with_error(&self) -> Failed {
+        Failed {
+            failed: self.errors,
+            of: self.fine + self.errors,
+        }
+    }
+}
+
+/// All that was asked at one server, and of it what has each attribute.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct AtServer {
+    all: Fates,
+    of: BTreeMap<Trait, Fates>,
+    /// Source ports that had an answer before, and all others: a port counts once until
+    /// it is answered again, for clients ask the same again and again there.
+    ports: [Fates; 2],
+}
+
+/// Who asks, by network namespace, and which server.
+type Way = (u32, SocketAddr);
+
+/// Counts what queries have, by server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Traits {
+    servers: HashMap<Way, AtServer>,
+    kept: usize,
+    /// Attempts that were not compared, for there was no room.
+    pub(super) left_out: u64,
+}
+
+impl Traits {
+    /// Takes a client's attempt; `is_first_at_port` says whether its source port has not
+    /// failed since its last answer.
+    pub(super) fn record(&mut self, attempt: &Attempt, is_first_at_port: bool) {
+        let Some(fate) = Fate::of(attempt) else {
+            return;
+        };
+        let seen = seen(attempt);
+        let way = (attempt.owner.netns, attempt.peer);
+        let Some(server) = self.at(way, 1) else {
+            return;
+        };
+        server.all.add(fate, 1);
+        if seen.transport == Transport::Udp && is_first_at_port {
+            server.ports[usize::from(seen.is_after_answer)].add(fate, 1);
+        }
+        for it in Trait::all_of(&seen) {
+            self.add(way, it, fate, 1);
+        }
+    }
+
+    /// As [`Self::record`] of each of them.
+    pub(super) fn count(&mut self, plain: &Plain) {
+        let way = (plain.example.owner.netns, plain.example.peer);
+        let Some(server) = self.at(way, plain.number()) else {
+            return;
+        };
+        server.all.fine += plain.number();
+        server.ports[1].fine += plain.after_answer;
+        server.ports[0].fine += plain.number() - plain.after_answer;
+        self.add(way, Trait::Udp, Fate::Fine, plain.number());
+        for question in &plain.questions {
+            let seen = Seen {
+                shape: Shape::of(question.question.as_bytes()),
+                transport: Transport::Udp,
+                is_after_answer: false,
+            };
+            for it in Trait::all_of(&seen).filter(|it| *it != Trait::Udp) {
+                self.add(way, it, Fate::Fine, question.asked);
+            }
+        }
+    }
+
+    fn at(&mut self, way: Way, number: u64) -> Option<&mut AtServer> {
+        if self.servers.len() >= SERVERS_MAX && !self.servers.contains_key(&way) {
+            self.left_out += number;
+            return None;
+        }
+        Some(self.servers.entry(way).or_default())
+    }
+
+    fn add(&mut self, way: Way, it: Trait, fate: Fate, number: u64) {
+        let mut fates = Fates::default();
+        fates.add(fate, number);
+        self.absorb(way, it, &fates);
+    }
+
+    fn absorb(&mut self, way: Way, it: Trait, fates: &Fates) {
+        let Some(server) = self.servers.get_mut(&way) else {
+            return;
+        };
+        if let Some(own) = server.of.get_mut(&it) {
+            own.absorb(fates);
+        } else if server.of.len() < TRAITS_OF_ONE && self.kept < TRAITS_MAX {
+            server.of.insert(it, *fates);
+            self.kept += 1;
+        }
+    }
+
+    /// Adds what was counted in the window right after.
+    pub(super) fn follow(&mut self, next: Self) {
+        self.left_out += next.left_out;
+        for (way, more) in next.servers {
+            if let Some(server) = self.at(way, 1) {
+                server.all.absorb(&more.all);
+                for (own, more) in server.ports.iter_mut().zip(&more.ports) {
+                    own.absorb(more);
+                }
+                for (it, fates) in &more.of {
+                    self.absorb(way, *it, fates);
+                }
+            }
+        }
+    }
+}
+
+fn seen(attempt: &Attempt) -> Seen {
+    Seen {
+        shape: Shape::of(attempt.question.as_bytes()),
+        transport: attempt.transport,
+        is_after_answer: attempt.is_after_answer,
+    }
+}
+
+/// What separates, by server: the contrast that chance would make most seldom first.
+type ByServer = HashMap<Way, Vec<(Trait, Contrast)>>;
+
+/// All that separates.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Separated {
+    unanswered: ByServer,
+    answered_with_error: ByServer,
+    /// As the server on this host saw it, by its own namespace and address.
+    at_server: ByServer,
+}
+
+impl Separated {
+    pub(super) fn of(traits: &Traits, views: &[ServerView]) -> Self {
+        let separated = |failed: fn(&Fates) -> Failed| {
+            let of_one = |(way, server): (&Way, &AtServer)| {
+                let found = server.contrasts(failed);
+                (!found.is_empty()).then_some((*way, found))
+            };
+            traits.servers.iter().filter_map(of_one).collect()
+        };
+        Self {
+            unanswered: separated(Fates::unanswered),
+            answered_with_error: separated(Fates::answered_with_error),
+            at_server: at_server(views),
+        }
+    }
+
+    /// What sets the unanswered query apart from those that were answered by the same
+    /// server.
+    pub fn unanswered(&self, attempt: &Attempt) -> Option<(Trait, Contrast)> {
+        Self::find(&self.unanswered, attempt)
+    }
+
+    /// What sets the query that got an error apart from those that got none.
+    pub fn answered_with_error(&self, attempt: &Attempt) -> Option<(Trait, Contrast)> {
+        Self::find(&self.answered_with_error, attempt)
+    }
+
+    fn find(by_server: &ByServer, attempt: &Attempt) -> Option<(Trait, Contrast)> {
+        let found = by_server.get(&(attempt.owner.netns, attempt.peer))?;
+        let seen = seen(attempt);
+        found.iter().copied().find(|(it, _)| it.is_of(&seen))
+    }
+
+    /// The same among all that the server on this host saw come.
+    pub fn at_server(&self, view: &ServerView) -> Option<(Trait, Contrast)> {
+        let found = self.at_server.get(&(view.owner.netns, view.local))?;
+        let own = traits_of(view);
+        found.iter().copied().find(|(it, _)| own.contains(it))
+    }
+}
+
+impl AtServer {
+    fn contrasts(&self, failed: fn(&Fates) -> Failed) -> Vec<(Trait, Contrast)> {
+        let all = failed(&self.all);
+        if all.failed < FAILURES_MIN {
+            return Vec::new();
+        }
+        let looked_at = self.of.len() + 1;
+        let mut ports = self.ports[0];
+        ports.absorb(&self.ports[1]);
+        let after_answer = (Trait::AfterAnswer, failed(&self.ports[1]), failed(&ports));
+        let others = self.of.iter().map(|(it, fates)| (*it, failed(fates), all));
+        let found = others.chain([after_answer]);
+        let found =
+            found.filter_map(|(it, with, all)| Some((it, Contrast::of(with, all, looked_at)?)));
+        sharpest_first(found.collect())
+    }
+}
+
+fn sharpest_first(mut found: Vec<(Trait, Contrast)>) -> Vec<(Trait, Contrast)> {
+    found.sort_by(|(a, one), (b, other)| one.chance.total_cmp(&other.chance).then(a.cmp(b)));
+    found
+}
+
+fn traits_of(view: &ServerView) -> [Trait; 2] {
+    [
+        Trait::ServerSocket(view.cookie),
+        Trait::Network(network_of(view.peer.ip())),
+    ]
+}
+
+fn at_server(views: &[ServerView]) -> ByServer {
+    let mut servers: HashMap<Way, (Failed, BTreeMap<Trait, Failed>)> = HashMap::new();
+    // A connection of TCP has a socket of its own.
+    for view in views.iter().filter(|it| it.transport == Transport::Udp) {
+        let is_silent = !view.is_answered();
+        let (all, of) = servers.entry((view.owner.netns, view.local)).or_default();
+        all.add(1, is_silent);
+        for it in traits_of(view) {
+            of.entry(it).or_default().add(1, is_silent);
+        }
+    }
+    let of_one = |(way, (all, of)): (Way, (Failed, BTreeMap<Trait, Failed>))| {
+        let looked_at = of.len();
+        let found = of
+            .into_iter()
+            .filter_map(|(it, with)| Some((it, Contrast::of(with, all, looked_at)?)));
+        let found = sharpest_first(found.collect());
+        (!found.is_empty()).then_some((way, found))
+    };
+    servers.into_iter().filter_map(of_one).collect()
+}
+
+/// With the bits of the single host set to zero.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, c, _] = ip.octets();
+            [a, b, c, 0].into()
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            [a, b, c, d, 0, 0, 0, 0].into()
+        }
+    }
+}
