@@ -71,7 +71,7 @@ use hurt::Hurt;
 pub(super) use place::Place;
 
 /// The rules that explain failed queries, in the order in which they are asked.
-const CAUSES: [(Rule, &Cause); 32] = [
+const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::SendDenied, &send_denied::CAUSE),
     (Rule::TcpBlocked, &tcp_blocked::CAUSE),
     (Rule::ConntrackFull, &conntrack_full::CAUSE),
@@ -141,7 +141,7 @@ pub(super) fn explain(
         *failures_by_cause.entry(Rule::Unknown).or_default() += evidence.not_kept;
     }
     let mut findings = Vec::new();
-    for (rule, cause) in CAUSES {
+    for &(rule, cause) in CAUSES {
         let places = groups.remove(&rule).unwrap_or_default();
         let mut places: Vec<Group<'_>> = places.into_values().collect();
         places.sort_by_key(|group| std::cmp::Reverse(group.queries()));
@@ -173,7 +173,7 @@ fn assign(evidence: &Evidence, index: usize, depth: usize) -> Option<(Rule, Plac
     if let Some(earlier) = incident.error_of.filter(|_| depth < DEPTH_MAX) {
         return assign(evidence, earlier, depth + 1);
     }
-    for (rule, cause) in CAUSES {
+    for &(rule, cause) in CAUSES {
         if rule == BY_PATTERN
             && let Some(upstream) = incident.upstream.filter(|_| depth < DEPTH_MAX)
             && let Some((rule, place, _)) = assign(evidence, upstream, depth + 1)
