@@ -43,6 +43,7 @@ rules! {
     TypeDropped = "dns_type_dropped",
     OneTransport = "dns_one_transport",
     SecondQuery = "dns_second_query",
+    ForwardingLoop = "dns_forwarding_loop",
     UpstreamSlow = "dns_upstream_slow",
     ServerThrottled = "dns_server_throttled",
     Storm = "dns_storm",

@@ -12,9 +12,9 @@ use domain::base::iana::Rtype;
 use super::dead_ends::DeadEnds;
 use super::incident::FailureKind;
 use super::incident::Incident;
+use super::loops::Loops;
 use super::overflows::Overflows;
 use super::rejections;
-use super::rejections::Rejection;
 use super::rejections::Rejections;
 use super::server_view::Index;
 use super::server_view::ServerView;
@@ -22,6 +22,7 @@ use super::server_view::ServerViews;
 use super::tallies::BothFamilies;
 use super::tallies::Tallies;
 use super::traits::Separated;
+use super::waiting::Waiting;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
@@ -116,8 +117,12 @@ pub struct Evidence {
     pub resolvers: HashSet<u32>,
     /// Sockets of servers that had no room.
     pub overflows: Overflows,
+    /// Resolvers that ask each other.
+    pub loops: Loops,
+    /// What resolvers on this host asked in vain.
+    pub waiting: Waiting,
     /// What a firewall rejected.
-    rejections: Rejections,
+    pub rejections: Rejections,
     /// How all client attempts ended.
     pub tallies: Tallies,
     /// What sets apart those that failed.
@@ -331,11 +336,6 @@ impl Evidence {
         }
     }
 
-    /// Whether a firewall rejected the query, and how that is known.
-    pub fn rejection(&self, incident: &Incident) -> Option<Rejection> {
-        self.rejections.rejection(incident)
-    }
-
     /// Joins the incidents with the servers' views, and those with what the server
     /// itself asked meanwhile.
     fn join(&mut self) {
@@ -366,6 +366,8 @@ impl Evidence {
             }
         }
         self.mark_other_upstreams();
+        self.loops = Loops::mark(&mut self.incidents);
+        self.waiting = Waiting::of(&self.incidents);
     }
 
     /// What is known of no end of its own, but of others like it.
@@ -389,10 +391,13 @@ impl Evidence {
     ) -> Option<usize> {
         let view = self.server_views.get(self.incidents[place].server_view?)?;
         let candidates = asked.get(&(view.owner.netns, view.question?))?;
+        let pid = view.owner.pid;
+        // Another program there may have asked the same.
+        let is_its_own = |attempt: &Attempt| pid.is_some() && pid == attempt.owner.pid;
         candidates.iter().copied().find(|&other| {
             let attempt = &self.incidents[other].attempt;
-            other != place
-                && attempt.peer != view.local
+            // Of its own questions one may have come back to it.
+            (other != place && attempt.peer != view.local || is_its_own(attempt))
                 && attempt.sent_ns < view.ended_ns
                 && attempt.end_ns > view.arrived_ns
                 && (view.owner.pid.is_none() || view.owner.pid == attempt.owner.pid)
@@ -446,17 +451,8 @@ impl Evidence {
         Some(*pid)
     }
 
-    /// Whether the asker's own namespace is known to have no route to the server.
-    pub fn has_no_route(&self, incident: &Incident) -> bool {
-        self.route(incident) == Some(false)
-    }
-
-    /// Whether it is known to have one.
-    pub fn has_route(&self, incident: &Incident) -> bool {
-        self.route(incident) == Some(true)
-    }
-
-    fn route(&self, incident: &Incident) -> Option<bool> {
+    /// Whether the asker's own namespace has a route to the server, if that is known.
+    pub fn has_route(&self, incident: &Incident) -> Option<bool> {
         let key = (incident.attempt.owner.netns, incident.server().ip());
         self.host.routes.get(&key).copied()
     }

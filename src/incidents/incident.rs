@@ -82,6 +82,8 @@ pub struct Incident {
     /// The earlier query of the same socket whose error it got instead of being sent: an
     /// index into [`super::Evidence::incidents`].
     pub error_of: Option<usize>,
+    /// The resolvers that it went round in: a key of [`super::Evidence::loops`].
+    pub in_loop: Option<u32>,
 }
 
 impl Incident {
@@ -96,6 +98,7 @@ impl Incident {
             is_upstream: false,
             like: None,
             error_of: None,
+            in_loop: None,
         }
     }
 

@@ -28,8 +28,9 @@ pub enum Rejection {
 /// The client's namespace, the one where its packets are discarded, the server.
 type Way = (u32, u32, SocketAddr);
 
+/// What is known of all of them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Rejections {
+pub struct Rejections {
     ways: HashSet<Way>,
     /// Of a client's and a rule's namespace: errors came that no socket was told of.
     counted: HashSet<(u32, u32)>,
@@ -76,7 +77,8 @@ impl Rejections {
         }
     }
 
-    pub(super) fn rejection(&self, incident: &Incident) -> Option<Rejection> {
+    /// Whether a firewall rejected the query, and how that is known.
+    pub fn of_query(&self, incident: &Incident) -> Option<Rejection> {
         let way = way(incident)?;
         if incident.errno().is_some() {
             return Some(Rejection::Told);

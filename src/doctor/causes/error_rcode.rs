@@ -1,5 +1,7 @@
 //! Answers with an error: for the rules that take them by their response code.
 
+use std::collections::HashSet;
+
 use domain::base::iana::OptRcode;
 
 use super::group::Group;
@@ -65,11 +67,23 @@ fn zones(group: &Group<'_>) -> Option<String> {
 }
 
 fn server_told(group: &Group<'_>) -> Option<String> {
-    let answered = group.views().filter(|view| view.rcode.is_some());
-    let longest = answered.map(|view| view.took_ns()).max()?;
+    let answered = || group.views().filter(|view| view.rcode.is_some());
+    let longest = answered().map(|view| view.took_ns()).max()?;
+    let servers: HashSet<u32> = answered().filter_map(|view| view.owner.pid).collect();
+    let incidents = &group.evidence.incidents;
+    let own = incidents.iter().filter(|incident| {
+        let pid = incident.attempt.owner.pid;
+        pid.is_some_and(|pid| servers.contains(&pid))
+    });
+    let own = match own.map(|incident| incident.weight).sum::<u64>() {
+        0 => "kerno saw no slow or lost query of its own behind it.".to_owned(),
+        own => format!(
+            "{} of its own went wrong in the same time, for other names or at other moments.",
+            units::queries(own)
+        ),
+    };
     Some(format!(
-        "The server is on this host and needed up to {} for it. kerno saw no slow or lost query of \
-         its own behind it.",
+        "The server is on this host and needed up to {} for it. {own}",
         units::duration(longest)
     ))
 }

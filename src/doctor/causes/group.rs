@@ -191,11 +191,18 @@ impl<'a> Group<'a> {
 
     /// What those who have these incidents asked this server, whatever came of it.
     pub(super) fn asked(&self) -> Asked {
+        self.asked_where(|_| true)
+    }
+
+    /// What those of them asked for whom this holds.
+    pub(super) fn asked_where(&self, holds: impl Fn(&Incident) -> bool) -> Asked {
         let mut total = Asked::default();
         let Some(server) = self.place.server else {
             return total;
         };
-        for netns in self.namespaces() {
+        let whose = self.incidents().filter(|incident| holds(incident));
+        let netns: BTreeSet<u32> = whose.map(|it| it.attempt.owner.netns).collect();
+        for netns in netns {
             total.absorb(&self.evidence.tallies.asked(netns, server));
         }
         total

@@ -23,6 +23,7 @@ mod contrasts;
 mod dead_server;
 mod edns_dropped;
 mod error_rcode;
+mod forwarding_loop;
 mod group;
 mod hurt;
 mod impact;
@@ -85,6 +86,7 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::TypeDropped, &type_dropped::CAUSE),
     (Rule::OneTransport, &one_transport::CAUSE),
     (Rule::SecondQuery, &second_query::CAUSE),
+    (Rule::ForwardingLoop, &forwarding_loop::CAUSE),
     (Rule::UpstreamSlow, &upstream_slow::CAUSE),
     (Rule::ServerThrottled, &server_throttled::CAUSE),
     (Rule::Storm, &storm::CAUSE),

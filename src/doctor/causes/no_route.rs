@@ -21,7 +21,7 @@ const NO_NEIGHBOUR: usize = 1;
 const TOLD: usize = 2;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
-    if evidence.rejection(incident).is_some() {
+    if evidence.rejections.of_query(incident).is_some() {
         return None;
     }
     let place = Place::at(incident.server());

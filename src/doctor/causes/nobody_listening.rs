@@ -20,7 +20,7 @@ const REJECTED_ELSEWHERE: usize = 4;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let place = Place::at(incident.server());
-    if evidence.rejection(incident).is_some()
+    if evidence.rejections.of_query(incident).is_some()
         && let Some(drop) = incident.filtered()
     {
         let fault = match drop.when_sent {

@@ -30,7 +30,7 @@ const AT_SOCKET_ANSWER: usize = 4;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let (drop, reason) = incident.dropped()?;
-    if evidence.rejection(incident).is_some() {
+    if evidence.rejections.of_query(incident).is_some() {
         return None; // told as such
     }
     if reason != NETFILTER && !OTHERS.contains(&reason) {

@@ -140,7 +140,7 @@ fn silent(group: &Group<'_>) -> Option<String> {
     let drop = group.incidents().find_map(Incident::filtered)?;
     let is_counted = group
         .incidents()
-        .all(|incident| group.evidence.rejection(incident) == Some(Rejection::Counted));
+        .all(|incident| group.evidence.rejections.of_query(incident) == Some(Rejection::Counted));
     let discarded = units::counted(silent, "query was", "queries were");
     let counters = &group.evidence.host.unreachable;
     match (silent, is_counted) {

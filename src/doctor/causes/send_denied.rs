@@ -38,11 +38,15 @@ fn of_call(incident: &Incident, call: FailedCall, evidence: &Evidence) -> usize 
         // netfilter and cgroup_skb discard a packet, and kfree_skb tells of it.
         Some(libc::EPERM | libc::EACCES) => DENIED_CALL,
         // With a route it is what came back to a query before.
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) if !evidence.has_route(incident) => NO_ROUTE,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH)
+            if evidence.has_route(incident) != Some(true) =>
+        {
+            NO_ROUTE
+        }
         Some(libc::EAGAIN | libc::EADDRNOTAVAIL) => NO_PORT,
         Some(_) => 0,
         // What connect() returned is not told; that it has no route can be seen.
-        None if evidence.has_no_route(incident) => NO_ROUTE,
+        None if evidence.has_route(incident) == Some(false) => NO_ROUTE,
         None if call == FailedCall::Connect => NO_PORT,
         None => 0,
     }

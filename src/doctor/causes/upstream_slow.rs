@@ -12,7 +12,9 @@ use crate::doctor::who;
 use crate::incidents::Evidence;
 use crate::incidents::FailureKind;
 use crate::incidents::Incident;
+use crate::incidents::ServerView;
 use crate::shell::Command;
+use crate::thresholds::LATENCY_WARNING_NS;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
@@ -40,8 +42,42 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     // while, without asking.
     let view = evidence.view_of(incident)?;
     let upstream = evidence.upstream_in_trouble(view.owner.pid?)?;
-    let is_hit = incident.rcode() == Some(OptRcode::SERVFAIL) || incident.has_failed();
+    let is_hit = incident.rcode() == Some(OptRcode::SERVFAIL)
+        || incident.has_failed()
+        || is_full(incident, view, evidence);
     is_hit.then(|| Place::at(upstream))
+}
+
+/// How long a forwarder keeps a place for a query that is not answered. Source: dnsmasq's
+/// `TIMEOUT` (src/config.h).
+const PLACE_KEPT_NS: u64 = 10_000_000_000;
+/// So many places taken are worth the word full: dnsmasq has 150, CoreDNS as many as it is told.
+const FULL_MIN: usize = 20;
+
+/// How many queries of its own the server waited for in vain around the time when this
+/// one came: those from before the window are not known.
+fn waited_for(view: &ServerView, evidence: &Evidence) -> Option<usize> {
+    let from_ns = view.arrived_ns.saturating_sub(PLACE_KEPT_NS);
+    let to_ns = view.arrived_ns.saturating_add(PLACE_KEPT_NS);
+    Some(evidence.waiting.sent(view.owner.pid?, (from_ns, to_ns)))
+}
+
+/// A forwarder without a place for one more query refuses it at once, though it takes
+/// others of the same client.
+fn is_full(incident: &Incident, view: &ServerView, evidence: &Evidence) -> bool {
+    let asked = evidence
+        .tallies
+        .asked(incident.attempt.owner.netns, incident.server())
+        .all;
+    incident.rcode() == Some(OptRcode::REFUSED)
+        && view.took_ns() < LATENCY_WARNING_NS
+        && asked.failed + asked.noerror > 0
+        && waited_for(view, evidence).is_some_and(|waited| waited >= FULL_MIN)
+}
+
+/// What the resolver itself asked that upstream.
+fn is_own(group: &Group<'_>, incident: &Incident) -> bool {
+    incident.is_upstream && Some(incident.server()) == group.place.server
 }
 
 /// The answer came, but to a socket that was closed, or after the attempt's end.
@@ -52,7 +88,7 @@ fn came_too_late(incident: &Incident) -> bool {
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let upstream = group.place.server.map(|server| server.to_string());
     let upstream = upstream.unwrap_or_else(|| "its upstream".to_owned());
-    let own = group.incidents().find(|incident| incident.is_upstream);
+    let own = group.incidents().find(|incident| is_own(group, incident));
     let owner = own.map(|incident| incident.attempt.owner);
     let resolver = owner.map_or_else(
         || "the resolver".to_owned(),
@@ -85,7 +121,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 
 fn upstream_told(group: &Group<'_>, resolver: &str, upstream: &str) -> Option<String> {
     let count =
-        |of: fn(&Incident) -> bool| group.count(|incident| incident.is_upstream && of(incident));
+        |of: fn(&Incident) -> bool| group.count(|incident| is_own(group, incident) && of(incident));
     let own = count(|_| true);
     let too_late = count(came_too_late);
     let lost = count(Incident::has_failed) - too_late;
@@ -103,26 +139,53 @@ fn upstream_told(group: &Group<'_>, resolver: &str, upstream: &str) -> Option<St
     let told: Vec<_> = parts
         .map(|(number, what)| format!("{} {what}", units::count(number)))
         .collect();
+    // Of one that asks from several namespaces, or too many, not all are counted.
+    let asked = group.asked_where(|incident| is_own(group, incident)).all;
     (own > 0).then(|| {
         format!(
             "{resolver} asked {upstream} {}; of these, {}.",
-            units::counted(group.asked().all.ended(), "time", "times"),
+            units::counted(asked.ended().max(own), "time", "times"),
             told.join(", "),
         )
     })
 }
 
 fn clients_told(group: &Group<'_>) -> Vec<String> {
-    let count =
-        |of: fn(&Incident) -> bool| group.count(|incident| !incident.is_upstream && of(incident));
-    let longest = group.views().map(|view| view.took_ns()).max();
-    let servfail = count(|incident| incident.rcode() == Some(OptRcode::SERVFAIL));
+    let is_full = |incident: &Incident| {
+        let view = group.evidence.view_of(incident);
+        view.is_some_and(|view| is_full(incident, view, group.evidence))
+    };
+    let clients = || {
+        group
+            .incidents()
+            .filter(|incident| !is_own(group, incident))
+    };
+    let count = |of: &dyn Fn(&Incident) -> bool| -> u64 {
+        let counted = clients().filter(|incident| of(incident));
+        counted.map(|incident| incident.weight).sum()
+    };
+    let views = || clients().filter_map(|incident| group.evidence.view_of(incident));
+    let longest = views().map(|view| view.took_ns()).max();
+    let refused = count(&is_full);
+    let servfail = count(&|incident| incident.rcode() == Some(OptRcode::SERVFAIL));
     let mut lines = Vec::new();
-    if count(|_| true) > 0 {
+    let waited = count(&|_| true) - refused;
+    if waited > 0 {
         lines.push(format!(
             "{} of its clients waited for that, for up to {}.",
-            units::queries(count(|_| true)),
+            units::queries(waited),
             units::duration(longest.unwrap_or_default())
+        ));
+    }
+    if refused > 0 {
+        let most = views()
+            .filter_map(|view| waited_for(view, group.evidence))
+            .max();
+        lines.push(format!(
+            "{} of its clients were answered REFUSED at once, while up to {} of its own had no answer: \
+             it has no place for more (dnsmasq `dns-forward-max`, CoreDNS `max_concurrent`).",
+            units::queries(refused),
+            units::count(most.unwrap_or_default() as u64)
         ));
     }
     if servfail > 0 {

@@ -54,6 +54,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &bad_answers::BIG_ANSWER,
     &resolver::UPSTREAM_SLOW,
     &resolver::UPSTREAM_LOST,
+    &resolver::FORWARDING_LOOP,
     &overload::SERVER_THROTTLED,
     &overload::SERVER_SATURATED,
     &overload::SERVER_OVERFLOW,

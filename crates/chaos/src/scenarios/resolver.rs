@@ -99,6 +99,34 @@ pub(crate) const UPSTREAM_LOST: Scenario = Scenario {
     })),
 };
 
+/// Whose names go round.
+const LOST: &str = "lab-lost";
+
+/// Each knows some names, and asks the other for all else.
+pub(crate) const FORWARDING_LOOP: Scenario = Scenario {
+    name: "forwarding-loop",
+    rule: "dns_forwarding_loop",
+    makes: "two resolvers that ask each other",
+    // How often they go round is their own affair.
+    fault: Fault::Lab(Recipe {
+        asker: Some(LOST),
+        ..Recipe::of(|lab| {
+            let [one, other, client] = pods(lab)?;
+            // What they are asked at their start does not go round.
+            let settings = "local-zone: \"server.\" static\n";
+            forward(lab, &one, &[one.ip.into()], settings, &other)?;
+            forward(lab, &other, &[other.ip.into()], settings, &one)?;
+            lab.change(format!(
+                "unbound at {} forwards to {}, and that back to it",
+                one.dns(),
+                other.dns()
+            ));
+            lab.ask(&client, Ask::broken(LOST, one.dns()))?;
+            lab.ask(&client, Ask::healthy("lab-web", one.dns()))
+        })
+    }),
+};
+
 /// The resolver's own queries count too: the upstream breaks them.
 const fn with(make: fn(&mut Lab) -> Result<()>) -> Recipe {
     Recipe {

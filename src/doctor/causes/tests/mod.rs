@@ -5,6 +5,7 @@ mod contrasts;
 mod counts;
 mod dead_ends;
 mod drops;
+mod forwarders;
 mod own;
 mod patterns;
 mod programs;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::super::contrasts;
 use super::super::drops;
+use super::super::forwarders;
 use super::super::patterns;
 use super::super::programs;
 use super::super::servers;
@@ -167,6 +168,7 @@ fn at_a_server_of_this_host(folder: &Path) -> impl Iterator<Item = Story> {
         servers::overloaded(servers::server(None, 0.1, 0.0)),
         servers::overloaded(stopped),
         servers::forwarded(|own| own),
+        forwarders::looped(),
         hung,
     ]
     .into_iter()
