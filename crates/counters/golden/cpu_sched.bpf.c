@@ -216,7 +216,8 @@ int on_sched_switch(__u64 *ctx)
 		}
 		if (entry_3) {
 			__sync_fetch_and_add(&entry_3->run_queue_sum_ns, (now - value));
-			__u32 slot = log2_slot((now - value));
+			__u64 slot = log2_slot((now - value));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_3->run_queue[slot], 1);

@@ -209,7 +209,8 @@ int on_block_rq_complete(struct trace_event_raw_block_rq_completion *ctx)
 				__builtin_memcpy(&entry_2->comm, &entry->comm, sizeof(entry_2->comm));
 				__sync_fetch_and_add(&entry_2->requests, 1ULL);
 				__sync_fetch_and_add(&entry_2->bytes, bytes);
-				__u32 slot = log2_slot((now - at_ns));
+				__u64 slot = log2_slot((now - at_ns));
+				barrier_var(slot);
 				if (slot >= 40)
 					slot = 39;
 				__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -248,7 +249,8 @@ int tracepoint_block_rq_complete(struct trace_event_raw_block_rq_complete *ctx)
 				__builtin_memcpy(&entry_2->comm, &entry->comm, sizeof(entry_2->comm));
 				__sync_fetch_and_add(&entry_2->requests, 1ULL);
 				__sync_fetch_and_add(&entry_2->bytes, bytes);
-				__u32 slot = log2_slot((now - at_ns));
+				__u64 slot = log2_slot((now - at_ns));
+				barrier_var(slot);
 				if (slot >= 40)
 					slot = 39;
 				__sync_fetch_and_add(&entry_2->latency[slot], 1);

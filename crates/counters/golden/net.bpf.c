@@ -452,7 +452,8 @@ int on_tcp_probe(__u64 *ctx)
 			entry_2 = bpf_map_lookup_elem(&net_map, &owner);
 		}
 		if (entry_2) {
-			__u32 slot = log2_slot(((__u64)srtt_us * 125ULL));
+			__u64 slot = log2_slot(((__u64)srtt_us * 125ULL));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->tcp_round_trip[slot], 1);

@@ -182,7 +182,8 @@ int on_sys_exit_connect(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -249,7 +250,8 @@ int on_sys_exit_sendto(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -316,7 +318,8 @@ int on_sys_exit_sendmsg(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -383,7 +386,8 @@ int on_sys_exit_sendmmsg(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -450,7 +454,8 @@ int on_sys_exit_recvfrom(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -517,7 +522,8 @@ int on_sys_exit_recvmsg(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -584,7 +590,8 @@ int on_sys_exit_recvmmsg(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -651,7 +658,8 @@ int on_sys_exit_poll(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -718,7 +726,8 @@ int on_sys_exit_ppoll(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -785,7 +794,8 @@ int on_sys_exit_epoll_wait(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -852,7 +862,8 @@ int on_sys_exit_openat(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);
@@ -919,7 +930,8 @@ int on_sys_exit_socket(struct trace_event_raw_sys_exit *ctx)
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
 			__sync_fetch_and_add(&entry_2->calls, 1ULL);
-			__u32 slot = log2_slot((now - at_ns));
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
 			if (slot >= 40)
 				slot = 39;
 			__sync_fetch_and_add(&entry_2->latency[slot], 1);

@@ -87,22 +87,29 @@ impl<'s, V: BpfType> Entry<'s, V> {
         at: &Val<'_, u32>,
         by: impl Operand<T>,
     ) {
-        let mut source = self.source.borrow_mut();
-        let at = source.declare::<u32>("slot", at.code());
-        source.line(&format!("if ({at} >= {N})\n\t{at} = {};", N - 1));
-        drop(source);
-        self.add_to(&format!("{}[{at}]", field.name()), &by.text());
+        let slot = self.slot(at.code(), N);
+        self.add_to(&format!("{}[{slot}]", field.name()), &by.text());
     }
 
     /// Counts a value in a histogram: slot 0 has 0 and 1, slot n what is below 2 to the
     /// power of n + 1, and the last one all that is above.
     pub fn count_log2<const N: usize>(&self, field: Field<V, [u64; N]>, value: &Val<'_, u64>) {
-        let mut source = self.source.borrow_mut();
-        source.needs_log2 = true;
-        let slot = source.declare::<u32>("slot", &format!("log2_slot({})", value.code()));
-        source.line(&format!("if ({slot} >= {N})\n\t{slot} = {};", N - 1));
-        drop(source);
+        self.source.borrow_mut().needs_log2 = true;
+        let slot = self.slot(&format!("log2_slot({})", value.code()), N);
         self.add_to(&format!("{}[{slot}]", field.name()), "1");
+    }
+
+    /// A place in an array of so many, as a variable. Of 64 bits, and unknown to the
+    /// compiler: else it is compared in one register and used from another, and the
+    /// verifiers of Linux 5.10 and 6.1 do not see that these are the same.
+    fn slot(&self, value: &str, len: usize) -> String {
+        let mut source = self.source.borrow_mut();
+        let slot = source.declare::<u64>("slot", value);
+        source.line(&format!(
+            "barrier_var({slot});\nif ({slot} >= {len})\n\t{slot} = {};",
+            len - 1
+        ));
+        slot
     }
 
     /// The name of the task that is running.
