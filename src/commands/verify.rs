@@ -8,6 +8,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::VerifyArgs;
+use crate::counters::CounterCheck;
+use crate::counters::CounterState;
+use crate::counters::check_counters;
 use crate::host::Facts;
 use crate::host::Host;
 use crate::host::Signal;
@@ -25,6 +28,8 @@ struct Verification {
     /// Kernel memory of all maps with their default sizes.
     map_bytes: u64,
     signals: Vec<SignalState>,
+    /// The programs of `kerno counters`; kerno does its work without them.
+    counters: Vec<CounterCheck>,
     /// Whether kerno can do its work on this kernel.
     usable: bool,
 }
@@ -75,6 +80,7 @@ fn verify(host: &Host) -> Result<Verification> {
         programs,
         map_bytes,
         signals: signals.into_iter().map(state).collect(),
+        counters: check_counters(),
         usable,
     })
 }
@@ -135,6 +141,7 @@ fn write_text(verification: &Verification, out: &mut dyn Write) -> io::Result<()
             Some(reason) => writeln!(out, "  no   {:<22} {reason}", signal.name)?,
         }
     }
+    write_counters(&verification.counters, out)?;
     writeln!(
         out,
         "\n{}",
@@ -143,4 +150,57 @@ fn write_text(verification: &Verification, out: &mut dyn Write) -> io::Result<()
             false => "kerno does not work on this kernel; the lines above say why.",
         }
     )
+}
+
+/// What there is of each set, then what there is not, and why.
+fn write_counters(checks: &[CounterCheck], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nCounters, attached while `kerno counters` asks for them:\n"
+    )?;
+    let lacks =
+        |it: &&CounterCheck| matches!(it.state, CounterState::Missing | CounterState::Refused);
+    for set in checks.chunk_by(|a, b| set_of(a) == set_of(b)) {
+        let name = set.first().map_or("", set_of);
+        let missing: Vec<&str> = set
+            .iter()
+            .filter(lacks)
+            .flat_map(|it| it.gives.iter().copied())
+            .collect();
+        let mut given: Vec<&str> = Vec::new();
+        for counter in set.iter().flat_map(|it| &it.gives) {
+            if !given.contains(counter) && !missing.contains(counter) {
+                given.push(counter);
+            }
+        }
+        if !given.is_empty() {
+            line(out, "yes", name, &given.join(", "))?;
+        }
+        for check in set.iter().filter(lacks) {
+            let reason = check.reason.as_deref().unwrap_or_default();
+            let what = match check.state {
+                CounterState::Refused => format!("{} is refused: ", check.name),
+                _ => String::new(),
+            };
+            let counters = check.gives.join(", ");
+            line(out, "no", name, &format!("{counters}: {what}{reason}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Wrapped, as the lists of counters are long.
+fn line(out: &mut dyn Write, word: &str, name: &str, text: &str) -> io::Result<()> {
+    const WIDTH: usize = 100;
+    let head = format!("  {word:<4} {name:<22} ");
+    let indent = " ".repeat(head.len());
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(&head)
+        .subsequent_indent(&indent);
+    writeln!(out, "{}", textwrap::fill(text, options))
+}
+
+/// What stands before the slash.
+fn set_of(check: &CounterCheck) -> &str {
+    check.name.split('/').next().unwrap_or(&check.name)
 }

@@ -1,6 +1,10 @@
 //! Counters of the kernel beside DNS: each runs only while it is asked for. What they
 //! count and where they hang is defined in `crates/counters`, one file for each.
 
+mod check;
+
+use std::collections::HashMap;
+
 use anyhow::Context as _;
 use anyhow::Result;
 use kerno_counters::Definition;
@@ -8,6 +12,11 @@ use kerno_counters::read::Readings;
 use typed_bpf::Program;
 use typed_bpf::load::Loaded;
 use typed_bpf::load::Outcome;
+use typed_bpf::load::State;
+
+pub use check::CounterCheck;
+pub use check::CounterState;
+pub use check::check_counters;
 
 /// The compiled object of a definition, by its name.
 fn object(name: &str) -> Option<&'static [u8]> {
@@ -41,6 +50,17 @@ impl Running {
         let loaded = Loaded::start(&object, &(definition.module)(), wanted)
             .with_context(|| format!("the programs of {name} cannot be loaded"))?;
         Ok(Self { definition, loaded })
+    }
+
+    /// What became of each of its programs.
+    fn states(&self) -> &[State] {
+        self.loaded.states()
+    }
+
+    /// How many instructions the verifier walked through, by program, where the kernel
+    /// tells.
+    fn verified_insns(&self) -> HashMap<String, u32> {
+        self.loaded.verified_insns().unwrap_or_default()
     }
 
     /// Its name.

@@ -1,6 +1,7 @@
 //! libbpf's own messages: to the log, and the last ones kept for `verify`.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -32,7 +33,7 @@ pub fn install() {
     })));
 }
 
-pub(super) fn clear() {
+pub(crate) fn clear() {
     if let Ok(mut recent) = RECENT.lock() {
         recent.clear();
     }
@@ -57,7 +58,7 @@ fn remember_processed(message: &str) {
 }
 
 /// libbpf's last warnings, which hold the verifier's last lines; else `error`.
-pub(super) fn last_lines_or(error: &libbpf_rs::Error) -> String {
+pub(crate) fn last_lines_or(error: &impl Display) -> String {
     let recent = RECENT.lock().map(|recent| Vec::from(recent.clone()));
     match recent {
         Ok(lines) if !lines.is_empty() => lines.join("\n"),

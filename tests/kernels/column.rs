@@ -6,6 +6,7 @@
 pub(crate) enum Section {
     Programs,
     Signals,
+    Counters,
     Job,
 }
 

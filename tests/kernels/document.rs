@@ -78,6 +78,7 @@ fn measured(columns: &[Column]) -> String {
         let what = match section {
             Section::Programs => "program",
             Section::Signals => "signal",
+            Section::Counters => "counters",
             Section::Job => "queries",
         };
         text.push_str(&format!("| {what} `{row}` |"));

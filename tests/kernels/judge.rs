@@ -4,6 +4,7 @@ use crate::budget::Budget;
 use crate::column::Cell;
 use crate::column::Column;
 use crate::column::Section;
+use crate::counters;
 use crate::figures;
 use crate::promise::Given;
 use crate::promise::Promise;
@@ -29,6 +30,7 @@ pub(crate) fn judge(
             cells.extend(verification.programs.iter().map(program));
             cells.extend(signals.iter().map(|signal| judge_signal(signal, promise)));
             cells.extend(unknown_signals(signals, promise));
+            cells.extend(counters::judge(&verification.counters, promise));
         }
         Err(why) => cells.push(Cell::bad(Section::Programs, "kerno verify", "FAILED", why)),
     }

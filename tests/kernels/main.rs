@@ -2,8 +2,8 @@
 //!
 //! The stations, in order: `image` has the kernels and `root` what guests are
 //! made of; `guest` boots one and `here` takes the running one, `matrix` does so
-//! side by side; `reported` reads what the job left, `judge` and `figures` hold
-//! it against `promise`; `table` shows it; `budget` and `document` hold the
+//! side by side; `reported` reads what the job left, `judge`, `counters` and
+//! `figures` hold it against `promise`; `table` shows it; `budget` and `document` hold the
 //! records in the repository against it; `selftest` sees that a failure would be
 //! seen. `session` calls them.
 //!
@@ -13,6 +13,7 @@
 mod broken;
 mod budget;
 mod column;
+mod counters;
 mod cpio;
 mod document;
 mod figures;

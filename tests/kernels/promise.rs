@@ -9,6 +9,9 @@ pub(crate) struct Promise {
     pub(crate) series: &'static str,
     /// Signals that this kernel does not give. Every other one must be there.
     pub(crate) lacks: &'static [&'static str],
+    /// Programs of `kerno counters` that have no hook there, and no other that gives the
+    /// same.
+    pub(crate) lacks_counters: &'static [&'static str],
 }
 
 /// Debian's long-term kernels since 5.10, the first that kerno works on, and
@@ -23,18 +26,24 @@ pub(crate) const PROMISED: &[Promise] = &[
             "sock_send_length",     // 6.3
             "sock_recv_length",     // 6.3
         ],
+        lacks_counters: &[
+            "net/on_kfree_skb", // 5.17, with the reason
+        ],
     },
     Promise {
         series: "6.1",
         lacks: &["sock_send_length", "sock_recv_length"],
+        lacks_counters: &[],
     },
     Promise {
         series: "6.12",
         lacks: &[],
+        lacks_counters: &[],
     },
     Promise {
         series: "newest",
         lacks: &[],
+        lacks_counters: &[],
     },
 ];
 

@@ -13,6 +13,25 @@ pub(crate) type Files = BTreeMap<String, String>;
 pub(crate) struct Verification {
     pub(crate) programs: Vec<Program>,
     pub(crate) signals: Vec<Signal>,
+    pub(crate) counters: Vec<Counter>,
+}
+
+/// A program of `kerno counters`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Counter {
+    pub(crate) name: String,
+    pub(crate) state: CounterState,
+    pub(crate) reason: Option<String>,
+    pub(crate) verified_insns: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CounterState {
+    Attached,
+    NotNeeded,
+    Missing,
+    Refused,
 }
 
 #[derive(Debug, Deserialize)]

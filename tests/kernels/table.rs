@@ -14,12 +14,16 @@ const WIDTH: usize = 100;
 /// A kernel's column; `24 unanswered` and `6.12.117+deb13` fit.
 const CELL: usize = 15;
 
-const HEADINGS: [(Section, &str); 3] = [
+const HEADINGS: [(Section, &str); 4] = [
     (
         Section::Programs,
         "BPF PROGRAMS: loaded, so many instructions verified, attached",
     ),
     (Section::Signals, "SIGNALS"),
+    (
+        Section::Counters,
+        "PROGRAMS OF kerno counters: loaded, so many instructions verified, attached",
+    ),
     (
         Section::Job,
         "THE JOB: kerno chaos --induce dns-mix, as kerno doctor counted it",

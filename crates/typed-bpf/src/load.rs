@@ -1,7 +1,11 @@
 //! Loads what was generated, and attaches those programs whose hooks the running kernel
 //! has.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io;
+use std::os::fd::AsFd as _;
+use std::os::fd::AsRawFd as _;
 use std::os::fd::IntoRawFd as _;
 
 use libbpf_rs::Link;
@@ -9,7 +13,9 @@ use libbpf_rs::Map;
 use libbpf_rs::MapCore as _;
 use libbpf_rs::Object;
 use libbpf_rs::ObjectBuilder;
+use libbpf_rs::Program as Compiled;
 use libbpf_rs::ProgramMut;
+use libbpf_rs::query::ProgInfoIter;
 
 use crate::hook::Fentry;
 use crate::hook::Kind as _;
@@ -70,7 +76,7 @@ impl Loaded {
         wanted: impl FnMut(&Program) -> bool,
     ) -> libbpf_rs::Result<Self> {
         let hooks = HostHooks::of_this_kernel();
-        let states = plan(module.programs(), wanted, |program| hooks.lacks(program));
+        let states = states_on(&hooks, module, wanted);
         let mut open = ObjectBuilder::default().open_memory(object)?;
         for mut program in open.progs_mut() {
             let state = states
@@ -117,6 +123,32 @@ impl Loaded {
         &self.states
     }
 
+    /// How many instructions the verifier walked through, by program. The kernel tells
+    /// since Linux 5.16; before, there is nothing here.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not say which programs these are.
+    pub fn verified_insns(&self) -> libbpf_rs::Result<HashMap<String, u32>> {
+        let mut names = HashMap::new();
+        for program in self.object.progs() {
+            if self.runs(program.name()) {
+                let id = Compiled::id_from_fd(program.as_fd())?;
+                names.insert(id, program.name().to_string_lossy().into_owned());
+            }
+        }
+        let infos = ProgInfoIter::default().filter(|info| info.verified_insns > 0);
+        Ok(infos
+            .filter_map(|info| Some((names.remove(&info.id)?, info.verified_insns)))
+            .collect())
+    }
+
+    fn runs(&self, name: &OsStr) -> bool {
+        let attached = |it: &&State| it.outcome == Outcome::Attached;
+        let mut attached = self.states.iter().filter(attached);
+        attached.any(|it| name == it.program.name.as_str())
+    }
+
     /// How often each map had no room, since the start.
     ///
     /// # Errors
@@ -133,8 +165,6 @@ impl Loaded {
     /// Kernel memory of its maps, in octets, as `memlock` of their `fdinfo` says.
     pub fn map_octets(&self) -> u64 {
         let of = |map: Map<'_>| {
-            use std::os::fd::AsFd as _;
-            use std::os::fd::AsRawFd as _;
             let path = format!("/proc/self/fdinfo/{}", map.as_fd().as_raw_fd());
             let text = std::fs::read_to_string(path).ok()?;
             let line = text
@@ -154,6 +184,19 @@ impl Loaded {
         let name = format!("{name}_map");
         Ok(self.object.maps().find(|map| map.name() == name.as_str()))
     }
+}
+
+/// What would become of each program if those were started that `wanted` says yes to.
+pub fn states(module: &Module, wanted: impl FnMut(&Program) -> bool) -> Vec<State> {
+    states_on(&HostHooks::of_this_kernel(), module, wanted)
+}
+
+fn states_on(
+    hooks: &HostHooks,
+    module: &Module,
+    wanted: impl FnMut(&Program) -> bool,
+) -> Vec<State> {
+    plan(module.programs(), wanted, |program| hooks.lacks(program))
 }
 
 /// Which programs run. Of those that give the same, the first whose way is whole does: a
