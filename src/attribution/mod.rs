@@ -3,6 +3,7 @@
 
 mod handle;
 mod names;
+mod owners;
 mod process;
 mod questions;
 mod recent;
@@ -22,6 +23,9 @@ use serde::Serialize;
 
 pub use names::NameCounts;
 pub use names::Options;
+pub use owners::OwnerKey;
+pub use owners::Owners;
+pub use owners::Whose;
 pub use process::has_version_1;
 pub use station::Attributed;
 pub use tree::TreeCounts;
