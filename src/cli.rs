@@ -2,6 +2,7 @@
 
 #[cfg(feature = "chaos")]
 mod chaos;
+mod counters;
 
 #[cfg(feature = "k8s")]
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::host::proc::untrusted;
 use crate::kernel::PORTS_MAX;
 #[cfg(feature = "chaos")]
 pub use chaos::ChaosArgs;
+pub use counters::CountersArgs;
 
 /// Version and commit, as `kerno --version` prints them.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KERNO_COMMIT"), ")");
@@ -48,6 +50,9 @@ pub enum Command {
     /// Stream every finished DNS query as one JSON object per line.
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArgs),
+    /// Count what the kernel does for each workload: memory, CPUs, connections, calls.
+    #[command(after_help = counters::EXAMPLES)]
+    Counters(CountersArgs),
     /// Make a real DNS fault on this host, and undo it.
     #[cfg(feature = "chaos")]
     #[command(after_help = chaos::EXAMPLES)]

@@ -13,9 +13,8 @@ use crossbeam_channel::after;
 use crossbeam_channel::never;
 use crossbeam_channel::select;
 use crossbeam_channel::tick;
-use indicatif::ProgressBar;
-use indicatif::ProgressStyle;
 
+use super::progress;
 use crate::attribution;
 use crate::attribution::Attribution;
 use crate::cli::DoctorArgs;
@@ -86,7 +85,7 @@ fn watch(
     let started = Instant::now();
     let mut duration = args.duration;
     let over = after(args.duration);
-    let progress = progress(args.duration);
+    let progress = progress::bar("watching DNS", args.duration);
     let mut stopped = stop.channel().clone();
     // Nobody is to be woken for a line that nobody sees.
     let ticks = match progress.is_hidden() {
@@ -121,7 +120,10 @@ fn watch(
                 duration = duration.min(started.elapsed());
                 monitor.stop();
             }
-            recv(ticks) -> _ => show(&progress, started.elapsed(), window.queries()),
+            recv(ticks) -> _ => {
+                let queries = format!("{} queries", window.queries());
+                progress::show(&progress, started.elapsed(), &queries);
+            }
         }
     };
     progress.finish_and_clear();
@@ -143,21 +145,3 @@ fn watch(
 }
 
 const STEP: Duration = Duration::from_millis(250);
-
-/// The line on stderr while the doctor watches; where that is no terminal, nothing.
-fn progress(duration: Duration) -> ProgressBar {
-    let bar = ProgressBar::new(duration.as_millis().try_into().unwrap_or(u64::MAX));
-    // The template is a constant: it either always parses or never.
-    match ProgressStyle::with_template("watching DNS {bar:30} {msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
-
-fn show(progress: &ProgressBar, elapsed: Duration, queries: u64) {
-    progress.set_position(elapsed.as_millis().try_into().unwrap_or(u64::MAX));
-    progress.set_message(format!(
-        "{} s, {queries} queries (Ctrl-C: report now)",
-        elapsed.as_secs()
-    ));
-}

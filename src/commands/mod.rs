@@ -2,7 +2,9 @@
 
 #[cfg(feature = "chaos")]
 mod chaos;
+mod counters;
 mod doctor;
+mod progress;
 mod verify;
 mod watch;
 
@@ -38,6 +40,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Doctor(args) => doctor::run(args, &stop),
         Command::Watch(args) => watch::run(args, &stop),
+        Command::Counters(args) => counters::run(args, &stop),
         #[cfg(feature = "chaos")]
         Command::Chaos(args) => chaos::run(args, &stop),
         Command::Verify(args) => verify::run(args),

@@ -2,6 +2,8 @@
 //! count and where they hang is defined in `crates/counters`, one file for each.
 
 mod check;
+mod names;
+mod workloads;
 
 use std::collections::HashMap;
 
@@ -17,6 +19,10 @@ use typed_bpf::load::State;
 pub use check::CounterCheck;
 pub use check::CounterState;
 pub use check::check_counters;
+pub use workloads::Placed;
+pub use workloads::Workload;
+pub use workloads::by_workload;
+pub use workloads::events;
 
 /// The compiled object of a definition, by its name.
 fn object(name: &str) -> Option<&'static [u8]> {

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod busiest;
+pub mod counters;
 mod figures;
 mod headline;
 mod json;

@@ -11,6 +11,7 @@ use std::process::Stdio;
 const COMMANDS: &[&str] = &[
     "doctor",
     "watch",
+    "counters",
     #[cfg(feature = "chaos")]
     "chaos",
     "verify",
@@ -111,7 +112,7 @@ fn what_is_not_understood_is_a_usage_error() {
 
 #[test]
 fn bad_values_are_usage_errors_that_name_them() {
-    let cases: [&[&str]; 16] = [
+    let cases: [&[&str]; 22] = [
         &["doctor", "--duration", "soon"],
         &["doctor", "--duration", "0s"],
         &["doctor", "--duration", "10"],
@@ -131,6 +132,12 @@ fn bad_values_are_usage_errors_that_name_them() {
         #[cfg(not(feature = "k8s"))]
         &["watch", "--pod", "/web"],
         &["verify", "--output", "yaml"],
+        &["counters", "--duration", "0s"],
+        &["counters", "--output", "xml"],
+        &["counters", "--programs", "memory"],
+        &["counters", "--programs", "Mem"],
+        &["counters", "--programs", "syscall", "--calls", "ptrace"],
+        &["counters", "--calls", "sendtoo"],
     ];
     for case in cases {
         bad_value(case);
@@ -144,6 +151,25 @@ fn more_ports_than_can_be_watched_are_a_usage_error() {
     arguments.extend(ports.iter().flat_map(|port| ["--port", port]));
     let said = usage_error(&arguments);
     assert!(said.contains("at most 8 ports"), "{said}");
+}
+
+#[test]
+fn a_program_that_is_not_known_is_answered_with_those_that_are() {
+    for nonsense in ["nonsense", "", "mem,nonsense", "mem,,net", "mem net", "*"] {
+        let said = usage_error(&["counters", "--programs", nonsense]);
+        for name in ["mem", "cpu_sched", "net", "syscall", "proc", "disk"] {
+            assert!(said.contains(name), "{nonsense:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn calls_without_their_program_are_a_usage_error() {
+    let said = usage_error(&["counters", "--programs", "mem", "--calls", "connect"]);
+    assert!(
+        said.contains("--calls") && said.contains("syscall"),
+        "{said}"
+    );
 }
 
 /// Runs it as a root that has lost these capabilities for good.
@@ -179,6 +205,7 @@ fn root_missing_capabilities_are_named_in_one_sentence() {
     for (command, code) in [
         (&["watch"][..], 1),
         (&["verify"], 1),
+        (&["counters"], 1),
         (&["doctor"], 1),
         (&["doctor", "--exit-code"], 3),
     ] {
