@@ -41,7 +41,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
         all_hooks: args.watched.all_hooks,
     };
     let filter = args.filter();
-    let clock = Clock::start();
+    let mut clock = Clock::start();
     untrusted::use_helper();
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
@@ -65,6 +65,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
         select! {
             recv(attribution.messages()) -> message => match message {
                 Ok(Message::Ended(attempts)) => {
+                    clock.follow();
                     let number = write_lines(&attempts, &filter, &clock, &mut lines)?;
                     // At the end a reader that stands still is not waited for.
                     let written = match has_room {

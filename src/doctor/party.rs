@@ -138,7 +138,7 @@ impl<'a> Party<'a> {
             WorkloadId::Pod(pod) if pod.name.is_none() => Command::default(),
             WorkloadId::Pod(_) => option("--pod", name.as_ref()),
             WorkloadId::Container(_) => option("--container", name.as_ref()),
-            WorkloadId::Unit(_) => option("--unit", name.as_ref()),
+            WorkloadId::Unit(..) => option("--unit", name.as_ref()),
         };
         narrowed.or(watch)
     }

@@ -67,13 +67,15 @@ const NAMES: [(&str, Runtime); 6] = [
 
 /// Looks through a path as `/proc/PID/cgroup` has it, or below the mount point.
 pub fn parse(path: &str) -> Facts<'_> {
+    let is_users = user(path).is_some();
     let mut facts = Facts::default();
     // Where the kubelet puts its pods, and where Docker puts its containers.
     let (mut under_kubepods, mut under_docker) = (false, false);
     for level in path.split('/').take(LEVELS_MAX) {
         let pod_folder = level.strip_prefix("pod").filter(|_| under_kubepods);
         let pod = pod_slice(level).or_else(|| uid(pod_folder?));
-        if pod.is_some() {
+        // The kubelet's pods are no user's, and what a user calls a folder is no proof.
+        if pod.is_some() && !is_users {
             // A pod is nobody's unit, and what it runs in is not its container.
             facts = Facts {
                 pod,
@@ -92,6 +94,22 @@ pub fn parse(path: &str) -> Facts<'_> {
         under_docker = level == "docker";
     }
     facts
+}
+
+/// Whose a control group is: systemd makes one for each user (systemd.slice(5)), and nobody
+/// else may make one beside it. What is below, the user makes.
+pub fn user(path: &str) -> Option<u32> {
+    let (slice, _) = path.strip_prefix("/user.slice/user-")?.split_once('/')?;
+    slice.strip_suffix(".slice")?.parse().ok()
+}
+
+/// The user whose own service manager has the unit; `None` for a unit of the system, as a
+/// user's session is.
+pub fn manager(path: &str, unit: &str) -> Option<u32> {
+    let uid = user(path)?;
+    let of_user = format!("user@{uid}.service");
+    let below = path.split('/').any(|level| level == of_user);
+    (below && unit != of_user).then_some(uid)
 }
 
 /// `kubepods-burstable-podUID.slice`, in Kind `kubelet-kubepods-podUID.slice`,

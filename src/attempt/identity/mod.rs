@@ -55,6 +55,9 @@ impl Identity {
             ..Pod::default()
         });
         let labels = Labels {
+            user: facts
+                .unit
+                .and_then(|unit| cgroup_path::manager(&cgroup, unit)),
             unit: facts.unit.map(str::to_owned),
             container,
             pod,
@@ -83,6 +86,11 @@ impl Identity {
     /// The systemd unit, as `unbound.service`.
     pub fn unit(&self) -> Option<&str> {
         self.labels.unit.as_deref()
+    }
+
+    /// The user whose own groups it is among, by id.
+    pub fn user(&self) -> Option<u32> {
+        cgroup_path::user(&self.cgroup)
     }
 
     /// The container's id.

@@ -22,8 +22,9 @@ pub enum WorkloadId {
     Pod(Pod),
     /// A container that is in no pod.
     Container(Container),
-    /// A systemd unit, as `unbound.service`.
-    Unit(String),
+    /// A systemd unit, as `unbound.service`; of which user's manager, if it is not the
+    /// system's: both may have one of the same name.
+    Unit(String, Option<u32>),
     /// A process that is in none of these, with its thread-group id if known.
     Process(Option<u32>, Comm),
 }
@@ -64,6 +65,9 @@ pub struct Labels {
     /// The systemd unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// The user whose own service manager has that unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
     /// The container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
@@ -82,13 +86,14 @@ impl WorkloadId {
     pub fn of(identity: &Identity) -> Option<Self> {
         let Labels {
             unit,
+            user,
             container,
             pod,
         } = &identity.labels;
         match (pod, container) {
             (Some(pod), _) => Some(Self::Pod(pod.clone())),
             (None, Some(container)) => Some(Self::Container(container.clone())),
-            (None, None) => unit.clone().map(Self::Unit),
+            (None, None) => unit.clone().map(|unit| Self::Unit(unit, *user)),
         }
     }
 
@@ -97,7 +102,7 @@ impl WorkloadId {
         match self {
             Self::Pod(_) => "pod",
             Self::Container(_) => "container",
-            Self::Unit(_) => "unit",
+            Self::Unit(..) => "unit",
             Self::Process(..) => "process",
         }
     }
@@ -116,7 +121,7 @@ impl WorkloadId {
                 let id = || container.id.get(..SHORT).unwrap_or(&container.id);
                 container.name.clone().unwrap_or_else(|| id().to_owned())
             }
-            Self::Unit(unit) => unit.clone(),
+            Self::Unit(unit, _) => unit.clone(),
             Self::Process(_, comm) => comm.to_string(),
         }
     }
@@ -127,7 +132,7 @@ impl WorkloadId {
         match self.clone() {
             Self::Pod(pod) => labels.pod = Some(pod),
             Self::Container(container) => labels.container = Some(container),
-            Self::Unit(unit) => labels.unit = Some(unit),
+            Self::Unit(unit, user) => (labels.unit, labels.user) = (Some(unit), user),
             Self::Process(..) => {}
         }
         labels
@@ -140,7 +145,8 @@ impl fmt::Display for WorkloadId {
         let name = self.name();
         match self {
             Self::Pod(_) | Self::Container(_) => write!(f, "{} {name}", self.kind()),
-            Self::Unit(_) => f.write_str(&name),
+            Self::Unit(_, Some(user)) => write!(f, "{name} of user {user}"),
+            Self::Unit(_, None) => f.write_str(&name),
             Self::Process(Some(pid), _) if name.is_empty() => write!(f, "pid {pid}"),
             Self::Process(Some(pid), _) => write!(f, "{name} (pid {pid})"),
             Self::Process(None, _) => f.write_str("an unknown process"),
@@ -170,7 +176,7 @@ impl ClientKey {
     pub fn id(&self, known: &IdentityTable) -> WorkloadId {
         match self {
             Self::Workload(identity) => {
-                let unnamed = || WorkloadId::Unit(identity.cgroup().to_owned());
+                let unnamed = || WorkloadId::Unit(identity.cgroup().to_owned(), None);
                 WorkloadId::of(known.latest(identity)).unwrap_or_else(unnamed)
             }
             Self::Process(pid, comm) => WorkloadId::Process(*pid, *comm),
@@ -213,8 +219,30 @@ mod tests {
         assert_eq!(whom.expect("a container").to_string(), "container nginx");
         assert_eq!(labels["unit"], "web.service");
         let (whom, labels) = told("/system.slice/web.service");
-        assert_eq!(whom, Some(WorkloadId::Unit("web.service".to_owned())));
+        assert_eq!(whom, Some(WorkloadId::Unit("web.service".to_owned(), None)));
         assert_eq!(labels, serde_json::json!({ "unit": "web.service" }));
+    }
+
+    #[test]
+    fn units_of_the_system_and_of_a_user_are_two() {
+        let (system, labels) = told("/system.slice/twin.service");
+        assert_eq!(labels, serde_json::json!({ "unit": "twin.service" }));
+        let manager = "/user.slice/user-1000.slice/user@1000.service";
+        let (user, labels) = told(&format!("{manager}/app.slice/twin.service"));
+        assert_eq!(
+            labels,
+            serde_json::json!({ "unit": "twin.service", "user": 1000 })
+        );
+        assert_ne!(system, user);
+        assert_eq!(system.expect("a unit").to_string(), "twin.service");
+        assert_eq!(
+            user.expect("a unit").to_string(),
+            "twin.service of user 1000"
+        );
+        // The manager itself, and a session, are the system's.
+        for unit in [manager, "/user.slice/user-1000.slice/session-3.scope"] {
+            assert_eq!(told(unit).1.get("user"), None, "{unit}");
+        }
     }
 
     #[test]

@@ -50,6 +50,11 @@ pub(super) trait Source: Send {
 
     /// Names those that it knows.
     fn name(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures);
+
+    /// Names those in a user's own groups. Users make these as they like, with the id of
+    /// anybody's container or pod in their names: so only what the user's own runtime says
+    /// counts.
+    fn name_of_users(&mut self, _wanted: &[Arc<Subject>], _failures: &mut Failures) {}
 }
 
 /// When a source could not be asked although it is there.
@@ -200,7 +205,7 @@ impl Thread {
             if lacking.is_empty() {
                 break;
             }
-            source.name(&lacking, failures);
+            name(source.as_mut(), lacking, failures);
         }
         for nameless in wanted {
             self.settle(nameless);
@@ -271,6 +276,14 @@ fn lacking(wanted: &[Arc<Subject>]) -> Vec<Arc<Subject>> {
 fn by_container(wanted: &[Arc<Subject>]) -> HashMap<&str, &Subject> {
     let with_id = |it| Some((Subject::of_path(it).container()?, it));
     wanted.iter().map(|it| &**it).filter_map(with_id).collect()
+}
+
+/// Asks one source, of users' own groups apart.
+fn name(source: &mut dyn Source, wanted: Vec<Arc<Subject>>, failures: &mut Failures) {
+    let is_users = |it: &Arc<Subject>| it.of_path().user().is_some();
+    let (of_users, of_host): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_users);
+    source.name(&of_host, failures);
+    source.name_of_users(&of_users, failures);
 }
 
 /// What a user says about it.

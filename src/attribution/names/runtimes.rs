@@ -193,11 +193,13 @@ impl Source for StateFolders {
 
     fn name(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures) {
         self.name_all(&by_container(wanted), failures);
-        // A rootless runtime's containers are in its user's own groups, and its state in
-        // the user's home.
+    }
+
+    /// A rootless runtime's state is in the user's home.
+    fn name_of_users(&mut self, wanted: &[Arc<Subject>], failures: &mut Failures) {
         let mut of_users: BTreeMap<u32, Vec<Arc<Subject>>> = BTreeMap::new();
-        for subject in wanted.iter().filter(|subject| subject.lacks_names()) {
-            if let Some(uid) = user(subject.of_path().cgroup()) {
+        for subject in wanted {
+            if let Some(uid) = subject.of_path().user() {
                 of_users.entry(uid).or_default().push(Arc::clone(subject));
             }
         }
@@ -207,13 +209,6 @@ impl Source for StateFolders {
             }
         }
     }
-}
-
-/// Whose a control group is: systemd makes one for each user (systemd.slice(5)), and nobody
-/// else may make one beside it.
-fn user(cgroup: &str) -> Option<u32> {
-    let (slice, _) = cgroup.strip_prefix("/user.slice/user-")?.split_once('/')?;
-    slice.strip_suffix(".slice")?.parse().ok()
 }
 
 /// Home folders by user, as passwd(5) has them.
@@ -385,6 +380,20 @@ mod tests {
             homes: homes(format!("a:x:1000:1000::{}:/bin/sh", home.path().display()).as_bytes()),
         };
         (home, folders)
+    }
+
+    #[test]
+    fn the_hosts_own_state_names_nothing_in_a_users_groups() {
+        let (home, _) = of_user();
+        let mut folders = StateFolders::of_home(home.path());
+        let hosts = of(&format!("/machine.slice/libpod-{A}.scope"));
+        // A user may call a group of its own after anybody's container.
+        let users = of(&format!(
+            "/user.slice/user-1000.slice/user@1000.service/libpod-{A}.scope"
+        ));
+        ask(&mut folders, &[&hosts, &users]);
+        assert!(hosts.identity().container_name().is_some());
+        assert_eq!(users.identity().container_name(), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn start(knows_all: bool) -> (Names, Asking, Receiver<Answer>, Knows) {
 pub(super) fn ask(source: &mut impl Source, wanted: &[&Arc<Subject>]) -> Failures {
     let wanted: Vec<_> = wanted.iter().map(|it| Arc::clone(it)).collect();
     let mut failures = Failures::default();
-    source.name(&wanted, &mut failures);
+    name(source, wanted, &mut failures);
     failures
 }
 

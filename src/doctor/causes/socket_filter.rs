@@ -62,11 +62,17 @@ pub(super) fn describe(group: &Group<'_>) -> Option<Explanation> {
     }))
     .lines(group.asked_by_and_for())
     .with(|it| match &receiver {
-        Some(WorkloadId::Unit(unit)) => it.run(
-            "See what the unit allows (and the slices above it):",
-            Command::new("systemctl show -p IPAddressAllow -p IPAddressDeny -p IPIngressFilterPath")
-                .word(unit),
-        ),
+        Some(WorkloadId::Unit(unit, user)) => {
+            let systemctl = match user {
+                Some(user) => Command::new("systemctl --user -M").word(format!("{user}@")),
+                None => Command::new("systemctl"),
+            };
+            let properties = "show -p IPAddressAllow -p IPAddressDeny -p IPIngressFilterPath";
+            it.run(
+                "See what the unit allows (and the slices above it):",
+                systemctl.and(properties).word(unit),
+            )
+        }
         _ => it.run("See which control group it is:", commands::cgroup_of(pid)),
     })
     .say("List the programs on that control group and those above it, of type ingress: `bpftool cgroup tree`")

@@ -29,6 +29,9 @@ const SYSTEMD: &[Row] = &[
     ("/system.slice/foo\\x2dbar.service", Some("foo\\x2dbar.service"), None, None, None),
     ("/user.slice/user-1000.slice/session-3.scope", Some("session-3.scope"), None, None, None),
     ("/user.slice/user-1000.slice/user@1000.service/app.slice/firefox.service", Some("firefox.service"), None, None, None),
+    // A user may call the user's own groups as the kubelet calls its pods'.
+    ("/user.slice/user-1000.slice/user@1000.service/kubepods/burstable/podUID/A", Some("user@1000.service"), Some(A), None, None),
+    ("/user.slice/user-1000.slice/user@1000.service/kubepods.slice/kubepods-podUID_.slice/cri-containerd-A.scope", Some("user@1000.service"), Some(A), Some(Runtime::Containerd), None),
     // A service that makes groups of its own (Delegate=yes).
     ("/system.slice/haproxy.service/worker-1", Some("haproxy.service"), None, None, None),
     ("/machine.slice/systemd-nspawn@web.service/payload", Some("systemd-nspawn@web.service"), None, None, None),
