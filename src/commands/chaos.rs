@@ -89,7 +89,8 @@ fn lab_options(args: &ChaosArgs) -> lab::Options {
         slow: Duration::from_nanos(LATENCY_WARNING_NS),
         machine: lab::Machine {
             cgroups: host::cgroup_mount_point(),
-            cpu_cgroups: cpu_mount_point(),
+            cpu_cgroups: mount_point(b"cpu"),
+            memory_cgroups: mount_point(b"memory"),
             conntrack_entries: conntrack::entries,
             receive_buffer_errors: || {
                 let own = Root::default().below("proc/thread-self/net");
@@ -99,12 +100,12 @@ fn lab_options(args: &ChaosArgs) -> lab::Options {
     }
 }
 
-/// Where the CPU controller of version 1 is mounted, if it is.
-fn cpu_mount_point() -> Option<PathBuf> {
+/// Where this controller of version 1 is mounted, if it is.
+fn mount_point(controller: &[u8]) -> Option<PathBuf> {
     let mounts = mountinfo::read(&Root::default()).ok()?;
-    let mut of_cpu =
-        mountinfo::parse(&mounts).filter(|mount| mount.root == "/" && mount.controls(b"cpu"));
-    Some(of_cpu.next()?.point)
+    let mut own =
+        mountinfo::parse(&mounts).filter(|mount| mount.root == "/" && mount.controls(controller));
+    Some(own.next()?.point)
 }
 
 fn flood_options(args: &ChaosArgs) -> dns_flood::Options {

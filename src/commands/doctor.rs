@@ -19,8 +19,10 @@ use crate::attribution;
 use crate::attribution::Attribution;
 use crate::cli::DoctorArgs;
 use crate::cli::Output;
+use crate::counters::Watches;
 use crate::host::Facts;
 use crate::host::Host;
+use crate::host::Signal;
 use crate::host::proc::Root;
 use crate::host::proc::untrusted;
 use crate::kernel::Config;
@@ -51,12 +53,14 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
     // It takes its time where there are many namespaces, so it comes first.
-    let sampler = Sampler::start(Root::default());
+    let watches = Watches::start();
+    let watched = watches.signals().to_vec();
+    let sampler = Sampler::start(Root::default(), watches);
     let monitor = Monitor::start(host, config, args.watched.timeout)?;
     let attribution =
         Attribution::start(monitor.messages().clone(), root, &args.watched.workloads())?;
     log::info!("watching for {}", humantime::format_duration(args.duration));
-    let report = watch(args, stop, monitor, attribution, sampler)?;
+    let report = watch(args, stop, monitor, attribution, (sampler, watched))?;
 
     let mut out = anstream::stdout().lock();
     let written = match args.output {
@@ -79,7 +83,7 @@ fn watch(
     stop: &Stop,
     monitor: Monitor,
     attribution: Attribution,
-    mut sampler: Sampler,
+    (mut sampler, watched): (Sampler, Vec<Signal>),
 ) -> Result<Report> {
     let mut window = Window::new(args.watched.filter());
     let started = Instant::now();
@@ -127,7 +131,7 @@ fn watch(
         }
     };
     progress.finish_and_clear();
-    let signals = monitor.signals.clone();
+    let signals = [monitor.signals.clone(), watched].concat();
     monitor.join()?;
     // Before the figures are taken: names that came late are in them.
     let attributed = attribution.finish();

@@ -3,12 +3,15 @@
 
 mod check;
 mod names;
+mod oom;
+mod watches;
 mod workloads;
 
 use std::collections::HashMap;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use kerno_counters::ALL;
 use kerno_counters::Definition;
 use kerno_counters::read::Readings;
 use typed_bpf::Program;
@@ -19,6 +22,9 @@ use typed_bpf::load::State;
 pub use check::CounterCheck;
 pub use check::CounterState;
 pub use check::check_counters;
+pub use oom::Killed;
+pub use oom::OomWatch;
+pub use watches::Watches;
 pub use workloads::Placed;
 pub use workloads::Workload;
 pub use workloads::by_workload;
@@ -67,6 +73,15 @@ impl Running {
     /// tells.
     fn verified_insns(&self) -> HashMap<String, u32> {
         self.loaded.verified_insns().unwrap_or_default()
+    }
+
+    /// The same of the definition with this name.
+    fn of(name: &str, wanted: impl FnMut(&Program) -> bool) -> Result<Self> {
+        let definition = ALL.iter().find(|it| it.name == name);
+        Self::start(
+            *definition.with_context(|| format!("no counters {name}"))?,
+            wanted,
+        )
     }
 
     /// Its name.

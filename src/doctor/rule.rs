@@ -38,6 +38,7 @@ rules! {
     NoRoute = "dns_no_route",
     AnswerTooBig = "dns_answer_too_big",
     PolicyDrop = "dns_policy_drop",
+    ServerOomKilled = "dns_server_oom_killed",
     EdnsDropped = "dns_edns_dropped",
     PrivateReverse = "dns_private_reverse",
     TypeDropped = "dns_type_dropped",

@@ -47,6 +47,8 @@ pub enum SignalName {
     FailedSends,
     /// Reads of answers.
     Reads,
+    /// Processes that are killed for want of memory: of the counters beside DNS.
+    OomKills,
 }
 
 impl SignalName {
@@ -61,6 +63,7 @@ impl SignalName {
             Self::FailedConnects => "sock_release",
             Self::FailedSends => "sock_send_length",
             Self::Reads => "sock_recv_length",
+            Self::OomKills => "mark_victim",
         }
     }
 }

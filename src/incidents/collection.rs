@@ -13,12 +13,14 @@ use super::dead_ends::DeadEnds;
 use super::incident::FailureKind;
 use super::incident::Incident;
 use super::loops::Loops;
+use super::outages::Outages;
 use super::overflows::Overflows;
 use super::rejections;
 use super::rejections::Rejections;
 use super::server_view::Index;
 use super::server_view::ServerView;
 use super::server_view::ServerViews;
+use super::serving::Serving;
 use super::tallies::BothFamilies;
 use super::tallies::Tallies;
 use super::traits::Separated;
@@ -95,6 +97,7 @@ pub struct Incidents {
     waiting: HashMap<AttemptKey, usize>,
     views: ServerViews,
     tallies: Tallies,
+    serving: Serving,
     dead_ends: DeadEnds,
     /// The latest answers: socket, id, and whether their attempt is reported.
     answered: VecDeque<(u64, u16, bool)>,
@@ -123,6 +126,8 @@ pub struct Evidence {
     pub waiting: Waiting,
     /// What a firewall rejected.
     pub rejections: Rejections,
+    /// Servers that were killed.
+    pub outages: Outages,
     /// How all client attempts ended.
     pub tallies: Tallies,
     /// What sets apart those that failed.
@@ -151,6 +156,7 @@ impl Incidents {
         if attempt.role == Role::Server {
             self.views.add(attempt);
             self.tallies.record_served(attempt);
+            self.serving.record(attempt);
             return;
         }
         let question = Fingerprint::of(attempt.question.as_bytes());
@@ -173,6 +179,7 @@ impl Incidents {
             Role::Server => {
                 self.views.count(plain);
                 self.tallies.count_served(plain);
+                self.serving.count(plain);
             }
             Role::Client => {
                 self.tallies.count(plain);
@@ -253,6 +260,7 @@ impl Incidents {
     pub fn next(&self) -> Self {
         Self {
             tallies: self.tallies.next(),
+            serving: self.serving.clone(),
             dead_ends: self.dead_ends.clone(),
             answered: self.answered.clone(),
             ..Self::default()
@@ -267,6 +275,7 @@ impl Incidents {
         next.incidents.into_iter().for_each(|it| self.push(it));
         self.views.follow(next.views);
         self.tallies.follow(next.tallies);
+        self.serving.follow(next.serving);
         self.dead_ends = next.dead_ends;
         self.answered = next.answered;
         self.slow_reads_left_out += next.slow_reads_left_out;
@@ -310,6 +319,7 @@ impl Incidents {
                 .filter_map(|view| view.owner.pid)
                 .collect(),
             server_views,
+            outages: Outages::of(&host, &self.serving),
             tallies: self.tallies,
             slow_reads: self.slow_reads,
             not_kept: self.not_kept,

@@ -15,6 +15,7 @@ use super::conntrack;
 use super::conntrack::Fullness;
 use super::flows::Collection;
 use super::flows::Wanted;
+use super::memory::Kills;
 use super::missing;
 use super::missing::Missing;
 use super::process_baseline::Groups;
@@ -46,6 +47,7 @@ pub(super) struct Baseline {
     /// No way into them was known yet; whether packets are dropped there.
     not_found: BTreeMap<u32, bool>,
     groups: Groups,
+    kills: Kills,
     pub(super) missing: Missing,
     /// When all processes were gone through.
     pub(super) indexed: Option<Instant>,
@@ -108,11 +110,12 @@ impl Counters {
 
 impl Baseline {
     /// Reads what counts from now on.
-    pub(super) fn open(root: Root) -> Self {
+    pub(super) fn open(root: Root, kills: Kills) -> Self {
         let index = NetnsIndex::take(&root);
         let mut baseline = Self {
             hierarchies: Hierarchies::find(&root),
             indexed: Some(Instant::now()),
+            kills,
             root,
             ..Self::default()
         };
@@ -208,6 +211,13 @@ impl Baseline {
         }
     }
 
+    /// Looks who was killed since the last time.
+    pub(super) fn look_at_kills(&mut self) {
+        let servers = &self.servers;
+        let memory_of = |pid: u32| servers.get(&pid)?.memory.as_ref();
+        self.kills.look(&self.root, memory_of);
+    }
+
     /// Looks at a process: its control groups count from now on. `None` if it is
     /// gone.
     pub(super) fn process(&mut self, pid: u32) -> Option<ProcessBaseline> {
@@ -223,14 +233,18 @@ impl Baseline {
     pub(super) fn close(mut self, wanted: &Wanted) -> HostSample {
         self.missing.add(missing::NAMESPACES, self.not_found.len());
         let conntrack_max = conntrack_stat::max(&self.root);
+        self.look_at_kills();
         self.groups.look_at_all(&self.root);
         let groups = std::mem::take(&mut self.groups);
+        let kills = std::mem::take(&mut self.kills);
+        self.missing.add(missing::KILLS, kills.left_out);
         let servers = std::mem::take(&mut self.servers).into_iter();
         let clients = std::mem::take(&mut self.clients).into_iter();
         let mut sample = HostSample {
             own_netns: self.own_netns(),
             servers: servers.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             clients: clients.map(|(pid, it)| (pid, it.close(&groups))).collect(),
+            oom_kills: kills.into_kills(),
             routes: std::mem::take(&mut self.routes),
             listeners: std::mem::take(&mut self.listeners),
             ..HostSample::default()

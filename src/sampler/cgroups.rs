@@ -15,12 +15,29 @@ use crate::host::proc::mountinfo;
 /// Kubernetes are five levels deep, or seven under Kind.
 const LEVELS_MAX: usize = 16;
 
-/// Where the hierarchies are mounted that may have the CPU figures; of several
-/// mounts of one, whole hierarchies before parts.
+/// Where the hierarchies are mounted that may have the figures; of several mounts of one,
+/// whole hierarchies before parts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hierarchies {
     unified: Vec<Hierarchy>,
     cpu: Vec<Hierarchy>,
+    memory: Vec<Hierarchy>,
+}
+
+/// Whose figures are looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Controller {
+    Cpu,
+    Memory,
+}
+
+impl Controller {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Cpu => b"cpu",
+            Self::Memory => b"memory",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +48,7 @@ struct Hierarchy {
     point: PathBuf,
 }
 
-/// The folder of a control group with its CPU figures.
+/// The folder of a control group with the figures of a controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Folder {
     pub(super) version: Version,
@@ -60,41 +77,49 @@ impl Hierarchies {
     fn parse(mountinfo: &[u8]) -> Self {
         let mut found = Self::default();
         for mount in mountinfo::parse(mountinfo) {
-            let place = match () {
-                () if mount.filesystem == b"cgroup2" => &mut found.unified,
-                () if mount.controls(b"cpu") => &mut found.cpu,
-                () => continue,
-            };
-            place.push(Hierarchy {
+            let controls = |controller: Controller| mount.controls(controller.name());
+            let (has_cpu, has_memory) = (controls(Controller::Cpu), controls(Controller::Memory));
+            let hierarchy = Hierarchy {
                 root: mount.root.into(),
-                point: mount.point,
-            });
+                point: mount.point.clone(),
+            };
+            if mount.filesystem == b"cgroup2" {
+                found.unified.push(hierarchy);
+                continue;
+            }
+            // Version 1 may have both in one hierarchy.
+            found.cpu.extend(has_cpu.then(|| hierarchy.clone()));
+            found.memory.extend(has_memory.then_some(hierarchy));
         }
-        for mounts in [&mut found.unified, &mut found.cpu] {
+        for mounts in [&mut found.unified, &mut found.cpu, &mut found.memory] {
             mounts.sort_by_key(|mount| mount.root.components().count());
         }
         found
     }
 
     /// That of the process whose folder in procfs this is.
-    pub(super) fn folder(&self, process: &Root) -> Option<Folder> {
-        self.folder_of(&cgroup::read(process).ok()?)
+    pub(super) fn folder(&self, process: &Root, controller: Controller) -> Option<Folder> {
+        self.folder_of(&cgroup::read(process).ok()?, controller)
     }
 
-    fn folder_of(&self, text: &[u8]) -> Option<Folder> {
-        let (mut unified, mut cpu) = (None, None);
+    fn folder_of(&self, text: &[u8], controller: Controller) -> Option<Folder> {
+        let (mut unified, mut own) = (None, None);
         for membership in cgroup::parse(text) {
             let path = Path::new(OsStr::from_bytes(membership.path));
             if membership.version() == Version::V2 {
                 unified = Some(path);
             }
-            if membership.controls(b"cpu") {
-                cpu = Some(path);
+            if membership.controls(controller.name()) {
+                own = Some(path);
             }
         }
+        let of_version_1 = match controller {
+            Controller::Cpu => &self.cpu,
+            Controller::Memory => &self.memory,
+        };
         // A controller is either in a hierarchy of version 1 or in version 2.
-        let (mounts, path, version) = match cpu {
-            Some(path) => (&self.cpu, path, Version::V1),
+        let (mounts, path, version) = match own {
+            Some(path) => (of_version_1, path, Version::V1),
             None => (&self.unified, unified?, Version::V2),
         };
         mounts.iter().find_map(|it| it.folder(path, version))
@@ -136,7 +161,7 @@ mod tests {
         28 25 0:25 / /sys/fs/cgroup/memory rw,nosuid shared:11 - cgroup cgroup rw,memory\n";
 
     fn folder(mountinfo: &str, cgroup: &str) -> Option<Folder> {
-        Hierarchies::parse(mountinfo.as_bytes()).folder_of(cgroup.as_bytes())
+        Hierarchies::parse(mountinfo.as_bytes()).folder_of(cgroup.as_bytes(), Controller::Cpu)
     }
 
     fn above(folder: Option<&Folder>) -> Vec<&str> {
@@ -172,6 +197,12 @@ mod tests {
         assert_eq!(
             above(Some(&cpu))[0],
             "/sys/fs/cgroup/cpu,cpuacct/kubepods/pod1/c"
+        );
+        let all = Hierarchies::parse(V1.as_bytes());
+        let memory = all.folder_of(cgroup.as_bytes(), Controller::Memory);
+        assert_eq!(
+            above(memory.as_ref())[0],
+            "/sys/fs/cgroup/memory/kubepods/pod1/c"
         );
     }
 
@@ -225,7 +256,8 @@ mod tests {
 
     #[test]
     fn live_the_running_kernel_agrees_on_the_form() {
-        let own = Hierarchies::find(&Root::default()).folder(&Root::at("/proc/self"));
+        let own = Hierarchies::find(&Root::default());
+        let own = own.folder(&Root::at("/proc/self"), Controller::Cpu);
         let cpu = own.expect("a hierarchy for the CPU");
         assert!(cpu.and_above().all(|folder| folder.is_dir()));
     }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use super::ConntrackCounters;
 use super::Flow;
+use super::OomKill;
 use super::Quota;
 use super::ResolvConf;
 use super::Span;
@@ -51,6 +52,9 @@ pub struct HostSample {
     /// namespace's routing tables have a route to it (without routing rules,
     /// which procfs does not show).
     pub routes: BTreeMap<(u32, IpAddr), bool>,
+    /// By when it ended and its pid: processes that the kernel killed because there was no
+    /// memory, 256 at most.
+    pub oom_kills: BTreeMap<(u64, u32), OomKill>,
     /// Attempts whose process was not looked at, because there were too many
     /// processes in all or at that moment.
     pub not_looked_at: u64,
@@ -87,6 +91,7 @@ impl HostSample {
             readers,
             flows,
             routes,
+            oom_kills,
             not_looked_at,
             missing,
             own_netns,
@@ -99,7 +104,8 @@ impl HostSample {
             + each(&mut self.clients, clients, Process::follow)
             + each(&mut self.readers, readers, worst)
             + each(&mut self.listeners, listeners, |own, pid| *own = pid)
-            + each(&mut self.routes, routes, |own, is_there| *own = is_there);
+            + each(&mut self.routes, routes, |own, is_there| *own = is_there)
+            + each(&mut self.oom_kills, oom_kills, |own, next| *own = next);
         // Those of the end come first: they are in the table.
         for flow in std::mem::replace(&mut self.flows, flows) {
             match self.flows.len() < FLOWS_MAX {

@@ -20,6 +20,8 @@ pub(super) const UDP: &str = "the UDP and ICMP counters of # network namespaces 
     that a receive buffer had no room for, and what a REJECT rule tells, are not counted there";
 pub(super) const GROUPS: &str = "the control groups of # processes could not be read: whether a CPU \
     quota held them up is not known";
+pub(super) const KILLS: &str =
+    "# processes that were killed because there was no memory were too many to keep";
 pub(super) const STUCK: &str =
     "a file of some process did not answer in time: the resolv.conf of some clients is not known";
 pub(super) const SILENT: &str =

@@ -12,6 +12,7 @@ mod history;
 mod host_path;
 mod host_sample;
 mod listener;
+mod memory;
 mod missing;
 mod probe;
 mod process_baseline;
@@ -26,6 +27,9 @@ pub use history::Span;
 pub use host_path::HostPath;
 pub use host_sample::HostSample;
 pub use host_sample::Process;
+pub use memory::Lack;
+pub use memory::MemoryLimit;
+pub use memory::OomKill;
 pub use quota::Quota;
 pub use thread::Sampler;
 

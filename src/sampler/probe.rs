@@ -8,8 +8,10 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use super::baseline::Baseline;
+use super::cgroups::Controller;
 use super::history::History;
 use super::listener;
+use super::memory::MemoryBaseline;
 use super::missing;
 use crate::attempt::Role;
 use crate::host::proc::Root;
@@ -92,6 +94,10 @@ fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
 fn server(baseline: &mut Baseline, pid: u32) {
     if let Some(mut server) = baseline.process(pid) {
         server.history = History::of(&server.folder);
+        let folder = baseline
+            .hierarchies
+            .folder(&server.folder, Controller::Memory);
+        server.memory = folder.map(|folder| MemoryBaseline::of(&baseline.root, &folder));
         baseline.servers.insert(pid, server);
     }
 }

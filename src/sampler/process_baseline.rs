@@ -7,9 +7,11 @@ use super::Process;
 use super::Quota;
 use super::ResolvConf;
 use super::Version;
+use super::cgroups::Controller;
 use super::cgroups::Folder;
 use super::cgroups::Hierarchies;
 use super::history::History;
+use super::memory::MemoryBaseline;
 use crate::host::netns;
 use crate::host::proc::Root;
 use crate::host::proc::cpu_stat::CpuStat;
@@ -29,6 +31,8 @@ pub(super) struct ProcessBaseline {
     pub(super) group: Option<Folder>,
     /// Of a server.
     pub(super) history: History,
+    /// Of a server: what its control groups may have.
+    pub(super) memory: Option<MemoryBaseline>,
     /// Of a client.
     pub(super) resolv_conf: Option<ResolvConf>,
 }
@@ -40,9 +44,10 @@ impl ProcessBaseline {
         Some(Self {
             started: Stat::read(&folder).ok()?.started,
             netns: netns::of(&folder),
-            group: hierarchies.folder(&folder),
+            group: hierarchies.folder(&folder, Controller::Cpu),
             folder,
             history: History::default(),
+            memory: None,
             resolv_conf: None,
         })
     }

@@ -24,6 +24,7 @@ use nix::unistd::Pid;
 use super::HostSample;
 use super::baseline::Baseline;
 use super::flows::Wanted;
+use super::memory::Kills;
 use super::missing;
 use super::probe::ProbeRequest;
 use super::probe::look_at;
@@ -33,6 +34,7 @@ use crate::attempt::Comm;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::SlowRead;
+use crate::counters::Watches;
 use crate::host::netns;
 use crate::host::proc::Root;
 use crate::pace::Pace;
@@ -103,10 +105,10 @@ struct Known {
 
 impl Sampler {
     /// Reads what counts from now on: conntrack and UDP counters of every network
-    /// namespace of the host, softnet.
-    pub fn start(root: Root) -> Self {
+    /// namespace of the host, softnet. `watches` are what of the kernel is looked at meanwhile.
+    pub fn start(root: Root, watches: Watches) -> Self {
         let begun = Instant::now();
-        let baseline = Baseline::open(root.clone());
+        let baseline = Baseline::open(root.clone(), Kills::of(watches.oom));
         let namespaces: HashSet<u32> = baseline.namespaces().collect();
         let (count, took) = (namespaces.len(), begun.elapsed());
         log::debug!("read the counters of {count} network namespaces in {took:?}");
@@ -323,6 +325,8 @@ fn work(root: &Root, baseline: &Mutex<Baseline>, requests: &Receiver<ProbeReques
             },
             recv(seconds) -> _ => {
                 let mut baseline = baseline.lock().unwrap_or_else(PoisonError::into_inner);
+                // While the groups of who was killed are still there.
+                baseline.look_at_kills();
                 baseline.look_at_servers();
                 baseline.look_for_namespaces();
                 baseline.look_at_drops();

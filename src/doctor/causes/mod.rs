@@ -28,6 +28,7 @@ mod group;
 mod hurt;
 mod impact;
 mod kernel_drop;
+mod limits;
 mod no_recursion;
 mod no_route;
 mod nobody_listening;
@@ -41,6 +42,7 @@ mod refused_rcode;
 mod rejected;
 mod second_query;
 mod send_denied;
+mod server_oom_killed;
 mod server_overflow;
 mod server_saturated;
 mod server_throttled;
@@ -81,6 +83,7 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::NoRoute, &no_route::CAUSE),
     (Rule::AnswerTooBig, &answer_too_big::CAUSE),
     (Rule::PolicyDrop, &policy_drop::CAUSE),
+    (Rule::ServerOomKilled, &server_oom_killed::CAUSE),
     (Rule::EdnsDropped, &edns_dropped::CAUSE),
     (Rule::PrivateReverse, &private_reverse::CAUSE),
     (Rule::TypeDropped, &type_dropped::CAUSE),

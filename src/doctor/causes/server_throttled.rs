@@ -1,11 +1,9 @@
 //! Rule `dns_server_throttled`: the server's cgroup has used up its CPU quota.
 
-use std::ffi::OsStr;
-use std::path::Path;
-
 use super::Cause;
 use super::at_server;
 use super::group::Group;
+use super::limits::Raise;
 use super::place::Place;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
@@ -66,16 +64,6 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     .into()
 }
 
-/// Whether the group is a service of the system's systemd: right below a slice. One of a
-/// user's systemd, or made within a service, may be called like another's.
-fn is_unit(folder: &Path) -> bool {
-    let is = |group: &Path, kind| group.extension() == Some(OsStr::new(kind));
-    let mut above = folder.ancestors().skip(1);
-    is(folder, "service")
-        && folder.parent().is_some_and(|parent| is(parent, "slice"))
-        && !above.any(|group| is(group, "service") || is(group, "scope"))
-}
-
 /// How the limit is raised, by who set it, and how to see it at work.
 fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanation {
     let folder = quota.cgroup.as_path();
@@ -83,17 +71,14 @@ fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanat
         Version::V1 => Command::new("echo -1 >").word(folder.join("cpu.cfs_quota_us")),
         Version::V2 => Command::new("echo max >").word(folder.join("cpu.max")),
     };
-    let unit = folder.file_name().filter(|_| is_unit(folder));
-    let command = match unit {
-        _ if folder.to_string_lossy().contains("kubepods") => {
-            Command::new("kubectl -n kube-system set resources deployment coredns --limits=cpu=0")
-        }
-        Some(unit) => Command::new("systemctl set-property")
-            .word(unit)
-            .and("CPUQuota=")
-            .or(write),
-        None => write,
-    };
+    let command = Raise {
+        kubectl: Command::new(
+            "kubectl -n kube-system set resources deployment coredns --limits=cpu=0",
+        ),
+        property: "CPUQuota=".to_owned(),
+        write,
+    }
+    .command(folder);
     let (text, command) = match command.text() {
         Some(_) => ("Raise or remove the server's CPU limit:", command),
         // The path has octets that no command can have.
@@ -105,32 +90,4 @@ fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanat
     };
     let look = Command::new("cat").word(folder.join("cpu.stat"));
     explanation.run(text, command).run("See it happen:", look)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_unit_is_one_of_the_system() {
-        let root = Path::new("/sys/fs/cgroup");
-        for (group, unit) in [
-            ("system.slice/unbound.service", true),
-            ("system.slice/system-dns.slice/dns@1.service", true),
-            ("system.slice/docker.service/inner", false),
-            ("system.slice/docker.service/sshd.service", false),
-            (
-                "user.slice/user-7.slice/user@7.service/app.slice/sshd.service",
-                false,
-            ),
-            (
-                "user.slice/user-7.slice/session-3.scope/x.slice/sshd.service",
-                false,
-            ),
-            ("made-by-hand/sshd.service", false),
-            ("system.slice", false),
-        ] {
-            assert_eq!(is_unit(&root.join(group)), unit, "{group}");
-        }
-    }
 }

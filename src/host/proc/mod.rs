@@ -10,6 +10,7 @@ pub mod conntrack_table;
 pub mod cpu_stat;
 pub mod descriptors;
 pub(super) mod kallsyms;
+pub mod memory;
 pub mod mountinfo;
 pub mod net_udp;
 pub mod resolv_conf;

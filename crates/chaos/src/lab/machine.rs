@@ -11,6 +11,8 @@ pub struct Machine {
     pub cgroups: Option<PathBuf>,
     /// Where the CPU controller of version 1 is mounted, if it is.
     pub cpu_cgroups: Option<PathBuf>,
+    /// The same of the memory controller.
+    pub memory_cgroups: Option<PathBuf>,
     /// Counts the entries of the connection tracking table of each network
     /// namespace that can be looked into, by its inode number.
     pub conntrack_entries: fn() -> BTreeMap<u32, u64>,

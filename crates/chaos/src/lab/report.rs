@@ -208,13 +208,19 @@ fn client_report(client: &Client, counts: &Counts) -> ClientReport {
 fn server_report(server: Server) -> Result<ServerReport> {
     let Server { pod, serve, worker } = server;
     worker.resume();
+    let pid = worker.pid();
+    let counts = match serve.limits.hoards_from {
+        // What it did it cannot tell any more.
+        Some(_) => worker.killed().map(|()| Served::default())?,
+        None => worker.finish()?,
+    };
     Ok(ServerReport {
         comm: serve.comm,
-        pid: worker.pid(),
+        pid,
         pod: pod.name,
         netns: pod.namespace.inode(),
         listens: [serve.listen.into()],
-        counts: worker.finish()?,
+        counts,
     })
 }
 

@@ -43,8 +43,8 @@ pub(crate) struct Pod {
     pub(crate) name: &'static str,
     pub(crate) namespace: Namespace,
     pub(crate) ip: Ipv4Addr,
-    /// One of version 2, where the host has that, and one that limits CPU time,
-    /// where that takes another.
+    /// One of version 2, where the host has that, and one that has the limit, where that
+    /// takes another.
     groups: Vec<Cgroup>,
 }
 
@@ -87,6 +87,15 @@ impl Pod {
     pub(crate) fn dns(&self) -> SocketAddr {
         dns_at(self.ip)
     }
+}
+
+/// What all processes of a pod may have together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// So much CPU time in each tenth of a second.
+    Cpu(Duration),
+    /// So many octets of memory.
+    Memory(u64),
 }
 
 pub(crate) fn dns_at(ip: impl Into<IpAddr>) -> SocketAddr {
@@ -168,25 +177,32 @@ impl Lab {
         self.linked_pod(name, group.into_iter().collect())
     }
 
-    /// The same with a CPU limit: so much CPU time in each tenth of a second.
-    pub(crate) fn limited_pod(&mut self, name: &'static str, cpu: Duration) -> Result<Rc<Pod>> {
+    /// The same with a limit of its control group.
+    pub(crate) fn limited_pod(&mut self, name: &'static str, limit: Limit) -> Result<Rc<Pod>> {
         let mut groups = Vec::new();
         let mut limited = false;
-        let Machine {
-            cgroups,
-            cpu_cgroups,
-            ..
-        } = self.machine.clone();
-        for mount in [cgroups, cpu_cgroups] {
+        let version_1 = match limit {
+            Limit::Cpu(_) => self.machine.cpu_cgroups.clone(),
+            Limit::Memory(_) => self.machine.memory_cgroups.clone(),
+        };
+        for mount in [self.machine.cgroups.clone(), version_1] {
             if let Some(group) = self.group(mount.filter(|_| !limited), name)? {
-                limited = group.limit(cpu)?;
+                limited = match limit {
+                    Limit::Cpu(quota) => group.limit(quota)?,
+                    Limit::Memory(octets) => group.limit_memory(octets)?,
+                };
                 groups.push(group);
             }
         }
         if !limited {
+            let (controller, property) = match limit {
+                Limit::Cpu(_) => ("CPU", "CPUWeight=100"),
+                Limit::Memory(_) => ("memory", "MemoryAccounting=yes"),
+            };
             bail!(
-                "this scenario needs the CPU controller of control groups, which this host has \
-                 nowhere: with systemd, `systemctl set-property system.slice CPUWeight=100` turns it on"
+                "this scenario needs the {controller} controller of control groups, which this \
+                 host has nowhere: with systemd, `systemctl set-property system.slice {property}` \
+                 turns it on"
             );
         }
         self.linked_pod(name, groups)

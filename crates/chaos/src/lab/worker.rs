@@ -6,6 +6,7 @@ use std::io;
 use std::io::BufRead as _;
 use std::io::BufReader;
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Child;
 use std::process::ChildStdin;
 use std::process::ChildStdout;
@@ -125,6 +126,16 @@ impl Worker {
     /// What waits for its end, for a thread of its own.
     pub(super) fn end(&mut self) -> Result<End> {
         self.end.take().context("somebody waits for it")
+    }
+
+    /// Waits until it has ended, as somebody else made it: with SIGKILL.
+    pub(super) fn killed(mut self) -> Result<()> {
+        self.stop();
+        let status = self.child.wait()?;
+        match status.signal() {
+            Some(libc::SIGKILL) => Ok(()),
+            _ => bail!("a worker of the lab should have been killed, but ended with {status}"),
+        }
     }
 
     /// Tells it to end, and returns what it did.

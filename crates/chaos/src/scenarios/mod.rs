@@ -6,6 +6,7 @@ mod conntrack;
 mod conntrack_full;
 mod contrasts;
 mod firewall;
+mod killed;
 mod nowhere;
 mod overload;
 mod path;
@@ -58,6 +59,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &overload::SERVER_THROTTLED,
     &overload::SERVER_SATURATED,
     &overload::SERVER_OVERFLOW,
+    &killed::SERVER_OOM_KILLED,
     &clients::LATE_READER,
     &clients::SEARCH_LIST,
     &clients::STORM,

@@ -13,6 +13,7 @@ use crate::lab::recipe::Recipe;
 use crate::lab::server::Limits;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
+use crate::lab::site::Limit;
 use crate::lab::site::Pod;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
@@ -30,7 +31,7 @@ pub(crate) const SERVER_THROTTLED: Scenario = Scenario {
     rule: "dns_server_throttled",
     makes: "a server that its CPU limit stops in each period",
     fault: Fault::Lab(Recipe::slowing(|lab| {
-        let server = lab.limited_pod("server", QUOTA)?;
+        let server = lab.limited_pod("server", Limit::Cpu(QUOTA))?;
         lab.change(format!(
             "the control group of {} may use {} ms of CPU time in 100 ms",
             server.dns(),

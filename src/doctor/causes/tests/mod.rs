@@ -6,6 +6,7 @@ mod counts;
 mod dead_ends;
 mod drops;
 mod forwarders;
+mod killed;
 mod own;
 mod patterns;
 mod programs;

@@ -69,7 +69,7 @@ impl Host {
 #[test]
 fn live_everything_is_read_below_the_root() {
     let host = Host::new();
-    let mut sampler = Sampler::start(host.root());
+    let mut sampler = Sampler::start(host.root(), Watches::default());
     let mut asked = attempt(("a", PID), "10.96.0.10:53", Outcome::Unanswered, 1);
     asked.owner.netns = host.netns;
     sampler.meet_now(&asked);

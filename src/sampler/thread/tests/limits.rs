@@ -93,7 +93,7 @@ fn live_what_a_look_costs() {
     }
     let meeting = start.elapsed() / meetings;
     let root = Root::default();
-    let baseline = Mutex::new(Baseline::open(root.clone()));
+    let baseline = Mutex::new(Baseline::open(root.clone(), Kills::default()));
     let look = |role| {
         let looks = 100;
         let start = Instant::now();

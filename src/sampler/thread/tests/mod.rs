@@ -34,7 +34,7 @@ fn attempt_of(pid: u32, role: Role) -> Attempt {
 
 /// On this machine.
 fn start() -> Sampler {
-    Sampler::start(Root::default())
+    Sampler::start(Root::default(), Watches::default())
 }
 
 impl Sampler {

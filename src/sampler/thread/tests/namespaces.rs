@@ -281,7 +281,7 @@ fn root_what_was_read_where_packets_were_dropped_outlasts_the_namespace() {
     let place = Inhabitant::of_a_namespace();
     place.run("nft", &["-f", "-"], RULES);
     let netns = place.netns();
-    let mut baseline = Baseline::open(Root::default());
+    let mut baseline = Baseline::open(Root::default(), Kills::default());
     let limit = Limit::hold();
     assert_eq!(place.enter(|| send(ENTRIES, "127.0.0.10:53")), 0);
     limit.set(1000);
@@ -304,7 +304,7 @@ fn root_what_was_read_where_packets_were_dropped_outlasts_the_namespace() {
 
 #[test]
 fn root_a_namespace_younger_than_the_last_search_is_looked_for_again() {
-    let mut baseline = Baseline::open(Root::default());
+    let mut baseline = Baseline::open(Root::default(), Kills::default());
     // Namespaces of other tests, which may have ended meanwhile.
     baseline.missing = Missing::default();
     let place = Inhabitant::of_a_namespace();

@@ -33,6 +33,8 @@ pub(crate) struct Limits {
     pub(crate) first_of_port: bool,
     /// Another socket shares its address, and nobody reads it.
     pub(crate) unread_twin: bool,
+    /// With this query it begins to take memory, and never stops.
+    pub(crate) hoards_from: Option<u64>,
     /// It leaves without an answer what exceeds this in a second.
     pub(crate) limit: Option<NonZeroU32>,
 }
@@ -45,6 +47,9 @@ impl Limits {
             // It goes on here when somebody continues it.
             let _cannot_fail = raise(Signal::SIGSTOP);
         }
+        if self.hoards_from == Some(number + 1) {
+            hoard();
+        }
         work(self.work);
         let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -53,6 +58,18 @@ impl Limits {
             pace.take(now);
         }
         is_due
+    }
+}
+
+/// Takes memory until the kernel has none left for it.
+fn hoard() {
+    /// Octets that are asked for at once.
+    const PIECE: usize = 1 << 20;
+    let mut hoard = Vec::new();
+    loop {
+        // Not zeros: those the kernel gives only when they are written to.
+        hoard.push(vec![1u8; PIECE]);
+        std::hint::black_box(&hoard);
     }
 }
 

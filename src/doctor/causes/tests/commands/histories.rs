@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::super::contrasts;
 use super::super::drops;
 use super::super::forwarders;
+use super::super::killed;
 use super::super::patterns;
 use super::super::programs;
 use super::super::servers;
@@ -63,10 +64,19 @@ pub(super) fn all(folder: &Path) -> Vec<History> {
     all.extend(discarded().map(History::from));
     all.extend(refusals().map(History::from));
     all.extend(at_a_server_of_this_host(folder).map(History::from));
+    all.extend(killed(folder).map(History::from));
     all.extend(by_pattern(folder).map(History::from));
     all.extend(separated().map(History::from));
     all.push(read_late());
     all
+}
+
+/// The kernel kills a server: of both versions of control groups, and where none is known.
+fn killed(folder: &Path) -> impl Iterator<Item = Story> {
+    let group = folder.join("dns").to_string_lossy().into_owned();
+    [Version::V1, Version::V2]
+        .into_iter()
+        .map(move |version| killed::killed(&group, version))
 }
 
 fn five(made: impl Fn(Attempt) -> Attempt) -> Story {

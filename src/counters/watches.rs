@@ -1,0 +1,54 @@
+//! The counters that the doctor asks from its start: their hooks run seldom.
+
+use std::time::Duration;
+
+use super::OomWatch;
+use crate::host::Signal;
+use crate::host::SignalName;
+
+/// Those of them that run.
+#[derive(Debug, Default)]
+pub struct Watches {
+    /// Who is killed for want of memory.
+    pub oom: Option<OomWatch>,
+    signals: Vec<Signal>,
+}
+
+impl Watches {
+    /// Attaches what this kernel lets. Nothing that is missing is an error.
+    pub fn start() -> Self {
+        let mut watches = Self::default();
+        watches.oom = watches.keep(
+            SignalName::OomKills,
+            "processes that the kernel kills because there is no memory",
+            "a DNS server that was killed shows as one that does not listen",
+            OomWatch::start(),
+        );
+        watches
+    }
+
+    /// What they show, or why not.
+    pub fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    fn keep<T>(
+        &mut self,
+        name: SignalName,
+        shows: &'static str,
+        without: &str,
+        started: anyhow::Result<T>,
+    ) -> Option<T> {
+        let missing = started
+            .as_ref()
+            .err()
+            .map(|error| format!("{error:#}: {without}"));
+        self.signals.push(Signal {
+            name,
+            shows,
+            missing,
+            attached: None::<Duration>,
+        });
+        started.ok()
+    }
+}
