@@ -225,13 +225,13 @@ mod tests {
         ];
         let whose = |owner: &Owner| {
             (
-                WorkloadId::Unit(format!("{}.service", owner.cgroup_id)),
+                WorkloadId::Unit(format!("{}.service", owner.cgroup_id), None),
                 false,
             )
         };
         let (rows, placed) = by_workload(&readings, whose, &mut DropNames::default());
         assert_eq!(rows.len(), 2);
-        assert_eq!(rows[0].whom, WorkloadId::Unit("1.service".to_owned()));
+        assert_eq!(rows[0].whom, WorkloadId::Unit("1.service".to_owned(), None));
         assert_eq!((rows[0].processes, rows[1].processes), (2, 1));
         assert_eq!(rows[0].figures["net"]["a"], Figure::Count(7));
         assert_eq!(rows[0].figures["net"]["t"], slow(&[1, 7, 3]));
@@ -270,7 +270,7 @@ mod tests {
             .map(|it| events(&it.figures["n"]))
             .sum();
         let whose = |it: &Owner| match it.cgroup_id {
-            0 | 1 => (WorkloadId::Unit("a.service".to_owned()), false),
+            0 | 1 => (WorkloadId::Unit("a.service".to_owned(), None), false),
             group => (
                 process(it, &[b'a' + (group % 2) as u8]),
                 it.tgid.is_multiple_of(2),

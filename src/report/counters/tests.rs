@@ -204,7 +204,7 @@ fn whoever_has_most_of_a_counter_is_shown_however_quiet() {
 #[test]
 fn names_of_strangers_neither_break_lines_nor_reach_the_terminal() {
     let name = "\x1b[31mevil\nnet";
-    let whom = [process(7, name), WorkloadId::Unit("名".repeat(300))];
+    let whom = [process(7, name), WorkloadId::Unit("名".repeat(300), None)];
     let figures = figures(&[(&"x".repeat(300), 1)]);
     let rows = whom.map(|whom| workload(whom, &[("net", figures.clone())]));
     for columns in [60, 100] {
