@@ -125,6 +125,8 @@ static __noinline int on_answer(struct __sk_buff *skb, struct dns_packet *p)
 		which = 1;
 	if (q->nsends > 2 && same_peer(&q->sends[2], p))
 		which = 2;
+	if (!p->egress && config.reasons)
+		q->queued_bytes = queued_bytes(skb);
 	return conclude(skb, &key, q, p, which);
 }
 

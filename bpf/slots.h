@@ -300,7 +300,8 @@ static __noinline int lose_answer(__u32 place, __u64 word)
 	return DONE;
 }
 
-static __always_inline int quick_answer(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie)
+static __always_inline int quick_answer(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie,
+					__u32 queued)
 {
 	__u8 role = p->egress ? DNS_ROLE_SERVER : DNS_ROLE_CLIENT;
 	__u64 hash = hash_of_packet(p, cookie, role), tag = hash & DNS_SLOT_TAG;
@@ -346,6 +347,8 @@ static __always_inline int quick_answer(struct __sk_buff *skb, struct dns_packet
 	rec->record.answers = p->answers;
 	if (role == DNS_ROLE_SERVER)
 		take_process(&rec->record.owner);
+	else
+		rec->record.queued_bytes = queued;
 	bpf_ringbuf_submit(rec, wake_flags_for(&rec->record.owner));
 	return DONE;
 }
@@ -354,6 +357,7 @@ static __always_inline int quick_answer(struct __sk_buff *skb, struct dns_packet
 static __always_inline int quick(struct __sk_buff *skb, struct dns_packet *p)
 {
 	__u8 is_answer = !!(p->flags & DNS_FLAG_QR);
+	__u32 queued = 0;
 	__u64 cookie;
 
 	if (p->is_raw || (p->egress == is_answer ? !p->local_is_dns : !p->peer_is_dns))
@@ -361,8 +365,10 @@ static __always_inline int quick(struct __sk_buff *skb, struct dns_packet *p)
 	cookie = cookie_of(skb);
 	if (is_answer) {
 		if (!p->egress && config.reads)
-			note_unread(skb, p, cookie);
-		return quick_answer(skb, p, cookie);
+			queued = note_unread(skb, p, cookie);
+		else if (!p->egress && config.reasons)
+			queued = queued_bytes(skb);
+		return quick_answer(skb, p, cookie, queued);
 	}
 	if (!armed)
 		return DONE;

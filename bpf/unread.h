@@ -45,18 +45,21 @@ static __always_inline void see_age(struct dns_unread_answer *answer, __u64 now)
 }
 
 /* The oldest answer counts, as long as there is something left to be read: an
- * answer that was discarded behind this hook is never read.
+ * answer that was discarded behind this hook is never read. Returns what lies there, if
+ * something does.
  */
-static __always_inline int note_unread(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie)
+static __always_inline __u32 note_unread(struct __sk_buff *skb, struct dns_packet *p, __u64 cookie)
 {
 	struct dns_unread_answer *answer = unread_slot(cookie);
+	__u32 queued;
 
 	if (!answer)
 		return 0;
 	if (answer->cookie == cookie) {
 		see_age(answer, p->now);
-		if (queued_bytes(skb))
-			return 0;
+		queued = queued_bytes(skb);
+		if (queued)
+			return queued;
 	}
 	answer->cookie = 0;
 	barrier();

@@ -216,8 +216,8 @@ pub struct Attempt {
     pub is_after_answer: bool,
     /// Answers that came meanwhile and were none: see [`Ignored`].
     pub ignored: Ignored,
-    /// For a server: what lay in its socket's receive buffer when the query
-    /// came, in bytes of kernel memory (`sk_rmem_alloc`). Else 0.
+    /// What lay in its socket's receive buffer when the query came, or for a client the
+    /// answer, in bytes of kernel memory (`sk_rmem_alloc`); 0 also if it is not known.
     pub queued_bytes: u32,
     /// Whose it is beyond the process; `None` until attribution has
     /// seen it, and if its control group is not known.

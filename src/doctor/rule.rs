@@ -39,6 +39,7 @@ rules! {
     AnswerTooBig = "dns_answer_too_big",
     PolicyDrop = "dns_policy_drop",
     ServerOomKilled = "dns_server_oom_killed",
+    ClientOverflow = "dns_client_overflow",
     EdnsDropped = "dns_edns_dropped",
     PrivateReverse = "dns_private_reverse",
     TypeDropped = "dns_type_dropped",

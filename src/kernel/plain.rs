@@ -20,6 +20,7 @@ use crate::attempt::PlainExchange;
 use crate::attempt::Role;
 use crate::event::Event;
 use crate::thresholds::LATENCY_WARNING_NS;
+use crate::thresholds::QUEUED_BYTES;
 
 /// RFC 1035 section 4.1.1.
 const NOERROR: u16 = 0;
@@ -33,6 +34,11 @@ pub(crate) struct PlainRecord<'a> {
     question: &'a [u8],
     /// What was asked.
     pub(crate) fingerprint: Fingerprint,
+}
+
+/// Whether answers lay unread in the client's socket: this one may have found no room.
+fn is_amid_unread(record: &dns_record) -> bool {
+    role(record.role) == Role::Client && record.queued_bytes >= QUEUED_BYTES
 }
 
 /// As [`Answer::is_referral`](crate::attempt::Answer::is_referral) has it.
@@ -71,6 +77,7 @@ impl<'a> PlainRecord<'a> {
             && record.flags & FLAG_TC == 0
             && matches!(record.flags & RCODE_MASK, NOERROR | NXDOMAIN)
             && !is_referral(record)
+            && !is_amid_unread(record)
             && record.end_ns >= record.send.at_ns
             && record.end_ns - record.send.at_ns <= LATENCY_WARNING_NS;
         if !is_plain {
@@ -283,6 +290,12 @@ pub(crate) mod tests {
         assert!(!is_plain(|it| it.number = 2));
         assert!(!is_plain(|it| it.first_ns -= 1));
         assert!(!is_plain(|it| it.owner.pid = None));
+        assert!(!is_plain(|it| it.queued_bytes = QUEUED_BYTES));
+        assert!(is_plain(|it| it.queued_bytes = QUEUED_BYTES - 1));
+        assert!(is_plain(|it| {
+            it.role = Role::Server;
+            it.queued_bytes = QUEUED_BYTES;
+        }));
         assert!(!is_plain(|it| it.ignored.other_question = 1));
         assert!(!is_plain(|it| it.ignored.other_source = 1));
         assert!(!is_plain(

@@ -39,6 +39,8 @@ const ERROR_KEPT: Duration = Duration::from_secs(1);
 /// unsent queries that wait for an error.
 const KEPT_MAX: usize = 8192;
 
+/// The socket's buffer has no room, or that of all sockets together.
+const NO_ROOM: [&str; 2] = ["SOCKET_RCVBUFF", "PROTO_MEM"];
 /// Nobody listens where it arrived.
 const NO_SOCKET: &str = "NO_SOCKET";
 
@@ -201,6 +203,19 @@ impl KernelErrors {
             self.error(&QueryKey::of_attempt(attempt)),
             self.drop_of(attempt),
         )
+    }
+
+    /// Whether the answer of an attempt was discarded right behind the hook that saw it.
+    pub(super) fn no_room_for(&self, attempt: &Attempt) -> Option<Failure> {
+        let mut asked = QueryKey::of_attempt(attempt);
+        asked.ended_ns = attempt.end_ns + JOIN_DELAY.as_nanos() as u64;
+        let drop = self.drops.of(&asked, |kept| {
+            let drop = &kept.evidence;
+            drop.packet == Packet::Answer
+                && drop.at_ns >= attempt.end_ns
+                && NO_ROOM.contains(&&*drop.reason)
+        });
+        failure(None, Some(drop?))
     }
 
     pub(super) fn rejected(&self, attempt: &Attempt) -> Option<Box<PacketDrop>> {

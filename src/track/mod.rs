@@ -9,6 +9,7 @@ mod query_key;
 mod tests;
 mod timed_out;
 mod truncated;
+mod unheld;
 mod unsent;
 
 use crate::attempt::Attempt;
@@ -24,6 +25,7 @@ pub use kernel_errors::JOIN_DELAY;
 use kernel_errors::KernelErrors;
 use timed_out::TimedOut;
 use truncated::Truncated;
+use unheld::Unheld;
 
 /// Joins events. One for each monitor.
 #[derive(Debug, Default)]
@@ -32,6 +34,7 @@ pub struct Tracker {
     timed_out: TimedOut,
     kernel_errors: KernelErrors,
     truncated: Truncated,
+    unheld: Unheld,
     unsent: u64,
     stray_answers: u64,
     /// Of them, those that came while queries from before may still be answered.
@@ -58,7 +61,13 @@ impl Tracker {
     pub fn event(&mut self, event: Event, ended: &mut Vec<Attempt>) {
         match event {
             Event::Ended(attempt) => {
-                self.ended(attempt, None, ended);
+                let attempt = match unheld::may_be_discarded(&attempt) {
+                    true => self.unheld.wait(attempt),
+                    false => Some(attempt),
+                };
+                if let Some(attempt) = attempt {
+                    self.ended(attempt, None, ended);
+                }
             }
             Event::Stray(stray) => self.stray(&stray, ended),
             Event::Notice(notice) => self.kernel_errors.add(notice, &mut self.names),
@@ -116,7 +125,7 @@ impl Tracker {
     /// Whether a notice has come that was too young to be joined when
     /// [`Self::settle`] was last called.
     pub fn has_fresh_notices(&self) -> bool {
-        self.kernel_errors.has_fresh()
+        self.kernel_errors.has_fresh() || !self.unheld.is_empty()
     }
 
     /// Called after each sweep: ends the queries that were discarded in their
@@ -124,6 +133,13 @@ impl Tracker {
     /// Notices that can't be joined any more, and attempts too old for a late
     /// answer, are forgotten.
     pub fn settle(&mut self, now_ns: u64, ended: &mut Vec<Attempt>) {
+        for mut attempt in self.unheld.due(now_ns) {
+            let failure = self.kernel_errors.no_room_for(&attempt);
+            if failure.is_some() {
+                attempt.answer = None;
+            }
+            self.ended(attempt, failure, ended);
+        }
         for attempt in self.kernel_errors.unsent(now_ns) {
             self.unsent += 1;
             self.ended(attempt, None, ended);

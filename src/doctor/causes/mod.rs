@@ -14,6 +14,7 @@ mod askers;
 mod at_server;
 mod cause;
 mod client_gave_up;
+mod client_overflow;
 mod clients_ignored;
 mod commands;
 mod conntrack_full;
@@ -84,6 +85,7 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::AnswerTooBig, &answer_too_big::CAUSE),
     (Rule::PolicyDrop, &policy_drop::CAUSE),
     (Rule::ServerOomKilled, &server_oom_killed::CAUSE),
+    (Rule::ClientOverflow, &client_overflow::CAUSE),
     (Rule::EdnsDropped, &edns_dropped::CAUSE),
     (Rule::PrivateReverse, &private_reverse::CAUSE),
     (Rule::TypeDropped, &type_dropped::CAUSE),

@@ -5,6 +5,7 @@ mod dropped;
 mod late;
 mod memory;
 mod numbers;
+mod overflow;
 mod refused;
 mod rejected;
 mod truncated;

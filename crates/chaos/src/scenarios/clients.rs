@@ -38,6 +38,29 @@ const RATE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// The C library tries three search domains before each name, as in a pod of
 /// Kubernetes.
+/// Questions at once, and how often a second: most answers find no room.
+const BURST: u64 = 40;
+const BURSTS: NonZeroU32 = NonZeroU32::new(1).unwrap();
+
+pub(crate) const CLIENT_OVERFLOW: Scenario = Scenario {
+    name: "client-overflow",
+    rule: "dns_client_overflow",
+    makes: "a program with more questions at one socket than answers fit in",
+    fault: Fault::lab(|lab| {
+        let [server, busy, client] = lab.well_and("busy")?;
+        let mut ask = Ask::broken("lab-burst", server.dns());
+        ask.style = Style::Burst(BURST);
+        ask.rate = BURSTS;
+        ask.patience = Duration::from_millis(400);
+        lab.change(format!(
+            "{} asks {BURST} questions at once from a socket with a small buffer",
+            ask.comm
+        ));
+        lab.ask(&busy, ask)?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    }),
+};
+
 pub(crate) const SEARCH_LIST: Scenario = Scenario {
     name: "search-list",
     rule: "dns_search_amplification",

@@ -61,6 +61,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &overload::SERVER_OVERFLOW,
     &killed::SERVER_OOM_KILLED,
     &clients::LATE_READER,
+    &clients::CLIENT_OVERFLOW,
     &clients::SEARCH_LIST,
     &clients::STORM,
     &nowhere::SILENT_SERVER,

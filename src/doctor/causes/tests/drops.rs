@@ -421,3 +421,40 @@ fn a_filter_on_the_receivers_own_control_group_names_its_unit() {
     let evidence = unnamed.evidence.join("\n");
     assert!(evidence.contains("could not see whose"), "{evidence}");
 }
+
+#[test]
+fn answers_without_room_at_their_own_client_are_told_so() {
+    let full = |reason: &'static str| {
+        let story = Story::default()
+            .with(many(40, SERVER, Outcome::Answered))
+            .with((500..986).map(|n| {
+                let mut it = attempt(n, SERVER, Outcome::Answered);
+                it.queued_bytes = 8_000;
+                dropped(it, Packet::Answer, reason, "udp_queue_rcv_one_skb")
+            }));
+        story.explain().findings.remove(0)
+    };
+    let found = full("SOCKET_RCVBUFF");
+    assert_eq!((found.rule, found.queries), (Rule::ClientOverflow, 486));
+    assert_eq!(found.severity, Severity::Critical);
+    assert_eq!(
+        found.title,
+        "The receive buffer of curl (pid 4242) overflows: answers to it are lost"
+    );
+    let told = "486 answers came and found no room in 486 sockets (at least 8,000 bytes lay there \
+                unread).";
+    assert!(
+        found.evidence.iter().any(|it| it == told),
+        "{:?}",
+        found.evidence
+    );
+    let found = full("PROTO_MEM");
+    assert_eq!(found.rule, Rule::ClientOverflow);
+    assert!(found.cause.contains("udp_mem"), "{}", found.cause);
+    // A query that finds none is its server's trouble.
+    let of_server = Story::default().with(
+        many(20, SERVER, Outcome::Unanswered)
+            .map(|it| dropped(it, Packet::Query, "SOCKET_RCVBUFF", "udp_queue_rcv_one_skb")),
+    );
+    assert_eq!(of_server.said(), [("dns_server_overflow", 20)]);
+}

@@ -26,6 +26,9 @@ pub(crate) enum Style {
     Musl,
     /// A connection for each lookup, and no UDP.
     Tcp,
+    /// So many questions at once from one socket with a small buffer, and no read until
+    /// the patience is over.
+    Burst(u64),
     /// The C library's own `getaddrinfo`, with this as its resolv.conf. What it
     /// sends is its own affair: only the servers count it.
     Libc(String),
@@ -127,7 +130,7 @@ impl Ask {
     pub(super) fn longest(&self) -> Duration {
         let servers = match self.style {
             Style::Glibc => u32::try_from(self.servers.len()).unwrap_or(u32::MAX),
-            Style::Musl | Style::Tcp | Style::Libc(_) => 1,
+            Style::Musl | Style::Tcp | Style::Burst(_) | Style::Libc(_) => 1,
         };
         // One more for a connection over TCP.
         self.patience * (self.resends + 1) * servers + self.patience

@@ -49,6 +49,10 @@ impl Query {
         })
     }
 
+    pub(super) fn message(&self) -> &[u8] {
+        &self.message
+    }
+
     /// The answer that came then, counted, if it is one to this.
     fn answered_by(&self, octets: &[u8], came: SystemTime, tally: &Tally) -> Option<Answer> {
         let answer = Answer::to(&self.message, octets)?;

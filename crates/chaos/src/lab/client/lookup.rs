@@ -7,6 +7,7 @@ use domain::base::iana::Rtype;
 
 use super::ask::Ask;
 use super::ask::Style;
+use super::burst;
 use super::counts::Tally;
 use super::counts::count;
 use super::exchange::Query;
@@ -29,6 +30,7 @@ pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin, tally: &T
     let resolved = match &ask.style {
         Style::Libc(_) => libc_lookup::resolves(&name),
         Style::Tcp => resolves_over_tcp(ask, &name, tally),
+        Style::Burst(size) => burst::run(ask, &name, *size, tally),
         Style::Glibc => resolves(ask, &name, ask.servers.chunks(1), origin, tally),
         Style::Musl => resolves(ask, &name, [&ask.servers[..]], origin, tally),
     };

@@ -2,6 +2,7 @@
 //! precisely what it sent and what came of it.
 
 mod ask;
+mod burst;
 mod counts;
 mod exchange;
 mod libc_lookup;

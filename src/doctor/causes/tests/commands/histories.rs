@@ -108,6 +108,8 @@ fn discarded() -> impl Iterator<Item = Story> {
         (Packet::Query, "NETFILTER_DROP", "nft_do_chain"),
         (Packet::Query, "SOCKET_RCVBUFF", "udp_queue_rcv_one_skb"),
         (Packet::Answer, "NO_SOCKET", "__udp4_lib_rcv"),
+        (Packet::Answer, "SOCKET_RCVBUFF", "udp_queue_rcv_one_skb"),
+        (Packet::Answer, "PROTO_MEM", "udp_queue_rcv_one_skb"),
         (Packet::Query, "IP_RPFILTER", "ip_rcv_finish_core"),
         (Packet::Query, "SOMETHING_NEW", "some_function"),
     ];
