@@ -52,6 +52,10 @@ pub struct PlainQuestion {
     pub asked: u64,
     /// How often the answer was NXDOMAIN.
     pub nxdomain: u64,
+    /// How often it was NOERROR without a record.
+    pub no_data: u64,
+    /// Whether it was asked with the RD bit.
+    pub wants_recursion: bool,
 }
 
 /// One of them, as its server saw it.
@@ -71,6 +75,10 @@ pub struct PlainExchange {
     pub answer_bytes: u16,
     /// Whether it was NXDOMAIN.
     pub is_nxdomain: bool,
+    /// Whether it was NOERROR without a record.
+    pub is_no_data: bool,
+    /// Whether the query had the RD bit.
+    pub wants_recursion: bool,
     /// What lay in the socket's receive buffer when the query came, in bytes.
     pub queued_bytes: u32,
     /// What was asked.

@@ -16,6 +16,21 @@ pub(super) fn dig(server: SocketAddr, over_tcp: bool) -> Command {
     dig.and("+tries=1 +timeout=6")
 }
 
+/// Lets a `dig` ask for this name, if it can stand in a command; else for the root.
+pub(super) fn ask_for(dig: Command, name: Option<&str>) -> Command {
+    let root = dig.clone().and(".");
+    let Some(name) = name else {
+        return root;
+    };
+    // dig would take a name like `any` for a type, and `+trace` for an option.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let dig = match name.contains('.') && name.bytes().all(plain) {
+        true => dig,
+        false => dig.and("-q"),
+    };
+    dig.word(name).or(root)
+}
+
 /// The same with the question that every server can answer.
 pub(super) fn dig_root(server: SocketAddr, over_tcp: bool) -> Command {
     dig(server, over_tcp).and(". SOA")

@@ -1,8 +1,11 @@
 //! From figures to findings: plain data in, plain data out.
 
+mod aaaa_denied;
+mod answer_emptied;
 mod breakdown;
 mod causes;
 mod commands;
+mod contradiction;
 mod explanation;
 mod failure_rate;
 mod finding;
@@ -14,6 +17,7 @@ mod own;
 mod party;
 mod ranking;
 mod rule;
+mod said;
 mod search_amplification;
 mod summary;
 mod who;
@@ -37,6 +41,9 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     let parties = Parties::of(snapshot, evidence);
     let mut diagnosis = causes::explain(evidence, snapshot, &parties);
     let findings = &mut diagnosis.findings;
+    findings.extend(aaaa_denied::check(evidence));
+    findings.extend(answer_emptied::check(evidence));
+    findings.extend(contradiction::check(evidence));
     findings.extend(late_reader::check(evidence, snapshot));
     findings.extend(search_amplification::check(evidence, snapshot));
     findings.extend(summary::check(snapshot, evidence, &parties));

@@ -65,6 +65,8 @@ rules! {
     OtherRcode = "dns_other_rcode",
     NoRecursion = "dns_no_recursion",
     Unknown = "dns_unknown",
+    AnswerEmptied = "dns_answer_emptied",
+    Contradiction = "dns_contradiction",
     LateReader = "dns_late_reader",
     SearchAmplification = "dns_search_amplification",
     FailureRate = "dns_failure_rate",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
+use super::answers::Answers;
 use super::dead_ends::DeadEnds;
 use super::incident::FailureKind;
 use super::incident::Incident;
@@ -98,6 +99,8 @@ pub struct Incidents {
     views: ServerViews,
     tallies: Tallies,
     serving: Serving,
+    /// Of attempts that are reported.
+    answers: Answers,
     dead_ends: DeadEnds,
     /// The latest answers: socket, id, and whether their attempt is reported.
     answered: VecDeque<(u64, u16, bool)>,
@@ -130,6 +133,8 @@ pub struct Evidence {
     pub outages: Outages,
     /// How all client attempts ended.
     pub tallies: Tallies,
+    /// What servers said about each question, as far as it is reported.
+    pub answers: Answers,
     /// What sets apart those that failed.
     pub separated: Separated,
     /// Answers that lay unread, of those that passed the filters.
@@ -153,13 +158,16 @@ impl Incidents {
     /// Takes an attempt of either role; `reported` says whether it passed the
     /// filters. Cheap for one that went well.
     pub fn record(&mut self, attempt: &Attempt, reported: bool) {
+        let question = Fingerprint::of(attempt.question.as_bytes());
+        if reported {
+            self.answers.record(attempt, question);
+        }
         if attempt.role == Role::Server {
             self.views.add(attempt);
             self.tallies.record_served(attempt);
             self.serving.record(attempt);
             return;
         }
-        let question = Fingerprint::of(attempt.question.as_bytes());
         self.tallies.record(attempt, question);
         self.dead_ends.record(attempt);
         if let (Outcome::Answered, Some(id)) = (attempt.outcome, attempt.id) {
@@ -175,6 +183,7 @@ impl Incidents {
 
     /// Takes attempts that were counted together.
     pub fn count(&mut self, plain: &Plain) {
+        self.answers.count(plain);
         match plain.example.role {
             Role::Server => {
                 self.views.count(plain);
@@ -276,6 +285,7 @@ impl Incidents {
         self.views.follow(next.views);
         self.tallies.follow(next.tallies);
         self.serving.follow(next.serving);
+        self.answers.follow(next.answers);
         self.dead_ends = next.dead_ends;
         self.answered = next.answered;
         self.slow_reads_left_out += next.slow_reads_left_out;
@@ -303,6 +313,10 @@ impl Incidents {
             (self.slow_reads_left_out, "slow reads were not kept"),
             (self.tallies.left_out, "attempts were not compared"),
             (
+                self.answers.left_out,
+                "answers were not compared with others",
+            ),
+            (
                 self.tallies.traits.left_out,
                 "attempts were not compared by what they have",
             ),
@@ -321,6 +335,7 @@ impl Incidents {
             server_views,
             outages: Outages::of(&host, &self.serving),
             tallies: self.tallies,
+            answers: self.answers,
             slow_reads: self.slow_reads,
             not_kept: self.not_kept,
             host,

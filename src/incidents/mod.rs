@@ -2,6 +2,7 @@
 //! server on this host saw it, what the resolver was waiting for meanwhile, how
 //! its neighbours fared, and what the host's own counters say.
 
+mod answers;
 mod collection;
 mod dead_ends;
 mod incident;
@@ -17,6 +18,9 @@ mod tally;
 mod traits;
 mod waiting;
 
+pub use answers::Answers;
+pub use answers::Asking;
+pub use answers::Said;
 pub use collection::Evidence;
 pub use collection::INCIDENTS_MAX;
 pub use collection::Incidents;

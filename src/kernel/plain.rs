@@ -149,6 +149,15 @@ impl<'a> PlainRecord<'a> {
         self.record.flags & RCODE_MASK == NXDOMAIN
     }
 
+    pub(crate) fn is_no_data(&self) -> bool {
+        !self.is_nxdomain() && self.record.answers == 0
+    }
+
+    /// Servers copy the bit from the query (RFC 1035 section 4.1.1).
+    pub(crate) fn wants_recursion(&self) -> bool {
+        self.record.flags & FLAG_RD != 0
+    }
+
     pub(crate) fn question(&self) -> &[u8] {
         self.question
     }
@@ -163,6 +172,8 @@ impl<'a> PlainRecord<'a> {
             id: record.id,
             answer_bytes: record.answer_bytes,
             is_nxdomain: self.is_nxdomain(),
+            is_no_data: self.is_no_data(),
+            wants_recursion: self.wants_recursion(),
             queued_bytes: record.queued_bytes,
             question: self.fingerprint,
         }

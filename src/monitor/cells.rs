@@ -62,8 +62,8 @@ struct Cell {
     after_answer: u64,
     latencies: Vec<u32>,
     moments: Vec<u64>,
-    /// With the octets that follow: the same may be asked with EDNS and without.
-    questions: HashMap<(Fingerprint, usize), PlainQuestion, RandomState>,
+    /// With the octets that follow, and RD: the same may be asked with EDNS and without.
+    questions: HashMap<(Fingerprint, usize, bool), PlainQuestion, RandomState>,
     exchanges: VecDeque<PlainExchange>,
     idle: u32,
 }
@@ -134,16 +134,20 @@ impl Cells {
         match record.role() {
             Role::Client => {
                 let before = cell.questions.len();
-                let key = (record.fingerprint, record.question().len());
+                let wants_recursion = record.wants_recursion();
+                let key = (record.fingerprint, record.question().len(), wants_recursion);
                 let question = cell.questions.entry(key);
                 let question = question.or_insert_with(|| PlainQuestion {
                     fingerprint: record.fingerprint,
                     question: RawQuestion::new(record.question()),
                     asked: 0,
                     nxdomain: 0,
+                    no_data: 0,
+                    wants_recursion,
                 });
                 question.asked += 1;
                 question.nxdomain += is_nxdomain;
+                question.no_data += u64::from(record.is_no_data());
                 self.questions += cell.questions.len() - before;
                 cell.after_answer += u64::from(sockets.answered(record.cookie()));
             }

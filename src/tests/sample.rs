@@ -103,6 +103,9 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
             plain.moments.push(attempt.sent_ns);
         }
         let nxdomain = u64::from(is_nxdomain(attempt));
+        let answer = attempt.answer.expect("an answer");
+        let no_data = u64::from(answer.is_no_data());
+        let wants_recursion = answer.bits.recursion_desired;
         if attempt.role == Role::Server {
             plain.exchanges.push(PlainExchange {
                 arrived_ns: attempt.sent_ns,
@@ -112,22 +115,29 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
                 id: attempt.id.expect("a message"),
                 answer_bytes: attempt.answer.expect("an answer").bytes,
                 is_nxdomain: nxdomain > 0,
+                is_no_data: no_data > 0,
+                wants_recursion,
                 queued_bytes: attempt.queued_bytes,
                 question: fingerprint,
             });
             continue;
         }
         let mut known = plain.questions.iter_mut();
-        match known.find(|it| it.fingerprint == fingerprint) {
+        match known
+            .find(|it| it.fingerprint == fingerprint && it.wants_recursion == wants_recursion)
+        {
             Some(question) => {
                 question.asked += 1;
                 question.nxdomain += nxdomain;
+                question.no_data += no_data;
             }
             None => plain.questions.push(PlainQuestion {
                 fingerprint,
                 question: attempt.question.clone(),
                 asked: 1,
                 nxdomain,
+                no_data,
+                wants_recursion,
             }),
         }
     }

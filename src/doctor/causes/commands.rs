@@ -49,20 +49,10 @@ impl Group<'_> {
     /// Lets a `dig` ask for a name that was asked for, if that can stand in a
     /// command; else for the root.
     pub(super) fn ask_example(&self, dig: Command) -> Command {
-        let root = dig.clone().and(".");
         let question = self
             .first()
             .and_then(|incident| incident.attempt.question.parse());
-        let Some(name) = question.map(|question| question.name) else {
-            return root;
-        };
-        // dig would take a name like `any` for a type, and `+trace` for an option.
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        let dig = match name.contains('.') && name.bytes().all(plain) {
-            true => dig,
-            false => dig.and("-q"),
-        };
-        dig.word(name).or(root)
+        commands::ask_for(dig, question.as_ref().map(|question| &*question.name))
     }
 
     /// The nameservers of a client's resolv.conf, or of this host's if the client's

@@ -111,6 +111,63 @@ pub(crate) const AAAA_SILENT: Scenario = Scenario {
     }),
 };
 
+/// What no client of the lab takes for broken, the server counts.
+const fn by_server(make: fn(&mut Lab) -> Result<()>) -> Fault {
+    Fault::Lab(Recipe {
+        at_servers: true,
+        ..Recipe::of(make)
+    })
+}
+
+const NXDOMAIN: u8 = 3;
+
+pub(crate) const AAAA_DENIED: Scenario = Scenario {
+    name: "aaaa-denied",
+    rule: "dns_aaaa_broken",
+    makes: "a server that says NXDOMAIN to AAAA and answers A",
+    fault: by_server(|lab| {
+        let server = lab.pod("server")?;
+        let client = lab.pod("client")?;
+        let mut serve = Serve::well("lab-dns", server.dns());
+        serve.fault = Some((Of::Aaaa, Does::Rcode(NXDOMAIN)));
+        lab.serve(&server, serve)?;
+        lab.change(format!("{} denies AAAA of some names", server.dns()));
+        let mut ask = Ask::broken("lab-dual", server.dns());
+        ask.aaaa = true;
+        lab.ask(&client, ask)?;
+        let mut well = Ask::healthy("lab-web", server.dns());
+        well.aaaa = true;
+        lab.ask(&client, well)
+    }),
+};
+
+/// So few that both servers are asked for each.
+const NAMES: u64 = 40;
+
+pub(crate) const CONTRADICTION: Scenario = Scenario {
+    name: "contradiction",
+    rule: "dns_contradiction",
+    makes: "two servers of which one denies what the other knows",
+    fault: by_server(|lab| {
+        let [denying, client] = lab.bad_server(Does::Rcode(NXDOMAIN))?;
+        let knowing = lab.dns_pod("knowing")?;
+        lab.change(format!(
+            "{} denies some names that {} knows",
+            denying.dns(),
+            knowing.dns()
+        ));
+        let mut denied = Ask::broken("lab-app", denying.dns());
+        denied.names = NAMES;
+        let known = Ask {
+            group: denied.group.clone(),
+            names: NAMES,
+            ..Ask::healthy("lab-web", knowing.dns())
+        };
+        lab.ask(&client, denied)?;
+        lab.ask(&client, known)
+    }),
+};
+
 /// A connected socket does not take such an answer.
 pub(crate) const WRONG_SOURCE: Scenario = Scenario {
     name: "wrong-source",

@@ -127,6 +127,21 @@ pub(crate) const FORWARDING_LOOP: Scenario = Scenario {
     }),
 };
 
+/// What the upstream answers is of a network that the resolver keeps out of answers, as
+/// protection against DNS rebinding does with private ones.
+pub(crate) const ANSWER_EMPTIED: Scenario = Scenario {
+    name: "answer-emptied",
+    rule: "dns_answer_emptied",
+    makes: "a resolver that takes the addresses out of answers",
+    fault: Fault::Lab(Recipe {
+        at_servers: true,
+        ..Recipe::of(|lab| {
+            let keeps_out = "private-address: 192.0.2.0/24\n";
+            bad_upstream(lab, Does::Delay(Duration::ZERO), "is well", keeps_out)
+        })
+    }),
+};
+
 /// The resolver's own queries count too: the upstream breaks them.
 const fn with(make: fn(&mut Lab) -> Result<()>) -> Recipe {
     Recipe {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use super::super::answers;
 use super::super::contrasts;
 use super::super::drops;
 use super::super::forwarders;
@@ -67,6 +68,7 @@ pub(super) fn all(folder: &Path) -> Vec<History> {
     all.extend(killed(folder).map(History::from));
     all.extend(by_pattern(folder).map(History::from));
     all.extend(separated().map(History::from));
+    all.extend(unusable().map(History::from));
     all.push(read_late());
     all
 }
@@ -233,6 +235,15 @@ fn by_pattern(folder: &Path) -> impl Iterator<Item = Story> {
         Story::default().with(many(30, OWN, Outcome::Unanswered)),
         patterns::stale(Some("10.244.1.9:53"), Outcome::Answered),
         Story::default().with(patterns::both(6, |attempt| answered_with(attempt, 2))),
+    ]
+    .into_iter()
+}
+
+fn unusable() -> impl Iterator<Item = Story> {
+    [
+        answers::aaaa_denied(),
+        answers::emptied(),
+        answers::contradicting(),
     ]
     .into_iter()
 }

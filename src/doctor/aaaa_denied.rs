@@ -1,0 +1,106 @@
+//! Rule `dns_aaaa_broken` once more: AAAA is answered NXDOMAIN, that is, "there is no such
+//! name", where A of the same name has an address. No query failed, but musl does.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use domain::base::iana::Rtype;
+
+use super::explanation::Explanation;
+use super::explanation::Measured;
+use super::finding::Finding;
+use super::finding::Severity;
+use super::finding::Subject;
+use super::rule::Rule;
+use super::said;
+use super::said::Questions;
+use crate::attempt::Comm;
+use crate::attempt::Fingerprint;
+use crate::attempt::Role;
+use crate::incidents::Asking;
+use crate::incidents::Evidence;
+use crate::incidents::Said;
+use crate::thresholds::DEAD_PERCENT;
+use crate::thresholds::FAILURES_MIN;
+use crate::units;
+
+/// One finding for each server and namespace.
+pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
+    let mut servers: BTreeMap<(u32, SocketAddr), (Questions, u64)> = BTreeMap::new();
+    for (asking, said) in said::all(evidence) {
+        if asking.role != Role::Client || asking.question.rtype != Rtype::AAAA || !is_denied(said) {
+            continue;
+        }
+        let a = Asking {
+            question: Fingerprint {
+                rtype: Rtype::A,
+                ..asking.question
+            },
+            ..*asking
+        };
+        let Some(a) = evidence.answers.of(&a).filter(|a| has_address(a)) else {
+            continue;
+        };
+        let (questions, addresses) = servers.entry((asking.netns, asking.server)).or_default();
+        questions.add(said, said.no_such_name);
+        *addresses += a.records;
+    }
+    let servers = servers.into_iter();
+    let told = servers.filter(|(_, (questions, _))| questions.answers >= FAILURES_MIN);
+    told.map(|((netns, server), (questions, addresses))| {
+        finding(evidence, netns, server, &questions, addresses)
+    })
+    .collect()
+}
+
+fn is_denied(aaaa: &Said) -> bool {
+    aaaa.no_such_name > 0 && aaaa.no_such_name * 100 >= aaaa.answers() * DEAD_PERCENT
+}
+
+fn has_address(a: &Said) -> bool {
+    a.records > 0 && a.records * 100 >= a.answers() * DEAD_PERCENT
+}
+
+fn finding(
+    evidence: &Evidence,
+    netns: u32,
+    server: SocketAddr,
+    questions: &Questions,
+    addresses: u64,
+) -> Finding {
+    let dig = questions.dig(evidence, netns, server);
+    let explanation = Explanation::of(
+        format!("{server} says NXDOMAIN to AAAA of names that have an A"),
+        "NXDOMAIN says that the name does not exist, whatever the type (RFC 8020). Where the name has \
+         no IPv6 address but exists, right is NOERROR without records. A template, a filter or a \
+         load balancer that only knows A answers so.",
+        "musl (Alpine) believes it: \"Name does not resolve\". glibc takes the A and is well. \
+         Resolvers that cache NXDOMAIN deny the A as well for a while.",
+    )
+    .line(format!(
+        "{} of type AAAA said NXDOMAIN, for {} of which {} said so: NOERROR with records.",
+        units::counted(questions.answers, "answer", "answers"),
+        units::counted(questions.number(), "name", "names"),
+        units::counted(addresses, "answer of type A", "answers of type A"),
+    ))
+    .lines(questions.examples())
+    .run("Ask for both, and compare the status:", dig.clone().and("A"))
+    .run("…", dig.and("AAAA"))
+    .say(
+        "Let the server answer AAAA with NOERROR and no records: CoreDNS `template IN AAAA { rcode \
+         NOERROR }`, or repair the zone's servers.",
+    )
+    .say("Until then, ask for A only: IPv4-only lookups in the program, an image with glibc.");
+    Finding {
+        scope: Subject {
+            netns: (netns != 0).then_some(netns),
+            ..Subject::process(None, Comm::default()).of_server(Some(server))
+        },
+        queries: questions.answers,
+        ..explanation.finding(
+            Rule::AaaaBroken,
+            Severity::Warning,
+            Measured::queries(questions.answers),
+        )
+    }
+}

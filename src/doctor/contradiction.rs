@@ -1,0 +1,104 @@
+//! Rule `dns_contradiction`: of two servers on one list, one knows a name and the other
+//! says that it does not exist.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::explanation::Explanation;
+use super::explanation::Measured;
+use super::finding::Finding;
+use super::finding::Severity;
+use super::finding::Subject;
+use super::rule::Rule;
+use super::said;
+use super::said::Questions;
+use crate::attempt::Comm;
+use crate::attempt::Fingerprint;
+use crate::attempt::Role;
+use crate::incidents::Evidence;
+use crate::incidents::Said;
+use crate::thresholds::FAILURES_MIN;
+use crate::units;
+
+/// Asks the servers of every link and takes the answer that says more: for it two lists
+/// are what it is made for.
+const ASKS_ALL: &[u8] = b"systemd-resolve";
+
+/// Who knows, and who denies; both asked from one network namespace.
+type Pair = (u32, SocketAddr, SocketAddr);
+
+/// One finding for each pair of servers.
+pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
+    let mut asked: HashMap<(u32, Fingerprint), Vec<(SocketAddr, &Said)>> = HashMap::new();
+    for (asking, said) in said::all(evidence) {
+        if asking.role == Role::Client && said.comm.as_bytes() != ASKS_ALL {
+            let key = (asking.netns, asking.question);
+            asked.entry(key).or_default().push((asking.server, said));
+        }
+    }
+    let mut pairs: BTreeMap<Pair, (Questions, u64)> = BTreeMap::new();
+    for ((netns, _), servers) in &asked {
+        let knows = |it: &&(SocketAddr, &Said)| it.1.records > 0 && it.1.records == it.1.answers();
+        let denies = |it: &&(SocketAddr, &Said)| {
+            it.1.no_such_name > 0 && it.1.no_such_name == it.1.answers()
+        };
+        let Some((knowing, known)) = servers.iter().find(knows) else {
+            continue;
+        };
+        for (denying, denied) in servers.iter().filter(denies) {
+            let pair = (*netns, *knowing, *denying);
+            let (questions, records) = pairs.entry(pair).or_default();
+            questions.add(denied, denied.no_such_name);
+            *records += known.records;
+        }
+    }
+    let told = pairs.into_iter();
+    let told = told.filter(|(_, (denied, records))| {
+        denied.answers >= FAILURES_MIN && *records >= FAILURES_MIN
+    });
+    told.map(|(pair, (denied, records))| finding(evidence, pair, &denied, records))
+        .collect()
+}
+
+fn finding(
+    evidence: &Evidence,
+    (netns, knowing, denying): Pair,
+    denied: &Questions,
+    records: u64,
+) -> Finding {
+    let explanation = Explanation::of(
+        format!("{knowing} and {denying} contradict each other"),
+        "The same clients ask both, and one has names that the other says do not exist. A list of \
+         nameservers is for servers that all know the same: programs take the first answer that \
+         comes, and NXDOMAIN is one. Usually one is inside (VPN, company, cluster) and one outside.",
+        "Whether such a name resolves depends on which server answers first: with musl by chance, with \
+         glibc whenever the first on the list is slow or down, or `rotate` is set.",
+    )
+    .line(format!(
+        "{denying} said NXDOMAIN {} about {} of which {knowing} had records {}.",
+        units::counted(denied.answers, "time", "times"),
+        units::counted(denied.number(), "name", "names"),
+        units::counted(records, "time", "times"),
+    ))
+    .lines(denied.examples())
+    .run("Ask the one:", denied.dig(evidence, netns, knowing))
+    .run("… and the other:", denied.dig(evidence, netns, denying))
+    .say(
+        "Have only servers on the list that know all names. Let the inside one forward to the outside \
+         one, or a local resolver choose by zone: systemd-resolved `Domains=~corp.example` on that \
+         link, dnsmasq `server=/corp.example/ADDRESS`.",
+    );
+    Finding {
+        scope: Subject {
+            netns: (netns != 0).then_some(netns),
+            ..Subject::process(None, Comm::default()).of_server(Some(denying))
+        },
+        queries: denied.answers,
+        ..explanation.finding(
+            Rule::Contradiction,
+            Severity::Warning,
+            Measured::queries(denied.answers),
+        )
+    }
+}

@@ -1,0 +1,73 @@
+//! What servers said about questions: for the rules that compare answers with each other.
+
+use std::net::SocketAddr;
+
+use super::commands;
+use super::ranking;
+use crate::incidents::Asking;
+use crate::incidents::Evidence;
+use crate::incidents::Said;
+use crate::shell::Command;
+use crate::units;
+
+const NAME_MAX: usize = 60;
+const EXAMPLES: usize = 3;
+
+/// Questions of one finding, with how many answers each is about.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    names: Vec<(String, u64)>,
+    /// Answers that it is about.
+    pub(super) answers: u64,
+}
+
+impl Questions {
+    pub(super) fn add(&mut self, question: &Said, answers: u64) {
+        self.answers += answers;
+        if let Some(question) = question.question.parse() {
+            self.names.push((question.name, answers));
+        }
+    }
+
+    /// How many different ones.
+    pub(super) fn number(&self) -> u64 {
+        self.names.len() as u64
+    }
+
+    /// `Names: a.example, b.example and 17 more.`
+    pub(super) fn examples(&self) -> Option<String> {
+        let ranked = ranking::ranked(
+            self.names
+                .iter()
+                .map(|(name, answers)| (name.clone(), *answers)),
+        );
+        let shown = ranking::first_of(&ranked, EXAMPLES, |(name, _)| {
+            units::shorten(name, NAME_MAX)
+        })?;
+        Some(format!("Names: {shown}."))
+    }
+
+    /// Asks the server for one of them, from that namespace.
+    pub(super) fn dig(&self, evidence: &Evidence, netns: u32, server: SocketAddr) -> Command {
+        let dig = commands::dig(server, false);
+        let first = self.names.iter().map(|(name, _)| name).min();
+        let dig = commands::ask_for(dig, first.map(String::as_str));
+        if evidence.host.own_netns == Some(netns) || netns == 0 {
+            return dig;
+        }
+        match evidence.inhabitant(netns) {
+            Some(pid) => commands::in_netns_of(pid, dig),
+            None => commands::in_netns(netns, dig),
+        }
+    }
+}
+
+/// All that was said, in an order that does not change.
+pub(super) fn all(evidence: &Evidence) -> Vec<(&Asking, &Said)> {
+    let mut all: Vec<_> = evidence.answers.iter().collect();
+    all.sort_by_key(|(asking, said)| {
+        let rtype = asking.question.rtype.to_int();
+        (asking.netns, asking.server, said.question.as_bytes(), rtype)
+    });
+    all
+}
