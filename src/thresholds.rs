@@ -15,7 +15,7 @@ pub const FAILURE_CRITICAL_PERCENT: u64 = 5;
 /// Fewer failures than this are no finding. Source: the base rules.
 pub const FAILURES_MIN: u64 = 3;
 
-/// Slow answers without which a workload has no finding of its own: the P99 of up
+/// Slow answers without which there is no finding about them: the P99 of up
 /// to 100 answers is the slowest alone. Source: judgement, as for failures.
 pub const SLOW_MIN: u64 = FAILURES_MIN;
 
@@ -81,6 +81,10 @@ pub const SERVFAIL_MIN: u64 = 5;
 pub const REFUSED_PERMILLE: (u64, u64) = (5, 30);
 /// See [`REFUSED_PERMILLE`]. Source: judgement, as for failures.
 pub const REFUSED_MIN: u64 = 3;
+/// `dns_refused_rcode`: up to this share of the answers of one server to the same clients
+/// it is told as a note, in percent. Source: judgement; a filter refuses single names,
+/// and whoever is not let in gets nothing else.
+pub const BLOCKED_PERCENT: u64 = 10;
 /// `dns_server_throttled`: share of the quota periods in which the server's
 /// cgroup was stopped, in percent. Source: judgement; section 5.5 of the
 /// catalogue measured 92 % at a quota of a fifth.

@@ -1,5 +1,7 @@
 //! How figures are written for people: durations, counts and shares.
 
+use std::time::SystemTime;
+
 /// Nanoseconds as `850 µs`, `1.2 ms`, `612 ms`, `5.0 s`: two or three digits,
 /// as much as a histogram with two significant digits can vouch for.
 pub fn duration(ns: u64) -> String {
@@ -16,6 +18,13 @@ pub fn duration(ns: u64) -> String {
         }
     }
     unreachable!("the last unit takes every value")
+}
+
+/// `09:49:31 UTC`
+pub fn time_of_day(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    let time = text.split_once('T').map_or(&*text, |(_, time)| time);
+    format!("{} UTC", time.trim_end_matches('Z'))
 }
 
 /// `1234567` as `1,234,567`.

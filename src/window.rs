@@ -12,6 +12,7 @@ use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
 use crate::collect::Snapshot;
 use crate::filter::Filter;
+use crate::host::Clock;
 use crate::host::Signal;
 use crate::incidents::Evidence;
 use crate::incidents::Incidents;
@@ -47,6 +48,8 @@ pub struct End {
     pub signals: Vec<Signal>,
     /// The names of workloads that became known later than their attempts.
     pub known: IdentityTable,
+    /// What time it was then.
+    pub clock: Option<Clock>,
 }
 
 /// A window that is over: plain data.
@@ -142,6 +145,7 @@ impl ClosedWindow {
         self.end.duration += next.end.duration;
         self.end.kernel.follow(&next.end.kernel);
         self.end.host.follow(next.end.host);
+        self.end.clock = next.end.clock.or(self.end.clock);
         // Hooks only get lost: the later list is the shorter one.
         self.end.signals = next.end.signals;
     }
@@ -173,6 +177,7 @@ impl ClosedWindow {
         let incidents = self.seen.incidents.clone();
         let mut evidence = incidents.close(host, self.end.duration, unseen);
         evidence.on_demand = self.end.kernel.on_demand;
+        evidence.clock = self.end.clock;
         evidence
     }
 

@@ -20,6 +20,7 @@ use crate::attribution::Attribution;
 use crate::cli::DoctorArgs;
 use crate::cli::Output;
 use crate::counters::Watches;
+use crate::host::Clock;
 use crate::host::Facts;
 use crate::host::Host;
 use crate::host::Signal;
@@ -141,6 +142,7 @@ fn watch(
         host: sampler.finish(),
         known: attributed.known.clone(),
         signals,
+        clock: Some(Clock::start()),
     });
     Ok(Report {
         attribution: attributed,

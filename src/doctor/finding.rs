@@ -22,6 +22,8 @@ pub struct Diagnosis {
     /// Failed attempts by the rule that explains them: each is in exactly one
     /// place, so the sum is all that failed.
     pub failures_by_cause: BTreeMap<Rule, u64>,
+    /// Slow answers in the same way; what no rule explains is unknown.
+    pub slow_by_cause: BTreeMap<Rule, u64>,
 }
 
 /// How bad a finding is.

@@ -12,6 +12,7 @@ use crate::thresholds::FAILURES_MIN;
 use crate::thresholds::LATENCY_CRITICAL_NS;
 use crate::thresholds::LATENCY_WARNING_NS;
 use crate::thresholds::SAMPLE_MIN;
+use crate::thresholds::SLOW_MIN;
 use crate::units;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,9 @@ impl Metric {
             }
             Self::Slow => {
                 let p99_ns = figures.latency.as_ref()?.p99_ns;
-                (p99_ns > LATENCY_WARNING_NS, p99_ns > LATENCY_CRITICAL_NS)
+                // The P99 of up to 100 answers is the slowest alone.
+                let is_notable = affected >= SLOW_MIN && p99_ns > LATENCY_WARNING_NS;
+                (is_notable, p99_ns > LATENCY_CRITICAL_NS)
             }
         };
         let is_critical = is_critical && of >= SAMPLE_MIN;

@@ -13,7 +13,6 @@ use super::party::Parties;
 use super::party::Party;
 use crate::collect::Snapshot;
 use crate::incidents::Evidence;
-use crate::thresholds::SLOW_MIN;
 use crate::thresholds::WORKLOADS_TOLD;
 use crate::units;
 
@@ -84,8 +83,7 @@ fn of_one(metric: Metric, (own, severity): &Judged<'_>) -> Option<Finding> {
 
 fn severity(metric: Metric, party: &Party<'_>) -> Option<Severity> {
     let (affected, of) = party.share(metric);
-    let counts =
-        party.is_telling(affected, of) && (metric == Metric::Failed || affected >= SLOW_MIN);
+    let counts = party.is_telling(affected, of);
     metric.severity(&party.figures).filter(|_| counts)
 }
 

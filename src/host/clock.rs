@@ -13,7 +13,7 @@ const APART_MAX: Duration = Duration::from_millis(50);
 
 /// The offset between the monotonic clock and wall time. It is taken again when somebody
 /// has set the clock, or after a suspend.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
     boot: SystemTime,
 }

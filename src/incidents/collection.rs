@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use crate::attempt::Role;
 use crate::attempt::SlowRead;
 use crate::attempt::Transport;
 use crate::attempt::identity::IdentityTable;
+use crate::host::Clock;
 use crate::monitor::OnDemand;
 use crate::sampler::HostSample;
 
@@ -127,6 +129,13 @@ pub struct Evidence {
     pub loops: Loops,
     /// What resolvers on this host asked in vain.
     pub waiting: Waiting,
+    /// Network namespace and address of servers where queries found no socket.
+    pub closed_ports: HashSet<(u32, SocketAddr)>,
+    /// By network namespace of the clients and server: when the last query was sent that
+    /// was answered, in nanoseconds of `CLOCK_MONOTONIC`, to a tenth of a second.
+    pub last_answers: HashMap<(u32, IpAddr), u64>,
+    /// What time it was; `None` if nobody asks.
+    pub clock: Option<Clock>,
     /// What a firewall rejected.
     pub rejections: Rejections,
     /// Servers that were killed.
@@ -368,6 +377,13 @@ impl Evidence {
         for incident in &mut self.incidents {
             incident.server_view = index.view_of(&self.server_views, &incident.attempt);
         }
+        let closed = self.incidents.iter().filter_map(|incident| {
+            let drop = incident.query_lost()?;
+            incident
+                .found_no_socket()
+                .then_some((drop.netns, incident.server()))
+        });
+        self.closed_ports = closed.collect();
         self.rejections = Rejections::of(&self.incidents, &self.host);
         for (place, earlier) in rejections::pending_errors(&self.incidents) {
             self.incidents[place].error_of = Some(earlier);
@@ -397,6 +413,7 @@ impl Evidence {
 
     /// What is known of no end of its own, but of others like it.
     fn join_dead_ends(&mut self, dead_ends: &DeadEnds) {
+        self.last_answers = dead_ends.last_answers().collect();
         for incident in &mut self.incidents {
             if incident.is_lost_from_sight() {
                 incident.like = dead_ends.of(&incident.attempt).cloned().map(Box::new);

@@ -122,6 +122,12 @@ impl DeadEnds {
         }
     }
 
+    /// When the last query was sent there that was answered, to a slot of time.
+    pub(super) fn last_answers(&self) -> impl Iterator<Item = (Way, u64)> {
+        let newest = |(way, answered): (&Way, &Answered)| (*way, answered.newest * SLOT_NS);
+        self.answered.iter().map(newest)
+    }
+
     /// What an attempt without an end of its own came to, by what is known of
     /// others at that time.
     pub(super) fn of(&self, attempt: &Attempt) -> Option<&PacketDrop> {

@@ -18,6 +18,8 @@ use crate::thresholds::LATENCY_WARNING_NS;
 const OVERFLOW: &str = "SOCKET_RCVBUFF";
 /// … for what a rule of a firewall discards, whether it tells the sender or not.
 const NETFILTER: &str = "NETFILTER_DROP";
+/// … for what comes where nobody listens.
+const NO_SOCKET: &str = "NO_SOCKET";
 /// … and for what lies in a buffer when its socket is closed: the first up to
 /// Linux 6.18 (`udp_destruct_common`), the second wherever queues are purged.
 const CLOSED: [&str; 2] = ["NOT_SPECIFIED", QUEUE_PURGE];
@@ -112,6 +114,12 @@ impl Incident {
         self.kind == FailureKind::Failed
     }
 
+    /// Whether it was answered in time, but later than the warning threshold.
+    pub fn is_slow(&self) -> bool {
+        let is_late = self.attempt.elapsed().as_nanos() > u128::from(LATENCY_WARNING_NS);
+        self.attempt.outcome == Outcome::Answered && is_late
+    }
+
     /// The packet of it that this kernel discarded.
     pub fn drop(&self) -> Option<&PacketDrop> {
         self.attempt.drop.as_deref()
@@ -142,6 +150,12 @@ impl Incident {
     /// The same, if netfilter discarded it.
     pub fn filtered(&self) -> Option<&PacketDrop> {
         self.query_lost().filter(|drop| &*drop.reason == NETFILTER)
+    }
+
+    /// Whether it arrived where no socket was.
+    pub(super) fn found_no_socket(&self) -> bool {
+        self.query_lost()
+            .is_some_and(|drop| &*drop.reason == NO_SOCKET)
     }
 
     /// The same as [`Self::dropped`], if it is the answer.

@@ -135,6 +135,17 @@ pub struct Tallies {
 }
 
 impl Tallies {
+    /// What was asked of this address in all other namespaces.
+    pub fn asked_elsewhere(&self, netns: u32, server: SocketAddr) -> Tally {
+        let mut total = Tally::default();
+        let others = self
+            .asked
+            .iter()
+            .filter(|((other, asked), _)| *other != netns && *asked == server);
+        others.for_each(|(_, asked)| total.absorb(&asked.all));
+        total
+    }
+
     pub(super) fn record_served(&mut self, attempt: &Attempt) {
         if attempt.outcome == Outcome::Late {
             return;

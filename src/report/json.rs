@@ -19,13 +19,17 @@ use crate::collect::ProcessKey;
 use crate::collect::Row;
 use crate::collect::Snapshot;
 use crate::doctor::Finding;
+use crate::doctor::Rule;
 use crate::doctor::Verdict;
 use crate::host::Facts;
 use crate::host::Signal;
 use crate::units;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    let failures = report.failures_by_cause.iter();
+    let by_name = |causes: &BTreeMap<Rule, u64>| {
+        let named = causes.iter().map(|(rule, n)| (rule.name(), *n));
+        named.collect()
+    };
     let gaps = report.accounting.gaps();
     let object = ReportJson {
         schema: "kerno.doctor.v1",
@@ -39,10 +43,12 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         picture: PictureJson {
             complete: gaps.is_empty(),
             gaps,
+            not_read: &report.not_read,
         },
         accounting: AccountingJson {
             counts: &report.accounting,
-            failures_by_cause: failures.map(|(rule, n)| (rule.name(), *n)).collect(),
+            failures_by_cause: by_name(&report.failures_by_cause),
+            slow_by_cause: by_name(&report.slow_by_cause),
             workloads: AttributionJson {
                 counts: &report.attribution.counts,
                 not_known: &report.attribution.complaints,
@@ -63,14 +69,16 @@ struct ReportJson<'a> {
     dns: DnsJson,
     findings: &'a [Finding],
     verdict: Verdict,
-    picture: PictureJson,
+    picture: PictureJson<'a>,
     accounting: AccountingJson<'a>,
 }
 
 #[derive(Serialize)]
-struct PictureJson {
+struct PictureJson<'a> {
     complete: bool,
     gaps: Vec<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    not_read: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -78,6 +86,7 @@ struct AccountingJson<'a> {
     #[serde(flatten)]
     counts: &'a Accounting,
     failures_by_cause: BTreeMap<&'static str, u64>,
+    slow_by_cause: BTreeMap<&'static str, u64>,
     workloads: AttributionJson<'a>,
 }
 

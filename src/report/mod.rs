@@ -44,6 +44,10 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Failed attempts by the rule that explains them; the sum is all that failed.
     pub failures_by_cause: BTreeMap<Rule, u64>,
+    /// The same of slow answers.
+    pub slow_by_cause: BTreeMap<Rule, u64>,
+    /// What could not be read of the host, in sentences.
+    pub not_read: Vec<String>,
     /// The findings in one word.
     pub verdict: Verdict,
     /// What the program itself saw and lost, without filters.
@@ -61,6 +65,7 @@ impl Report {
         let Diagnosis {
             findings,
             failures_by_cause,
+            slow_by_cause,
         } = doctor::diagnose(&dns, &evidence);
         let verdict = Verdict::of(&dns, &findings).given(&accounting);
         Self {
@@ -71,6 +76,8 @@ impl Report {
             dns,
             findings,
             failures_by_cause,
+            slow_by_cause,
+            not_read: evidence.host.missing.clone(),
             verdict,
             accounting,
             attribution: attribution::Ending::default(),

@@ -202,6 +202,9 @@ fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         );
         page.flowing((DIM, "Looked at while there was a reason: "), &text)?;
     }
+    for sentence in &report.not_read {
+        page.flowing((DIM, "Not read: "), &format!("{sentence}."))?;
+    }
     for complaint in &report.attribution.complaints {
         page.flowing((YELLOW, "Not known here: "), complaint)?;
     }

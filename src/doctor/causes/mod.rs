@@ -35,6 +35,7 @@ mod no_route;
 mod nobody_listening;
 mod one_transport;
 mod other_rcode;
+mod outage;
 mod packet;
 mod place;
 mod policy_drop;
@@ -52,6 +53,7 @@ mod severity;
 mod socket_filter;
 mod socket_unread;
 mod storm;
+mod stub_address;
 mod tcp_blocked;
 #[cfg(test)]
 mod tests;
@@ -65,10 +67,12 @@ use std::collections::BTreeMap;
 use super::explanation::Measured;
 use super::finding::Diagnosis;
 use super::finding::Finding;
+use super::finding::Severity;
 use super::party::Parties;
 use super::rule::Rule;
 use crate::collect::Snapshot;
 use crate::incidents::Evidence;
+use crate::thresholds::LATENCY_WARNING_NS;
 use cause::Cause;
 pub(super) use group::Group;
 use hurt::Hurt;
@@ -129,10 +133,16 @@ pub(super) fn explain(
     parties: &Parties<'_>,
 ) -> Diagnosis {
     let mut failures_by_cause = BTreeMap::new();
+    let mut slow_by_cause = BTreeMap::new();
     let mut groups: BTreeMap<Rule, BTreeMap<Place, Group<'_>>> = BTreeMap::new();
     let incidents = evidence.incidents.iter().enumerate();
     for (index, incident) in incidents.filter(|(_, incident)| incident.reported) {
-        let Some((rule, place, symptom)) = assign(evidence, index, 0) else {
+        let assigned = assign(evidence, index, 0);
+        if incident.is_slow() {
+            let rule = assigned.as_ref().map_or(Rule::Unknown, |(rule, ..)| *rule);
+            *slow_by_cause.entry(rule).or_default() += incident.weight;
+        }
+        let Some((rule, place, symptom)) = assigned else {
             continue;
         };
         if incident.has_failed() {
@@ -146,6 +156,15 @@ pub(super) fn explain(
     }
     if evidence.not_kept > 0 {
         *failures_by_cause.entry(Rule::Unknown).or_default() += evidence.not_kept;
+    }
+    // Those that were too many to keep.
+    let slow: u64 = slow_by_cause.values().sum();
+    let not_kept = snapshot
+        .client
+        .slower_than(LATENCY_WARNING_NS)
+        .saturating_sub(slow);
+    if not_kept > 0 {
+        *slow_by_cause.entry(Rule::Unknown).or_default() += not_kept;
     }
     let mut findings = Vec::new();
     for &(rule, cause) in CAUSES {
@@ -168,6 +187,7 @@ pub(super) fn explain(
     Diagnosis {
         findings,
         failures_by_cause,
+        slow_by_cause,
     }
 }
 
@@ -210,12 +230,22 @@ fn is_sharper(rule: Rule) -> bool {
     )
 }
 
+/// How bad it is at most, by whatever share; `None` if nothing speaks for less.
+fn limit(rule: Rule, group: &Group<'_>) -> Option<Severity> {
+    match rule {
+        Rule::NobodyListening => nobody_listening::limit(group),
+        Rule::RefusedRcode => refused_rcode::limit(group),
+        _ => None,
+    }
+}
+
 fn finding(rule: Rule, cause: &Cause, group: &Group<'_>) -> Option<Finding> {
     let whole = (cause.severity)(&group.share());
     let hurt = Hurt::by(group, |share| {
         (cause.severity)(share).filter(|own| Some(*own) > whole)
     });
     let severity = hurt.as_ref().map(Hurt::severity).or(whole)?;
+    let severity = limit(rule, group).map_or(severity, |most| severity.min(most));
     let explanation = (cause.describe)(group)?
         .lines(hurt.as_ref().map(|hurt| hurt.told(group)))
         .lines(group.symptoms_told());

@@ -2,21 +2,36 @@
 
 use super::Cause;
 use super::group::Group;
+use super::outage;
+use super::outage::Outage;
 use super::packet::NO_SOCKET;
 use super::place::Place;
 use super::rejected;
+use super::stub_address;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
+use crate::doctor::finding::Severity;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
+/// On another machine, or on a way that this host does not see.
+const CLOSED_ELSEWHERE: usize = 0;
+
 const CLOSED_PORT: usize = 1;
 const REJECTED: usize = 2;
 const REJECTED_WHEN_SENT: usize = 3;
 const REJECTED_ELSEWHERE: usize = 4;
+
+/// See [`outage::limit`].
+pub(super) fn limit(group: &Group<'_>) -> Option<Severity> {
+    match group.place.fault {
+        CLOSED_PORT | CLOSED_ELSEWHERE => outage::limit(group),
+        _ => None,
+    }
+}
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let place = Place::at(incident.server());
@@ -29,6 +44,15 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         };
         return Some(place.in_netns(drop.netns).fault(fault));
     }
+    // What lay in the socket when it was closed belongs to what found none after that.
+    if incident.was_left_unread()
+        && let Some(drop) = incident.query_lost()
+        && evidence
+            .closed_ports
+            .contains(&(drop.netns, incident.server()))
+    {
+        return Some(place.in_netns(drop.netns).fault(CLOSED_PORT));
+    }
     let errno = incident.errno()?;
     let was_sent = incident.attempt.failed_call.is_none();
     match incident.query_lost() {
@@ -38,7 +62,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         Some(drop) if errno == libc::ECONNREFUSED => {
             Some(place.in_netns(drop.netns).fault(CLOSED_PORT))
         }
-        None if errno == libc::ECONNREFUSED => Some(place),
+        None if errno == libc::ECONNREFUSED => Some(place.fault(CLOSED_ELSEWHERE)),
         _ => None,
     }
 }
@@ -49,23 +73,38 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         REJECTED_ELSEWHERE => return Some(rejected::elsewhere(group)),
         _ => {}
     }
-    let server = group.server();
+    if let Some(stub) = stub_address::describe(group) {
+        return Some(stub);
+    }
+    let outage = Outage::of(group)?;
     let netns = group.drop_netns();
     let here = group.netns_told(netns.unwrap_or_default());
     let (cause, found, look) = match group.place.fault {
         CLOSED_PORT => (
             format!(
-                "The queries arrive in {here}, on this host, and no program has that port open. \
-                 The DNS server there is not running, listens on another address, or has just been \
-                 restarted."
+                "The queries {} in {here}, on this host, and no program {} that port open. {}",
+                if outage.is_over { "arrived" } else { "arrive" },
+                if outage.is_over { "had" } else { "has" },
+                match outage.is_over {
+                    true => "The DNS server there was not running, or was just starting. It answers again.",
+                    false => "The DNS server there is not running or listens on another address.",
+                }
             ),
             format!("They arrived in {here} and found no socket ({NO_SOCKET})."),
             group.within(netns, commands::sockets("ss -lntup", group.place.port())),
         ),
         _ => (
-            "The host at that address says that the port is closed. Its DNS server is not running, \
-             or a firewall on the way rejects the queries."
-                .to_owned(),
+            match outage.is_over {
+                true => {
+                    "The host at that address said that the port was closed. Its DNS server was not \
+                     running, or a firewall on the way rejected the queries. It answers again."
+                }
+                false => {
+                    "The host at that address says that the port is closed. Its DNS server is not \
+                     running, or a firewall on the way rejects the queries."
+                }
+            }
+            .to_owned(),
             "The refusal came as ICMP port unreachable or as a TCP reset; kerno saw no drop on \
              this host."
                 .to_owned(),
@@ -73,22 +112,49 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         ),
     };
     Explanation::of(
-        format!("Nobody listens at {server}"),
+        outage.title(),
         cause,
         "glibc notices at once if the kernel tells it, tries its other servers and then fails. \
          musl does not notice and waits 5 s.",
     )
-    .line(format!(
-        "{} refused (ECONNREFUSED), of {}.",
-        units::counted(group.queries(), "query was", "queries were"),
-        group.askers()
-    ))
+    .lines(refused_told(group))
     .line(found)
+    .lines(outage.told())
     .lines(group.examples())
-    .run("Look there:", look)
-    .say(
+    .with(|it| {
+        match outage.is_over {
+        true => it
+            .run("See why it ended:", outage.log())
+            .say(KEEP_SERVING),
+        false => it.run("Look there:", look).run("See why it is not there:", outage.log()).say(
         "Start the server, or take the address out of resolv.conf. In Kubernetes, see if the pods \
          are ready: `kubectl -n kube-system get endpointslices -l k8s-app=kube-dns`",
-    )
+        ),
+    }
+    })
     .into()
+}
+
+const KEEP_SERVING: &str = "If that happens often, let the new one listen before the old one ends (a \
+                            socket unit of systemd, SO_REUSEPORT), or let the old one go on for a while: \
+                            CoreDNS `health { lameduck 5s }`.";
+
+fn refused_told(group: &Group<'_>) -> Vec<String> {
+    let refused = group.count(|incident| incident.errno().is_some());
+    let unread = group.count(Incident::was_left_unread);
+    let told = units::counted(refused, "query was", "queries were");
+    let mut lines = Vec::new();
+    if refused > 0 {
+        lines.push(format!(
+            "{told} refused (ECONNREFUSED), of {}.",
+            group.askers()
+        ));
+    }
+    if unread > 0 {
+        lines.push(format!(
+            "{} in the server's socket when that was closed, and lost with it.",
+            units::counted(unread, "query lay unread", "queries lay unread")
+        ));
+    }
+    lines
 }

@@ -6,9 +6,13 @@ use super::Cause;
 use super::error_rcode;
 use super::group::Group;
 use super::severity;
+use crate::attempt::identity::WorkloadId;
 use crate::doctor::explanation::Explanation;
+use crate::doctor::finding::Severity;
+use crate::thresholds::BLOCKED_PERCENT;
 use crate::thresholds::REFUSED_MIN;
 use crate::thresholds::REFUSED_PERMILLE;
+use crate::thresholds::SAMPLE_MIN;
 
 pub(super) const CAUSE: Cause = Cause {
     matches: |incident, _| error_rcode::place(incident, OptRcode::REFUSED),
@@ -16,8 +20,31 @@ pub(super) const CAUSE: Cause = Cause {
     describe,
 };
 
+/// A server that answers nearly all else of the same clients refuses these names on
+/// purpose, as a filter does: nobody is to be woken for it. But somebody all of whose
+/// queries are refused is not served at all.
+pub(super) fn limit(group: &Group<'_>) -> Option<Severity> {
+    let unserved = group.parties.judged(|party| {
+        let whoms: Vec<_> = party.whoms().collect();
+        let refused = group.count(|it| whoms.contains(&&WorkloadId::made(&it.attempt)));
+        let is_named = !matches!(whoms[..], [WorkloadId::Process(..), ..]);
+        let all = party.figures.queries();
+        (is_named && refused >= SAMPLE_MIN && refused >= all).then_some(())
+    });
+    (refuses_few(group) && unserved.is_empty()).then_some(Severity::Info)
+}
+
+fn refuses_few(group: &Group<'_>) -> bool {
+    let asked = group.asked().all;
+    group.queries() * 100 <= asked.answered * BLOCKED_PERCENT && asked.noerror > group.queries()
+}
+
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let ask = group.ask_example(group.dig());
+    let on_purpose = refuses_few(group).then_some(
+        "It answers nearly all else that these clients ask, so it refuses these names on purpose: \
+         this is what a filter or a blocklist looks like.",
+    );
     error_rcode::explanation(
         group,
         OptRcode::REFUSED,
@@ -26,6 +53,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          under way than it allows (dnsmasq --dns-forward-max, CoreDNS max_concurrent).",
         "glibc tries its next server and fails when all refuse. musl waits and fails after 5 s.",
     )
+    .causes(on_purpose)
     .run("Ask from where the client is:", ask)
     .say(
         "Allow the client's addresses in the server: unbound `access-control:`, BIND \

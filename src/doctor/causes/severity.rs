@@ -31,10 +31,16 @@ impl Share {
     }
 }
 
-/// The kernel itself has told what happened: once is enough to say it.
+/// The kernel itself has told what happened: once is enough to say it, and a few of
+/// many are a note.
 pub(super) fn exact(share: &Share) -> Option<Severity> {
     let is_critical = share.queries >= thresholds::DROPS_CRITICAL || hurts(share);
-    (share.queries > 0).then_some(Severity::critical_if(is_critical))
+    let is_single = share.queries < thresholds::FAILURES_MIN && share.queries * 2 <= share.of;
+    match share.queries {
+        0 => None,
+        _ if is_single => Some(Severity::Info),
+        _ => Some(Severity::critical_if(is_critical)),
+    }
 }
 
 /// A conclusion from figures: it takes a few.

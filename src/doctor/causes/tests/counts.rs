@@ -107,3 +107,29 @@ fn a_healthy_host_has_no_finding() {
     assert_eq!(explanation.findings, []);
     assert_eq!(explanation.failures_by_cause[&Rule::Unknown], 1);
 }
+
+/// Each slow answer has one cause, and all of them are there.
+#[test]
+fn slow_answers_add_up_as_failures_do() {
+    let slow = |n: u64, server, rcode| {
+        let mut attempt = answered_with(attempt(n, server, Outcome::Answered), rcode);
+        attempt.end_ns = attempt.sent_ns + 300 * MS;
+        attempt
+    };
+    let waiting = servers::overloaded(servers::server(Some(servers::quota(90)), 0.2, 0.0));
+    let story = waiting
+        .with((200..212).map(|n| slow(n, OTHER, 0)))
+        .with((300..303).map(|n| slow(n, OTHER, 2)))
+        .with(more(30, OTHER, Outcome::Answered));
+    let all = story.attempts.iter().filter(|attempt| {
+        let is_slow = attempt.elapsed() > Duration::from_millis(100);
+        attempt.role == Role::Client && attempt.outcome == Outcome::Answered && is_slow
+    });
+    let all = all.count() as u64;
+    let explanation = story.explain();
+    let by_cause = &explanation.slow_by_cause;
+    assert_eq!(by_cause.values().sum::<u64>(), all);
+    assert_eq!(by_cause[&Rule::ServerThrottled], 10);
+    assert_eq!(by_cause[&Rule::Servfail], 3);
+    assert_eq!(by_cause[&Rule::Unknown], 12);
+}

@@ -12,6 +12,7 @@ mod own;
 mod patterns;
 mod programs;
 mod rejects;
+mod restarts;
 mod servers;
 
 use std::net::SocketAddr;

@@ -153,3 +153,23 @@ fn short_lived_ones_are_judged_together_and_a_resolver_is_not() {
         .with(errors(30, SERVFAIL).map(resolver));
     assert_eq!(judged(incident), []);
 }
+
+#[test]
+fn somebody_who_is_refused_everything_is_no_matter_of_a_blocklist() {
+    let unit = |name: &'static str| {
+        move |mut attempt: Attempt| {
+            let path = format!("/system.slice/{name}.service");
+            let identity = crate::attempt::Identity::of_cgroup(path.as_bytes());
+            attempt.workload = Some(std::sync::Arc::new(identity));
+            attempt
+        }
+    };
+    let told = |good: u64| {
+        let served = many(900, SERVER, Outcome::Answered).map(unit("web"));
+        let refused = errors(40, REFUSED).map(unit("shop"));
+        let also = more(good, SERVER, Outcome::Answered).map(unit("shop"));
+        judged(Story::default().with(served).with(refused).with(also))
+    };
+    assert_eq!(told(0), [("dns_refused_rcode", Severity::Critical, 40)]);
+    assert_eq!(told(300), [("dns_refused_rcode", Severity::Info, 40)]);
+}

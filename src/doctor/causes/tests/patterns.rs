@@ -241,7 +241,10 @@ fn error_answers_need_a_share() {
     assert_eq!(errors(2, 5, 100), [("dns_servfail", 5)]);
     assert_eq!(errors(2, 4, 100), []);
     assert_eq!(errors(2, 5, 495), []);
-    assert_eq!(errors(5, 3, 100), [("dns_refused_rcode", 3)]);
+    assert_eq!(errors(5, 12, 100), [("dns_refused_rcode", 12)]);
+    // A filter refuses single names, and is a note.
+    assert_eq!(errors(5, 3, 100), []);
+    assert_eq!(errors(5, 80, 900), []);
     assert_eq!(errors(3, 90, 10), []);
     for rcode in [1, 4, 6, 9, 11, 16, 23, 4_095] {
         assert_eq!(errors(rcode, 3, 100), [("dns_other_rcode", 3)], "{rcode}");

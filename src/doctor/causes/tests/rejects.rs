@@ -87,17 +87,23 @@ fn the_error_of_the_query_before_is_no_cause_of_its_own() {
     };
     let first = told(3, SERVER, libc::EHOSTUNREACH, false);
     let cookie = first[0].cookie;
-    let said = |attempt| Story::default().with(first.clone()).with([attempt]).said();
-    let same = said(pending(libc::EHOSTUNREACH, cookie));
-    assert_eq!(same, [("dns_nobody_listening", 4)]);
+    let counted = |attempt| {
+        let explanation = Story::default()
+            .with(first.clone())
+            .with([attempt])
+            .explain();
+        Vec::from_iter(explanation.failures_by_cause)
+    };
+    let same = counted(pending(libc::EHOSTUNREACH, cookie));
+    assert_eq!(same, [(Rule::NobodyListening, 4)]);
     // Another error, another socket, and one that is not known.
     for other in [
         pending(libc::EPERM, cookie),
         pending(libc::EHOSTUNREACH, cookie + 9),
         pending(libc::EHOSTUNREACH, 0),
     ] {
-        let expected = [("dns_send_denied", 1), ("dns_nobody_listening", 3)];
-        assert_eq!(said(other), expected);
+        let expected = [(Rule::SendDenied, 1), (Rule::NobodyListening, 3)];
+        assert_eq!(counted(other), expected);
     }
 }
 
