@@ -39,6 +39,7 @@ mod chaos;
 mod clients_libc;
 mod clients_stub;
 mod clients_tools;
+mod counters;
 mod demand;
 mod dropped_at_ends;
 mod dropped_at_sockets;
