@@ -40,17 +40,23 @@ fn main() -> Result<()> {
         .reference_obj(true)
         .build_and_generate(out.join(format!("{OBJECT}.skel.rs")))
         .with_context(|| failed(&source))?;
-    kerno_counters::ALL.iter().try_for_each(|counters| {
+    let mut objects = String::new();
+    for counters in kerno_counters::ALL {
         let source = out.join(format!("{}.bpf.c", counters.name));
         let c = (counters.module)().generate();
         fs::write(
             &source,
             c.with_context(|| format!("counters {}", counters.name))?,
         )?;
-        compiler(&source, &source.with_extension("o"))
+        let object = source.with_extension("o");
+        compiler(&source, &object)
             .build()
-            .with_context(|| failed(&source.display().to_string()))
-    })
+            .with_context(|| failed(&source.display().to_string()))?;
+        let name = counters.name;
+        objects += &format!("({name:?}, include_bytes!({object:?}) as &[u8]),\n");
+    }
+    fs::write(out.join("counters.rs"), format!("&[\n{objects}]"))?;
+    Ok(())
 }
 
 fn compiler(source: &Path, object: &Path) -> SkeletonBuilder {

@@ -30,18 +30,8 @@ pub use workloads::Workload;
 pub use workloads::by_workload;
 pub use workloads::events;
 
-/// The compiled object of a definition, by its name.
-fn object(name: &str) -> Option<&'static [u8]> {
-    macro_rules! objects {
-        ($($name:literal),*) => {
-            match name {
-                $($name => Some(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o"))),)*
-                _ => None,
-            }
-        };
-    }
-    objects!("mem", "cpu_sched", "net", "syscall", "proc", "disk")
-}
+/// The compiled object of each definition, by its name.
+const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/counters.rs"));
 
 /// One definition, running.
 #[derive(Debug)]
@@ -56,9 +46,9 @@ impl Running {
     pub fn start(definition: Definition, wanted: impl FnMut(&Program) -> bool) -> Result<Self> {
         let name = definition.name;
         // The kernel's library reads numbers of it in place: a copy on the heap is aligned.
-        let object = object(name)
-            .with_context(|| format!("no object of {name}"))?
-            .to_vec();
+        let object = OBJECTS.iter().find(|(known, _)| *known == name);
+        let (_, object) = object.with_context(|| format!("no object of {name}"))?;
+        let object = object.to_vec();
         let loaded = Loaded::start(&object, &(definition.module)(), wanted)
             .with_context(|| format!("the programs of {name} cannot be loaded"))?;
         Ok(Self { definition, loaded })

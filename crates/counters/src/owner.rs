@@ -1,7 +1,10 @@
 //! Whose a figure is.
 
 use typed_bpf::Block;
+use typed_bpf::BpfType;
 use typed_bpf::Comm;
+use typed_bpf::Field;
+use typed_bpf::Hash;
 use typed_bpf::Kind;
 use typed_bpf::Local;
 use typed_bpf::Ptr;
@@ -84,11 +87,11 @@ pub(crate) fn of_socket<'s, K: Kind>(
 }
 
 /// The name of a thread's process, as `comm` of its leader.
-pub(crate) fn leader_comm<K: Kind, V: typed_bpf::BpfType>(
+pub(crate) fn leader_comm<K: Kind, V: BpfType>(
     b: &mut Block<'_, K>,
     task: &Val<'_, Ptr<TaskStruct>>,
     entry: &typed_bpf::Entry<'_, V>,
-    field: typed_bpf::Field<V, Comm>,
+    field: Field<V, Comm>,
 ) {
     b.copy(
         task,
@@ -96,4 +99,18 @@ pub(crate) fn leader_comm<K: Kind, V: typed_bpf::BpfType>(
         entry,
         field,
     );
+}
+
+/// Adds 1 to a field of the process that is running, whose name goes with it.
+pub(crate) fn count<K: Kind, V: BpfType>(
+    b: &mut Block<'_, K>,
+    map: Hash<Owner, V>,
+    comm: Field<V, Comm>,
+    field: Field<V, u64>,
+) {
+    let owner = current(b);
+    map.entry(b, &owner, |_, it| {
+        it.set_current_comm(comm);
+        it.add(field, 1);
+    });
 }

@@ -1,11 +1,8 @@
 //! `proc`: programs started, processes made and ended, by process.
 
-use typed_bpf::Block;
 use typed_bpf::Comm;
-use typed_bpf::Field;
 use typed_bpf::Hash;
 use typed_bpf::Module;
-use typed_bpf::TpBtf;
 use typed_bpf::bpf_struct;
 
 use crate::kernel::SchedProcessExec;
@@ -32,25 +29,17 @@ bpf_struct! {
 /// By process.
 pub const PROC: Hash<Owner, Proc> = Hash::new("proc", OWNERS_MAX);
 
-fn count(b: &mut Block<'_, TpBtf>, field: Field<Proc, u64>) {
-    let owner = owner::current(b);
-    PROC.entry(b, &owner, |_, it| {
-        it.set_current_comm(Proc::comm);
-        it.add(field, 1);
-    });
-}
-
 /// The programs.
 pub fn module() -> Module {
     let mut m = Module::new(
         "proc",
         "Programs started, processes made and ended, by process.",
     );
-    m.tp_btf::<SchedProcessExec>(|b, _| count(b, Proc::execs))
+    m.tp_btf::<SchedProcessExec>(|b, _| owner::count(b, PROC, Proc::comm, Proc::execs))
         .gives(&["execs"]);
-    m.tp_btf::<SchedProcessFork>(|b, _| count(b, Proc::forks))
+    m.tp_btf::<SchedProcessFork>(|b, _| owner::count(b, PROC, Proc::comm, Proc::forks))
         .gives(&["forks"]);
-    m.tp_btf::<SchedProcessExit>(|b, _| count(b, Proc::exits))
+    m.tp_btf::<SchedProcessExit>(|b, _| owner::count(b, PROC, Proc::comm, Proc::exits))
         .gives(&["exits"]);
     m
 }

@@ -60,31 +60,25 @@ macro_rules! reading {
     };
 }
 
-pub(crate) fn mem(loaded: &Loaded) -> Result<Readings> {
-    let all = mem::MEMORY.read(loaded)?.into_iter();
-    Ok(all
-        .map(|(owner, it)| {
-            (
-                owner,
-                reading!(it: oom_kills, major_faults, page_cache_accesses,
-                page_cache_additions, page_cache_dirtied;),
-            )
-        })
-        .collect())
+/// A program with one map by process: its counts, then its histograms, by the names of the
+/// fields.
+macro_rules! by_process {
+    ($program:ident, $MAP:ident: $($count:ident),* ; $($histogram:ident),*) => {
+        pub(crate) fn $program(loaded: &Loaded) -> Result<Readings> {
+            let all = $program::$MAP.read(loaded)?.into_iter();
+            Ok(all
+                .map(|(owner, it)| (owner, reading!(it: $($count),*; $($histogram),*)))
+                .collect())
+        }
+    };
 }
 
-pub(crate) fn cpu_sched(loaded: &Loaded) -> Result<Readings> {
-    let all = cpu_sched::SCHED.read(loaded)?.into_iter();
-    Ok(all
-        .map(|(owner, it)| {
-            (
-                owner,
-                reading!(it: voluntary_switches, involuntary_switches, run_queue_sum_ns;
-                run_queue),
-            )
-        })
-        .collect())
-}
+by_process!(mem, MEMORY: oom_kills, major_faults, page_cache_accesses, page_cache_additions,
+    page_cache_dirtied;);
+by_process!(cpu_sched, SCHED: voluntary_switches, involuntary_switches, run_queue_sum_ns;
+    run_queue);
+by_process!(proc, PROC: execs, forks, exits;);
+by_process!(disk, DISK: requests, bytes; latency);
 
 pub(crate) fn net(loaded: &Loaded) -> Result<Readings> {
     let mut all: Readings = net::NET
@@ -138,18 +132,4 @@ pub(crate) fn syscall(loaded: &Loaded) -> Result<Readings> {
         );
     }
     Ok(all)
-}
-
-pub(crate) fn proc(loaded: &Loaded) -> Result<Readings> {
-    let all = proc::PROC.read(loaded)?.into_iter();
-    Ok(all
-        .map(|(owner, it)| (owner, reading!(it: execs, forks, exits;)))
-        .collect())
-}
-
-pub(crate) fn disk(loaded: &Loaded) -> Result<Readings> {
-    let all = disk::DISK.read(loaded)?.into_iter();
-    Ok(all
-        .map(|(owner, it)| (owner, reading!(it: requests, bytes; latency)))
-        .collect())
 }
