@@ -97,6 +97,11 @@ impl Owners {
         self.send(new);
     }
 
+    /// How many there are.
+    pub fn number(&self) -> usize {
+        self.met.len()
+    }
+
     /// What has been found out; to be given to [`Owners::take`].
     pub fn messages(&self) -> &Receiver<Message> {
         self.attribution.messages()

@@ -47,7 +47,7 @@ pub(super) fn run(args: &CountersArgs, stop: &Stop) -> Result<ExitCode> {
     let host = Host::probe()?;
     let owners = Owners::start(host.cgroup().try_clone_to_owned()?, &args.workloads())?;
     let (running, states) = start(&programs, args)?;
-    let report = count(args.duration, stop, &running, states, owners)?;
+    let report = count(args.duration, stop, running, states, owners)?;
     let mut out = anstream::stdout().lock();
     match args.output {
         Output::Json => report.write_json(&mut out),
@@ -103,7 +103,7 @@ fn start(
 fn count(
     duration: Duration,
     stop: &Stop,
-    running: &[Running],
+    running: Vec<Running>,
     programs: Vec<ProgramState>,
     mut owners: Owners,
 ) -> Result<CountersReport> {
@@ -118,8 +118,10 @@ fn count(
             recv(over) -> _ => break,
             recv(stop.channel()) -> _ => break,
             recv(looks) -> _ => {
-                meet(&mut owners, &read(running)?);
-                progress::show(&progress, started.elapsed(), "counting");
+                // What cannot be read now is read at the end.
+                meet(&mut owners, &read(&running).unwrap_or_default());
+                let so_far = format!("{} with figures", owners.number());
+                progress::show(&progress, started.elapsed(), &so_far);
             }
             recv(found) -> message => match message {
                 Ok(message) => owners.take(message),
@@ -128,14 +130,16 @@ fn count(
             },
         }
     }
-    let readings = read(running)?;
+    let readings = read(&running)?;
     let window = started.elapsed();
-    progress.finish_and_clear();
-    meet(&mut owners, &readings);
     let mut lost = BTreeMap::new();
-    for one in running {
+    for one in &running {
         lost.insert(one.name(), one.losses()?.into_iter().collect());
     }
+    // Names may take a while; nobody is to pay for that.
+    drop(running);
+    progress.finish_and_clear();
+    meet(&mut owners, &readings);
     let (whose, ending) = owners.finish();
     let whose = |owner: &Owner| match whose.get(&key_of(owner)) {
         Some(whose) => (whose.id.clone(), whose.has_ended),
