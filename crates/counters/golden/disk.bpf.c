@@ -33,7 +33,7 @@ enum {
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
-struct trace_event_raw_block_bio {
+struct trace_event_raw_block_get_rq {
 	__u32 dev;
 	__u64 sector;
 } __attribute__((preserve_access_index));
@@ -62,6 +62,11 @@ struct request {
 };
 
 _Static_assert(sizeof(struct request) == 48, "request");
+
+struct trace_event_raw_block_bio {
+	__u32 dev;
+	__u64 sector;
+} __attribute__((preserve_access_index));
 
 struct trace_event_raw_block_rq {
 	__u32 dev;
@@ -142,7 +147,31 @@ static __always_inline __u32 log2_slot(__u64 value)
 }
 
 SEC("tracepoint/block/block_getrq")
-int on_block_getrq(struct trace_event_raw_block_bio *ctx)
+int on_block_getrq(struct trace_event_raw_block_get_rq *ctx)
+{
+	__u32 dev = ctx->dev;
+	__u64 sector = ctx->sector;
+	struct place place = {};
+	place.sector = sector;
+	place.dev = dev;
+	__u64 cgroup_id = bpf_get_current_cgroup_id();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct owner owner = {};
+	owner.cgroup_id = cgroup_id;
+	owner.tgid = tgid;
+	struct request request = {};
+	request.owner = owner;
+	if (bpf_map_update_elem(&requests_map, &place, &request, BPF_ANY))
+		count_loss(0);
+	struct request *entry = bpf_map_lookup_elem(&requests_map, &place);
+	if (entry) {
+		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
+	}
+	return 0;
+}
+
+SEC("tracepoint/block/block_getrq")
+int tracepoint_block_getrq(struct trace_event_raw_block_bio *ctx)
 {
 	__u32 dev = ctx->dev;
 	__u64 sector = ctx->sector;

@@ -10,6 +10,7 @@ use typed_bpf::Val;
 use typed_bpf::bpf_struct;
 
 use crate::figure::LOG2_SLOTS;
+use crate::kernel::BlockGetRq;
 use crate::kernel::BlockGetrq;
 use crate::kernel::BlockRqComplete;
 use crate::kernel::BlockRqCompletion;
@@ -74,6 +75,15 @@ fn place_of<'s>(
     place
 }
 
+fn begin(b: &mut Block<'_, Tracepoint>, dev: Val<'_, u32>, sector: Val<'_, u64>) {
+    let place = place_of(b, dev, sector);
+    let owner = owner::current(b);
+    let request = b.new_struct::<Request>("request");
+    request.set_struct(Request::owner, &owner);
+    REQUESTS.put(b, &place, &request);
+    REQUESTS.with(b, &place, |_, it| it.set_current_comm(Request::comm));
+}
+
 fn complete(b: &mut Block<'_, Tracepoint>, dev: Val<'_, u32>, sector: Val<'_, u64>) {
     let place = place_of(b, dev, sector);
     REQUESTS.with(b, &place, |b, request| {
@@ -101,16 +111,26 @@ pub fn module() -> Module {
     );
     let all = ["requests", "bytes", "latency"];
     // Who asks is running; the request may be sent on by anybody.
-    m.tracepoint::<BlockGetrq>(|b, it| {
-        let (dev, sector) = (it.field(BlockGetrq::dev), it.field(BlockGetrq::sector));
-        let place = place_of(b, dev, sector);
-        let owner = owner::current(b);
-        let request = b.new_struct::<Request>("request");
-        request.set_struct(Request::owner, &owner);
-        REQUESTS.put(b, &place, &request);
-        REQUESTS.with(b, &place, |_, it| it.set_current_comm(Request::comm));
-    })
-    .gives(&all);
+    m.first_of(&[
+        &|m| {
+            m.tracepoint::<BlockGetRq>(|b, it| {
+                let dev = it.field(BlockGetRq::dev);
+                begin(b, dev, it.field(BlockGetRq::sector));
+            })
+            .gives(&all)
+            .needs_type(
+                "trace_event_raw_block_get_rq",
+                "its tracepoint is another one",
+            );
+        },
+        &|m| {
+            m.tracepoint::<BlockGetrq>(|b, it| {
+                let dev = it.field(BlockGetrq::dev);
+                begin(b, dev, it.field(BlockGetrq::sector));
+            })
+            .gives(&all);
+        },
+    ]);
     m.tracepoint::<BlockRqIssue>(|b, it| {
         let (dev, sector) = (it.field(BlockRqIssue::dev), it.field(BlockRqIssue::sector));
         let bytes = it.field(BlockRqIssue::bytes).to::<u64>();

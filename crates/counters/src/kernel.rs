@@ -214,6 +214,14 @@ tracepoint_fields! {
 }
 
 tracepoint_fields! {
+    /// include/trace/events/block.h, before Linux 5.12: in the task that asks.
+    pub struct BlockGetRq("block/block_getrq", "trace_event_raw_block_get_rq") {
+        dev: u32,
+        sector: u64,
+    }
+}
+
+tracepoint_fields! {
     /// include/trace/events/block.h: in the task that asks.
     pub struct BlockGetrq("block/block_getrq", "trace_event_raw_block_bio") {
         dev: u32,
