@@ -155,7 +155,7 @@ struct dns_query {
 	__u32 other_source;   /* and those from an address that was not asked */
 	__u16 bucket; /* whose `spilled` counts it; UDP only */
 	__u16 share;  /* of dns_shares */
-	__u32 pad;
+	__u32 tid;    /* of a client: the thread that sent it */
 };
 
 /* How many entries of a map there are, and of each tenant. */
@@ -215,7 +215,7 @@ struct dns_record {
 	__u32 queued_bytes;   /* of dns_query, as the two that follow */
 	__u32 other_question;
 	__u32 other_source;
-	__u32 pad;
+	__u32 tid; /* of a client: the thread that sent it, 0 if not known */
 };
 
 struct dns_short_record {
@@ -272,6 +272,8 @@ struct dns_drop {
 	__u8 drop_flags; /* enum dns_drop_flag */
 	__u8 pad[2];
 	__u8 question[DNS_QUESTION_SHORT];
+	__u32 tid; /* of the owner, if it was just sending */
+	__u32 pad_to_8;
 };
 
 /* A packet with a DNS port, and the message in it that is being looked at. */
@@ -328,6 +330,8 @@ struct dns_connection {
 	__u8 fins;    /* bit 0: ours, bit 1: the peer's */
 	__u8 gave_up; /* reported as never accepted: the SYN is only sent again */
 	__u16 share;  /* of dns_connection_shares */
+	__u32 tid;    /* of the owner */
+	__u32 pad;
 	struct dns_stream streams[2]; /* by direction: ingress, egress */
 };
 
@@ -349,6 +353,8 @@ struct dns_call {
 	__u8 transport;
 	__u8 call;    /* DNS_CALL_CONNECT, DNS_CALL_SEND, or denied */
 	__u32 txhash; /* the socket's sk_txhash when it was called */
+	__u32 tid;    /* of the owner */
+	__u32 pad;
 };
 
 /* Where a translated query really went, so that the server there is known by it. */
@@ -380,12 +386,12 @@ _Static_assert(sizeof(struct dns_full_record) == 552, "dns_full_record");
 _Static_assert(sizeof(struct dns_slot) == 216, "dns_slot");
 _Static_assert(sizeof(struct dns_share_table) == 2056, "dns_share_table");
 _Static_assert(sizeof(struct dns_bucket) == 64, "dns_bucket");
-_Static_assert(sizeof(struct dns_drop) == 248, "dns_drop");
+_Static_assert(sizeof(struct dns_drop) == 256, "dns_drop");
 _Static_assert(sizeof(struct dns_packet) == 88, "dns_packet");
 _Static_assert(sizeof(struct dns_stream) == 112, "dns_stream");
-_Static_assert(sizeof(struct dns_connection) == 312, "dns_connection");
+_Static_assert(sizeof(struct dns_connection) == 320, "dns_connection");
 _Static_assert(sizeof(struct dns_unread_answer) == 24, "dns_unread_answer");
-_Static_assert(sizeof(struct dns_call) == 72, "dns_call");
+_Static_assert(sizeof(struct dns_call) == 80, "dns_call");
 _Static_assert(sizeof(struct dns_config) == 40, "dns_config");
 _Static_assert(__builtin_offsetof(struct dns_query, question) == 192, "question");
 _Static_assert(__builtin_offsetof(struct dns_record, owner) == 24, "owner");

@@ -182,12 +182,13 @@ static __always_inline void fill_query_owner(struct dns_query *q, struct __sk_bu
 		connection = bpf_map_lookup_elem(&dns_connections, &key->cookie);
 	if (connection && key->role == DNS_ROLE_CLIENT) {
 		q->owner = connection->owner;
+		q->tid = connection->tid;
 		return;
 	}
 	q->owner.cgroup_id = cgroup_of(skb);
 	q->owner.netns = netns_of_tenant(tenant, q->owner.cgroup_id);
 	if (key->role == DNS_ROLE_CLIENT)
-		take_process(&q->owner);
+		q->tid = take_process(&q->owner);
 	else
 		q->queued_bytes = queued_bytes(skb);
 }

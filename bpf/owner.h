@@ -160,21 +160,24 @@ static __noinline __u64 tenant_of(struct __sk_buff *skb)
 	return tenant(cgroup_of(skb), netns_at(skb));
 }
 
-static __always_inline void take_process(struct dns_owner *owner)
+/* Returns the thread's own number. */
+static __always_inline __u32 take_process(struct dns_owner *owner)
 {
 	struct task_struct *task, *leader;
 
 	if (config.types) {
-		leader = bpf_get_current_task_btf()->group_leader;
+		task = bpf_get_current_task_btf();
+		leader = task->group_leader;
 		owner->tgid = leader->tgid;
 		((__u64 *)owner->comm)[0] = *(__u64 *)leader->comm;
 		((__u64 *)owner->comm)[1] = *(__u64 *)(leader->comm + 8);
-		return;
+		return task->pid;
 	}
 	task = (struct task_struct *)bpf_get_current_task();
 	leader = BPF_CORE_READ(task, group_leader);
 	owner->tgid = BPF_CORE_READ(leader, tgid);
 	bpf_core_read(owner->comm, sizeof(owner->comm), &leader->comm);
+	return BPF_CORE_READ(task, pid);
 }
 
 static __always_inline void take_socket(struct dns_owner *owner, struct __sk_buff *skb)
@@ -195,11 +198,11 @@ static __always_inline int is_sent_again(struct sock *sk)
 }
 
 /* Whoever makes the system call that is just running. */
-static __always_inline void take_caller(struct dns_owner *owner, struct sock *sk)
+static __always_inline __u32 take_caller(struct dns_owner *owner, struct sock *sk)
 {
 	owner->cgroup_id = bpf_get_current_cgroup_id();
 	owner->netns = netns_of(sk);
-	take_process(owner);
+	return take_process(owner);
 }
 
 #endif

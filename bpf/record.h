@@ -49,7 +49,7 @@ static __always_inline void fill_record(struct dns_record *r, struct dns_query *
 	r->queued_bytes = q->queued_bytes;
 	r->other_question = q->other_question;
 	r->other_source = q->other_source;
-	r->pad = 0;
+	r->tid = q->tid;
 }
 
 /* The answering process is the owner of a server's record. */

@@ -55,6 +55,7 @@ static __always_inline void note_call(struct dns_call *slot, struct dns_call *ca
 	slot->transport = call->transport;
 	slot->call = call->call;
 	slot->txhash = call->txhash;
+	slot->tid = call->tid;
 	barrier();
 	slot->cookie = call->cookie;
 }
@@ -97,6 +98,7 @@ static __noinline int report_call(struct dns_call *call, struct sock *sk, __u8 w
 	r->first_ns = call->at_ns;
 	r->cookie = call->cookie;
 	r->owner = call->owner;
+	r->tid = call->tid;
 	r->send.at_ns = call->at_ns;
 	__builtin_memcpy(r->send.peer_ip, call->peer_ip, 16);
 	r->send.peer_port = call->peer_port;
@@ -167,7 +169,7 @@ static __noinline int on_connect(struct bpf_sock_addr *ctx, struct dns_call *cal
 	if (!sk)
 		return 0;
 	fill_call(call, ctx, DNS_CALL_CONNECT);
-	take_caller(&call->owner, sk);
+	call->tid = take_caller(&call->owner, sk);
 	if (error < 0)
 		return report_call(call, sk, DNS_CALL_CONNECT, -error);
 	slot = call_slot(call->cookie);
@@ -196,7 +198,7 @@ static __noinline int on_sendmsg(struct bpf_sock_addr *ctx, struct dns_call *cal
 		return 0;
 	fill_call(call, ctx, DNS_CALL_SEND);
 	if (error < 0) {
-		take_caller(&call->owner, sk);
+		call->tid = take_caller(&call->owner, sk);
 		report_call(call, sk, DNS_CALL_SEND, -error);
 		call->call = CALL_DENIED;
 	}
@@ -267,7 +269,7 @@ static __always_inline void on_send(struct sock *sk, int ret)
 	}
 	if (!is_dns_port(call.peer_port))
 		return;
-	take_caller(&call.owner, sk);
+	call.tid = take_caller(&call.owner, sk);
 	report_call(&call, sk, DNS_CALL_SEND, -ret);
 }
 

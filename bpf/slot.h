@@ -97,10 +97,10 @@ static __always_inline void fill_slot(struct __sk_buff *skb, struct dns_packet *
 	r->queued_bytes = 0;
 	r->other_question = 0;
 	r->other_source = 0;
-	r->pad = 0;
+	r->tid = 0;
 	take_socket(&r->owner, skb);
 	if (role == DNS_ROLE_CLIENT) {
-		take_process(&r->owner);
+		r->tid = take_process(&r->owner);
 	} else {
 		r->owner.tgid = 0;
 		__builtin_memset(r->owner.comm, 0, sizeof(r->owner.comm));

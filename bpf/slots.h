@@ -59,6 +59,7 @@ __noinline int dns_spill(__u32 place, __u64 word)
 	if (q && !q->ready) {
 		q->first_ns = s->record.first_ns;
 		q->owner = s->record.owner;
+		q->tid = s->record.tid;
 		q->share = share_of(tenant(q->owner.cgroup_id, q->owner.netns));
 		q->bucket = bucket_of(&key);
 		q->sends[0] = s->record.send;

@@ -87,7 +87,7 @@ static __noinline struct dns_connection *connection_of(struct __sk_buff *skb,
 	}
 	if (p->egress && !c->owner.tgid) {
 		take_socket(&c->owner, skb);
-		take_process(&c->owner);
+		c->tid = take_process(&c->owner);
 	}
 	c->last_ns = p->now;
 	return c;
@@ -112,6 +112,7 @@ static __noinline int report_reset(struct dns_connection *c, struct dns_packet *
 	r->first_ns = c->connect_ns;
 	r->cookie = *cookie;
 	r->owner = c->owner;
+	r->tid = c->tid;
 	r->local_port = c->local_port;
 	r->send.at_ns = c->connect_ns;
 	__builtin_memcpy(r->send.local_ip, c->local_ip, 16);

@@ -123,6 +123,8 @@ pub struct Owner {
     /// Thread-group id in the host's pid namespace; `None` if the socket has
     /// not sent anything (a server that never answered).
     pub pid: Option<u32>,
+    /// The thread of it that sent the query; `None` for a server, and if it is not known.
+    pub tid: Option<u32>,
     /// Name of the thread-group leader; empty exactly when `pid` is `None`.
     pub comm: Comm,
     /// cgroup v2 id (the inode number of the directory); 0 if unknown.

@@ -68,7 +68,7 @@ pub(super) fn notice(bytes: &[u8]) -> Option<Notice> {
         no_l2_header: stands(dns_drop_flag::DNS_DROP_NO_L2_HEADER),
         again: stands(dns_drop_flag::DNS_DROP_AGAIN),
         armed: stands(dns_drop_flag::DNS_DROP_ARMED),
-        owner: fields::owner(&drop.owner),
+        owner: fields::owner(&drop.owner, drop.tid),
         message,
     };
     Some(Notice {

@@ -75,7 +75,7 @@ impl Entry {
                 sent_ns: send.at_ns,
                 first_ns: query.first_ns,
                 cookie: key.cookie,
-                owner: fields::owner(&query.owner),
+                owner: fields::owner(&query.owner, query.tid),
                 id: Some(key.id),
                 number: send.attempt,
                 query_bytes: query.message_bytes,

@@ -50,9 +50,10 @@ pub(super) fn address(ip: [u8; 16], port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::from(ip).to_canonical(), port)
 }
 
-pub(super) fn owner(owner: &dns_owner) -> Owner {
+pub(super) fn owner(owner: &dns_owner, tid: u32) -> Owner {
     Owner {
         pid: (owner.tgid != 0).then_some(owner.tgid),
+        tid: (tid != 0).then_some(tid),
         comm: Comm::new(&owner.comm),
         cgroup_id: owner.cgroup_id,
         netns: owner.netns,

@@ -222,7 +222,7 @@ fn never_accepted(cookie: u64, c: &dns_connection, now_ns: u64) -> Attempt {
         sent_ns: c.connect_ns,
         first_ns: c.connect_ns,
         cookie,
-        owner: fields::owner(&c.owner),
+        owner: fields::owner(&c.owner, c.tid),
         ..Attempt::between(Role::Client, Transport::Tcp, local, peer)
     }
 }

@@ -226,6 +226,7 @@ pub(crate) mod tests {
         record.owner.cgroup_id = attempt.owner.cgroup_id;
         record.owner.netns = attempt.owner.netns;
         record.owner.tgid = attempt.owner.pid.unwrap_or(0);
+        record.tid = attempt.owner.tid.unwrap_or(0);
         let comm = attempt.owner.comm;
         record.owner.comm[..comm.as_bytes().len()].copy_from_slice(comm.as_bytes());
         record.send.at_ns = attempt.sent_ns;

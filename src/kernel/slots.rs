@@ -168,6 +168,7 @@ pub(super) fn entry(slot: &dns_slot, place: Option<Place>) -> Entry {
     let mut query = dns_query {
         first_ns: record.first_ns,
         owner: record.owner,
+        tid: record.tid,
         message_bytes: record.query_bytes,
         question_len: record.question_len,
         asked_len: slot.asked_len,

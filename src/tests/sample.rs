@@ -49,6 +49,7 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
         cookie: 1,
         owner: Owner {
             pid: Some(process.1),
+            tid: Some(process.1),
             comm: Comm::new(process.0.as_bytes()),
             cgroup_id: 1,
             netns: 4_026_531_840,

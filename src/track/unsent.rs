@@ -51,6 +51,7 @@ pub(super) fn attempt(discarded: &Discarded, drop: &PacketDrop) -> Option<Attemp
         .is_some_and(|name| name.contains("reinject"));
     let sender_of_queued = Owner {
         pid: None,
+        tid: None,
         comm: Comm::default(),
         ..discarded.owner
     };
