@@ -244,6 +244,11 @@ pub struct WatchArgs {
     /// Only what took longer, answered or not.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub slower_than: Option<Duration>,
+    /// One line for each lookup that is over, not for each message: A and AAAA, the search
+    /// list, resends and the next nameserver together, with what each of them cost. One
+    /// that failed is told some 6 s later, because its program may go on.
+    #[arg(long)]
+    pub lookups: bool,
     /// What to watch.
     #[command(flatten)]
     pub watched: WatchedArgs,

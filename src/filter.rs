@@ -55,21 +55,41 @@ impl Filter {
 
     /// Whether the attempt is wanted.
     pub fn matches(&self, attempt: &Attempt) -> bool {
+        self.is_of(attempt)
+            && (!self.failed || !is_fine(attempt))
+            && self.slower_than.is_none_or(|it| attempt.elapsed() > it)
+            && self.name.as_ref().is_none_or(|glob| {
+                let question = attempt.question.parse();
+                question.is_some_and(|it| glob.matches(&it.name))
+            })
+    }
+
+    /// Whether a lookup is wanted: one of its attempts, its name, whether it failed, and
+    /// how long it took.
+    pub fn wants(
+        &self,
+        example: &Attempt,
+        name: Option<&str>,
+        failed: bool,
+        took: Duration,
+    ) -> bool {
+        self.is_of(example)
+            && (!self.failed || failed)
+            && self.slower_than.is_none_or(|it| took > it)
+            && (self.name.as_ref()).is_none_or(|glob| name.is_some_and(|it| glob.matches(it)))
+    }
+
+    /// Whether it is of somebody who is wanted.
+    fn is_of(&self, attempt: &Attempt) -> bool {
         // One whose names are not known is nobody's that was asked for.
         let is = |test: &dyn Fn(&Identity) -> bool| attempt.workload.as_deref().is_some_and(test);
         let (container, unit) = (self.container.as_ref(), self.unit.as_ref());
         self.role.is_none_or(|role| attempt.role == role)
             && self.pid.is_none_or(|pid| attempt.owner.pid == Some(pid))
             && self.comm.is_none_or(|comm| attempt.owner.comm == comm)
-            && (!self.failed || !is_fine(attempt))
             && self.pod.as_ref().is_none_or(|pod| is(&|it| pod.is(it)))
             && container.is_none_or(|id| is(&|it| is_container(it, id)))
             && unit.is_none_or(|unit| is(&|it| is_unit(it, unit)))
-            && self.slower_than.is_none_or(|it| attempt.elapsed() > it)
-            && self.name.as_ref().is_none_or(|glob| {
-                let question = attempt.question.parse();
-                question.is_some_and(|it| glob.matches(&it.name))
-            })
     }
 }
 

@@ -16,6 +16,7 @@ pub mod filter;
 pub mod host;
 pub mod incidents;
 pub mod kernel;
+pub mod lookup;
 pub mod monitor;
 mod pace;
 pub mod report;

@@ -69,6 +69,11 @@ pub fn percent(part: u64, whole: u64) -> String {
     }
 }
 
+/// Seconds, to a millisecond.
+pub fn seconds(ns: u64) -> f64 {
+    (ns as f64 / 1e6).round() / 1e3
+}
+
 /// `part / whole`; 0 of 0 is 0.
 pub fn ratio(part: u64, whole: u64) -> f64 {
     match whole {

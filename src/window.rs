@@ -16,6 +16,8 @@ use crate::host::Clock;
 use crate::host::Signal;
 use crate::incidents::Evidence;
 use crate::incidents::Incidents;
+use crate::lookup::Lookup;
+use crate::lookup::LookupResult;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::sampler::HostSample;
@@ -79,6 +81,7 @@ impl Window {
                 let keep = |it| incidents.record_slow_read(it, are_all_wanted);
                 reads.iter().for_each(keep);
             }
+            Message::Lookups(lookups) => lookups.iter().for_each(|it| self.lookup(it)),
             // What it says is there when the window is closed.
             Message::Finished(_) => {}
         }
@@ -92,7 +95,7 @@ impl Window {
         if is_wanted {
             seen.collector.record(attempt);
         }
-        seen.incidents.record(attempt, is_wanted);
+        let _is_incident = seen.incidents.record(attempt, is_wanted);
     }
 
     /// Takes attempts that were counted together; only where all are wanted.
@@ -101,6 +104,17 @@ impl Window {
         seen.totals.answered += plain.number();
         seen.collector.count(plain);
         seen.incidents.count(plain);
+    }
+
+    /// Takes a lookup that is over; its attempts have come before.
+    pub fn lookup(&mut self, lookup: &Lookup) {
+        let failed = lookup.outline.result == LookupResult::Failed;
+        let took = Duration::from_nanos(lookup.outline.duration_ns);
+        let name = lookup.name.as_deref();
+        if self.filter.wants(&lookup.example, name, failed, took) {
+            self.seen.collector.record_lookup(lookup);
+            self.seen.incidents.record_lookup(lookup);
+        }
     }
 
     /// Attempts up to now, whatever the filter says.

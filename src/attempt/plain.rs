@@ -27,6 +27,48 @@ pub struct Plain {
     pub questions: Vec<PlainQuestion>,
     /// Each exchange, but for the eldest of too many; of a server only.
     pub exchanges: Vec<PlainExchange>,
+    /// Lookups that began with one of them and were over meanwhile; of a client only.
+    pub lookups: PlainLookups,
+}
+
+/// One of them, of a client: a message of a lookup.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainStep<'a> {
+    /// Thread-group id.
+    pub pid: u32,
+    /// The thread; 0 if it is not known.
+    pub tid: u32,
+    /// The kernel's cookie of the socket.
+    pub cookie: u64,
+    /// DNS message id.
+    pub id: u16,
+    /// When it was sent, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub sent_ns: u64,
+    /// When it was answered.
+    pub end_ns: u64,
+    /// The server's address, IPv4-mapped if need be.
+    pub server_ip: &'a [u8; 16],
+    /// Its port.
+    pub server_port: u16,
+    /// The question as it was sent.
+    pub question: &'a [u8],
+    /// Its identity.
+    pub fingerprint: Fingerprint,
+    /// NXDOMAIN; else NOERROR.
+    pub is_nxdomain: bool,
+    /// Records in the answer.
+    pub answers: u16,
+}
+
+/// Lookups of which each message was answered soon.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlainLookups {
+    /// How long each took, in nanoseconds.
+    pub durations: Vec<u32>,
+    /// Their messages, also those that other servers answered.
+    pub queries: u64,
+    /// Time that they lost with names that led to nothing, in nanoseconds.
+    pub lost_ns: u64,
 }
 
 impl Plain {

@@ -30,6 +30,7 @@ use crate::attempt::Plain;
 use crate::attempt::SlowRead;
 use crate::attempt::identity::cgroup_path;
 use crate::host::proc::Root;
+use crate::lookup::Lookup;
 use crate::monitor::Message;
 use crate::pace::Pace;
 
@@ -101,6 +102,8 @@ pub(super) struct Station {
     held_plain: VecDeque<(Plain, Instant)>,
     /// Slow reads are of attempts that went before them: so many must be out.
     reads: VecDeque<(u64, Vec<SlowRead>)>,
+    /// So are lookups.
+    lookups: VecDeque<(u64, Vec<Lookup>)>,
     taken: u64,
     released: u64,
     counts: Attributed,
@@ -147,6 +150,7 @@ impl Station {
             held: VecDeque::new(),
             held_plain: VecDeque::new(),
             reads: VecDeque::new(),
+            lookups: VecDeque::new(),
             taken: 0,
             released: 0,
             counts: Attributed::default(),
@@ -176,6 +180,10 @@ impl Station {
                     }
                     Ok(Message::SlowReads(reads)) => {
                         self.reads.push_back((self.taken, reads));
+                        self.release()
+                    }
+                    Ok(Message::Lookups(lookups)) => {
+                        self.lookups.push_back((self.taken, lookups));
                         self.release()
                     }
                     Ok(finished @ Message::Finished(_)) => {
@@ -279,6 +287,18 @@ impl Station {
             && let Some((_, reads)) = self.reads.pop_front()
         {
             self.output.send(Message::SlowReads(reads))?;
+        }
+        while let Some((after, _)) = self.lookups.front()
+            && *after <= self.released
+            && let Some((_, mut lookups)) = self.lookups.pop_front()
+        {
+            let now = Instant::now();
+            for lookup in &mut lookups {
+                if let Owner::Known(subject) = self.owner(&lookup.example, now) {
+                    lookup.example.workload = Some(subject.identity());
+                }
+            }
+            self.output.send(Message::Lookups(lookups))?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::outcomes::OutcomeTotals;
 use crate::kernel::Counters;
+use crate::lookup::GrouperCounts;
 use crate::monitor::Ending;
 use crate::thresholds::FAILURES_MIN;
 use crate::thresholds::UNSEEN_PERCENT;
@@ -35,6 +36,9 @@ pub struct Accounting {
     /// Failed queries that must have been discarded on this host, as others like
     /// them, though the kernel did not tell of it. Clients only.
     pub drops_unseen: u64,
+    /// Lookups that there was no room for.
+    #[serde(flatten)]
+    pub grouped: GrouperCounts,
     /// What the kernel side counted besides.
     #[serde(flatten)]
     pub kernel: Counters,
@@ -67,6 +71,7 @@ impl Accounting {
             strays_early: ending.strays_early,
             drops_unjoined: ending.drops_unjoined,
             drops_unseen,
+            grouped: ending.grouped,
             kernel,
         }
     }
@@ -118,6 +123,13 @@ impl Accounting {
             gaps.push(format!(
                 "The kernel did not tell kerno that it discarded {queries}; counted with others \
                  that were sent to the same place at the same time."
+            ));
+        }
+        let cut = self.grouped.lookups_cut_short + self.grouped.lookups_lost;
+        if cut > 0 {
+            gaps.push(format!(
+                "{} counted in pieces or not at all: there were too many at one time.",
+                units::counted(cut, "lookup was", "lookups were")
             ));
         }
         let strays = self.strays_unexplained();

@@ -3,6 +3,7 @@
 mod accounting;
 mod bounded;
 mod latency;
+mod lookups;
 mod outcomes;
 mod scope;
 mod snapshot;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 pub use accounting::Accounting;
 pub use latency::LatencyFigures;
 pub use latency::RESEND_NS;
+pub use lookups::LookupFigures;
 pub use outcomes::OutcomeTotals;
 pub use snapshot::Figures;
 pub use snapshot::ProcessKey;
@@ -28,9 +30,11 @@ use self::scope::Scope;
 use crate::attempt::Attempt;
 use crate::attempt::Owner;
 use crate::attempt::Plain;
+use crate::attempt::PlainLookups;
 use crate::attempt::Role;
 use crate::attempt::identity::ClientKey;
 use crate::attempt::identity::IdentityTable;
+use crate::lookup::Lookup;
 
 /// Processes with figures of their own; a scope is up to 12 KB.
 pub const PROCESSES_MAX: usize = 320;
@@ -97,8 +101,26 @@ impl Collector {
                 let workload = ClientKey::of(attempt);
                 self.workloads.scope(workload).count(plain, latency);
                 self.servers.scope(attempt.peer).count(plain, latency);
+                self.count_lookups(attempt, &plain.lookups);
             }
             Role::Server => self.server_side.count(plain, latency),
+        }
+    }
+
+    /// Counts a lookup that is over, for the host and for its workload.
+    pub fn record_lookup(&mut self, lookup: &Lookup) {
+        let workload = ClientKey::of(&lookup.example);
+        self.client.lookups().record(&lookup.outline);
+        let scope = self.workloads.scope(workload);
+        scope.lookups().record(&lookup.outline);
+    }
+
+    fn count_lookups(&mut self, example: &Attempt, plain: &PlainLookups) {
+        if !plain.durations.is_empty() {
+            let latency = lookups::together(plain);
+            self.client.lookups().count(plain, latency.as_ref());
+            let scope = self.workloads.scope(ClientKey::of(example));
+            scope.lookups().count(plain, latency.as_ref());
         }
     }
 

@@ -45,6 +45,20 @@ impl OutcomeTotals {
         }
     }
 
+    /// So many that ended so are taken for superseded.
+    pub fn forgive(&mut self, outcome: Outcome, number: u64) {
+        let of = match outcome {
+            Outcome::Unanswered => &mut self.unanswered,
+            Outcome::Late => &mut self.late,
+            Outcome::Refused => &mut self.refused,
+            Outcome::Dropped => &mut self.dropped,
+            Outcome::Answered | Outcome::Superseded => return,
+        };
+        let number = number.min(*of);
+        *of -= number;
+        self.superseded += number;
+    }
+
     /// Adds those of another scope.
     pub fn absorb(&mut self, other: &Self) {
         self.answered += other.answered;

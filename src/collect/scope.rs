@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use domain::base::iana::OptRcode;
 
 use super::latency::Latency;
+use super::lookups::LookupFigures;
+use super::lookups::LookupScope;
 use super::outcomes::OutcomeTotals;
 use super::snapshot::Figures;
 use crate::attempt::Attempt;
@@ -24,6 +26,7 @@ pub(super) struct Scope {
     answered_after_resend: u64,
     longest_wait_ns: u64,
     latest_ns: u64,
+    lookups: Option<Box<LookupScope>>,
 }
 
 impl Scope {
@@ -65,6 +68,10 @@ impl Scope {
         }
     }
 
+    pub(super) fn lookups(&mut self) -> &mut LookupScope {
+        self.lookups.get_or_insert_default()
+    }
+
     pub(super) fn queries(&self) -> u64 {
         self.outcomes.queries()
     }
@@ -90,6 +97,9 @@ impl Scope {
         self.answered_after_resend += other.answered_after_resend;
         self.longest_wait_ns = self.longest_wait_ns.max(other.longest_wait_ns);
         self.latest_ns = self.latest_ns.max(other.latest_ns);
+        if let Some(lookups) = &other.lookups {
+            self.lookups().absorb(lookups);
+        }
     }
 
     pub(super) fn figures(&self) -> Figures {
@@ -109,6 +119,7 @@ impl Scope {
             answered_after_resend: self.answered_after_resend,
             longest_wait_ns: self.longest_wait_ns,
             latest_ns: self.latest_ns,
+            lookups: (self.lookups.as_ref()).map_or_else(LookupFigures::default, |it| it.figures()),
         }
     }
 }

@@ -7,6 +7,7 @@ use domain::base::iana::OptRcode;
 
 use super::latency::LatencyFigures;
 use super::latency::RESEND_NS;
+use super::lookups::LookupFigures;
 use super::outcomes::OutcomeTotals;
 use super::spread::Spread;
 use crate::attempt::Comm;
@@ -76,6 +77,8 @@ pub struct Figures {
     pub longest_wait_ns: u64,
     /// How long the latest of the late answers took, in nanoseconds.
     pub latest_ns: u64,
+    /// Lookups; of clients as a whole and of workloads only.
+    pub lookups: LookupFigures,
 }
 
 impl Figures {
@@ -114,6 +117,7 @@ impl Figures {
             sum.longest_wait_ns = sum.longest_wait_ns.max(figures.longest_wait_ns);
             sum.latest_ns = sum.latest_ns.max(figures.latest_ns);
             latencies.extend(&figures.latency);
+            sum.lookups.add(&figures.lookups);
         }
         sum.latency = LatencyFigures::together(&latencies);
         sum
@@ -123,7 +127,7 @@ impl Figures {
 impl LatencyFigures {
     /// A percentile is the upper edge of its bucket: no less true, so many answers
     /// came within that time, and on the right side of every threshold.
-    fn together(all: &[&Self]) -> Option<Self> {
+    pub(super) fn together(all: &[&Self]) -> Option<Self> {
         let max_ns = all.iter().map(|latency| latency.max_ns).max()?;
         let mut spread = Spread::default();
         let mut near_resend = [0; RESEND_NS.len()];

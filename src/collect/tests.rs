@@ -11,6 +11,7 @@ use crate::attempt::Answer;
 use crate::attempt::HeaderBits;
 use crate::attempt::Outcome;
 use crate::kernel::Counters;
+use crate::lookup::GrouperCounts;
 use crate::monitor::Ending;
 use crate::sample::Fed;
 use crate::sample::MS;
@@ -293,6 +294,7 @@ fn the_books_add_up() {
             stray_answers: 9,
             strays_early: 0,
             drops_unjoined: 8,
+            grouped: GrouperCounts::default(),
             on_demand: None,
         };
         Accounting::new(&ending, totals, 0)

@@ -174,6 +174,7 @@ fn meet(owners: &mut Owners, readings: &[(&'static str, Readings)]) {
             let (cgroup_id, pid) = key_of(owner);
             attempt::Owner {
                 pid,
+                tid: None,
                 comm: Comm::new(reading.comm.as_bytes()),
                 cgroup_id,
                 netns: 0,

@@ -48,6 +48,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
             false => Wake::Many,
         },
         count_plain: args.watched.filter().is_all(),
+        lookups: true,
         all_hooks: args.watched.all_hooks,
     };
     untrusted::use_helper();
@@ -109,6 +110,7 @@ fn watch(
                         Message::Plain(plain) => {
                             plain.iter().for_each(|plain| sampler.meet(&plain.example));
                         }
+                        Message::Lookups(_) => {}
                         Message::SlowReads(reads) => sampler.meet_readers(&reads),
                         Message::Finished(ending) => break ending,
                     }

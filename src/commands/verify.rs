@@ -66,6 +66,7 @@ fn verify(host: &Host) -> Result<Verification> {
         ports: vec![53],
         wake: Wake::Many,
         count_plain: false,
+        lookups: false,
         all_hooks: true,
     };
     let signals = host.signals();

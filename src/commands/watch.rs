@@ -21,12 +21,16 @@ use crate::host::Host;
 use crate::host::proc::untrusted;
 use crate::kernel::Config;
 use crate::kernel::Wake;
+use crate::lookup::Lookup;
+use crate::lookup::LookupResult;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::monitor::Monitor;
 use crate::stop::Stop;
 use crate::watch::LineWriter;
+use crate::watch::LookupRecord;
 use crate::watch::Record;
+use crate::watch::Waits;
 use crate::watch::Written;
 
 /// A reader that goes away is noticed, even if there is nothing to tell it.
@@ -38,6 +42,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
         ports: args.watched.ports()?,
         wake: Wake::Each,
         count_plain: false,
+        lookups: args.lookups,
         all_hooks: args.watched.all_hooks,
     };
     let filter = args.filter();
@@ -60,13 +65,23 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     let writer = LineWriter::new(io::stdout());
     let mut lines = Vec::new();
     let mut unwritten = 0;
+    let mut waits = Waits::default();
     let mut has_room = true;
     loop {
         select! {
             recv(attribution.messages()) -> message => match message {
-                Ok(Message::Ended(attempts)) => {
+                Ok(Message::Ended(attempts)) if args.lookups => {
+                    attempts.iter().for_each(|attempt| waits.see(attempt));
+                }
+                Ok(message @ (Message::Ended(_) | Message::Lookups(_))) => {
                     clock.follow();
-                    let number = write_lines(&attempts, &filter, &clock, &mut lines)?;
+                    let number = match &message {
+                        Message::Lookups(all) => {
+                            write_lookups(all, &waits, &filter, &clock, &mut lines)?
+                        }
+                        Message::Ended(all) => write_lines(all, &filter, &clock, &mut lines)?,
+                        _ => 0,
+                    };
                     // At the end a reader that stands still is not waited for.
                     let written = match has_room {
                         true => writer.write(&lines, is_over).context("cannot write to stdout")?,
@@ -128,9 +143,36 @@ fn write_lines(
     Ok(number)
 }
 
+fn write_lookups(
+    lookups: &[Lookup],
+    waits: &Waits,
+    filter: &Filter,
+    clock: &Clock,
+    lines: &mut Vec<u8>,
+) -> Result<u64> {
+    lines.clear();
+    let mut number = 0;
+    for (lookup, waited) in lookups.iter().zip(waits.of(lookups)) {
+        let failed = lookup.outline.result == LookupResult::Failed;
+        let took = Duration::from_nanos(lookup.outline.duration_ns);
+        if filter.wants(&lookup.example, lookup.name.as_deref(), failed, took) {
+            serde_json::to_writer(&mut *lines, &LookupRecord::new(lookup, waited, clock))?;
+            lines.push(b'\n');
+            number += 1;
+        }
+    }
+    Ok(number)
+}
+
 /// A stream with holes must not look whole.
 fn say_losses(ending: &Ending, unwritten: u64) {
     ending.counters.gaps().iter().for_each(super::say);
+    if ending.grouped.lookups_cut_short > 0 {
+        super::say(format_args!(
+            "{} lookups may be told in pieces: there were too many at one time",
+            ending.grouped.lookups_cut_short
+        ));
+    }
     if ending.counters.ring_full > 0 {
         super::say("kerno reads no faster than whoever reads the stream");
     }

@@ -40,6 +40,12 @@ impl Explanation {
         }
     }
 
+    /// Another word on what it does to programs.
+    pub(super) fn impact(mut self, impact: &str) -> Self {
+        impact.clone_into(&mut self.impact);
+        self
+    }
+
     /// More about why it is so.
     pub(super) fn causes<'t>(mut self, texts: impl IntoIterator<Item = &'t str>) -> Self {
         for text in texts {
@@ -108,6 +114,7 @@ impl Explanation {
             unit: measured.unit,
             scope: Subject::default(),
             queries: 0,
+            lost_ns: 0,
         }
     }
 }

@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
+use super::losses::Losses;
 use super::rule::Rule;
 use crate::attempt::Comm;
 use crate::attempt::Role;
 use crate::attempt::identity::WorkloadId;
 use crate::collect::Accounting;
 use crate::collect::Snapshot;
+use crate::units;
 
 /// What the rules say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +26,8 @@ pub struct Diagnosis {
     pub failures_by_cause: BTreeMap<Rule, u64>,
     /// Slow answers in the same way; what no rule explains is unknown.
     pub slow_by_cause: BTreeMap<Rule, u64>,
+    /// Time that lookups lost, each moment by one rule.
+    pub losses: Losses,
 }
 
 /// How bad a finding is.
@@ -77,6 +81,9 @@ pub struct Finding {
     pub scope: Subject,
     /// How many failed or slow queries it explains.
     pub queries: u64,
+    /// Time that lookups lost by them, in nanoseconds; in JSON in seconds.
+    #[serde(rename = "seconds_lost", serialize_with = "seconds")]
+    pub lost_ns: u64,
 }
 
 /// Of what is measured.
@@ -155,6 +162,11 @@ impl Subject {
     }
 }
 
+/// To a millisecond.
+fn seconds<S: serde::Serializer>(ns: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(units::seconds(*ns))
+}
+
 /// The fields of the records of `kerno watch`.
 fn labels<S: serde::Serializer>(
     whom: &Option<WorkloadId>,
@@ -222,7 +234,8 @@ impl Verdict {
 }
 
 /// What is said first: why, then how bad, then what is only worth knowing. Among
-/// the causes the critical ones, then by the queries that they explain.
+/// the causes the critical ones, then by the time lost by them, then by the queries that
+/// they explain.
 pub(super) fn rank(findings: &mut [Finding]) {
     let part = |finding: &Finding| match finding.severity {
         Severity::Info => 2,
@@ -232,7 +245,8 @@ pub(super) fn rank(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
         let by_rank = part(a).cmp(&part(b));
         by_rank
-            .then((b.severity, b.queries).cmp(&(a.severity, a.queries)))
+            .then(b.severity.cmp(&a.severity))
+            .then((b.lost_ns, b.queries).cmp(&(a.lost_ns, a.queries)))
             .then(a.rule.name().cmp(b.rule.name()))
     });
 }

@@ -73,6 +73,7 @@ impl Metric {
         };
         Finding {
             queries: affected,
+            lost_ns: figures.lookups.lost_ns,
             ..explanation.finding(rule, severity, measured)
         }
     }

@@ -11,6 +11,7 @@ mod failure_rate;
 mod finding;
 mod high_latency;
 mod late_reader;
+mod losses;
 mod metric;
 mod outlier;
 mod own;
@@ -29,6 +30,8 @@ pub use finding::Subject;
 pub use finding::SubjectServer;
 pub use finding::Unit;
 pub use finding::Verdict;
+pub use losses::Losses;
+pub use losses::LostByCause;
 pub use rule::Rule;
 
 use self::party::Parties;
@@ -38,6 +41,7 @@ use crate::incidents::Evidence;
 
 /// Applies every rule.
 pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
+    let snapshot = &losses::without_side_tries(snapshot, evidence);
     let parties = Parties::of(snapshot, evidence);
     let mut diagnosis = causes::explain(evidence, snapshot, &parties);
     let findings = &mut diagnosis.findings;
@@ -50,6 +54,12 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     name_workloads(findings, evidence);
     finding::rank(findings);
     diagnosis
+}
+
+/// The rule that explains one incident by what is known of it; `None` for a slow answer that
+/// nothing explains.
+pub fn cause_of(evidence: &Evidence, incident: usize) -> Option<Rule> {
+    causes::rule_of(evidence, incident)
 }
 
 /// A finding about one process is about its workload too.

@@ -383,3 +383,5 @@ fn what_went_on_unseen_takes_back_a_good_word_only() {
     }
     assert_eq!(Verdict::Unknown.exit_code(), 1);
 }
+
+mod lookups;

@@ -11,6 +11,8 @@ use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
 use super::answers::Answers;
+use super::costs::Costs;
+use super::costs::SearchCosts;
 use super::dead_ends::DeadEnds;
 use super::incident::FailureKind;
 use super::incident::Incident;
@@ -23,6 +25,7 @@ use super::server_view::Index;
 use super::server_view::ServerView;
 use super::server_view::ServerViews;
 use super::serving::Serving;
+use super::side_tries;
 use super::tallies::BothFamilies;
 use super::tallies::Tallies;
 use super::traits::Separated;
@@ -37,6 +40,7 @@ use crate::attempt::SlowRead;
 use crate::attempt::Transport;
 use crate::attempt::identity::IdentityTable;
 use crate::host::Clock;
+use crate::lookup::Lookup;
 use crate::monitor::OnDemand;
 use crate::sampler::HostSample;
 
@@ -112,6 +116,7 @@ pub struct Incidents {
     not_kept: u64,
     /// Answered late, and given up on before this window.
     late: Vec<Attempt>,
+    costs: Costs,
 }
 
 /// Everything that is known when the window is over. Plain data.
@@ -161,12 +166,16 @@ pub struct Evidence {
     pub unseen: Vec<String>,
     /// How long of it reads and sends were looked at, if not all the time.
     pub on_demand: Option<OnDemand>,
+    /// Time that lookups lost with their search lists.
+    pub search_costs: SearchCosts,
+    /// Time that lookups lost by what is no incident any more: there were too many.
+    pub lost_elsewhere_ns: u64,
 }
 
 impl Incidents {
     /// Takes an attempt of either role; `reported` says whether it passed the
-    /// filters. Cheap for one that went well.
-    pub fn record(&mut self, attempt: &Attempt, reported: bool) {
+    /// filters. Cheap for one that went well. Returns whether it is an incident.
+    pub fn record(&mut self, attempt: &Attempt, reported: bool) -> bool {
         let question = Fingerprint::of(attempt.question.as_bytes());
         if reported {
             self.answers.record(attempt, question);
@@ -175,7 +184,7 @@ impl Incidents {
             self.views.add(attempt);
             self.tallies.record_served(attempt);
             self.serving.record(attempt);
-            return;
+            return false;
         }
         self.tallies.record(attempt, question);
         self.dead_ends.record(attempt);
@@ -185,9 +194,11 @@ impl Incidents {
             }
             self.answered.push_back((attempt.cookie, id, reported));
         }
-        if let Some(kind) = FailureKind::of(attempt) {
+        let kind = FailureKind::of(attempt);
+        if let Some(kind) = kind {
             self.add(attempt, kind, reported);
         }
+        kind.is_some()
     }
 
     /// Takes attempts that were counted together.
@@ -202,8 +213,14 @@ impl Incidents {
             Role::Client => {
                 self.tallies.count(plain);
                 self.dead_ends.count(plain);
+                self.costs.count(plain);
             }
         }
+    }
+
+    /// Takes a lookup that is over, if it passed the filters.
+    pub fn record_lookup(&mut self, lookup: &Lookup) {
+        self.costs.record(lookup);
     }
 
     /// Takes an answer that lay unread, if its attempt passed the filters.
@@ -302,6 +319,7 @@ impl Incidents {
             .into_iter()
             .for_each(|it| self.keep_slow_read(it));
         self.not_kept += next.not_kept;
+        self.costs.follow(next.costs);
     }
 
     /// Takes over what is known of workloads in the end.
@@ -310,6 +328,7 @@ impl Incidents {
             known.update(&mut incident.attempt.workload);
         }
         self.views.learn(known);
+        self.costs.search.learn(known);
         self.tallies.processes.learn(known);
     }
 
@@ -335,8 +354,12 @@ impl Incidents {
             log::info!("{number} {what}: there were too many");
         }
         host.missing.iter().for_each(|it| log::info!("{it}"));
+        let mut incidents = self.incidents;
+        let search_costs = self.costs.search.clone();
         let mut evidence = Evidence {
-            incidents: self.incidents,
+            lost_elsewhere_ns: self.costs.give(&mut incidents),
+            search_costs,
+            incidents,
             resolvers: server_views
                 .iter()
                 .filter_map(|view| view.owner.pid)
@@ -355,6 +378,7 @@ impl Incidents {
         evidence.separated = Separated::of(&evidence.tallies.traits, &evidence.server_views);
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);
+        side_tries::mark(&mut evidence.incidents, &evidence.server_views);
         evidence
     }
 }
@@ -501,29 +525,4 @@ impl Evidence {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::attempt::Identity;
-    use crate::sample;
-
-    #[test]
-    fn a_name_that_came_late_is_in_the_evidence() {
-        let unnamed = Identity::of_cgroup(b"/kubepods/podu-1");
-        let mut named = unnamed.clone();
-        named.name_pod("shop", "web-1", "");
-        let mut failed = sample::attempt(("curl", 1), "10.0.0.1:53", Outcome::Unanswered, 1);
-        failed.workload = Some(Arc::new(unnamed));
-        let mut incidents = Incidents::default();
-        incidents.record(&failed, true);
-        let mut known = IdentityTable::default();
-        assert!(known.insert(Arc::new(named)));
-        incidents.learn(&known);
-        let evidence = incidents.close(HostSample::default(), Duration::ZERO, Vec::new());
-        let process = evidence.tallies.processes.get(1).expect("a process");
-        for workload in [&evidence.incidents[0].attempt.workload, &process.workload] {
-            assert!(!workload.as_deref().expect("its own").lacks_names());
-        }
-    }
-}
+mod tests;

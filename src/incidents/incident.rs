@@ -58,6 +58,15 @@ impl FailureKind {
     }
 }
 
+/// What one message cost its lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Time lost by it, in nanoseconds.
+    pub lost_ns: u64,
+    /// Whether its lookup had its answer all the same, and nobody had to wait for it.
+    pub was_got_round: bool,
+}
+
 /// A client's attempt that went wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incident {
@@ -86,6 +95,10 @@ pub struct Incident {
     pub error_of: Option<usize>,
     /// The resolvers that it went round in: a key of [`super::Evidence::loops`].
     pub in_loop: Option<u32>,
+    /// What it cost the lookup that it was part of, if that is known.
+    pub cost: Option<Cost>,
+    /// Whether it went wrong on the way to an answer that came in time: nobody was hurt.
+    pub is_side_try: bool,
 }
 
 impl Incident {
@@ -101,12 +114,19 @@ impl Incident {
             like: None,
             error_of: None,
             in_loop: None,
+            cost: None,
+            is_side_try: false,
         }
     }
 
     /// The server that was asked.
     pub fn server(&self) -> SocketAddr {
         self.attempt.peer
+    }
+
+    /// Time that lookups lost by it, in nanoseconds.
+    pub fn lost_ns(&self) -> u64 {
+        self.cost.map_or(0, |cost| cost.lost_ns)
     }
 
     /// Whether it counts as failed.

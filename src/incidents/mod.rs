@@ -4,6 +4,7 @@
 
 mod answers;
 mod collection;
+mod costs;
 mod dead_ends;
 mod incident;
 mod loops;
@@ -13,6 +14,7 @@ mod processes;
 mod rejections;
 mod server_view;
 mod serving;
+mod side_tries;
 mod tallies;
 mod tally;
 mod traits;
@@ -24,6 +26,8 @@ pub use answers::Said;
 pub use collection::Evidence;
 pub use collection::INCIDENTS_MAX;
 pub use collection::Incidents;
+pub use costs::SearchCosts;
+pub use incident::Cost;
 pub use incident::FailureKind;
 pub use incident::Incident;
 pub use loops::Hop;

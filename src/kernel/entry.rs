@@ -64,7 +64,7 @@ impl Entry {
     }
 
     /// One attempt for each server that was asked, ended as unanswered.
-    pub(super) fn give_up(&self, now_ns: u64) -> Vec<Attempt> {
+    pub(crate) fn give_up(&self, now_ns: u64) -> Vec<Attempt> {
         let (key, query) = (&self.key, &self.query);
         let (role, transport) = (fields::role(key.role), fields::transport(key.transport));
         let attempt = |send: &dns_send| {

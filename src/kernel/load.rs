@@ -54,6 +54,8 @@ pub struct Config {
     pub wake: Wake,
     /// Plain answers are counted together, because nobody wants to see each.
     pub count_plain: bool,
+    /// Whether attempts are put together to lookups.
+    pub lookups: bool,
     /// The hooks that every socket of the host pays for are attached all the time, not only
     /// while there is a reason.
     pub all_hooks: bool,

@@ -39,6 +39,7 @@ pub use check::check_programs;
 pub use counters::Counters;
 pub(crate) use decode::decode;
 pub(crate) use entry::Claim;
+pub(crate) use entry::Entry;
 pub(crate) use hooks::Wanted;
 pub use load::Config;
 pub use load::PORTS_MAX;

@@ -17,6 +17,7 @@ use super::wire::dns_short_record;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::PlainExchange;
+use crate::attempt::PlainStep;
 use crate::attempt::Role;
 use crate::event::Event;
 use crate::thresholds::LATENCY_WARNING_NS;
@@ -160,6 +161,25 @@ impl<'a> PlainRecord<'a> {
 
     pub(crate) fn question(&self) -> &[u8] {
         self.question
+    }
+
+    /// As a message of a lookup.
+    pub(crate) fn step(&self) -> PlainStep<'_> {
+        let record = self.record;
+        PlainStep {
+            pid: record.owner.tgid,
+            tid: record.tid,
+            cookie: record.cookie,
+            id: record.id,
+            sent_ns: record.send.at_ns,
+            end_ns: record.end_ns,
+            server_ip: &record.send.peer_ip,
+            server_port: record.send.peer_port,
+            question: self.question,
+            fingerprint: self.fingerprint,
+            is_nxdomain: self.is_nxdomain(),
+            answers: record.answers,
+        }
     }
 
     pub(crate) fn exchange(&self) -> PlainExchange {

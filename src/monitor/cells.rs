@@ -18,11 +18,14 @@ use crate::attempt::MOMENT_NS;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
 use crate::attempt::PlainExchange;
+use crate::attempt::PlainLookups;
 use crate::attempt::PlainQuestion;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 use crate::kernel::PlainKey;
 use crate::kernel::PlainRecord;
+use crate::lookup::Grouper;
+use crate::lookup::Outline;
 
 /// They are handed on so often.
 const KEPT: Duration = Duration::from_secs(1);
@@ -34,6 +37,8 @@ const EXCHANGES_MAX: usize = 16_384;
 const CELLS_MAX: usize = 1_024;
 /// A cell that counted nothing so often in a row goes.
 const IDLE_MAX: u32 = 30;
+/// So many cells can follow each other in one place before two have the same id.
+const GENERATIONS: u32 = u32::MAX / CELLS_MAX as u32;
 
 /// For so long the answers at a port or of a server that had a failure are told one by one:
 /// longer than an attempt is remembered for its resend.
@@ -44,7 +49,10 @@ const SERVERS_MAX: usize = 256;
 /// The cells.
 #[derive(Debug)]
 pub(super) struct Cells {
-    cells: HashMap<PlainKey, Cell, RandomState>,
+    places: HashMap<PlainKey, u32, RandomState>,
+    /// A place is used again when its cell has gone.
+    cells: Vec<Cell>,
+    free: Vec<u32>,
     answers: usize,
     questions: usize,
     exchanges: usize,
@@ -53,6 +61,11 @@ pub(super) struct Cells {
     suspects_since: Instant,
     handed_on: Instant,
     counted: u64,
+}
+
+/// By which lookups know it.
+fn cell_id(place: u32, generation: u32) -> u32 {
+    generation % GENERATIONS * CELLS_MAX as u32 + place
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +78,10 @@ struct Cell {
     /// With the octets that follow, and RD: the same may be asked with EDNS and without.
     questions: HashMap<(Fingerprint, usize, bool), PlainQuestion, RandomState>,
     exchanges: VecDeque<PlainExchange>,
+    lookups: PlainLookups,
     idle: u32,
+    /// Cells that were in this place before.
+    generation: u32,
 }
 
 /// Ports, one bit each: those of now and those of the time before.
@@ -96,7 +112,9 @@ impl Ports {
 impl Cells {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            cells: HashMap::default(),
+            places: HashMap::default(),
+            cells: Vec::new(),
+            free: Vec::new(),
             answers: 0,
             questions: 0,
             exchanges: 0,
@@ -110,7 +128,12 @@ impl Cells {
 
     /// Counts a record, if it is a plain answer like one before. Otherwise it is to be told
     /// by itself: so is the first of each kind, that it is found out at once whose it is.
-    pub(super) fn take(&mut self, bytes: &[u8], sockets: &mut Sockets) -> bool {
+    pub(super) fn take(
+        &mut self,
+        bytes: &[u8],
+        sockets: &mut Sockets,
+        grouper: &mut Grouper,
+    ) -> bool {
         let Some(record) = PlainRecord::of(bytes) else {
             return false;
         };
@@ -118,10 +141,13 @@ impl Cells {
             return false;
         }
         let key = record.key();
-        let Some(cell) = self.cells.get_mut(&key) else {
-            if self.cells.len() < CELLS_MAX {
-                self.cells.insert(key, Cell::default());
+        let Some(&place) = self.places.get(&key) else {
+            if self.places.len() < CELLS_MAX {
+                self.begin(key);
             }
+            return false;
+        };
+        let Some(cell) = self.cells.get_mut(place as usize) else {
             return false;
         };
         if cell.example.is_none() {
@@ -150,6 +176,7 @@ impl Cells {
                 question.no_data += u64::from(record.is_no_data());
                 self.questions += cell.questions.len() - before;
                 cell.after_answer += u64::from(sockets.answered(record.cookie()));
+                grouper.plain(&record.step(), cell_id(place, cell.generation));
             }
             Role::Server => {
                 if cell.exchanges.len() == EXCHANGES_MAX {
@@ -169,6 +196,30 @@ impl Cells {
         cell.latencies.push(record.latency_ns());
         self.answers += 1;
         self.counted += 1;
+        true
+    }
+
+    fn begin(&mut self, key: PlainKey) {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.cells.push(Cell::default());
+            // Bounded by CELLS_MAX.
+            (self.cells.len() - 1) as u32
+        });
+        self.places.insert(key, place);
+    }
+
+    /// Counts a lookup that is over where its first answer was counted. Returns whether
+    /// that cell is still there.
+    pub(super) fn count_lookup(&mut self, cell: u32, outline: &Outline) -> bool {
+        let (place, generation) = (cell as usize % CELLS_MAX, cell / CELLS_MAX as u32);
+        let cell = self.cells.get_mut(place);
+        let Some(cell) = cell.filter(|it| it.generation % GENERATIONS == generation) else {
+            return false;
+        };
+        let duration = u32::try_from(outline.duration_ns).unwrap_or(u32::MAX);
+        cell.lookups.durations.push(duration);
+        cell.lookups.queries += outline.queries;
+        cell.lookups.lost_ns += outline.lost_ns;
         true
     }
 
@@ -222,12 +273,22 @@ impl Cells {
             self.servers.clear();
         }
         let mut counted = Vec::new();
-        self.cells.retain(|_, cell| {
+        let (cells, free) = (&mut self.cells, &mut self.free);
+        self.places.retain(|_, place| {
+            let cell = &mut cells[*place as usize];
             match cell.take() {
                 Some(plain) => counted.push(plain),
                 None => cell.idle += 1,
             }
-            cell.idle < IDLE_MAX
+            let stays = cell.idle < IDLE_MAX;
+            if !stays {
+                *cell = Cell {
+                    generation: cell.generation.wrapping_add(1),
+                    ..Cell::default()
+                };
+                free.push(*place);
+            }
+            stays
         });
         (self.answers, self.questions, self.exchanges) = (0, 0, 0);
         counted
@@ -241,7 +302,11 @@ impl Cells {
 
 impl Cell {
     fn take(&mut self) -> Option<Plain> {
-        let example = self.example.take()?;
+        if self.latencies.is_empty() && self.lookups.durations.is_empty() {
+            return None;
+        }
+        // A lookup may be over after its last answer has gone on.
+        let example = self.example.clone()?;
         self.idle = 0;
         Some(Plain {
             example,
@@ -251,6 +316,7 @@ impl Cell {
             moments: std::mem::take(&mut self.moments),
             questions: self.questions.drain().map(|(_, it)| it).collect(),
             exchanges: std::mem::take(&mut self.exchanges).into(),
+            lookups: std::mem::take(&mut self.lookups),
         })
     }
 }

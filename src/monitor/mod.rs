@@ -8,6 +8,7 @@
 
 mod cells;
 mod demand;
+mod grouping;
 mod poller;
 mod sockets;
 
@@ -33,6 +34,8 @@ use crate::host::Signal;
 use crate::host::SignalName;
 use crate::kernel::Config;
 use crate::kernel::Counters;
+use crate::lookup::GrouperCounts;
+use crate::lookup::Lookup;
 
 /// Batches that may wait for the receiver; with the ring buffer behind it, the
 /// memory that a stopped reader can cost.
@@ -84,6 +87,8 @@ pub enum Message {
     Ended(Vec<Attempt>),
     /// Attempts that ended well, counted together; before any that failed later.
     Plain(Vec<Plain>),
+    /// Lookups that are over, but those that were counted; after their attempts.
+    Lookups(Vec<Lookup>),
     /// Answers that lay in their client's socket before they were read.
     SlowReads(Vec<SlowRead>),
     /// The last message: the programs are detached.
@@ -103,6 +108,8 @@ pub struct Ending {
     pub strays_early: u64,
     /// Discarded packets that belonged to no failed attempt that was seen.
     pub drops_unjoined: u64,
+    /// Lookups that there was no room for.
+    pub grouped: GrouperCounts,
     /// How long the hooks on demand were attached; `None` if they were all the time.
     pub on_demand: Option<OnDemand>,
 }
@@ -145,6 +152,7 @@ impl Ending {
         self.stray_answers += next.stray_answers;
         self.strays_early += next.strays_early;
         self.drops_unjoined += next.drops_unjoined;
+        self.grouped.add(&next.grouped);
         match (&mut self.on_demand, &next.on_demand) {
             (Some(on_demand), Some(next)) => on_demand.follow(next),
             (on_demand, next) => *on_demand = on_demand.or(*next),

@@ -24,6 +24,7 @@ use super::SETTLING;
 use super::WATCHING;
 use super::cells::Cells;
 use super::demand::Demand;
+use super::grouping::Grouping;
 use super::sockets::Sockets;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
@@ -40,6 +41,8 @@ use crate::kernel::Until;
 use crate::kernel::Wake;
 use crate::kernel::Wanted;
 use crate::kernel::decode;
+use crate::lookup::Grouper;
+use crate::lookup::Lookup;
 use crate::track::JOIN_DELAY;
 use crate::track::Tracker;
 
@@ -62,6 +65,8 @@ const SWEEP_EVERY: Duration = Duration::from_millis(200);
 /// Programs that were running while they were detached end within an RCU grace
 /// period, a few milliseconds; a record of theirs is waited for no longer.
 const SETTLE_MAX: Duration = Duration::from_millis(250);
+/// What has been asked just now is over by the next look, nearly always.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The thread's main function: the programs live on its stack.
 pub(super) fn run(
@@ -78,14 +83,14 @@ pub(super) fn run(
     let undecoded = RefCell::new(0);
     let sockets = RefCell::new(Sockets::new());
     let cells = RefCell::new(config.count_plain.then(|| Cells::new(Instant::now())));
+    let grouper = RefCell::new(Grouper::default());
     let mut builder = RingBufferBuilder::new();
     let ring_map = programs.events()?;
     builder.add(&ring_map, |bytes| {
-        let (mut cells, mut sockets) = (cells.borrow_mut(), sockets.borrow_mut());
-        if cells
-            .as_mut()
-            .is_some_and(|it| it.take(bytes, &mut sockets))
-        {
+        let mut cells = cells.borrow_mut();
+        let (mut sockets, mut grouper) = (sockets.borrow_mut(), grouper.borrow_mut());
+        let count = |cells: &mut Cells| cells.take(bytes, &mut sockets, &mut grouper);
+        if cells.as_mut().is_some_and(count) {
             return 0;
         }
         if decode(bytes, &mut events.borrow_mut()).is_none() {
@@ -113,6 +118,8 @@ pub(super) fn run(
         undecoded: &undecoded,
         cells: &cells,
         sockets: &sockets,
+        grouping: Grouping::new(&grouper, config.lookups),
+        lookups: Vec::new(),
         tracker: Tracker::new(DropNames::read()),
         ended: Vec::new(),
         slow_reads: Vec::new(),
@@ -159,6 +166,9 @@ struct Poller<'a, 'obj, 'cb> {
     cells: &'a RefCell<Option<Cells>>,
     /// Which sockets were answered of late.
     sockets: &'a RefCell<Sockets>,
+    /// Puts attempts together to lookups, if it is wanted.
+    grouping: Grouping<'a>,
+    lookups: Vec<Lookup>,
     tracker: Tracker,
     ended: Vec<Attempt>,
     slow_reads: Vec<SlowRead>,
@@ -293,6 +303,7 @@ impl Poller<'_, '_, '_> {
         self.is_quiet = in_flight.is_empty()
             && !was_busy
             && !self.tracker.has_fresh_notices()
+            && !self.grouping.is_busy(now_ns)
             && !self.programs.any_connecting(self.until_ns)?;
         for entry in in_flight {
             let waited = Duration::from_nanos(now_ns.saturating_sub(entry.newest_ns()));
@@ -301,6 +312,9 @@ impl Poller<'_, '_, '_> {
             let told_by = if is_over { u64::MAX } else { now_ns };
             let failure = self.tracker.failure_of(&entry.view(), told_by);
             if failure.is_none() && !is_over {
+                if waited >= PAUSE {
+                    self.grouping.waits(&entry, now_ns);
+                }
                 continue;
             }
             let attempts = match self.programs.claim(&entry, now_ns)? {
@@ -324,6 +338,8 @@ impl Poller<'_, '_, '_> {
             self.tracker.ended(attempt, None, &mut self.ended);
         }
         self.tracker.settle(now_ns, &mut self.ended);
+        self.grouping.show(&self.ended);
+        self.grouping.close(now_ns);
         Ok(())
     }
 
@@ -343,6 +359,9 @@ impl Poller<'_, '_, '_> {
     /// that is gone needs nothing.
     fn hand_on(&mut self) {
         let now = Instant::now();
+        self.grouping.show(&self.ended);
+        let over = self.grouping.take(self.cells.borrow_mut().as_mut());
+        self.lookups.extend(over);
         self.hand_on_cells(now);
         if !self.ended.is_empty() {
             self.sockets.borrow_mut().see(&mut self.ended);
@@ -352,6 +371,13 @@ impl Poller<'_, '_, '_> {
             let late = |attempt: &&Attempt| attempt.outcome == Outcome::Late;
             self.reported += (self.ended.len() - self.ended.iter().filter(late).count()) as u64;
             send(self.out, Message::Ended(std::mem::take(&mut self.ended)));
+            self.grouping.handed_on();
+        }
+        if !self.lookups.is_empty() {
+            send(
+                self.out,
+                Message::Lookups(std::mem::take(&mut self.lookups)),
+            );
         }
         if !self.slow_reads.is_empty() {
             let reads = std::mem::take(&mut self.slow_reads);
@@ -397,6 +423,8 @@ impl Poller<'_, '_, '_> {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
+        self.grouping.close_all();
+        self.hand_on();
         let undecoded = *self.undecoded.borrow();
         if undecoded > 0 {
             log::error!("{undecoded} records could not be decoded: a fault in kerno");
@@ -424,6 +452,7 @@ impl Poller<'_, '_, '_> {
             stray_answers: self.tracker.stray_answers(),
             strays_early: self.tracker.strays_early(),
             drops_unjoined: self.tracker.drops_unjoined(),
+            grouped: self.grouping.counts(),
             on_demand: self.demand.as_ref().map(|it| it.attached(Instant::now())),
         })
     }

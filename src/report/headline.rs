@@ -5,6 +5,7 @@ use std::time::Duration;
 use anstyle::Style;
 
 use super::Report;
+use super::lookups;
 use super::page::BOLD;
 use super::page::GREEN;
 use super::page::RED;
@@ -86,6 +87,17 @@ fn healthy(report: &Report) -> String {
             units::percent(n, client.queries())
         ),
     };
+    if let Some(latency) = &client.lookups.latency {
+        let failed = match client.lookups.failed {
+            0 => "none failed".to_owned(),
+            n => format!("{} failed", units::count(n)),
+        };
+        return format!(
+            "{} in {window}, {failed}, 99 % took up to {}.",
+            lookups::counted(client.lookups.count),
+            units::duration(latency.p99_ns)
+        );
+    }
     match &client.latency {
         Some(latency) => format!(
             "{queries} in {window}, {failed}, 99 % of answers came within {}.",

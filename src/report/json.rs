@@ -14,11 +14,13 @@ use crate::attempt::identity::WorkloadId;
 use crate::attribution;
 use crate::collect::Accounting;
 use crate::collect::Figures;
+use crate::collect::LatencyFigures;
+use crate::collect::LookupFigures;
 use crate::collect::OutcomeTotals;
 use crate::collect::ProcessKey;
 use crate::collect::Row;
-use crate::collect::Snapshot;
 use crate::doctor::Finding;
+use crate::doctor::LostByCause;
 use crate::doctor::Rule;
 use crate::doctor::Verdict;
 use crate::host::Facts;
@@ -37,7 +39,8 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         host: &report.host,
         window_seconds: rounded_seconds(report.window),
         signals: report.signals.iter().map(signal).collect(),
-        dns: dns(&report.dns, report.window),
+        lookups: lookups(&report.dns.client.lookups, &report.losses.by_cause),
+        dns: dns(report),
         findings: &report.findings,
         verdict: report.verdict,
         picture: PictureJson {
@@ -66,6 +69,7 @@ struct ReportJson<'a> {
     host: &'a Facts,
     window_seconds: f64,
     signals: Vec<SignalJson<'a>>,
+    lookups: LookupsJson,
     dns: DnsJson,
     findings: &'a [Finding],
     verdict: Verdict,
@@ -146,8 +150,20 @@ struct WorkloadJson {
     #[serde(flatten)]
     labels: Labels,
     queries_per_second: f64,
+    lookups: LookupsJson,
     #[serde(flatten)]
     figures: FiguresJson,
+}
+
+#[derive(Serialize)]
+struct LookupsJson {
+    count: u64,
+    failed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ns: Option<LatencyJson>,
+    queries_per_lookup: f64,
+    seconds_lost: f64,
+    lost_by_cause: BTreeMap<&'static str, f64>,
 }
 
 #[derive(Serialize)]
@@ -194,13 +210,14 @@ fn signal(signal: &Signal) -> SignalJson<'_> {
     }
 }
 
-fn dns(dns: &Snapshot, window: Duration) -> DnsJson {
+fn dns(report: &Report) -> DnsJson {
+    let dns = &report.dns;
     let by_workload = dns.by_workload.rows.iter();
     DnsJson {
         client: figures(&dns.client),
         by_process: dns.by_process.rows.iter().map(process).collect(),
         other_processes: dns.by_process.others.as_ref().map(figures),
-        by_workload: by_workload.map(|row| workload(row, window)).collect(),
+        by_workload: by_workload.map(|row| workload(row, report)).collect(),
         other_workloads: dns.by_workload.others.as_ref().map(figures),
         by_server: dns.by_server.rows.iter().map(server).collect(),
         other_servers: dns.by_server.others.as_ref().map(figures),
@@ -216,8 +233,9 @@ fn process(row: &Row<ProcessKey>) -> ProcessJson {
     }
 }
 
-fn workload(row: &Row<WorkloadId>, window: Duration) -> WorkloadJson {
-    let per_second = row.figures.queries() as f64 / window.as_secs_f64().max(1e-3);
+fn workload(row: &Row<WorkloadId>, report: &Report) -> WorkloadJson {
+    let lost = report.losses.by_workload.get(&row.whom);
+    let per_second = row.figures.queries() as f64 / report.window.as_secs_f64().max(1e-3);
     WorkloadJson {
         kind: row.whom.kind(),
         name: row.whom.name(),
@@ -227,7 +245,31 @@ fn workload(row: &Row<WorkloadId>, window: Duration) -> WorkloadJson {
         },
         labels: row.whom.labels(),
         queries_per_second: (per_second * 1e3).round() / 1e3,
+        lookups: lookups(&row.figures.lookups, lost.unwrap_or(&LostByCause::new())),
         figures: figures(&row.figures),
+    }
+}
+
+fn lookups(figures: &LookupFigures, lost: &LostByCause) -> LookupsJson {
+    let per_lookup = units::ratio(figures.queries, figures.count);
+    LookupsJson {
+        count: figures.count,
+        failed: figures.failed,
+        latency_ns: figures.latency.as_ref().map(latency),
+        queries_per_lookup: (per_lookup * 1e3).round() / 1e3,
+        seconds_lost: units::seconds(lost.values().sum()),
+        lost_by_cause: (lost.iter())
+            .map(|(rule, ns)| (rule.name(), units::seconds(*ns)))
+            .collect(),
+    }
+}
+
+fn latency(latency: &LatencyFigures) -> LatencyJson {
+    LatencyJson {
+        p50: latency.p50_ns,
+        p95: latency.p95_ns,
+        p99: latency.p99_ns,
+        max: latency.max_ns,
     }
 }
 
@@ -245,12 +287,7 @@ fn figures(figures: &Figures) -> FiguresJson {
         queries: figures.queries(),
         outcomes: figures.outcomes,
         failure_percent: (percent * 1e3).round() / 1e3,
-        latency_ns: figures.latency.as_ref().map(|latency| LatencyJson {
-            p50: latency.p50_ns,
-            p95: latency.p95_ns,
-            p99: latency.p99_ns,
-            max: latency.max_ns,
-        }),
+        latency_ns: figures.latency.as_ref().map(latency),
         rcodes: figures.rcodes_by_name(),
         answered_after_resend: figures.answered_after_resend,
     }

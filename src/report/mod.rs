@@ -6,6 +6,7 @@ pub mod counters;
 mod figures;
 mod headline;
 mod json;
+mod lookups;
 mod page;
 mod pretty;
 mod table;
@@ -21,6 +22,7 @@ use crate::collect::Snapshot;
 use crate::doctor;
 use crate::doctor::Diagnosis;
 use crate::doctor::Finding;
+use crate::doctor::Losses;
 use crate::doctor::Rule;
 use crate::doctor::Verdict;
 use crate::host::Facts;
@@ -48,6 +50,8 @@ pub struct Report {
     pub slow_by_cause: BTreeMap<Rule, u64>,
     /// What could not be read of the host, in sentences.
     pub not_read: Vec<String>,
+    /// Time that lookups lost, by the rule that explains it.
+    pub losses: Losses,
     /// The findings in one word.
     pub verdict: Verdict,
     /// What the program itself saw and lost, without filters.
@@ -66,6 +70,7 @@ impl Report {
             findings,
             failures_by_cause,
             slow_by_cause,
+            losses,
         } = doctor::diagnose(&dns, &evidence);
         let verdict = Verdict::of(&dns, &findings).given(&accounting);
         Self {
@@ -78,6 +83,7 @@ impl Report {
             failures_by_cause,
             slow_by_cause,
             not_read: evidence.host.missing.clone(),
+            losses,
             verdict,
             accounting,
             attribution: attribution::Ending::default(),

@@ -8,6 +8,7 @@ use super::accounting;
 use super::busiest;
 use super::figures;
 use super::headline;
+use super::lookups;
 use super::page::BOLD;
 use super::page::CYAN;
 use super::page::DIM;
@@ -28,6 +29,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write, width: usize) -> i
     let (style, label) = headline::label(report);
     page.flowing((style, label), &headline::sentence(report))?;
     origin(page, report)?;
+    lookups::write(page, report)?;
     if report.verdict == Verdict::NoTraffic {
         page.blank()?;
         next_steps(page, report)?;
@@ -103,6 +105,10 @@ fn write_finding(
             finding.rule.name()
         );
         return page.paragraph((DIM, "   Rule      "), (DIM, &text));
+    }
+    if finding.lost_ns > 0 {
+        let text = format!("{} of lookups", units::duration(finding.lost_ns));
+        page.paragraph((DIM, "   Time lost "), (PLAIN, &text))?;
     }
     page.paragraph((DIM, "   Cause     "), (PLAIN, &finding.cause))?;
     page.paragraph((DIM, "   Impact    "), (PLAIN, &finding.impact))?;

@@ -17,6 +17,7 @@ use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Plain;
 use crate::attempt::PlainExchange;
+use crate::attempt::PlainLookups;
 use crate::attempt::PlainQuestion;
 use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
@@ -87,6 +88,7 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
         moments: Vec::new(),
         questions: Vec::new(),
         exchanges: Vec::new(),
+        lookups: PlainLookups::default(),
         example,
     };
     for attempt in attempts {

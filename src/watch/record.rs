@@ -58,6 +58,13 @@ pub struct Record {
     answer_bytes: Option<u16>,
     client: Endpoint,
     server: Endpoint,
+    #[serde(flatten)]
+    whose: Whose,
+}
+
+/// Whose it is.
+#[derive(Debug, Serialize)]
+pub(super) struct Whose {
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +99,6 @@ impl Record {
     pub fn new(attempt: &Attempt, clock: &Clock) -> Self {
         let question = attempt.question.parse();
         let answer = attempt.answer;
-        let workload = attempt.workload.as_deref();
         let elapsed = nanoseconds(attempt.elapsed());
         Self {
             schema: "kerno.dns.v1",
@@ -119,6 +125,15 @@ impl Record {
             answer_bytes: answer.map(|answer| answer.bytes),
             client: attempt.client().into(),
             server: attempt.server().into(),
+            whose: Whose::of(attempt),
+        }
+    }
+}
+
+impl Whose {
+    pub(super) fn of(attempt: &Attempt) -> Self {
+        let workload = attempt.workload.as_deref();
+        Self {
             pid: attempt.owner.pid,
             comm: attempt.owner.pid.map(|_| attempt.owner.comm.to_string()),
             cgroup_id: Some(attempt.owner.cgroup_id).filter(|&id| id != 0),

@@ -40,6 +40,7 @@ fn monitor() -> Monitor {
         ports: vec![53],
         wake: Wake::Each,
         count_plain: false,
+        lookups: false,
         all_hooks: false,
     };
     Monitor::start(host, config, Duration::from_secs(5)).expect("the programs attach")

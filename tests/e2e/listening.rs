@@ -38,6 +38,7 @@ impl Listening {
             ports: vec![53],
             wake: Wake::Each,
             count_plain: false,
+            lookups: false,
             all_hooks,
         };
         let host = Host::probe().expect("a host that kerno can watch");
@@ -78,7 +79,7 @@ impl Listening {
                 let mine = reads.into_iter().filter(|read| is_mine(&read.owner));
                 self.slow_reads.extend(mine);
             }
-            Message::Plain(_) => panic!("each is to be told"),
+            Message::Plain(_) | Message::Lookups(_) => panic!("each is to be told"),
             Message::Finished(_) => panic!("it ended by itself"),
         }
         true

@@ -26,6 +26,7 @@ use crate::attribution::names::Source;
 use crate::host;
 use crate::host::Clock;
 use crate::kernel::Counters;
+use crate::lookup::GrouperCounts;
 use crate::monitor::Ending;
 use crate::sample::MS;
 use crate::sample::attempt;
@@ -112,6 +113,7 @@ impl Site {
             stray_answers: 0,
             strays_early: 0,
             drops_unjoined: 0,
+            grouped: GrouperCounts::default(),
             on_demand: None,
         };
         self.poller

@@ -115,8 +115,16 @@ impl<'a> Group<'a> {
         ranking::ranked(incidents.filter_map(|incident| Some((by(incident)?, incident.weight))))
     }
 
-    /// Of all client attempts of the report.
+    /// Those that hurt somebody, of all client attempts of the report.
     pub(super) fn share(&self) -> Share {
+        Share {
+            queries: self.count(|incident| !incident.is_side_try),
+            ..self.whole_share()
+        }
+    }
+
+    /// All of them.
+    pub(super) fn whole_share(&self) -> Share {
         Share {
             queries: self.queries(),
             of: self.parties.whole.queries(),
@@ -238,7 +246,8 @@ impl<'a> Group<'a> {
     /// Whether some namespace, other than those that had successes too, has
     /// nothing but these: everything that it asks goes wrong.
     pub(super) fn takes_all_of_a_namespace(&self) -> bool {
-        let netns = |it: &Incident| it.has_failed().then_some(it.attempt.owner.netns);
+        let hurts = |it: &Incident| it.has_failed() && !it.is_side_try;
+        let netns = |it: &Incident| hurts(it).then_some(it.attempt.owner.netns);
         let tallies = &self.evidence.tallies.netns;
         self.ranked(netns).into_iter().any(|(netns, failed)| {
             let all = tallies.get(&netns).map(Tally::ended);

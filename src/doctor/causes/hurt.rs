@@ -24,7 +24,9 @@ impl<'a> Hurt<'a> {
         group: &Group<'a>,
         judge: impl Fn(&Share) -> Option<Severity>,
     ) -> Option<Self> {
-        let by_whom = group.ranked(|incident| Some(WorkloadId::made(&incident.attempt)));
+        let by_whom = group.ranked(|incident| {
+            (!incident.is_side_try).then(|| WorkloadId::made(&incident.attempt))
+        });
         let by_whom: HashMap<_, _> = by_whom.into_iter().collect();
         let mut parties = group.parties.judged(|party| {
             let queries: u64 = party.whoms().filter_map(|whom| by_whom.get(whom)).sum();

@@ -50,6 +50,7 @@ mod server_saturated;
 mod server_throttled;
 mod servfail;
 mod severity;
+mod side_tries;
 mod socket_filter;
 mod socket_unread;
 mod storm;
@@ -68,10 +69,12 @@ use super::explanation::Measured;
 use super::finding::Diagnosis;
 use super::finding::Finding;
 use super::finding::Severity;
+use super::losses::Losses;
 use super::party::Parties;
 use super::rule::Rule;
 use crate::collect::Snapshot;
 use crate::incidents::Evidence;
+use crate::incidents::Incident;
 use crate::thresholds::LATENCY_WARNING_NS;
 use cause::Cause;
 pub(super) use group::Group;
@@ -134,6 +137,7 @@ pub(super) fn explain(
 ) -> Diagnosis {
     let mut failures_by_cause = BTreeMap::new();
     let mut slow_by_cause = BTreeMap::new();
+    let mut losses = Losses::default();
     let mut groups: BTreeMap<Rule, BTreeMap<Place, Group<'_>>> = BTreeMap::new();
     let incidents = evidence.incidents.iter().enumerate();
     for (index, incident) in incidents.filter(|(_, incident)| incident.reported) {
@@ -142,6 +146,7 @@ pub(super) fn explain(
             let rule = assigned.as_ref().map_or(Rule::Unknown, |(rule, ..)| *rule);
             *slow_by_cause.entry(rule).or_default() += incident.weight;
         }
+        losses.add(incident, assigned.as_ref().map(|(rule, _, _)| *rule));
         let Some((rule, place, symptom)) = assigned else {
             continue;
         };
@@ -184,11 +189,18 @@ pub(super) fn explain(
     if findings.iter().all(|finding| finding.rule != Rule::Storm) {
         findings.extend(storm::note(evidence, snapshot));
     }
+    losses.add_rest(evidence);
     Diagnosis {
         findings,
         failures_by_cause,
         slow_by_cause,
+        losses,
     }
+}
+
+/// The rule that takes one incident.
+pub(super) fn rule_of(evidence: &Evidence, index: usize) -> Option<Rule> {
+    assign(evidence, index, 0).map(|(rule, _, _)| rule)
 }
 
 /// The first rule that takes the incident, where it happens, and whether it is only a
@@ -244,9 +256,17 @@ fn finding(rule: Rule, cause: &Cause, group: &Group<'_>) -> Option<Finding> {
     let hurt = Hurt::by(group, |share| {
         (cause.severity)(share).filter(|own| Some(*own) > whole)
     });
-    let severity = hurt.as_ref().map(Hurt::severity).or(whole)?;
+    let judged = hurt.as_ref().map(Hurt::severity).or(whole);
+    // Where all of it was got round it is worth knowing, if it would be worth a word at all.
+    let had_it_hurt = || (cause.severity)(&group.whole_share()).map(|_| Severity::Info);
+    let severity = judged.or_else(had_it_hurt)?;
     let severity = limit(rule, group).map_or(severity, |most| severity.min(most));
     let explanation = (cause.describe)(group)?
+        .lines(side_tries::told(group))
+        .with(|it| match judged {
+            Some(_) => it,
+            None => it.impact(side_tries::IMPACT),
+        })
         .lines(hurt.as_ref().map(|hurt| hurt.told(group)))
         .lines(group.symptoms_told());
     let hardest = hurt.as_ref().map(Hurt::hardest);
@@ -255,6 +275,7 @@ fn finding(rule: Rule, cause: &Cause, group: &Group<'_>) -> Option<Finding> {
         hit_hardest: hardest.or_else(|| group.hit_hardest()),
         scope: hurt.map_or_else(|| group.subject(), |hurt| hurt.subject(group)),
         queries: group.queries(),
+        lost_ns: group.incidents().map(Incident::lost_ns).sum(),
         ..explanation.finding(rule, severity, measured)
     })
 }

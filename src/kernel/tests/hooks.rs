@@ -105,6 +105,7 @@ fn root_what_every_socket_pays_for_is_attached_while_it_is_wanted() {
         ports: vec![53],
         wake: Wake::Many,
         count_plain: false,
+        lookups: false,
         all_hooks: false,
     };
     let mut programs = Programs::load(&mut object, &host, &config).expect("they load");

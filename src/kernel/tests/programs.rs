@@ -84,6 +84,7 @@ impl Loaded {
             ports: ports.to_vec(),
             wake: Wake::Many,
             count_plain: false,
+            lookups: false,
             all_hooks: true,
         };
         let reads = Signal {

@@ -23,6 +23,7 @@ fn root_the_sum_grows_with_each_call_in_whatever_namespace() {
         ports: vec![53],
         wake: Wake::Many,
         count_plain: false,
+        lookups: false,
         all_hooks: false,
     };
     let features = Features::of_this_kernel();

@@ -12,7 +12,11 @@ use crate::kernel::encoded;
 use crate::sample;
 
 fn take(cells: &mut Cells, attempt: &Attempt) -> bool {
-    cells.take(bytes(&encoded(attempt)), &mut Sockets::new())
+    cells.take(
+        bytes(&encoded(attempt)),
+        &mut Sockets::new(),
+        &mut Grouper::default(),
+    )
 }
 
 fn failed(outcome: Outcome) -> Attempt {

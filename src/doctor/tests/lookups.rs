@@ -1,0 +1,256 @@
+//! Time lost, and what is tried on the way to an answer that comes in time.
+
+use std::time::Duration;
+
+use super::*;
+use crate::attempt::Attempt;
+use crate::attempt::FailedCall;
+use crate::attempt::Outcome;
+use crate::attempt::RawQuestion;
+use crate::attempt::Reason;
+use crate::attempt::Role;
+use crate::lookup::Closed;
+use crate::lookup::Grouper;
+use crate::report::Report;
+use crate::sample;
+use crate::sample::MS;
+use crate::window::ClosedWindow;
+use crate::window::End;
+use crate::window::Window;
+
+const GOOD: &str = "10.0.0.10:53";
+const BAD: &str = "10.0.0.9:53";
+
+/// What programs ask.
+struct Story {
+    attempts: Vec<Attempt>,
+    at_ns: u64,
+    name: u64,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self {
+            attempts: Vec::new(),
+            at_ns: 1_000_000 * MS,
+            name: 0,
+        }
+    }
+
+    /// One attempt now.
+    fn ask(&mut self, whom: (&str, u32), server: &str, outcome: Outcome, ms: u64) -> &mut Attempt {
+        let number = self.attempts.len() as u64;
+        let name = format!("n{}", self.name);
+        let mut question = vec![name.len() as u8];
+        question.extend(name.bytes());
+        question.extend(b"\x04test\0\0\x01\0\x01");
+        self.attempts.push(Attempt {
+            sent_ns: self.at_ns,
+            first_ns: self.at_ns,
+            end_ns: self.at_ns + ms * MS,
+            cookie: 100 + number,
+            question: RawQuestion::new(&question),
+            ..sample::attempt(whom, server, outcome, ms * MS)
+        });
+        self.attempts.last_mut().expect("one")
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.at_ns += ms * MS;
+    }
+
+    /// A second later, for another name.
+    fn next(&mut self) {
+        self.wait(1_000);
+        self.name += 1;
+    }
+
+    /// The same as its server sees it, answered so soon.
+    fn serve(&mut self, whom: (&str, u32), ms: u64) {
+        let served = self.ask(whom, "10.0.0.5:53", Outcome::Answered, ms);
+        served.role = Role::Server;
+    }
+
+    fn closed(&self) -> ClosedWindow {
+        let mut window = Window::default();
+        let mut grouper = Grouper::default();
+        for attempt in &self.attempts {
+            window.attempt(attempt);
+            grouper.attempt(attempt);
+        }
+        grouper.close_all();
+        for closed in grouper.take() {
+            let Closed::Told(lookup) = closed else {
+                panic!("none was plain");
+            };
+            window.lookup(&lookup);
+        }
+        window.close(End {
+            duration: Duration::from_secs(30),
+            ..End::default()
+        })
+    }
+
+    fn diagnosis(&self) -> Diagnosis {
+        let closed = self.closed();
+        diagnose(&closed.snapshot(), &closed.evidence())
+    }
+}
+
+fn severities(diagnosis: &Diagnosis) -> Vec<(Rule, Severity)> {
+    let findings = diagnosis.findings.iter();
+    findings.map(|it| (it.rule, it.severity)).collect()
+}
+
+const CURL: (&str, u32) = ("curl", 7);
+const UNBOUND: (&str, u32) = ("unbound", 53);
+
+#[test]
+fn each_moment_is_lost_by_one_cause_and_the_sums_agree() {
+    let mut story = Story::new();
+    for _ in 0..10 {
+        story.ask(CURL, BAD, Outcome::Unanswered, 5_000);
+        story.wait(5_000);
+        story.ask(CURL, GOOD, Outcome::Answered, 1);
+        story.next();
+    }
+    story.ask(CURL, GOOD, Outcome::Answered, 400);
+    let closed = story.closed();
+    let figures = closed.snapshot().client.lookups;
+    assert_eq!(
+        (figures.count, figures.failed, figures.queries),
+        (11, 0, 21)
+    );
+    let Diagnosis {
+        findings, losses, ..
+    } = diagnose(&closed.snapshot(), &closed.evidence());
+    let expected = [
+        (Rule::DeadServer, 50_000 * MS),
+        (Rule::HighLatency, 400 * MS),
+    ];
+    assert_eq!(losses.by_cause, expected.into());
+    assert_eq!(losses.by_cause.values().sum::<u64>(), figures.lost_ns);
+    let own: Vec<_> = losses.by_workload.values().collect();
+    assert_eq!(own, [&losses.by_cause]);
+    let dead = &findings[0];
+    assert_eq!((dead.rule, dead.lost_ns), (Rule::DeadServer, 50_000 * MS));
+    assert_eq!(dead.severity, Severity::Critical, "each lookup waits");
+}
+
+#[test]
+fn what_is_got_round_at_once_is_a_note() {
+    // A connection that the server had closed is used again, one time in three.
+    let story = |asks_again| {
+        let mut story = Story::new();
+        for number in 0..30 {
+            let is_closed = number % 3 == 0;
+            if is_closed {
+                let closed = story.ask(CURL, GOOD, Outcome::Refused, 0);
+                closed.reason = Some(Reason::Errno(libc::ECONNRESET));
+            }
+            if asks_again || !is_closed {
+                story.ask(CURL, GOOD, Outcome::Answered, 1);
+            }
+            story.next();
+        }
+        story
+    };
+    let (got_round, failed) = (story(true), story(false));
+    let story = got_round;
+    let diagnosis = story.diagnosis();
+    assert_eq!(diagnosis.failures_by_cause.values().sum::<u64>(), 10);
+    let worst = diagnosis.findings.iter().map(|it| it.severity).max();
+    assert_eq!(worst, Some(Severity::Info), "{diagnosis:#?}");
+    let note = &diagnosis.findings[0];
+    assert!(note.impact.starts_with("Nobody was hurt"), "{note:#?}");
+    assert!(
+        note.evidence.iter().any(|it| it.contains("got round")),
+        "{note:#?}"
+    );
+    assert_eq!(
+        Verdict::of(&story.closed().snapshot(), &diagnosis.findings),
+        Verdict::Healthy
+    );
+    // Where one in three is not tried again, it is as bad as it was.
+    let findings = failed.diagnosis().findings;
+    let worst = findings.iter().map(|it| it.severity).max();
+    assert_eq!(worst, Some(Severity::Critical));
+}
+
+#[test]
+fn a_resolver_that_cannot_reach_some_of_its_servers_is_judged_by_its_clients() {
+    let story = |took_ms, clients| {
+        let mut story = Story::new();
+        for _ in 0..clients {
+            story.serve(UNBOUND, took_ms);
+            for _ in 0..4 {
+                let call = story.ask(UNBOUND, "[2001:db8::4]:53", Outcome::Refused, 0);
+                call.reason = Some(Reason::Errno(libc::ENETUNREACH));
+                call.failed_call = Some(FailedCall::Connect);
+                call.id = None;
+                call.question = RawQuestion::default();
+            }
+            story.ask(UNBOUND, GOOD, Outcome::Answered, 1);
+            story.next();
+        }
+        story.diagnosis()
+    };
+    let fine = story(2, 40);
+    assert_eq!(severities(&fine), [(Rule::SendDenied, Severity::Info)]);
+    assert_eq!(fine.findings[0].queries, 160);
+    // Its health checks of a dead server hurt nobody, and cost nobody's time but its own.
+    let mut checks = Story::new();
+    for _ in 0..40 {
+        checks.serve(UNBOUND, 2);
+        checks.ask(UNBOUND, GOOD, Outcome::Answered, 1);
+        checks.next();
+        checks.ask(UNBOUND, BAD, Outcome::Unanswered, 900);
+        checks.next();
+    }
+    assert_eq!(
+        severities(&checks.diagnosis()),
+        [(Rule::DeadServer, Severity::Info)]
+    );
+}
+
+#[test]
+fn the_report_begins_with_lookups_and_the_time_that_they_lost() {
+    let mut story = Story::new();
+    for _ in 0..3 {
+        story.ask(CURL, BAD, Outcome::Unanswered, 5_000);
+        story.wait(5_000);
+        story.ask(CURL, GOOD, Outcome::Answered, 1);
+        story.next();
+    }
+    let report = Report::new(
+        std::time::SystemTime::UNIX_EPOCH,
+        crate::host::Facts::default(),
+        &story.closed(),
+    );
+    let mut out = Vec::new();
+    report
+        .write_pretty(&mut out, 100)
+        .expect("a Vec takes everything");
+    let text = anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string();
+    let figures = text
+        .lines()
+        .find(|line| line.contains(char::is_numeric) && line.starts_with("Lookups"));
+    assert!(
+        figures.is_some_and(|it| it.contains("3 lookups, none failed.")),
+        "{text}"
+    );
+    assert!(
+        text.contains("Time lost  15 s: dns_dead_server 15 s."),
+        "{text}"
+    );
+    let mut out = Vec::new();
+    report.write_json(&mut out).expect("a Vec takes everything");
+    let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+    let lookups = &json["lookups"];
+    assert_eq!(lookups["count"], 3);
+    assert_eq!(lookups["queries_per_lookup"], 2.0);
+    assert_eq!(lookups["seconds_lost"], 15.0);
+    assert_eq!(lookups["lost_by_cause"]["dns_dead_server"], 15.0);
+    assert_eq!(json["dns"]["by_workload"][0]["lookups"], *lookups);
+    assert_eq!(json["findings"][0]["seconds_lost"], 15.0);
+}

@@ -1,0 +1,416 @@
+//! Takes attempts as they end, and says which lookups are over.
+
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
+
+use super::briefs::Brief;
+use super::briefs::Briefs;
+use super::briefs::Taken;
+use super::cost;
+use super::finished::Closed;
+use super::finished::Lookup;
+use super::joining;
+use super::joining::PATIENCE_NS;
+use super::joining::PAUSE_NS;
+use super::name::first_label;
+use super::open::Open;
+use super::open::Thread;
+use super::step::AttemptKey;
+use super::step::Step;
+use super::step::StepEnd;
+use super::step::server_of_octets;
+use super::store::Store;
+use super::store::chain;
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::PlainStep;
+use crate::attempt::Role;
+
+/// Failed calls that wait for the lookup that they belong to, some 500 octets each.
+const NAMELESS_MAX: usize = 1_024;
+/// Comparisons of those with open lookups, at one time.
+const COMPARED_MAX: usize = 200_000;
+/// Processes that answer others; one beyond is taken for a program like any other.
+const SERVERS_MAX: usize = 4_096;
+
+/// What became of lookups that there was no room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct GrouperCounts {
+    /// Lookups that were closed early, to make room for others.
+    pub lookups_cut_short: u64,
+    /// Lookups whose asker had been quiet for so long that it was forgotten meanwhile.
+    pub lookups_lost: u64,
+    /// Failed calls that were taken for lookups of their own, because there was no room to
+    /// look for theirs.
+    pub calls_apart: u64,
+}
+
+impl GrouperCounts {
+    /// Adds those of the time right after.
+    pub fn add(&mut self, next: &Self) {
+        self.lookups_cut_short += next.lookups_cut_short;
+        self.lookups_lost += next.lookups_lost;
+        self.calls_apart += next.calls_apart;
+    }
+}
+
+/// Puts attempts of the client role together. One for each monitor.
+#[derive(Debug, Default)]
+pub struct Grouper {
+    briefs: Briefs,
+    store: Store,
+    nameless: Vec<(Step, Attempt)>,
+    /// Processes that answer others.
+    servers: HashSet<u32, RandomState>,
+    closed: Vec<Closed>,
+    counts: GrouperCounts,
+}
+
+impl Grouper {
+    /// Takes a plain answer, which is counted in this cell.
+    pub fn plain(&mut self, it: &PlainStep<'_>, cell: u32) {
+        let step = Step {
+            key: AttemptKey {
+                cookie: it.cookie,
+                id: Some(it.id),
+                sent_ns: it.sent_ns,
+            },
+            end_ns: it.end_ns,
+            question: Some(it.fingerprint),
+            server: server_of_octets(it.server_ip, it.server_port),
+            end: match (it.is_nxdomain, it.answers) {
+                (true, _) => StepEnd::NoSuchName,
+                (_, 0) => StepEnd::NoData,
+                _ => StepEnd::Found,
+            },
+            is_waste: false,
+            lost_ns: 0,
+        };
+        let thread = Thread {
+            pid: it.pid,
+            tid: it.tid,
+        };
+        let chain = chain(thread.pid, first_label(it.question));
+        if !self.store.has(chain) {
+            let told = (it.question, cell);
+            let briefs = &mut self.briefs;
+            match briefs.take(chain, thread, &step, told, &mut self.closed) {
+                Taken::Done => return,
+                Taken::Instead(brief) => return self.adopt(&brief),
+                Taken::TooMuch => {}
+            }
+        }
+        let (open, is_new) = self.join(chain, thread, &step, it.question);
+        if is_new {
+            open.cell = cell;
+        }
+    }
+
+    /// A short one may become a longer one.
+    fn adopt(&mut self, brief: &Brief) {
+        if let Some(first) = brief.steps().first() {
+            let at = self.begin(brief.thread, brief.chain, first);
+            let open = self.store.get(at);
+            open.cell = brief.cell;
+            let steps = brief.steps().iter();
+            steps.for_each(|step| open.push(step, brief.question()));
+        }
+    }
+
+    fn adopt_all(&mut self, chain: u64) {
+        while let Some(brief) = self.briefs.pop(chain) {
+            self.adopt(&brief);
+        }
+    }
+
+    /// Takes an attempt that is told by itself.
+    pub fn attempt(&mut self, attempt: &Attempt) {
+        if attempt.role == Role::Server {
+            if let Some(pid) = attempt.owner.pid
+                && self.servers.len() < SERVERS_MAX
+            {
+                self.servers.insert(pid);
+            }
+            return;
+        }
+        // Its lookup has counted it as unanswered, and its program may not have waited.
+        if attempt.outcome == Outcome::Late {
+            return;
+        }
+        let step = Step::of(attempt);
+        if step.question.is_none() && attempt.id.is_none() {
+            if self.nameless.len() < NAMELESS_MAX {
+                self.nameless.push((step, attempt.clone()));
+            } else {
+                self.counts.calls_apart += 1;
+                self.alone(&step, attempt);
+            }
+            return;
+        }
+        if step.question.is_none() {
+            return self.alone(&step, attempt);
+        }
+        let question = attempt.question.as_bytes();
+        let thread = Thread::of(attempt);
+        let chain = chain(thread.pid, first_label(question));
+        let (open, _) = self.join(chain, thread, &step, question);
+        open.tell(attempt);
+    }
+
+    /// A query of a client that waits for its answer: its lookup is not over.
+    pub fn is_waiting(&mut self, attempt: &Attempt, now_ns: u64) {
+        let step = Step {
+            end_ns: now_ns,
+            end: StepEnd::Silence,
+            ..Step::of(attempt)
+        };
+        let question = attempt.question.as_bytes();
+        if step.question.is_some() {
+            let thread = Thread::of(attempt);
+            let chain = chain(thread.pid, first_label(question));
+            self.adopt_all(chain);
+            if let Some(at) = self.find(chain, thread, &step, question) {
+                self.store.get(at).waiting_ns = now_ns;
+            }
+        }
+    }
+
+    /// Closes the lookups that are over. All that ended before `now_ns` has been taken.
+    pub fn close(&mut self, now_ns: u64) {
+        self.close_briefs(now_ns);
+        self.place_nameless(now_ns);
+        for at in 0..self.store.all().len() {
+            let open = &self.store.all()[at];
+            if open.is_used && is_over(open, now_ns) {
+                self.close_one(at, now_ns);
+            }
+        }
+    }
+
+    /// Closes all of them: there is nothing more to come.
+    pub fn close_all(&mut self) {
+        self.close_briefs(u64::MAX);
+        self.place_nameless(u64::MAX);
+        for at in 0..self.store.all().len() {
+            if self.store.all()[at].is_used {
+                self.close_one(at, u64::MAX);
+            }
+        }
+    }
+
+    fn close_briefs(&mut self, now_ns: u64) {
+        let store = &self.store;
+        // One may belong to a call that failed just before.
+        let is_elsewhere = |chain| !self.nameless.is_empty() || store.has(chain);
+        let parts = self.briefs.close(now_ns, &mut self.closed, is_elsewhere);
+        parts.iter().for_each(|brief| self.adopt(brief));
+    }
+
+    /// Whether some will be over within a moment.
+    pub fn is_busy(&self, now_ns: u64) -> bool {
+        !self.nameless.is_empty()
+            || self.briefs.any()
+            || (self.store.len() > 0
+                && self.store.all().iter().any(|open| {
+                    open.is_used && now_ns.saturating_sub(open.last_ns) <= 2 * PAUSE_NS
+                }))
+    }
+
+    /// Whether any lookup may still go on.
+    pub fn any_open(&self) -> bool {
+        self.store.len() > 0 || self.briefs.any()
+    }
+
+    /// Takes out the lookups that are over.
+    pub fn take(&mut self) -> Vec<Closed> {
+        std::mem::take(&mut self.closed)
+    }
+
+    /// One that was taken out could not be counted.
+    pub fn has_no_place(&mut self) {
+        self.counts.lookups_lost += 1;
+    }
+
+    /// What there was no room for.
+    pub fn counts(&self) -> GrouperCounts {
+        self.counts
+    }
+
+    /// The lookup that it belongs to, or a new one.
+    fn join(
+        &mut self,
+        chain: u64,
+        thread: Thread,
+        step: &Step,
+        question: &[u8],
+    ) -> (&mut Open, bool) {
+        self.adopt_all(chain);
+        let found = self.find(chain, thread, step, question);
+        let at = found.unwrap_or_else(|| self.begin(thread, chain, step));
+        let open = self.store.get(at);
+        open.push(step, question);
+        (open, found.is_none())
+    }
+
+    fn begin(&mut self, thread: Thread, chain: u64, step: &Step) -> usize {
+        if self.store.is_full() {
+            let victim = self.store.victim();
+            self.store.get(victim).is_estimate = true;
+            self.counts.lookups_cut_short += 1;
+            self.finish(victim);
+        }
+        self.store.begin(thread, chain, step)
+    }
+
+    /// Of several the one that was asked for last before it, or next after it.
+    fn find(&self, chain: u64, thread: Thread, step: &Step, question: &[u8]) -> Option<usize> {
+        let mut nearest = None;
+        for at in self.store.of_chain(chain) {
+            let open = &self.store.all()[at];
+            if !open.thread.may_be(thread) {
+                continue;
+            }
+            if joining::fits(open, step) && open.meant.is_like(question) {
+                let far = open.newest_ns.abs_diff(step.sent_ns());
+                if nearest.is_none_or(|(nearest, _)| far < nearest) {
+                    nearest = Some((far, at));
+                }
+            } else if open.is_before(step) {
+                break;
+            }
+        }
+        nearest.map(|(_, at)| at)
+    }
+
+    /// What cannot belong to any other.
+    fn alone(&mut self, step: &Step, attempt: &Attempt) {
+        let mut open = Open::default();
+        open.begin(Thread::of(attempt), 0, step);
+        open.push(step, attempt.question.as_bytes());
+        open.tell(attempt);
+        self.conclude(&mut open);
+    }
+
+    /// A call that failed belongs to what its thread asked next, or had asked just before.
+    fn place_nameless(&mut self, now_ns: u64) {
+        let ready = |step: &Step| now_ns.saturating_sub(step.end_ns) >= PAUSE_NS;
+        let waiting = std::mem::take(&mut self.nameless);
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(it, _)| ready(it));
+        self.nameless = rest;
+        let mut compared = 0;
+        for (step, attempt) in ready {
+            compared += self.store.all().len();
+            if compared > COMPARED_MAX {
+                self.counts.calls_apart += 1;
+                self.alone(&step, &attempt);
+                continue;
+            }
+            let thread = Thread::of(&attempt);
+            let opens = self.store.all().iter().enumerate();
+            let nearest = opens
+                .filter(|(_, open)| {
+                    open.is_used && open.thread.may_be(thread) && joining::touches(open, &step)
+                })
+                .min_by_key(|(_, open)| open.nearest_ns(step.sent_ns()));
+            let at = nearest.map(|(at, _)| at);
+            // Others that fail like it may follow.
+            let at = at.unwrap_or_else(|| self.begin(thread, chain(thread.pid, 0), &step));
+            self.store.get(at).add_nameless(&step, &attempt);
+        }
+    }
+
+    /// Closes it with what other threads did for it, unless they are still at it.
+    fn close_one(&mut self, at: usize, now_ns: u64) {
+        while let Some(other) = self.partner(at) {
+            if !is_over(&self.store.all()[other], now_ns) {
+                return;
+            }
+            self.store.unlink(other);
+            let (open, mut part) = self.store.take_two(at, other);
+            open.absorb(&mut part);
+            self.store.free(other);
+        }
+        self.finish(at);
+    }
+
+    /// What another thread of the process asked for the same lookup.
+    fn partner(&self, at: usize) -> Option<usize> {
+        let open = &self.store.all()[at];
+        if open.thread.tid == 0 || !self.store.is_mixed(open.chain) || has_both(open) {
+            return None;
+        }
+        self.store.of_chain(open.chain).find(|&other| {
+            let part = &self.store.all()[other];
+            other != at
+                && part.thread.pid == open.thread.pid
+                && part.thread.tid != open.thread.tid
+                && !has_both(part)
+                && part.steps.iter().all(|step| joining::fits(open, step))
+        })
+    }
+
+    fn finish(&mut self, at: usize) {
+        self.store.unlink(at);
+        let mut open = std::mem::take(self.store.get(at));
+        self.conclude(&mut open);
+        // Its lists are room for the next one.
+        *self.store.get(at) = open;
+        self.store.free(at);
+    }
+
+    fn conclude(&mut self, open: &mut Open) {
+        let outline = cost::outline(open);
+        let Some(example) = open.example.take() else {
+            self.closed.push(Closed::Plain(open.cell, outline));
+            return;
+        };
+        let asks_for_others = self.servers.contains(&open.thread.pid);
+        let is_one_name = open
+            .steps
+            .iter()
+            .all(|it| it.name() == open.steps[0].name());
+        self.closed.push(Closed::Told(Box::new(Lookup {
+            example: *example,
+            name: open.meant.told(),
+            types: cost::types(&open.steps),
+            outline,
+            end_ns: open.first_ns + outline.duration_ns,
+            steps: std::mem::take(&mut open.steps),
+            is_exact: !open.is_estimate && (!asks_for_others || is_one_name),
+        })));
+    }
+}
+
+/// A library that asks for both on one socket has one thread for them.
+fn has_both(open: &Open) -> bool {
+    open.steps.iter().any(|one| {
+        open.steps.iter().any(|other| {
+            one.key.cookie == other.key.cookie
+                && one.name() == other.name()
+                && one.question != other.question
+        })
+    })
+}
+
+/// Whether nothing more will come of it.
+fn is_over(open: &Open, now_ns: u64) -> bool {
+    if now_ns == u64::MAX {
+        return true;
+    }
+    if open.waiting_ns == now_ns {
+        return false;
+    }
+    match open.is_settled() {
+        true => now_ns.saturating_sub(open.last_ns) >= PAUSE_NS,
+        false => now_ns.saturating_sub(open.newest_ns) >= PATIENCE_NS,
+    }
+}
+
+impl Open {
+    /// How far the nearest of its messages is.
+    fn nearest_ns(&self, sent_ns: u64) -> u64 {
+        let far = self.steps.iter().map(|it| it.sent_ns().abs_diff(sent_ns));
+        far.min().unwrap_or(u64::MAX)
+    }
+}

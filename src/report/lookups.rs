@@ -1,0 +1,71 @@
+//! What people feel: lookups, and the time that they lost.
+
+use std::io;
+
+use super::Report;
+use super::page::BOLD;
+use super::page::DIM;
+use super::page::PLAIN;
+use super::page::Page;
+use crate::units;
+
+/// Causes of lost time that are named.
+const CAUSES: usize = 4;
+
+/// The first figures of the report, if a lookup was over.
+pub(super) fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let lookups = &report.dns.client.lookups;
+    let Some(latency) = &lookups.latency else {
+        return Ok(());
+    };
+    let failed = match lookups.failed {
+        0 => "none failed".to_owned(),
+        n => format!(
+            "{} failed ({})",
+            units::count(n),
+            units::percent(n, lookups.count)
+        ),
+    };
+    page.blank()?;
+    let text = format!(
+        "{}, {failed}. Half took up to {}, 95 % up to {}, 99 % up to {}, the longest {}. \
+         {:.1} queries a lookup.",
+        counted(lookups.count),
+        units::duration(latency.p50_ns),
+        units::duration(latency.p95_ns),
+        units::duration(latency.p99_ns),
+        units::duration(latency.max_ns),
+        units::ratio(lookups.queries, lookups.count),
+    );
+    page.flowing((BOLD, "Lookups    "), &text)?;
+    page.flowing((BOLD, "Time lost  "), &lost(report))?;
+    let text = "A lookup is what a program wanted to know once, with all its queries.";
+    page.paragraph((DIM, "           "), (PLAIN, text))
+}
+
+/// `1 lookup`, `2,000 lookups`
+pub(super) fn counted(lookups: u64) -> String {
+    units::counted(lookups, "lookup", "lookups")
+}
+
+/// `61 s: dns_dead_server 60 s, dns_search_amplification 1.0 s.`
+fn lost(report: &Report) -> String {
+    let by_cause = &report.losses.by_cause;
+    let sum: u64 = by_cause.values().sum();
+    if sum == 0 {
+        return "none.".to_owned();
+    }
+    let mut causes: Vec<_> = by_cause.iter().collect();
+    causes.sort_by_key(|(_, ns)| std::cmp::Reverse(**ns));
+    let shown = causes.iter().take(CAUSES);
+    let mut told: Vec<_> = shown
+        .map(|(rule, ns)| format!("{} {}", rule.name(), units::duration(**ns)))
+        .collect();
+    if let Some(more) = causes.len().checked_sub(CAUSES).filter(|more| *more > 0) {
+        told.push(format!(
+            "and {}",
+            units::counted(more as u64, "more cause", "more causes")
+        ));
+    }
+    format!("{}: {}.", units::duration(sum), told.join(", "))
+}
