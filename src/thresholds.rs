@@ -100,6 +100,10 @@ pub const BIG_ANSWER_BYTES: u16 = 1232;
 /// of kernel memory. Source: measured on Linux 6.18, where a small query takes 768
 /// bytes and more, so this is two.
 pub const QUEUED_BYTES: u32 = 1_536;
+/// `dns_tcp_lossy`: a segment that was sent again so long before or after a query, in
+/// nanoseconds, to the same server, is of the same time. Source: RFC 6298: the first timer is
+/// 1 s, and doubles.
+pub const RESENT_NEAR_NS: u64 = 1_000_000_000;
 /// `dns_late_reader`: an answer that lay unread for so long was read late, in
 /// nanoseconds. Source: KubeSkoop reports reads later than 100 ms; judgement
 /// between that and a scheduling delay.

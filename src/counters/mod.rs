@@ -4,6 +4,7 @@
 mod check;
 mod names;
 mod oom;
+mod resent;
 mod watches;
 mod workloads;
 
@@ -24,6 +25,9 @@ pub use check::CounterState;
 pub use check::check_counters;
 pub use oom::Killed;
 pub use oom::OomWatch;
+pub use resent::Resent;
+pub use resent::ResentWatch;
+pub use resent::TcpClient;
 pub use watches::Watches;
 pub use workloads::Placed;
 pub use workloads::Workload;

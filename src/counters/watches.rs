@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::OomWatch;
+use super::ResentWatch;
 use crate::host::Signal;
 use crate::host::SignalName;
 
@@ -11,6 +12,8 @@ use crate::host::SignalName;
 pub struct Watches {
     /// Who is killed for want of memory.
     pub oom: Option<OomWatch>,
+    /// What is sent again over TCP.
+    pub resent: Option<ResentWatch>,
     signals: Vec<Signal>,
 }
 
@@ -23,6 +26,12 @@ impl Watches {
             "processes that the kernel kills because there is no memory",
             "a DNS server that was killed shows as one that does not listen",
             OomWatch::start(),
+        );
+        watches.resent = watches.keep(
+            SignalName::Retransmissions,
+            "segments to DNS servers that TCP sends again",
+            "a way that loses packets is not told from a server that is slow over TCP",
+            ResentWatch::start(),
         );
         watches
     }

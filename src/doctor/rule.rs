@@ -40,6 +40,7 @@ rules! {
     PolicyDrop = "dns_policy_drop",
     ServerOomKilled = "dns_server_oom_killed",
     ClientOverflow = "dns_client_overflow",
+    TcpLossy = "dns_tcp_lossy",
     EdnsDropped = "dns_edns_dropped",
     PrivateReverse = "dns_private_reverse",
     TypeDropped = "dns_type_dropped",

@@ -49,6 +49,8 @@ pub enum SignalName {
     Reads,
     /// Processes that are killed for want of memory: of the counters beside DNS.
     OomKills,
+    /// Segments of TCP that are sent again: the same.
+    Retransmissions,
 }
 
 impl SignalName {
@@ -64,6 +66,7 @@ impl SignalName {
             Self::FailedSends => "sock_send_length",
             Self::Reads => "sock_recv_length",
             Self::OomKills => "mark_victim",
+            Self::Retransmissions => "tcp_retransmit_skb",
         }
     }
 }

@@ -21,6 +21,7 @@ use super::outages::Outages;
 use super::overflows::Overflows;
 use super::rejections;
 use super::rejections::Rejections;
+use super::resends::Resends;
 use super::server_view::Index;
 use super::server_view::ServerView;
 use super::server_view::ServerViews;
@@ -143,6 +144,8 @@ pub struct Evidence {
     pub clock: Option<Clock>,
     /// What a firewall rejected.
     pub rejections: Rejections,
+    /// What TCP sent again.
+    pub resends: Resends,
     /// Servers that were killed.
     pub outages: Outages,
     /// How all client attempts ended.
@@ -409,6 +412,7 @@ impl Evidence {
         });
         self.closed_ports = closed.collect();
         self.rejections = Rejections::of(&self.incidents, &self.host);
+        self.resends = Resends::of(&self.incidents, &self.host);
         for (place, earlier) in rejections::pending_errors(&self.incidents) {
             self.incidents[place].error_of = Some(earlier);
         }

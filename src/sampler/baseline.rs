@@ -20,6 +20,9 @@ use super::missing;
 use super::missing::Missing;
 use super::process_baseline::Groups;
 use super::process_baseline::ProcessBaseline;
+use crate::counters::Resent;
+use crate::counters::ResentWatch;
+use crate::counters::TcpClient;
 use crate::host;
 use crate::host::netns;
 use crate::host::netns::NetnsHandle;
@@ -48,6 +51,7 @@ pub(super) struct Baseline {
     not_found: BTreeMap<u32, bool>,
     groups: Groups,
     kills: Kills,
+    pub(super) resent: Option<ResentWatch>,
     pub(super) missing: Missing,
     /// When all processes were gone through.
     pub(super) indexed: Option<Instant>,
@@ -245,6 +249,7 @@ impl Baseline {
             servers: servers.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             clients: clients.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             oom_kills: kills.into_kills(),
+            resent: self.resent(),
             routes: std::mem::take(&mut self.routes),
             listeners: std::mem::take(&mut self.listeners),
             ..HostSample::default()
@@ -252,6 +257,18 @@ impl Baseline {
         self.close_namespaces(&mut sample, wanted, conntrack_max);
         sample.missing = self.missing.sentences();
         sample
+    }
+
+    /// What TCP sent again since the start.
+    fn resent(&self) -> BTreeMap<TcpClient, Resent> {
+        let read = self.resent.as_ref().map(ResentWatch::read);
+        match read.transpose() {
+            Ok(all) => all.unwrap_or_default().into_iter().collect(),
+            Err(error) => {
+                log::debug!("what TCP sent again: {error:#}");
+                BTreeMap::new()
+            }
+        }
     }
 
     fn own_netns(&self) -> Option<u32> {

@@ -13,6 +13,8 @@ use super::ResolvConf;
 use super::Span;
 use super::flows::MAX as FLOWS_MAX;
 use super::history::SPANS_MAX;
+use crate::counters::Resent;
+use crate::counters::TcpClient;
 use crate::host::proc::snmp::Unreachable;
 
 /// Processes, namespaces and the like, of several windows together.
@@ -55,6 +57,8 @@ pub struct HostSample {
     /// By when it ended and its pid: processes that the kernel killed because there was no
     /// memory, 256 at most.
     pub oom_kills: BTreeMap<(u64, u32), OomKill>,
+    /// Segments to port 53 that TCP sent again, 4096 clients at most.
+    pub resent: BTreeMap<TcpClient, Resent>,
     /// Attempts whose process was not looked at, because there were too many
     /// processes in all or at that moment.
     pub not_looked_at: u64,
@@ -92,6 +96,7 @@ impl HostSample {
             flows,
             routes,
             oom_kills,
+            resent,
             not_looked_at,
             missing,
             own_netns,
@@ -105,7 +110,8 @@ impl HostSample {
             + each(&mut self.readers, readers, worst)
             + each(&mut self.listeners, listeners, |own, pid| *own = pid)
             + each(&mut self.routes, routes, |own, is_there| *own = is_there)
-            + each(&mut self.oom_kills, oom_kills, |own, next| *own = next);
+            + each(&mut self.oom_kills, oom_kills, |own, next| *own = next)
+            + each(&mut self.resent, resent, Resent::absorb);
         // Those of the end come first: they are in the table.
         for flow in std::mem::replace(&mut self.flows, flows) {
             match self.flows.len() < FLOWS_MAX {
@@ -180,7 +186,25 @@ mod tests {
         next.conntrack.insert(2, counters(1, 1, true));
         next.udp.insert(1, 5);
         next.unreachable.insert(1, told(3, 4));
+        let client = TcpClient {
+            netns: 1,
+            server: [10, 0, 0, 53].into(),
+            port: 40_000,
+        };
+        let resent = |segments, first_ns, last_ns| Resent {
+            segments,
+            openings: 1,
+            first_ns,
+            last_ns,
+        };
+        first.resent.insert(client, resent(2, 10, 20));
+        next.resent.insert(client, resent(3, 30, 40));
         first.follow(next);
+        let both = Resent {
+            openings: 2,
+            ..resent(5, 10, 40)
+        };
+        assert_eq!(first.resent[&client], both);
         assert_eq!(first.conntrack[&1], counters(7, 7, true));
         assert_eq!(first.conntrack[&2], counters(1, 1, true));
         assert_eq!(first.udp[&1], 7);

@@ -108,7 +108,8 @@ impl Sampler {
     /// namespace of the host, softnet. `watches` are what of the kernel is looked at meanwhile.
     pub fn start(root: Root, watches: Watches) -> Self {
         let begun = Instant::now();
-        let baseline = Baseline::open(root.clone(), Kills::of(watches.oom));
+        let mut baseline = Baseline::open(root.clone(), Kills::of(watches.oom));
+        baseline.resent = watches.resent;
         let namespaces: HashSet<u32> = baseline.namespaces().collect();
         let (count, took) = (namespaces.len(), begun.elapsed());
         log::debug!("read the counters of {count} network namespaces in {took:?}");

@@ -65,8 +65,26 @@ struct sock_cgroup_data {
 	__u64 val;
 } __attribute__((preserve_access_index));
 
+struct in6_u {
+	__u8 u6_addr8[16];
+} __attribute__((preserve_access_index));
+
+struct in6_addr {
+	struct in6_u in6_u;
+} __attribute__((preserve_access_index));
+
+struct possible_net {
+	struct net___kernel *net;
+} __attribute__((preserve_access_index));
+
 struct sock_common {
+	__u16 skc_family;
+	__u8 skc_state;
+	__u16 skc_num;
 	__u16 skc_dport;
+	__u32 skc_daddr;
+	struct in6_addr skc_v6_daddr;
+	struct possible_net skc_net;
 	__u64 skc_flags;
 } __attribute__((preserve_access_index));
 
@@ -89,6 +107,34 @@ struct tcp_sock {
 	__u64 bytes_received;
 	__u32 srtt_us;
 } __attribute__((preserve_access_index));
+
+struct connection {
+	__u8 v6[16];
+	__u32 v4;
+	__u32 netns;
+	__u32 port;
+};
+
+_Static_assert(sizeof(struct connection) == 28, "connection");
+
+struct ns_common {
+	__u32 inum;
+} __attribute__((preserve_access_index));
+
+struct net___kernel {
+	struct ns_common ns;
+} __attribute__((preserve_access_index));
+
+struct resent {
+	__u64 segments;
+	__u64 openings;
+	__u64 first_ns;
+	__u64 last_ns;
+};
+
+_Static_assert(sizeof(struct resent) == 32, "resent");
+
+static const struct resent blank_resent = {};
 
 struct sk_buff {
 	struct sock *sk;
@@ -121,13 +167,20 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
+	__type(key, struct connection);
+	__type(value, struct resent);
+} resent_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
 	__type(key, struct drop);
 	__type(value, __u64);
 } drops_map SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 3);
+	__uint(max_entries, 4);
 	__type(key, __u32);
 	__type(value, __u64);
 } losses_map SEC(".maps");
@@ -343,6 +396,42 @@ int on_tcp_retransmit_skb(__u64 *ctx)
 	} else {
 		count_loss(1);
 	}
+	if (skc_dport == 13568) {
+		__u64 now = bpf_ktime_get_ns();
+		__u8 skc_state = sk->__sk_common.skc_state;
+		struct connection connection = {};
+		__u32 inum = sk->__sk_common.skc_net.net->ns.inum;
+		__u16 skc_num = sk->__sk_common.skc_num;
+		connection.netns = inum;
+		connection.port = (__u32)skc_num;
+		__u16 skc_family = sk->__sk_common.skc_family;
+		if (skc_family == 2) {
+			__u32 skc_daddr = sk->__sk_common.skc_daddr;
+			connection.v4 = skc_daddr;
+		}
+		if (bpf_core_field_exists(((struct sock_common *)0)->skc_v6_daddr)) {
+			if (skc_family == 10) {
+				BPF_CORE_READ_INTO(&connection.v6, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+			}
+		}
+		struct resent *entry_3 = bpf_map_lookup_elem(&resent_map, &connection);
+		if (!entry_3) {
+			bpf_map_update_elem(&resent_map, &connection, &blank_resent, BPF_NOEXIST);
+			entry_3 = bpf_map_lookup_elem(&resent_map, &connection);
+			if (entry_3) {
+				entry_3->first_ns = now;
+			}
+		}
+		if (entry_3) {
+			__sync_fetch_and_add(&entry_3->segments, 1ULL);
+			entry_3->last_ns = now;
+			if ((__s32)skc_state == 2) {
+				__sync_fetch_and_add(&entry_3->openings, 1ULL);
+			}
+		} else {
+			count_loss(2);
+		}
+	}
 	return 0;
 }
 
@@ -538,7 +627,7 @@ int on_kfree_skb(__u64 *ctx)
 	if (entry_2) {
 		__sync_fetch_and_add(entry_2, 1ULL);
 	} else {
-		count_loss(2);
+		count_loss(3);
 	}
 	return 0;
 }

@@ -43,8 +43,51 @@ kernel_struct! {
 kernel_struct! {
     /// include/net/sock.h
     pub struct SockCommon("sock_common") {
+        skc_family: u16,
+        skc_state: u8,
+        skc_num: u16,
         skc_dport: u16,
+        skc_daddr: u32,
+        // Where the kernel was built with IPv6.
+        skc_v6_daddr: In6Addr,
+        skc_net: PossibleNet,
         skc_flags: u64,
+    }
+}
+
+kernel_struct! {
+    /// include/uapi/linux/in6.h
+    pub struct In6Addr("in6_addr") {
+        in6_u: In6U,
+    }
+}
+
+kernel_struct! {
+    /// include/uapi/linux/in6.h: a union without a name there.
+    pub struct In6U("in6_u") {
+        u6_addr8: [u8; 16],
+    }
+}
+
+kernel_struct! {
+    /// include/net/net_namespace.h: `possible_net_t`.
+    pub struct PossibleNet("possible_net") {
+        net: Ptr<NetNamespace>,
+    }
+}
+
+kernel_struct! {
+    /// include/net/net_namespace.h: `struct net`; what follows three underscores is no part of
+    /// the name for libbpf, and tells it from a struct of ours.
+    pub struct NetNamespace("net___kernel") {
+        ns: NsCommon,
+    }
+}
+
+kernel_struct! {
+    /// include/linux/ns_common.h
+    pub struct NsCommon("ns_common") {
+        inum: u32,
     }
 }
 

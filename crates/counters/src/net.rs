@@ -12,8 +12,13 @@ use typed_bpf::Val;
 use typed_bpf::bpf_struct;
 
 use crate::figure::LOG2_SLOTS;
+use crate::kernel::In6Addr;
+use crate::kernel::In6U;
 use crate::kernel::InetSockSetState;
 use crate::kernel::KfreeSkb;
+use crate::kernel::NetNamespace;
+use crate::kernel::NsCommon;
+use crate::kernel::PossibleNet;
 use crate::kernel::SkBuff;
 use crate::kernel::Sock;
 use crate::kernel::SockCommon;
@@ -32,6 +37,10 @@ const TCP_ESTABLISHED: i32 = 1;
 const TCP_SYN_SENT: i32 = 2;
 const TCP_SYN_RECV: i32 = 3;
 const TCP_CLOSE: i32 = 7;
+
+/// include/linux/socket.h
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
 
 /// Port 53 as the kernel keeps it: in network byte order.
 const DNS_PORT: u16 = 53u16.to_be();
@@ -78,6 +87,34 @@ bpf_struct! {
     }
 }
 
+bpf_struct! {
+    /// A connection to port 53 on which segments were sent again, as its client has it.
+    pub struct Connection {
+        /// The server's address, if it is one of IPv6.
+        pub v6: [u8; 16],
+        /// The same of IPv4, in network byte order.
+        pub v4: u32,
+        /// Inode number of the client's network namespace.
+        pub netns: u32,
+        /// The client's port.
+        pub port: u32,
+    }
+}
+
+bpf_struct! {
+    /// What was sent again on one.
+    pub struct Resent {
+        /// Segments.
+        pub segments: u64,
+        /// Of these, those that were to open it.
+        pub openings: u64,
+        /// When the first was sent again, on the monotonic clock.
+        pub first_ns: u64,
+        /// When the last was.
+        pub last_ns: u64,
+    }
+}
+
 /// By process or control group.
 pub const NET: Hash<Owner, Net> = Hash::new("net", OWNERS_MAX);
 /// How many packets were discarded why.
@@ -85,6 +122,9 @@ pub const DROPS: Hash<Drop, u64> = Hash::new("drops", OWNERS_MAX);
 /// Who made a connection, by the address of its socket: what happens to it later happens
 /// in the context of anybody.
 pub const SOCKETS: Hash<u64, Owner> = Hash::new("sockets", 8192);
+
+/// Of connections to port 53.
+pub const RESENT: Hash<Connection, Resent> = Hash::new("resent", 4096);
 
 type Packet<'s> = Block<'s, TpBtf>;
 type SockPtr<'s> = Val<'s, Ptr<Sock>>;
@@ -151,6 +191,33 @@ fn states(m: &mut Module) {
     .gives(&["tcp_sent_bytes", "tcp_received_bytes"]);
 }
 
+fn connection<'s>(b: &mut Packet<'s>, sk: &SockPtr<'_>) -> Local<'s, Connection> {
+    let common = Sock::__sk_common;
+    let it = b.new_struct::<Connection>("connection");
+    let net = common
+        .within(SockCommon::skc_net)
+        .within(PossibleNet::net)
+        .to(NetNamespace::ns);
+    let netns = b.read(sk, net.within(NsCommon::inum));
+    let port = b.read(sk, common.within(SockCommon::skc_num)).to::<u32>();
+    it.set(Connection::netns, netns).set(Connection::port, port);
+    let family = b.read(sk, common.within(SockCommon::skc_family));
+    let has_v6 = b.has_field(SockCommon::skc_v6_daddr);
+    b.when(family.is(AF_INET), |b| {
+        let v4 = b.read(sk, common.within(SockCommon::skc_daddr));
+        it.set(Connection::v4, v4);
+    });
+    b.when(has_v6, |b| {
+        b.when(family.is(AF_INET6), |b| {
+            let v6 = common
+                .within(SockCommon::skc_v6_daddr)
+                .within(In6Addr::in6_u);
+            b.copy_to(sk, v6.within(In6U::u6_addr8), &it, Connection::v6);
+        });
+    });
+    it
+}
+
 fn segments(m: &mut Module) {
     m.tp_btf::<TcpRetransmitSkb>(|b, it| {
         let sk = it.get(TcpRetransmitSkb::sk);
@@ -159,6 +226,23 @@ fn segments(m: &mut Module) {
         NET.entry(b, &owner, |b, it| {
             it.add(Net::tcp_retransmits, 1);
             b.when(port.is(DNS_PORT), |_| it.add(Net::dns_retransmits, 1));
+        });
+        b.when(port.is(DNS_PORT), |b| {
+            let now = b.now_ns();
+            let state = b.read(&sk, Sock::__sk_common.within(SockCommon::skc_state));
+            let connection = connection(b, &sk);
+            RESENT.entry_or(
+                b,
+                &connection,
+                |_, it| it.set(Resent::first_ns, &now),
+                |b, it| {
+                    it.add(Resent::segments, 1);
+                    it.set(Resent::last_ns, &now);
+                    b.when(state.to::<i32>().is(TCP_SYN_SENT), |_| {
+                        it.add(Resent::openings, 1);
+                    });
+                },
+            );
         });
     })
     .gives(&["tcp_retransmits", "dns_retransmits"]);

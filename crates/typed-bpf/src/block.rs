@@ -156,6 +156,21 @@ impl<'s, K: Kind> Block<'s, K> {
         self.line(&format!("BPF_CORE_READ_INTO(&{to}, {from});"));
     }
 
+    /// The same into a struct on the stack.
+    pub fn copy_to<S: KernelType, T, V: BpfType, U: BpfType>(
+        &mut self,
+        from: &Val<'_, Ptr<S>>,
+        path: impl Into<Path<S, T>>,
+        local: &Local<'_, V>,
+        to: Field<V, U>,
+    ) {
+        let path = path.into();
+        path.define(&mut self.source.borrow_mut().definitions);
+        let to = format!("{}.{}", local.name, to.name());
+        let from = format!("{}{}", from.code(), path.arguments());
+        self.line(&format!("BPF_CORE_READ_INTO(&{to}, {from});"));
+    }
+
     /// Whether the running kernel's struct has the field. It is known when the program is
     /// loaded; what is not done then is not verified either.
     pub fn has_field<S: KernelType, T>(&mut self, field: Field<S, T>) -> Val<'s, bool> {

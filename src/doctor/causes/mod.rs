@@ -56,6 +56,7 @@ mod socket_unread;
 mod storm;
 mod stub_address;
 mod tcp_blocked;
+mod tcp_lossy;
 #[cfg(test)]
 mod tests;
 mod type_dropped;
@@ -93,6 +94,7 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::PolicyDrop, &policy_drop::CAUSE),
     (Rule::ServerOomKilled, &server_oom_killed::CAUSE),
     (Rule::ClientOverflow, &client_overflow::CAUSE),
+    (Rule::TcpLossy, &tcp_lossy::CAUSE),
     (Rule::EdnsDropped, &edns_dropped::CAUSE),
     (Rule::PrivateReverse, &private_reverse::CAUSE),
     (Rule::TypeDropped, &type_dropped::CAUSE),

@@ -1,14 +1,16 @@
 //! What lies outside, where nothing of this host sees what becomes of a packet:
-//! a tunnel device of the node whose other end reads everything and answers
-//! nothing. A packet that is read is delivered, not dropped, as one that has
+//! a tunnel device of the node whose other end reads everything, and answers
+//! nothing or loses some. A packet that is read is delivered, not dropped, as one that has
 //! left by a network card.
 
+use std::collections::HashSet;
 use std::ffi::CStr;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
 use std::io::BufRead;
 use std::io::Read as _;
+use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -17,6 +19,8 @@ use std::thread;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use serde::Deserialize;
+use serde::Serialize;
 
 use crate::target::DNS_PORT;
 
@@ -25,9 +29,19 @@ pub(super) const DEVICE: &CStr = c"outside";
 /// include/uapi/linux/if_tun.h: `_IOW('T', 202, int)`.
 const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
 
+/// What becomes of packets there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Beyond {
+    /// Nothing: nobody is there.
+    Silence,
+    /// They come back, to be routed on; but one in so many queries over TCP is lost when it
+    /// is sent for the first time.
+    Loss(u64),
+}
+
 /// Is what lies outside, until its input ends. Returns how many DNS queries reached it
-/// over IPv4 and UDP.
-pub(super) fn run(mut input: impl BufRead, ready: impl FnOnce()) -> Result<u64> {
+/// over IPv4 and UDP, or how many over TCP it has lost.
+pub(super) fn run(beyond: Beyond, mut input: impl BufRead, ready: impl FnOnce()) -> Result<u64> {
     let mut device = open()
         .context("cannot make a tunnel device: this scenario needs /dev/net/tun (modprobe tun)")?;
     let queries = Arc::new(AtomicU64::new(0));
@@ -35,9 +49,19 @@ pub(super) fn run(mut input: impl BufRead, ready: impl FnOnce()) -> Result<u64> 
     // It ends with the process.
     thread::spawn(move || {
         let mut packet = [0; 2_048];
+        let mut losses = Losses::default();
         while let Ok(len) = device.read(&mut packet) {
-            let is_query = packet.get(..len).is_some_and(is_query);
-            counter.fetch_add(u64::from(is_query), Relaxed);
+            let packet = &packet[..len];
+            match beyond {
+                Beyond::Silence => {
+                    counter.fetch_add(u64::from(is_query(packet)), Relaxed);
+                }
+                Beyond::Loss(one_in) => match losses.loses(packet, one_in) {
+                    true => drop(counter.fetch_add(1, Relaxed)),
+                    // A device that has no room loses it: TCP sends it again.
+                    false => drop(device.write_all(packet)),
+                },
+            }
         }
     });
     ready();
@@ -77,9 +101,62 @@ fn is_query(packet: &[u8]) -> bool {
     port() == Some(DNS_PORT)
 }
 
+/// Which segments were met already, of those that carry a query.
+#[derive(Debug, Default)]
+struct Losses {
+    met: HashSet<(u16, u32)>,
+}
+
+impl Losses {
+    /// Whether this packet is to be lost.
+    fn loses(&mut self, packet: &[u8], one_in: u64) -> bool {
+        let Some(segment) = query_over_tcp(packet) else {
+            return false;
+        };
+        self.met.insert(segment) && (self.met.len() as u64).is_multiple_of(one_in)
+    }
+}
+
+/// The source port and the sequence number of a segment to the DNS port that carries octets
+/// (RFC 791 section 3.1, RFC 9293 section 3.1).
+fn query_over_tcp(packet: &[u8]) -> Option<(u16, u32)> {
+    let first = packet.first()?;
+    if first >> 4 != 4 || *packet.get(9)? != 6 {
+        return None;
+    }
+    let total = u16::from_be_bytes(packet.get(2..4)?.try_into().ok()?);
+    let tcp = packet.get(usize::from(first & 0x0f) * 4..usize::from(total))?;
+    let port = |at: usize| Some(u16::from_be_bytes(tcp.get(at..at + 2)?.try_into().ok()?));
+    let header = usize::from(tcp.get(12)? >> 4) * 4;
+    let sequence = u32::from_be_bytes(tcp.get(4..8)?.try_into().ok()?);
+    (port(2)? == DNS_PORT && tcp.len() > header).then_some((port(0)?, sequence))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_over_tcp_is_lost_once() {
+        let segment = |port: u8, sequence: u8, octets: usize| {
+            let mut packet = vec![0_u8; 40 + octets];
+            (packet[0], packet[9], packet[32]) = (0x45, 6, 0x50);
+            packet[3] = packet.len() as u8;
+            (packet[21], packet[23], packet[27]) = (port, 53, sequence);
+            packet
+        };
+        let mut losses = Losses::default();
+        let mut loses = |packet: &[u8]| losses.loses(packet, 2);
+        assert!(!loses(&segment(1, 1, 30)));
+        assert!(loses(&segment(2, 1, 30)), "the second one");
+        assert!(!loses(&segment(2, 1, 30)), "it is sent again");
+        assert!(!loses(&segment(3, 1, 0)), "it carries nothing");
+        assert!(!loses(&segment(3, 1, 30)));
+        assert!(loses(&segment(3, 9, 30)));
+        for len in 0..40 {
+            assert!(!loses(&segment(4, 1, 30)[..len]), "{len}");
+        }
+    }
 
     #[test]
     fn only_udp_to_the_port_counts() {

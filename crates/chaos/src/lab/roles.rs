@@ -46,7 +46,7 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
             io::copy(&mut input, &mut io::sink())?;
             Value::Null
         }
-        Role::Outside => serde_json::to_value(outside::run(input, ready)?)?,
+        Role::Outside(beyond) => serde_json::to_value(outside::run(beyond, input, ready)?)?,
         Role::Janitor => serde_json::to_value(undo::run(&mut input, ready)?)?,
     })
 }

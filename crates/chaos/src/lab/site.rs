@@ -20,6 +20,7 @@ use anyhow::bail;
 use super::client::Ask;
 use super::machine::Machine;
 use super::outside;
+use super::outside::Beyond;
 use super::server::Does;
 use super::server::Serve;
 use super::undo;
@@ -88,6 +89,9 @@ impl Pod {
         dns_at(self.ip)
     }
 }
+
+/// The routing table of what goes through what lies outside.
+const LOSSY: u32 = 53;
 
 /// What all processes of a pod may have together.
 #[derive(Clone, Copy, Debug)]
@@ -382,13 +386,38 @@ impl Lab {
 
     /// An address outside that swallows everything ([`outside`]).
     pub(crate) fn silent_outside(&mut self, ip: Ipv4Addr) -> Result<()> {
-        let command = self.node.command(PROGRAM)?;
-        let worker = Worker::start("what is outside the lab", &Role::Outside, command)?;
+        let worker = self.beyond(Beyond::Silence)?;
         let device = outside::DEVICE.to_string_lossy();
         let script = format!(
             "address add 198.51.100.1/24 dev {device}\n\
              link set {device} up\n\
              route add {ip}/32 dev {device}\n"
+        );
+        self.node.run(IP, "-batch -", &script)?;
+        self.outside = Some(worker);
+        Ok(())
+    }
+
+    fn beyond(&self, beyond: Beyond) -> Result<Worker> {
+        let command = self.node.command(PROGRAM)?;
+        Worker::start("what is outside the lab", &Role::Outside(beyond), command)
+    }
+
+    /// What one pod sends to another goes through what lies outside, which loses one in so
+    /// many queries over TCP.
+    pub(crate) fn lossy_way(&mut self, from: &Pod, to: &Pod, one_in: u64) -> Result<()> {
+        let worker = self.beyond(Beyond::Loss(one_in))?;
+        let device = outside::DEVICE.to_string_lossy();
+        for conf in ["all", &device] {
+            self.node.set(&format!("ipv4/conf/{conf}/rp_filter"), "0")?;
+        }
+        // What comes back from there is routed as ever.
+        let script = format!(
+            "address add 198.51.100.1/24 dev {device}\n\
+             link set {device} up\n\
+             route add default dev {device} table {LOSSY}\n\
+             rule add iif {} to {}/32 lookup {LOSSY}\n",
+            from.name, to.ip
         );
         self.node.run(IP, "-batch -", &script)?;
         self.outside = Some(worker);

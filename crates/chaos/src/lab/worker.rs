@@ -24,6 +24,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::client::Ask;
+use super::outside::Beyond;
 use super::server::Serve;
 
 /// The hidden command that makes kerno a worker of a lab.
@@ -42,7 +43,7 @@ pub(super) enum Role {
     /// which one can look into its network namespace.
     Resident,
     /// What lies outside, behind the node.
-    Outside,
+    Outside(Beyond),
     /// Undoes what lies outside the lab's namespaces.
     Janitor,
 }

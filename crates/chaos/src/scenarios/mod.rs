@@ -72,6 +72,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &firewall::OUTPUT_DROP,
     &path::RP_FILTER,
     &path::QDISC_LIMIT,
+    &path::TCP_LOSSY,
     &firewall::TWO_AT_ONCE,
     &conntrack::RACE,
     &conntrack::STALE,

@@ -1,9 +1,12 @@
-//! What the node's kernel discards on the way, without a rule that says so.
+//! What gets lost on the way: what the node's kernel discards without a rule that says so,
+//! and what it does not see.
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 
 use crate::lab::client::Ask;
+use crate::lab::client::Style;
+use crate::lab::recipe::Recipe;
 use crate::lab::server::Serve;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
@@ -70,4 +73,28 @@ pub(crate) const QDISC_LIMIT: Scenario = Scenario {
         lab.ask(&busy, ask)?;
         lab.ask(&client, Ask::healthy("lab-web", server.dns()))
     }),
+};
+
+/// One query over TCP in so many is lost when it is sent for the first time.
+const LOST_ONE_IN: u64 = 3;
+
+/// Nothing on this host discards them: as where a link or a tunnel is bad.
+pub(crate) const TCP_LOSSY: Scenario = Scenario {
+    name: "tcp-lossy",
+    rule: "dns_tcp_lossy",
+    makes: "a way to the server that loses packets, so that TCP sends them again",
+    fault: Fault::Lab(Recipe::slowing(|lab| {
+        let [server, far, client] = lab.well_and("far")?;
+        lab.serve(&far, Serve::well("lab-far", far.dns()))?;
+        lab.lossy_way(&client, &far, LOST_ONE_IN)?;
+        lab.change(format!(
+            "one query in {LOST_ONE_IN} over TCP to {} gets lost outside this host when it is sent \
+             for the first time",
+            far.dns()
+        ));
+        let mut ask = Ask::broken("lab-over-tcp", far.dns());
+        ask.style = Style::Tcp;
+        lab.ask(&client, ask)?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    })),
 };

@@ -8,6 +8,7 @@ mod dead_ends;
 mod drops;
 mod forwarders;
 mod killed;
+mod lossy;
 mod own;
 mod patterns;
 mod programs;

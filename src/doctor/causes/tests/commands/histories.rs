@@ -8,6 +8,7 @@ use super::super::contrasts;
 use super::super::drops;
 use super::super::forwarders;
 use super::super::killed;
+use super::super::lossy;
 use super::super::patterns;
 use super::super::programs;
 use super::super::servers;
@@ -66,6 +67,7 @@ pub(super) fn all(folder: &Path) -> Vec<History> {
     all.extend(refusals().map(History::from));
     all.extend(at_a_server_of_this_host(folder).map(History::from));
     all.extend(killed(folder).map(History::from));
+    all.push(lossy::lossy().into());
     all.extend(by_pattern(folder).map(History::from));
     all.extend(separated().map(History::from));
     all.extend(unusable().map(History::from));
