@@ -14,6 +14,7 @@ use crate::collect::Snapshot;
 use crate::filter::Filter;
 use crate::host::Clock;
 use crate::host::Signal;
+use crate::host::SignalName;
 use crate::incidents::Evidence;
 use crate::incidents::Incidents;
 use crate::lookup::Lookup;
@@ -174,6 +175,12 @@ impl ClosedWindow {
         let mut signals = self.end.signals.clone();
         if let Some(on_demand) = self.end.kernel.on_demand {
             signals.iter_mut().for_each(|signal| on_demand.tell(signal));
+            let mut waits = signals
+                .iter_mut()
+                .filter(|signal| signal.name == SignalName::RunQueue && signal.missing.is_none());
+            if let Some(signal) = waits.next() {
+                signal.attached = Some(self.end.host.waits_looked_at);
+            }
         }
         signals
     }

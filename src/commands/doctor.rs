@@ -55,7 +55,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
     // It takes its time where there are many namespaces, so it comes first.
-    let watches = Watches::start();
+    let watches = Watches::start(args.watched.all_hooks);
     let watched = watches.signals().to_vec();
     let sampler = Sampler::start(Root::default(), watches);
     let monitor = Monitor::start(host, config, args.watched.timeout)?;

@@ -5,6 +5,7 @@ mod check;
 mod names;
 mod oom;
 mod resent;
+mod waits;
 mod watches;
 mod workloads;
 
@@ -28,6 +29,8 @@ pub use oom::OomWatch;
 pub use resent::Resent;
 pub use resent::ResentWatch;
 pub use resent::TcpClient;
+pub use waits::CpuWaits;
+pub use waits::WaitsWatch;
 pub use watches::Watches;
 pub use workloads::Placed;
 pub use workloads::Workload;

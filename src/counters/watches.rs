@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::OomWatch;
 use super::ResentWatch;
+use super::WaitsWatch;
 use crate::host::Signal;
 use crate::host::SignalName;
 
@@ -14,13 +15,22 @@ pub struct Watches {
     pub oom: Option<OomWatch>,
     /// What is sent again over TCP.
     pub resent: Option<ResentWatch>,
+    /// Who waits for a CPU is counted while there is a reason: whether this kernel can.
+    pub waits: bool,
+    /// All of it runs all the time.
+    pub always: bool,
     signals: Vec<Signal>,
 }
 
 impl Watches {
     /// Attaches what this kernel lets. Nothing that is missing is an error.
-    pub fn start() -> Self {
-        let mut watches = Self::default();
+    ///
+    /// With `always` that runs all the time, too, which is otherwise attached on demand.
+    pub fn start(always: bool) -> Self {
+        let mut watches = Self {
+            always,
+            ..Self::default()
+        };
         watches.oom = watches.keep(
             SignalName::OomKills,
             "processes that the kernel kills because there is no memory",
@@ -33,6 +43,14 @@ impl Watches {
             "a way that loses packets is not told from a server that is slow over TCP",
             ResentWatch::start(),
         );
+        // Tried once, so that it is known.
+        let waits = watches.keep(
+            SignalName::RunQueue,
+            "how long servers and clients wait for a CPU",
+            "whether a program waited for a CPU is known from its counters of each second alone",
+            WaitsWatch::start(),
+        );
+        watches.waits = waits.is_some();
         watches
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::commands;
+use super::cpu_waits;
 use super::explanation::Explanation;
 use super::explanation::Measured;
 use super::finding::Finding;
@@ -76,6 +77,7 @@ fn finding(
     }))
     .lines(who::looked_at("Reads", share))
     .lines(reason.evidence)
+    .lines(cpu_waits::told("The program", Some(pid), &evidence.host))
     .run_amid(
         "See what it does instead:",
         &[commands::threads_of(Some(pid))],

@@ -6,6 +6,7 @@ mod breakdown;
 mod causes;
 mod commands;
 mod contradiction;
+mod cpu_waits;
 mod explanation;
 mod failure_rate;
 mod finding;

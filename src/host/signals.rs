@@ -51,6 +51,8 @@ pub enum SignalName {
     OomKills,
     /// Segments of TCP that are sent again: the same.
     Retransmissions,
+    /// Waits for a CPU: the same.
+    RunQueue,
 }
 
 impl SignalName {
@@ -67,6 +69,7 @@ impl SignalName {
             Self::Reads => "sock_recv_length",
             Self::OomKills => "mark_victim",
             Self::Retransmissions => "tcp_retransmit_skb",
+            Self::RunQueue => "sched_switch",
         }
     }
 }

@@ -168,6 +168,7 @@ fn looked_at(signal: &Signal) -> Option<String> {
         SignalName::FailedSends => "sends that fail",
         // Connects are looked at all the time.
         SignalName::Denials => "sends that a control group denies",
+        SignalName::RunQueue => "waits for a CPU",
         _ => signal.shows,
     };
     let how_long = match attached.is_zero() {

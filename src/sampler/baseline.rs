@@ -20,6 +20,7 @@ use super::missing;
 use super::missing::Missing;
 use super::process_baseline::Groups;
 use super::process_baseline::ProcessBaseline;
+use super::waits::Waits;
 use crate::counters::Resent;
 use crate::counters::ResentWatch;
 use crate::counters::TcpClient;
@@ -52,6 +53,7 @@ pub(super) struct Baseline {
     groups: Groups,
     kills: Kills,
     pub(super) resent: Option<ResentWatch>,
+    pub(super) waits: Waits,
     pub(super) missing: Missing,
     /// When all processes were gone through.
     pub(super) indexed: Option<Instant>,
@@ -222,6 +224,13 @@ impl Baseline {
         self.kills.look(&self.root, memory_of);
     }
 
+    /// Begins or ends to count who waits for a CPU.
+    pub(super) fn look_at_waits(&mut self) {
+        let (servers, clients) = (&self.servers, &self.clients);
+        let wanted = |pid| servers.contains_key(&pid) || clients.contains_key(&pid);
+        self.waits.tick(Instant::now(), wanted);
+    }
+
     /// Looks at a process: its control groups count from now on. `None` if it is
     /// gone.
     pub(super) fn process(&mut self, pid: u32) -> Option<ProcessBaseline> {
@@ -241,6 +250,10 @@ impl Baseline {
         self.groups.look_at_all(&self.root);
         let groups = std::mem::take(&mut self.groups);
         let kills = std::mem::take(&mut self.kills);
+        let (known_servers, known_clients) = (&self.servers, &self.clients);
+        let is_known = |pid| known_servers.contains_key(&pid) || known_clients.contains_key(&pid);
+        let waits = std::mem::take(&mut self.waits);
+        let (cpu_waits, waits_looked_at) = waits.close(Instant::now(), is_known);
         self.missing.add(missing::KILLS, kills.left_out);
         let servers = std::mem::take(&mut self.servers).into_iter();
         let clients = std::mem::take(&mut self.clients).into_iter();
@@ -249,6 +262,8 @@ impl Baseline {
             servers: servers.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             clients: clients.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             oom_kills: kills.into_kills(),
+            cpu_waits,
+            waits_looked_at,
             resent: self.resent(),
             routes: std::mem::take(&mut self.routes),
             listeners: std::mem::take(&mut self.listeners),

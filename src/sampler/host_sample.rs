@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::ConntrackCounters;
 use super::Flow;
@@ -13,6 +14,7 @@ use super::ResolvConf;
 use super::Span;
 use super::flows::MAX as FLOWS_MAX;
 use super::history::SPANS_MAX;
+use crate::counters::CpuWaits;
 use crate::counters::Resent;
 use crate::counters::TcpClient;
 use crate::host::proc::snmp::Unreachable;
@@ -59,6 +61,11 @@ pub struct HostSample {
     pub oom_kills: BTreeMap<(u64, u32), OomKill>,
     /// Segments to port 53 that TCP sent again, 4096 clients at most.
     pub resent: BTreeMap<TcpClient, Resent>,
+    /// By pid of servers and clients: how long their threads waited for a CPU, while that
+    /// was looked at.
+    pub cpu_waits: BTreeMap<u32, CpuWaits>,
+    /// How long it was.
+    pub waits_looked_at: Duration,
     /// Attempts whose process was not looked at, because there were too many
     /// processes in all or at that moment.
     pub not_looked_at: u64,
@@ -97,6 +104,8 @@ impl HostSample {
             routes,
             oom_kills,
             resent,
+            cpu_waits,
+            waits_looked_at,
             not_looked_at,
             missing,
             own_netns,
@@ -111,7 +120,9 @@ impl HostSample {
             + each(&mut self.listeners, listeners, |own, pid| *own = pid)
             + each(&mut self.routes, routes, |own, is_there| *own = is_there)
             + each(&mut self.oom_kills, oom_kills, |own, next| *own = next)
-            + each(&mut self.resent, resent, Resent::absorb);
+            + each(&mut self.resent, resent, Resent::absorb)
+            + each(&mut self.cpu_waits, cpu_waits, CpuWaits::absorb);
+        self.waits_looked_at += waits_looked_at;
         // Those of the end come first: they are in the table.
         for flow in std::mem::replace(&mut self.flows, flows) {
             match self.flows.len() < FLOWS_MAX {
@@ -199,7 +210,13 @@ mod tests {
         };
         first.resent.insert(client, resent(2, 10, 20));
         next.resent.insert(client, resent(3, 30, 40));
+        let waits = |slots: &[u64], ns| CpuWaits::of(slots, Duration::from_nanos(ns));
+        first.cpu_waits.insert(7, waits(&[1, 2], 5));
+        next.cpu_waits.insert(7, waits(&[0, 1], 3));
+        next.waits_looked_at = Duration::from_secs(9);
         first.follow(next);
+        assert_eq!(first.cpu_waits[&7], waits(&[1, 3], 8));
+        assert_eq!(first.waits_looked_at, Duration::from_secs(9));
         let both = Resent {
             openings: 2,
             ..resent(5, 10, 40)

@@ -20,6 +20,7 @@ mod quota;
 mod readers;
 mod thread;
 mod threads;
+mod waits;
 
 pub use conntrack::ConntrackCounters;
 pub use conntrack::Fullness;

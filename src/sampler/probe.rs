@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use super::baseline::Baseline;
 use super::cgroups::Controller;
@@ -40,6 +41,8 @@ pub(super) enum ProbeRequest {
         pid: Option<u32>,
         drops: bool,
     },
+    /// Something was slow or unanswered: whether a process waits for a CPU is looked at.
+    Waits,
     /// The way from a namespace to an address.
     Route {
         netns: u32,
@@ -64,6 +67,7 @@ pub(super) fn look_at(root: &Root, baseline: &Mutex<Baseline>, request: ProbeReq
         } => client(root, lock, pid),
         ProbeRequest::Gone { pid } => drop(lock().clients.remove(&pid)),
         ProbeRequest::Namespace { netns, pid, drops } => lock().meet_namespace(netns, pid, drops),
+        ProbeRequest::Waits => lock().waits.ask(Instant::now()),
         ProbeRequest::Listener { netns, address } => listener(&mut lock(), netns, address),
         ProbeRequest::Route { netns, pid, ip } => {
             let mut baseline = lock();

@@ -38,6 +38,9 @@ use crate::counters::Watches;
 use crate::host::netns;
 use crate::host::proc::Root;
 use crate::pace::Pace;
+use crate::thresholds::LATE_READ_NS;
+use crate::thresholds::LATENCY_WARNING_NS;
+use crate::thresholds::QUEUED_BYTES;
 
 /// Client processes that are looked at. A process keeps 1 to 2 KiB.
 const CLIENTS_MAX: usize = 512;
@@ -92,6 +95,8 @@ pub struct Sampler {
     listeners: HashSet<(u32, SocketAddr)>,
     wanted: Wanted,
     readers: Readers,
+    /// Keeps questions from being asked again all the time.
+    questions: Pace,
     not_looked_at: u64,
 }
 
@@ -110,6 +115,9 @@ impl Sampler {
         let begun = Instant::now();
         let mut baseline = Baseline::open(root.clone(), Kills::of(watches.oom));
         baseline.resent = watches.resent;
+        baseline.waits.can = watches.waits;
+        baseline.waits.always = watches.always;
+        baseline.look_at_waits();
         let namespaces: HashSet<u32> = baseline.namespaces().collect();
         let (count, took) = (namespaces.len(), begun.elapsed());
         log::debug!("read the counters of {count} network namespaces in {took:?}");
@@ -147,6 +155,7 @@ impl Sampler {
                 ..Wanted::default()
             },
             readers: Readers::default(),
+            questions: Pace::new(1, Instant::now()),
             not_looked_at: 0,
         }
     }
@@ -157,6 +166,9 @@ impl Sampler {
         let port = attempt.server().port();
         if !self.wanted.ports.contains(&port) && self.wanted.ports.len() < PORTS_MAX {
             self.wanted.ports.insert(port);
+        }
+        if may_have_waited(attempt) {
+            self.ask_for_waits();
         }
         let owner = &attempt.owner;
         self.meet_namespace(owner.netns, owner.pid);
@@ -174,6 +186,14 @@ impl Sampler {
             Some(pid) => self.meet_process(pid, attempt),
             None if attempt.role == Role::Server => self.meet_listener(attempt),
             None => {}
+        }
+    }
+
+    /// Whether threads wait for a CPU is an open question from now on.
+    fn ask_for_waits(&mut self) {
+        if self.questions.allows(Instant::now()) {
+            // Another question of the same kind will come.
+            let _no_room = self.requests.try_send(ProbeRequest::Waits);
         }
     }
 
@@ -293,6 +313,9 @@ impl Sampler {
 
     /// Looks at who read answers late: one small file for each process.
     pub fn meet_readers(&mut self, reads: &[SlowRead]) {
+        if reads.iter().any(|read| read.lay_ns >= LATE_READ_NS) {
+            self.ask_for_waits();
+        }
         self.readers.look_at(&self.root, reads);
     }
 
@@ -315,6 +338,14 @@ impl Sampler {
     }
 }
 
+/// Whether a server of this host left the query unanswered, or answered it slowly.
+fn may_have_waited(attempt: &Attempt) -> bool {
+    attempt.role == Role::Server
+        && (attempt.outcome.is_failure()
+            || attempt.elapsed().as_nanos() > u128::from(LATENCY_WARNING_NS)
+            || attempt.queued_bytes >= QUEUED_BYTES)
+}
+
 /// What the thread does until nobody can ask for anything any more.
 fn work(root: &Root, baseline: &Mutex<Baseline>, requests: &Receiver<ProbeRequest>) {
     let seconds = tick(Duration::from_secs(1));
@@ -329,6 +360,7 @@ fn work(root: &Root, baseline: &Mutex<Baseline>, requests: &Receiver<ProbeReques
                 // While the groups of who was killed are still there.
                 baseline.look_at_kills();
                 baseline.look_at_servers();
+                baseline.look_at_waits();
                 baseline.look_for_namespaces();
                 baseline.look_at_drops();
             }

@@ -4,10 +4,14 @@ use std::ffi::CString;
 use std::io;
 use std::io::BufRead as _;
 use std::io::BufReader;
+use std::thread;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use nix::sched::CpuSet;
+use nix::sched::sched_setaffinity;
 use nix::sys::prctl;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::client;
@@ -38,6 +42,7 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
         }
         Role::Server(serve) => {
             set_comm(&serve.comm)?;
+            serve.limits.cpu.map(pin).transpose()?;
             serde_json::to_value(server::run(&serve, input, ready)?)?
         }
         Role::Resident => {
@@ -46,9 +51,29 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
             io::copy(&mut input, &mut io::sink())?;
             Value::Null
         }
+        Role::Hog(cpu) => {
+            set_comm("lab-hog")?;
+            pin(cpu)?;
+            thread::spawn(|| {
+                loop {
+                    std::hint::spin_loop();
+                }
+            });
+            ready();
+            io::copy(&mut input, &mut io::sink())?;
+            Value::Null
+        }
         Role::Outside(beyond) => serde_json::to_value(outside::run(beyond, input, ready)?)?,
         Role::Janitor => serde_json::to_value(undo::run(&mut input, ready)?)?,
     })
+}
+
+/// This thread, and those that it starts, run on this CPU alone.
+fn pin(cpu: usize) -> Result<()> {
+    let mut one = CpuSet::new();
+    one.set(cpu)?;
+    sched_setaffinity(Pid::from_raw(0), &one)
+        .with_context(|| format!("cannot run on CPU {cpu} alone"))
 }
 
 /// Gives this process a name of 15 bytes at most, as `ps` and the kernel show it.

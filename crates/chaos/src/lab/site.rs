@@ -398,6 +398,16 @@ impl Lab {
         Ok(())
     }
 
+    /// Processes on the node that use all that they get of this CPU.
+    pub(crate) fn hogs(&mut self, number: usize, cpu: usize) -> Result<()> {
+        for _ in 0..number {
+            let command = self.node.command(PROGRAM)?;
+            let hog = Worker::start("a busy process of the lab", &Role::Hog(cpu), command)?;
+            self.keep(hog);
+        }
+        Ok(())
+    }
+
     fn beyond(&self, beyond: Beyond) -> Result<Worker> {
         let command = self.node.command(PROGRAM)?;
         Worker::start("what is outside the lab", &Role::Outside(beyond), command)

@@ -44,6 +44,8 @@ pub(super) enum Role {
     Resident,
     /// What lies outside, behind the node.
     Outside(Beyond),
+    /// Uses all that it gets of this CPU, by number.
+    Hog(usize),
     /// Undoes what lies outside the lab's namespaces.
     Janitor,
 }

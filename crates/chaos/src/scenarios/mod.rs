@@ -61,6 +61,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &resolver::FORWARDING_LOOP,
     &overload::SERVER_THROTTLED,
     &overload::SERVER_SATURATED,
+    &overload::SERVER_STARVED,
     &overload::SERVER_OVERFLOW,
     &killed::SERVER_OOM_KILLED,
     &clients::LATE_READER,

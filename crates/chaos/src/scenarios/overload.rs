@@ -1,6 +1,7 @@
-//! `server-throttled`, `server-saturated` and `server-overflow`: queries pile up in
-//! the socket of a server that is stopped by its CPU limit, that has more to do
-//! than a core can, or that does not read at all. Another server is well.
+//! `server-throttled`, `server-saturated`, `server-starved` and `server-overflow`: queries
+//! pile up in the socket of a server that is stopped by its CPU limit, that has more to do
+//! than a core can, whose CPU others use, or that does not read at all. Another server is
+//! well.
 
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -49,6 +50,34 @@ pub(crate) const SERVER_SATURATED: Scenario = Scenario {
         let server = lab.pod("server")?;
         overload(lab, &server, cost(Duration::from_secs(1) / CAPACITY))
     })),
+};
+
+/// The server could do with half of a CPU, which it shares with so many.
+const HOGS: usize = 4;
+const SHARED_CPU: usize = 0;
+const SMALL_WORK: Duration = Duration::from_millis(5);
+
+/// Alone: others would share that CPU, too.
+pub(crate) const SERVER_STARVED: Scenario = Scenario {
+    name: "server-starved",
+    rule: "dns_server_saturated",
+    makes: "a server whose CPU other programs use",
+    fault: Fault::Lab(Recipe {
+        alone: true,
+        ..Recipe::slowing(|lab| {
+            let server = lab.pod("server")?;
+            lab.hogs(HOGS, SHARED_CPU)?;
+            lab.change(format!(
+                "{} may run on CPU {SHARED_CPU} alone, which {HOGS} busy processes of the node share",
+                server.dns()
+            ));
+            let limits = Limits {
+                cpu: Some(SHARED_CPU),
+                ..cost(SMALL_WORK)
+            };
+            overload(lab, &server, limits)
+        })
+    }),
 };
 
 pub(crate) const SERVER_OVERFLOW: Scenario = Scenario {

@@ -1,6 +1,7 @@
 //! What the server on this host was doing meanwhile.
 
 use super::*;
+use crate::counters::CpuWaits;
 use crate::sampler::Process;
 use crate::sampler::Quota;
 use crate::sampler::Span;
@@ -91,6 +92,33 @@ fn who_waits_for_a_cpu_is_busy_too() {
     assert!(starved[0].title.contains("too little CPU"), "{starved:?}");
     let busy = overloaded(server(None, 0.65, 0.3)).explain().findings;
     assert!(busy[0].title.contains("cannot keep up"), "{busy:?}");
+}
+
+#[test]
+fn who_has_little_to_do_and_waits_long_is_starved() {
+    // Waits of 67 to 134 ms, and shorter ones.
+    let story = |long| {
+        let mut slots = [0; 40];
+        (slots[26], slots[20]) = (long, 900);
+        let mut story = overloaded(server(None, 0.1, 0.3));
+        let waits = CpuWaits::of(&slots, Duration::from_millis(900));
+        story.host.cpu_waits.insert(RESOLVER, waits);
+        story.host.waits_looked_at = Duration::from_secs(8);
+        story
+    };
+    let findings = story(5).explain().findings;
+    assert_eq!(findings[0].rule.name(), "dns_server_saturated");
+    assert_eq!(findings[0].queries, 20);
+    let told = format!("{:?}", findings[0]);
+    for part in [
+        "too little CPU",
+        "When the server has work, it waits for a CPU",
+        "waited 905 times for a CPU, 900 ms in all, each less than 134 ms, in the 8.0 s",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    // Short waits are daily life, and so are two long ones.
+    assert_eq!(story(2).said(), [("dns_server_overflow", 20)]);
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(crate) struct Limits {
     pub(crate) receive_buffer: Option<usize>,
     /// CPU time that each query costs.
     pub(crate) work: Duration,
+    /// It runs on this CPU alone.
+    pub(crate) cpu: Option<usize>,
     /// With this query it stops itself, as SIGSTOP from elsewhere would.
     pub(crate) stops_with: Option<u64>,
     /// It does not answer this client.
