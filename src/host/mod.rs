@@ -11,6 +11,7 @@ pub mod netlink;
 pub mod netns;
 pub mod proc;
 mod signals;
+mod tools;
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -27,6 +28,7 @@ pub use drop_names::DropNames;
 pub use facts::Facts;
 pub use signals::Signal;
 pub use signals::SignalName;
+pub use tools::Tools;
 
 /// A host on which kerno's programs can be loaded.
 #[derive(Debug)]

@@ -25,6 +25,7 @@ use crate::counters::Resent;
 use crate::counters::ResentWatch;
 use crate::counters::TcpClient;
 use crate::host;
+use crate::host::Tools;
 use crate::host::netns;
 use crate::host::netns::NetnsHandle;
 use crate::host::netns::NetnsIndex;
@@ -259,6 +260,7 @@ impl Baseline {
         let clients = std::mem::take(&mut self.clients).into_iter();
         let mut sample = HostSample {
             own_netns: self.own_netns(),
+            tools: Tools::probe(&self.root),
             servers: servers.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             clients: clients.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             oom_kills: kills.into_kills(),

@@ -17,6 +17,7 @@ use super::history::SPANS_MAX;
 use crate::counters::CpuWaits;
 use crate::counters::Resent;
 use crate::counters::TcpClient;
+use crate::host::Tools;
 use crate::host::proc::snmp::Unreachable;
 
 /// Processes, namespaces and the like, of several windows together.
@@ -69,6 +70,8 @@ pub struct HostSample {
     /// Attempts whose process was not looked at, because there were too many
     /// processes in all or at that moment.
     pub not_looked_at: u64,
+    /// What manages this host.
+    pub tools: Tools,
     /// What could not be read and what it would have told, in plain sentences.
     pub missing: Vec<String>,
 }
@@ -107,6 +110,7 @@ impl HostSample {
             cpu_waits,
             waits_looked_at,
             not_looked_at,
+            tools,
             missing,
             own_netns,
         } = next;
@@ -137,6 +141,7 @@ impl HostSample {
                 self.missing.push(sentence);
             }
         }
+        self.tools = self.tools.or(tools);
         self.own_netns = own_netns.or(self.own_netns);
     }
 }

@@ -9,7 +9,7 @@ use crate::doctor::who;
 use crate::thresholds::CONCENTRATED_PERCENT;
 use crate::units;
 
-pub(super) const ASKERS_SHOWN: usize = 2;
+const ASKERS_SHOWN: usize = 2;
 
 type Asker = (Option<u32>, Comm);
 
@@ -41,9 +41,14 @@ impl Group<'_> {
         }
     }
 
-    /// A process that asked, if it is known: it is as the client is.
+    /// A process that asked, if one is known that has not ended: it is as the client is.
     pub(super) fn asker_pid(&self) -> Option<u32> {
-        self.ranked_askers().first().and_then(|((pid, _), _)| *pid)
+        let clients = &self.evidence.host.clients;
+        let is_gone = |pid: &u32| clients.get(pid).is_some_and(|client| client.ended);
+        let askers = self.ranked_askers().into_iter();
+        askers
+            .filter_map(|((pid, _), _)| pid)
+            .find(|pid| !is_gone(pid))
     }
 
     pub(super) fn ranked_askers(&self) -> Vec<(Asker, u64)> {

@@ -1,6 +1,5 @@
 //! Commands about a group, as they are run from where its incidents are.
 
-use super::askers::ASKERS_SHOWN;
 use super::group::Group;
 use crate::doctor::commands;
 use crate::shell::Command;
@@ -15,13 +14,9 @@ impl Group<'_> {
         if self.evidence.host.own_netns == Some(netns) {
             return command;
         }
-        // One of many that asked is gone: a program that was started for a lookup.
-        let inhabitant = self.evidence.inhabitant(netns).or_else(|| {
-            let few = self.ranked_askers().len() <= ASKERS_SHOWN;
-            let mut there = self.incidents().map(|incident| &incident.attempt.owner);
-            few.then(|| there.find(|owner| owner.netns == netns)?.pid)?
-        });
-        match inhabitant {
+        // Who asked may be gone, or live elsewhere than its socket: dockerd asks from within
+        // its containers' namespaces.
+        match self.evidence.inhabitant(netns) {
             Some(pid) => commands::in_netns_of(pid, command),
             None => commands::in_netns(netns, command),
         }

@@ -13,6 +13,8 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
+/// resolv.conf(5): MAXNS.
+const NAMESERVERS_USED: usize = 3;
 const OTHERS_SHOWN: usize = 3;
 
 /// Both asked from the same network namespace, so both are on somebody's list.
@@ -38,6 +40,9 @@ fn is_alive(tally: &Tally) -> bool {
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
+    if let Some(conf) = group.unlisted() {
+        return Some(unlisted(group, &conf));
+    }
     let server = group.server();
     group.opening(
 format!(
@@ -90,9 +95,39 @@ fn place_in_list(group: &Group<'_>) -> Option<String> {
     let (pid, conf) = group.resolv_conf()?;
     let list = &conf.nameservers;
     let place = list.iter().position(|ip| *ip == server)?;
+    let unused = match place >= NAMESERVERS_USED {
+        true => " C libraries use the first three only.",
+        false => "",
+    };
     Some(format!(
-        "It is number {} of {} in the resolv.conf of pid {pid}.",
+        "It is number {} of {} in the resolv.conf of pid {pid}.{unused}",
         place + 1,
         units::counted(list.len() as u64, "nameserver", "nameservers")
     ))
+}
+
+/// Nobody's list has it: whoever asks read his before it was changed, or has one of his own.
+fn unlisted(group: &Group<'_>, conf: &str) -> Explanation {
+    let server = group.server();
+    let asker = group.askers();
+    group
+        .opening(
+            format!("The nameserver {server} is dead and not in resolv.conf (any more), but {asker} still asks it"),
+            format!(
+                "{server} does not answer, while another server that is asked from the same network \
+                 namespace does. It is not in the resolv.conf of who asks it: the program read that \
+                 file before it was changed, or has the address in its own configuration."
+            ),
+            "The lookups of this program wait and fail; programs that were started later are well.",
+        )
+        .lines(others_told(group))
+        .line(conf.to_owned())
+        .line("kerno saw none of these queries discarded on this host.")
+        .lines(group.examples())
+        .say(
+            "Restart the program, so that it reads resolv.conf again; or take the address out of its own \
+             configuration, if it has one.",
+        )
+        .run("See what it would read now:", group.grep_nameservers())
+        .run("See if the server is back:", group.dig_root())
 }

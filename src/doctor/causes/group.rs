@@ -98,6 +98,29 @@ impl<'a> Group<'a> {
         Some((pid, client.resolv_conf.as_ref()?))
     }
 
+    /// What is in the resolv.conf of who asks, if none of these files has the server;
+    /// a resolver has its upstreams elsewhere.
+    pub(super) fn unlisted(&self) -> Option<String> {
+        let server = self.place.server?.ip();
+        let clients = &self.evidence.host.clients;
+        let pids = self.distinct(|incident| incident.attempt.owner.pid);
+        let mut confs = Vec::new();
+        for pid in pids {
+            let pid = pid.filter(|pid| !self.evidence.resolvers.contains(pid))?;
+            confs.push((pid, clients.get(&pid)?.resolv_conf.as_ref()?));
+        }
+        let is_listed = |(_, conf): &(u32, &ResolvConf)| conf.nameservers.contains(&server);
+        if confs.iter().any(is_listed) {
+            return None;
+        }
+        let (pid, conf) = confs.first()?;
+        let list: Vec<_> = conf.nameservers.iter().map(ToString::to_string).collect();
+        Some(match list.is_empty() {
+            true => format!("The resolv.conf of pid {pid} names no server."),
+            false => format!("The resolv.conf of pid {pid} names {}.", list.join(", ")),
+        })
+    }
+
     /// Attempts that it explains.
     pub(super) fn queries(&self) -> u64 {
         self.count(|_| true)

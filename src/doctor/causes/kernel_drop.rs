@@ -5,6 +5,7 @@ use super::Cause;
 use super::group::Group;
 use super::packet;
 use super::place::Place;
+use crate::attempt::identity::WorkloadId;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::explanation::WAITS;
 use crate::doctor::who;
@@ -115,6 +116,17 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     .into()
 }
 
+/// Of the server's unit, if it is one of the system.
+fn journal(group: &Group<'_>) -> Command {
+    let whose = group
+        .views()
+        .find_map(|view| WorkloadId::of(view.workload.as_deref()?));
+    match whose {
+        Some(WorkloadId::Unit(unit, None)) => Command::new("journalctl -u").word(unit),
+        _ => Command::default(),
+    }
+}
+
 fn server_ended(group: &Group<'_>) -> Explanation {
     let server = group.server();
     let pid = group.views().find_map(|view| view.owner.pid);
@@ -130,9 +142,13 @@ fn server_ended(group: &Group<'_>) -> Explanation {
         who::with_pid("the server", pid)
     ))
     .lines(group.asked_by_and_for())
-    .say(
-        "See why it ended: its log, `journalctl -u`, `kubectl -n kube-system get pods` (restarts).",
-    )
+    .run("See why it ended:", journal(group))
+    .with(|it| {
+        group.on_a_node(
+            it,
+            "See how often its pod was restarted: `kubectl -n kube-system get pods`",
+        )
+    })
     .say(
         "Let it go on for a while after it has left its service: CoreDNS `health { lameduck 5s }`.",
     )

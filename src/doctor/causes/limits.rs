@@ -31,13 +31,24 @@ impl Raise {
     }
 }
 
-/// Whether the group is a service of the system's systemd: right below a slice. One of a
-/// user's systemd, or made within a service, may be called like another's.
+/// Where groups are mounted, and the folders of single controllers below it.
+const MOUNT: &str = "/sys/fs/cgroup";
+
+/// Whether the group is a service or a slice of the system's systemd: right below a slice,
+/// or a slice right below the root. One of a user's systemd, or made within a service, may be
+/// called like another's.
 fn is_unit(folder: &Path) -> bool {
     let is = |group: &Path, kind| group.extension() == Some(OsStr::new(kind));
     let mut above = folder.ancestors().skip(1);
-    is(folder, "service")
-        && folder.parent().is_some_and(|parent| is(parent, "slice"))
+    let is_root = |parent: &Path| {
+        let below = parent.strip_prefix(MOUNT);
+        below.is_ok_and(|below| below.components().count() <= 1)
+    };
+    let is_at_its_place = folder
+        .parent()
+        .is_some_and(|parent| is(parent, "slice") || (is(folder, "slice") && is_root(parent)));
+    (is(folder, "service") || is(folder, "slice"))
+        && is_at_its_place
         && !above.any(|group| is(group, "service") || is(group, "scope"))
 }
 
@@ -62,7 +73,11 @@ mod tests {
                 false,
             ),
             ("made-by-hand/sshd.service", false),
-            ("system.slice", false),
+            ("system.slice", true),
+            ("unified/dns-edge.slice", true),
+            ("system.slice/system-dns.slice", true),
+            ("made/by-hand/dns.slice", false),
+            ("user.slice/user-7.slice/user@7.service/app.slice", false),
         ] {
             assert_eq!(is_unit(&root.join(group)), unit, "{group}");
         }

@@ -30,6 +30,7 @@ mod hurt;
 mod impact;
 mod kernel_drop;
 mod limits;
+mod managers;
 mod no_recursion;
 mod no_route;
 mod nobody_listening;

@@ -121,19 +121,20 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     .line(found)
     .lines(outage.told())
     .lines(group.examples())
-    .with(|it| {
-        match outage.is_over {
-        true => it
-            .run("See why it ended:", outage.log())
-            .say(KEEP_SERVING),
-        false => it.run("Look there:", look).run("See why it is not there:", outage.log()).say(
-        "Start the server, or take the address out of resolv.conf. In Kubernetes, see if the pods \
-         are ready: `kubectl -n kube-system get endpointslices -l k8s-app=kube-dns`",
+    .with(|it| match outage.is_over {
+        true => it.run("See why it ended:", outage.log()).say(KEEP_SERVING),
+        false => group.on_a_node(
+            it.run("Look there:", look)
+                .run("See why it is not there:", outage.log())
+                .say("Start the server, or take the address out of resolv.conf."),
+            PODS,
         ),
-    }
     })
     .into()
 }
+
+const PODS: &str = "See if the DNS pods are ready: `kubectl -n kube-system get endpointslices -l \
+                    k8s-app=kube-dns`";
 
 const KEEP_SERVING: &str = "If that happens often, let the new one listen before the old one ends (a \
                             socket unit of systemd, SO_REUSEPORT), or let the old one go on for a while: \

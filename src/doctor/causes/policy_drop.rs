@@ -91,14 +91,24 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     ))
     .line(conntrack_told(group, drop))
     .lines(group.asked_by_and_for())
-    .run("Find the rule and its counter:", there("nft list ruleset"))
-    .run("Or, with the legacy tools:", there("iptables-save -c"))
+    .with(|it| match &*drop.reason == NETFILTER {
+        true => group
+            .look_at_firewall(it, drop.netns)
+            .run("Find the rule and its counter:", there("nft list ruleset"))
+            .run("Or, with the legacy tools:", there("iptables-save -c")),
+        false => it.run("List the programs on the interfaces there:", there("bpftool net show")),
+    })
     .say(format!(
-        "Allow UDP and TCP port {} to {}. In Kubernetes: an egress rule to the kube-dns pods and \
-         to the NodeLocal address.",
+        "Allow UDP and TCP port {} to {}.",
         group.place.port(),
         to.unwrap_or(server),
     ))
+    .with(|it| {
+        group.on_a_node(
+            it,
+            "In Kubernetes that is an egress rule to the kube-dns pods and to the NodeLocal address.",
+        )
+    })
     .into()
 }
 

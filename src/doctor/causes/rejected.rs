@@ -52,14 +52,14 @@ pub(super) fn here(group: &Group<'_>) -> Option<Explanation> {
         ),
         group.impact(),
     )
-    .causes((drop.netns != group.first()?.attempt.owner.netns).then_some(
-        "Firewalls that end in REJECT are like this, and kube-proxy's rule for a Service without \
-         ready endpoints.",
+    .causes(group.is_on_a_node().then_some(
+        "kube-proxy has such a rule for a Service without ready endpoints: then no DNS pod is ready.",
     ))
     .lines(discarded(group, drop, &netns))
     .lines(errors(group))
     .lines(silent(group))
     .lines(group.asked_by_and_for())
+    .with(|it| group.look_at_firewall(it, drop.netns))
     .run(
         "Find the rule and its counter:",
         within("nft list ruleset | grep -n reject"),

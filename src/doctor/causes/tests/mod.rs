@@ -6,6 +6,7 @@ mod contrasts;
 mod counts;
 mod dead_ends;
 mod drops;
+mod figures;
 mod forwarders;
 mod killed;
 mod lossy;

@@ -32,6 +32,53 @@ fn a_dead_server_needs_a_living_one_beside_it() {
     assert_eq!(lossy.said(), [("dns_unknown", 8)]);
 }
 
+/// Who asks a server that is on no list has read the file before it was changed.
+#[test]
+fn a_dead_server_that_is_on_no_list_is_told_as_such() {
+    let told = |nameservers: &[&str], is_resolver: bool| {
+        let mut story = Story::default()
+            .with(many(8, SERVER, Outcome::Unanswered))
+            .with(more(8, OTHER, Outcome::Answered));
+        if is_resolver {
+            let served = attempt(700, SERVER, Outcome::Answered);
+            story = story.with([at_server(&served, 4242, Outcome::Answered, MS)]);
+        }
+        let conf = crate::sampler::ResolvConf {
+            path: std::path::PathBuf::from("/etc/resolv.conf"),
+            nameservers: nameservers
+                .iter()
+                .filter_map(|ip| ip.parse().ok())
+                .collect(),
+            search: Vec::new(),
+            ndots: 1,
+        };
+        let client = crate::sampler::Process {
+            resolv_conf: Some(conf),
+            ..Default::default()
+        };
+        story.host.clients.insert(4242, client);
+        let finding = finding(story);
+        assert_eq!((finding.rule, finding.queries), (Rule::DeadServer, 8));
+        finding.title + &finding.evidence.join("\n") + &finding.fix.join("\n")
+    };
+    let unlisted = told(&["10.0.0.11"], false);
+    assert!(
+        unlisted.contains("not in resolv.conf (any more)"),
+        "{unlisted}"
+    );
+    assert!(unlisted.contains("names 10.0.0.11."), "{unlisted}");
+    assert!(unlisted.contains("Restart the program"), "{unlisted}");
+    assert!(!unlisted.contains("options timeout"), "{unlisted}");
+    let listed = told(&["10.0.0.11", "10.0.0.10"], false);
+    assert!(listed.contains("number 2 of 2 nameservers"), "{listed}");
+    assert!(!listed.contains("any more"), "{listed}");
+    let fourth = told(&["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.10"], false);
+    assert!(fourth.contains("use the first three only"), "{fourth}");
+    // A resolver has its upstreams elsewhere.
+    let resolver = told(&["10.0.0.11"], true);
+    assert!(!resolver.contains("any more"), "{resolver}");
+}
+
 /// A and AAAA of one name, asked so many times.
 pub(super) fn both(
     times: u64,

@@ -201,7 +201,35 @@ fn a_crowd_of_short_lived_processes_has_one_name_and_no_numbers() {
     );
     let command = format!("nsenter -t \"$(lsns -t net -no PID {NODE} | head -1)\" -n dig");
     assert!(fix.contains(&command), "{fix}");
+    // One that nobody could look at may be gone, too.
     let (evidence, fix) = explain(1);
     assert!(evidence.contains("(pid 0)"), "{evidence}");
-    assert!(fix.contains("nsenter -t 0 -n dig"), "{fix}");
+    assert!(fix.contains(&command), "{fix}");
+}
+
+/// Into a namespace leads who lives there, not who has a socket in it: dockerd asks from
+/// within the namespaces of its containers.
+#[test]
+fn a_namespace_is_entered_by_a_living_process_of_its_own() {
+    let fix = |netns, ended| {
+        let asked = many(30, SERVER, Outcome::Unanswered).map(|mut attempt| {
+            attempt.owner.netns = NODE;
+            attempt
+        });
+        let mut story = Story::default().with(asked);
+        let process = Process {
+            netns: Some(netns),
+            ended,
+            ..Process::default()
+        };
+        story.host.clients.insert(CURL, process);
+        story.explain().findings[0].fix.join("\n")
+    };
+    let by_number = format!("lsns -t net -no PID {NODE}");
+    let by_process = format!("nsenter -t {CURL} -n");
+    assert!(fix(NODE, false).contains(&by_process));
+    for other in [fix(POD, false), fix(NODE, true)] {
+        assert!(other.contains(&by_number), "{other}");
+        assert!(!other.contains(&by_process), "{other}");
+    }
 }

@@ -87,6 +87,19 @@ fn a_server_that_is_gone_is_told_in_the_present_tense() {
     assert!(told.contains("Start the server"), "{told}");
 }
 
+/// What helps on a node of Kubernetes is said there only.
+#[test]
+fn kubernetes_is_spoken_of_on_its_nodes_only() {
+    let fix = |kubelet| {
+        let mut story = Story::default().with(closed(100..140));
+        story.host.tools.kubelet = kubelet;
+        let finding = only(story);
+        finding.cause + &finding.fix.join("\n")
+    };
+    assert!(fix(true).contains("kubectl"));
+    assert!(!fix(false).contains("kube"));
+}
+
 #[test]
 fn a_server_that_starts_late_and_one_that_ends_again_and_again() {
     let late = Story::default()
