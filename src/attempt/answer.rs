@@ -15,6 +15,8 @@ pub struct Answer {
     pub bytes: u16,
     /// The other bits.
     pub bits: HeaderBits,
+    /// Extended DNS Error (RFC 8914), where an answer without records carries one.
+    pub extended_error: Option<u16>,
 }
 
 /// Bits of the header that say what kind of server answers: RFC 1035 section 4.1.1.
@@ -72,6 +74,7 @@ mod tests {
             answers: 0,
             bytes: 40,
             bits: HeaderBits::default(),
+            extended_error: None,
         }
     }
 

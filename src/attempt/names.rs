@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use domain::base::iana::ExtendedErrorCode;
 use domain::base::iana::OptRcode;
 
 /// Appends a label in presentation form (RFC 1035 section 5.1): `\X` before
@@ -73,6 +74,15 @@ pub fn rcode(rcode: OptRcode) -> String {
     name.map_or_else(|| rcode.to_int().to_string(), str::to_owned)
 }
 
+/// IANA name of an Extended DNS Error (RFC 8914 section 4), with its number.
+pub fn extended_error(code: u16) -> String {
+    let name = ExtendedErrorCode::from_int(code).to_mnemonic_str();
+    match name {
+        Some(name) => format!("{name} ({code})"),
+        None => code.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +103,13 @@ mod tests {
         for (number, name) in cases {
             assert_eq!(rcode(OptRcode::masked_from_int(number)), name);
         }
+    }
+
+    #[test]
+    fn extended_errors_have_their_iana_names() {
+        assert_eq!(extended_error(6), "DNSSEC Bogus (6)");
+        assert_eq!(extended_error(22), "No Reachable Authority (22)");
+        assert_eq!(extended_error(49_152), "49152");
     }
 
     struct Printable<'a>(&'a [u8]);

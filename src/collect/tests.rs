@@ -91,6 +91,7 @@ fn response_codes_have_names_and_are_bounded() {
             answers: 0,
             bytes: 12,
             bits: HeaderBits::default(),
+            extended_error: None,
         });
         fed.feed(1, &answered);
     }

@@ -7,15 +7,13 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use domain::base::iana::OptRcode;
-use domain::base::iana::Rtype;
-
 use super::answers::Answers;
 use super::costs::Costs;
 use super::costs::SearchCosts;
 use super::dead_ends::DeadEnds;
 use super::incident::FailureKind;
 use super::incident::Incident;
+use super::likeness::Likeness;
 use super::loops::Loops;
 use super::outages::Outages;
 use super::overflows::Overflows;
@@ -35,10 +33,8 @@ use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
-use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::SlowRead;
-use crate::attempt::Transport;
 use crate::attempt::identity::IdentityTable;
 use crate::host::Clock;
 use crate::lookup::Lookup;
@@ -62,37 +58,6 @@ type AttemptKey = (u64, u16, u64);
 
 fn waiting_key(attempt: &Attempt) -> Option<AttemptKey> {
     Some((attempt.cookie, attempt.id?, attempt.sent_ns))
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Likeness {
-    pid: Option<u32>,
-    netns: u32,
-    server: SocketAddr,
-    outcome: Outcome,
-    transport: Transport,
-    reason: Option<Reason>,
-    rcode: Option<OptRcode>,
-    rtype: Option<Rtype>,
-    reported: bool,
-}
-
-impl Likeness {
-    fn of(incident: &Incident) -> Self {
-        let attempt = &incident.attempt;
-        let question = Fingerprint::of(attempt.question.as_bytes());
-        Self {
-            pid: attempt.owner.pid,
-            netns: attempt.owner.netns,
-            server: attempt.peer,
-            outcome: attempt.outcome,
-            transport: attempt.transport,
-            reason: attempt.reason.clone(),
-            rcode: attempt.answer.map(|answer| answer.rcode),
-            rtype: question.map(|question| question.rtype),
-            reported: incident.reported,
-        }
-    }
 }
 
 /// Takes attempts as they end.

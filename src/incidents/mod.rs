@@ -7,6 +7,7 @@ mod collection;
 mod costs;
 mod dead_ends;
 mod incident;
+mod likeness;
 mod loops;
 mod outages;
 mod overflows;

@@ -207,28 +207,48 @@ fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
 }
 
 fn answer(record: &dns_record, echo: &[u8]) -> Answer {
-    let upper = extended_rcode(echo);
+    let opt = opt_behind(echo).unwrap_or_default();
     Answer {
-        rcode: OptRcode::masked_from_int(upper << 4 | record.flags & RCODE_MASK),
+        rcode: OptRcode::masked_from_int(extended_rcode(opt) << 4 | record.flags & RCODE_MASK),
         truncated: record.flags & FLAG_TC != 0,
         answers: record.answers,
         bytes: record.answer_bytes,
         bits: fields::header_bits(record.flags),
+        extended_error: extended_error(opt),
     }
 }
 
-/// Upper eight bits of the response code from an OPT record right behind the
-/// echoed question: root name, type 41, size, then the bits (RFC 6891 section
-/// 6.1.3). 0 if there is none.
-fn extended_rcode(octets: &[u8]) -> u16 {
+/// The OPT record right behind the echoed question, from its class on: root name and
+/// type 41 are before it (RFC 6891 section 6.1.2).
+fn opt_behind(octets: &[u8]) -> Option<&[u8]> {
     const ROOT_AND_OPT: [u8; 3] = [0, 0, 41];
     let behind = RawQuestion::new(octets)
         .parse()
         .map_or(0, |question| question.wire_len);
-    match octets.get(behind..) {
-        Some(rest) if rest.starts_with(&ROOT_AND_OPT) => {
-            rest.get(5).map_or(0, |&bits| u16::from(bits))
+    octets.get(behind..)?.strip_prefix(&ROOT_AND_OPT)
+}
+
+/// Upper eight bits of the response code, behind the size (section 6.1.3). 0 if there
+/// are none.
+fn extended_rcode(opt: &[u8]) -> u16 {
+    opt.get(2).map_or(0, |&bits| u16::from(bits))
+}
+
+/// The first INFO-CODE among the options (RFC 8914 section 2), as far as they were kept.
+fn extended_error(opt: &[u8]) -> Option<u16> {
+    const EXTENDED_ERROR: u16 = 15;
+    let number = |at: usize| -> Option<u16> {
+        Some(u16::from_be_bytes(opt.get(at..at + 2)?.try_into().ok()?))
+    };
+    // Behind the class, the TTL and the length of all options.
+    let end = 8 + usize::from(number(6)?);
+    let mut at = 8;
+    while at + 4 <= end {
+        let (code, len) = (number(at)?, number(at + 2)?);
+        if code == EXTENDED_ERROR && len >= 2 {
+            return number(at + 4);
         }
-        _ => 0,
+        at += 4 + usize::from(len);
     }
+    None
 }

@@ -87,6 +87,7 @@ fn message(drop: &dns_drop) -> Option<Message> {
             answers: drop.answers,
             bytes: drop.message_bytes,
             bits: fields::header_bits(drop.flags),
+            extended_error: None,
         },
         question: RawQuestion::new(question),
     })

@@ -107,6 +107,7 @@ fn with_rcode(mut attempt: Attempt, rcode: u16) -> Attempt {
         answers: 0,
         bytes: 60,
         bits: HeaderBits::default(),
+        extended_error: None,
     });
     attempt
 }

@@ -63,6 +63,7 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
             answers: 1,
             bytes: 80,
             bits: HeaderBits::default(),
+            extended_error: None,
         }),
         reason: (outcome == Outcome::Refused).then_some(Reason::Errno(libc::ECONNREFUSED)),
         ..Attempt::between(Role::Client, Transport::Udp, local, peer)

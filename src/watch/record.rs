@@ -53,6 +53,8 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     recursion_available: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    extended_error: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     query_bytes: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer_bytes: Option<u16>,
@@ -121,6 +123,7 @@ impl Record {
             truncated: answer.map(|answer| answer.truncated),
             authoritative: answer.map(|answer| answer.bits.authoritative),
             recursion_available: answer.map(|answer| answer.bits.recursion_available),
+            extended_error: answer.and_then(|answer| answer.extended_error),
             query_bytes: attempt.id.map(|_| attempt.query_bytes),
             answer_bytes: answer.map(|answer| answer.bytes),
             client: attempt.client().into(),

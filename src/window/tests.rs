@@ -172,6 +172,7 @@ fn story(fates: &[Fate]) -> Vec<Told> {
                 answers: 1,
                 bytes: 80,
                 bits: HeaderBits::default(),
+                extended_error: None,
             });
             told.push((number + after, Told::Attempt(Box::new(late))));
         }

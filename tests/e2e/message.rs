@@ -50,6 +50,15 @@ pub(crate) fn with_extended_rcode(mut answer: Vec<u8>, rcode: u16) -> Vec<u8> {
     answer
 }
 
+/// With an OPT record that carries an Extended DNS Error, RFC 8914 section 2.
+pub(crate) fn with_extended_error(mut answer: Vec<u8>, code: u16) -> Vec<u8> {
+    let [upper, lower] = code.to_be_bytes();
+    answer[11] = 1;
+    answer.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 6]);
+    answer.extend([0, 15, 0, 2, upper, lower]);
+    answer
+}
+
 /// The first label of what is asked.
 pub(crate) fn first_label(query: &[u8]) -> String {
     let len = usize::from(query[12]);

@@ -63,6 +63,33 @@ fn root_rcodes_have_their_names() {
     }
 }
 
+#[test]
+fn root_extended_errors_are_told() {
+    let site = Site::new();
+    let server = SocketAddr::new(SERVER_V4, 53);
+    fake_server::serve(&site.server, server, |query, _| {
+        let code: u16 = message::first_label(query).parse().expect("a code");
+        let answer = message::answer(query, 2);
+        vec![(Duration::ZERO, message::with_extended_error(answer, code))]
+    });
+    let mut watch = site.watch(&[]);
+    let codes = [6, 22, 49_152];
+    for code in codes {
+        let name = message::labels(&site.name(&code.to_string()));
+        ask(
+            &site.client,
+            server,
+            &message::query(code, &name, message::A),
+        );
+    }
+    let records = site.records(&mut watch);
+    for role in ["client", "server"] {
+        let of_role = records.iter().filter(|r| r.role == role);
+        let told: Vec<_> = of_role.filter_map(|r| r.extended_error).collect();
+        assert_eq!(told, codes, "{role}: {records:#?}");
+    }
+}
+
 /// unbound knows EDNS version 0 only.
 #[test]
 fn root_dig_is_told_bad_version() {

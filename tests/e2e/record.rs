@@ -29,6 +29,7 @@ pub(crate) struct Record {
     pub(crate) truncated: Option<bool>,
     pub(crate) authoritative: Option<bool>,
     pub(crate) recursion_available: Option<bool>,
+    pub(crate) extended_error: Option<u16>,
     pub(crate) query_bytes: Option<u32>,
     pub(crate) answer_bytes: Option<u32>,
     pub(crate) client: Endpoint,

@@ -45,9 +45,25 @@ pub(super) fn explanation(
             units::counted(tally.answered, "answer", "answers"),
         ))
         .lines(group.error_contrast_told())
+        .lines(extended_told(group))
         .lines(zones.map(|zones| format!("By zone: {zones}.")))
         .lines(server_told(group))
         .lines(group.asked_by_and_for())
+}
+
+/// `The server's own reason (Extended DNS Error): DNSSEC Bogus (6) 40 times, …`
+fn extended_told(group: &Group<'_>) -> Option<String> {
+    let codes = group.ranked(|incident| incident.attempt.answer?.extended_error);
+    let shown = ranking::first_of(&codes, ZONES_MAX, |(code, n)| {
+        format!(
+            "{} {}",
+            names::extended_error(*code),
+            units::counted(*n, "time", "times")
+        )
+    })?;
+    Some(format!(
+        "The server's own reason (Extended DNS Error, RFC 8914): {shown}."
+    ))
 }
 
 /// The last labels of its name, as far as they are known.

@@ -206,6 +206,35 @@ fn a_response_code_has_its_upper_bits_from_an_echoed_opt_record() {
 }
 
 #[test]
+fn an_extended_error_is_the_first_among_the_options() {
+    let query = Dns::query(7, "a");
+    let cookie = [0, 10, 0, 2, 8, 9];
+    let bogus = [0, 15, 0, 4, 0, 6, b'n', b'o'];
+    let cases = [
+        (bogus.to_vec(), Some(6)),
+        ([&cookie[..], &bogus].concat(), Some(6)),
+        ([&bogus[..], &[0, 15, 0, 2, 0, 22]].concat(), Some(6)),
+        (cookie.to_vec(), None),
+        (Vec::new(), None),
+        // Too short for a code, and cut within it.
+        (vec![0, 15, 0, 1, 6], None),
+        (vec![0, 15, 0, 2, 0], None),
+        (vec![0, 15, 0xff], None),
+    ];
+    for (options, code) in cases {
+        let body = query.edns_error(2, &options).body;
+        let mut this = record(dns_kind::DNS_ANSWERED);
+        this.flags = 2;
+        this.echoed = 1;
+        this.question_len = body.len() as u16;
+        let mut bytes = short(this);
+        bytes[size_of::<dns_record>()..][..body.len()].copy_from_slice(&body);
+        let answer = attempts(&bytes)[0].answer.expect("an answer");
+        assert_eq!(answer.extended_error, code, "{options:x?}");
+    }
+}
+
+#[test]
 fn notices_say_what_they_know() {
     let mut error = record(dns_kind::DNS_SOCKET_ERROR);
     error.error = libc::EHOSTUNREACH;

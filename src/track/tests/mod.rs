@@ -95,6 +95,7 @@ fn stray(to: &Attempt, at_ns: u64) -> Stray {
             answers: 0,
             bytes: 19,
             bits: HeaderBits::default(),
+            extended_error: None,
         },
         question: question(),
     }
@@ -142,6 +143,7 @@ fn query_of(attempt: &Attempt, reason: u32) -> Discarded {
                 answers: 0,
                 bytes: attempt.query_bytes,
                 bits: HeaderBits::default(),
+                extended_error: None,
             },
             question: attempt.question.clone(),
         }),

@@ -183,6 +183,7 @@ fn answered_with(attempt: Attempt, rcode: u16) -> Attempt {
             answers: 0,
             bytes: 40,
             bits: HeaderBits::default(),
+            extended_error: None,
         }),
         ..attempt
     }
@@ -208,6 +209,7 @@ fn at_server(attempt: &Attempt, pid: u32, outcome: Outcome, took_ns: u64) -> Att
         answers: 1,
         bytes: 80,
         bits: HeaderBits::default(),
+        extended_error: None,
     });
     view
 }

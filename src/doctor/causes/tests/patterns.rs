@@ -333,6 +333,20 @@ fn each_response_code_has_its_words() {
     );
 }
 
+#[test]
+fn the_servers_own_reason_is_told() {
+    let story = Story::default().with((0..40).map(|n| {
+        let mut it = answered_with(attempt(n, SERVER, Outcome::Answered), 2);
+        let answer = it.answer.as_mut().expect("an answer");
+        answer.extended_error = (n < 30).then_some(if n < 20 { 6 } else { 22 });
+        it
+    }));
+    let told = "The server's own reason (Extended DNS Error, RFC 8914): DNSSEC Bogus (6) 20 times, \
+                No Reachable Authority (22) 10 times.";
+    let evidence = finding(story).evidence;
+    assert!(evidence.iter().any(|it| it == told), "{evidence:?}");
+}
+
 /// As an authoritative server answers a stub for what is not its own.
 pub(super) fn referral(attempt: Attempt) -> Attempt {
     let mut attempt = answered_with(attempt, 0);
