@@ -60,6 +60,7 @@ rules! {
     AaaaBroken = "dns_aaaa_broken",
     ClientsIgnored = "dns_clients_ignored",
     SocketUnread = "dns_socket_unread",
+    RateLimit = "dns_rate_limit",
     DeadServer = "dns_dead_server",
     Servfail = "dns_servfail",
     RefusedRcode = "dns_refused_rcode",

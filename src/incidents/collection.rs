@@ -17,6 +17,7 @@ use super::likeness::Likeness;
 use super::loops::Loops;
 use super::outages::Outages;
 use super::overflows::Overflows;
+use super::rates::RateLimit;
 use super::rejections;
 use super::rejections::Rejections;
 use super::resends::Resends;
@@ -117,6 +118,8 @@ pub struct Evidence {
     pub tallies: Tallies,
     /// What servers said about each question, as far as it is reported.
     pub answers: Answers,
+    /// Servers that answer so many a second and no more, by namespace of their clients.
+    pub rate_limits: HashMap<(u32, SocketAddr), RateLimit>,
     /// What sets apart those that failed.
     pub separated: Separated,
     /// Answers that lay unread, of those that passed the filters.
@@ -343,6 +346,7 @@ impl Incidents {
             unseen,
             ..Evidence::default()
         };
+        evidence.rate_limits = evidence.tallies.rates.limits();
         evidence.separated = Separated::of(&evidence.tallies.traits, &evidence.server_views);
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);

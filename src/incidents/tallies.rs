@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use domain::base::iana::Rtype;
 
 use super::processes::Processes;
+use super::rates::Rates;
 use super::tally::Tally;
 use super::traits::Traits;
 use crate::attempt::Attempt;
@@ -130,6 +131,7 @@ pub struct Tallies {
     names: HashMap<u64, BothFamilies>,
     flows: HashMap<FlowKey, Flow>,
     pub(super) traits: Traits,
+    pub(super) rates: Rates,
     /// Attempts that one of the tables had no room for.
     pub left_out: u64,
 }
@@ -188,6 +190,7 @@ impl Tallies {
         }
         self.processes.count(plain);
         self.traits.count(plain);
+        self.rates.count(plain);
         for question in &plain.questions {
             let Fingerprint { name, rtype } = question.fingerprint;
             if !matches!(rtype, Rtype::A | Rtype::AAAA) {
@@ -217,6 +220,7 @@ impl Tallies {
         self.record_flow(attempt);
         let is_first = self.flow(attempt).is_none_or(|flow| flow.failed == 1);
         self.traits.record(attempt, is_first);
+        self.rates.record(attempt);
         if let Some(question) = question.filter(|it| matches!(it.rtype, Rtype::A | Rtype::AAAA)) {
             match entry(&mut self.names, question.name, NAMES_MAX) {
                 Some(both) => both.record(attempt, question.rtype),
@@ -313,6 +317,7 @@ impl Tallies {
         self.left_out += next.left_out;
         self.processes.follow(next.processes);
         self.traits.follow(next.traits);
+        self.rates.follow(next.rates);
     }
 
     /// What one namespace asked one server.

@@ -6,28 +6,34 @@ use crate::attempt::Outcome;
 use crate::attempt::Role;
 use crate::attempt::Transport;
 
-/// Places of sockets, 64 KiB. Of two that share one, the later has it; the other counts
-/// as if it had no answer yet.
-const PLACES: usize = 8_192;
+/// Places of sockets, 128 KiB: as many as are answered while a query is waited for, on all
+/// but the busiest hosts.
+const BUCKETS: usize = 4_096;
+/// Of those in one bucket the eldest goes; it counts as if it had no answer yet.
+const WAYS: usize = 4;
 
-/// Cookies of clients' sockets that were answered, each at its place.
+/// Cookies of clients' sockets that were answered, the latest of a bucket first.
 #[derive(Debug)]
-pub(super) struct Sockets(Box<[u64]>);
+pub(super) struct Sockets(Box<[[u64; WAYS]]>);
 
 impl Sockets {
     pub(super) fn new() -> Self {
-        Self(vec![0; PLACES].into())
+        Self(vec![[0; WAYS]; BUCKETS].into())
     }
 
     /// It had an answer now; returns whether it had one before.
     pub(super) fn answered(&mut self, cookie: u64) -> bool {
-        let place = &mut self.0[Self::place(cookie)];
-        std::mem::replace(place, cookie) == cookie && cookie != 0
+        let bucket = &mut self.0[Self::bucket(cookie)];
+        let place = bucket.iter().position(|it| *it == cookie);
+        // It is the latest now.
+        bucket[..=place.unwrap_or(WAYS - 1)].rotate_right(1);
+        bucket[0] = cookie;
+        place.is_some() && cookie != 0
     }
 
     /// Whether it had an answer.
     pub(super) fn has(&self, cookie: u64) -> bool {
-        self.0[Self::place(cookie)] == cookie && cookie != 0
+        self.0[Self::bucket(cookie)].contains(&cookie) && cookie != 0
     }
 
     /// Attempts that have ended one by one, in their order.
@@ -43,9 +49,10 @@ impl Sockets {
         }
     }
 
-    /// The kernel counts its cookies up.
-    fn place(cookie: u64) -> usize {
-        (cookie % PLACES as u64) as usize
+    /// The kernel counts its cookies up, on each CPU from elsewhere: a multiplication
+    /// spreads them (Knuth, "The Art of Computer Programming", section 6.4).
+    fn bucket(cookie: u64) -> usize {
+        (cookie.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - BUCKETS.ilog2())) as usize
     }
 }
 
@@ -55,14 +62,35 @@ mod tests {
     use crate::sample;
 
     #[test]
-    fn a_socket_is_known_by_its_first_answer_until_another_takes_its_place() {
+    fn a_socket_is_known_by_its_first_answer_until_others_take_its_place() {
         let mut sockets = Sockets::new();
         assert!(!sockets.has(7));
         assert!(!sockets.answered(7));
         assert!(sockets.has(7) && sockets.answered(7));
-        let other = 7 + PLACES as u64;
-        assert!(!sockets.has(other) && !sockets.answered(other));
-        assert!(!sockets.has(7) && sockets.has(other));
+        let others: Vec<u64> = (8..u64::MAX)
+            .filter(|it| Sockets::bucket(*it) == Sockets::bucket(7))
+            .take(WAYS)
+            .collect();
+        for other in &others[1..] {
+            assert!(!sockets.answered(*other));
+        }
+        // It is answered again, so another one is the eldest.
+        assert!(sockets.answered(7) && !sockets.answered(others[0]));
+        assert!(sockets.has(7) && !sockets.has(others[1]));
+    }
+
+    #[test]
+    fn many_at_once_are_known() {
+        let mut sockets = Sockets::new();
+        // As two CPUs give them out.
+        let cookies = || (1..=500).chain(8_193..=8_692);
+        assert!(!cookies().any(|it| sockets.answered(it)));
+        assert!(cookies().all(|it| sockets.has(it)));
+    }
+
+    #[test]
+    fn attempts_that_are_told_one_by_one_count_as_well() {
+        let mut sockets = Sockets::new();
         // One by one.
         let mut attempts = vec![sample::plain_attempt(); 4];
         attempts[1].outcome = Outcome::Unanswered;

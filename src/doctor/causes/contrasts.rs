@@ -15,7 +15,7 @@ use crate::incidents::Trait;
 const UNANSWERED: &str = "went unanswered";
 
 /// Whether nothing is known of its end but that no answer came.
-fn is_silent(incident: &Incident) -> bool {
+pub(super) fn is_silent(incident: &Incident) -> bool {
     matches!(
         incident.attempt.outcome,
         Outcome::Unanswered | Outcome::Late

@@ -41,6 +41,7 @@ mod packet;
 mod place;
 mod policy_drop;
 mod private_reverse;
+mod rate_limit;
 mod refused_rcode;
 mod rejected;
 mod second_query;
@@ -115,6 +116,7 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::AaaaBroken, &aaaa_broken::CAUSE),
     (Rule::ClientsIgnored, &clients_ignored::CAUSE),
     (Rule::SocketUnread, &socket_unread::CAUSE),
+    (Rule::RateLimit, &rate_limit::CAUSE),
     (Rule::DeadServer, &dead_server::CAUSE),
     (Rule::Servfail, &servfail::CAUSE),
     (Rule::RefusedRcode, &refused_rcode::CAUSE),

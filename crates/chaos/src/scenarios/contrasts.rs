@@ -1,6 +1,7 @@
 //! Servers that answer some queries and not others: one attribute tells which.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -136,6 +137,32 @@ pub(crate) const SOCKET_UNREAD: Scenario = Scenario {
         let mut ask = Ask::broken("lab-app", server.dns());
         ask.patience = PATIENCE;
         lab.ask(&client, ask)
+    }),
+};
+
+/// What the server answers in a second, and what each client asks.
+const LIMIT: NonZeroU32 = NonZeroU32::new(20).unwrap();
+const RATE: NonZeroU32 = NonZeroU32::new(40).unwrap();
+
+/// One of the clients has a longer patience, so it stops asking earlier: what is asked is
+/// twice as much at first, and what is answered the same.
+pub(crate) const RATE_LIMIT: Scenario = Scenario {
+    name: "rate-limit",
+    rule: "dns_rate_limit",
+    makes: "a server that answers 20 queries a second and ignores the rest",
+    fault: Fault::lab(|lab| {
+        let server = lab.pod("server")?;
+        let client = lab.pod("client")?;
+        let mut serve = Serve::well("lab-dns", server.dns());
+        serve.limits.limit = Some(LIMIT);
+        lab.serve(&server, serve)?;
+        lab.change(format!("{} answers {LIMIT} queries a second", server.dns()));
+        let mut steady = Ask::broken("lab-app", server.dns());
+        steady.rate = RATE;
+        let mut early = steady.clone();
+        early.patience *= 2;
+        lab.ask(&client, steady)?;
+        lab.ask(&client, early)
     }),
 };
 

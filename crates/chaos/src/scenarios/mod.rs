@@ -49,6 +49,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &contrasts::SECOND_QUERY,
     &contrasts::CLIENTS_IGNORED,
     &contrasts::SOCKET_UNREAD,
+    &contrasts::RATE_LIMIT,
     &bad_answers::AAAA_DENIED,
     &bad_answers::CONTRADICTION,
     &resolver::ANSWER_EMPTIED,

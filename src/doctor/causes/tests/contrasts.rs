@@ -115,6 +115,41 @@ pub(super) fn socket_unread() -> Story {
     })
 }
 
+/// So many a second are asked, and no more than twenty of them answered.
+pub(super) fn rate_limited(asked: impl Fn(u64) -> u64, answered: impl Fn(u64) -> u64) -> Story {
+    let mut story = Story::default();
+    for second in 0..10 {
+        for n in 0..asked(second) {
+            let mut it = attempt(second * 100 + n, SERVER, Outcome::Answered);
+            let sent_ns = (1_000 + second) * 1_000 * MS + n * MS;
+            it.end_ns = sent_ns + MS;
+            it.sent_ns = sent_ns;
+            it.first_ns = sent_ns;
+            let is_over = n >= answered(second);
+            story.attempts.push(if is_over { silent(it) } else { it });
+        }
+    }
+    story
+}
+
+#[test]
+fn a_rate_limit_answers_as_many_whatever_is_asked() {
+    let varied = |second: u64| if second.is_multiple_of(2) { 30 } else { 60 };
+    let limited = || rate_limited(varied, |_| 20);
+    assert_eq!(limited().said(), [("dns_rate_limit", 250)]);
+    let found = first(limited());
+    assert_eq!(
+        found.evidence[0],
+        "In 8 seconds with unanswered queries, 30 to 60 were asked in a second, and about 20 of \
+         them answered."
+    );
+    // A third is lost whatever is asked; and where always as much is asked, nobody can tell.
+    let lossy = rate_limited(varied, |second| varied(second) * 2 / 3);
+    assert_eq!(lossy.said(), [("dns_unknown", 150)]);
+    let steady = rate_limited(|_| 30, |_| 20);
+    assert_eq!(steady.said(), [("dns_unknown", 100)]);
+}
+
 fn first(story: Story) -> Finding {
     story.explain().findings.remove(0)
 }

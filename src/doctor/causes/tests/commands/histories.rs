@@ -260,6 +260,7 @@ fn separated() -> impl Iterator<Item = Story> {
         contrasts::second_query(),
         contrasts::clients_ignored(),
         contrasts::socket_unread(),
+        contrasts::rate_limited(|second| 30 + 10 * (second % 4), |_| 20),
     ]
     .into_iter()
 }

@@ -1,0 +1,221 @@
+//! How many queries a second a server answered, and left unanswered: one that limits
+//! their rate answers as many whatever is asked.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use crate::attempt::Attempt;
+use crate::attempt::Outcome;
+use crate::attempt::Plain;
+use crate::attempt::Transport;
+
+/// Servers, by network namespace of their clients, and the latest seconds of each: 2 MB.
+const SERVERS_MAX: usize = 512;
+const SECONDS_MAX: usize = 128;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Seconds in which some went unanswered, the first and the last left out, which are parts.
+const OVER_MIN: usize = 3;
+/// Those that are unanswered in them.
+const UNANSWERED_MIN: u64 = 10;
+/// A second is as the others if it has so many answered, more or less, in percent.
+const ALIKE_PERCENT: u64 = 20;
+/// So many of them are, in percent.
+const FLAT_PERCENT: usize = 80;
+/// What is asked has to change by this, in percent: else losses at random look the same.
+const VARIED_PERCENT: u64 = 150;
+/// So much of the unanswered may be more or fewer than what is asked beyond the limit, in
+/// percent.
+const UNEXPLAINED_PERCENT: u64 = 20;
+
+/// Who asks, by network namespace, and which server.
+type Way = (u32, SocketAddr);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Second {
+    answered: u64,
+    unanswered: u64,
+}
+
+impl Second {
+    fn asked(&self) -> u64 {
+        self.answered + self.unanswered
+    }
+}
+
+/// Counts of the latest seconds, by server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Rates(HashMap<Way, BTreeMap<u64, Second>>);
+
+/// A server that answers so many queries a second of these clients, and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Answered in a second, half of the time.
+    pub per_second: u64,
+    /// The fewest and the most that were asked in a second with unanswered ones.
+    pub asked: (u64, u64),
+    /// How many such seconds there were.
+    pub seconds: u64,
+}
+
+impl Rates {
+    pub(super) fn record(&mut self, attempt: &Attempt) {
+        let second = match attempt.outcome {
+            Outcome::Answered => Second {
+                answered: 1,
+                unanswered: 0,
+            },
+            Outcome::Unanswered => Second {
+                answered: 0,
+                unanswered: 1,
+            },
+            _ => return,
+        };
+        if attempt.transport == Transport::Udp {
+            let way = (attempt.owner.netns, attempt.peer);
+            self.add(way, attempt.sent_ns / SECOND_NS, second);
+        }
+    }
+
+    /// They are told once a second, so it matters little to which they are added.
+    pub(super) fn count(&mut self, plain: &Plain) {
+        let way = (plain.example.owner.netns, plain.example.peer);
+        let moments = plain.moments.len().max(1) as u64;
+        let mut left = plain.number();
+        for (place, sent_ns) in plain.moments.iter().enumerate() {
+            let answered = left / (moments - place as u64);
+            left -= answered;
+            let second = Second {
+                answered,
+                unanswered: 0,
+            };
+            self.add(way, sent_ns / SECOND_NS, second);
+        }
+    }
+
+    fn add(&mut self, way: Way, at: u64, more: Second) {
+        if self.0.len() >= SERVERS_MAX && !self.0.contains_key(&way) {
+            return;
+        }
+        let seconds = self.0.entry(way).or_default();
+        let second = seconds.entry(at).or_default();
+        second.answered += more.answered;
+        second.unanswered += more.unanswered;
+        if seconds.len() > SECONDS_MAX {
+            seconds.pop_first();
+        }
+    }
+
+    /// Adds what was counted in the window right after.
+    pub(super) fn follow(&mut self, next: Self) {
+        for (way, seconds) in next.0 {
+            for (at, second) in seconds {
+                self.add(way, at, second);
+            }
+        }
+    }
+
+    /// The servers with a limit.
+    pub(super) fn limits(&self) -> HashMap<Way, RateLimit> {
+        let of_one = |(way, seconds): (&Way, &BTreeMap<u64, Second>)| Some((*way, limit(seconds)?));
+        self.0.iter().filter_map(of_one).collect()
+    }
+}
+
+/// What one server's seconds have in common, if it is a limit.
+fn limit(seconds: &BTreeMap<u64, Second>) -> Option<RateLimit> {
+    let over: Vec<&Second> = seconds.values().filter(|it| it.unanswered > 0).collect();
+    let over = over.get(1..over.len().checked_sub(1)?)?;
+    let unanswered: u64 = over.iter().map(|it| it.unanswered).sum();
+    if over.len() < OVER_MIN || unanswered < UNANSWERED_MIN {
+        return None;
+    }
+    let mut answered: Vec<u64> = over.iter().map(|it| it.answered).collect();
+    answered.sort_unstable();
+    let per_second = answered[answered.len() / 2];
+    let is_alike = |it: &&u64| it.abs_diff(per_second) * 100 <= per_second * ALIKE_PERCENT;
+    let alike = answered.iter().filter(is_alike).count();
+    let asked = over.iter().map(|it| it.asked());
+    let (least, most) = (asked.clone().min()?, asked.max()?);
+    let unexplained: u64 = over
+        .iter()
+        .map(|it| {
+            it.unanswered
+                .abs_diff(it.asked().saturating_sub(per_second))
+        })
+        .sum();
+    let is_limit = per_second > 0
+        && alike * 100 >= over.len() * FLAT_PERCENT
+        && most * 100 >= least * VARIED_PERCENT
+        && unexplained * 100 <= unanswered * UNEXPLAINED_PERCENT;
+    is_limit.then_some(RateLimit {
+        per_second,
+        asked: (least, most),
+        seconds: over.len() as u64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds with so many answered and unanswered.
+    fn of(seconds: &[(u64, u64)]) -> Option<RateLimit> {
+        let seconds = seconds.iter().map(|&(answered, unanswered)| Second {
+            answered,
+            unanswered,
+        });
+        limit(&(0..).zip(seconds).collect())
+    }
+
+    #[test]
+    fn answers_that_do_not_follow_the_questions_are_limited() {
+        let limited = of(&[(9, 3), (20, 5), (20, 30), (19, 41), (21, 9), (4, 1)]);
+        let expected = RateLimit {
+            per_second: 20,
+            asked: (25, 60),
+            seconds: 4,
+        };
+        assert_eq!(limited, Some(expected));
+        // Quiet seconds before and after it.
+        let quiet = [(5, 0), (9, 3), (20, 5), (20, 30), (19, 41), (4, 1), (7, 0)];
+        assert!(of(&quiet).is_some());
+    }
+
+    #[test]
+    fn losses_at_random_and_dead_servers_have_no_limit() {
+        // A third is lost, whatever is asked.
+        assert_eq!(
+            of(&[(9, 3), (20, 10), (40, 20), (21, 9), (39, 21), (4, 1)]),
+            None
+        );
+        // Always as much is asked: it cannot be told apart.
+        assert_eq!(
+            of(&[(9, 3), (20, 10), (20, 10), (20, 10), (20, 10), (4, 1)]),
+            None
+        );
+        assert_eq!(
+            of(&[(0, 3), (0, 10), (0, 50), (0, 10), (0, 10), (0, 1)]),
+            None
+        );
+        // One bad second, or too few.
+        assert_eq!(of(&[(20, 0), (20, 0), (5, 40), (20, 0)]), None);
+        assert_eq!(of(&[(20, 1), (20, 1), (20, 2), (20, 1), (20, 1)]), None);
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[(1, 1)]), None);
+    }
+
+    #[test]
+    fn seconds_and_servers_are_bounded() {
+        let mut rates = Rates::default();
+        for n in 0..2 * SERVERS_MAX as u32 {
+            let way = (n, "10.0.0.1:53".parse().expect("an address"));
+            for at in 0..200 {
+                rates.add(way, at, Second::default());
+            }
+        }
+        assert_eq!(rates.0.len(), SERVERS_MAX);
+        assert!(rates.0.values().all(|it| it.len() == SECONDS_MAX));
+    }
+}
