@@ -51,6 +51,7 @@ mod failed_calls;
 mod filters;
 mod from_the_host;
 mod hostile;
+mod lookups;
 mod nat;
 mod neighbours;
 mod not_fooled;
