@@ -266,7 +266,11 @@ fn finding(rule: Rule, cause: &Cause, group: &Group<'_>) -> Option<Finding> {
     let had_it_hurt = || (cause.severity)(&group.whole_share()).map(|_| Severity::Info);
     let severity = judged.or_else(had_it_hurt)?;
     let severity = limit(rule, group).map_or(severity, |most| severity.min(most));
-    let explanation = (cause.describe)(group)?
+    let explanation = match side_tries::used_again(group) {
+        Some(words) if judged.is_none() => words,
+        _ => (cause.describe)(group)?,
+    };
+    let explanation = explanation
         .lines(side_tries::told(group))
         .with(|it| match judged {
             Some(_) => it,

@@ -1,6 +1,7 @@
 //! What is said of tries that were got round in time.
 
 use super::group::Group;
+use crate::doctor::explanation::Explanation;
 use crate::units;
 
 /// In place of what such failures do elsewhere.
@@ -23,4 +24,26 @@ pub(super) fn told(group: &Group<'_>) -> Option<String> {
             units::queries(of)
         )),
     }
+}
+
+/// Connections that were reset when they were used once more, each of them got round.
+pub(super) fn used_again(group: &Group<'_>) -> Option<Explanation> {
+    let is_reset = |errno| matches!(errno, Some(libc::ECONNRESET | libc::EPIPE));
+    let was_used_again = group
+        .incidents()
+        .all(|it| it.is_side_try && it.is_tcp() && is_reset(it.errno()));
+    let server = group.server();
+    was_used_again.then(|| {
+        Explanation::of(
+            format!("TCP connections to {server} that were reset had to be made anew"),
+            "The server closes connections that are idle, as it may (RFC 7766 section 6.2.3). A \
+             question that is sent on one at that moment is answered with a reset, and asked again.",
+            IMPACT,
+        )
+        .line(format!(
+            "{} on such a connection.",
+            units::counted(group.queries(), "query was sent", "queries were sent")
+        ))
+        .say("Nothing need be done. A longer idle timeout at the server makes it rarer.")
+    })
 }

@@ -9,6 +9,7 @@ use crate::attempt::Outcome;
 use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
+use crate::attempt::Transport;
 use crate::lookup::Closed;
 use crate::lookup::Grouper;
 use crate::report::Report;
@@ -147,6 +148,7 @@ fn what_is_got_round_at_once_is_a_note() {
             if is_closed {
                 let closed = story.ask(CURL, GOOD, Outcome::Refused, 0);
                 closed.reason = Some(Reason::Errno(libc::ECONNRESET));
+                closed.transport = Transport::Tcp;
             }
             if asks_again || !is_closed {
                 story.ask(CURL, GOOD, Outcome::Answered, 1);
@@ -163,6 +165,7 @@ fn what_is_got_round_at_once_is_a_note() {
     assert_eq!(worst, Some(Severity::Info), "{diagnosis:#?}");
     let note = &diagnosis.findings[0];
     assert!(note.impact.starts_with("Nobody was hurt"), "{note:#?}");
+    assert!(note.title.ends_with("had to be made anew"), "{note:#?}");
     assert!(
         note.evidence.iter().any(|it| it.contains("got round")),
         "{note:#?}"
