@@ -404,7 +404,7 @@ impl Evidence {
             }
         }
         self.mark_other_upstreams();
-        self.loops = Loops::mark(&mut self.incidents);
+        self.loops = Loops::mark(&mut self.incidents, &self.server_views);
         self.waiting = Waiting::of(&self.incidents);
     }
 
@@ -431,12 +431,13 @@ impl Evidence {
         let view = self.server_views.get(self.incidents[place].server_view?)?;
         let candidates = asked.get(&(view.owner.netns, view.question?))?;
         let pid = view.owner.pid;
-        // Another program there may have asked the same.
-        let is_its_own = |attempt: &Attempt| pid.is_some() && pid == attempt.owner.pid;
+        // Another program there may have asked the same; and a program may serve itself.
+        let is_served = pid.is_some() && pid != self.incidents[place].attempt.owner.pid;
+        let is_its_own = |attempt: &Attempt| is_served && pid == attempt.owner.pid;
         candidates.iter().copied().find(|&other| {
             let attempt = &self.incidents[other].attempt;
-            // Of its own questions one may have come back to it.
-            (other != place && attempt.peer != view.local || is_its_own(attempt))
+            other != place
+                && (attempt.peer != view.local || is_its_own(attempt))
                 && attempt.sent_ns < view.ended_ns
                 && attempt.end_ns > view.arrived_ns
                 && (view.owner.pid.is_none() || view.owner.pid == attempt.owner.pid)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::incident::Incident;
+use super::server_view::ServerView;
 use crate::attempt::Owner;
 
 /// Resolvers that one query goes through at most; longer ways are not followed.
@@ -27,14 +28,14 @@ pub struct Loops(BTreeMap<u32, Vec<Hop>>);
 impl Loops {
     /// Finds the loops, and marks the incidents that ended in one: whoever's query began it,
     /// and what the resolvers asked each other.
-    pub(super) fn mark(incidents: &mut [Incident]) -> Self {
+    pub(super) fn mark(incidents: &mut [Incident], views: &[ServerView]) -> Self {
         let mut loops: BTreeMap<u32, Vec<Hop>> = BTreeMap::new();
         let mut found = Vec::new();
         // Told as it looks from a client.
         let (upstream, clients): (Vec<_>, Vec<_>) =
             (0..incidents.len()).partition(|&place| incidents[place].is_upstream);
         for place in clients.into_iter().chain(upstream) {
-            let Some(hops) = from(incidents, place) else {
+            let Some(hops) = from(incidents, views, place) else {
                 continue;
             };
             let pids = hops.iter().filter_map(|hop| hop.owner.pid);
@@ -67,7 +68,7 @@ impl Loops {
 }
 
 /// The resolvers behind an incident, from the first one that is met twice.
-fn from(incidents: &[Incident], place: usize) -> Option<Vec<Hop>> {
+fn from(incidents: &[Incident], views: &[ServerView], place: usize) -> Option<Vec<Hop>> {
     let mut hops: Vec<Hop> = Vec::new();
     let mut next = incidents[place].upstream;
     while let Some(incident) = next.and_then(|place| incidents.get(place)) {
@@ -83,6 +84,11 @@ fn from(incidents: &[Incident], place: usize) -> Option<Vec<Hop>> {
             owner,
             asks: incident.server(),
         });
+        // It came back to the one who sent it.
+        let view = incident.server_view.and_then(|view| views.get(view));
+        if view.is_some_and(|view| view.owner.pid == owner.pid) {
+            return hops.pop().map(|hop| vec![hop]);
+        }
         next = incident.upstream;
     }
     None

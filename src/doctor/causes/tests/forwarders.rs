@@ -89,6 +89,20 @@ fn a_loop_may_have_any_number_of_resolvers_and_a_way_to_it() {
     }
 }
 
+/// A program that is a client and a server, as a test or a load generator is.
+#[test]
+fn a_program_that_asks_its_own_server_is_no_loop() {
+    let mut story = Story::default();
+    for n in 0..12 {
+        // Each question twice, at the same time.
+        let mut query = asks(n / 2, A, A.1, 1);
+        query.cookie += 100 * (n % 2);
+        query.id = Some(n as u16);
+        story = story.with([at(&query, A), query]);
+    }
+    assert_eq!(story.said(), [("dns_unknown", 12)]);
+}
+
 #[test]
 fn a_chain_that_ends_outside_is_none() {
     for servers in [&[A][..], &[A, B], &[A, B, C]] {
