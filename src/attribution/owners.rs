@@ -1,6 +1,7 @@
 //! Whose figures are that the kernel keeps by process and control group.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -95,6 +96,18 @@ impl Owners {
             self.met.insert(key, met);
         }
         self.send(new);
+    }
+
+    /// Those of them that were met before, and whose process has ended since.
+    pub fn ended(&self, owners: impl IntoIterator<Item = OwnerKey>) -> HashSet<OwnerKey> {
+        let has_ended = |(group, pid): &OwnerKey| {
+            let met = self.met.get(&(*group, *pid));
+            let (Some(met), Some(pid)) = (met, pid) else {
+                return false;
+            };
+            !lives(*pid, met.seen_ns)
+        };
+        owners.into_iter().filter(has_ended).collect()
     }
 
     /// How many there are.
@@ -237,6 +250,24 @@ mod tests {
         }
         let nobody = &found[&(0, None)];
         assert_eq!(nobody.id, WorkloadId::Process(None, Comm::default()));
+    }
+
+    #[test]
+    fn live_only_who_was_met_and_has_ended_has_ended() {
+        let mut child = std::process::Command::new("true").spawn().expect("true");
+        let gone = child.id();
+        child.wait().expect("its end");
+        let root = std::fs::File::open("/proc/self").expect("a folder");
+        let mut all = Owners::start(root.into(), &Options::default()).expect("threads");
+        let keys = [
+            (0, Some(gone)),
+            (0, Some(std::process::id())),
+            (0, None),
+            (7, Some(gone)),
+        ];
+        assert_eq!(all.ended(keys), HashSet::new());
+        all.meet([owner(gone), owner(std::process::id()), Owner::default()]);
+        assert_eq!(all.ended(keys), HashSet::from([(0, Some(gone))]));
     }
 
     #[test]

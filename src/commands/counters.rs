@@ -1,6 +1,5 @@
 //! `kerno counters`.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 use std::time::Instant;
@@ -25,6 +24,8 @@ use crate::attempt::identity::WorkloadId;
 use crate::attribution::Owners;
 use crate::cli::CountersArgs;
 use crate::cli::Output;
+use crate::counters::Gathered;
+use crate::counters::Gathering;
 use crate::counters::Running;
 use crate::counters::by_workload;
 use crate::host::DropNames;
@@ -47,7 +48,7 @@ pub(super) fn run(args: &CountersArgs, stop: &Stop) -> Result<ExitCode> {
     let host = Host::probe()?;
     let owners = Owners::start(host.cgroup().try_clone_to_owned()?, &args.workloads())?;
     let (running, states) = start(&programs, args)?;
-    let report = count(args.duration, stop, running, states, owners)?;
+    let report = count(args.duration, stop, Gathering::new(running), states, owners)?;
     let mut out = anstream::stdout().lock();
     match args.output {
         Output::Json => report.write_json(&mut out),
@@ -103,7 +104,7 @@ fn start(
 fn count(
     duration: Duration,
     stop: &Stop,
-    running: Vec<Running>,
+    mut gathering: Gathering,
     programs: Vec<ProgramState>,
     mut owners: Owners,
 ) -> Result<CountersReport> {
@@ -119,7 +120,9 @@ fn count(
             recv(stop.channel()) -> _ => break,
             recv(looks) -> _ => {
                 // What cannot be read now is read at the end.
-                meet(&mut owners, &read(&running).unwrap_or_default());
+                let readings = gathering.read().unwrap_or_default();
+                make_room(&mut gathering, &owners, &readings)?;
+                meet(&mut owners, &readings);
                 let so_far = format!("{} with figures", owners.number());
                 progress::show(&progress, started.elapsed(), &so_far);
             }
@@ -130,14 +133,9 @@ fn count(
             },
         }
     }
-    let readings = read(&running)?;
     let window = started.elapsed();
-    let mut lost = BTreeMap::new();
-    for one in &running {
-        lost.insert(one.name(), one.losses()?.into_iter().collect());
-    }
-    // Names may take a while; nobody is to pay for that.
-    drop(running);
+    // Names may take a while; until then nothing counts any more.
+    let Gathered { readings, lost } = gathering.finish()?;
     progress.finish_and_clear();
     meet(&mut owners, &readings);
     let (whose, ending) = owners.finish();
@@ -158,9 +156,16 @@ fn count(
     })
 }
 
-fn read(running: &[Running]) -> Result<Vec<(&'static str, Readings)>> {
-    let read = running.iter().map(|one| Ok((one.name(), one.read()?)));
-    read.collect()
+/// Where many come and go, those that were met and have ended make room for others.
+fn make_room(
+    gathering: &mut Gathering,
+    owners: &Owners,
+    readings: &[(&'static str, Readings)],
+) -> Result<()> {
+    let filling = Gathering::filling(readings);
+    let ended = owners.ended(filling.iter().map(key_of));
+    let gone = filling.into_iter().filter(|it| ended.contains(&key_of(it)));
+    gathering.make_room(&gone.collect())
 }
 
 fn key_of(owner: &Owner) -> (u64, Option<u32>) {

@@ -2,6 +2,7 @@
 //! count and where they hang is defined in `crates/counters`, one file for each.
 
 mod check;
+mod gathering;
 mod names;
 mod oom;
 mod resent;
@@ -10,11 +11,14 @@ mod watches;
 mod workloads;
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 
 use anyhow::Context as _;
 use anyhow::Result;
 use kerno_counters::ALL;
 use kerno_counters::Definition;
+use kerno_counters::Owner;
+use kerno_counters::read::Look;
 use kerno_counters::read::Readings;
 use typed_bpf::Program;
 use typed_bpf::load::Loaded;
@@ -24,6 +28,8 @@ use typed_bpf::load::State;
 pub use check::CounterCheck;
 pub use check::CounterState;
 pub use check::check_counters;
+pub use gathering::Gathered;
+pub use gathering::Gathering;
 pub use oom::Killed;
 pub use oom::OomWatch;
 pub use resent::Resent;
@@ -88,8 +94,22 @@ impl Running {
 
     /// What has been counted since the start, by process.
     pub fn read(&self) -> Result<Readings> {
-        let name = self.definition.name;
-        (self.definition.read)(&self.loaded).with_context(|| format!("cannot read {name}"))
+        self.look(&HashSet::new())
+    }
+
+    /// The same for these, whose entries make room for others: they have ended.
+    fn take(&self, gone: &HashSet<Owner>) -> Result<Readings> {
+        let mut readings = self.look(gone)?;
+        readings.retain(|owner, _| gone.contains(owner));
+        Ok(readings)
+    }
+
+    fn look(&self, gone: &HashSet<Owner>) -> Result<Readings> {
+        let look = Look {
+            loaded: &self.loaded,
+            gone,
+        };
+        (self.definition.read)(&look).with_context(|| format!("cannot read {}", self.name()))
     }
 
     /// What found no room: how often each map was full.

@@ -29,7 +29,7 @@ pub struct Definition {
     pub module: fn() -> Module,
     /// The reader's side.
     #[cfg(feature = "read")]
-    pub read: fn(&typed_bpf::load::Loaded) -> libbpf_rs::Result<read::Readings>,
+    pub read: fn(&read::Look<'_>) -> libbpf_rs::Result<read::Readings>,
 }
 
 macro_rules! definitions {

@@ -19,7 +19,7 @@ use crate::kernel::SockCgroupData;
 use crate::kernel::TaskStruct;
 
 /// Owners that a map has room for.
-pub(crate) const OWNERS_MAX: u32 = 4096;
+pub const OWNERS_MAX: u32 = 4096;
 
 bpf_struct! {
     /// A process in a control group.

@@ -1,9 +1,13 @@
 //! Reading the counters: each program's maps as figures by process.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
+use std::hash::Hash;
 
 use libbpf_rs::Result;
+use typed_bpf::BpfType;
 use typed_bpf::Comm;
+use typed_bpf::Hash as Hashed;
 use typed_bpf::load::Loaded;
 
 use crate::cpu_sched;
@@ -27,6 +31,36 @@ pub struct Reading {
 
 /// By process.
 pub type Readings = HashMap<Owner, Reading>;
+
+/// A look at the maps of a program that runs.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// Which one.
+    pub loaded: &'a Loaded,
+    /// Whose entries are taken out once they are read: of who has ended, so that there is
+    /// room for others.
+    pub gone: &'a HashSet<Owner>,
+}
+
+impl Look<'_> {
+    fn entries<K: BpfType + Eq + Hash, V: BpfType>(
+        &self,
+        map: Hashed<K, V>,
+        whose: impl Fn(&K) -> Owner,
+    ) -> Result<HashMap<K, V>> {
+        let all = map.read(self.loaded)?;
+        if !self.gone.is_empty() {
+            for key in all.keys().filter(|key| self.gone.contains(&whose(key))) {
+                map.remove(self.loaded, key)?;
+            }
+        }
+        Ok(all)
+    }
+
+    fn by_process<V: BpfType>(&self, map: Hashed<Owner, V>) -> Result<HashMap<Owner, V>> {
+        self.entries(map, |owner| *owner)
+    }
+}
 
 fn put(reading: &mut Reading, counter: impl Into<String>, figure: Figure) {
     if !figure.is_zero() {
@@ -64,8 +98,8 @@ macro_rules! reading {
 /// fields.
 macro_rules! by_process {
     ($program:ident, $MAP:ident: $($count:ident),* ; $($histogram:ident),*) => {
-        pub(crate) fn $program(loaded: &Loaded) -> Result<Readings> {
-            let all = $program::$MAP.read(loaded)?.into_iter();
+        pub(crate) fn $program(look: &Look<'_>) -> Result<Readings> {
+            let all = look.by_process($program::$MAP)?.into_iter();
             Ok(all
                 .map(|(owner, it)| (owner, reading!(it: $($count),*; $($histogram),*)))
                 .collect())
@@ -80,9 +114,9 @@ by_process!(cpu_sched, SCHED: voluntary_switches, involuntary_switches, run_queu
 by_process!(proc, PROC: execs, forks, exits;);
 by_process!(disk, DISK: requests, bytes; latency);
 
-pub(crate) fn net(loaded: &Loaded) -> Result<Readings> {
-    let mut all: Readings = net::NET
-        .read(loaded)?
+pub(crate) fn net(look: &Look<'_>) -> Result<Readings> {
+    let mut all: Readings = look
+        .by_process(net::NET)?
         .into_iter()
         .map(|(owner, it)| {
             (
@@ -93,7 +127,7 @@ pub(crate) fn net(loaded: &Loaded) -> Result<Readings> {
             )
         })
         .collect();
-    for (drop, count) in net::DROPS.read(loaded)? {
+    for (drop, count) in look.entries(net::DROPS, |drop| drop.owner)? {
         let counter = format!("drops.{}", drop.reason);
         put(
             all.entry(drop.owner).or_default(),
@@ -104,7 +138,7 @@ pub(crate) fn net(loaded: &Loaded) -> Result<Readings> {
     Ok(all)
 }
 
-pub(crate) fn syscall(loaded: &Loaded) -> Result<Readings> {
+pub(crate) fn syscall(look: &Look<'_>) -> Result<Readings> {
     let mut all = Readings::new();
     let name = |call: u32| {
         syscall::CALLS
@@ -112,7 +146,7 @@ pub(crate) fn syscall(loaded: &Loaded) -> Result<Readings> {
             .copied()
             .unwrap_or("unknown")
     };
-    for (key, it) in syscall::BY_CALL.read(loaded)? {
+    for (key, it) in look.entries(syscall::BY_CALL, |key| key.owner)? {
         let reading = all.entry(key.owner).or_default();
         reading.comm = it.comm;
         let call = name(key.call);
@@ -123,7 +157,7 @@ pub(crate) fn syscall(loaded: &Loaded) -> Result<Readings> {
             Figure::Log2Ns(it.latency.to_vec()),
         );
     }
-    for (key, count) in syscall::FAILURES.read(loaded)? {
+    for (key, count) in look.entries(syscall::FAILURES, |key| key.owner)? {
         let counter = format!("{}.errors.{}", name(key.call), key.errno);
         put(
             all.entry(key.owner).or_default(),

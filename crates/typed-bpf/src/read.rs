@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash as Hashable;
 
+use libbpf_rs::ErrorKind;
 use libbpf_rs::MapCore as _;
 use libbpf_rs::MapFlags;
 use libbpf_rs::RingBufferBuilder;
@@ -79,6 +80,23 @@ impl<M: Keyed, K: BpfType + Eq + Hashable, V: BpfType> Map<M, K, V> {
         Ok(all)
     }
 
+    /// Takes an entry out; whether it was there. What is counted in it between the moment
+    /// when it was read and this one is lost: this is for what has ended.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn remove(&self, of: &Loaded, key: &K) -> libbpf_rs::Result<bool> {
+        let Some(map) = of.map(self.name())? else {
+            return Ok(false);
+        };
+        match map.delete(octets_of(key)) {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// All entries, which are taken out. What is counted in an entry between the moment
     /// when it is read and the one when it is taken out is lost: this is for what has
     /// ended.
@@ -88,10 +106,8 @@ impl<M: Keyed, K: BpfType + Eq + Hashable, V: BpfType> Map<M, K, V> {
     /// If the kernel does not give them.
     pub fn drain(&self, of: &Loaded) -> libbpf_rs::Result<HashMap<K, V>> {
         let all = self.read(of)?;
-        if let Some(map) = of.map(self.name())? {
-            for key in all.keys() {
-                map.delete(octets_of(key))?;
-            }
+        for key in all.keys() {
+            self.remove(of, key)?;
         }
         Ok(all)
     }
