@@ -324,6 +324,7 @@ fn what_is_tried_again_at_once_costs_little() {
     let first = asked("www.test", A, 0).refused().id(4, 1);
     let lookup = one(vec![first, asked("www.test", A, 2_500).id(4, 2)]);
     assert_eq!(lookup.outline.result, LookupResult::Ok);
+    assert_eq!(lookup.outline.lost_ns, 2_500 * MS, "it waited all the same");
     // Another message after a pause is another lookup.
     let all = vec![
         asked("www.test", A, 0).refused(),
