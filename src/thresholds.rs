@@ -92,12 +92,6 @@ pub const THROTTLED_PERCENT: u64 = 10;
 /// `dns_server_saturated`: share of a second in which the server's busiest thread
 /// ran or waited for a CPU, in percent. Source: judgement.
 pub const SATURATED_PERCENT: u64 = 90;
-/// … and, where no second was as full as that: its threads waited for a CPU so long at once,
-/// in nanoseconds. Source: judgement; [`LATENCY_WARNING_NS`] is a whole answer's time, and a slot
-/// of the histogram of waits begins here (2 to the power of 26).
-pub const CPU_WAIT_NS: u64 = 1 << 26;
-/// … so often. Source: judgement, as for failures.
-pub const CPU_WAITS_MIN: u64 = 3;
 /// An answer larger than this may not fit into one packet on the way, in bytes
 /// of DNS message. Source: DNS flag day 2020 (1,232 = 1,280 − 48).
 pub const BIG_ANSWER_BYTES: u16 = 1232;

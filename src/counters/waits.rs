@@ -50,13 +50,6 @@ impl CpuWaits {
             .for_each(|(own, it)| *own += it);
     }
 
-    /// How many were surely as long as this, or longer.
-    pub fn longer_than(&self, ns: u64) -> u64 {
-        let slots = self.slots.iter().enumerate();
-        let long = slots.filter(|(slot, _)| 1u64 << slot >= ns);
-        long.map(|(_, count)| count).sum()
-    }
-
     /// The longest was shorter than this, in nanoseconds. `None` if there was none, or it
     /// was longer than can be told.
     pub fn bound_ns(&self) -> Option<u64> {
@@ -100,9 +93,6 @@ mod tests {
     fn waits_are_told_by_the_bounds_of_their_slots() {
         let waits = CpuWaits::of(&[0, 3, 2], Duration::from_nanos(20));
         assert_eq!((waits.waits, waits.bound_ns()), (5, Some(8)));
-        assert_eq!(waits.longer_than(2), 5);
-        assert_eq!(waits.longer_than(3), 2, "those of 4 to 8");
-        assert_eq!(waits.longer_than(5), 0, "nobody knows");
         assert_eq!(CpuWaits::default().bound_ns(), None);
         let beyond = CpuWaits::of(&[1; LOG2_SLOTS], Duration::ZERO);
         assert_eq!(beyond.bound_ns(), None);

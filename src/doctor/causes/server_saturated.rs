@@ -13,17 +13,13 @@ use crate::incidents::Incident;
 use crate::incidents::ServerView;
 use crate::sampler::Span;
 use crate::shell::Command;
-use crate::thresholds::CPU_WAIT_NS;
-use crate::thresholds::CPU_WAITS_MIN;
 use crate::thresholds::SATURATED_PERCENT;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let view = at_server::held_up(incident, evidence)?;
-    if busiest(view, evidence).is_none() && !has_waited_long(view.owner.pid, evidence) {
-        return None;
-    }
+    busiest(view, evidence)?;
     Some(Place::at(view.local).of(view.owner.pid))
 }
 
@@ -35,15 +31,9 @@ fn busiest<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a Span> {
         .filter(|span| span.busy() * 100.0 >= SATURATED_PERCENT as f64)
 }
 
-/// Whether its threads waited long for a CPU, however little they had to do.
-fn has_waited_long(pid: Option<u32>, evidence: &Evidence) -> bool {
-    let waits = pid.and_then(|pid| evidence.host.cpu_waits.get(&pid));
-    waits.is_some_and(|waits| waits.longer_than(CPU_WAIT_NS) >= CPU_WAITS_MIN)
-}
-
 /// The shares of the time that the busiest thread ran meanwhile, and that it waited for
-/// a CPU, on the average of the queries. `None` if it was busy at no time.
-fn load(group: &Group<'_>) -> Option<(f64, f64)> {
+/// a CPU, on the average of the queries.
+fn load(group: &Group<'_>) -> (f64, f64) {
     let views = group.views();
     let spans: Vec<_> = views
         .filter_map(|view| busiest(view, group.evidence))
@@ -51,30 +41,22 @@ fn load(group: &Group<'_>) -> Option<(f64, f64)> {
     let mean = |of: fn(&Span) -> f64| {
         spans.iter().map(|span| of(span)).sum::<f64>() / spans.len().max(1) as f64
     };
-    (!spans.is_empty()).then(|| (mean(|span| span.ran), mean(|span| span.waited)))
+    (mean(|span| span.ran), mean(|span| span.waited))
 }
 
 const IMPACT: &str = "All clients of this server wait, and their repeated queries add to its load.";
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let load = load(group);
+    let (ran, waited) = load(group);
     let (server, pid) = (group.server(), group.place.pid);
     let renice = |pid: u32| Command::new("renice -n -10 -p").word(pid.to_string());
-    // Who has little to do and waits long does so for others.
-    let explanation = match load.is_none_or(|(ran, waited)| waited > ran) {
+    let explanation = match waited > ran {
         true => Explanation::of(
             format!(
                 "The DNS server {server} gets too little CPU: other programs on this host use it"
             ),
-            match load {
-                Some(_) => {
-                    "The server has work all the time, and most of this time it waits for a CPU that \
-                     other programs use."
-                }
-                None => "When the server has work, it waits for a CPU that other programs use.",
-            }
-            .to_owned()
-                + " Meanwhile queries wait in its socket, and get lost where its receive \
+            "The server has work all the time, and most of this time it waits for a CPU that other \
+             programs use. Meanwhile queries wait in its socket, and get lost where its receive \
              buffer is full.",
             IMPACT,
         )
@@ -102,15 +84,13 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         ),
     };
     explanation
-        .lines(load.map(|(ran, waited)| {
-            format!(
-                "Meanwhile the busiest thread of {} ran {:.0} % of the time and waited for a CPU \
-                 {:.0} %.",
-                who::with_pid("the server", pid),
-                ran * 100.0,
-                waited * 100.0
-            )
-        }))
+        .line(format!(
+            "Meanwhile the busiest thread of {} ran {:.0} % of the time and waited for a CPU {:.0} \
+             %.",
+            who::with_pid("the server", pid),
+            ran * 100.0,
+            waited * 100.0
+        ))
         .lines(cpu_waits::told("The server", pid, &group.evidence.host))
         .lines(at_server::queue_told(group))
         .line(at_server::ended_told(group))

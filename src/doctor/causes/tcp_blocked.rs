@@ -39,11 +39,30 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         units::counted(tally.tcp.ended(), "attempt", "attempts"),
     ))
     .lines(how_tcp_ended(group))
+    .lines(sent_again(group))
     .lines(group.examples())
     .say("Allow TCP to port 53 wherever UDP is allowed: NetworkPolicy, security group, firewall.")
     .run("Ask over TCP yourself:", group.dig_root())
     .say("Until then, set the EDNS buffer size of the servers to 1232, so that more answers fit.")
     .into()
+}
+
+/// What TCP did about the silence.
+fn sent_again(group: &Group<'_>) -> Option<String> {
+    let server = group.place.server?;
+    let namespaces = group.distinct(|incident| incident.attempt.owner.netns);
+    let resends = &group.evidence.resends;
+    let all = namespaces.into_iter();
+    let (segments, openings) = all
+        .map(|netns| resends.segments(netns, server))
+        .fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+    (segments > 0).then(|| {
+        format!(
+            "This host sent {} to it again, {} of them to open a connection.",
+            units::counted(segments, "segment", "segments"),
+            units::count(openings)
+        )
+    })
 }
 
 fn how_tcp_ended(group: &Group<'_>) -> Vec<String> {

@@ -126,6 +126,24 @@ fn where_something_else_explains_it_the_way_is_not_blamed() {
 }
 
 #[test]
+fn what_is_sent_again_in_vain_is_told_of_tcp_that_is_blocked() {
+    let mut truncated = attempt(0, SERVER, Outcome::Answered);
+    if let Some(answer) = truncated.answer.as_mut() {
+        answer.truncated = true;
+    }
+    let silent: Vec<_> = (4..8)
+        .map(|n| over_tcp(attempt(n, SERVER, Outcome::Unanswered)))
+        .collect();
+    let mut story = Story::default().with([truncated]).with(silent.clone());
+    silent.iter().for_each(|it| resent(&mut story, it));
+    let findings = story.explain().findings;
+    assert_eq!(findings[0].rule, Rule::TcpBlocked);
+    let told = format!("{:?}", findings[0].evidence);
+    let line = "sent 8 segments to it again, 4 of them to open a connection";
+    assert!(told.contains(line), "{told}");
+}
+
+#[test]
 fn an_answer_at_once_and_a_refusal_are_none_of_it() {
     let mut story = lossy();
     for attempt in &mut story.attempts[20..] {
