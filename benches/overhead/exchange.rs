@@ -24,8 +24,10 @@ use crate::site::Site;
 const DIGITS: usize = 12 + 1 + 4;
 const DIGITS_LEN: usize = 7;
 
-/// Of the third octet: an answer (RFC 1035 section 4.1.1).
+/// Of the third octet: an answer; of the fourth: of a server that asks others (RFC 1035
+/// section 4.1.1).
 const QR: u8 = 0x80;
+const RA: u8 = 0x80;
 
 /// The two sockets. The client is connected, as glibc's is; the server is not.
 #[derive(Debug)]
@@ -81,6 +83,7 @@ impl Pair {
     pub(crate) fn answer(&mut self) -> io::Result<()> {
         let (len, from) = self.server.recv_from(&mut self.buffer)?;
         self.buffer[2] |= QR;
+        self.buffer[3] |= RA;
         self.server.send_to(&self.buffer[..len], from)?;
         Ok(())
     }
