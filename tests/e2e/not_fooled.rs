@@ -188,7 +188,9 @@ fn root_not_fooled_by_segmented_datagrams() {
             for _ in 1..=QUERIES {
                 client.recv(&mut [0; 512]).expect("an answer");
             }
-            let records = site.records(&mut watch);
+            // Answers that lie unread are told a moment later: one may find no room.
+            let mut records = watch.records(2 * usize::from(QUERIES));
+            records.extend(site.records(&mut watch));
             check_both(&records, "answered", usize::from(QUERIES));
         }
     }
@@ -356,7 +358,9 @@ fn root_not_fooled_by_extension_headers() {
         let packet = forge::udp_behind_options(client, server, &query, headers);
         forger.send(&packet, server.ip());
         receiver.recv(&mut [0; 512]).expect("an answer");
-        let records = site.records(&mut watch);
+        // The answer lies unread in the raw socket, so it is told a moment later.
+        let mut records = watch.records(2);
+        records.extend(site.records(&mut watch));
         check_both(&records, "answered", 1);
         for record in records {
             assert_eq!(record.id, Some(id), "{record:#?}");
