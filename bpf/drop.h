@@ -254,7 +254,8 @@ static __always_inline void fill_socket(struct dns_drop *d, struct discarded *p,
 		d->drop_flags |= DNS_DROP_AGAIN;
 		return;
 	}
-	d->tid = take_process(&d->owner);
+	take_process(&d->owner);
+	d->tid = current_thread();
 	/* Before 5.15 it was one of several things under one name. */
 	if (bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
 		d->owner.cgroup_id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);

@@ -187,10 +187,12 @@ static __always_inline void fill_query_owner(struct dns_query *q, struct __sk_bu
 	}
 	q->owner.cgroup_id = cgroup_of(skb);
 	q->owner.netns = netns_of_tenant(tenant, q->owner.cgroup_id);
-	if (key->role == DNS_ROLE_CLIENT)
-		q->tid = take_process(&q->owner);
-	else
+	if (key->role == DNS_ROLE_CLIENT) {
+		take_process(&q->owner);
+		q->tid = current_thread();
+	} else {
 		q->queued_bytes = queued_bytes(skb);
+	}
 }
 
 static __always_inline void fill_sends(struct dns_query *q, struct dns_packet *p,

@@ -160,23 +160,31 @@ static __noinline __u64 tenant_of(struct __sk_buff *skb)
 	return tenant(cgroup_of(skb), netns_at(skb));
 }
 
-/* Returns the thread's own number. */
-static __always_inline __u32 take_process(struct dns_owner *owner)
+static __always_inline void take_process(struct dns_owner *owner)
 {
 	struct task_struct *task, *leader;
 
 	if (config.types) {
-		task = bpf_get_current_task_btf();
-		leader = task->group_leader;
+		leader = bpf_get_current_task_btf()->group_leader;
 		owner->tgid = leader->tgid;
 		((__u64 *)owner->comm)[0] = *(__u64 *)leader->comm;
 		((__u64 *)owner->comm)[1] = *(__u64 *)(leader->comm + 8);
-		return task->pid;
+		return;
 	}
 	task = (struct task_struct *)bpf_get_current_task();
 	leader = BPF_CORE_READ(task, group_leader);
 	owner->tgid = BPF_CORE_READ(leader, tgid);
 	bpf_core_read(owner->comm, sizeof(owner->comm), &leader->comm);
+}
+
+/* The number of the thread that is running. */
+static __always_inline __u32 current_thread(void)
+{
+	struct task_struct *task;
+
+	if (config.types)
+		return bpf_get_current_task_btf()->pid;
+	task = (struct task_struct *)bpf_get_current_task();
 	return BPF_CORE_READ(task, pid);
 }
 
@@ -198,11 +206,11 @@ static __always_inline int is_sent_again(struct sock *sk)
 }
 
 /* Whoever makes the system call that is just running. */
-static __always_inline __u32 take_caller(struct dns_owner *owner, struct sock *sk)
+static __always_inline void take_caller(struct dns_owner *owner, struct sock *sk)
 {
 	owner->cgroup_id = bpf_get_current_cgroup_id();
 	owner->netns = netns_of(sk);
-	return take_process(owner);
+	take_process(owner);
 }
 
 #endif

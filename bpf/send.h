@@ -169,7 +169,8 @@ static __noinline int on_connect(struct bpf_sock_addr *ctx, struct dns_call *cal
 	if (!sk)
 		return 0;
 	fill_call(call, ctx, DNS_CALL_CONNECT);
-	call->tid = take_caller(&call->owner, sk);
+	take_caller(&call->owner, sk);
+	call->tid = current_thread();
 	if (error < 0)
 		return report_call(call, sk, DNS_CALL_CONNECT, -error);
 	slot = call_slot(call->cookie);
@@ -198,7 +199,8 @@ static __noinline int on_sendmsg(struct bpf_sock_addr *ctx, struct dns_call *cal
 		return 0;
 	fill_call(call, ctx, DNS_CALL_SEND);
 	if (error < 0) {
-		call->tid = take_caller(&call->owner, sk);
+		take_caller(&call->owner, sk);
+		call->tid = current_thread();
 		report_call(call, sk, DNS_CALL_SEND, -error);
 		call->call = CALL_DENIED;
 	}
@@ -269,7 +271,8 @@ static __always_inline void on_send(struct sock *sk, int ret)
 	}
 	if (!is_dns_port(call.peer_port))
 		return;
-	call.tid = take_caller(&call.owner, sk);
+	take_caller(&call.owner, sk);
+	call.tid = current_thread();
 	report_call(&call, sk, DNS_CALL_SEND, -ret);
 }
 

@@ -100,7 +100,8 @@ static __always_inline void fill_slot(struct __sk_buff *skb, struct dns_packet *
 	r->tid = 0;
 	take_socket(&r->owner, skb);
 	if (role == DNS_ROLE_CLIENT) {
-		r->tid = take_process(&r->owner);
+		take_process(&r->owner);
+		r->tid = current_thread();
 	} else {
 		r->owner.tgid = 0;
 		__builtin_memset(r->owner.comm, 0, sizeof(r->owner.comm));

@@ -87,7 +87,8 @@ static __noinline struct dns_connection *connection_of(struct __sk_buff *skb,
 	}
 	if (p->egress && !c->owner.tgid) {
 		take_socket(&c->owner, skb);
-		c->tid = take_process(&c->owner);
+		take_process(&c->owner);
+		c->tid = current_thread();
 	}
 	c->last_ns = p->now;
 	return c;
