@@ -49,8 +49,22 @@ struct user_pt_regs {
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
+struct bpf_raw_tracepoint_args {
+	__u64 args[0];
+};
+
 struct trace_event_raw_mark_victim {
+	__u32 uid;
+} __attribute__((preserve_access_index));
+
+struct task_struct {
+	__u32 __state;
+	__s64 state;
 	__s32 pid;
+	__s32 tgid;
+	struct task_struct *group_leader;
+	__u8 comm[16];
+	struct css_set *cgroups;
 } __attribute__((preserve_access_index));
 
 struct owner {
@@ -104,13 +118,17 @@ static __always_inline void count_loss(__u32 of)
 		__sync_fetch_and_add(lost, 1);
 }
 
-SEC("tracepoint/oom/mark_victim")
-int on_mark_victim(struct trace_event_raw_mark_victim *ctx)
+SEC("raw_tp/mark_victim")
+int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 {
-	__s32 pid = ctx->pid;
-	__u32 key = (__u32)pid;
-	__u8 key_2 = 1;
-	if (bpf_map_update_elem(&victims_map, &key, &key_2, BPF_ANY))
+	__u64 victim = (__u64)ctx->args[0];
+	__u32 victim_2 = (__u32)victim;
+	if (bpf_core_field_exists(((struct trace_event_raw_mark_victim *)0)->uid)) {
+		__s32 pid = BPF_CORE_READ(((struct task_struct *)victim), pid);
+		victim_2 = (__u32)pid;
+	}
+	__u8 key = 1;
+	if (bpf_map_update_elem(&victims_map, &victim_2, &key, BPF_ANY))
 		count_loss(0);
 	return 0;
 }

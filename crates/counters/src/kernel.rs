@@ -241,9 +241,15 @@ arguments! {
     pub struct WritebackDirtyPage("writeback_dirty_page") {}
 }
 
-tracepoint_fields! {
-    /// include/trace/events/oom.h: in the task that wanted memory.
-    pub struct MarkVictim("oom/mark_victim", "trace_event_raw_mark_victim") { pid: i32 }
+arguments! {
+    /// include/trace/events/oom.h: in the task that wanted memory. The victim's thread,
+    /// where the fields have its user; its number before.
+    pub struct MarkVictim("mark_victim") { victim: u64 }
+}
+
+kernel_struct! {
+    /// include/trace/events/oom.h
+    pub struct MarkVictimFields("trace_event_raw_mark_victim") { uid: u32 }
 }
 
 tracepoint_fields! {

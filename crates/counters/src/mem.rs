@@ -13,9 +13,11 @@ use typed_bpf::bpf_struct;
 use crate::kernel::FolioMarkAccessed;
 use crate::kernel::MarkPageAccessed;
 use crate::kernel::MarkVictim;
+use crate::kernel::MarkVictimFields;
 use crate::kernel::MmFilemapAddToPageCache;
 use crate::kernel::MmFilemapGetPages;
 use crate::kernel::SchedProcessExit;
+use crate::kernel::TaskStruct;
 use crate::kernel::WritebackDirtyFolio;
 use crate::kernel::WritebackDirtyPage;
 use crate::owner;
@@ -61,9 +63,16 @@ pub fn module() -> Module {
         "mem",
         "Memory that was refused or had to be waited for, by process.",
     );
-    m.tracepoint::<MarkVictim>(|b, it| {
-        let victim = it.field(MarkVictim::pid).to::<u32>();
-        VICTIMS.put(b, &victim, 1);
+    // By its arguments: a container without tracefs can attach this one, too.
+    m.raw_tracepoint::<MarkVictim>(|b, it| {
+        let given = it.get(MarkVictim::victim);
+        let victim = b.variable::<u32>("victim", given.to::<u32>());
+        let is_task = b.has_field(MarkVictimFields::uid);
+        b.when(is_task, |b| {
+            let pid = b.probe(&given.as_pointer::<TaskStruct>(), TaskStruct::pid);
+            victim.set(pid.to::<u32>());
+        });
+        VICTIMS.put(b, &victim.get(), 1);
     })
     .gives(&["oom_kills"]);
     // The victim is counted in its own context, where it is known whose it is.
