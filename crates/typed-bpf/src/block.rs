@@ -16,6 +16,8 @@ use crate::layout::BpfType;
 use crate::layout::CType;
 use crate::layout::Field;
 use crate::layout::Scalar;
+use crate::local::Local;
+use crate::local::Variable;
 use crate::source::Source;
 use crate::value::Operand;
 use crate::value::Val;
@@ -76,11 +78,8 @@ impl<'s, K: Kind> Block<'s, K> {
 
     /// A variable that can be set again.
     pub fn variable<T: Scalar>(&mut self, like: &str, first: impl Operand<T>) -> Variable<'s, T> {
-        Variable {
-            name: self.declare::<T>(like, &first.text()).code().to_owned(),
-            source: Rc::clone(&self.source),
-            types: PhantomData,
-        }
+        let name = self.declare::<T>(like, &first.text()).code().to_owned();
+        Variable::new(name, Rc::clone(&self.source))
     }
 
     /// A struct on the stack, all 0.
@@ -91,11 +90,7 @@ impl<'s, K: Kind> Block<'s, K> {
         source.take_stack(size_of::<S>());
         source.line(&format!("{} = {{}};", S::declare(&name)));
         drop(source);
-        Local {
-            name,
-            source: Rc::clone(&self.source),
-            types: PhantomData,
-        }
+        Local::new(name, Rc::clone(&self.source))
     }
 
     /// A copy on the stack of a struct within an entry.
@@ -107,7 +102,7 @@ impl<'s, K: Kind> Block<'s, K> {
         let copy = self.new_struct::<S>(field.name());
         self.line(&format!(
             "{} = {}->{};",
-            copy.name,
+            copy.name(),
             entry.raw(),
             field.name()
         ));
@@ -141,7 +136,8 @@ impl<'s, K: Kind> Block<'s, K> {
         self.declare::<T>(path.name(), &value)
     }
 
-    /// Copies a field of one of the kernel's structs into a field of an entry, by helper.
+    /// Copies a field of one of the kernel's structs into a field of an entry that is as
+    /// long, by helper.
     pub fn copy<S: KernelType, T, V: BpfType, U: BpfType>(
         &mut self,
         from: &Val<'_, Ptr<S>>,
@@ -149,11 +145,8 @@ impl<'s, K: Kind> Block<'s, K> {
         entry: &Entry<'_, V>,
         to: Field<V, U>,
     ) {
-        let path = path.into();
-        path.define(&mut self.source.borrow_mut().definitions);
         let to = format!("{}->{}", entry.raw(), to.name());
-        let from = format!("{}{}", from.code(), path.arguments());
-        self.line(&format!("BPF_CORE_READ_INTO(&{to}, {from});"));
+        self.copy_into::<S, T, U>(from, path.into(), &to);
     }
 
     /// The same into a struct on the stack.
@@ -164,9 +157,18 @@ impl<'s, K: Kind> Block<'s, K> {
         local: &Local<'_, V>,
         to: Field<V, U>,
     ) {
-        let path = path.into();
+        let to = format!("{}.{}", local.name(), to.name());
+        self.copy_into::<S, T, U>(from, path.into(), &to);
+    }
+
+    fn copy_into<S: KernelType, T, U>(
+        &mut self,
+        from: &Val<'_, Ptr<S>>,
+        path: Path<S, T>,
+        to: &str,
+    ) {
+        const { assert!(size_of::<T>() == size_of::<U>(), "it is as long") };
         path.define(&mut self.source.borrow_mut().definitions);
-        let to = format!("{}.{}", local.name, to.name());
         let from = format!("{}{}", from.code(), path.arguments());
         self.line(&format!("BPF_CORE_READ_INTO(&{to}, {from});"));
     }
@@ -260,53 +262,4 @@ const fn is(name: &str, wanted: &str) -> bool {
         at += 1;
     }
     at == a.len() && at == b.len()
-}
-
-/// A variable, see [`Block::variable`].
-#[derive(Debug)]
-pub struct Variable<'s, T> {
-    name: String,
-    source: Rc<RefCell<Source>>,
-    types: Marker<'s, T>,
-}
-
-impl<'s, T: Scalar> Variable<'s, T> {
-    /// What it is from now on.
-    pub fn set(&self, value: impl Operand<T>) {
-        let line = format!("{} = {};", self.name, value.text());
-        self.source.borrow_mut().line(&line);
-    }
-
-    /// What it is where this is used.
-    pub fn get(&self) -> Val<'s, T> {
-        Val::new(self.name.clone())
-    }
-}
-
-/// A struct on the stack, see [`Block::new_struct`].
-#[derive(Debug)]
-pub struct Local<'s, S> {
-    name: String,
-    source: Rc<RefCell<Source>>,
-    types: Marker<'s, S>,
-}
-
-impl<S: BpfType> Local<'_, S> {
-    /// Sets a field.
-    pub fn set<T: Scalar>(&self, field: Field<S, T>, value: impl Operand<T>) -> &Self {
-        let line = format!("{}.{} = {};", self.name, field.name(), value.text());
-        self.source.borrow_mut().line(&line);
-        self
-    }
-
-    /// Sets a struct within it.
-    pub fn set_struct<T: BpfType>(&self, field: Field<S, T>, value: &Local<'_, T>) -> &Self {
-        let line = format!("{}.{} = {};", self.name, field.name(), value.name);
-        self.source.borrow_mut().line(&line);
-        self
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
 }

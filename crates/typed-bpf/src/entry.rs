@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use crate::Marker;
-use crate::block::Local;
 use crate::layout::BpfType;
 use crate::layout::Comm;
 use crate::layout::Field;
 use crate::layout::Scalar;
+use crate::local::Local;
 use crate::source::Source;
 use crate::value::Operand;
 use crate::value::Val;

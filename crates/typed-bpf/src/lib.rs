@@ -52,6 +52,7 @@ pub mod kernel;
 pub mod layout;
 #[cfg(feature = "load")]
 pub mod load;
+mod local;
 mod map;
 mod module;
 #[cfg(feature = "load")]
@@ -64,8 +65,6 @@ pub mod source;
 mod value;
 
 pub use block::Block;
-pub use block::Local;
-pub use block::Variable;
 pub use entry::Entry;
 pub use hook::Argument;
 pub use hook::Arguments;
@@ -90,6 +89,8 @@ pub use layout::CType;
 pub use layout::Comm;
 pub use layout::Field;
 pub use layout::Scalar;
+pub use local::Local;
+pub use local::Variable;
 pub use map::Array;
 pub use map::Hash;
 pub use map::Indexed;

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use crate::Marker;
 use crate::block::Block;
-use crate::block::Local;
 use crate::entry::Entry;
 use crate::hook::Kind;
 use crate::layout::BpfType;
 use crate::layout::Scalar;
 use crate::layout::snake;
+use crate::local::Local;
 use crate::source::Source;
 use crate::source::type_name;
 use crate::value::Val;
