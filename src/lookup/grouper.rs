@@ -265,6 +265,7 @@ impl Grouper {
 
     /// Of several the one that was asked for last before it, or next after it.
     fn find(&self, chain: u64, thread: Thread, step: &Step, question: &[u8]) -> Option<usize> {
+        let is_mixed = self.store.is_mixed(chain);
         let mut nearest = None;
         for at in self.store.of_chain(chain) {
             let open = &self.store.all()[at];
@@ -272,6 +273,10 @@ impl Grouper {
                 continue;
             }
             if joining::fits(open, step) && open.meant.is_like(question) {
+                // Parts are put together when they are over.
+                if is_mixed && !has_both(open) && joining::is_one_by_one(open, step) {
+                    continue;
+                }
                 let far = open.newest_ns.abs_diff(step.sent_ns());
                 if nearest.is_none_or(|(nearest, _)| far < nearest) {
                     nearest = Some((far, at));
@@ -322,32 +327,54 @@ impl Grouper {
 
     /// Closes it with what other threads did for it, unless they are still at it.
     fn close_one(&mut self, at: usize, now_ns: u64) {
-        while let Some(other) = self.partner(at) {
-            if !is_over(&self.store.all()[other], now_ns) {
-                return;
-            }
-            self.store.unlink(other);
-            let (open, mut part) = self.store.take_two(at, other);
-            open.absorb(&mut part);
-            self.store.free(other);
+        let open = &self.store.all()[at];
+        if is_part(open) && self.store.is_mixed(open.chain) {
+            self.join_parts(open.chain, now_ns);
         }
-        self.finish(at);
+        if self.store.all()[at].is_used && !self.is_awaited(at, now_ns) {
+            self.finish(at);
+        }
     }
 
-    /// What another thread of the process asked for the same lookup.
-    fn partner(&self, at: usize) -> Option<usize> {
-        let open = &self.store.all()[at];
-        if open.thread.tid == 0 || !self.store.is_mixed(open.chain) || has_both(open) {
-            return None;
+    /// Puts together what several threads asked for, in the order in which it was asked: a
+    /// part belongs to what its own thread alone asked before, else to the first lookup that
+    /// it can be the next of.
+    fn join_parts(&mut self, chain: u64, now_ns: u64) {
+        let all = self.store.all();
+        let is_ready = |at: &usize| is_part(&all[*at]) && is_over(&all[*at], now_ns);
+        let mut parts: Vec<usize> = self.store.of_chain(chain).filter(is_ready).collect();
+        // Of those that began at the same time the one that was there first.
+        parts.reverse();
+        parts.sort_by_key(|&at| all[at].first_ns);
+        let mut whole: Vec<usize> = Vec::new();
+        for part in parts {
+            let all = self.store.all();
+            let may_take = |at: &&usize| may_be_part(&all[part], &all[**at]);
+            let places: Vec<usize> = whole.iter().filter(may_take).copied().collect();
+            let is_own = |at: &usize| all[*at].thread == all[part].thread && !all[*at].is_spread;
+            let own = places.iter().copied().find(is_own);
+            let Some(at) = own.or(places.first().copied()) else {
+                whole.push(part);
+                continue;
+            };
+            self.store.unlink(part);
+            let (open, mut part_of_it) = self.store.take_two(at, part);
+            open.absorb(&mut part_of_it);
+            // Whose it is cannot be known.
+            open.is_estimate |= own.is_none() && places.len() > 1;
+            self.store.free(part);
         }
-        self.store.of_chain(open.chain).find(|&other| {
-            let part = &self.store.all()[other];
-            other != at
-                && part.thread.pid == open.thread.pid
-                && part.thread.tid != open.thread.tid
-                && !has_both(part)
-                && part.steps.iter().all(|step| joining::fits(open, step))
-        })
+    }
+
+    /// Whether another thread is still at a part of it.
+    fn is_awaited(&self, at: usize, now_ns: u64) -> bool {
+        let open = &self.store.all()[at];
+        is_part(open)
+            && self.store.is_mixed(open.chain)
+            && self.store.of_chain(open.chain).any(|other| {
+                let part = &self.store.all()[other];
+                other != at && !is_over(part, now_ns) && may_be_part(part, open)
+            })
     }
 
     fn finish(&mut self, at: usize) {
@@ -380,6 +407,19 @@ impl Grouper {
             is_exact: !open.is_estimate && (!asks_for_others || is_one_name),
         })));
     }
+}
+
+/// Whether other threads may have asked for more of it.
+fn is_part(open: &Open) -> bool {
+    open.is_used && open.thread.tid != 0 && !has_both(open)
+}
+
+/// Whether this may be a part of that one.
+fn may_be_part(part: &Open, of: &Open) -> bool {
+    is_part(part)
+        && part.thread.pid == of.thread.pid
+        && part.thread.tid != 0
+        && part.steps.iter().all(|step| joining::fits(of, step))
 }
 
 /// A library that asks for both on one socket has one thread for them.

@@ -27,6 +27,18 @@ pub(super) fn touches(open: &Open, step: &Step) -> bool {
         && step.end_ns.saturating_add(PAUSE_NS) >= open.first_ns
 }
 
+/// Whether it was asked from another socket when the answer before had come. A thread of a
+/// library that spreads lookups over its threads may do so for another lookup.
+pub(super) fn is_one_by_one(open: &Open, step: &Step) -> bool {
+    let goes_after = |first: &Step, second: &Step| {
+        first.end.is_settled()
+            && first.end_ns <= second.sent_ns()
+            && first.key.cookie != second.key.cookie
+    };
+    let pairs = |it: &Step| goes_after(it, step) || goes_after(step, it);
+    open.steps.iter().any(pairs)
+}
+
 fn is_in_time(open: &Open, step: &Step) -> bool {
     let again = |other: &Step| asks_again(other, step) || asks_again(step, other);
     touches(open, step) || open.steps.iter().any(again)

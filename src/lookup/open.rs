@@ -56,6 +56,8 @@ pub(super) struct Open {
     /// One of its attempts, if it is told by itself.
     pub(super) example: Option<Box<Attempt>>,
     pub(super) is_estimate: bool,
+    /// Several threads have asked for it.
+    pub(super) is_spread: bool,
 }
 
 impl Open {
@@ -74,6 +76,7 @@ impl Open {
         self.cell = 0;
         self.example = None;
         self.is_estimate = thread.tid == 0;
+        self.is_spread = false;
     }
 
     pub(super) fn push(&mut self, step: &Step, question: &[u8]) {
@@ -106,6 +109,7 @@ impl Open {
         other.steps.iter().for_each(|step| self.push_step(step));
         self.left_out += other.left_out;
         self.is_estimate |= other.is_estimate;
+        self.is_spread |= other.is_spread || other.thread != self.thread;
         if self.example.is_none() {
             self.example = other.example.take();
         }

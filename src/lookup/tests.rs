@@ -286,6 +286,75 @@ fn a_library_may_spread_a_lookup_over_threads() {
     assert!(told.iter().all(|it| it.outline.queries == 2));
 }
 
+/// Go asks for both types at once, from threads that it takes as they come.
+#[test]
+fn a_name_asked_again_at_once_by_other_threads_is_another_lookup() {
+    let all = lookups(vec![
+        asked("db.corp.test", A, 0).thread(1, 10),
+        asked("db.corp.test", AAAA, 0).thread(2, 11),
+        asked("db.corp.test", AAAA, 3).thread(1, 12),
+        asked("db.corp.test", A, 3).thread(2, 13),
+        asked("db.corp.test", A, 6).thread(2, 14),
+        asked("db.corp.test", AAAA, 6).thread(3, 15),
+    ]);
+    assert_eq!(all.len(), 3);
+    for (lookup, at_ms) in all.iter().zip([0, 3, 6]) {
+        assert_eq!(lookup.outline.queries, 2, "{lookup:#?}");
+        assert_eq!(lookup.outline.duration_ns, MS, "{lookup:#?}");
+        assert_eq!(lookup.end_ns, START + (at_ms + 1) * MS, "{lookup:#?}");
+        assert!(lookup.is_exact, "{lookup:#?}");
+    }
+}
+
+/// Go, of a server that answers before the second question is asked.
+#[test]
+fn lookups_that_follow_each_other_are_told_apart_by_their_order() {
+    let all = lookups(vec![
+        asked("db.corp.test", A, 0).thread(1, 10),
+        asked("db.corp.test", AAAA, 1).thread(2, 11),
+        asked("db.corp.test", A, 2).thread(2, 12),
+        asked("db.corp.test", AAAA, 3).thread(1, 13),
+    ]);
+    assert_eq!(all.len(), 2);
+    for (lookup, at_ms) in all.iter().zip([0, 2]) {
+        assert_eq!(lookup.outline.queries, 2, "{lookup:#?}");
+        assert_eq!(lookup.end_ns, START + (at_ms + 2) * MS, "{lookup:#?}");
+        assert!(lookup.is_exact, "{lookup:#?}");
+    }
+}
+
+/// Two threads, each of which asks for one type after the other from another socket.
+#[test]
+fn what_a_thread_asks_alone_is_its_own() {
+    let all = lookups(vec![
+        asked("db.corp.test", A, 0).thread(1, 10),
+        asked("db.corp.test", A, 0).thread(2, 11),
+        asked("db.corp.test", AAAA, 3).thread(2, 12),
+        asked("db.corp.test", AAAA, 9).thread(1, 13),
+    ]);
+    let mut ends: Vec<u64> = all.iter().map(|it| it.end_ns).collect();
+    ends.sort_unstable();
+    assert_eq!(ends, [START + 4 * MS, START + 10 * MS]);
+    assert!(
+        all.iter().all(|it| it.outline.queries == 2 && it.is_exact),
+        "{all:#?}"
+    );
+}
+
+/// Two want the same, and a third and a fourth thread ask for the other type.
+#[test]
+fn what_may_belong_to_either_is_an_estimate() {
+    let all = lookups(vec![
+        asked("db.corp.test", A, 0).thread(1, 10),
+        asked("db.corp.test", A, 0).thread(2, 11),
+        asked("db.corp.test", AAAA, 3).thread(3, 12),
+        asked("db.corp.test", AAAA, 9).thread(4, 13),
+    ]);
+    assert_eq!(all.len(), 2, "{all:#?}");
+    assert!(all.iter().all(|it| it.outline.queries == 2), "{all:#?}");
+    assert!(all.iter().any(|it| !it.is_exact), "{all:#?}");
+}
+
 #[test]
 fn a_dead_first_nameserver_is_on_the_way_and_costs_its_wait() {
     let dead = both("www.test", 0).map(|it| it.silent(5_000).of("10.0.0.9:53"));
