@@ -90,7 +90,9 @@ impl Counting {
 fn who_failed(place: &Place, times: u64) -> Process {
     let mut command = place.command("python3");
     command
-        .args(["-c", CONNECTS, &times.to_string()])
+        // Without `site` it asks nobody for its user's home (where HOME is not set, that is a
+        // connect to nscd).
+        .args(["-I", "-S", "-c", CONNECTS, &times.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut process = Process::start(&mut command);
