@@ -150,7 +150,8 @@ struct dns_query {
 	__u8 ready; /* 0 while the entry is being filled: not to be swept */
 	__u16 asked_len; /* octets of question[] that are name, type and class, or 0 */
 	__u8 question[DNS_QUESTION_MAX]; /* the message from its 13th octet on */
-	__u32 queued_bytes; /* sk_rmem_alloc when it came; client role: when the answer did */
+	__u32 queued_bytes; /* sk_rmem_alloc when it came; client role: when the answer did,
+			     * if it was half of the receive buffer or more */
 	__u32 other_question; /* answers that came, but not to this question */
 	__u32 other_source;   /* and those from an address that was not asked */
 	__u16 bucket; /* whose `spilled` counts it; UDP only */

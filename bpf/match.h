@@ -126,7 +126,7 @@ static __noinline int on_answer(struct __sk_buff *skb, struct dns_packet *p)
 	if (q->nsends > 2 && same_peer(&q->sends[2], p))
 		which = 2;
 	if (!p->egress && config.reasons)
-		q->queued_bytes = queued_bytes(skb);
+		q->queued_bytes = short_of_room(skb, queued_bytes(skb));
 	return conclude(skb, &key, q, p, which);
 }
 

@@ -88,6 +88,38 @@ static __always_inline __u32 queued_bytes(struct __sk_buff *skb)
 	return bytes < 0 ? 0 : bytes;
 }
 
+static __noinline __u32 receive_buffer_probed(struct __sk_buff *skb)
+{
+	struct sock *sk = kernel_socket(skb->sk);
+
+	return sk ? BPF_CORE_READ(sk, sk_rcvbuf) : 0;
+}
+
+/* What lies there if it takes half of the receive buffer or more, else 0: a packet for
+ * which there is no room is discarded behind this hook. Newer kernels count the packet
+ * itself as well, unless nothing lies there (__udp_enqueue_schedule_skb in net/ipv4/udp.c).
+ */
+static __always_inline __u32 short_of_room(struct __sk_buff *skb, __u32 queued)
+{
+	struct sk_buff *packet;
+	struct sock *sk;
+	__u32 taken = queued;
+	__u32 room = 0;
+
+	if (!queued)
+		return 0;
+	if (config.types) {
+		packet = typed_packet(skb);
+		sk = packet->sk;
+		if (sk)
+			room = sk->sk_rcvbuf;
+		taken += packet->truesize;
+	} else {
+		room = receive_buffer_probed(skb);
+	}
+	return taken < room / 2 ? 0 : queued;
+}
+
 static __always_inline __u64 cookie_of(struct __sk_buff *skb)
 {
 	struct sock *sk;

@@ -369,7 +369,7 @@ static __always_inline int quick(struct __sk_buff *skb, struct dns_packet *p)
 			queued = note_unread(skb, p, cookie);
 		else if (!p->egress && config.reasons)
 			queued = queued_bytes(skb);
-		return quick_answer(skb, p, cookie, queued);
+		return quick_answer(skb, p, cookie, short_of_room(skb, queued));
 	}
 	if (!armed)
 		return DONE;

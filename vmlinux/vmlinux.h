@@ -201,6 +201,7 @@ struct sock {
 	struct {
 		atomic_t rmem_alloc;
 	} sk_backlog;
+	int sk_rcvbuf;
 	__u32 sk_txhash;
 	int sk_err;
 	__u16 sk_type;
@@ -261,6 +262,7 @@ struct sk_buff {
 	unsigned int tail;
 	unsigned char *head;
 	unsigned char *data;
+	unsigned int truesize;
 };
 
 struct tcp_sock {

@@ -37,7 +37,8 @@ pub(crate) struct PlainRecord<'a> {
     pub(crate) fingerprint: Fingerprint,
 }
 
-/// Whether answers lay unread in the client's socket: this one may have found no room.
+/// Whether answers took much of the client's receive buffer: this one may have found no
+/// room.
 fn is_amid_unread(record: &dns_record) -> bool {
     role(record.role) == Role::Client && record.queued_bytes >= QUEUED_BYTES
 }

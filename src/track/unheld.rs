@@ -1,5 +1,5 @@
-//! Answers that came while others lay unread in their client's socket: the kernel may
-//! have discarded them right behind the hook, for there was no room.
+//! Answers that came while others took half of their client's receive buffer or more: the
+//! kernel may have discarded them right behind the hook, for there was no room.
 
 use std::collections::VecDeque;
 
