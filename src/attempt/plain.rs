@@ -96,6 +96,8 @@ pub struct PlainQuestion {
     pub nxdomain: u64,
     /// How often it was NOERROR without a record.
     pub no_data: u64,
+    /// Size of the largest answer in bytes.
+    pub answer_bytes: u16,
     /// Whether it was asked with the RD bit.
     pub wants_recursion: bool,
 }

@@ -20,6 +20,9 @@ pub struct Shape {
     pub rtype: Rtype,
     /// An OPT record follows the question (RFC 6891 section 6.1.1).
     pub has_edns: bool,
+    /// So many octets of an answer there is room for over UDP: 512 without EDNS (RFC 1035
+    /// section 4.2.1), else what the OPT record says, 512 at least (RFC 6891 section 6.2.3).
+    pub room: u16,
     /// A hash of the name's last labels, good for as long as this process lives.
     pub zone: u64,
     /// The address of a private network, asked for its name.
@@ -42,10 +45,23 @@ impl Shape {
             .collect();
         Some(Self {
             rtype: Rtype::from_int(u16::from_be_bytes([rtype[0], rtype[1]])),
-            has_edns: behind.starts_with(&[0, 0, 41]),
+            has_edns: behind.starts_with(&OPT),
+            room: room(behind),
             zone: STATE.get_or_init(RandomState::default).hash_one(zone),
             is_private_reverse: is_private_reverse(&labels),
         })
+    }
+}
+
+/// What a client takes over UDP that says nothing of it.
+const ROOM_MIN: u16 = 512;
+/// How an OPT record begins: the root's name, and its type.
+const OPT: [u8; 3] = [0, 0, 41];
+
+fn room(behind: &[u8]) -> u16 {
+    match behind.strip_prefix(&OPT) {
+        Some([high, low, ..]) => u16::from_be_bytes([*high, *low]).max(ROOM_MIN),
+        _ => ROOM_MIN,
     }
 }
 
@@ -124,6 +140,17 @@ mod tests {
         assert!(!shape("www.test", 1, &[]).has_edns);
         // A record of TSIG, by name and type.
         assert!(!shape("www.test", 1, &[3, b'k', b'e', b'y', 0, 0, 250]).has_edns);
+    }
+
+    #[test]
+    fn the_room_is_what_the_opt_record_says() {
+        let room = |behind: &[u8]| shape("www.test", 1, behind).room;
+        assert_eq!(room(&[]), 512);
+        assert_eq!(room(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]), 1_232);
+        assert_eq!(room(&[0, 0, 41, 0, 100, 0, 0, 0, 0, 0, 0]), 512);
+        // A copy that ends within it, and another record.
+        assert_eq!(room(&[0, 0, 41, 4]), 512);
+        assert_eq!(room(&[0, 0, 42, 4, 208, 0]), 512);
     }
 
     #[test]

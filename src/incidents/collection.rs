@@ -12,6 +12,7 @@ use super::incident::FailureKind;
 use super::incident::Incident;
 use super::likeness::Likeness;
 use super::outages::Outages;
+use super::oversized::OversizedAnswers;
 use super::server_view::ServerViews;
 use super::serving::Serving;
 use super::side_tries;
@@ -246,6 +247,10 @@ impl Incidents {
                 self.tallies.traits.left_out,
                 "attempts were not compared by what they have",
             ),
+            (
+                self.tallies.sizes.left_out,
+                "attempts were not compared by the size of their answers",
+            ),
             (host.not_looked_at, "attempts were of processes not seen"),
         ];
         for (number, what) in left_out.into_iter().filter(|(number, _)| *number > 0) {
@@ -274,6 +279,8 @@ impl Incidents {
             ..Evidence::default()
         };
         evidence.rate_limits = evidence.tallies.rates.limits();
+        let (sizes, traits) = (&evidence.tallies.sizes, &evidence.tallies.traits);
+        evidence.oversized = OversizedAnswers::of(sizes, traits);
         evidence.separated = Separated::of(&evidence.tallies.traits, &evidence.server_views);
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);

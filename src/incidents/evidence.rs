@@ -13,6 +13,7 @@ use super::incident::Incident;
 use super::loops::Loops;
 use super::outages::Outages;
 use super::overflows::Overflows;
+use super::oversized::OversizedAnswers;
 use super::rates::RateLimit;
 use super::rejections;
 use super::rejections::Rejections;
@@ -64,6 +65,8 @@ pub struct Evidence {
     pub answers: Answers,
     /// Servers that answer so many a second and no more, by namespace of their clients.
     pub rate_limits: HashMap<(u32, SocketAddr), RateLimit>,
+    /// Servers whose large answers never come, or are cut short.
+    pub oversized: OversizedAnswers,
     /// What sets apart those that failed.
     pub separated: Separated,
     /// Answers that lay unread, of those that passed the filters.

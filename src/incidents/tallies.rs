@@ -9,6 +9,7 @@ use domain::base::iana::Rtype;
 
 use super::processes::Processes;
 use super::rates::Rates;
+use super::sizes::Sizes;
 use super::tally::Tally;
 use super::traits::Traits;
 use crate::attempt::Attempt;
@@ -132,6 +133,7 @@ pub struct Tallies {
     flows: HashMap<FlowKey, Flow>,
     pub(super) traits: Traits,
     pub(super) rates: Rates,
+    pub(super) sizes: Sizes,
     /// Attempts that one of the tables had no room for.
     pub left_out: u64,
 }
@@ -191,6 +193,7 @@ impl Tallies {
         self.processes.count(plain);
         self.traits.count(plain);
         self.rates.count(plain);
+        self.sizes.count(plain);
         for question in &plain.questions {
             let Fingerprint { name, rtype } = question.fingerprint;
             if !matches!(rtype, Rtype::A | Rtype::AAAA) {
@@ -221,6 +224,7 @@ impl Tallies {
         let is_first = self.flow(attempt).is_none_or(|flow| flow.failed == 1);
         self.traits.record(attempt, is_first);
         self.rates.record(attempt);
+        self.sizes.record(attempt, question);
         if let Some(question) = question.filter(|it| matches!(it.rtype, Rtype::A | Rtype::AAAA)) {
             match entry(&mut self.names, question.name, NAMES_MAX) {
                 Some(both) => both.record(attempt, question.rtype),
@@ -318,6 +322,7 @@ impl Tallies {
         self.processes.follow(next.processes);
         self.traits.follow(next.traits);
         self.rates.follow(next.rates);
+        self.sizes.follow(next.sizes);
     }
 
     /// What one namespace asked one server.

@@ -215,6 +215,15 @@ impl Traits {
         }
     }
 
+    /// How many of all at one server went unanswered, and by how many attributes they are
+    /// compared.
+    pub(super) fn unanswered_at(&self, way: Way) -> (Failed, usize) {
+        let server = self.servers.get(&way);
+        server.map_or_else(Default::default, |it| {
+            (it.all.unanswered(), it.of.len() + 1)
+        })
+    }
+
     fn at(&mut self, way: Way, number: u64) -> Option<&mut AtServer> {
         if self.servers.len() >= SERVERS_MAX && !self.servers.contains_key(&way) {
             self.left_out += number;

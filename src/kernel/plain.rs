@@ -155,6 +155,10 @@ impl<'a> PlainRecord<'a> {
         !self.is_nxdomain() && self.record.answers == 0
     }
 
+    pub(crate) fn answer_bytes(&self) -> u16 {
+        self.record.answer_bytes
+    }
+
     /// Servers copy the bit from the query (RFC 1035 section 4.1.1).
     pub(crate) fn wants_recursion(&self) -> bool {
         self.record.flags & FLAG_RD != 0

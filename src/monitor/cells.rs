@@ -169,11 +169,13 @@ impl Cells {
                     asked: 0,
                     nxdomain: 0,
                     no_data: 0,
+                    answer_bytes: 0,
                     wants_recursion,
                 });
                 question.asked += 1;
                 question.nxdomain += is_nxdomain;
                 question.no_data += u64::from(record.is_no_data());
+                question.answer_bytes = question.answer_bytes.max(record.answer_bytes());
                 self.questions += cell.questions.len() - before;
                 cell.after_answer += u64::from(sockets.answered(record.cookie()));
                 grouper.plain(&record.step(), cell_id(place, cell.generation));

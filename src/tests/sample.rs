@@ -134,6 +134,7 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
                 question.asked += 1;
                 question.nxdomain += nxdomain;
                 question.no_data += no_data;
+                question.answer_bytes = question.answer_bytes.max(answer_bytes(attempt));
             }
             None => plain.questions.push(PlainQuestion {
                 fingerprint,
@@ -141,11 +142,16 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
                 asked: 1,
                 nxdomain,
                 no_data,
+                answer_bytes: answer_bytes(attempt),
                 wants_recursion,
             }),
         }
     }
     plain
+}
+
+fn answer_bytes(attempt: &Attempt) -> u16 {
+    attempt.answer.expect("an answer").bytes
 }
 
 /// A control group that somebody is in.

@@ -5,12 +5,15 @@ use super::group::Group;
 use super::place::Place;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
+use crate::attempt::Shape;
 use crate::contrast::Contrast;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::incidents::Separated;
 use crate::incidents::ServerView;
 use crate::incidents::Trait;
+use crate::thresholds::BIG_ANSWER_BYTES;
+use crate::units;
 
 const UNANSWERED: &str = "went unanswered";
 
@@ -80,6 +83,29 @@ impl Group<'_> {
             return Some(contrast.told(&which(it, &first.attempt)?, UNANSWERED));
         }
         None
+    }
+
+    /// For how large answers these queries had room, if all that came were small: what is
+    /// lost may be what is large.
+    pub(super) fn room_told(&self) -> Option<String> {
+        let silent = |it: &&Incident| is_silent(it) && !it.is_tcp();
+        let silent: Vec<&Incident> = self.incidents().filter(silent).collect();
+        let room = |it: &&Incident| Some(Shape::of(it.attempt.question.as_bytes())?.room);
+        let least = silent.iter().filter_map(room).min()?;
+        let oversized = &self.evidence.oversized;
+        let largest = silent
+            .iter()
+            .map(|it| oversized.largest_but_its_own(&it.attempt));
+        let largest = largest.min()??;
+        let is_all = silent.len() == self.incidents().count() && self.views().next().is_none();
+        (is_all && least > BIG_ANSWER_BYTES && largest <= BIG_ANSWER_BYTES).then(|| {
+            format!(
+                "They had room for answers of {} bytes, and the largest that came from there over UDP had \
+                 {}: if theirs are larger, these may get lost on the way.",
+                units::count(least.into()),
+                units::count(largest.into())
+            )
+        })
     }
 
     /// Of all namespaces that have these incidents: each has a contrast of its own.

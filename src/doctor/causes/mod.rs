@@ -250,6 +250,7 @@ fn is_sharper(rule: Rule) -> bool {
 /// How bad it is at most, by whatever share; `None` if nothing speaks for less.
 fn limit(rule: Rule, group: &Group<'_>) -> Option<Severity> {
     match rule {
+        Rule::AnswerTooBig => answer_too_big::limit(group),
         Rule::NobodyListening => nobody_listening::limit(group),
         Rule::RefusedRcode => refused_rcode::limit(group),
         _ => None,

@@ -38,6 +38,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .opening(title, cause, WAITS_AND_FAILS)
         .lines(group.other_contrast_told())
         .line(found)
+        .lines(group.room_told())
         .lines((ignored > 0).then(|| looked_at.to_owned()))
         .lines(at_server::stopped_told(group))
         .lines(group.missing_signals())
@@ -128,6 +129,13 @@ fn fix_elsewhere(explanation: Explanation, group: &Group<'_>) -> Explanation {
     let netns = group.first().map(|incident| incident.attempt.owner.netns);
     explanation
         .run(ASK, group.dig_root())
+        .with(|it| match group.room_told() {
+            Some(_) => it.run(
+                "See if it is the size of the answers that is in the way:",
+                group.ask_example(group.dig().and("+tcp")),
+            ),
+            None => it,
+        })
         .say("Run kerno on the server's host at the same time, to see if the queries arrive there.")
         .run(
             "Follow the way of the packets:",

@@ -6,7 +6,7 @@ const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
 const TYPE_PTR: u16 = 12;
 const TYPE_HTTPS: u16 = 65;
 
-fn silent(attempt: Attempt) -> Attempt {
+pub(super) fn silent(attempt: Attempt) -> Attempt {
     Attempt {
         outcome: Outcome::Unanswered,
         answer: None,

@@ -16,6 +16,7 @@ mod programs;
 mod rejects;
 mod restarts;
 mod servers;
+mod sizes;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -12,6 +12,7 @@ use super::super::lossy;
 use super::super::patterns;
 use super::super::programs;
 use super::super::servers;
+use super::super::sizes;
 use super::super::*;
 use super::Names;
 use crate::attempt::Comm;
@@ -261,6 +262,9 @@ fn separated() -> impl Iterator<Item = Story> {
         contrasts::clients_ignored(),
         contrasts::socket_unread(),
         contrasts::rate_limited(|second| 30 + 10 * (second % 4), |_| 20),
+        sizes::slipping(120, 1_232),
+        sizes::too_big(),
+        sizes::small_ones_come(12, 4_096),
     ]
     .into_iter()
 }
