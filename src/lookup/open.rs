@@ -95,7 +95,13 @@ impl Open {
         self.last_ns = self.last_ns.max(step.end_ns);
         self.newest_ns = self.newest_ns.max(step.sent_ns());
         match self.steps.len() < STEPS_MAX {
-            true => self.steps.push(*step),
+            true => {
+                // Most have one or two.
+                if self.steps.len() < 2 {
+                    self.steps.reserve_exact(1);
+                }
+                self.steps.push(*step);
+            }
             false => {
                 self.left_out += 1;
                 self.is_estimate = true;
