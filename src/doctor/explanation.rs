@@ -7,11 +7,9 @@ use super::finding::Unit;
 use super::rule::Rule;
 use crate::shell::Command;
 
-/// What a lost query or answer does to a program.
-pub(super) const WAITS: &str = "Each lookup waits 5 s (glibc) or 2.5 s (musl), then asks again.";
-/// … where the next try is lost, too.
-pub(super) const WAITS_AND_FAILS: &str =
-    "Each lookup waits 5 s (glibc) or 2.5 s (musl), asks again, and fails.";
+/// What a lost query or answer does to a program, where nothing was measured.
+pub(super) const USUAL_WAIT: &str = "By default glibc waits 5 s and musl 2.5 s for an answer, and \
+                                     asks again. A lookup whose every try is lost fails.";
 
 /// The words of a [`Finding`].
 #[derive(Clone, Debug)]
@@ -43,6 +41,17 @@ impl Explanation {
     /// Another word on what it does to programs.
     pub(super) fn impact(mut self, impact: &str) -> Self {
         impact.clone_into(&mut self.impact);
+        self
+    }
+
+    /// More about what it does to programs.
+    pub(super) fn impacts(mut self, more: Option<String>) -> Self {
+        if let Some(text) = more {
+            if !self.impact.is_empty() {
+                self.impact.push(' ');
+            }
+            self.impact.push_str(&text);
+        }
         self
     }
 

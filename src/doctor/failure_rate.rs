@@ -5,6 +5,7 @@ use domain::base::iana::OptRcode;
 use super::breakdown::Breakdown;
 use super::commands;
 use super::explanation::Explanation;
+use super::explanation::USUAL_WAIT;
 use super::metric::Metric;
 use super::outlier::Pattern;
 use super::own::Own;
@@ -93,7 +94,7 @@ fn explanation(
             units::duration(figures.longest_wait_ns)
         )
     });
-    Explanation::of(title, why(outcomes), impact(outcomes))
+    Explanation::of(title, why(outcomes), impact(figures))
         .line(format!("{failed}: {}.", ends(outcomes)))
         .lines(whose)
         .lines(late)
@@ -196,21 +197,21 @@ fn why(outcomes: &OutcomeTotals) -> String {
     }
 }
 
-fn impact(outcomes: &OutcomeTotals) -> String {
-    if outcomes.refused > outcomes.failed() / 2 {
-        return "A refused query fails at once with glibc; with musl it waits as if no answer came. \
-                Then the program asks again, or the lookup fails."
-            .to_owned();
+fn impact(figures: &Figures) -> String {
+    let lookups = &figures.lookups;
+    if lookups.count > 0 {
+        return format!(
+            "{} of {} failed; all together they lost {} by messages that led to nothing or took long.",
+            units::count(lookups.failed),
+            units::counted(lookups.count, "lookup", "lookups"),
+            units::duration(lookups.lost_ns)
+        );
     }
-    format!(
-        "{} wait until the resolver gives up (glibc after 5 s, musl after 2.5 s). Then the program \
-         asks again, or the lookup fails and with it the connection.",
-        units::counted(
-            outcomes.failed(),
-            "failed query made its program",
-            "failed queries made their programs"
-        )
-    )
+    match figures.outcomes.refused > figures.outcomes.failed() / 2 {
+        true => "glibc asks again at once when it is refused; musl waits as if no answer came."
+            .to_owned(),
+        false => USUAL_WAIT.to_owned(),
+    }
 }
 
 const WATCH: &str = "See each failed query as it happens:";

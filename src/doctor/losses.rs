@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::late_reader;
 use super::rule::Rule;
 use crate::attempt::identity::IdentityTable;
 use crate::attempt::identity::WorkloadId;
@@ -42,12 +43,22 @@ impl Losses {
     /// What is lost by no incident.
     pub(super) fn add_rest(&mut self, evidence: &Evidence) {
         let known = &IdentityTable::default();
-        for (client, lost_ns) in &evidence.search_costs.by_client {
+        for ((client, _), lost_ns) in &evidence.search_costs.by_client {
             self.lose(Some(client.id(known)), Rule::SearchAmplification, *lost_ns);
         }
         let others_ns = evidence.search_costs.others_ns;
         self.lose(None, Rule::SearchAmplification, others_ns);
         self.lose(None, Rule::Unknown, evidence.lost_elsewhere_ns);
+        for (pid, reads) in late_reader::by_process(evidence) {
+            let process = evidence.tallies.processes.get(pid);
+            let workload = process.and_then(|it| WorkloadId::of(it.workload.as_deref()?));
+            let comm = reads
+                .first()
+                .map(|read| read.owner.comm)
+                .unwrap_or_default();
+            let whom = workload.unwrap_or(WorkloadId::Process(Some(pid), comm));
+            self.lose(Some(whom), Rule::LateReader, late_reader::lost_ns(&reads));
+        }
     }
 
     fn lose(&mut self, whom: Option<WorkloadId>, rule: Rule, lost_ns: u64) {

@@ -31,7 +31,9 @@ pub(super) fn check(evidence: &Evidence, snapshot: &Snapshot) -> Vec<Finding> {
         .filter(|(pid, _)| snapshot.by_process.of_pid(*pid).is_some())
         .filter_map(|(pid, process)| {
             let conf = evidence.host.clients.get(&pid)?.resolv_conf.as_ref()?;
-            finding(pid, process, conf, snapshot)
+            let mut finding = finding(pid, process, conf, snapshot)?;
+            finding.lost_ns = evidence.search_costs.of_process(pid);
+            Some(finding)
         })
         .collect();
     findings.sort_by(|a, b| (b.queries, a.scope.pid).cmp(&(a.queries, b.scope.pid)));
@@ -108,7 +110,7 @@ fn finding(
             conf.ndots
         ),
         "Each lookup of an outside name asks the server several times, and the server has several \
-         times the load. Where queries get lost, each of them can be the one that waits 5 s.",
+         times the load.",
     )
     .line(format!(
         "{} of {} of {name} ({}) only tried a search domain and got NXDOMAIN.",

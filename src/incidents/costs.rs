@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::incident::Cost;
 use super::incident::Incident;
+use crate::attempt::Attempt;
 use crate::attempt::Plain;
 use crate::attempt::identity::ClientKey;
 use crate::attempt::identity::IdentityTable;
@@ -29,14 +30,14 @@ pub(super) struct Costs {
 /// Time lost with names that a search list made and that are not there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchCosts {
-    /// By who lost it, in nanoseconds.
-    pub by_client: HashMap<ClientKey, u64>,
+    /// By who lost it and its process, in nanoseconds.
+    pub by_client: HashMap<(ClientKey, Option<u32>), u64>,
     /// By all others.
     pub others_ns: u64,
 }
 
 impl SearchCosts {
-    fn add(&mut self, client: ClientKey, lost_ns: u64) {
+    fn add(&mut self, client: (ClientKey, Option<u32>), lost_ns: u64) {
         let has_room = self.by_client.len() < CLIENTS_MAX;
         match self.by_client.get_mut(&client) {
             Some(sum) => *sum += lost_ns,
@@ -49,19 +50,33 @@ impl SearchCosts {
 
     /// Takes over what is known of clients in the end.
     pub(super) fn learn(&mut self, known: &IdentityTable) {
-        let latest = |(client, lost_ns)| match client {
+        let latest = |((client, pid), lost_ns)| match client {
             ClientKey::Workload(it) => {
-                (ClientKey::Workload(Arc::clone(known.latest(&it))), lost_ns)
+                let latest = ClientKey::Workload(Arc::clone(known.latest(&it)));
+                ((latest, pid), lost_ns)
             }
-            process => (process, lost_ns),
+            process => ((process, pid), lost_ns),
         };
         self.by_client = self.by_client.drain().map(latest).collect();
+    }
+
+    /// By one process.
+    pub fn of_process(&self, pid: u32) -> u64 {
+        let own = self
+            .by_client
+            .iter()
+            .filter(|((_, of), _)| *of == Some(pid));
+        own.map(|(_, lost_ns)| lost_ns).sum()
     }
 
     /// All of it.
     pub fn sum_ns(&self) -> u64 {
         self.by_client.values().sum::<u64>() + self.others_ns
     }
+}
+
+fn client(attempt: &Attempt) -> (ClientKey, Option<u32>) {
+    (ClientKey::of(attempt), attempt.owner.pid)
 }
 
 impl Costs {
@@ -71,10 +86,12 @@ impl Costs {
         for step in lookup.steps.iter().filter(|step| step.is_waste) {
             let lost_ns = step.lost_ns;
             if !step.is_incident() {
-                self.search.add(ClientKey::of(&lookup.example), lost_ns);
+                self.search.add(client(&lookup.example), lost_ns);
             } else if self.of.len() < COSTS_MAX {
                 let cost = Cost {
                     lost_ns,
+                    waited_ns: step.took_ns(),
+                    has_failed: !is_fine,
                     was_got_round,
                 };
                 self.of.insert(step.key, cost);
@@ -86,8 +103,8 @@ impl Costs {
 
     pub(super) fn count(&mut self, plain: &Plain) {
         if plain.lookups.lost_ns > 0 {
-            let client = ClientKey::of(&plain.example);
-            self.search.add(client, plain.lookups.lost_ns);
+            self.search
+                .add(client(&plain.example), plain.lookups.lost_ns);
         }
     }
 

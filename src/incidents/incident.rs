@@ -63,6 +63,10 @@ impl FailureKind {
 pub struct Cost {
     /// Time lost by it, in nanoseconds.
     pub lost_ns: u64,
+    /// How long it was without an answer for its program, in nanoseconds.
+    pub waited_ns: u64,
+    /// Whether its lookup led to nothing in the end.
+    pub has_failed: bool,
     /// Whether its lookup had its answer all the same, and nobody had to wait for it.
     pub was_got_round: bool,
 }

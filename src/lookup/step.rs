@@ -145,7 +145,8 @@ impl Step {
         self.key.id.is_some() && (self.key.cookie, self.key.id) == (other.key.cookie, other.key.id)
     }
 
-    pub(super) fn took_ns(&self) -> u64 {
+    /// From its sending until its program had its end, in nanoseconds.
+    pub fn took_ns(&self) -> u64 {
         self.end_ns.saturating_sub(self.sent_ns())
     }
 }

@@ -5,7 +5,6 @@ use super::group::Group;
 use super::place::Place;
 use crate::attempt::Outcome;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::units;
@@ -46,7 +45,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     };
     let ignored = |incident: &Incident| incident.attempt.ignored.count() * incident.weight;
     let answers: u64 = group.incidents().map(ignored).sum();
-    Explanation::of(title, cause, WAITS_AND_FAILS)
+    Explanation::of(title, cause, group.impact())
         .line(format!(
             "{} sent to {server} had {} with the right id that did not belong to them, and no \
              other.",

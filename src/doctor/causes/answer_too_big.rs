@@ -8,7 +8,6 @@ use super::place::Place;
 use super::severity;
 use crate::attempt::Shape;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::doctor::finding::Severity;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
@@ -100,7 +99,7 @@ fn elsewhere(group: &Group<'_>) -> Option<Explanation> {
         format!("Large answers from {} never come, small ones do", group.server()),
         "Queries whose answer is large go unanswered where they offer room for all of it (EDNS), and \
          kerno saw none of their answers on this host: they get lost beyond it.",
-        WAITS_AND_FAILS,
+        group.impact(),
     )
     .causes([why])
     .line(found.contrast.told(
@@ -150,8 +149,8 @@ fn here(group: &Group<'_>) -> Option<Explanation> {
         format!("Large answers from {} are lost on the way", group.server()),
         "The answer does not fit into one packet of some link (VPN, overlay), or it travels in \
          fragments that a firewall discards. Small answers get through, so only some names fail.",
-        "These names fail every time: each lookup waits 5 s (glibc) or 2.5 s (musl) and asks again \
-         for the same large answer.",
+        "Whoever asks again for these names gets the same large answer. ".to_owned()
+            + &group.impact(),
     )
     .lines(discarded(group))
     .lines(sizes(group))

@@ -46,7 +46,7 @@ format!(
         "The server answers after about {median}. The client waits less: it had closed its socket \
          or asked again by then."
     ),
-"The lookup fails although the server did all the work; each try is more work.",
+"The server did all the work for nothing; each further try is more work.",
 )
     .lines(
         ends.map(|(answers, what)| {

@@ -59,8 +59,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     Explanation::of(
         format!("The receive buffer of {program} overflows: answers to it are lost"),
         cause,
-        "The answers came and were thrown away at the last step: the program waits for its timeout, \
-         asks again and fails, though the server did all its work.",
+        "The answers came and were thrown away at the last step, though the server did all its work. \
+         The program waits as if none had come.",
     )
     .line(format!(
         "{} came and found no room in {} (at least {} bytes lay there unread).",

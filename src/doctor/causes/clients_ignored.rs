@@ -8,7 +8,6 @@ use super::contrasts;
 use super::group::Group;
 use super::place::Place;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::doctor::ranking;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
@@ -42,7 +41,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          its access rules do not allow that network. dnsmasq with `--local-service` (Debian's \
          default) ignores all but its own subnets, unbound with `access-control: … deny`, BIND \
          with `blackhole`.",
-        WAITS_AND_FAILS,
+        group.impact(),
     )
     .lines(group.contrast_at_server_told(&format!("queries from {network}")))
     .lines(clients.map(|clients| format!("Clients that are ignored: {clients}.")))

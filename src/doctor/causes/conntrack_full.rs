@@ -72,8 +72,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "Each new connection needs an entry in the connection-tracking table, and there is no \
          room. The kernel discards the first packet of everything new. DNS suffers first, because \
          nearly each query is a new connection.",
-        "New connections of all kinds fail at random in that namespace. Each lookup that is hit \
-         waits 5 s (glibc) or 2.5 s (musl), then asks again.",
+        "New connections of all kinds fail at random in that namespace, not DNS alone. ".to_owned()
+            + &group.impact(),
     )
     .line(format!(
         "{} discarded with {NETFILTER}, without a conntrack entry, in {netns}.",

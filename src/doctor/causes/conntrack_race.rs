@@ -35,8 +35,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "Two new connections got the same translated source port at the same moment. The second \
          one cannot be entered into the table, and the kernel discards its packet. The masquerade \
          rule keeps the source port that a program has, and two programs had the same one.",
-        "A few lookups, at random, take 5 s (glibc) or 2.5 s (musl) longer and then succeed. \
-         Nothing is logged.",
+        group.impact() + " It hits lookups at random, and nothing is logged.",
     )
     .line(format!(
         "{} discarded with {NETFILTER} before the conntrack entry was in the table, in {}.",

@@ -99,8 +99,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          that choice alive, so the entry does not expire while the program goes on asking. That \
          server is gone, and whoever removed it (often kube-proxy) did not remove the entry. New \
          sockets get a living server.",
-        "Programs that use one socket for all their DNS (Envoy, nginx, some Java clients) fail \
-         until they are restarted. All others are fine.",
+        "It hits programs that use one socket for all their DNS (Envoy, nginx, some Java clients), \
+         until they are restarted.",
     )
     .line(ports_told(group))
     .line(format!(

@@ -52,8 +52,8 @@ format!(
         "{server} does not answer, while another server that the same clients ask does. Look at \
          that server, or at the way to it beyond this host."
     ),
-"With glibc each lookup that begins at the dead server takes 5 s longer. musl asks all servers at \
- once and hardly notices.",
+"glibc waits for the dead server before it asks the next one. musl asks all servers at once and hardly \
+ notices.",
 )
     .lines(others_told(group))
     .lines(place_in_list(group))
@@ -118,7 +118,7 @@ fn unlisted(group: &Group<'_>, conf: &str) -> Explanation {
                  namespace does. It is not in the resolv.conf of who asks it: the program read that \
                  file before it was changed, or has the address in its own configuration."
             ),
-            "The lookups of this program wait and fail; programs that were started later are well.",
+            "Programs that read the file as it is now do not ask that server.",
         )
         .lines(others_told(group))
         .line(conf.to_owned())

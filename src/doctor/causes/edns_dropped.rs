@@ -4,7 +4,6 @@ use super::Cause;
 use super::contrasts;
 use super::group::Group;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::incidents::Trait;
 
 pub(super) const CAUSE: Cause = Cause::pattern(
@@ -20,7 +19,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "Something between here and the server, or the server itself, discards queries with an \
          OPT record (EDNS, RFC 6891): an old firewall, a gateway that inspects DNS, a home \
          router.",
-        WAITS_AND_FAILS,
+        group.impact(),
     )
     .causes([
         "Go, c-ares, dig and most resolvers send one, glibc and musl do not by default: so some \

@@ -244,7 +244,7 @@ impl<'a> Group<'a> {
         &self,
         title: String,
         cause: impl Into<String>,
-        impact: &str,
+        impact: impl Into<String>,
     ) -> Explanation {
         let tally = self.asked().all;
         Explanation::of(title, cause, impact).line(format!(

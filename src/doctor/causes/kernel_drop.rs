@@ -7,7 +7,6 @@ use super::packet;
 use super::place::Place;
 use crate::attempt::identity::WorkloadId;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS;
 use crate::doctor::who;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
@@ -96,7 +95,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     Explanation::of(
         format!("This host's kernel discards DNS packets ({reason})"),
         means,
-        WAITS,
+        group.impact(),
     )
     .line(format!(
         "{} discarded: {}, in {}; last seen as {} → {}.",
@@ -134,7 +133,7 @@ fn server_ended(group: &Group<'_>) -> Explanation {
         format!("The DNS server {server} ended with queries unread"),
         "The server closed its socket, because it ended or restarted. The queries that waited in \
          it were lost.",
-        WAITS,
+        group.impact(),
     )
     .line(format!(
         "{} had reached the socket of {} and were discarded with it, unread.",

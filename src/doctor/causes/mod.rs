@@ -274,7 +274,7 @@ fn finding(rule: Rule, cause: &Cause, group: &Group<'_>) -> Option<Finding> {
     let explanation = explanation
         .lines(side_tries::told(group))
         .with(|it| match judged {
-            Some(_) => it,
+            Some(_) => it.impacts(group.measured()),
             None => it.impact(side_tries::IMPACT),
         })
         .lines(hurt.as_ref().map(|hurt| hurt.told(group)))

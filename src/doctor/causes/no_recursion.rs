@@ -31,8 +31,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          answers NOERROR without a record and without the RA bit. Its clients are programs, which \
          cannot go on by themselves. It is on their list by mistake, or its recursion is off for \
          them.",
-        "Every lookup of a name that is not the server's own fails at once, with an answer that \
-         looks well: \"no address associated with hostname\".",
+        "A lookup of a name that is not the server's own gets an answer that looks well: programs say \
+         \"no address associated with hostname\".",
     )
     .line(format!(
         "{} from {server} had no record, neither RA (recursion available) nor AA (its own zone), \

@@ -111,26 +111,21 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             group.dig_root(),
         ),
     };
-    Explanation::of(
-        outage.title(),
-        cause,
-        "glibc notices at once if the kernel tells it, tries its other servers and then fails. \
-         musl does not notice and waits 5 s.",
-    )
-    .lines(refused_told(group))
-    .line(found)
-    .lines(outage.told())
-    .lines(group.examples())
-    .with(|it| match outage.is_over {
-        true => it.run("See why it ended:", outage.log()).say(KEEP_SERVING),
-        false => group.on_a_node(
-            it.run("Look there:", look)
-                .run("See why it is not there:", outage.log())
-                .say("Start the server, or take the address out of resolv.conf."),
-            PODS,
-        ),
-    })
-    .into()
+    Explanation::of(outage.title(), cause, group.impact())
+        .lines(refused_told(group))
+        .line(found)
+        .lines(outage.told())
+        .lines(group.examples())
+        .with(|it| match outage.is_over {
+            true => it.run("See why it ended:", outage.log()).say(KEEP_SERVING),
+            false => group.on_a_node(
+                it.run("Look there:", look)
+                    .run("See why it is not there:", outage.log())
+                    .say("Start the server, or take the address out of resolv.conf."),
+                PODS,
+            ),
+        })
+        .into()
 }
 
 const PODS: &str = "See if the DNS pods are ready: `kubectl -n kube-system get endpointslices -l \

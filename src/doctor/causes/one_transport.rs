@@ -52,7 +52,7 @@ fn over_tcp(group: &Group<'_>) -> Explanation {
          from them: it serves only so many connections at once (dnsmasq 20, unbound \
          `incoming-num-tcp` 10, BIND `tcp-clients` 150), and idle ones hold all of them. The \
          others wait in the accept queue.",
-        "Large answers, which need TCP, and programs that ask over TCP only, wait and fail.",
+        "It hits answers too large for UDP, and programs that ask over TCP only.",
     )
     .lines(group.contrast_told("queries over TCP"))
     .line(format!(
@@ -79,7 +79,7 @@ fn over_udp(group: &Group<'_>) -> Explanation {
         format!("{server} does not answer over UDP, but over TCP"),
         "Something on the way discards UDP to that port, or the answers to it, or the server does \
          not read its UDP socket.",
-        "Each lookup waits until the program tries TCP, which few do by themselves.",
+        "Few programs try TCP by themselves.",
     )
     .lines(group.contrast_told("queries over UDP"))
     .run("Ask it yourself over UDP:", group.dig_root())

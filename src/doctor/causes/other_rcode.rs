@@ -82,8 +82,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         group,
         rcode,
         cause,
-        "Programs that ask so get no address from this server: some fail at once, others try \
-         their next server.",
+        "Programs that ask so get no address from this server.",
     )
     .run("Ask as such a client does:", group.ask_example(group.dig()))
     .say(fix)

@@ -9,7 +9,6 @@ use super::socket_filter;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::shell::Command;
@@ -55,17 +54,13 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let netns = group.netns_told(drop.netns);
     let (what, when, impact) = match group.place.fault {
-        QUERY => (
-            "queries",
-            "on their way (FORWARD or INPUT)",
-            WAITS_AND_FAILS,
-        ),
+        QUERY => ("queries", "on their way (FORWARD or INPUT)", group.impact()),
         QUERY_WHEN_SENT => (
             "queries",
             "as they are sent (OUTPUT), and the program gets EPERM",
-            "The send fails at once. glibc tries its other servers and then fails; musl waits 5 s.",
+            group.impact(),
         ),
-        _ => ("answers", "when they come back", WAITS_AND_FAILS),
+        _ => ("answers", "when they come back", group.impact()),
     };
     let by = by(drop);
     let there = |command| group.within(Some(drop.netns), Command::new(command));

@@ -19,8 +19,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "Programs ask for the names of private addresses (10/8, 172.16/12, 192.168/16, …). No \
          server outside knows these, and this one, or the one that it asks, stays silent instead of \
          saying NXDOMAIN. A resolver is to answer such zones itself (RFC 6303).",
-        "Whatever shows a client's name takes seconds longer: logins with ssh, sudo, mail, `iptables \
-         -L`, log files. Other names are not concerned.",
+        "Whatever shows a client's name waits for it: logins with ssh, sudo, mail, `iptables -L`, log \
+         files.",
     )
     .lines(group.contrast_told("reverse lookups of private addresses"))
     .lines(group.asked_by_and_for())

@@ -5,7 +5,6 @@ use super::contrasts;
 use super::group::Group;
 use super::place::Place;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::incidents::RateLimit;
@@ -58,7 +57,7 @@ fn cut_short(group: &Group<'_>) -> Option<Explanation> {
          one network are limited in their rate (response rate limiting: BIND `rate-limit`, Knot \
          `mod-rrl`, NSD `rrl-ratelimit`): they drop some, and cut others short (`slip`), so that \
          clients ask again over TCP.",
-        WAITS_AND_FAILS,
+        group.impact(),
     )
     .line(format!(
         "{} from there had the TC bit and no record, to questions whose whole answer would have \
@@ -93,7 +92,7 @@ fn flat(group: &Group<'_>) -> Option<Explanation> {
         "The answers do not follow the questions: the server, or something before it, limits their \
          rate. AdGuard Home allows 20 a second to a network by default, cloud resolvers 1,024 to an \
          interface, authoritative servers limit equal answers (RRL).",
-        WAITS_AND_FAILS,
+        group.impact(),
     )
     .line(format!(
         "In {} with unanswered queries, {} to {} were asked in a second, and about {} of them \

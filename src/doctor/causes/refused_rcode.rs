@@ -51,7 +51,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "The server does not want to answer this client or this zone: an access list, recursion \
          that is off, or a zone that it does not serve. Or it is a forwarder with more queries \
          under way than it allows (dnsmasq --dns-forward-max, CoreDNS max_concurrent).",
-        "glibc tries its next server and fails when all refuse. musl waits and fails after 5 s.",
+        "glibc tries its next server and fails when all refuse; musl waits for another answer.",
     )
     .causes(on_purpose)
     .run("Ask from where the client is:", ask)

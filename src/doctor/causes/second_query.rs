@@ -20,7 +20,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "A NAT or a firewall on the way forgets the source port with the first answer, and discards \
          what is asked from it after that. glibc asks for A and AAAA from one port, so one of the \
          two is lost; programs with a new port for each question (dig, Go) are well.",
-        "With glibc each lookup takes 5 s and more until it asks one after the other; some fail.",
+        "glibc waits for the second answer, and asks again.",
     )
     .lines(group.contrast_told("source ports that had an answer before"))
     .line(format!(

@@ -52,8 +52,8 @@ fn of_call(incident: &Incident, call: FailedCall, evidence: &Evidence) -> usize 
     }
 }
 
-const IMPACT: &str = "The program gets an error at once. glibc goes on to its next server and then \
-                      fails; musl waits 5 s all the same.";
+const IMPACT: &str = "The program gets an error at once. glibc goes on to its next server; musl waits \
+                      all the same.";
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();

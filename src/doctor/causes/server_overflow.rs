@@ -30,8 +30,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 
 const LOOK: &str = "See the queue (Recv-Q) and the drops of its sockets:";
 
-const IMPACT: &str = "Queries that come while it is full are lost. Their clients wait 5 s (glibc) \
-                      or 2.5 s (musl), then ask again.";
+const IMPACT: &str = "Queries that come while it is full are lost.";
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (server, pid) = (group.server(), group.place.pid);

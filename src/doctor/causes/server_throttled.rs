@@ -47,8 +47,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
              its receive buffer is full.",
             quota.cgroup
         ),
-        "Answers take tens to hundreds of milliseconds, and at peaks queries are lost, while the \
-         CPU of the node looks idle.",
+        "All its clients wait, while the CPU of the node may look idle.",
     )
     .line(format!(
         "The cgroup of {} was stopped in {} of {}, for {} in all.{cores}",

@@ -24,7 +24,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "The server tried and could not. The zone's own servers fail or contradict each other, \
          DNSSEC signatures do not verify (or this server's clock is wrong), or its upstream is \
          gone. If it is one zone, look at the zone; if it is all names, look at the server.",
-        "glibc asks twice within a millisecond and fails. musl asks again and again for 5 s, which \
+        "glibc asks its next server at once, and the same one again; musl asks again and again, which \
          multiplies the load.",
     )
     .run(

@@ -7,7 +7,6 @@ use super::group::Group;
 use super::place::Place;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::incidents::Trait;
@@ -32,7 +31,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          them by their ports. One of them has nobody who reads it: a thread or process of the \
          server that hangs, a second server on the same address, or one that was left behind by a \
          restart.",
-        WAITS,
+        group.impact(),
     )
     .lines(group.contrast_at_server_told("queries that came to that socket"))
     .line(format!(

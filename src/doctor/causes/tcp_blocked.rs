@@ -31,7 +31,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "An answer that does not fit into a UDP packet comes with the TC bit, and the client must \
          ask again over TCP (RFC 7766 section 5). UDP to port 53 gets through, TCP does not. Often \
          a network policy or a security group allows UDP only.",
-        "A few names fail every time (many addresses, TXT, SRV, DNSSEC). All others work.",
+        "It hits names with large answers only (many addresses, TXT, SRV, DNSSEC).",
     )
     .line(format!(
         "{} from {server} over UDP had the TC bit, and none of {} over TCP was answered.",

@@ -7,7 +7,6 @@ use super::contrasts;
 use super::group::Group;
 use super::place::Place;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::incidents::Trait;
@@ -33,7 +32,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "The server, or a box in front of it, does not handle type {rtype} and stays silent. \
              Right would be NOERROR without records. dig asks for A, so dig works.",
         ),
-        WAITS,
+        group.impact(),
     )
     .lines(group.contrast_told(&format!("queries of type {rtype}")))
     .lines(group.asked_by_and_for())

@@ -7,7 +7,6 @@ use super::place::Place;
 use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::shell::Command;
@@ -35,7 +34,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         Some(most) => here(group, views.len() as u64, ignored, most),
     };
     group
-        .opening(title, cause, WAITS_AND_FAILS)
+        .opening(title, cause, group.impact())
         .lines(group.other_contrast_told())
         .line(found)
         .lines(group.room_told())

@@ -103,8 +103,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "While its clients wait, {resolver} waits for {upstream}, which answers slowly or not \
              at all."
         ),
-        "Names that must be asked upstream take seconds or fail with SERVFAIL. What the resolver \
-         has in its cache, or answers itself, is fast.",
+        "It hits names that must be asked upstream. What the resolver has in its cache, or answers \
+         itself, does not wait.",
     )
     .lines(upstream_told(group, &resolver, &upstream))
     .lines(clients_told(group))

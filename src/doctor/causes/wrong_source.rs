@@ -5,7 +5,6 @@ use super::group::Group;
 use super::packet::NO_SOCKET;
 use super::place::Place;
 use crate::doctor::explanation::Explanation;
-use crate::doctor::explanation::WAITS_AND_FAILS;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 
@@ -27,7 +26,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          the server has several addresses and answers from another one, or the way back misses the \
          address translation that the query went through (a bridge without \
          bridge-nf-call-iptables, client and server on one node).",
-        format!("{WAITS_AND_FAILS} dig says \"reply from unexpected source\"."),
+        group.impact() + " dig says \"reply from unexpected source\".",
     )
     .line(format!(
         "{} sent to {server} were answered from {source}. The kernel discarded the answers \

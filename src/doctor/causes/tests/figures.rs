@@ -22,7 +22,7 @@ const ERRORS: [i32; 4] = [
 
 /// So many attempts that are alike: who asks whom, how they end, and who sees that.
 #[derive(Clone, Debug)]
-struct Run {
+pub(super) struct Run {
     number: u64,
     asker: u32,
     server: usize,
@@ -33,7 +33,7 @@ struct Run {
 }
 
 prop_compose! {
-    fn run()(
+    pub(super) fn run()(
         number in 1_u64..30,
         asker in 0_u32..4,
         server in 0_usize..3,
@@ -47,7 +47,7 @@ prop_compose! {
 }
 
 impl Run {
-    fn attempts(&self, from: u64) -> impl Iterator<Item = Attempt> + '_ {
+    pub(super) fn attempts(&self, from: u64) -> impl Iterator<Item = Attempt> + '_ {
         let server = [SERVER, OTHER, "10.0.0.12:53"][self.server];
         (from..from + self.number)
             .flat_map(move |n| {
@@ -87,7 +87,7 @@ impl Run {
 }
 
 /// `12 of 3,000`: each such pair in a text.
-fn shares(text: &str) -> Vec<(u64, u64)> {
+pub(super) fn shares(text: &str) -> Vec<(u64, u64)> {
     let words: Vec<_> = text.split_whitespace().collect();
     let number = |word: &str| {
         let word = word.trim_end_matches(['.', ',', ':', ';']).replace(',', "");
@@ -101,7 +101,7 @@ fn shares(text: &str) -> Vec<(u64, u64)> {
 }
 
 /// `asked S 40 times; of these, 30 went unanswered, 3 were answered slowly.`
-fn parts(line: &str) -> Option<(u64, u64)> {
+pub(super) fn parts(line: &str) -> Option<(u64, u64)> {
     let (asked, parts) = line.split_once("; of these, ")?;
     let number = |word: &str| word.replace(',', "").parse::<u64>().ok();
     let asked = asked.split_whitespace().rev().nth(1).and_then(number)?;

@@ -17,6 +17,7 @@ mod rejects;
 mod restarts;
 mod servers;
 mod sizes;
+mod windows;
 
 use std::net::SocketAddr;
 use std::time::Duration;

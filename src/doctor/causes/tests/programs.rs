@@ -70,6 +70,26 @@ fn dns_is_innocent_if_its_answers_lay_unread() {
 }
 
 #[test]
+fn what_lay_in_one_socket_at_once_was_waited_for_once() {
+    let one = attempt(1, SERVER, Outcome::Answered);
+    let mut pair = read_late(&one, 300 * MS);
+    let late = read_late(&one, 400 * MS);
+    pair.at_ns = late.at_ns;
+    let other = read_late(&attempt(2, SERVER, Outcome::Answered), 100 * MS);
+    let lost_ns = crate::doctor::late_reader::lost_ns;
+    assert_eq!(lost_ns(&[&pair, &late]), 400 * MS);
+    assert_eq!(lost_ns(&[&late, &other, &pair]), 500 * MS);
+    // The finding has it, and so have the sums.
+    let attempts: Vec<_> = many(20, SERVER, Outcome::Answered).collect();
+    let reads: Vec<_> = attempts.iter().map(|it| read_late(it, 300 * MS)).collect();
+    let diagnosis = diagnosed(Story::default().with(attempts), &reads);
+    assert_eq!(diagnosis.findings[0].lost_ns, 6_000 * MS);
+    assert_eq!(diagnosis.losses.by_cause[&Rule::LateReader], 6_000 * MS);
+    let whose: Vec<_> = diagnosis.losses.by_workload.values().collect();
+    assert_eq!(whose, [&diagnosis.losses.by_cause]);
+}
+
+#[test]
 fn a_reader_without_a_cpu_is_as_innocent_as_dns() {
     for (share, severity) in [(0.5, Severity::Info), (0.49, Severity::Warning)] {
         let mut incident = Story::default();

@@ -1,0 +1,112 @@
+//! Whole windows, with their lookups and late reads: what each finding says agrees with itself
+//! and with the sums.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::figures::parts;
+use super::figures::run;
+use super::figures::shares;
+use super::*;
+use crate::doctor::Diagnosis;
+use crate::doctor::diagnose;
+use crate::lookup::Closed;
+use crate::lookup::Grouper;
+use crate::monitor::Message;
+use crate::window::End;
+use crate::window::Window;
+
+/// Words that claim what nobody has measured: how long a program waits by its own settings.
+const NOT_MEASURED: [&str; 3] = ["each lookup waits", "waits 5 s", "takes 5 s"];
+
+fn closed(attempts: &[Attempt], late_reads: usize) -> crate::window::ClosedWindow {
+    let mut window = Window::default();
+    let mut grouper = Grouper::default();
+    for attempt in attempts {
+        window.attempt(attempt);
+        grouper.attempt(attempt);
+    }
+    grouper.close_all();
+    for closed in grouper.take() {
+        if let Closed::Told(lookup) = closed {
+            window.lookup(&lookup);
+        }
+    }
+    let clients = attempts.iter().filter(|it| it.role == Role::Client);
+    let answered = clients.filter(|it| it.outcome == Outcome::Answered);
+    let reads = answered.take(late_reads);
+    let reads = reads.map(|it| programs::read_late(it, 80 * MS)).collect();
+    window.take(&Message::SlowReads(reads));
+    window.close(End {
+        duration: Duration::from_secs(30),
+        ..End::default()
+    })
+}
+
+fn check(attempts: &[Attempt], late_reads: usize) -> Result<(), TestCaseError> {
+    let closed = closed(attempts, late_reads);
+    let (snapshot, evidence) = (closed.snapshot(), closed.evidence());
+    let Diagnosis {
+        findings,
+        failures_by_cause,
+        slow_by_cause,
+        losses,
+    } = diagnose(&snapshot, &evidence);
+    let client = &snapshot.client;
+    let failed = client.outcomes.failed();
+    let slow = client.slower_than(100 * MS);
+    prop_assert_eq!(failures_by_cause.values().sum::<u64>(), failed);
+    prop_assert_eq!(slow_by_cause.values().sum::<u64>(), slow);
+    let by_workload = losses.by_workload.values().flatten();
+    let lost: u64 = losses.by_cause.values().sum();
+    prop_assert!(by_workload.map(|(_, ns)| ns).sum::<u64>() <= lost);
+    for finding in &findings {
+        let (rule, queries) = (finding.rule, finding.queries);
+        prop_assert!(queries <= client.queries(), "{finding:#?}");
+        prop_assert!(
+            rule.is_summary()
+                || finding.lost_ns <= losses.by_cause.get(&rule).copied().unwrap_or_default(),
+            "{finding:#?}"
+        );
+        prop_assert!(
+            !finding.impact.trim().is_empty() && !finding.impact.contains("  "),
+            "{finding:#?}"
+        );
+        let texts = [&finding.title, &finding.cause, &finding.impact].into_iter();
+        for text in texts.chain(&finding.evidence).chain(&finding.hit_hardest) {
+            for (part, whole) in shares(text) {
+                prop_assert!(part <= whole, "{text}");
+            }
+            if let Some((parts, whole)) = parts(text) {
+                prop_assert!(0 < parts && parts <= whole, "{text}");
+            }
+            let lower = text.to_ascii_lowercase();
+            prop_assert!(!NOT_MEASURED.iter().any(|it| lower.contains(it)), "{text}");
+        }
+    }
+    // Each cause by itself claims no more than it took.
+    for (rule, all) in &failures_by_cause {
+        let told = findings.iter().filter(|it| it.rule == *rule);
+        let slow = slow_by_cause.get(rule).copied().unwrap_or_default();
+        let told: u64 = told.map(|it| it.queries).sum();
+        let errors = evidence.incidents.len() as u64;
+        prop_assert!(told <= all + slow + errors, "{rule:?}: {told} of {all}");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_finding_agrees_with_itself_and_with_the_sums(
+        runs in vec(run(), 1..8),
+        late_reads in 0_usize..60,
+    ) {
+        let mut attempts = Vec::new();
+        for (place, run) in runs.iter().enumerate() {
+            attempts.extend(run.attempts(place as u64 * 40));
+        }
+        check(&attempts, late_reads)?;
+    }
+}
