@@ -10,6 +10,7 @@ mod cpu_waits;
 mod explanation;
 mod failure_rate;
 mod finding;
+mod gone;
 mod high_latency;
 mod late_reader;
 mod losses;
@@ -53,6 +54,7 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     findings.extend(search_amplification::check(evidence, snapshot));
     findings.extend(summary::check(snapshot, evidence, &parties));
     name_workloads(findings, evidence);
+    gone::leave_out(findings, evidence);
     finding::rank(findings);
     diagnosis
 }

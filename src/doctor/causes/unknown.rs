@@ -1,14 +1,19 @@
 //! Rule `dns_unknown`: none of the others; it says what was ruled out.
 
+use std::collections::BTreeSet;
+
 use super::Cause;
 use super::at_server;
 use super::group::Group;
 use super::place::Place;
 use super::severity;
+use crate::attempt::Transport;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
+use crate::doctor::ranking;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
+use crate::incidents::ServerView;
 use crate::shell::Command;
 use crate::thresholds::QUEUED_BYTES;
 use crate::units;
@@ -18,11 +23,63 @@ pub(super) const CAUSE: Cause = Cause {
     ..Cause::pattern(matches, describe)
 };
 
+/// The connection ended with a reset; the socket was told another error.
+const RESET: usize = 1;
+const OTHER_ERROR: usize = 2;
+
 fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
-    incident.has_failed().then(|| Place::at(incident.server()))
+    let fault = match incident.errno() {
+        None => 0,
+        Some(libc::ECONNRESET | libc::EPIPE) => RESET,
+        Some(_) => OTHER_ERROR,
+    };
+    incident
+        .has_failed()
+        .then(|| Place::at(incident.server()).fault(fault))
+}
+
+/// What came to an end with an error: nobody waited for these.
+fn with_error(group: &Group<'_>) -> Explanation {
+    let server = group.server();
+    let errors = group.ranked(|incident| Some(incident.attempt.reason.as_ref()?.to_string()));
+    let errors = ranking::first_of(&errors, ERRORS_SHOWN, |(errno, n)| {
+        format!("{errno} {}", units::counted(*n, "time", "times"))
+    });
+    let (title, cause) = match group.place.fault {
+        RESET => (
+            format!("Connections to {server} are reset before the answer comes"),
+            "The other end of the connection ended it with a reset while a question was open: the \
+             server takes only so many questions on one connection, or had closed it when the \
+             question came, or is restarted; or a firewall on the way ends connections. From here \
+             kerno cannot tell which.",
+        ),
+        _ => (
+            format!("Queries to {server} end with an error of their socket"),
+            "The kernel told the program's socket of an error; which packet made it, kerno did not \
+             see.",
+        ),
+    };
+    let tally = group.asked().tcp;
+    group
+        .opening(title, cause, "")
+        .lines(errors.map(|errors| format!("The errors: {errors}.")))
+        .lines((tally.ended() > 0).then(|| {
+            format!(
+                "Of {} over TCP {} were answered.",
+                units::queries(tally.ended()),
+                units::count(tally.answered)
+            )
+        }))
+        .lines(group.missing_signals())
+        .lines(group.asked_by_and_for())
+        .run(ASK, group.dig_root())
+        .say("Look into the server's log, and for its limits on TCP: connections, questions on each, idle time.")
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
+    if group.place.fault != 0 {
+        return Some(with_error(group));
+    }
     let views: Vec<_> = group.views().collect();
     let ignored = views.iter().filter(|view| !view.is_answered()).count() as u64;
     let looked_at = match at_server::was_examined(group) {
@@ -99,14 +156,42 @@ fn here(group: &Group<'_>, seen: u64, ignored: u64, most: u32) -> (String, &'sta
             "The queries reach the server, and it does not answer: because of its configuration (a \
              drop list, rate limiting), or because it hangs.",
             format!(
-                "The server is on this host: {} reached its socket and were not answered. kerno \
-                 saw no full queue and no slow or lost query of its own behind it.",
-                units::queries(ignored)
+                "The server is on this host: {} reached its socket and were not answered.{}{}",
+                units::queries(ignored),
+                queue_told(group),
+                own_told(group)
             ),
         ),
     }
 }
 
+/// What was seen of the queue in front of the server: that of a UDP socket only.
+fn queue_told(group: &Group<'_>) -> &'static str {
+    let is_tcp = |view: &&ServerView| view.transport == Transport::Tcp;
+    match group.views().all(|view| is_tcp(&view)) {
+        true => " What waits in TCP connections is not looked at.",
+        false => " When they came there was no queue in its UDP socket.",
+    }
+}
+
+/// Whether something of its own went wrong at the same time.
+fn own_told(group: &Group<'_>) -> String {
+    let servers: BTreeSet<u32> = group.views().filter_map(|view| view.owner.pid).collect();
+    let own = group.evidence.incidents.iter().filter(|incident| {
+        let pid = incident.attempt.owner.pid;
+        pid.is_some_and(|pid| servers.contains(&pid))
+    });
+    match own.map(|incident| incident.weight).sum::<u64>() {
+        _ if servers.is_empty() => String::new(),
+        0 => " kerno saw no slow or lost query of its own behind it.".to_owned(),
+        own => format!(
+            " {} of its own went wrong in this time, for other names or at other moments.",
+            units::queries(own)
+        ),
+    }
+}
+
+const ERRORS_SHOWN: usize = 3;
 const ASK: &str = "Ask it yourself, as the client does:";
 
 fn fix_here(explanation: Explanation, group: &Group<'_>) -> Explanation {

@@ -17,6 +17,7 @@ mod rejects;
 mod restarts;
 mod servers;
 mod sizes;
+mod unexplained;
 mod windows;
 
 use std::net::SocketAddr;

@@ -1,0 +1,92 @@
+//! What no rule explains: only what was looked at is said of it.
+
+use super::*;
+
+fn finding(story: Story) -> Finding {
+    let findings = story.explain().findings;
+    let mut unknown = findings.into_iter().filter(|it| it.rule == Rule::Unknown);
+    unknown.next().expect("a finding")
+}
+
+fn says(finding: &Finding, text: &str) -> bool {
+    let texts = [&finding.title, &finding.cause, &finding.impact];
+    let mut all = texts.into_iter().chain(&finding.evidence);
+    all.any(|it| it.contains(text))
+}
+
+#[test]
+fn a_connection_that_was_reset_is_no_silence() {
+    let over_tcp = |n, errno| Attempt {
+        transport: Transport::Tcp,
+        ..refused(attempt(n, SERVER, Outcome::Refused), errno)
+    };
+    let answered = |n| Attempt {
+        transport: Transport::Tcp,
+        ..attempt(n, SERVER, Outcome::Answered)
+    };
+    let story = |errno| {
+        let failed = (0..12).map(move |n| over_tcp(n, errno));
+        Story::default().with(failed).with((20..50).map(answered))
+    };
+    let reset = finding(story(libc::ECONNRESET));
+    assert!(
+        says(&reset, "are reset before the answer comes"),
+        "{reset:#?}"
+    );
+    assert!(says(&reset, "ECONNRESET 12 times"), "{reset:#?}");
+    assert!(
+        says(&reset, "Of 42 queries over TCP 30 were answered"),
+        "{reset:#?}"
+    );
+    for claim in [
+        "no answer comes back",
+        "no ICMP error",
+        "waits 5 s",
+        "unanswered",
+    ] {
+        assert!(!says(&reset, claim), "{claim}: {reset:#?}");
+    }
+    let other = finding(story(libc::EMSGSIZE));
+    assert!(says(&other, "EMSGSIZE 12 times"), "{other:#?}");
+    assert!(!says(&other, "no answer comes back"), "{other:#?}");
+}
+
+#[test]
+fn the_queue_is_spoken_of_where_it_was_looked_at() {
+    let story = |transport| {
+        let asked = (0..12).map(|n| attempt(n, SERVER, Outcome::Unanswered));
+        let asked: Vec<_> = asked.map(|it| Attempt { transport, ..it }).collect();
+        let views: Vec<_> = asked
+            .iter()
+            .map(|it| at_server(it, 53, Outcome::Unanswered, 4_000 * MS))
+            .collect();
+        finding(Story::default().with(views).with(asked))
+    };
+    let (udp, tcp) = (story(Transport::Udp), story(Transport::Tcp));
+    assert!(says(&udp, "no queue in its UDP socket"), "{udp:#?}");
+    assert!(says(&tcp, "TCP connections is not looked at"), "{tcp:#?}");
+    assert!(!says(&tcp, "no queue"), "{tcp:#?}");
+    assert!(says(&udp, "no slow or lost query of its own"), "{udp:#?}");
+}
+
+#[test]
+fn its_own_queries_that_went_wrong_are_not_passed_over() {
+    let asked: Vec<_> = (0..12)
+        .map(|n| attempt(n, SERVER, Outcome::Unanswered))
+        .collect();
+    let views: Vec<_> = asked
+        .iter()
+        .map(|it| at_server(it, 53, Outcome::Unanswered, 4_000 * MS))
+        .collect();
+    // Long after, for another name.
+    let mut own = attempt(900, OTHER, Outcome::Unanswered);
+    own.owner.pid = Some(53);
+    own.owner.netns = NODE;
+    let story = Story::default().with(views).with(asked).with([own]);
+    let told = finding(story);
+    assert!(says(&told, "1 query of its own went wrong"), "{told:#?}");
+    assert!(
+        !says(&told, "no slow or lost query of its own"),
+        "{told:#?}"
+    );
+}
