@@ -19,6 +19,9 @@ pub const FAILURES_MIN: u64 = 3;
 /// to 100 answers is the slowest alone. Source: judgement, as for failures.
 pub const SLOW_MIN: u64 = FAILURES_MIN;
 
+/// … and that share of the queries, in tenths of a percent. Source: the P99 of the base rule.
+pub const SLOW_PERMILLE: u64 = 10;
+
 /// So much of what was seen may go on unseen before the host can no longer be called
 /// healthy, in percent. Source: what `dns_failure_rate` would warn of if all of it failed.
 pub const UNSEEN_PERCENT: u64 = FAILURE_WARNING_PERCENT;

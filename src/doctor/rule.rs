@@ -52,6 +52,8 @@ rules! {
     Storm = "dns_storm",
     ServerSaturated = "dns_server_saturated",
     ServerOverflow = "dns_server_overflow",
+    ServerSlow = "dns_server_slow",
+    SlowWay = "dns_slow_way",
     WrongSource = "dns_wrong_source",
     AnswerIgnored = "dns_answer_ignored",
     ClientGaveUp = "dns_client_gave_up",

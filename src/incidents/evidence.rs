@@ -20,6 +20,7 @@ use super::rejections::Rejections;
 use super::resends::Resends;
 use super::server_view::Index;
 use super::server_view::ServerView;
+use super::slowness::Slowness;
 use super::tallies::BothFamilies;
 use super::tallies::Tallies;
 use super::traits::Separated;
@@ -57,6 +58,8 @@ pub struct Evidence {
     pub rejections: Rejections,
     /// What TCP sent again.
     pub resends: Resends,
+    /// What servers elsewhere took long for.
+    pub slowness: Slowness,
     /// Servers that were killed.
     pub outages: Outages,
     /// How all client attempts ended.
@@ -108,6 +111,7 @@ impl Evidence {
         for incident in &mut self.incidents {
             incident.server_view = index.view_of(&self.server_views, &incident.attempt);
         }
+        self.slowness = Slowness::of(&self.incidents);
         let closed = self.incidents.iter().filter_map(|incident| {
             let drop = incident.query_lost()?;
             incident

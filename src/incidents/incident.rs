@@ -133,6 +133,12 @@ impl Incident {
         self.cost.map_or(0, |cost| cost.lost_ns)
     }
 
+    /// From its sending to its end, in nanoseconds.
+    pub fn took_ns(&self) -> u64 {
+        let attempt = &self.attempt;
+        attempt.end_ns.saturating_sub(attempt.sent_ns)
+    }
+
     /// Whether it counts as failed.
     pub fn has_failed(&self) -> bool {
         self.kind == FailureKind::Failed

@@ -49,10 +49,12 @@ mod send_denied;
 mod server_oom_killed;
 mod server_overflow;
 mod server_saturated;
+mod server_slow;
 mod server_throttled;
 mod servfail;
 mod severity;
 mod side_tries;
+mod slow_way;
 mod socket_filter;
 mod socket_unread;
 mod storm;
@@ -108,6 +110,8 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::Storm, &storm::CAUSE),
     (Rule::ServerSaturated, &server_saturated::CAUSE),
     (Rule::ServerOverflow, &server_overflow::CAUSE),
+    (Rule::ServerSlow, &server_slow::CAUSE),
+    (Rule::SlowWay, &slow_way::CAUSE),
     (Rule::WrongSource, &wrong_source::CAUSE),
     (Rule::AnswerIgnored, &answer_ignored::CAUSE),
     (Rule::ClientGaveUp, &client_gave_up::CAUSE),
@@ -238,6 +242,8 @@ fn is_sharper(rule: Rule) -> bool {
     !matches!(
         rule,
         Rule::UpstreamSlow
+            | Rule::ServerSlow
+            | Rule::SlowWay
             | Rule::Unknown
             | Rule::Servfail
             | Rule::RefusedRcode
@@ -253,6 +259,7 @@ fn limit(rule: Rule, group: &Group<'_>) -> Option<Severity> {
         Rule::AnswerTooBig => answer_too_big::limit(group),
         Rule::NobodyListening => nobody_listening::limit(group),
         Rule::RefusedRcode => refused_rcode::limit(group),
+        Rule::ServerSlow | Rule::SlowWay => severity::limit_of_slow(group),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@
 
 pub(crate) mod client;
 mod machine;
-mod outside;
+pub(crate) mod outside;
 pub mod recipe;
 mod report;
 mod roles;

@@ -15,7 +15,10 @@ use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use anyhow::Result;
@@ -37,6 +40,8 @@ pub(crate) enum Beyond {
     /// They come back, to be routed on; but one in so many queries over TCP is lost when it
     /// is sent for the first time.
     Loss(u64),
+    /// They come back so much later.
+    Delay(Duration),
 }
 
 /// Is what lies outside, until its input ends. Returns how many DNS queries reached it
@@ -50,6 +55,7 @@ pub(super) fn run(beyond: Beyond, mut input: impl BufRead, ready: impl FnOnce())
     thread::spawn(move || {
         let mut packet = [0; 2_048];
         let mut losses = Losses::default();
+        let later = device.try_clone().map(give_back_later);
         while let Ok(len) = device.read(&mut packet) {
             let packet = &packet[..len];
             match beyond {
@@ -61,12 +67,30 @@ pub(super) fn run(beyond: Beyond, mut input: impl BufRead, ready: impl FnOnce())
                     // A device that has no room loses it: TCP sends it again.
                     false => drop(device.write_all(packet)),
                 },
+                Beyond::Delay(by) => {
+                    let due = Instant::now() + by;
+                    let later = later.as_ref().ok();
+                    drop(later.map(|it| it.send((due, packet.to_vec()))));
+                }
             }
         }
     });
     ready();
     io::copy(&mut input, &mut io::sink())?;
     Ok(queries.load(Relaxed))
+}
+
+/// Takes packets, each with the time when it comes back; all wait equally long. It ends when
+/// nobody hands any over.
+fn give_back_later(mut device: File) -> mpsc::Sender<(Instant, Vec<u8>)> {
+    let (sender, packets) = mpsc::channel::<(Instant, Vec<u8>)>();
+    thread::spawn(move || {
+        for (due, packet) in packets {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            drop(device.write_all(&packet));
+        }
+    });
+    sender
 }
 
 /// A tunnel of IP packets without a header in front.

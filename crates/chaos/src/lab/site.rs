@@ -91,7 +91,7 @@ impl Pod {
 }
 
 /// The routing table of what goes through what lies outside.
-const LOSSY: u32 = 53;
+const WAY_OUTSIDE: u32 = 53;
 
 /// What all processes of a pod may have together.
 #[derive(Clone, Copy, Debug)]
@@ -413,10 +413,10 @@ impl Lab {
         Worker::start("what is outside the lab", &Role::Outside(beyond), command)
     }
 
-    /// What one pod sends to another goes through what lies outside, which loses one in so
-    /// many queries over TCP.
-    pub(crate) fn lossy_way(&mut self, from: &Pod, to: &Pod, one_in: u64) -> Result<()> {
-        let worker = self.beyond(Beyond::Loss(one_in))?;
+    /// What one pod sends to another goes through what lies outside, and comes back from there
+    /// as that has it.
+    pub(crate) fn way_outside(&mut self, from: &Pod, to: &Pod, beyond: Beyond) -> Result<()> {
+        let worker = self.beyond(beyond)?;
         let device = outside::DEVICE.to_string_lossy();
         for conf in ["all", &device] {
             self.node.set(&format!("ipv4/conf/{conf}/rp_filter"), "0")?;
@@ -425,8 +425,8 @@ impl Lab {
         let script = format!(
             "address add 198.51.100.1/24 dev {device}\n\
              link set {device} up\n\
-             route add default dev {device} table {LOSSY}\n\
-             rule add iif {} to {}/32 lookup {LOSSY}\n",
+             route add default dev {device} table {WAY_OUTSIDE}\n\
+             rule add iif {} to {}/32 lookup {WAY_OUTSIDE}\n",
             from.name, to.ip
         );
         self.node.run(IP, "-batch -", &script)?;

@@ -85,6 +85,24 @@ pub(crate) const CLIENT_GIVES_UP: Scenario = Scenario {
     }),
 };
 
+/// It is asked rarely enough to have no queue.
+pub(crate) const SERVER_SLOW: Scenario = Scenario {
+    name: "server-slow",
+    rule: "dns_server_slow",
+    makes: "a server that takes 250 ms for some names and works for none of it",
+    fault: Fault::Lab(Recipe::slowing(|lab| {
+        let takes = Duration::from_millis(250);
+        let [server, client] = lab.bad_server(Does::Delay(takes))?;
+        lab.change(format!(
+            "{} waits {} ms before it answers some names",
+            server.dns(),
+            takes.as_millis()
+        ));
+        lab.ask(&client, Ask::broken("lab-app", server.dns()))?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    })),
+};
+
 pub(crate) const AAAA_SILENT: Scenario = Scenario {
     name: "aaaa-silent",
     rule: "dns_aaaa_broken",

@@ -64,6 +64,8 @@ pub const SCENARIOS: &[&Scenario] = &[
     &overload::SERVER_SATURATED,
     &overload::SERVER_STARVED,
     &overload::SERVER_OVERFLOW,
+    &bad_answers::SERVER_SLOW,
+    &path::SLOW_WAY,
     &killed::SERVER_OOM_KILLED,
     &clients::LATE_READER,
     &clients::CLIENT_OVERFLOW,

@@ -3,9 +3,11 @@
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use crate::lab::client::Ask;
 use crate::lab::client::Style;
+use crate::lab::outside::Beyond;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Serve;
 use crate::scenario::Fault;
@@ -86,7 +88,7 @@ pub(crate) const TCP_LOSSY: Scenario = Scenario {
     fault: Fault::Lab(Recipe::slowing(|lab| {
         let [server, far, client] = lab.well_and("far")?;
         lab.serve(&far, Serve::well("lab-far", far.dns()))?;
-        lab.lossy_way(&client, &far, LOST_ONE_IN)?;
+        lab.way_outside(&client, &far, Beyond::Loss(LOST_ONE_IN))?;
         lab.change(format!(
             "one query in {LOST_ONE_IN} over TCP to {} gets lost outside this host when it is sent \
              for the first time",
@@ -95,6 +97,28 @@ pub(crate) const TCP_LOSSY: Scenario = Scenario {
         let mut ask = Ask::broken("lab-over-tcp", far.dns());
         ask.style = Style::Tcp;
         lab.ask(&client, ask)?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    })),
+};
+
+/// As on a slow link; a client of the lab waits longer.
+const LATER: Duration = Duration::from_millis(250);
+
+/// The server answers at once, and is seen to.
+pub(crate) const SLOW_WAY: Scenario = Scenario {
+    name: "slow-way",
+    rule: "dns_slow_way",
+    makes: "a way to the server on which each packet waits",
+    fault: Fault::Lab(Recipe::slowing(|lab| {
+        let [server, far, client] = lab.well_and("far")?;
+        lab.serve(&far, Serve::well("lab-far", far.dns()))?;
+        lab.way_outside(&client, &far, Beyond::Delay(LATER))?;
+        lab.change(format!(
+            "each packet to {} takes {} ms outside this host",
+            far.dns(),
+            LATER.as_millis()
+        ));
+        lab.ask(&client, Ask::broken("lab-patient", far.dns()))?;
         lab.ask(&client, Ask::healthy("lab-web", server.dns()))
     })),
 };

@@ -17,6 +17,7 @@ mod rejects;
 mod restarts;
 mod servers;
 mod sizes;
+mod slow;
 mod unexplained;
 mod windows;
 

@@ -13,6 +13,7 @@ use super::super::patterns;
 use super::super::programs;
 use super::super::servers;
 use super::super::sizes;
+use super::super::slow;
 use super::super::*;
 use super::Names;
 use crate::attempt::Comm;
@@ -69,6 +70,7 @@ pub(super) fn all(folder: &Path) -> Vec<History> {
     all.extend(at_a_server_of_this_host(folder).map(History::from));
     all.extend(killed(folder).map(History::from));
     all.push(lossy::lossy().into());
+    all.extend(slow::all().map(History::from));
     all.extend(by_pattern(folder).map(History::from));
     all.extend(separated().map(History::from));
     all.extend(unusable().map(History::from));

@@ -1,0 +1,145 @@
+//! Slow answers of which the time is known where it went.
+
+use super::*;
+
+const PID: u32 = 53;
+
+/// Twenty answers that took so long, and what their server on this host took of it, with so
+/// much before them in its socket.
+fn here(took_ms: u64, at_server_ms: u64, queued_bytes: u32) -> Story {
+    let mut story = Story::default();
+    for n in 0..20 {
+        let mut client = attempt(n, SERVER, Outcome::Answered);
+        client.end_ns = client.sent_ns + took_ms * MS;
+        let mut view = at_server(&client, PID, Outcome::Answered, at_server_ms * MS);
+        view.queued_bytes = queued_bytes;
+        story = story.with([view, client]);
+    }
+    story
+}
+
+/// So many slow answers and fast ones of a server elsewhere.
+fn elsewhere(slow: u64, fast: u64, transports: [Transport; 2]) -> Story {
+    let with = |n, transport, ms: u64| {
+        let mut it = attempt(n, SERVER, Outcome::Answered);
+        it.transport = transport;
+        it.end_ns = it.sent_ns + ms * MS;
+        it
+    };
+    Story::default()
+        .with((0..slow).map(|n| with(n, transports[0], 150 + n)))
+        .with((500..500 + fast).map(|n| with(n, transports[1], 1)))
+}
+
+const UDP: [Transport; 2] = [Transport::Udp, Transport::Udp];
+const TCP_AND_UDP: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+
+/// One of each kind, for the commands that they offer.
+pub(super) fn all() -> impl Iterator<Item = Story> {
+    [
+        here(300, 299, 0),
+        here(300, 299, 9_000),
+        here(300, 1, 0),
+        elsewhere(30, 0, UDP),
+        elsewhere(20, 40, TCP_AND_UDP),
+    ]
+    .into_iter()
+}
+
+fn only(story: Story) -> Finding {
+    let mut findings = story.explain().findings;
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    findings.remove(0)
+}
+
+fn says(finding: &Finding, text: &str) -> bool {
+    let texts = [&finding.title, &finding.cause, &finding.impact];
+    let mut all = texts.into_iter().chain(&finding.evidence);
+    all.any(|it| it.contains(text))
+}
+
+#[test]
+fn the_queue_of_a_server_is_named_with_its_depth() {
+    let found = only(here(300, 299, 9_000));
+    assert_eq!((found.rule, found.queries), (Rule::ServerSlow, 20));
+    assert!(
+        says(&found, "Queries wait in a queue in front of"),
+        "{found:#?}"
+    );
+    assert!(says(&found, "at most 9,000"), "{found:#?}");
+    assert!(
+        says(&found, "It got 20 queries, 0.7 a second"),
+        "{found:#?}"
+    );
+    let found = only(here(300, 299, 0));
+    assert!(says(&found, "takes long for its answers"), "{found:#?}");
+    assert!(
+        says(&found, "half of these took 299 ms or more"),
+        "{found:#?}"
+    );
+    assert!(
+        says(&found, "was not seen to ask another server"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn the_way_on_this_host_is_told_from_the_server() {
+    let found = only(here(300, 1, 0));
+    assert_eq!((found.rule, found.queries), (Rule::SlowWay, 20));
+    assert!(
+        says(&found, "The server needed 1.0 ms at most"),
+        "{found:#?}"
+    );
+    assert!(says(&found, "on the way back 299 ms"), "{found:#?}");
+    // Half and half is the server's.
+    assert_eq!(only(here(300, 160, 0)).rule, Rule::ServerSlow);
+}
+
+#[test]
+fn a_server_elsewhere_is_far_if_nothing_comes_faster() {
+    let found = only(elsewhere(30, 0, UDP));
+    assert_eq!((found.rule, found.queries), (Rule::SlowWay, 30));
+    assert!(says(&found, "takes 150 ms or more"), "{found:#?}");
+    assert!(
+        says(&found, "Of 30 answers from there 30 took more"),
+        "{found:#?}"
+    );
+    // Some are slow: names that it does not know yet. Nobody can tell that from here.
+    for (slow, fast) in [(30, 30), (19, 0), (20, 3)] {
+        assert_eq!(elsewhere(slow, fast, UDP).said(), [], "{slow} {fast}");
+    }
+}
+
+#[test]
+fn only_tcp_is_slow() {
+    let found = only(elsewhere(20, 40, TCP_AND_UDP));
+    assert_eq!((found.rule, found.queries), (Rule::SlowWay, 20));
+    assert!(says(&found, "over TCP take 150 ms or more"), "{found:#?}");
+    assert!(
+        says(&found, "Of 20 answers from there 20 took more"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn slow_is_critical_from_where_the_base_rule_has_it() {
+    let severity = |ms| only(here(ms, ms - 1, 0)).severity;
+    assert_eq!(severity(300), Severity::Warning);
+    assert_eq!(severity(600), Severity::Critical);
+    // One per cent of the answers is what any host has.
+    let few = here(300, 299, 0).with((100..29_000).map(|n| attempt(n, OTHER, Outcome::Answered)));
+    assert_eq!(few.said(), []);
+}
+
+#[test]
+fn each_slow_answer_has_one_cause() {
+    let story = here(300, 299, 0).with(elsewhere(3, 60, UDP).attempts.into_iter().map(|mut it| {
+        it.cookie += 9_000;
+        it.peer = address(OTHER);
+        it.id = it.id.map(|id| id + 9_000);
+        it
+    }));
+    let by_cause: Vec<_> = story.explain().slow_by_cause.into_iter().collect();
+    assert_eq!(by_cause, [(Rule::ServerSlow, 20), (Rule::Unknown, 3)]);
+}
