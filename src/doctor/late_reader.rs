@@ -1,7 +1,5 @@
 //! Rule `dns_late_reader`: DNS is innocent, the program read its answer late.
 
-use std::collections::BTreeMap;
-
 use super::commands;
 use super::cpu_waits;
 use super::explanation::Explanation;
@@ -14,6 +12,7 @@ use super::who;
 use crate::attempt::SlowRead;
 use crate::collect::Snapshot;
 use crate::incidents::Evidence;
+use crate::incidents::late_reads;
 use crate::thresholds::LATE_READ_NS;
 use crate::thresholds::LATE_READS_MIN;
 use crate::thresholds::LATE_READS_PERCENT;
@@ -22,40 +21,10 @@ use crate::units;
 
 /// One finding for each process that lets its answers lie.
 pub(super) fn check(evidence: &Evidence, snapshot: &Snapshot) -> Vec<Finding> {
-    by_process(evidence)
+    late_reads::by_process(evidence)
         .into_iter()
         .filter_map(|(pid, reads)| finding(pid, &reads, evidence, snapshot))
         .collect()
-}
-
-/// Answers that were read late, by who read them.
-pub(super) fn by_process(evidence: &Evidence) -> BTreeMap<u32, Vec<&SlowRead>> {
-    let mut by_pid: BTreeMap<u32, Vec<&SlowRead>> = BTreeMap::new();
-    for read in &evidence.slow_reads {
-        if let Some(pid) = read.owner.pid
-            && read.lay_ns >= LATE_READ_NS
-        {
-            by_pid.entry(pid).or_default().push(read);
-        }
-    }
-    by_pid
-}
-
-/// Time that lookups lost by it. Answers that lie in one socket at once, as those to A and
-/// AAAA, are waited for once.
-pub(super) fn lost_ns(reads: &[&SlowRead]) -> u64 {
-    let mut lay: Vec<(u64, u64, u64)> = reads
-        .iter()
-        .map(|it| (it.cookie, it.at_ns.saturating_sub(it.lay_ns), it.at_ns))
-        .collect();
-    lay.sort_unstable();
-    let (mut total_ns, mut until) = (0, (0, 0));
-    for (cookie, came_ns, read_ns) in lay {
-        let until_ns = if until.0 == cookie { until.1 } else { 0 };
-        total_ns += read_ns.saturating_sub(came_ns.max(until_ns));
-        until = (cookie, until_ns.max(read_ns));
-    }
-    total_ns
 }
 
 fn finding(
@@ -112,7 +81,7 @@ fn finding(
         hit_hardest: Some(format!("{name}: {late_reads}")),
         scope: Subject::process(Some(pid), comm),
         queries: late,
-        lost_ns: lost_ns(reads),
+        lost_ns: late_reads::lost_ns(reads),
         ..explanation.finding(Rule::LateReader, reason.severity, measured)
     })
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::late_reader;
 use super::rule::Rule;
 use crate::attempt::identity::IdentityTable;
 use crate::attempt::identity::WorkloadId;
@@ -13,6 +12,7 @@ use crate::collect::Table;
 use crate::incidents::Evidence;
 use crate::incidents::FailureKind;
 use crate::incidents::Incident;
+use crate::incidents::late_reads;
 
 /// Nanoseconds by rule; the sum is what all of these lookups lost.
 pub type LostByCause = BTreeMap<Rule, u64>;
@@ -49,7 +49,7 @@ impl Losses {
         let others_ns = evidence.search_costs.others_ns;
         self.lose(None, Rule::SearchAmplification, others_ns);
         self.lose(None, Rule::Unknown, evidence.lost_elsewhere_ns);
-        for (pid, reads) in late_reader::by_process(evidence) {
+        for (pid, reads) in late_reads::by_process(evidence) {
             let process = evidence.tallies.processes.get(pid);
             let workload = process.and_then(|it| WorkloadId::of(it.workload.as_deref()?));
             let comm = reads
@@ -57,7 +57,7 @@ impl Losses {
                 .map(|read| read.owner.comm)
                 .unwrap_or_default();
             let whom = workload.unwrap_or(WorkloadId::Process(Some(pid), comm));
-            self.lose(Some(whom), Rule::LateReader, late_reader::lost_ns(&reads));
+            self.lose(Some(whom), Rule::LateReader, late_reads::lost_ns(&reads));
         }
     }
 

@@ -8,6 +8,7 @@ mod costs;
 mod dead_ends;
 mod evidence;
 mod incident;
+pub mod late_reads;
 mod likeness;
 mod loops;
 mod outages;

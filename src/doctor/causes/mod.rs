@@ -259,7 +259,7 @@ fn limit(rule: Rule, group: &Group<'_>) -> Option<Severity> {
         Rule::AnswerTooBig => answer_too_big::limit(group),
         Rule::NobodyListening => nobody_listening::limit(group),
         Rule::RefusedRcode => refused_rcode::limit(group),
-        Rule::ServerSlow | Rule::SlowWay => severity::limit_of_slow(group),
+        Rule::ServerSlow | Rule::SlowWay => server_slow::limit(group),
         _ => None,
     }
 }

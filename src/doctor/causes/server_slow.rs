@@ -8,11 +8,14 @@ use super::place::Place;
 use super::severity;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
+use crate::doctor::finding::Severity;
 use crate::doctor::who;
 use crate::incidents::Evidence;
 use crate::incidents::FailureKind;
 use crate::incidents::Incident;
+use crate::thresholds::LATENCY_CRITICAL_NS;
 use crate::thresholds::QUEUED_BYTES;
+use crate::thresholds::SLOW_MIN;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause {
@@ -85,6 +88,12 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             _ => it.say("Take what it waits for away, or put a cache in front of it."),
         })
         .into()
+}
+
+/// Slow is critical only from where the base rule has it.
+pub(super) fn limit(group: &Group<'_>) -> Option<Severity> {
+    let very_slow = group.count(|it| it.took_ns() > LATENCY_CRITICAL_NS);
+    (very_slow < SLOW_MIN).then_some(Severity::Warning)
 }
 
 /// What half of them took at the server or more, and the longest.

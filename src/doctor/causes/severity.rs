@@ -1,6 +1,5 @@
 //! How bad a cause is, by its number and its share.
 
-use super::group::Group;
 use crate::doctor::finding::Severity;
 use crate::thresholds;
 use crate::units;
@@ -63,12 +62,6 @@ pub(super) fn residue(share: &Share) -> Option<Severity> {
 /// Answers that are slow: as many as move the P99 of the base rule.
 pub(super) fn slow(share: &Share) -> Option<Severity> {
     pattern(share).filter(|_| share.exceeds(thresholds::SLOW_PERMILLE))
-}
-
-/// Slow is critical only from where the base rule has it.
-pub(super) fn limit_of_slow(group: &Group<'_>) -> Option<Severity> {
-    let very_slow = group.count(|it| it.took_ns() > thresholds::LATENCY_CRITICAL_NS);
-    (very_slow < thresholds::SLOW_MIN).then_some(Severity::Warning)
 }
 
 /// More than so many percent of the answers, and at least `least`.

@@ -76,7 +76,7 @@ fn what_lay_in_one_socket_at_once_was_waited_for_once() {
     let late = read_late(&one, 400 * MS);
     pair.at_ns = late.at_ns;
     let other = read_late(&attempt(2, SERVER, Outcome::Answered), 100 * MS);
-    let lost_ns = crate::doctor::late_reader::lost_ns;
+    let lost_ns = crate::incidents::late_reads::lost_ns;
     assert_eq!(lost_ns(&[&pair, &late]), 400 * MS);
     assert_eq!(lost_ns(&[&late, &other, &pair]), 500 * MS);
     // The finding has it, and so have the sums.
