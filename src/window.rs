@@ -76,6 +76,10 @@ impl Window {
         match message {
             Message::Ended(attempts) => attempts.iter().for_each(|attempt| self.attempt(attempt)),
             Message::Plain(plain) => plain.iter().for_each(|plain| self.plain(plain)),
+            Message::TurnedAway(queries) => {
+                let wanted = queries.iter().filter(|query| self.filter.matches(query));
+                wanted.for_each(|query| self.seen.incidents.record_turned_away(query));
+            }
             Message::SlowReads(reads) => {
                 let incidents = &mut self.seen.incidents;
                 let are_all_wanted = self.filter.is_all();
@@ -83,8 +87,8 @@ impl Window {
                 reads.iter().for_each(keep);
             }
             Message::Lookups(lookups) => lookups.iter().for_each(|it| self.lookup(it)),
-            // What it says is there when the window is closed.
-            Message::Finished(_) => {}
+            // What they say is there when the window is closed.
+            Message::Finished(_) | Message::Suspects(_) => {}
         }
     }
 

@@ -178,6 +178,10 @@ impl Station {
                         self.held_plain.extend(plain.into_iter().map(|it| (it, until)));
                         self.release()
                     }
+                    // Whose they would have been nobody knows.
+                    Ok(queries @ (Message::TurnedAway(_) | Message::Suspects(_))) => {
+                        self.output.send(queries).map_err(Gone::from)
+                    }
                     Ok(Message::SlowReads(reads)) => {
                         self.reads.push_back((self.taken, reads));
                         self.release()

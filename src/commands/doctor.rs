@@ -110,7 +110,10 @@ fn watch(
                         Message::Plain(plain) => {
                             plain.iter().for_each(|plain| sampler.meet(&plain.example));
                         }
-                        Message::Lookups(_) => {}
+                        Message::Suspects(places) => {
+                            places.into_iter().for_each(|asked| sampler.meet_suspect(asked));
+                        }
+                        Message::Lookups(_) | Message::TurnedAway(_) => {}
                         Message::SlowReads(reads) => sampler.meet_readers(&reads),
                         Message::Finished(ending) => break ending,
                     }

@@ -98,6 +98,8 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
                 }
                 // An attempt that was answered in time has had its record.
                 Ok(Message::SlowReads(_)) => {}
+                // They are no attempts.
+                Ok(Message::TurnedAway(_) | Message::Suspects(_)) => {}
                 // None is counted together with others here.
                 Ok(Message::Plain(_)) => {}
                 Ok(Message::Finished(ending)) => {

@@ -18,6 +18,7 @@ use super::serving::Serving;
 use super::side_tries;
 use super::tallies::Tallies;
 use super::traits::Separated;
+use super::turned_away::TurnedAways;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
@@ -60,6 +61,7 @@ pub struct Incidents {
     /// Of attempts that are reported.
     answers: Answers,
     dead_ends: DeadEnds,
+    turned_away: TurnedAways,
     /// The latest answers: socket, id, and whether their attempt is reported.
     answered: VecDeque<(u64, u16, bool)>,
     slow_reads: Vec<SlowRead>,
@@ -120,6 +122,11 @@ impl Incidents {
     /// Takes a lookup that is over, if it passed the filters.
     pub fn record_lookup(&mut self, lookup: &Lookup) {
         self.costs.record(lookup);
+    }
+
+    /// Takes a query that no server saw, if it passed the filters.
+    pub fn record_turned_away(&mut self, query: &Attempt) {
+        self.turned_away.record(query);
     }
 
     /// Takes an answer that lay unread, if its attempt passed the filters.
@@ -212,6 +219,7 @@ impl Incidents {
         self.serving.follow(next.serving);
         self.answers.follow(next.answers);
         self.dead_ends = next.dead_ends;
+        self.turned_away.follow(next.turned_away);
         self.answered = next.answered;
         self.slow_reads_left_out += next.slow_reads_left_out;
         next.slow_reads
@@ -251,6 +259,10 @@ impl Incidents {
                 self.tallies.sizes.left_out,
                 "attempts were not compared by the size of their answers",
             ),
+            (
+                self.turned_away.left_out,
+                "queries that no server saw were not kept",
+            ),
             (host.not_looked_at, "attempts were of processes not seen"),
         ];
         for (number, what) in left_out.into_iter().filter(|(number, _)| *number > 0) {
@@ -259,6 +271,7 @@ impl Incidents {
         host.missing.iter().for_each(|it| log::info!("{it}"));
         let mut incidents = self.incidents;
         let search_costs = self.costs.search.clone();
+        let turned_away = self.turned_away.close(&incidents, &host);
         let mut evidence = Evidence {
             lost_elsewhere_ns: self.costs.give(&mut incidents),
             search_costs,
@@ -268,6 +281,7 @@ impl Incidents {
                 .filter_map(|view| view.owner.pid)
                 .collect(),
             server_views,
+            turned_away,
             outages: Outages::of(&host, &self.serving),
             tallies: self.tallies,
             answers: self.answers,

@@ -24,6 +24,7 @@ use super::slowness::Slowness;
 use super::tallies::BothFamilies;
 use super::tallies::Tallies;
 use super::traits::Separated;
+use super::turned_away::TurnedAway;
 use super::waiting::Waiting;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
@@ -60,6 +61,8 @@ pub struct Evidence {
     pub resends: Resends,
     /// What servers elsewhere took long for.
     pub slowness: Slowness,
+    /// Queries of other hosts that no server here saw.
+    pub turned_away: Vec<TurnedAway>,
     /// Servers that were killed.
     pub outages: Outages,
     /// How all client attempts ended.

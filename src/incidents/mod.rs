@@ -26,6 +26,7 @@ mod slowness;
 mod tallies;
 mod tally;
 mod traits;
+mod turned_away;
 mod waiting;
 
 pub use answers::Answers;
@@ -57,4 +58,5 @@ pub use tallies::BothFamilies;
 pub use tally::Tally;
 pub use traits::Separated;
 pub use traits::Trait;
+pub use turned_away::TurnedAway;
 pub use waiting::Waiting;

@@ -12,6 +12,8 @@ mod grouping;
 mod poller;
 mod sockets;
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
@@ -89,6 +91,12 @@ pub enum Message {
     Plain(Vec<Plain>),
     /// Lookups that are over, but those that were counted; after their attempts.
     Lookups(Vec<Lookup>),
+    /// Where queries were discarded that may be those of other hosts: network namespace and
+    /// address. Whose they were is told by the next, once it is certain.
+    Suspects(BTreeSet<(u32, SocketAddr)>),
+    /// Queries of other hosts that this one discarded before a server here could see them:
+    /// of the server's role, and counted nowhere else.
+    TurnedAway(Vec<Attempt>),
     /// Answers that lay in their client's socket before they were read.
     SlowReads(Vec<SlowRead>),
     /// The last message: the programs are detached.

@@ -123,6 +123,7 @@ pub(super) fn run(
         tracker: Tracker::new(DropNames::read()),
         ended: Vec::new(),
         slow_reads: Vec::new(),
+        turned_away: Vec::new(),
         timeout,
         last_sweep: now,
         demand,
@@ -172,6 +173,7 @@ struct Poller<'a, 'obj, 'cb> {
     tracker: Tracker,
     ended: Vec<Attempt>,
     slow_reads: Vec<SlowRead>,
+    turned_away: Vec<Attempt>,
     timeout: Duration,
     last_sweep: Instant,
     /// When the hooks are attached that every socket pays for; `None` for always.
@@ -338,6 +340,7 @@ impl Poller<'_, '_, '_> {
             self.tracker.ended(attempt, None, &mut self.ended);
         }
         self.tracker.settle(now_ns, &mut self.ended);
+        self.turned_away.extend(self.tracker.turned_away());
         self.grouping.show(&self.ended);
         self.grouping.close(now_ns);
         Ok(())
@@ -378,6 +381,14 @@ impl Poller<'_, '_, '_> {
                 self.out,
                 Message::Lookups(std::mem::take(&mut self.lookups)),
             );
+        }
+        let suspects = self.tracker.suspects();
+        if !suspects.is_empty() {
+            send(self.out, Message::Suspects(suspects));
+        }
+        if !self.turned_away.is_empty() {
+            let queries = std::mem::take(&mut self.turned_away);
+            send(self.out, Message::TurnedAway(queries));
         }
         if !self.slow_reads.is_empty() {
             let reads = std::mem::take(&mut self.slow_reads);
@@ -424,6 +435,7 @@ impl Poller<'_, '_, '_> {
             std::thread::sleep(Duration::from_millis(5));
         };
         self.grouping.close_all();
+        self.turned_away.extend(self.tracker.turned_away_at_last());
         self.hand_on();
         let undecoded = *self.undecoded.borrow();
         if undecoded > 0 {

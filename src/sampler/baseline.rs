@@ -20,6 +20,7 @@ use super::missing;
 use super::missing::Missing;
 use super::process_baseline::Groups;
 use super::process_baseline::ProcessBaseline;
+use super::shared::SharedBaseline;
 use super::waits::Waits;
 use crate::counters::Resent;
 use crate::counters::ResentWatch;
@@ -48,6 +49,7 @@ pub(super) struct Baseline {
     pub(super) clients: BTreeMap<u32, ProcessBaseline>,
     pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
     pub(super) listeners: BTreeMap<(u32, SocketAddr), u32>,
+    pub(super) bound: BTreeMap<(u32, SocketAddr), Option<u32>>,
     namespaces: BTreeMap<u32, Namespace>,
     /// No way into them was known yet; whether packets are dropped there.
     not_found: BTreeMap<u32, bool>,
@@ -59,6 +61,7 @@ pub(super) struct Baseline {
     /// When all processes were gone through.
     pub(super) indexed: Option<Instant>,
     handles: BTreeMap<u32, NetnsHandle>,
+    shared: SharedBaseline,
 }
 
 /// The first reading of a namespace's counters.
@@ -122,6 +125,7 @@ impl Baseline {
         let mut baseline = Self {
             hierarchies: Hierarchies::find(&root),
             indexed: Some(Instant::now()),
+            shared: SharedBaseline::read(&root),
             kills,
             root,
             ..Self::default()
@@ -258,6 +262,11 @@ impl Baseline {
         self.missing.add(missing::KILLS, kills.left_out);
         let servers = std::mem::take(&mut self.servers).into_iter();
         let clients = std::mem::take(&mut self.clients).into_iter();
+        let shared = self.shared.close(&self.root);
+        let unread = [shared.backlog, shared.arp]
+            .into_iter()
+            .filter(Option::is_none);
+        self.missing.add(missing::SHARED, unread.count());
         let mut sample = HostSample {
             own_netns: self.own_netns(),
             tools: Tools::probe(&self.root),
@@ -267,8 +276,10 @@ impl Baseline {
             cpu_waits,
             waits_looked_at,
             resent: self.resent(),
+            shared,
             routes: std::mem::take(&mut self.routes),
             listeners: std::mem::take(&mut self.listeners),
+            bound: std::mem::take(&mut self.bound),
             ..HostSample::default()
         };
         self.close_namespaces(&mut sample, wanted, conntrack_max);
@@ -326,10 +337,13 @@ impl Baseline {
                 Some((first, last)) => {
                     let Snmp {
                         receive_buffer_errors: errors,
+                        checksum_errors: damaged,
                         unreachable,
                     } = last;
                     let errors = errors.saturating_sub(first.receive_buffer_errors);
                     sample.udp.insert(netns, errors);
+                    let damaged = damaged.saturating_sub(first.checksum_errors);
+                    sample.checksums.insert(netns, damaged);
                     let told = unreachable.since(first.unreachable);
                     sample.unreachable.insert(netns, told);
                 }

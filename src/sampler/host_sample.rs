@@ -11,6 +11,7 @@ use super::Flow;
 use super::OomKill;
 use super::Quota;
 use super::ResolvConf;
+use super::Shared;
 use super::Span;
 use super::flows::MAX as FLOWS_MAX;
 use super::history::SPANS_MAX;
@@ -35,6 +36,8 @@ pub struct HostSample {
     /// UDP sockets had no room for (`RcvbufErrors`, IPv4 and IPv6), since the start or
     /// when it was first met. One that was gone at the end is absent.
     pub udp: BTreeMap<u32, u64>,
+    /// The same of datagrams whose checksum was wrong (`InCsumErrors`).
+    pub checksums: BTreeMap<u32, u64>,
     /// The same of ICMP errors "destination unreachable".
     pub unreachable: BTreeMap<u32, Unreachable>,
     /// By pid: processes that answered queries, 64 at most.
@@ -42,6 +45,9 @@ pub struct HostSample {
     /// By network namespace and address: the process of a UDP socket that got
     /// queries and did not answer, 64 at most; it is among `servers`.
     pub listeners: BTreeMap<(u32, SocketAddr), u32>,
+    /// By network namespace and address, for addresses that queries were discarded on their
+    /// way to: a UDP socket is bound there, and whose it is if that is known.
+    pub bound: BTreeMap<(u32, SocketAddr), Option<u32>>,
     /// By pid: processes that asked, 512 at most, of which half are kept for
     /// those with failed attempts.
     pub clients: BTreeMap<u32, Process>,
@@ -70,6 +76,8 @@ pub struct HostSample {
     /// Attempts whose process was not looked at, because there were too many
     /// processes in all or at that moment.
     pub not_looked_at: u64,
+    /// Tables and queues that all network namespaces share.
+    pub shared: Shared,
     /// What manages this host.
     pub tools: Tools,
     /// What could not be read and what it would have told, in plain sentences.
@@ -98,9 +106,11 @@ impl HostSample {
         let Self {
             conntrack,
             udp,
+            checksums,
             unreachable,
             servers,
             listeners,
+            bound,
             clients,
             readers,
             flows,
@@ -110,6 +120,7 @@ impl HostSample {
             cpu_waits,
             waits_looked_at,
             not_looked_at,
+            shared,
             tools,
             missing,
             own_netns,
@@ -117,11 +128,13 @@ impl HostSample {
         let worst = |own: &mut f64, share: f64| *own = own.max(share);
         let mut left_out = each(&mut self.conntrack, conntrack, ConntrackCounters::follow)
             + each(&mut self.udp, udp, |own, next| *own += next)
+            + each(&mut self.checksums, checksums, |own, next| *own += next)
             + each(&mut self.unreachable, unreachable, Unreachable::absorb)
             + each(&mut self.servers, servers, Process::follow)
             + each(&mut self.clients, clients, Process::follow)
             + each(&mut self.readers, readers, worst)
             + each(&mut self.listeners, listeners, |own, pid| *own = pid)
+            + each(&mut self.bound, bound, |own, pid| *own = pid)
             + each(&mut self.routes, routes, |own, is_there| *own = is_there)
             + each(&mut self.oom_kills, oom_kills, |own, next| *own = next)
             + each(&mut self.resent, resent, Resent::absorb)
@@ -141,6 +154,7 @@ impl HostSample {
                 self.missing.push(sentence);
             }
         }
+        self.shared = self.shared.follow(shared);
         self.tools = self.tools.or(tools);
         self.own_netns = own_netns.or(self.own_netns);
     }

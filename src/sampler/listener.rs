@@ -6,10 +6,17 @@ use std::net::SocketAddr;
 
 use crate::host::netns;
 use crate::host::proc::Root;
+use crate::host::proc::addresses;
 use crate::host::proc::descriptors;
 use crate::host::proc::net_udp;
 
 const DESCRIPTORS_MAX: usize = 1024;
+
+/// Whether a UDP socket of the namespace whose `/proc/…/net` folder this is gets what is sent
+/// to this address, which is then one of the namespace's own.
+pub(super) fn is_bound(net: &Root, address: SocketAddr) -> bool {
+    inode(net, address).is_some() && addresses::is_own(net, address.ip()) == Some(true)
+}
 
 /// The process with the lowest number that has a UDP socket on this address, or
 /// on any address with this port, in the namespace whose `/proc/…/net` folder
@@ -60,9 +67,13 @@ mod tests {
         let port = any.local_addr().unwrap().port();
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
         assert_eq!(find(netns, address), Some(own));
+        assert!(is_bound(&net, address));
+        // Somebody else's address: it would go on to him.
+        assert!(!is_bound(&net, SocketAddr::from(([198, 51, 100, 7], port))));
         // In another namespace it is another one's.
         assert_eq!(find(netns + 1, address), None);
         drop(any);
+        assert!(!is_bound(&net, address));
         assert_eq!(find(netns, address), None);
     }
 }

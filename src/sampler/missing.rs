@@ -18,6 +18,10 @@ pub(super) const TABLES_CUT: &str =
 pub(super) const FLOWS: &str = "# connection tracking entries to DNS ports were too many to keep";
 pub(super) const UDP: &str = "the UDP and ICMP counters of # network namespaces could not be read: datagrams \
     that a receive buffer had no room for, and what a REJECT rule tells, are not counted there";
+/// Of what all namespaces share.
+pub(super) const SHARED: &str = "# of the tables that all network namespaces share (/proc/net/softnet_stat, \
+    /proc/net/stat/arp_cache) could not be read: whether a backlog or the neighbour table was full is \
+    not confirmed by them";
 pub(super) const GROUPS: &str = "the control groups of # processes could not be read: whether a CPU \
     quota held them up is not known";
 pub(super) const KILLS: &str =

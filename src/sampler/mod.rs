@@ -18,6 +18,7 @@ mod probe;
 mod process_baseline;
 mod quota;
 mod readers;
+mod shared;
 mod thread;
 mod threads;
 mod waits;
@@ -32,6 +33,8 @@ pub use memory::Lack;
 pub use memory::MemoryLimit;
 pub use memory::OomKill;
 pub use quota::Quota;
+pub use shared::Shared;
+pub use shared::Table;
 pub use thread::Sampler;
 
 pub use crate::host::proc::cgroup::Version;

@@ -34,6 +34,11 @@ pub(super) enum ProbeRequest {
         netns: u32,
         address: SocketAddr,
     },
+    /// An address that queries were discarded on their way to.
+    Bound {
+        netns: u32,
+        address: SocketAddr,
+    },
     /// A namespace that was not there at the start, or in which packets are
     /// dropped, and a process that has a socket in it.
     Namespace {
@@ -69,6 +74,7 @@ pub(super) fn look_at(root: &Root, baseline: &Mutex<Baseline>, request: ProbeReq
         ProbeRequest::Namespace { netns, pid, drops } => lock().meet_namespace(netns, pid, drops),
         ProbeRequest::Waits => lock().waits.ask(Instant::now()),
         ProbeRequest::Listener { netns, address } => listener(&mut lock(), netns, address),
+        ProbeRequest::Bound { netns, address } => bound(&mut lock(), netns, address),
         ProbeRequest::Route { netns, pid, ip } => {
             let mut baseline = lock();
             let known = baseline
@@ -92,6 +98,16 @@ fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
     baseline.listeners.insert((netns, address), pid);
     if !baseline.servers.contains_key(&pid) {
         server(baseline, pid);
+    }
+}
+
+fn bound(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
+    let handle = baseline.handle(netns, None);
+    let is_bound = handle.and_then(|it| it.visit(netns, |net| listener::is_bound(net, address)));
+    if is_bound == Some(true) {
+        listener(baseline, netns, address);
+        let pid = baseline.listeners.get(&(netns, address)).copied();
+        baseline.bound.insert((netns, address), pid);
     }
 }
 

@@ -93,6 +93,7 @@ pub struct Sampler {
     dropping: HashSet<u32>,
     routes: HashSet<(u32, IpAddr)>,
     listeners: HashSet<(u32, SocketAddr)>,
+    bound: HashSet<(u32, SocketAddr)>,
     wanted: Wanted,
     readers: Readers,
     /// Keeps questions from being asked again all the time.
@@ -150,6 +151,7 @@ impl Sampler {
             dropping: HashSet::new(),
             routes: HashSet::new(),
             listeners: HashSet::new(),
+            bound: HashSet::new(),
             wanted: Wanted {
                 ports: [53].into(),
                 ..Wanted::default()
@@ -194,6 +196,19 @@ impl Sampler {
         if self.questions.allows(Instant::now()) {
             // Another question of the same kind will come.
             let _no_room = self.requests.try_send(ProbeRequest::Waits);
+        }
+    }
+
+    /// Where queries were discarded before a server could see them: is there one?
+    pub fn meet_suspect(&mut self, (netns, address): (u32, SocketAddr)) {
+        self.meet_drop(netns);
+        let request = ProbeRequest::Bound { netns, address };
+        if netns != 0
+            && self.bound.len() < SERVERS_MAX
+            && !self.bound.contains(&(netns, address))
+            && self.requests.try_send(request).is_ok()
+        {
+            self.bound.insert((netns, address));
         }
     }
 

@@ -9,12 +9,15 @@ use domain::base::iana::OptRcode;
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
+use crate::attempt::Conntrack;
 use crate::attempt::Fingerprint;
 use crate::attempt::HeaderBits;
 use crate::attempt::Identity;
 use crate::attempt::MOMENT_NS;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
+use crate::attempt::Packet;
+use crate::attempt::PacketDrop;
 use crate::attempt::Plain;
 use crate::attempt::PlainExchange;
 use crate::attempt::PlainLookups;
@@ -67,6 +70,38 @@ pub(crate) fn attempt(process: (&str, u32), server: &str, outcome: Outcome, ns: 
         }),
         reason: (outcome == Outcome::Refused).then_some(Reason::Errno(libc::ECONNREFUSED)),
         ..Attempt::between(Role::Client, Transport::Udp, local, peer)
+    }
+}
+
+/// The network namespace of the host's own servers.
+pub(crate) const NODE: u32 = 4_026_532_001;
+
+/// A query of another host that was discarded there before the server could see it.
+pub(crate) fn turned_away(client: &str, server: &str, reason: &str) -> Attempt {
+    let (client, server) = (client.parse(), server.parse());
+    let (client, server): (SocketAddr, SocketAddr) =
+        (client.expect("a client"), server.expect("a server"));
+    let drop = PacketDrop {
+        at_ns: 1_000_000_000_000,
+        reason: reason.into(),
+        location: Some("nft_do_chain".into()),
+        packet: Packet::Query,
+        conntrack: Some(Conntrack::Absent),
+        netns: NODE,
+        source: client,
+        destination: server,
+        when_sent: false,
+    };
+    Attempt {
+        outcome: Outcome::Dropped,
+        owner: Owner {
+            netns: NODE,
+            ..Owner::default()
+        },
+        question: RawQuestion::new(b"\x03www\x04test\0\0\x01\0\x01"),
+        reason: Some(Reason::Drop(reason.to_owned())),
+        drop: Some(Box::new(drop)),
+        ..Attempt::between(Role::Server, Transport::Udp, server, client)
     }
 }
 

@@ -4,6 +4,7 @@
 //! which had the query already, or whose answer it was.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use std::time::Duration;
 use super::drop_filter;
 use super::query_key::QueryKey;
 use super::query_key::QuestionKey;
+use super::turned_away;
+use crate::attempt::Attempt;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::attempt::Role;
@@ -24,6 +27,8 @@ const KEPT: Duration = Duration::from_secs(61);
 const KEPT_MAX: usize = 8192;
 /// Those that have the same port and id, or the same question and id.
 const ALIKE_MAX: usize = 64;
+/// Places in one sweep.
+const SUSPECTS_MAX: usize = 64;
 /// A server has the query when it passes the ingress hook, and loses it in the same
 /// pass of the softirq; what is lost later was sent again. No stub sends again
 /// within this time (unbound after 376 ms, the quickest known).
@@ -55,6 +60,10 @@ pub(super) struct Drops {
     places: HashMap<Place, Vec<u64>>,
     next: u64,
     unjoined: u64,
+    /// Where queries may be turned away; they are asked for after each sweep.
+    suspects: BTreeSet<(u32, SocketAddr)>,
+    /// Of those that were forgotten unjoined, until they are asked for.
+    turned_away: Vec<Attempt>,
 }
 
 impl Drops {
@@ -142,6 +151,11 @@ impl Drops {
                 kept.settled = true;
                 if !kept.by_client && !kept.by_server {
                     alone.push(*number);
+                    if self.suspects.len() < SUSPECTS_MAX
+                        && let Some(asked) = turned_away::asked(&kept.evidence, &kept.discarded)
+                    {
+                        self.suspects.insert(asked);
+                    }
                 }
             }
         }
@@ -167,12 +181,34 @@ impl Drops {
         self.unjoined + waiting as u64
     }
 
+    /// Where queries were discarded of late that belonged to no attempt by then.
+    pub(super) fn suspects(&mut self) -> BTreeSet<(u32, SocketAddr)> {
+        std::mem::take(&mut self.suspects)
+    }
+
+    /// Queries that nobody here was asked, of those that were forgotten since the last time.
+    pub(super) fn turned_away(&mut self) -> Vec<Attempt> {
+        std::mem::take(&mut self.turned_away)
+    }
+
+    /// Of those that are still kept.
+    pub(super) fn turned_away_at_last(&self) -> Vec<Attempt> {
+        let alone = self.kept.values().filter(|kept| !kept.is_joined());
+        let attempts = alone.map(|kept| turned_away::attempt(&kept.evidence, &kept.discarded));
+        attempts.flatten().collect()
+    }
+
     fn remove(&mut self, number: u64) {
         let Some(kept) = self.kept.remove(&number) else {
             return;
         };
         if !kept.is_joined() {
             self.unjoined += 1;
+            // Asked for after each sweep.
+            if self.turned_away.len() < KEPT_MAX {
+                self.turned_away
+                    .extend(turned_away::attempt(&kept.evidence, &kept.discarded));
+            }
         }
         for place in places(&kept) {
             if let Some(alike) = self.places.get_mut(&place) {

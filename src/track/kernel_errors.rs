@@ -2,6 +2,7 @@
 //! and packets that it discarded.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -158,6 +159,18 @@ impl KernelErrors {
 
     pub(super) fn unjoined(&self) -> u64 {
         self.drops.unjoined()
+    }
+
+    pub(super) fn suspects(&mut self) -> BTreeSet<(u32, SocketAddr)> {
+        self.drops.suspects()
+    }
+
+    pub(super) fn turned_away(&mut self) -> Vec<Attempt> {
+        self.drops.turned_away()
+    }
+
+    pub(super) fn turned_away_at_last(&self) -> Vec<Attempt> {
+        self.drops.turned_away_at_last()
     }
 
     pub(super) fn joined(&mut self, role: Role, failure: &Failure) {

@@ -9,8 +9,12 @@ mod query_key;
 mod tests;
 mod timed_out;
 mod truncated;
+mod turned_away;
 mod unheld;
 mod unsent;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
@@ -152,6 +156,22 @@ impl Tracker {
         }
         self.kernel_errors.forget(now_ns);
         self.timed_out.forget(now_ns);
+    }
+
+    /// Where queries were discarded since the last time that belonged to nobody here by then:
+    /// network namespace and address.
+    pub fn suspects(&mut self) -> BTreeSet<(u32, SocketAddr)> {
+        self.kernel_errors.suspects()
+    }
+
+    /// Queries of others that nobody here was asked, since the last time.
+    pub fn turned_away(&mut self) -> Vec<Attempt> {
+        self.kernel_errors.turned_away()
+    }
+
+    /// Those of which it is not certain yet: no attempt will be joined with them any more.
+    pub fn turned_away_at_last(&self) -> Vec<Attempt> {
+        self.kernel_errors.turned_away_at_last()
     }
 
     /// Attempts that were known from a drop alone.

@@ -79,6 +79,7 @@ impl Listening {
                 let mine = reads.into_iter().filter(|read| is_mine(&read.owner));
                 self.slow_reads.extend(mine);
             }
+            Message::TurnedAway(_) | Message::Suspects(_) => {}
             Message::Plain(_) | Message::Lookups(_) => panic!("each is to be told"),
             Message::Finished(_) => panic!("it ended by itself"),
         }

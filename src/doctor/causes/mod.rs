@@ -29,6 +29,7 @@ mod group;
 mod hurt;
 mod impact;
 mod kernel_drop;
+mod kernel_reasons;
 mod limits;
 mod managers;
 mod no_recursion;
@@ -63,6 +64,7 @@ mod tcp_blocked;
 mod tcp_lossy;
 #[cfg(test)]
 mod tests;
+mod turned_away;
 mod type_dropped;
 mod unknown;
 mod upstream_slow;
@@ -85,6 +87,7 @@ use cause::Cause;
 pub(super) use group::Group;
 use hurt::Hurt;
 pub(super) use place::Place;
+pub(super) use turned_away::check as turned_away;
 
 /// The rules that explain failed queries, in the order in which they are asked.
 const CAUSES: &[(Rule, &Cause)] = &[

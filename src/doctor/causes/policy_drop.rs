@@ -32,7 +32,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     if evidence.rejections.of_query(incident).is_some() {
         return None; // told as such
     }
-    if reason != NETFILTER && !OTHERS.contains(&reason) {
+    if !is_policy(reason) {
         return None;
     }
     let fault = match (drop.packet, drop.when_sent) {
@@ -44,6 +44,11 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     };
     let place = Place::at(incident.server()).in_netns(drop.netns);
     Some(place.fault(fault))
+}
+
+/// Whether a firewall or another policy gives this reason.
+pub(super) fn is_policy(reason: &str) -> bool {
+    reason == NETFILTER || OTHERS.contains(&reason)
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -107,13 +112,14 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     .into()
 }
 
-fn by(drop: &PacketDrop) -> &'static str {
-    if packet::is_rule_of_nftables(drop) {
-        "A rule of nftables (or iptables-nft)"
-    } else if &*drop.reason == NETFILTER {
-        "A firewall rule (netfilter)"
-    } else {
+/// What did it.
+pub(super) fn by(drop: &PacketDrop) -> &'static str {
+    if &*drop.reason != NETFILTER {
         "A BPF program (Cilium or the like)"
+    } else if packet::is_rule_of_nftables(drop) {
+        "A rule of nftables (or iptables-nft)"
+    } else {
+        "A firewall rule (netfilter)"
     }
 }
 

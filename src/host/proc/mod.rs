@@ -4,6 +4,7 @@
 //! much of the file and no more, below a [`Root`] that a test can put in the place
 //! of the host's. What makes no sense is `None` or passed over, never a panic.
 
+pub mod addresses;
 pub mod cgroup;
 pub mod conntrack_stat;
 pub mod conntrack_table;
@@ -12,12 +13,14 @@ pub mod descriptors;
 pub(super) mod kallsyms;
 pub mod memory;
 pub mod mountinfo;
+pub mod neighbour_stat;
 pub mod net_udp;
 pub mod resolv_conf;
 mod root;
 pub mod route;
 pub mod schedstat;
 pub mod snmp;
+pub mod softnet_stat;
 pub mod stat;
 pub mod status;
 pub mod untrusted;

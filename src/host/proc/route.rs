@@ -46,6 +46,12 @@ pub fn is_known(net: &Root, ip: IpAddr) -> Option<bool> {
     }
 }
 
+/// Whether the address is one of the namespace itself; `None` if that cannot be read.
+pub(super) fn is_own_v4(net: &Root, ip: Ipv4Addr) -> Option<bool> {
+    let own = parse_own(&whole(net, "fib_trie")?);
+    Some(leads(&own, u32::from(ip).into(), 32))
+}
+
 /// `None` if there is more than is read: the route may be in the rest.
 fn whole(net: &Root, table: &str) -> Option<String> {
     let text = net.text(table, TABLE_MAX).ok()?;

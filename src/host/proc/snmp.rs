@@ -12,6 +12,8 @@ pub struct Snmp {
     /// Datagrams that UDP gave up because a socket's receive buffer had no room
     /// (`RcvbufErrors`).
     pub receive_buffer_errors: u64,
+    /// Datagrams of UDP whose checksum was wrong (`InCsumErrors`).
+    pub checksum_errors: u64,
     /// ICMP errors "destination unreachable" that were sent from here
     /// (`OutDestUnreachs`), and that came here (`InDestUnreachs`).
     pub unreachable: Unreachable,
@@ -74,6 +76,8 @@ fn parse(snmp: &str, snmp6: &str) -> Option<Snmp> {
     let both = |protocol, name, name6| Some(v4(protocol, name)?.saturating_add(v6(name6)));
     Some(Snmp {
         receive_buffer_errors: both("Udp", "RcvbufErrors", "Udp6RcvbufErrors")?,
+        // Since Linux 3.10.
+        checksum_errors: both("Udp", "InCsumErrors", "Udp6InCsumErrors").unwrap_or(0),
         unreachable: Unreachable {
             sent: both("Icmp", "OutDestUnreachs", "Icmp6OutDestUnreachs").unwrap_or(0),
             received: both("Icmp", "InDestUnreachs", "Icmp6InDestUnreachs").unwrap_or(0),

@@ -9,6 +9,7 @@ mod overflow;
 mod refused;
 mod rejected;
 mod truncated;
+mod turned_away;
 mod unsent;
 
 use std::net::SocketAddr;

@@ -10,6 +10,7 @@ mod report;
 mod roles;
 pub(crate) mod server;
 pub(crate) mod site;
+pub(crate) mod stranger;
 pub(crate) mod undo;
 mod worker;
 

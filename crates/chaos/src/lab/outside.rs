@@ -47,8 +47,7 @@ pub(crate) enum Beyond {
 /// Is what lies outside, until its input ends. Returns how many DNS queries reached it
 /// over IPv4 and UDP, or how many over TCP it has lost.
 pub(super) fn run(beyond: Beyond, mut input: impl BufRead, ready: impl FnOnce()) -> Result<u64> {
-    let mut device = open()
-        .context("cannot make a tunnel device: this scenario needs /dev/net/tun (modprobe tun)")?;
+    let mut device = device()?;
     let queries = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&queries);
     // It ends with the process.
@@ -91,6 +90,11 @@ fn give_back_later(mut device: File) -> mpsc::Sender<(Instant, Vec<u8>)> {
         }
     });
     sender
+}
+
+/// The tunnel device of this namespace, which goes with the file.
+pub(super) fn device() -> Result<File> {
+    open().context("cannot make a tunnel device: this scenario needs /dev/net/tun (modprobe tun)")
 }
 
 /// A tunnel of IP packets without a header in front.

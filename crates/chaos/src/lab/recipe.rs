@@ -17,6 +17,8 @@ pub struct Recipe {
     /// Whether those with which a server dealt badly on purpose count, too: what
     /// no client of the lab counts, because a real resolver sent it.
     pub(crate) at_servers: bool,
+    /// Whether the queries of another host are broken, all of them.
+    pub(crate) of_strangers: bool,
     /// Its failures are calls without a packet, so that no name is known: the
     /// doctor finds them by the process of this name.
     pub(crate) asker: Option<&'static str>,
@@ -35,6 +37,7 @@ impl Recipe {
             during: None,
             broken: Counts::failed,
             at_servers: false,
+            of_strangers: false,
             asker: None,
             outside: None,
             alone: false,

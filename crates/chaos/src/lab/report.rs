@@ -72,7 +72,7 @@ pub struct Report {
     servers: Vec<ServerReport>,
     changed: Vec<String>,
     /// Packets that counters of the packet filter saw, by counter; as `world`
-    /// the queries that reached what is silent outside, as `rcvbuf_errors`
+    /// the queries that reached what is silent outside or came from there, as `rcvbuf_errors`
     /// those for which a small receive buffer had no room.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     wire: BTreeMap<&'static str, u64>,
@@ -108,7 +108,9 @@ impl Report {
         drop(lab.clients);
         drop(lab.resolvers);
         if let Some(outside) = lab.outside {
-            wire.insert("world", outside.finish()?);
+            let world = outside.finish()?;
+            broken += if recipe.of_strangers { world } else { 0 };
+            wire.insert("world", world);
         }
         let servers: Result<Vec<_>> = lab.servers.into_iter().map(server_report).collect();
         let servers = servers?;

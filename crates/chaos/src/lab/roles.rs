@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::client;
 use super::outside;
 use super::server;
+use super::stranger;
 use super::undo;
 use super::worker::Line;
 use super::worker::Role;
@@ -64,6 +65,7 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
             Value::Null
         }
         Role::Outside(beyond) => serde_json::to_value(outside::run(beyond, input, ready)?)?,
+        Role::Stranger(whom) => serde_json::to_value(stranger::run(&whom, input, ready)?)?,
         Role::Janitor => serde_json::to_value(undo::run(&mut input, ready)?)?,
     })
 }

@@ -23,6 +23,8 @@ use super::outside;
 use super::outside::Beyond;
 use super::server::Does;
 use super::server::Serve;
+use super::stranger;
+use super::stranger::Stranger;
 use super::undo;
 use super::undo::Undo;
 use super::worker::PROGRAM;
@@ -405,6 +407,29 @@ impl Lab {
             let hog = Worker::start("a busy process of the lab", &Role::Hog(cpu), command)?;
             self.keep(hog);
         }
+        Ok(())
+    }
+
+    /// A client of another host, behind a device of its own of the pod, asks the pod's server.
+    pub(crate) fn stranger(&mut self, pod: &Pod) -> Result<()> {
+        let stranger = Stranger {
+            server: pod.ip,
+            zone: self.zone.clone(),
+        };
+        let command = pod.command(PROGRAM)?;
+        let worker = Worker::start(
+            "the client of another host",
+            &Role::Stranger(stranger),
+            command,
+        )?;
+        let device = outside::DEVICE.to_string_lossy();
+        let script = format!(
+            "address add {} dev {device}\n\
+             link set {device} up\n",
+            stranger::GATEWAY
+        );
+        pod.namespace.run(IP, "-batch -", &script)?;
+        self.outside = Some(worker);
         Ok(())
     }
 

@@ -26,6 +26,7 @@ use serde_json::Value;
 use super::client::Ask;
 use super::outside::Beyond;
 use super::server::Serve;
+use super::stranger::Stranger;
 
 /// The hidden command that makes kerno a worker of a lab.
 pub const COMMAND: &str = "lab-worker";
@@ -44,6 +45,8 @@ pub(super) enum Role {
     Resident,
     /// What lies outside, behind the node.
     Outside(Beyond),
+    /// A client of another host.
+    Stranger(Stranger),
     /// Uses all that it gets of this CPU, by number.
     Hog(usize),
     /// Undoes what lies outside the lab's namespaces.

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
+use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::site::Lab;
 use crate::lab::site::Pod;
+use crate::lab::stranger;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 use crate::testbed::tool::IPTABLES_LEGACY;
@@ -151,6 +153,30 @@ pub(crate) const TCP_BLOCKED: Scenario = Scenario {
         ));
         lab.ask(&client, Ask::broken("lab-txt", server.dns()))?;
         lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    }),
+};
+
+/// The server's own firewall lets no query of other hosts in: no program of this host has sent
+/// them, and none sees them.
+pub(crate) const SERVER_SHIELDED: Scenario = Scenario {
+    name: "server-shielded",
+    rule: "dns_policy_drop",
+    makes: "a rule that drops what other hosts ask a server of this one",
+    fault: Fault::Lab(Recipe {
+        of_strangers: true,
+        ..Recipe::of(|lab| {
+            let [server, client] = [lab.dns_pod("server")?, lab.pod("client")?];
+            let ip = stranger::ADDRESS;
+            lab.change(format!(
+                "nftables in the pod {} drops what {ip}, which is no address of this host, sends to UDP \
+                 port 53",
+                server.name
+            ));
+            let queries = format!("ip saddr {ip} udp dport 53");
+            lab.filter(Some(&server), "input", &queries, "shielded", "drop")?;
+            lab.stranger(&server)?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        })
     }),
 };
 

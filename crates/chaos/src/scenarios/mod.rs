@@ -73,6 +73,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &clients::STORM,
     &nowhere::SILENT_SERVER,
     &firewall::LEGACY_DROP,
+    &firewall::SERVER_SHIELDED,
     &firewall::OUTPUT_DROP,
     &path::RP_FILTER,
     &path::QDISC_LIMIT,

@@ -8,6 +8,7 @@ mod dead_ends;
 mod drops;
 mod figures;
 mod forwarders;
+mod kernel_reasons;
 mod killed;
 mod lossy;
 mod own;
@@ -18,6 +19,7 @@ mod restarts;
 mod servers;
 mod sizes;
 mod slow;
+mod turned_away;
 mod unexplained;
 mod windows;
 

@@ -59,6 +59,9 @@ impl Host {
         self.process("net/stat/nf_conntrack", &conntrack);
         let stat = format!("{PID} (a) S 1 1 1 0 -1 4 0 0 0 0 {n} 0 0 0 20 0 1 0 250 0");
         self.process("stat", &stat);
+        self.write("proc/net/softnet_stat", &format!("0 {n:x} 0 0\n"));
+        let arp = format!("entries table_fulls\n{n:x} {n:x}\n");
+        self.write("proc/net/stat/arp_cache", &arp);
         let group = "sys/fs/cgroup/pod";
         self.write(format!("{group}/cpu.max"), "20000 100000\n");
         let stat = format!("nr_periods {n}\nnr_throttled {n}\nthrottled_usec {n}\n");
@@ -78,6 +81,9 @@ fn live_everything_is_read_below_the_root() {
 
     assert_eq!(sample.own_netns, None, "kerno is not in there");
     assert_eq!(sample.udp[&host.netns], 5);
+    assert_eq!(sample.checksums[&host.netns], 5);
+    let full = [sample.shared.backlog, sample.shared.arp].map(|it| it.map(|it| it.full));
+    assert_eq!(full, [Some(5); 2]);
     let conntrack = sample.conntrack[&host.netns];
     assert_eq!((conntrack.insert_failed, conntrack.entries), (5, 60));
     let fullest = conntrack.fullest.expect("a limit");
