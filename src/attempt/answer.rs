@@ -28,6 +28,8 @@ pub struct HeaderBits {
     pub recursion_desired: bool,
     /// RA: the server would do so.
     pub recursion_available: bool,
+    /// CD: the client wanted no DNSSEC checks (RFC 4035 section 3.2.2). Servers copy it.
+    pub checking_disabled: bool,
     /// The opcode is another one than QUERY: NOTIFY, UPDATE, …
     pub is_no_query: bool,
 }

@@ -100,6 +100,8 @@ pub struct PlainQuestion {
     pub answer_bytes: u16,
     /// Whether it was asked with the RD bit.
     pub wants_recursion: bool,
+    /// Whether it was asked with the CD bit.
+    pub is_unchecked: bool,
 }
 
 /// One of them, as its server saw it.

@@ -38,6 +38,12 @@ impl Explanation {
         }
     }
 
+    /// Another title, made of this one.
+    pub(super) fn titled(mut self, title: impl FnOnce(&str) -> String) -> Self {
+        self.title = title(&self.title);
+        self
+    }
+
     /// Another word on what it does to programs.
     pub(super) fn impact(mut self, impact: &str) -> Self {
         impact.clone_into(&mut self.impact);

@@ -1,10 +1,12 @@
 //! How the neighbours of an incident fared: by server, type, name, source port.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
 use super::processes::Processes;
@@ -134,6 +136,8 @@ pub struct Tallies {
     pub(super) traits: Traits,
     pub(super) rates: Rates,
     pub(super) sizes: Sizes,
+    /// Names that were answered NOERROR to queries with the CD bit, by network namespace.
+    unchecked: HashSet<(u32, u64)>,
     /// Attempts that one of the tables had no room for.
     pub left_out: u64,
 }
@@ -196,6 +200,9 @@ impl Tallies {
         self.sizes.count(plain);
         for question in &plain.questions {
             let Fingerprint { name, rtype } = question.fingerprint;
+            if question.is_unchecked && question.asked > question.nxdomain {
+                self.meet_unchecked(netns, name);
+            }
             if !matches!(rtype, Rtype::A | Rtype::AAAA) {
                 continue;
             }
@@ -224,6 +231,12 @@ impl Tallies {
         let is_first = self.flow(attempt).is_none_or(|flow| flow.failed == 1);
         self.traits.record(attempt, is_first);
         self.rates.record(attempt);
+        let is_unchecked = attempt.answer.is_some_and(|answer| {
+            answer.bits.checking_disabled && answer.rcode == OptRcode::NOERROR
+        });
+        if let Some(question) = question.filter(|_| is_unchecked) {
+            self.meet_unchecked(netns, question.name);
+        }
         self.sizes.record(attempt, question);
         if let Some(question) = question.filter(|it| matches!(it.rtype, Rtype::A | Rtype::AAAA)) {
             match entry(&mut self.names, question.name, NAMES_MAX) {
@@ -231,6 +244,21 @@ impl Tallies {
                 None => self.left_out += 1,
             }
         }
+    }
+
+    fn meet_unchecked(&mut self, netns: u32, name: u64) {
+        if self.unchecked.len() < NAMES_MAX {
+            self.unchecked.insert((netns, name));
+        }
+    }
+
+    /// Whether a query for the same name was answered where it was to be answered without
+    /// DNSSEC checks, and this one was not.
+    pub fn is_fine_unchecked(&self, attempt: &Attempt) -> bool {
+        let is_unchecked = attempt.answer.is_some_and(|it| it.bits.checking_disabled);
+        let question = Fingerprint::of(attempt.question.as_bytes());
+        let key = question.map(|it| (attempt.owner.netns, it.name));
+        !is_unchecked && key.is_some_and(|key| self.unchecked.contains(&key))
     }
 
     fn record_flow(&mut self, attempt: &Attempt) {
@@ -317,6 +345,9 @@ impl Tallies {
                 Some(own) => own.absorb(&both),
                 None => self.left_out += 1,
             }
+        }
+        for (netns, name) in next.unchecked {
+            self.meet_unchecked(netns, name);
         }
         self.left_out += next.left_out;
         self.processes.follow(next.processes);

@@ -17,6 +17,8 @@ pub(super) const FLAG_TC: u16 = 0x0200;
 pub(super) const FLAG_AA: u16 = 0x0400;
 pub(super) const FLAG_RD: u16 = 0x0100;
 pub(super) const FLAG_RA: u16 = 0x0080;
+/// CD, RFC 4035 section 3.2.2.
+pub(super) const FLAG_CD: u16 = 0x0010;
 const OPCODE_MASK: u16 = 0x7800;
 /// Lower four bits of the response code.
 pub(super) const RCODE_MASK: u16 = 0x000f;
@@ -27,6 +29,7 @@ pub(super) fn header_bits(flags: u16) -> HeaderBits {
         authoritative: flags & FLAG_AA != 0,
         recursion_desired: flags & FLAG_RD != 0,
         recursion_available: flags & FLAG_RA != 0,
+        checking_disabled: flags & FLAG_CD != 0,
         is_no_query: flags & OPCODE_MASK != 0,
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::decode::decode;
 use super::fields::FLAG_AA;
+use super::fields::FLAG_CD;
 use super::fields::FLAG_RA;
 use super::fields::FLAG_RD;
 use super::fields::FLAG_TC;
@@ -159,6 +160,11 @@ impl<'a> PlainRecord<'a> {
         self.record.answer_bytes
     }
 
+    /// Servers copy the bit from the query (RFC 4035 section 3.2.2).
+    pub(crate) fn is_unchecked(&self) -> bool {
+        self.record.flags & FLAG_CD != 0
+    }
+
     /// Servers copy the bit from the query (RFC 1035 section 4.1.1).
     pub(crate) fn wants_recursion(&self) -> bool {
         self.record.flags & FLAG_RD != 0
@@ -270,6 +276,7 @@ pub(crate) mod tests {
         }
         for (is_set, flag) in [
             (answer.bits.authoritative, FLAG_AA),
+            (answer.bits.checking_disabled, FLAG_CD),
             (answer.bits.recursion_desired, FLAG_RD),
             (answer.bits.recursion_available, FLAG_RA),
         ] {

@@ -76,7 +76,7 @@ struct Cell {
     latencies: Vec<u32>,
     moments: Vec<u64>,
     /// With the octets that follow, and RD: the same may be asked with EDNS and without.
-    questions: HashMap<(Fingerprint, usize, bool), PlainQuestion, RandomState>,
+    questions: HashMap<(Fingerprint, usize, (bool, bool)), PlainQuestion, RandomState>,
     exchanges: VecDeque<PlainExchange>,
     lookups: PlainLookups,
     idle: u32,
@@ -161,7 +161,9 @@ impl Cells {
             Role::Client => {
                 let before = cell.questions.len();
                 let wants_recursion = record.wants_recursion();
-                let key = (record.fingerprint, record.question().len(), wants_recursion);
+                let is_unchecked = record.is_unchecked();
+                let bits = (wants_recursion, is_unchecked);
+                let key = (record.fingerprint, record.question().len(), bits);
                 let question = cell.questions.entry(key);
                 let question = question.or_insert_with(|| PlainQuestion {
                     fingerprint: record.fingerprint,
@@ -171,6 +173,7 @@ impl Cells {
                     no_data: 0,
                     answer_bytes: 0,
                     wants_recursion,
+                    is_unchecked,
                 });
                 question.asked += 1;
                 question.nxdomain += is_nxdomain;

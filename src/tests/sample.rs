@@ -145,6 +145,7 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
         let answer = attempt.answer.expect("an answer");
         let no_data = u64::from(answer.is_no_data());
         let wants_recursion = answer.bits.recursion_desired;
+        let is_unchecked = answer.bits.checking_disabled;
         if attempt.role == Role::Server {
             plain.exchanges.push(PlainExchange {
                 arrived_ns: attempt.sent_ns,
@@ -162,9 +163,10 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
             continue;
         }
         let mut known = plain.questions.iter_mut();
-        match known
-            .find(|it| it.fingerprint == fingerprint && it.wants_recursion == wants_recursion)
-        {
+        let bits = (wants_recursion, is_unchecked);
+        match known.find(|it| {
+            it.fingerprint == fingerprint && (it.wants_recursion, it.is_unchecked) == bits
+        }) {
             Some(question) => {
                 question.asked += 1;
                 question.nxdomain += nxdomain;
@@ -179,6 +181,7 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
                 no_data,
                 answer_bytes: answer_bytes(attempt),
                 wants_recursion,
+                is_unchecked,
             }),
         }
     }

@@ -24,6 +24,7 @@ mod contrasts;
 mod dead_server;
 mod edns_dropped;
 mod error_rcode;
+mod error_reason;
 mod forwarding_loop;
 mod group;
 mod hurt;
@@ -248,9 +249,6 @@ fn is_sharper(rule: Rule) -> bool {
             | Rule::ServerSlow
             | Rule::SlowWay
             | Rule::Unknown
-            | Rule::Servfail
-            | Rule::RefusedRcode
-            | Rule::OtherRcode
             | Rule::DeadServer
             | Rule::ClientGaveUp
     )

@@ -4,6 +4,7 @@ use domain::base::iana::OptRcode;
 
 use super::Cause;
 use super::error_rcode;
+use super::error_reason;
 use super::group::Group;
 use super::severity;
 use crate::attempt::identity::WorkloadId;
@@ -15,7 +16,7 @@ use crate::thresholds::REFUSED_PERMILLE;
 use crate::thresholds::SAMPLE_MIN;
 
 pub(super) const CAUSE: Cause = Cause {
-    matches: |incident, _| error_rcode::place(incident, OptRcode::REFUSED),
+    matches: |incident, evidence| error_reason::place(incident, OptRcode::REFUSED, evidence),
     severity: |share| severity::answers(share, REFUSED_MIN, REFUSED_PERMILLE),
     describe,
 };
@@ -39,7 +40,13 @@ fn refuses_few(group: &Group<'_>) -> bool {
     group.queries() * 100 <= asked.answered * BLOCKED_PERCENT && asked.noerror > group.queries()
 }
 
+const IMPACT: &str =
+    "glibc tries its next server and fails when all refuse; musl waits for another answer.";
+
 fn describe(group: &Group<'_>) -> Option<Explanation> {
+    if let Some(known) = error_reason::describe(group, OptRcode::REFUSED, IMPACT) {
+        return Some(known);
+    }
     let ask = group.ask_example(group.dig());
     let on_purpose = refuses_few(group).then_some(
         "It answers nearly all else that these clients ask, so it refuses these names on purpose: \
@@ -51,9 +58,10 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "The server does not want to answer this client or this zone: an access list, recursion \
          that is off, or a zone that it does not serve. Or it is a forwarder with more queries \
          under way than it allows (dnsmasq --dns-forward-max, CoreDNS max_concurrent).",
-        "glibc tries its next server and fails when all refuse; musl waits for another answer.",
+        IMPACT,
     )
     .causes(on_purpose)
+    .causes(error_reason::without_recursion(group))
     .run("Ask from where the client is:", ask)
     .say(
         "Allow the client's addresses in the server: unbound `access-control:`, BIND \

@@ -4,6 +4,7 @@ use domain::base::iana::OptRcode;
 
 use super::Cause;
 use super::error_rcode;
+use super::error_reason;
 use super::group::Group;
 use super::severity;
 use crate::doctor::explanation::Explanation;
@@ -11,12 +12,18 @@ use crate::thresholds::SERVFAIL_MIN;
 use crate::thresholds::SERVFAIL_PERMILLE;
 
 pub(super) const CAUSE: Cause = Cause {
-    matches: |incident, _| error_rcode::place(incident, OptRcode::SERVFAIL),
+    matches: |incident, evidence| error_reason::place(incident, OptRcode::SERVFAIL, evidence),
     severity: |share| severity::answers(share, SERVFAIL_MIN, SERVFAIL_PERMILLE),
     describe,
 };
 
+const IMPACT: &str = "glibc asks its next server at once, and the same one again; musl asks again and again, \
+                      which multiplies the load.";
+
 fn describe(group: &Group<'_>) -> Option<Explanation> {
+    if let Some(known) = error_reason::describe(group, OptRcode::SERVFAIL, IMPACT) {
+        return Some(known);
+    }
     let ask = group.ask_example(group.dig().and("+cd"));
     error_rcode::explanation(
         group,
@@ -24,9 +31,9 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "The server tried and could not. The zone's own servers fail or contradict each other, \
          DNSSEC signatures do not verify (or this server's clock is wrong), or its upstream is \
          gone. If it is one zone, look at the zone; if it is all names, look at the server.",
-        "glibc asks its next server at once, and the same one again; musl asks again and again, which \
-         multiplies the load.",
+        IMPACT,
     )
+    .causes(error_reason::without_recursion(group))
     .run(
         "Ask with DNSSEC checks off. If that works, the signatures are wrong:",
         ask,

@@ -30,12 +30,10 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         .upstream
         .and_then(|index| evidence.incidents.get(index))
     {
-        return Some(Place::at(upstream.server()));
+        return waits(upstream).then(|| Place::at(upstream.server()));
     }
     if incident.is_upstream {
-        return incident
-            .errno()
-            .is_none()
+        return (incident.errno().is_none() && waits(incident))
             .then(|| Place::at(incident.server()));
     }
     // A resolver that has found its upstreams dead answers SERVFAIL at once for a
@@ -46,6 +44,15 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         || incident.has_failed()
         || is_full(incident, view, evidence);
     is_hit.then(|| Place::at(upstream))
+}
+
+/// Whether the resolver had to wait: an error that comes at once has a cause of its own.
+fn waits(upstream: &Incident) -> bool {
+    let is_error = matches!(
+        upstream.kind,
+        FailureKind::ErrorAnswer | FailureKind::Referral
+    );
+    !is_error || upstream.took_ns() > LATENCY_WARNING_NS
 }
 
 /// How long a forwarder keeps a place for a query that is not answered. Source: dnsmasq's

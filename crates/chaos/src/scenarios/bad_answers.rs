@@ -85,6 +85,25 @@ pub(crate) const CLIENT_GIVES_UP: Scenario = Scenario {
     }),
 };
 
+/// DNSSEC Bogus (RFC 8914 section 4.7).
+const BOGUS: u16 = 6;
+
+/// As a resolver that validates answers for a zone whose signatures are wrong.
+pub(crate) const DNSSEC_BOGUS: Scenario = Scenario {
+    name: "dnssec-bogus",
+    rule: "dns_servfail",
+    makes: "a server that answers some names with SERVFAIL because of DNSSEC",
+    fault: Fault::lab(|lab| {
+        let [server, client] = lab.bad_server(Does::Because(BOGUS))?;
+        lab.change(format!(
+            "{} says SERVFAIL to some names, and that DNSSEC is the reason",
+            server.dns()
+        ));
+        lab.ask(&client, Ask::broken("lab-app", server.dns()))?;
+        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    }),
+};
+
 /// It is asked rarely enough to have no queue.
 pub(crate) const SERVER_SLOW: Scenario = Scenario {
     name: "server-slow",

@@ -38,6 +38,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &nowhere::DEAD_NEIGHBOUR,
     &bad_answers::CLIENT_GIVES_UP,
     &bad_answers::SERVFAIL,
+    &bad_answers::DNSSEC_BOGUS,
     &bad_answers::REFUSED,
     &bad_answers::FORMERR,
     &bad_answers::NO_RECURSION,

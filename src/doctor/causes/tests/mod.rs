@@ -14,6 +14,7 @@ mod lossy;
 mod own;
 mod patterns;
 mod programs;
+mod reasons;
 mod rejects;
 mod restarts;
 mod servers;

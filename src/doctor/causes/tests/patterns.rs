@@ -338,11 +338,11 @@ fn the_servers_own_reason_is_told() {
     let story = Story::default().with((0..40).map(|n| {
         let mut it = answered_with(attempt(n, SERVER, Outcome::Answered), 2);
         let answer = it.answer.as_mut().expect("an answer");
-        answer.extended_error = (n < 30).then_some(if n < 20 { 6 } else { 22 });
+        answer.extended_error = Some(if n < 30 { 6 } else { 7 });
         it
     }));
-    let told = "The server's own reason (Extended DNS Error, RFC 8914): DNSSEC Bogus (6) 20 times, \
-                No Reachable Authority (22) 10 times.";
+    let told = "The server's own reason (Extended DNS Error, RFC 8914): DNSSEC Bogus (6) 30 times, \
+                Signature Expired (7) 10 times.";
     let evidence = finding(story).evidence;
     assert!(evidence.iter().any(|it| it == told), "{evidence:?}");
 }

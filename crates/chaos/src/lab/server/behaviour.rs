@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use domain::base::Message;
 use domain::base::MessageBuilder;
+use domain::base::iana::ExtendedErrorCode;
 use domain::base::iana::Rcode;
 use domain::base::iana::Rtype;
 use domain::base::message_builder::PushError;
 use domain::base::name::Label;
 use domain::base::name::ToLabelIter as _;
+use domain::base::opt::ExtendedError;
 use domain::base::record::Ttl;
 use domain::rdata::Txt;
 use serde::Deserialize;
@@ -48,6 +50,8 @@ pub(crate) enum Does {
     Delay(Duration),
     /// An answer without records and with this response code.
     Rcode(u8),
+    /// SERVFAIL with this Extended DNS Error (RFC 8914).
+    Because(u16),
     /// NOERROR without a record, RA and AA: the server has another zone, and does not ask
     /// further.
     Referral,
@@ -93,6 +97,7 @@ impl Does {
         match self {
             Self::Silence => None,
             Self::Rcode(rcode) => empty(query, Rcode::masked_from_int(rcode), false),
+            Self::Because(code) => with_reason(query, code),
             Self::Referral => empty(query, Rcode::NOERROR, false).map(without_recursion),
             Self::Truncate if !over_tcp => empty(query, Rcode::NOERROR, true),
             Self::Big(size) => padded(query, size),
@@ -108,6 +113,19 @@ fn empty(query: &[u8], rcode: Rcode, truncated: bool) -> Option<Vec<u8>> {
     let mut answer = answer.ok()?;
     answer.header_mut().set_ra(true);
     answer.header_mut().set_tc(truncated);
+    Some(answer.finish())
+}
+
+/// SERVFAIL and why, in an OPT record right behind the question.
+fn with_reason(query: &[u8], code: u16) -> Option<Vec<u8>> {
+    let query = Message::from_slice(query).ok()?;
+    let answer = MessageBuilder::new_vec().start_answer(query, Rcode::SERVFAIL);
+    let mut answer = answer.ok()?;
+    answer.header_mut().set_ra(true);
+    let mut answer = answer.additional();
+    let code = ExtendedErrorCode::from_int(code);
+    let reason = ExtendedError::<[u8; 0]>::from(code);
+    answer.opt(|opt| opt.push(&reason)).ok()?;
     Some(answer.finish())
 }
 

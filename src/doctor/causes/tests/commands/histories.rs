@@ -11,6 +11,7 @@ use super::super::killed;
 use super::super::lossy;
 use super::super::patterns;
 use super::super::programs;
+use super::super::reasons;
 use super::super::servers;
 use super::super::sizes;
 use super::super::slow;
@@ -71,6 +72,7 @@ pub(super) fn all(folder: &Path) -> Vec<History> {
     all.extend(killed(folder).map(History::from));
     all.push(lossy::lossy().into());
     all.extend(slow::all().map(History::from));
+    all.extend(reasons::all().map(History::from));
     all.extend(by_pattern(folder).map(History::from));
     all.extend(separated().map(History::from));
     all.extend(unusable().map(History::from));

@@ -1,0 +1,213 @@
+//! Error answers of which the reason is known.
+
+use super::*;
+use crate::attempt::Comm;
+
+const SERVFAIL: u16 = 2;
+const REFUSED: u16 = 5;
+const PID: u32 = 53;
+
+/// Twenty error answers to a program that wanted recursion.
+fn errors(rcode: u16, change: impl Fn(&mut Attempt)) -> Vec<Attempt> {
+    many(20, SERVER, Outcome::Answered)
+        .map(|it| {
+            let mut it = answered_with(it, rcode);
+            let bits = &mut it.answer.as_mut().expect("an answer").bits;
+            bits.recursion_desired = true;
+            bits.recursion_available = true;
+            change(&mut it);
+            it
+        })
+        .collect()
+}
+
+fn told(code: u16) -> impl Fn(&mut Attempt) {
+    move |it| it.answer.as_mut().expect("an answer").extended_error = Some(code)
+}
+
+fn only(story: Story) -> Finding {
+    let mut findings = story.explain().findings;
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    findings.remove(0)
+}
+
+fn says(finding: &Finding, text: &str) -> bool {
+    let texts = [&finding.title, &finding.cause, &finding.impact];
+    let all = texts.into_iter().chain(&finding.evidence);
+    all.chain(&finding.fix).any(|it| it.contains(text))
+}
+
+/// One of each kind, for the commands that they offer.
+pub(super) fn all() -> impl Iterator<Item = Story> {
+    let by_code = [6, 14, 15, 18, 20, 22].map(|code| errors(SERVFAIL, told(code)));
+    let silent = stub(REFUSED, b"dnsmasq", true);
+    let by_code = by_code.into_iter().map(|it| Story::default().with(it));
+    by_code.chain([silent, stub(SERVFAIL, b"systemd-resolve", true), lame()])
+}
+
+#[test]
+fn what_the_server_says_itself_is_believed() {
+    for (code, text) in [
+        (6, "DNSSEC does not verify"),
+        (7, "DNSSEC does not verify"),
+        (12, "DNSSEC does not verify"),
+        (14, "is not ready (Extended DNS Error 14)"),
+        (22, "could not reach the zone's own servers"),
+        (23, "could not reach the zone's own servers"),
+        (15, "on purpose"),
+        (17, "on purpose"),
+        (18, "this client is not allowed"),
+        (20, "not responsible for that zone"),
+    ] {
+        for (rcode, rule) in [(SERVFAIL, Rule::Servfail), (REFUSED, Rule::RefusedRcode)] {
+            let found = only(Story::default().with(errors(rcode, told(code))));
+            assert_eq!((found.rule, found.queries), (rule, 20));
+            assert!(says(&found, text), "{code}: {found:#?}");
+        }
+    }
+    // Others are evidence only.
+    let other = only(Story::default().with(errors(SERVFAIL, told(0))));
+    assert!(says(&other, "tried and could not"), "{other:#?}");
+}
+
+#[test]
+fn two_reasons_are_two_findings() {
+    let mut both = errors(SERVFAIL, told(6));
+    for it in both.iter_mut().skip(10) {
+        it.answer.as_mut().expect("an answer").extended_error = Some(22);
+    }
+    let findings = Story::default().with(both).explain().findings;
+    let queries: Vec<_> = findings.iter().map(|it| (it.rule, it.queries)).collect();
+    assert_eq!(queries, [(Rule::Servfail, 10), (Rule::Servfail, 10)]);
+}
+
+#[test]
+fn what_is_fine_without_checks_is_badly_signed() {
+    let unchecked = |is_fine: bool| {
+        let failed = errors(SERVFAIL, |_| {});
+        let fine = failed.iter().take(3).map(|it| {
+            let mut it = answered_with(it.clone(), if is_fine { 0 } else { SERVFAIL });
+            it.cookie += 5_000;
+            it.answer
+                .as_mut()
+                .expect("an answer")
+                .bits
+                .checking_disabled = true;
+            it
+        });
+        let fine: Vec<_> = fine.collect();
+        Story::default().with(failed).with(fine)
+    };
+    let findings = unchecked(true).explain().findings;
+    let signed = findings
+        .iter()
+        .find(|it| says(it, "DNSSEC does not verify"));
+    assert!(signed.is_none(), "three of them are too few: {findings:#?}");
+    // All names.
+    let failed = errors(SERVFAIL, |_| {});
+    let fine = failed.iter().map(|it| {
+        let mut it = answered_with(it.clone(), 0);
+        it.cookie += 5_000;
+        it.answer
+            .as_mut()
+            .expect("an answer")
+            .bits
+            .checking_disabled = true;
+        it
+    });
+    let fine: Vec<_> = fine.collect();
+    let found = only(Story::default().with(failed).with(fine));
+    assert!(says(&found, "DNSSEC does not verify"), "{found:#?}");
+    assert!(
+        says(&found, "with the CD bit (no checks) were answered NOERROR"),
+        "{found:#?}"
+    );
+    let findings = unchecked(false).explain().findings;
+    assert!(
+        findings
+            .iter()
+            .all(|it| !says(it, "DNSSEC does not verify")),
+        "{findings:#?}"
+    );
+}
+
+/// A server on this host that answers so, and asks others or not.
+fn stub(rcode: u16, comm: &[u8], asks_nobody: bool) -> Story {
+    let clients = errors(rcode, |_| {});
+    let views: Vec<_> = clients
+        .iter()
+        .map(|it| {
+            let mut view = at_server(it, PID, Outcome::Answered, MS / 10);
+            view.answer = it.answer;
+            view.owner.comm = Comm::new(comm);
+            view
+        })
+        .collect();
+    let mut own = attempt(900, OTHER, Outcome::Answered);
+    own.owner.pid = Some(PID);
+    let own = (!asks_nobody).then_some(own);
+    Story::default().with(views).with(clients).with(own)
+}
+
+#[test]
+fn a_stub_that_asks_nobody_has_no_upstream() {
+    for rcode in [SERVFAIL, REFUSED] {
+        let found = only(stub(rcode, b"systemd-resolve", true));
+        assert!(says(&found, "has no server to ask"), "{found:#?}");
+        assert!(says(&found, "resolvectl status"), "{found:#?}");
+        let found = only(stub(rcode, b"dnsmasq", true));
+        assert!(says(&found, "has no server to ask"), "{found:#?}");
+        assert!(says(&found, "dnsmasq `server=`"), "{found:#?}");
+        assert!(!says(&found, "resolvectl"), "{found:#?}");
+        let asks = only(stub(rcode, b"dnsmasq", false));
+        assert!(!says(&asks, "has no server to ask"), "{asks:#?}");
+    }
+    // Who would not look names up for anybody has none to ask.
+    let mut story = stub(REFUSED, b"nsd", true);
+    for it in &mut story.attempts {
+        it.answer
+            .as_mut()
+            .expect("an answer")
+            .bits
+            .recursion_available = false;
+    }
+    let found = only(story);
+    assert!(!says(&found, "has no server to ask"), "{found:#?}");
+    assert!(says(&found, "have no RA bit"), "{found:#?}");
+}
+
+/// A resolver on this host asks a server of the zone, which does not have it; its client is
+/// answered SERVFAIL.
+fn lame() -> Story {
+    let mut story = Story::default();
+    for n in 0..20 {
+        let mut client = answered_with(attempt(n, SERVER, Outcome::Answered), SERVFAIL);
+        client.end_ns = client.sent_ns + 4 * MS;
+        let mut view = at_server(&client, PID, Outcome::Answered, 3 * MS);
+        view.answer = client.answer;
+        let mut own = answered_with(attempt(n, OTHER, Outcome::Answered), REFUSED);
+        own.cookie += 7_000;
+        own.owner.pid = Some(PID);
+        own.owner.comm = Comm::new(b"unbound");
+        own.owner.netns = NODE;
+        own.sent_ns = view.sent_ns + MS;
+        own.end_ns = own.sent_ns + MS;
+        story = story.with([own, view, client]);
+    }
+    story
+}
+
+#[test]
+fn an_error_of_the_upstream_is_no_slow_upstream() {
+    let found = only(lame());
+    assert_eq!((found.rule, found.queries), (Rule::RefusedRcode, 40));
+    assert!(says(&found, "does not have the zone"), "{found:#?}");
+    assert!(
+        says(
+            &found,
+            "20 queries to the resolver 10.0.0.10:53 went wrong because of this"
+        ),
+        "{found:#?}"
+    );
+    assert!(!says(&found, "slowly or not at all"), "{found:#?}");
+}
