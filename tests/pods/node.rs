@@ -80,13 +80,17 @@ impl Node {
         let top = format!("kerno-pods-{}-{number}", std::process::id());
         let groups: Vec<_> = hierarchies().iter().map(|root| root.join(&top)).collect();
         let janitor = Janitor::of(&groups);
-        let place = Place::in_group(Cgroup::below(
+        let mut place = Place::in_group(Cgroup::below(
             &mount_point(),
             "system.slice/containerd.service",
         ));
         let address = format!("address add {DNS}/32 dev lo");
         place.namespace.run(IP, &address, "").expect("ip");
         let folder = place.folder().to_owned();
+        // Where shims have their sockets and runc its states, whatever containerd is told.
+        let run = folder.join("run");
+        std::fs::create_dir(&run).expect("a folder");
+        place.instead_of("/run", &run);
         let socket = folder.join("containerd.sock");
         let log = folder.join("containerd.log");
         let file = |name: &str, text: String| {
