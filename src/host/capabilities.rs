@@ -6,6 +6,7 @@ use anyhow::bail;
 
 use super::proc::Root;
 use super::proc::status;
+use super::restrictions;
 
 /// Linux capability numbers (include/uapi/linux/capability.h) and what each is
 /// for here.
@@ -24,6 +25,11 @@ pub(super) fn check() -> Result<()> {
     let missing = missing(effective.context("/proc/self/status has no CapEff line")?);
     if missing.is_empty() {
         return Ok(());
+    }
+    if restrictions::is_in_user_namespace(&Root::default())
+        && let Some(why) = restrictions::of_bpf(&Root::default())
+    {
+        bail!("kerno may not load BPF programs: {why}");
     }
     let (noun, pronoun) = match missing.len() {
         1 => ("the capability", "it"),

@@ -10,6 +10,7 @@ mod facts;
 pub mod netlink;
 pub mod netns;
 pub mod proc;
+mod restrictions;
 mod signals;
 mod tools;
 
@@ -22,10 +23,14 @@ use anyhow::bail;
 use nix::sys::resource::Resource;
 use nix::sys::resource::setrlimit;
 
+use proc::Root;
+
 pub use cgroup::mount_point as cgroup_mount_point;
 pub use clock::Clock;
 pub use drop_names::DropNames;
 pub use facts::Facts;
+pub use restrictions::of_programs as what_forbids_programs;
+pub use restrictions::of_symbols as what_hides_functions;
 pub use signals::Signal;
 pub use signals::SignalName;
 pub use tools::Tools;
@@ -51,7 +56,21 @@ impl Host {
             log::debug!("RLIMIT_MEMLOCK stays as it is: {error}");
         }
         if !libbpf_rs::MapType::RingBuf.is_supported()? {
-            bail!("this kernel has no BPF ring buffers: kerno needs Linux 5.8 or later with BTF");
+            // Where even the oldest kind of map is refused, it is not the kernel's age.
+            let is_refused = !libbpf_rs::MapType::Array.is_supported()?;
+            match restrictions::of_bpf(&Root::default()) {
+                Some(why) if is_refused || restrictions::is_in_user_namespace(&Root::default()) => {
+                    bail!("the kernel refuses kerno's BPF maps: {why}")
+                }
+                _ if is_refused => bail!(
+                    "the kernel refuses kerno's BPF maps although the capabilities are there: a \
+                     security module (SELinux, AppArmor, a BPF LSM) may forbid them; its audit log \
+                     says so"
+                ),
+                _ => bail!(
+                    "this kernel has no BPF ring buffers: kerno needs Linux 5.8 or later with BTF"
+                ),
+            }
         }
         let cgroup = cgroup::open_root()?;
         Ok(Self { cgroup })

@@ -77,8 +77,17 @@ impl SignalName {
 /// Where the kernel keeps its own type information.
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
+/// … which is mounted nearly everywhere, and in some containers is not.
+const SYSFS: &str = "/sys/kernel";
+
 /// The programs read kernel structures at offsets that only BTF tells.
 pub(super) fn check_btf() -> Result<()> {
+    if std::fs::metadata(SYSFS).is_err() {
+        bail!(
+            "{SYSFS} is not there: kerno reads the kernel's type information (BTF) in it; mount sysfs, \
+             or do not cover /sys"
+        );
+    }
     if std::fs::metadata(BTF_PATH).is_err() {
         bail!(
             "this kernel has no BTF ({BTF_PATH} is missing): kerno needs a kernel that was \

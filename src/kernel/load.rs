@@ -41,6 +41,8 @@ use crate::host::SignalName::Denials;
 use crate::host::SignalName::FailedSends;
 use crate::host::SignalName::Reads;
 use crate::host::SignalName::Reasons;
+use crate::host::proc::Root;
+use crate::host::what_forbids_programs;
 
 /// Ports that can be watched at once.
 pub const PORTS_MAX: usize = dns_limit::DNS_PORTS_MAX.0 as usize;
@@ -113,9 +115,15 @@ impl<'obj> Programs<'obj> {
             let is_of_use = Hook::of(&name).is_some_and(|hook| hook.is_of_use(features, &signals));
             program.set_autoload(is_of_use);
         }
-        let mut skel = open
-            .load()
-            .context("this kernel rejected kerno's programs; `kerno verify` shows which and why")?;
+        let mut skel =
+            open.load()
+                .with_context(|| match what_forbids_programs(&Root::default()) {
+                    Some(why) => format!("the kernel refuses kerno's programs: {why}"),
+                    None => {
+                        "this kernel rejected kerno's programs; `kerno verify` shows which and why"
+                            .to_owned()
+                    }
+                })?;
         let mut programs = Self {
             links: Vec::new(),
             slots: Slots::take(&mut skel.maps).context("the object lost its slots")?,

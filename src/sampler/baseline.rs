@@ -282,8 +282,15 @@ impl Baseline {
             bound: std::mem::take(&mut self.bound),
             ..HostSample::default()
         };
+        let dropping = self.namespaces.values().any(|it| it.drops);
         self.close_namespaces(&mut sample, wanted, conntrack_max);
         sample.missing = self.missing.sentences();
+        // Where nothing was discarded nobody asks where.
+        if dropping {
+            sample
+                .missing
+                .extend(host::what_hides_functions(&self.root));
+        }
         sample
     }
 

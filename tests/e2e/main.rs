@@ -61,6 +61,7 @@ mod outcomes_unanswered;
 mod rcodes;
 mod reads;
 mod reports;
+mod restricted;
 mod shapes;
 mod slow_reader;
 mod starved;

@@ -13,6 +13,13 @@ pub fn effective_capabilities(process: &Root) -> io::Result<Option<u64>> {
     Ok(parse(&process.text("status", STATUS_MAX)?))
 }
 
+/// The number behind a name with its colon, as `Seccomp:`.
+pub fn number(process: &Root, name: &str) -> Option<u64> {
+    let status = process.text("status", STATUS_MAX).ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    value.trim().parse().ok()
+}
+
 fn parse(status: &str) -> Option<u64> {
     let mut lines = status.lines();
     let mask = lines.find_map(|line| line.strip_prefix("CapEff:"))?;
@@ -36,5 +43,10 @@ mod tests {
     fn live_the_running_kernel_agrees_on_the_form() {
         let mask = effective_capabilities(&Root::at("/proc/self"));
         assert!(mask.expect("a file").is_some());
+        let process = Root::at("/proc/self");
+        let pid = u64::from(std::process::id());
+        assert_eq!(number(&process, "Pid:"), Some(pid));
+        assert_eq!(number(&process, "Name:"), None);
+        assert_eq!(number(&process, "NoSuch:"), None);
     }
 }
