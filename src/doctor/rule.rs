@@ -63,6 +63,8 @@ rules! {
     ClientsIgnored = "dns_clients_ignored",
     SocketUnread = "dns_socket_unread",
     RateLimit = "dns_rate_limit",
+    ClientCutOff = "dns_client_cut_off",
+    ServerAway = "dns_server_away",
     DeadServer = "dns_dead_server",
     Servfail = "dns_servfail",
     RefusedRcode = "dns_refused_rcode",

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::answers::Answers;
+use super::away::AwayServers;
 use super::costs::Costs;
 use super::dead_ends::DeadEnds;
 use super::evidence::Evidence;
@@ -13,11 +14,11 @@ use super::incident::Incident;
 use super::likeness::Likeness;
 use super::outages::Outages;
 use super::oversized::OversizedAnswers;
+use super::separated::Separated;
 use super::server_view::ServerViews;
 use super::serving::Serving;
 use super::side_tries;
 use super::tallies::Tallies;
-use super::traits::Separated;
 use super::turned_away::TurnedAways;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
@@ -295,9 +296,11 @@ impl Incidents {
         evidence.rate_limits = evidence.tallies.rates.limits();
         let (sizes, traits) = (&evidence.tallies.sizes, &evidence.tallies.traits);
         evidence.oversized = OversizedAnswers::of(sizes, traits);
-        evidence.separated = Separated::of(&evidence.tallies.traits, &evidence.server_views);
+        let here = evidence.tallies.served_addresses();
+        evidence.separated = Separated::of(traits, &evidence.server_views, &here);
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);
+        evidence.away = AwayServers::of(&evidence.tallies.rates, &evidence.incidents);
         side_tries::mark(&mut evidence.incidents, &evidence.server_views);
         evidence
     }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::answers::Answers;
+use super::away::AwayServers;
 use super::costs::SearchCosts;
 use super::dead_ends::DeadEnds;
 use super::incident::Incident;
@@ -18,12 +19,12 @@ use super::rates::RateLimit;
 use super::rejections;
 use super::rejections::Rejections;
 use super::resends::Resends;
+use super::separated::Separated;
 use super::server_view::Index;
 use super::server_view::ServerView;
 use super::slowness::Slowness;
 use super::tallies::BothFamilies;
 use super::tallies::Tallies;
-use super::traits::Separated;
 use super::turned_away::TurnedAway;
 use super::waiting::Waiting;
 use crate::attempt::Attempt;
@@ -73,6 +74,8 @@ pub struct Evidence {
     pub rate_limits: HashMap<(u32, SocketAddr), RateLimit>,
     /// Servers whose large answers never come, or are cut short.
     pub oversized: OversizedAnswers,
+    /// Servers elsewhere that were silent for a time.
+    pub away: AwayServers,
     /// What sets apart those that failed.
     pub separated: Separated,
     /// Answers that lay unread, of those that passed the filters.

@@ -13,7 +13,7 @@ use crate::attempt::Transport;
 /// Servers, by network namespace of their clients, and the latest seconds of each: 2 MB.
 const SERVERS_MAX: usize = 512;
 const SECONDS_MAX: usize = 128;
-const SECOND_NS: u64 = 1_000_000_000;
+pub(super) const SECOND_NS: u64 = 1_000_000_000;
 
 /// Seconds in which some went unanswered, the first and the last left out, which are parts.
 const OVER_MIN: usize = 3;
@@ -30,15 +30,41 @@ const VARIED_PERCENT: u64 = 150;
 const UNEXPLAINED_PERCENT: u64 = 20;
 
 /// Who asks, by network namespace, and which server.
-type Way = (u32, SocketAddr);
+pub(super) type Way = (u32, SocketAddr);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Second {
-    answered: u64,
-    unanswered: u64,
+pub(super) struct Second {
+    pub(super) answered: u64,
+    pub(super) unanswered: u64,
+    /// When within it the first and the last was sent that was answered, if any was, in
+    /// nanoseconds; of those that are counted together to a tenth of a second.
+    pub(super) first_ns: u32,
+    pub(super) last_ns: u32,
 }
 
 impl Second {
+    /// So many that were sent at this time.
+    fn of_answered(answered: u64, sent_ns: u64) -> Self {
+        let within = (sent_ns % SECOND_NS) as u32;
+        Self {
+            answered,
+            unanswered: 0,
+            first_ns: within,
+            last_ns: within,
+        }
+    }
+
+    fn absorb(&mut self, more: &Self) {
+        if self.answered == 0 {
+            (self.first_ns, self.last_ns) = (more.first_ns, more.last_ns);
+        } else if more.answered > 0 {
+            self.first_ns = self.first_ns.min(more.first_ns);
+            self.last_ns = self.last_ns.max(more.last_ns);
+        }
+        self.answered += more.answered;
+        self.unanswered += more.unanswered;
+    }
+
     fn asked(&self) -> u64 {
         self.answered + self.unanswered
     }
@@ -62,13 +88,10 @@ pub struct RateLimit {
 impl Rates {
     pub(super) fn record(&mut self, attempt: &Attempt) {
         let second = match attempt.outcome {
-            Outcome::Answered => Second {
-                answered: 1,
-                unanswered: 0,
-            },
+            Outcome::Answered => Second::of_answered(1, attempt.sent_ns),
             Outcome::Unanswered => Second {
-                answered: 0,
                 unanswered: 1,
+                ..Second::default()
             },
             _ => return,
         };
@@ -86,10 +109,7 @@ impl Rates {
         for (place, sent_ns) in plain.moments.iter().enumerate() {
             let answered = left / (moments - place as u64);
             left -= answered;
-            let second = Second {
-                answered,
-                unanswered: 0,
-            };
+            let second = Second::of_answered(answered, *sent_ns);
             self.add(way, sent_ns / SECOND_NS, second);
         }
     }
@@ -99,9 +119,7 @@ impl Rates {
             return;
         }
         let seconds = self.0.entry(way).or_default();
-        let second = seconds.entry(at).or_default();
-        second.answered += more.answered;
-        second.unanswered += more.unanswered;
+        seconds.entry(at).or_default().absorb(&more);
         if seconds.len() > SECONDS_MAX {
             seconds.pop_first();
         }
@@ -114,6 +132,11 @@ impl Rates {
                 self.add(way, at, second);
             }
         }
+    }
+
+    /// The latest seconds of one server.
+    pub(super) fn of(&self, way: Way) -> Option<&BTreeMap<u64, Second>> {
+        self.0.get(&way)
     }
 
     /// The servers with a limit.
@@ -165,6 +188,7 @@ mod tests {
         let seconds = seconds.iter().map(|&(answered, unanswered)| Second {
             answered,
             unanswered,
+            ..Second::default()
         });
         limit(&(0..).zip(seconds).collect())
     }

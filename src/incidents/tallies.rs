@@ -372,6 +372,11 @@ impl Tallies {
             .unwrap_or_default()
     }
 
+    /// Where servers of this host were asked.
+    pub(super) fn served_addresses(&self) -> HashSet<SocketAddr> {
+        self.served.keys().map(|(_, server)| *server).collect()
+    }
+
     /// What all namespaces asked a server of this address: one and the same if
     /// they share a network, as pods do that ask the address of a Service.
     pub fn asked_by_all(&self, server: SocketAddr) -> Asked {

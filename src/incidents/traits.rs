@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 
 use domain::base::iana::Rtype;
 
-use super::server_view::ServerView;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
@@ -46,19 +45,23 @@ pub enum Trait {
     Network(IpAddr),
     /// The last labels of its name, hashed.
     Zone(u64),
+    /// The control group of who asks, by its id.
+    Group(u64),
 }
 
 /// What an attempt is compared by.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(super) struct Seen {
     shape: Option<Shape>,
     transport: Transport,
     is_after_answer: bool,
+    /// 0 if it is not known.
+    cgroup_id: u64,
 }
 
 impl Trait {
     /// Whether the attempt has it, as far as it can be seen of it alone.
-    fn is_of(self, seen: &Seen) -> bool {
+    pub(super) fn is_of(self, seen: &Seen) -> bool {
         let shape = seen.shape.as_ref();
         match self {
             Self::Edns => shape.is_some_and(|it| it.has_edns),
@@ -67,6 +70,7 @@ impl Trait {
             Self::Zone(zone) => shape.is_some_and(|it| it.zone == zone),
             Self::Tcp => seen.transport == Transport::Tcp,
             Self::Udp => seen.transport == Transport::Udp,
+            Self::Group(id) => seen.cgroup_id == id,
             Self::AfterAnswer => seen.is_after_answer,
             Self::ServerSocket(_) | Self::Network(_) => false,
         }
@@ -86,13 +90,14 @@ impl Trait {
                 shape.is_private_reverse.then_some(Self::PrivateReverse),
             ]
         });
-        by_shape.flatten().chain([over])
+        let group = (seen.cgroup_id != 0).then_some(Self::Group(seen.cgroup_id));
+        by_shape.flatten().chain([over]).chain(group)
     }
 }
 
 /// How many came to what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Fates {
+pub(super) struct Fates {
     fine: u64,
     errors: u64,
     silent: u64,
@@ -129,20 +134,20 @@ impl Fates {
         }
     }
 
-    fn absorb(&mut self, other: &Self) {
+    pub(super) fn absorb(&mut self, other: &Self) {
         self.fine += other.fine;
         self.errors += other.errors;
         self.silent += other.silent;
     }
 
-    fn unanswered(&self) -> Failed {
+    pub(super) fn unanswered(&self) -> Failed {
         Failed {
             failed: self.silent,
             of: self.fine + self.errors + self.silent,
         }
     }
 
-    fn answered_with_error(&self) -> Failed {
+    pub(super) fn answered_with_error(&self) -> Failed {
         Failed {
             failed: self.errors,
             of: self.fine + self.errors,
@@ -152,21 +157,21 @@ impl Fates {
 
 /// All that was asked at one server, and of it what has each attribute.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct AtServer {
-    all: Fates,
-    of: BTreeMap<Trait, Fates>,
+pub(super) struct AtServer {
+    pub(super) all: Fates,
+    pub(super) of: BTreeMap<Trait, Fates>,
     /// Source ports that had an answer before, and all others: a port counts once until
     /// it is answered again, for clients ask the same again and again there.
     ports: [Fates; 2],
 }
 
 /// Who asks, by network namespace, and which server.
-type Way = (u32, SocketAddr);
+pub(super) type Way = (u32, SocketAddr);
 
 /// Counts what queries have, by server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Traits {
-    servers: HashMap<Way, AtServer>,
+    pub(super) servers: HashMap<Way, AtServer>,
     kept: usize,
     /// Attempts that were not compared, for there was no room.
     pub(super) left_out: u64,
@@ -203,11 +208,16 @@ impl Traits {
         server.ports[1].fine += plain.after_answer;
         server.ports[0].fine += plain.number() - plain.after_answer;
         self.add(way, Trait::Udp, Fate::Fine, plain.number());
+        let cgroup_id = plain.example.owner.cgroup_id;
+        if cgroup_id != 0 {
+            self.add(way, Trait::Group(cgroup_id), Fate::Fine, plain.number());
+        }
         for question in &plain.questions {
             let seen = Seen {
                 shape: Shape::of(question.question.as_bytes()),
                 transport: Transport::Udp,
                 is_after_answer: false,
+                cgroup_id: 0,
             };
             for it in Trait::all_of(&seen).filter(|it| *it != Trait::Udp) {
                 self.add(way, it, Fate::Fine, question.asked);
@@ -267,69 +277,17 @@ impl Traits {
     }
 }
 
-fn seen(attempt: &Attempt) -> Seen {
+pub(super) fn seen(attempt: &Attempt) -> Seen {
     Seen {
         shape: Shape::of(attempt.question.as_bytes()),
         transport: attempt.transport,
         is_after_answer: attempt.is_after_answer,
-    }
-}
-
-/// What separates, by server: the contrast that chance would make most seldom first.
-type ByServer = HashMap<Way, Vec<(Trait, Contrast)>>;
-
-/// All that separates.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Separated {
-    unanswered: ByServer,
-    answered_with_error: ByServer,
-    /// As the server on this host saw it, by its own namespace and address.
-    at_server: ByServer,
-}
-
-impl Separated {
-    pub(super) fn of(traits: &Traits, views: &[ServerView]) -> Self {
-        let separated = |failed: fn(&Fates) -> Failed| {
-            let of_one = |(way, server): (&Way, &AtServer)| {
-                let found = server.contrasts(failed);
-                (!found.is_empty()).then_some((*way, found))
-            };
-            traits.servers.iter().filter_map(of_one).collect()
-        };
-        Self {
-            unanswered: separated(Fates::unanswered),
-            answered_with_error: separated(Fates::answered_with_error),
-            at_server: at_server(views),
-        }
-    }
-
-    /// What sets the unanswered query apart from those that were answered by the same
-    /// server.
-    pub fn unanswered(&self, attempt: &Attempt) -> Option<(Trait, Contrast)> {
-        Self::find(&self.unanswered, attempt)
-    }
-
-    /// What sets the query that got an error apart from those that got none.
-    pub fn answered_with_error(&self, attempt: &Attempt) -> Option<(Trait, Contrast)> {
-        Self::find(&self.answered_with_error, attempt)
-    }
-
-    fn find(by_server: &ByServer, attempt: &Attempt) -> Option<(Trait, Contrast)> {
-        let found = by_server.get(&(attempt.owner.netns, attempt.peer))?;
-        let seen = seen(attempt);
-        found.iter().copied().find(|(it, _)| it.is_of(&seen))
-    }
-
-    /// The same among all that the server on this host saw come.
-    pub fn at_server(&self, view: &ServerView) -> Option<(Trait, Contrast)> {
-        let found = self.at_server.get(&(view.owner.netns, view.local))?;
-        let own = traits_of(view);
-        found.iter().copied().find(|(it, _)| own.contains(it))
+        cgroup_id: attempt.owner.cgroup_id,
     }
 }
 
 impl AtServer {
-    fn contrasts(&self, failed: fn(&Fates) -> Failed) -> Vec<(Trait, Contrast)> {
+    pub(super) fn contrasts(&self, failed: fn(&Fates) -> Failed) -> Vec<(Trait, Contrast)> {
         let all = failed(&self.all);
         if all.failed < FAILURES_MIN {
             return Vec::new();
@@ -346,50 +304,7 @@ impl AtServer {
     }
 }
 
-fn sharpest_first(mut found: Vec<(Trait, Contrast)>) -> Vec<(Trait, Contrast)> {
+pub(super) fn sharpest_first(mut found: Vec<(Trait, Contrast)>) -> Vec<(Trait, Contrast)> {
     found.sort_by(|(a, one), (b, other)| one.chance.total_cmp(&other.chance).then(a.cmp(b)));
     found
-}
-
-fn traits_of(view: &ServerView) -> [Trait; 2] {
-    [
-        Trait::ServerSocket(view.cookie),
-        Trait::Network(network_of(view.peer.ip())),
-    ]
-}
-
-fn at_server(views: &[ServerView]) -> ByServer {
-    let mut servers: HashMap<Way, (Failed, BTreeMap<Trait, Failed>)> = HashMap::new();
-    // A connection of TCP has a socket of its own.
-    for view in views.iter().filter(|it| it.transport == Transport::Udp) {
-        let is_silent = !view.is_answered();
-        let (all, of) = servers.entry((view.owner.netns, view.local)).or_default();
-        all.add(1, is_silent);
-        for it in traits_of(view) {
-            of.entry(it).or_default().add(1, is_silent);
-        }
-    }
-    let of_one = |(way, (all, of)): (Way, (Failed, BTreeMap<Trait, Failed>))| {
-        let looked_at = of.len();
-        let found = of
-            .into_iter()
-            .filter_map(|(it, with)| Some((it, Contrast::of(with, all, looked_at)?)));
-        let found = sharpest_first(found.collect());
-        (!found.is_empty()).then_some((way, found))
-    };
-    servers.into_iter().filter_map(of_one).collect()
-}
-
-/// With the bits of the single host set to zero.
-fn network_of(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            [a, b, c, 0].into()
-        }
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            [a, b, c, d, 0, 0, 0, 0].into()
-        }
-    }
 }

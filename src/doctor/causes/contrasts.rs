@@ -6,7 +6,9 @@ use super::place::Place;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Shape;
+use crate::attempt::identity::WorkloadId;
 use crate::contrast::Contrast;
+use crate::doctor::who;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::incidents::Separated;
@@ -31,7 +33,13 @@ pub(super) fn is_silent(incident: &Incident) -> bool {
 /// What sets the unanswered query apart from what the same server answered.
 pub(super) fn of_silent(incident: &Incident, evidence: &Evidence) -> Option<(Trait, Contrast)> {
     let attempt = is_silent(incident).then_some(&incident.attempt)?;
-    evidence.separated.unanswered(attempt)
+    unanswered(&evidence.separated, attempt)
+}
+
+/// In its own namespace, or else over all that ask the server.
+fn unanswered(separated: &Separated, attempt: &Attempt) -> Option<(Trait, Contrast)> {
+    let own = separated.unanswered(attempt);
+    own.or_else(|| separated.over_namespaces(attempt))
 }
 
 /// The place of a row, if it is this that sets the query apart.
@@ -57,7 +65,11 @@ pub(super) fn of_silent_at_server<'a>(
 impl Group<'_> {
     /// `Of queries with EDNS, 20 of 20 went unanswered; of all others, 0 of 60.`
     pub(super) fn contrast_told(&self, which: &str) -> Option<String> {
-        let contrast = self.summed(Separated::unanswered)?;
+        let attempt = &self.first()?.attempt;
+        let contrast = match self.summed(Separated::unanswered) {
+            Some(contrast) => contrast,
+            None => self.evidence.separated.over_namespaces(attempt)?.1,
+        };
         Some(contrast.told(which, UNANSWERED))
     }
 
@@ -79,7 +91,7 @@ impl Group<'_> {
     /// What sets unanswered ones apart, where no rule knows what it means.
     pub(super) fn other_contrast_told(&self) -> Option<String> {
         let first = self.incidents().find(|it| is_silent(it))?;
-        if let Some((it, contrast)) = self.evidence.separated.unanswered(&first.attempt) {
+        if let Some((it, contrast)) = unanswered(&self.evidence.separated, &first.attempt) {
             return Some(contrast.told(&which(it, &first.attempt)?, UNANSWERED));
         }
         None
@@ -146,6 +158,10 @@ fn which(it: Trait, example: &Attempt) -> Option<String> {
         Trait::Tcp => "queries over TCP".to_owned(),
         Trait::Udp => "queries over UDP".to_owned(),
         Trait::AfterAnswer => "queries from a source port that had an answer before".to_owned(),
+        Trait::Group(_) => {
+            let whom = WorkloadId::made(example);
+            format!("queries of {}", who::workload(&whom))
+        }
         Trait::Zone(_) => format!("names of {}", super::error_rcode::zone_of(example)?),
         Trait::ServerSocket(_) | Trait::Network(_) => return None,
     })

@@ -13,6 +13,7 @@ mod answer_too_big;
 mod askers;
 mod at_server;
 mod cause;
+mod client_cut_off;
 mod client_gave_up;
 mod client_overflow;
 mod clients_ignored;
@@ -48,6 +49,7 @@ mod refused_rcode;
 mod rejected;
 mod second_query;
 mod send_denied;
+mod server_away;
 mod server_oom_killed;
 mod server_overflow;
 mod server_saturated;
@@ -125,6 +127,8 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::ClientsIgnored, &clients_ignored::CAUSE),
     (Rule::SocketUnread, &socket_unread::CAUSE),
     (Rule::RateLimit, &rate_limit::CAUSE),
+    (Rule::ClientCutOff, &client_cut_off::CAUSE),
+    (Rule::ServerAway, &server_away::CAUSE),
     (Rule::DeadServer, &dead_server::CAUSE),
     (Rule::Servfail, &servfail::CAUSE),
     (Rule::RefusedRcode, &refused_rcode::CAUSE),
@@ -259,6 +263,7 @@ fn limit(rule: Rule, group: &Group<'_>) -> Option<Severity> {
     match rule {
         Rule::AnswerTooBig => answer_too_big::limit(group),
         Rule::NobodyListening => nobody_listening::limit(group),
+        Rule::ServerAway => server_away::limit(group),
         Rule::RefusedRcode => refused_rcode::limit(group),
         Rule::ServerSlow | Rule::SlowWay => server_slow::limit(group),
         _ => None,

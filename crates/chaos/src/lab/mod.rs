@@ -3,6 +3,7 @@
 //! SIGKILL; what lies outside the namespaces is the janitor's (`undo`).
 
 pub(crate) mod client;
+pub(crate) mod elsewhere;
 mod machine;
 pub(crate) mod outside;
 pub mod recipe;

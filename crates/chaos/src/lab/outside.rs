@@ -1,6 +1,6 @@
 //! What lies outside, where nothing of this host sees what becomes of a packet:
 //! a tunnel device of the node whose other end reads everything, and answers
-//! nothing or loses some. A packet that is read is delivered, not dropped, as one that has
+//! nothing, loses some, or is a DNS server. A packet that is read is delivered, not dropped, as one that has
 //! left by a network card.
 
 use std::collections::HashSet;
@@ -25,6 +25,8 @@ use anyhow::Result;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::elsewhere::Elsewhere;
+use super::elsewhere::Leaves;
 use crate::target::DNS_PORT;
 
 pub(super) const DEVICE: &CStr = c"outside";
@@ -37,6 +39,8 @@ const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
 pub(crate) enum Beyond {
     /// Nothing: nobody is there.
     Silence,
+    /// A DNS server is there, which leaves these without an answer.
+    Server(Leaves),
     /// They come back, to be routed on; but one in so many queries over TCP is lost when it
     /// is sent for the first time.
     Loss(u64),
@@ -45,7 +49,7 @@ pub(crate) enum Beyond {
 }
 
 /// Is what lies outside, until its input ends. Returns how many DNS queries reached it
-/// over IPv4 and UDP, or how many over TCP it has lost.
+/// over IPv4 and UDP and got no answer, or how many over TCP it has lost.
 pub(super) fn run(beyond: Beyond, mut input: impl BufRead, ready: impl FnOnce()) -> Result<u64> {
     let mut device = device()?;
     let queries = Arc::new(AtomicU64::new(0));
@@ -55,11 +59,25 @@ pub(super) fn run(beyond: Beyond, mut input: impl BufRead, ready: impl FnOnce())
         let mut packet = [0; 2_048];
         let mut losses = Losses::default();
         let later = device.try_clone().map(give_back_later);
+        let mut server = match beyond {
+            Beyond::Server(leaves) => Some(Elsewhere::new(leaves)),
+            _ => None,
+        };
         while let Ok(len) = device.read(&mut packet) {
             let packet = &packet[..len];
             match beyond {
                 Beyond::Silence => {
                     counter.fetch_add(u64::from(is_query(packet)), Relaxed);
+                }
+                Beyond::Server(_) => {
+                    let reply = server
+                        .as_mut()
+                        .and_then(|it| it.reply(packet, Instant::now()));
+                    match reply {
+                        Some(Some(reply)) => drop(device.write_all(&reply)),
+                        Some(None) => drop(counter.fetch_add(1, Relaxed)),
+                        None => {}
+                    }
                 }
                 Beyond::Loss(one_in) => match losses.loses(packet, one_in) {
                     true => drop(counter.fetch_add(1, Relaxed)),

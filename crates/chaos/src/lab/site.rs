@@ -18,6 +18,7 @@ use anyhow::Result;
 use anyhow::bail;
 
 use super::client::Ask;
+use super::elsewhere::Leaves;
 use super::machine::Machine;
 use super::outside;
 use super::outside::Beyond;
@@ -388,7 +389,16 @@ impl Lab {
 
     /// An address outside that swallows everything ([`outside`]).
     pub(crate) fn silent_outside(&mut self, ip: Ipv4Addr) -> Result<()> {
-        let worker = self.beyond(Beyond::Silence)?;
+        self.outside_at(ip, Beyond::Silence)
+    }
+
+    /// A DNS server outside, which leaves these without an answer.
+    pub(crate) fn server_outside(&mut self, ip: Ipv4Addr, leaves: Leaves) -> Result<()> {
+        self.outside_at(ip, Beyond::Server(leaves))
+    }
+
+    fn outside_at(&mut self, ip: Ipv4Addr, beyond: Beyond) -> Result<()> {
+        let worker = self.beyond(beyond)?;
         let device = outside::DEVICE.to_string_lossy();
         let script = format!(
             "address add 198.51.100.1/24 dev {device}\n\

@@ -5,6 +5,7 @@ mod clients;
 mod conntrack;
 mod conntrack_full;
 mod contrasts;
+mod elsewhere;
 mod firewall;
 mod killed;
 mod nowhere;
@@ -51,6 +52,9 @@ pub const SCENARIOS: &[&Scenario] = &[
     &contrasts::CLIENTS_IGNORED,
     &contrasts::SOCKET_UNREAD,
     &contrasts::RATE_LIMIT,
+    &elsewhere::CLIENT_CUT_OFF,
+    &elsewhere::SERVER_AWAY,
+    &elsewhere::BIG_ANSWER_OUTSIDE,
     &bad_answers::AAAA_DENIED,
     &bad_answers::CONTRADICTION,
     &resolver::ANSWER_EMPTIED,

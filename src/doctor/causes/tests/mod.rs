@@ -1,6 +1,7 @@
 //! Each rule takes what is its own, and leaves what only looks like it.
 
 mod answers;
+mod apart;
 mod commands;
 mod contrasts;
 mod counts;
@@ -117,14 +118,15 @@ fn question(name: &str, rtype: u16) -> RawQuestion {
     RawQuestion::new(&octets)
 }
 
-/// The n-th attempt of curl at a server: a socket, an id and a time of its own.
+/// The n-th attempt of curl at a server: a socket and an id of its own, and its time within
+/// ten seconds: those that are numbered far apart are meanwhile.
 fn attempt(n: u64, server: &str, outcome: Outcome) -> Attempt {
     let mut attempt = sample::attempt(("curl", 4242), server, outcome, MS);
     attempt.cookie = 1_000 + n;
     attempt.id = Some(n as u16);
     attempt.local.set_port(30_000 + n as u16);
     attempt.question = question(&format!("n{n}.example.com"), TYPE_A);
-    shift(&mut attempt, n * 100 * MS);
+    shift(&mut attempt, n % 100 * 100 * MS);
     attempt
 }
 

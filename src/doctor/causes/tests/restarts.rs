@@ -11,10 +11,17 @@ fn identity() -> Option<Arc<Identity>> {
     Some(Arc::new(Identity::of_cgroup(path)))
 }
 
+/// One after the other.
+fn at(n: u64, outcome: Outcome) -> Attempt {
+    let mut attempt = attempt(n, SERVER, outcome);
+    shift(&mut attempt, n / 100 * 10_000 * MS);
+    attempt
+}
+
 /// What this process answered.
 fn answered(numbers: std::ops::Range<u64>, pid: u32) -> impl Iterator<Item = Attempt> {
     numbers.flat_map(move |n| {
-        let client = attempt(n, SERVER, Outcome::Answered);
+        let client = at(n, Outcome::Answered);
         let mut view = at_server(&client, pid, Outcome::Answered, MS / 2);
         view.workload = identity();
         view.owner.comm = crate::attempt::Comm::new(b"unbound");
@@ -24,7 +31,7 @@ fn answered(numbers: std::ops::Range<u64>, pid: u32) -> impl Iterator<Item = Att
 
 fn closed(numbers: std::ops::Range<u64>) -> impl Iterator<Item = Attempt> {
     numbers.map(|n| {
-        let attempt = refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED);
+        let attempt = refused(at(n, Outcome::Refused), libc::ECONNREFUSED);
         let drop = packet_drop(&attempt, Packet::Query, "NO_SOCKET", "__udp4_lib_rcv");
         Attempt {
             drop: Some(Box::new(drop)),

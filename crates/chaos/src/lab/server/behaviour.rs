@@ -68,7 +68,7 @@ pub(crate) enum Does {
 
 impl Of {
     /// Whether the query is one of them.
-    pub(super) fn fits(self, query: &[u8], over_tcp: bool) -> bool {
+    pub(crate) fn fits(self, query: &[u8], over_tcp: bool) -> bool {
         let Ok(query) = Message::from_slice(query) else {
             return false;
         };

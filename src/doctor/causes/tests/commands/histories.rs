@@ -4,6 +4,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use super::super::answers;
+use super::super::apart;
 use super::super::contrasts;
 use super::super::drops;
 use super::super::forwarders;
@@ -266,6 +267,9 @@ fn separated() -> impl Iterator<Item = Story> {
         contrasts::clients_ignored(),
         contrasts::socket_unread(),
         contrasts::rate_limited(|second| 30 + 10 * (second % 4), |_| 20),
+        apart::cut_off(),
+        apart::group_cut_off(),
+        apart::silent_while(300, |n| (100..200).contains(&n)),
         sizes::slipping(120, 1_232),
         sizes::too_big(),
         sizes::small_ones_come(12, 4_096),

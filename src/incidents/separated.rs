@@ -1,0 +1,144 @@
+//! What separates the queries that failed from those that did not: at one server, over all
+//! namespaces that ask it, and as a server of this host saw them.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use super::namespaces::CutOff;
+use super::namespaces::OverNamespaces;
+use super::server_view::ServerView;
+use super::traits::AtServer;
+use super::traits::Fates;
+use super::traits::Trait;
+use super::traits::Traits;
+use super::traits::Way;
+use super::traits::seen;
+use super::traits::sharpest_first;
+use crate::attempt::Attempt;
+use crate::attempt::Transport;
+use crate::contrast::Contrast;
+use crate::contrast::Failed;
+
+/// What separates, by server: the contrast that chance would make most seldom first.
+type ByServer = HashMap<Way, Vec<(Trait, Contrast)>>;
+
+/// All that separates.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Separated {
+    unanswered: ByServer,
+    answered_with_error: ByServer,
+    /// As the server on this host saw it, by its own namespace and address.
+    at_server: ByServer,
+    over_namespaces: OverNamespaces,
+}
+
+impl Separated {
+    /// `here` are the addresses of servers on this host.
+    pub(super) fn of(traits: &Traits, views: &[ServerView], here: &HashSet<SocketAddr>) -> Self {
+        let separated = |failed: fn(&Fates) -> Failed| {
+            let of_one = |(way, server): (&Way, &AtServer)| {
+                let found = server.contrasts(failed);
+                (!found.is_empty()).then_some((*way, found))
+            };
+            traits.servers.iter().filter_map(of_one).collect()
+        };
+        Self {
+            unanswered: separated(Fates::unanswered),
+            answered_with_error: separated(Fates::answered_with_error),
+            at_server: at_server(views),
+            over_namespaces: OverNamespaces::of(traits, here),
+        }
+    }
+
+    /// What sets the unanswered query apart from those that were answered by the same
+    /// server, asked from the same network namespace.
+    pub fn unanswered(&self, attempt: &Attempt) -> Option<(Trait, Contrast)> {
+        Self::find(&self.unanswered, attempt)
+    }
+
+    /// The same over all namespaces that ask a server elsewhere, where nothing sets it apart
+    /// in its own.
+    pub fn over_namespaces(&self, attempt: &Attempt) -> Option<(Trait, Contrast)> {
+        let seen = seen(attempt);
+        let found = self.over_namespaces.of.get(&attempt.peer)?;
+        found.iter().copied().find(|(it, _)| it.is_of(&seen))
+    }
+
+    /// What sets it apart in whatever way.
+    pub fn any_of(&self, attempt: &Attempt) -> Option<Contrast> {
+        let found = self.unanswered(attempt);
+        let found = found.or_else(|| self.over_namespaces(attempt));
+        let cut_off = self.cut_off(attempt).map(|it| it.contrast);
+        found.map(|(_, contrast)| contrast).or(cut_off)
+    }
+
+    /// Whether this server does not answer who asked that, but other namespaces.
+    pub fn cut_off(&self, attempt: &Attempt) -> Option<&CutOff> {
+        let way = (attempt.owner.netns, attempt.peer);
+        self.over_namespaces.cut_off.get(&way)
+    }
+
+    /// What sets the query that got an error apart from those that got none.
+    pub fn answered_with_error(&self, attempt: &Attempt) -> Option<(Trait, Contrast)> {
+        Self::find(&self.answered_with_error, attempt)
+    }
+
+    fn find(by_server: &ByServer, attempt: &Attempt) -> Option<(Trait, Contrast)> {
+        let found = by_server.get(&(attempt.owner.netns, attempt.peer))?;
+        let seen = seen(attempt);
+        found.iter().copied().find(|(it, _)| it.is_of(&seen))
+    }
+
+    /// The same among all that the server on this host saw come.
+    pub fn at_server(&self, view: &ServerView) -> Option<(Trait, Contrast)> {
+        let found = self.at_server.get(&(view.owner.netns, view.local))?;
+        let own = traits_of(view);
+        found.iter().copied().find(|(it, _)| own.contains(it))
+    }
+}
+
+fn traits_of(view: &ServerView) -> [Trait; 2] {
+    [
+        Trait::ServerSocket(view.cookie),
+        Trait::Network(network_of(view.peer.ip())),
+    ]
+}
+
+fn at_server(views: &[ServerView]) -> ByServer {
+    let mut servers: HashMap<Way, (Failed, BTreeMap<Trait, Failed>)> = HashMap::new();
+    // A connection of TCP has a socket of its own.
+    for view in views.iter().filter(|it| it.transport == Transport::Udp) {
+        let is_silent = !view.is_answered();
+        let (all, of) = servers.entry((view.owner.netns, view.local)).or_default();
+        all.add(1, is_silent);
+        for it in traits_of(view) {
+            of.entry(it).or_default().add(1, is_silent);
+        }
+    }
+    let of_one = |(way, (all, of)): (Way, (Failed, BTreeMap<Trait, Failed>))| {
+        let looked_at = of.len();
+        let found = of
+            .into_iter()
+            .filter_map(|(it, with)| Some((it, Contrast::of(with, all, looked_at)?)));
+        let found = sharpest_first(found.collect());
+        (!found.is_empty()).then_some((way, found))
+    };
+    servers.into_iter().filter_map(of_one).collect()
+}
+
+/// With the bits of the single host set to zero.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, c, _] = ip.octets();
+            [a, b, c, 0].into()
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            [a, b, c, d, 0, 0, 0, 0].into()
+        }
+    }
+}
