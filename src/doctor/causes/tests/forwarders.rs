@@ -71,6 +71,27 @@ fn a_loop_is_one_finding_about_both() {
     }
 }
 
+/// What goes round has EDNS, and what is answered has not: that separates them, and is no
+/// cause.
+#[test]
+fn a_loop_is_nearer_than_what_its_queries_have_in_common() {
+    let mut story = looped();
+    for it in &mut story.attempts {
+        if it.role == Role::Client && [Some(A.0), Some(B.0)].contains(&it.owner.pid) {
+            *it = contrasts::with_edns(it.clone());
+        }
+    }
+    let fine = [A, B].into_iter().flat_map(|(pid, server)| {
+        (500..560).map(move |n| {
+            let mut own = attempt(n, server, Outcome::Answered);
+            own.owner.netns = NODE + A.0 + B.0 - pid;
+            own.id = Some(n as u16);
+            own
+        })
+    });
+    assert_eq!(story.with(fine).said(), [("dns_forwarding_loop", 18)]);
+}
+
 #[test]
 fn a_loop_may_have_any_number_of_resolvers_and_a_way_to_it() {
     for (servers, last, told) in [
