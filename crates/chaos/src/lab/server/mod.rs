@@ -119,10 +119,6 @@ pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
     Ok(served)
 }
 
-/// For so long a source port is the same one; after that the kernel may have given it to
-/// somebody else.
-const PORT_KNOWN: Duration = Duration::from_millis(500);
-
 /// A second socket at the address, which nobody reads: the kernel gives it its share of
 /// the clients (socket(7), SO_REUSEPORT).
 fn twin(listen: SocketAddr) -> io::Result<OwnedFd> {
@@ -141,8 +137,9 @@ fn twin(listen: SocketAddr) -> io::Result<OwnedFd> {
 struct Faults {
     serve: Serve,
     pace: Mutex<Pace>,
-    /// Who has asked already, where that counts.
-    ports: Mutex<HashMap<SocketAddr, Instant>>,
+    /// What each source port asked for last, where that counts. One that asks for another
+    /// name is another socket's, which the kernel has given that port.
+    ports: Mutex<HashMap<SocketAddr, Vec<u8>>>,
     /// The socket of answers from another address, where there are such.
     elsewhere: Option<UdpSocket>,
     /// What no other part of the server counts: what was faulty, and answers from
@@ -173,13 +170,17 @@ impl Faults {
     /// Because of whom it is from.
     fn ignores(&self, query: &Query<'_>) -> bool {
         let limits = &self.serve.limits;
-        let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
         limits.ignores == Some(query.client.ip())
-            || (limits.first_of_port
-                && !query.over_tcp
-                && ports
-                    .insert(query.client, Instant::now())
-                    .is_some_and(|last| last.elapsed() < PORT_KNOWN))
+            || (limits.first_of_port && !query.over_tcp && !self.is_first_of_port(query))
+    }
+
+    fn is_first_of_port(&self, query: &Query<'_>) -> bool {
+        // The first label, with its length: the lab's names differ there.
+        let name = query.octets.get(12..).unwrap_or_default();
+        let len = name.first().map_or(0, |len| usize::from(*len) + 1);
+        let label = name.get(..len).unwrap_or_default().to_vec();
+        let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        ports.insert(query.client, label.clone()) != Some(label)
     }
 
     fn reply(&self, query: Query<'_>) -> Replies {
