@@ -22,7 +22,9 @@ mod ranking;
 mod rule;
 mod said;
 mod search_amplification;
+mod search_wildcard;
 mod summary;
+mod unseen_clients;
 mod who;
 
 pub use finding::Diagnosis;
@@ -53,11 +55,17 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     findings.extend(causes::turned_away(evidence, &parties));
     findings.extend(late_reader::check(evidence, snapshot));
     findings.extend(search_amplification::check(evidence, snapshot));
+    findings.extend(search_wildcard::check(evidence));
     findings.extend(summary::check(snapshot, evidence, &parties));
     name_workloads(findings, evidence);
     gone::leave_out(findings, evidence);
     finding::rank(findings);
     diagnosis
+}
+
+/// Programs whose lookups are no DNS packets, a sentence for each resolver that they ask.
+pub fn unseen_clients(evidence: &Evidence) -> Vec<String> {
+    unseen_clients::told(evidence)
 }
 
 /// The rule that explains one incident by what is known of it; `None` for a slow answer that

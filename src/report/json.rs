@@ -47,6 +47,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
             complete: gaps.is_empty(),
             gaps,
             not_read: &report.not_read,
+            notes: &report.notes,
         },
         accounting: AccountingJson {
             counts: &report.accounting,
@@ -83,6 +84,8 @@ struct PictureJson<'a> {
     gaps: Vec<String>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     not_read: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]

@@ -50,6 +50,8 @@ pub struct Report {
     pub slow_by_cause: BTreeMap<Rule, u64>,
     /// What could not be read of the host, in sentences.
     pub not_read: Vec<String>,
+    /// What else is worth knowing of what was seen, in sentences.
+    pub notes: Vec<String>,
     /// Time that lookups lost, by the rule that explains it.
     pub losses: Losses,
     /// The findings in one word.
@@ -83,6 +85,7 @@ impl Report {
             failures_by_cause,
             slow_by_cause,
             not_read: evidence.host.missing.clone(),
+            notes: doctor::unseen_clients(&evidence),
             losses,
             verdict,
             accounting,

@@ -212,6 +212,9 @@ fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     for sentence in &report.not_read {
         page.flowing((DIM, "Not read: "), &format!("{sentence}."))?;
     }
+    for note in &report.notes {
+        page.flowing((YELLOW, "Not seen: "), &format!("{note}."))?;
+    }
     for complaint in &report.attribution.complaints {
         page.flowing((YELLOW, "Not known here: "), complaint)?;
     }

@@ -2,6 +2,7 @@
 
 use super::Cause;
 use super::group::Group;
+use super::listed::NAMESERVERS_USED;
 use super::place::Place;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
@@ -13,8 +14,6 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
-/// resolv.conf(5): MAXNS.
-const NAMESERVERS_USED: usize = 3;
 const OTHERS_SHOWN: usize = 3;
 
 /// Both asked from the same network namespace, so both are on somebody's list.

@@ -1,6 +1,8 @@
 //! All incidents of one cause at one place, and what is common to them.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 
 use super::place::Place;
@@ -115,10 +117,15 @@ impl<'a> Group<'a> {
         }
         let (pid, conf) = confs.first()?;
         let list: Vec<_> = conf.nameservers.iter().map(ToString::to_string).collect();
-        Some(match list.is_empty() {
-            true => format!("The resolv.conf of pid {pid} names no server."),
-            false => format!("The resolv.conf of pid {pid} names {}.", list.join(", ")),
-        })
+        match list.is_empty() {
+            // What C libraries ask then.
+            true if server == IpAddr::V4(Ipv4Addr::LOCALHOST) => None,
+            true => Some(format!("The resolv.conf of pid {pid} names no server.")),
+            false => Some(format!(
+                "The resolv.conf of pid {pid} names {}.",
+                list.join(", ")
+            )),
+        }
     }
 
     /// Attempts that it explains.

@@ -33,6 +33,7 @@ mod impact;
 mod kernel_drop;
 mod kernel_reasons;
 mod limits;
+mod listed;
 mod managers;
 mod no_recursion;
 mod no_route;
@@ -285,6 +286,7 @@ fn finding(rule: Rule, cause: &Cause, group: &Group<'_>) -> Option<Finding> {
         _ => (cause.describe)(group)?,
     };
     let explanation = explanation
+        .with(|it| group.look_at_list(it, rule))
         .lines(side_tries::told(group))
         .with(|it| match judged {
             Some(_) => it.impacts(group.measured()),

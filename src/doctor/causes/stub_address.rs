@@ -19,7 +19,9 @@ const OF_RESOLVED: [IpAddr; 2] = [
 pub(super) fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.only_server()?;
     let ip = server.ip();
-    let netns = group.place.netns?;
+    // Where the kernel does not tell the packet, a loopback address is the asker's own.
+    let own_of_asker = || Some(group.first()?.attempt.owner.netns).filter(|_| ip.is_loopback());
+    let netns = group.place.netns.or_else(own_of_asker)?;
     let own = group.evidence.host.own_netns;
     let elsewhere = group.evidence.tallies.asked_elsewhere(netns, server);
     let is_answered = elsewhere.answered > 0;

@@ -11,6 +11,7 @@ mod figures;
 mod forwarders;
 mod kernel_reasons;
 mod killed;
+mod lists;
 mod lossy;
 mod own;
 mod patterns;

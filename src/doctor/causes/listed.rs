@@ -1,0 +1,87 @@
+//! What the resolv.conf of who asks has to do with the server that was asked.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+
+use super::group::Group;
+use crate::doctor::explanation::Explanation;
+use crate::doctor::rule::Rule;
+use crate::sampler::ResolvConf;
+use crate::units;
+
+/// resolv.conf(5): MAXNS.
+pub(super) const NAMESERVERS_USED: usize = 3;
+const SHOWN: usize = 3;
+
+/// Rules about servers that do not serve these clients; `dns_dead_server` says it itself.
+fn is_about_list(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::Unknown
+            | Rule::NobodyListening
+            | Rule::NoRoute
+            | Rule::SendDenied
+            | Rule::ClientGaveUp
+            | Rule::RefusedRcode
+            | Rule::NoRecursion
+    )
+}
+
+impl Group<'_> {
+    /// Adds what the list of nameservers explains.
+    pub(super) fn look_at_list(&self, explanation: Explanation, rule: Rule) -> Explanation {
+        if let Some(conf) = self.unlisted().filter(|_| is_about_list(rule)) {
+            return explanation
+                .line(format!(
+                    "{} is not in the resolv.conf of who asks it (any more). {conf} The program read the \
+                     file before it was changed, or has the address from elsewhere.",
+                    self.server()
+                ))
+                .say(
+                    "Restart the program, so that it reads resolv.conf again; or take the address out of \
+                     its own configuration.",
+                );
+        }
+        if let Some((pid, conf)) = self.resolv_conf().filter(|_| is_about_list(rule))
+            && conf.nameservers.is_empty()
+            && self
+                .place
+                .server
+                .is_some_and(|it| it.ip() == Ipv4Addr::LOCALHOST)
+        {
+            return explanation
+                .line(format!(
+                    "The resolv.conf of pid {pid} names no server: C libraries then ask 127.0.0.1."
+                ))
+                .say("Put a nameserver into that file: it is empty, or has no line that can be read.");
+        }
+        let is_about = is_about_list(rule) || rule == Rule::DeadServer;
+        match self.unused_told().filter(|_| is_about) {
+            Some(unused) => explanation
+                .line(unused)
+                .say("Put nameservers that answer among the first three."),
+            None => explanation,
+        }
+    }
+
+    /// Nameservers behind the third, which C libraries do not ask.
+    fn unused_told(&self) -> Option<String> {
+        let server = self.place.server?.ip();
+        let (pid, conf) = self.resolv_conf()?;
+        let (list, unused) = (&conf.nameservers, unused(conf)?);
+        list.contains(&server).then(|| {
+            format!(
+                "The resolv.conf of pid {pid} has {}; C libraries use the first three, and never ask {}.",
+                units::counted(list.len() as u64, "nameserver", "nameservers"),
+                unused
+            )
+        })
+    }
+}
+
+/// `10.0.0.4, 10.0.0.5`
+fn unused(conf: &ResolvConf) -> Option<String> {
+    let unused = conf.nameservers.get(NAMESERVERS_USED..)?;
+    let shown: Vec<_> = unused.iter().take(SHOWN).map(IpAddr::to_string).collect();
+    (!shown.is_empty()).then(|| shown.join(", "))
+}
