@@ -86,8 +86,8 @@ fn result(steps: &[Step]) -> LookupResult {
     }
 }
 
-/// Who asks again has waited no longer, whenever kerno gives up; nor who has his answer
-/// from elsewhere.
+/// Who asks again has waited until then, whenever kerno knew what had become of it (at once of
+/// what this host discards); nor does wait longer who has his answer from elsewhere.
 fn end_for_program(steps: &[Step], at: usize) -> u64 {
     let step = &steps[at];
     if step.end != StepEnd::Silence {
@@ -96,15 +96,15 @@ fn end_for_program(steps: &[Step], at: usize) -> u64 {
         let unheard = again.filter(|_| !step.end.is_settled());
         return unheard.map_or(step.end_ns, |it| it.sent_ns().max(step.end_ns));
     }
-    let mut end_ns = step.end_ns;
-    for other in steps.iter().filter(|it| it.question == step.question) {
+    let others = steps.iter().filter(|it| it.question == step.question);
+    let until = others.filter_map(|other| {
         if other.sent_ns() > step.sent_ns() {
-            end_ns = end_ns.min(other.sent_ns());
-        } else if other.end.is_settled() && other.end_ns > step.sent_ns() {
-            end_ns = end_ns.min(other.end_ns);
+            return Some(other.sent_ns());
         }
-    }
-    end_ns
+        let came = other.end.is_settled() && other.end_ns > step.sent_ns();
+        came.then_some(other.end_ns)
+    });
+    until.min().unwrap_or(step.end_ns)
 }
 
 /// Whether the program would rather have done without it.

@@ -43,38 +43,50 @@ impl Group<'_> {
     pub(super) fn measured(&self) -> Option<String> {
         let known = || {
             let hurt = self.incidents().filter(|it| !it.is_side_try);
-            hurt.filter_map(|it| Some((it.cost?, it.weight)))
+            hurt.filter_map(|it| Some((it, it.cost?)))
         };
-        let mut waited: Vec<u64> = known().map(|(cost, _)| cost.waited_ns).collect();
-        waited.sort_unstable();
-        let (median_ns, longest_ns) = (*waited.get(waited.len() / 2)?, *waited.last()?);
         let count = |of: fn(&Cost) -> bool| -> u64 {
-            let those = known().filter(|(cost, _)| of(cost));
-            those.map(|(_, weight)| weight).sum()
+            let those = known().filter(|(_, cost)| of(cost));
+            those.map(|(incident, _)| incident.weight).sum()
         };
         let (all, failed) = (count(|_| true), count(|cost| cost.has_failed));
-        let wait = match all {
-            1 => format!(
-                "Its program had no usable answer to it for {}",
-                units::duration(longest_ns)
-            ),
-            _ => format!(
-                "To half of these queries there was no usable answer for {} or more, to one for {}",
-                units::duration(median_ns),
-                units::duration(longest_ns)
-            ),
+        let waits = known().filter(|(incident, cost)| is_wait_known(incident, cost));
+        let mut waited: Vec<u64> = waits.map(|(_, cost)| cost.waited_ns).collect();
+        waited.sort_unstable();
+        let ends = match (failed, all) {
+            (_, 0) => return None,
+            (0, 1) => "Its lookup led to an answer in the end",
+            (1, 1) => "Its lookup failed",
+            (0, _) => "No lookup failed by them",
+            _ if failed == all => "All were for lookups that failed",
+            _ => "",
         };
-        let end = match (failed, all) {
-            (0, 1) => "its lookup led to an answer in the end".to_owned(),
-            (1, 1) => "its lookup failed".to_owned(),
-            (0, _) => "no lookup failed by them".to_owned(),
-            _ if failed == all => "all were for lookups that failed".to_owned(),
-            _ => format!(
+        let ends = match ends.is_empty() {
+            false => ends.to_owned(),
+            true => format!(
                 "{} of {} were for lookups that failed",
                 units::count(failed),
                 units::count(all)
             ),
         };
-        Some(format!("{wait}; {end}."))
+        let (Some(median_ns), Some(longest_ns)) = (waited.get(waited.len() / 2), waited.last())
+        else {
+            return Some(format!("{ends}."));
+        };
+        let longest = units::duration(*longest_ns);
+        Some(match waited.len() {
+            1 => format!("There was no usable answer for {longest}. {ends}."),
+            _ => format!(
+                "To half of these queries there was no usable answer for {} or more, to one for \
+                 {longest}. {ends}.",
+                units::duration(*median_ns),
+            ),
+        })
     }
+}
+
+/// What this host discards is known at once; how long its program waited for it only if it
+/// asked again.
+fn is_wait_known(incident: &Incident, cost: &Cost) -> bool {
+    incident.attempt.outcome != Outcome::Dropped || cost.waited_ns > incident.took_ns()
 }

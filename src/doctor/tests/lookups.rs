@@ -257,3 +257,47 @@ fn the_report_begins_with_lookups_and_the_time_that_they_lost() {
     assert_eq!(json["dns"]["by_workload"][0]["lookups"], *lookups);
     assert_eq!(json["findings"][0]["seconds_lost"], 15.0);
 }
+
+fn dropped(attempt: &mut Attempt) {
+    attempt.reason = Some(Reason::Drop("NETFILTER_DROP".to_owned()));
+    attempt.drop = Some(Box::new(crate::attempt::PacketDrop {
+        at_ns: attempt.sent_ns,
+        reason: "NETFILTER_DROP".into(),
+        location: Some("nft_do_chain".into()),
+        packet: crate::attempt::Packet::Query,
+        conntrack: None,
+        netns: 4_026_531_840,
+        source: attempt.local,
+        destination: attempt.peer,
+        when_sent: false,
+    }));
+}
+
+/// What became of it is known at once, but its program waits: that is no try that was got round.
+#[test]
+fn what_is_discarded_here_costs_the_wait_until_it_is_asked_again() {
+    let mut story = Story::new();
+    for _ in 0..10 {
+        dropped(story.ask(CURL, GOOD, Outcome::Dropped, 0));
+        story.wait(5_000);
+        story.ask(CURL, GOOD, Outcome::Answered, 1);
+        story.next();
+    }
+    let found = story.diagnosis().findings.remove(0);
+    assert_eq!(
+        (found.rule, found.severity),
+        (Rule::PolicyDrop, Severity::Critical)
+    );
+    assert_eq!(found.lost_ns, 50_000 * MS);
+    let told = "To half of these queries there was no usable answer for 5.0 s or more, to one for \
+                5.0 s. No lookup failed by them.";
+    assert_eq!(found.impact, told);
+    // Where it is not asked again nobody knows how long it was waited for.
+    let mut story = Story::new();
+    for _ in 0..10 {
+        dropped(story.ask(CURL, GOOD, Outcome::Dropped, 0));
+        story.next();
+    }
+    let found = story.diagnosis().findings.remove(0);
+    assert_eq!(found.impact, "All were for lookups that failed.");
+}
