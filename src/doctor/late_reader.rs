@@ -128,6 +128,24 @@ impl Reason {
             };
         }
         match host.readers.get(&pid) {
+            Some(share)
+                if share * 100.0 >= STARVED_PERCENT as f64
+                    && !client.is_some_and(|client| client.is_quota_known) =>
+            {
+                Self {
+                    severity: Severity::Info,
+                    cause: "The answers were there. The program wanted to read them, and got no CPU. \
+                            Whether other programs had it or a CPU limit stopped this one is not \
+                            known: its control group was not looked at, or gone before its figures \
+                            could be compared.",
+                    evidence: Some(format!(
+                        "While they lay there it wanted to run {:.0} % of the time, and did not.",
+                        share * 100.0
+                    )),
+                    remedy: "See whether it has a CPU limit, and raise it; else move work away from \
+                             this host.",
+                }
+            }
             Some(share) if share * 100.0 >= STARVED_PERCENT as f64 => Self {
                 // Neither DNS nor the program is ill where the host has no CPU to give.
                 severity: Severity::Info,

@@ -216,10 +216,9 @@ impl Baseline {
     pub(super) fn look_at_servers(&mut self) {
         for server in self.servers.values_mut() {
             server.history.look(&server.folder);
-            if let Some(folder) = &server.group {
-                self.groups.look(&self.root, folder);
-            }
+            self.groups.look(&self.root, &server.groups);
         }
+        self.groups.look_at_limited(&self.root);
     }
 
     /// Looks who was killed since the last time.
@@ -240,10 +239,9 @@ impl Baseline {
     /// gone.
     pub(super) fn process(&mut self, pid: u32) -> Option<ProcessBaseline> {
         let process = ProcessBaseline::meet(&self.root, pid, &self.hierarchies)?;
-        match &process.group {
-            Some(folder) => self.groups.meet(&self.root, folder),
-            None => self.missing.add(missing::GROUPS, 1),
-        }
+        let unknown = usize::from(process.groups.is_empty());
+        self.missing.add(missing::GROUPS, unknown);
+        self.groups.meet(&self.root, &process.groups);
         Some(process)
     }
 

@@ -94,6 +94,9 @@ pub struct Process {
     /// The CPU quota that it lives under; of several, the one that ran out most
     /// often, else the tightest. `None` if there is none, or nobody can tell.
     pub quota: Option<Quota>,
+    /// Whether it is: without, no `quota` does not mean that there was none. A control group may
+    /// have been gone before anything grew.
+    pub is_quota_known: bool,
     /// How busy a server was, second by second: the last ten minutes.
     pub spans: Vec<Span>,
     /// Of a client; `None` if it has none, or had ended before it could be read.
@@ -187,6 +190,7 @@ impl Process {
             (Some(first), Some(next)) if first.cgroup == next.cgroup => Some(first.and(next)),
             (first, next) => next.or(first),
         };
+        self.is_quota_known = next.is_quota_known;
         self.spans.extend(next.spans);
         let old = self.spans.len().saturating_sub(SPANS_MAX);
         self.spans.drain(..old);

@@ -64,6 +64,8 @@ pub struct MemoryLimit {
 pub(super) struct MemoryBaseline {
     version: Version,
     levels: Vec<(HostPath, Option<MemoryStat>)>,
+    /// Of the same levels: systemd may make a group anew in the place of one that is gone.
+    inodes: Vec<Option<u64>>,
 }
 
 impl MemoryBaseline {
@@ -75,13 +77,21 @@ impl MemoryBaseline {
         Self {
             version: folder.version,
             levels: folder.and_above().map(look).collect(),
+            inodes: folder.and_above().map(|it| root.folder_id(it)).collect(),
         }
     }
 
     /// Looks again, when a process in them was killed.
     fn lack(&self, root: &Root) -> Lack {
-        let look = |path: &HostPath| MemoryStat::read(&root.below(path.as_path()), self.version);
-        self.lack_by(look)
+        let is_same = |path: &HostPath| {
+            let mut levels = self.levels.iter().zip(&self.inodes);
+            let first = levels.find(|((level, _), _)| level == path);
+            first.is_some_and(|(_, first)| *first == root.folder_id(path.as_path()))
+        };
+        self.lack_by(|path| {
+            let stat = MemoryStat::read(&root.below(path.as_path()), self.version);
+            stat.filter(|_| is_same(path))
+        })
     }
 
     fn lack_by(&self, look: impl Fn(&HostPath) -> Option<MemoryStat>) -> Lack {
@@ -212,6 +222,7 @@ mod tests {
                 (path(POD), stat(Some(99), 7)),
                 (path("/sys/fs/cgroup/memory"), None),
             ],
+            inodes: vec![None; 3],
         };
         baseline.lack_by(|path| match path.to_string() == CONTAINER {
             true => container,
@@ -241,6 +252,38 @@ mod tests {
             Lack::Group(limit(POD, 99)),
             "the pod is there and tells"
         );
+    }
+
+    /// The new group of a unit that was started again has hit nothing yet.
+    #[test]
+    fn a_group_that_was_made_anew_is_not_the_one_that_is_gone() {
+        use std::fs;
+        let host = tempfile::tempdir().unwrap();
+        let root = Root::at(host.path());
+        let group = |name: &str, hits: u64| {
+            let folder = root.path(name);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("memory.max"), "64\n").unwrap();
+            let events = format!("low 0\nhigh 0\nmax {hits}\noom {hits}\noom_kill {hits}\n");
+            fs::write(folder.join("memory.events"), &events).unwrap();
+            fs::write(folder.join("memory.events.local"), events).unwrap();
+        };
+        group("unit", 0);
+        let baseline = || MemoryBaseline {
+            version: Version::V2,
+            levels: vec![(
+                HostPath::from(std::path::PathBuf::from("unit")),
+                MemoryStat::read(&root.below("unit"), Version::V2),
+            )],
+            inodes: vec![root.folder_id("unit")],
+        };
+        let first = baseline();
+        assert_eq!(first.lack(&root), Lack::Host, "it is the same");
+        // The old one is kept so that its number is not used again.
+        fs::rename(root.path("unit"), root.path("old")).unwrap();
+        group("unit", 0);
+        assert!(matches!(first.lack(&root), Lack::GroupGone(it) if it.limit == 64));
+        assert_eq!(baseline().lack(&root), Lack::Host);
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn why(kill: &OomKill) -> String {
         ),
         Lack::GroupGone(limit) => format!(
             "The kernel ended the server to get memory back (OOM kill). Its control group {} had \
-             a memory limit, but is gone now, so kerno cannot tell for sure that it was reached.",
+             a memory limit, but is gone now, or was made anew, so kerno cannot tell for sure that it was reached.",
             limit.cgroup
         ),
         Lack::Host => "This host had no memory left, and the kernel ended the server to get some \

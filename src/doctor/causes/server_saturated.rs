@@ -44,6 +44,13 @@ fn load(group: &Group<'_>) -> (f64, f64) {
     (mean(|span| span.ran), mean(|span| span.waited))
 }
 
+/// Whether it is known that no CPU limit holds the server up.
+fn is_quota_known(group: &Group<'_>) -> bool {
+    let servers = &group.evidence.host.servers;
+    let server = group.place.pid.and_then(|pid| servers.get(&pid));
+    server.is_some_and(|server| server.is_quota_known)
+}
+
 const IMPACT: &str = "All clients of this server wait, and their repeated queries add to its load.";
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -51,6 +58,18 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (server, pid) = (group.server(), group.place.pid);
     let renice = |pid: u32| Command::new("renice -n -10 -p").word(pid.to_string());
     let explanation = match waited > ran {
+        true if !is_quota_known(group) => Explanation::of(
+            format!("The DNS server {server} gets too little CPU"),
+            "The server has work all the time, and most of this time it waits for a CPU. Whether other \
+             programs use it or a CPU limit stops the server is not known: its control group was \
+             not looked at, or gone before its figures could be compared.",
+            IMPACT,
+        )
+        .say("See who has the CPUs: `top`")
+        .say(
+            "See whether the server has a CPU limit, and raise it: `resources.limits.cpu` in Kubernetes, \
+             `CPUQuota=` in systemd, `--cpus` in Docker.",
+        ),
         true => Explanation::of(
             format!(
                 "The DNS server {server} gets too little CPU: other programs on this host use it"

@@ -76,6 +76,12 @@ impl Root {
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
     }
 
+    /// The number of a folder, by which one that was made anew in its place is told from it.
+    pub fn folder_id(&self, folder: impl AsRef<Path>) -> Option<u64> {
+        let metadata = fs::metadata(self.path(folder)).ok()?;
+        metadata.is_dir().then(|| metadata.st_ino())
+    }
+
     /// Inode number of a file of 32 bits, as namespaces have (`struct ns_common`).
     pub fn inode(&self, file: impl AsRef<Path>) -> io::Result<u32> {
         let inode = fs::metadata(self.path(file))?.st_ino();

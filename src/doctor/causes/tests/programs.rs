@@ -99,6 +99,25 @@ fn a_reader_without_a_cpu_is_as_innocent_as_dns() {
     }
 }
 
+/// A CPU limit looks the same, and the group of one that has ended is gone.
+#[test]
+fn whether_others_had_the_cpu_is_said_only_where_no_limit_is_known_to() {
+    let cause = |is_quota_known| {
+        let mut incident = Story::default();
+        incident.host.readers.insert(CURL, 0.9);
+        let client = Process {
+            is_quota_known,
+            ..Process::default()
+        };
+        incident.host.clients.insert(CURL, client);
+        late_reads_of(incident, 20, 300 * MS, MS)[0].cause.clone()
+    };
+    assert!(cause(true).contains("too little CPU for all that run on it"));
+    let unknown = cause(false);
+    assert!(unknown.contains("is not known"), "{unknown}");
+    assert!(!unknown.contains("too little CPU"), "{unknown}");
+}
+
 #[test]
 fn nobody_is_called_innocent_who_is_slow_himself() {
     let found = late_reads(20, 300 * MS, 200 * MS);

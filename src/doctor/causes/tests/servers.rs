@@ -25,6 +25,7 @@ pub(super) fn quota(throttled_periods: u64) -> Quota {
 pub(super) fn server(quota: Option<Quota>, ran: f64, waited: f64) -> Process {
     Process {
         quota,
+        is_quota_known: true,
         spans: vec![Span {
             from_ns: 0,
             to_ns: u64::MAX,
@@ -90,6 +91,23 @@ fn who_waits_for_a_cpu_is_busy_too() {
     let starved = overloaded(server(None, 0.3, 0.65)).explain().findings;
     assert_eq!(starved[0].rule.name(), "dns_server_saturated");
     assert!(starved[0].title.contains("too little CPU"), "{starved:?}");
+    assert!(starved[0].title.contains("other programs"), "{starved:?}");
+    // A CPU limit would look the same, and its group may be gone.
+    let unknown = Process {
+        is_quota_known: false,
+        ..server(None, 0.3, 0.65)
+    };
+    let unknown = overloaded(unknown).explain().findings;
+    assert_eq!(unknown[0].rule.name(), "dns_server_saturated");
+    let said = format!("{:?}", unknown[0]);
+    assert!(
+        said.contains("too little CPU") && said.contains("is not known"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("other programs on this host use it"),
+        "{said}"
+    );
     let busy = overloaded(server(None, 0.65, 0.3)).explain().findings;
     assert!(busy[0].title.contains("cannot keep up"), "{busy:?}");
 }
