@@ -10,6 +10,8 @@ use super::explanation::Measured;
 use super::finding::Finding;
 use super::finding::Severity;
 use super::finding::Subject;
+use super::negative_cache::Cache;
+use super::negative_cache::Caches;
 use super::rule::Rule;
 use super::said;
 use super::said::Questions;
@@ -31,14 +33,16 @@ type Pair = (u32, SocketAddr, SocketAddr);
 /// One finding for each pair of servers.
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
     let mut asked: HashMap<(u32, Fingerprint), Vec<(SocketAddr, &Said)>> = HashMap::new();
-    for (asking, said) in said::all(evidence) {
+    let all = said::all(evidence);
+    let caches = Caches::of(&all);
+    for (asking, said) in all {
         if asking.role == Role::Client && said.comm.as_bytes() != ASKS_ALL {
             let key = (asking.netns, asking.question);
             asked.entry(key).or_default().push((asking.server, said));
         }
     }
-    let mut pairs: BTreeMap<Pair, (Questions, u64)> = BTreeMap::new();
-    for ((netns, _), servers) in &asked {
+    let mut pairs: BTreeMap<Pair, (Questions, u64, Vec<Option<Cache>>)> = BTreeMap::new();
+    for ((netns, question), servers) in &asked {
         let knows = |it: &&(SocketAddr, &Said)| it.1.records > 0 && it.1.records == it.1.answers();
         let denies = |it: &&(SocketAddr, &Said)| {
             it.1.no_such_name > 0 && it.1.no_such_name == it.1.answers()
@@ -48,47 +52,69 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
         };
         for (denying, denied) in servers.iter().filter(denies) {
             let pair = (*netns, *knowing, *denying);
-            let (questions, records) = pairs.entry(pair).or_default();
+            let (questions, records, stale) = pairs.entry(pair).or_default();
+            stale.push(caches.stale(*denying, *knowing, *question));
             questions.add(denied, denied.no_such_name);
             *records += known.records;
         }
     }
     let told = pairs.into_iter();
-    let told = told.filter(|(_, (denied, records))| {
+    let told = told.filter(|(_, (denied, records, _))| {
         denied.answers >= FAILURES_MIN && *records >= FAILURES_MIN
     });
-    told.map(|(pair, (denied, records))| finding(evidence, pair, &denied, records))
-        .collect()
+    told.map(|(pair, (denied, records, stale))| {
+        // One cache for all of them, or none.
+        let is_stale = stale.iter().all(Option::is_some);
+        let cache = stale.first().copied().flatten().filter(|_| is_stale);
+        finding(evidence, pair, (&denied, records), cache)
+    })
+    .collect()
 }
 
 fn finding(
     evidence: &Evidence,
     (netns, knowing, denying): Pair,
-    denied: &Questions,
-    records: u64,
+    (denied, records): (&Questions, u64),
+    cache: Option<Cache>,
 ) -> Finding {
-    let explanation = Explanation::of(
-        format!("{knowing} and {denying} contradict each other"),
-        "The same clients ask both, and one has names that the other says do not exist. A list of \
+    let explanation = match cache {
+        Some(cache) => Explanation::of(
+            cache.title(denying),
+            cache.cause(knowing),
+            "Programs that ask this cache do not find the names, until the answer expires or the cache is \
+             emptied.",
+        ),
+        None => Explanation::of(
+            format!("{knowing} and {denying} contradict each other"),
+            "The same clients ask both, and one has names that the other says do not exist. A list of \
          nameservers is for servers that all know the same: programs take the first answer that \
          comes, and NXDOMAIN is one. Usually one is inside (VPN, company, cluster) and one outside.",
-        "Whether such a name resolves depends on which server answers first: with musl by chance, with \
+            "Whether such a name resolves depends on which server answers first: with musl by chance, with \
          glibc whenever the first on the list is slow or down, or `rotate` is set.",
-    )
-    .line(format!(
+        ),
+    };
+    let explanation = explanation.line(format!(
         "{denying} said NXDOMAIN {} about {} of which {knowing} had records {}.",
         units::counted(denied.answers, "time", "times"),
         units::counted(denied.number(), "name", "names"),
         units::counted(records, "time", "times"),
     ))
+    .lines(cache.map(|cache| cache.told(denied)))
     .lines(denied.examples())
     .run("Ask the one:", denied.dig(evidence, netns, knowing))
     .run("… and the other:", denied.dig(evidence, netns, denying))
-    .say(
-        "Have only servers on the list that know all names. Let the inside one forward to the outside \
-         one, or a local resolver choose by zone: systemd-resolved `Domains=~corp.example` on that \
-         link, dnsmasq `server=/corp.example/ADDRESS`.",
-    );
+    .with(|it| match cache {
+        Some(cache) => it.run("Empty the cache:", cache.flush()).say(
+            "If it happens often, keep such answers for a shorter time: unbound `cache-max-negative-ttl:`, \
+             dnsmasq `no-negcache`, BIND `max-ncache-ttl`, CoreDNS `cache { denial }`, or a smaller minimum \
+             in the zone's SOA record; and ask for names after they are made.",
+        ),
+        None => it.say(
+                "Have only servers on the list that know all names. Let the inside one forward to the outside \
+                 one, or a local resolver choose by zone: systemd-resolved `Domains=~corp.example` on that \
+                 link, dnsmasq `server=/corp.example/ADDRESS`.",
+            ),
+    });
     Finding {
         scope: Subject {
             netns: (netns != 0).then_some(netns),

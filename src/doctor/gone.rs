@@ -5,14 +5,17 @@ use crate::incidents::Evidence;
 use crate::shell;
 
 /// Programs with the option whose value is the number of a process; dig takes a port there.
-const TAKE_PID: [(&str, &str); 6] = [
+const TAKE_PID: [(&str, &str); 7] = [
     ("nsenter", "-t"),
     ("strace", "-p"),
     ("top", "-p"),
     ("renice", "-p"),
     ("kill", "-CONT"),
+    ("kill", "-HUP"),
     ("kerno", WATCH),
 ];
+/// Programs whose `-p` is a port.
+const OTHERS: [&str; 2] = ["dig", "traceroute"];
 const WATCH: &str = "--pid";
 
 /// Leaves out the steps that need one of these, and the choice of one from `kerno watch`.
@@ -50,14 +53,14 @@ fn pid_of(step: &str) -> Option<u32> {
     let commands = step.split('`').skip(1).step_by(2);
     commands.map(shell::words).find_map(|words| {
         let words: Vec<_> = words.into_iter().map(str::trim).collect();
-        let mut taken = None;
+        let mut program = "";
         let option = words.windows(2).find_map(|two| {
-            let programs = TAKE_PID.iter().find(|(program, _)| *program == two[0]);
             // nsenter runs another program, which has options of its own.
-            taken = programs.map(|(_, option)| *option).or(taken);
-            taken = taken.filter(|_| two[0] != "dig" && two[0] != "traceroute");
+            if TAKE_PID.iter().any(|(name, _)| *name == two[0]) || OTHERS.contains(&two[0]) {
+                program = two[0];
+            }
             let value = two[1].parse().ok();
-            value.filter(|_| taken == Some(two[0]))
+            value.filter(|_| TAKE_PID.contains(&(program, two[0])))
         });
         let folder = words.iter().find_map(|word| {
             let rest = word.strip_prefix("/proc/")?;
@@ -105,6 +108,7 @@ mod tests {
             "Look: `strace -f -p 7`",
             "Look: `grep -E 'State|TracerPid' /proc/8/status`, `strace -f -p 8`",
             "Let it go on: `kill -CONT 8`",
+            "Empty the cache: `kill -HUP 8`",
             "Ask: `nsenter -t 7 -n dig @10.0.0.2 . SOA`",
             "See its list: `grep -n nameserver /proc/7/root/etc/resolv.conf`",
             "More: `renice -n -10 -p 8`",

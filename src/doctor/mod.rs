@@ -15,6 +15,7 @@ mod high_latency;
 mod late_reader;
 mod losses;
 mod metric;
+mod negative_cache;
 mod outlier;
 mod own;
 mod party;

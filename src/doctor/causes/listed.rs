@@ -30,7 +30,10 @@ fn is_about_list(rule: Rule) -> bool {
 impl Group<'_> {
     /// Adds what the list of nameservers explains.
     pub(super) fn look_at_list(&self, explanation: Explanation, rule: Rule) -> Explanation {
-        if let Some(conf) = self.unlisted().filter(|_| is_about_list(rule)) {
+        // A reason of its own needs no list.
+        let is_plain = rule != Rule::RefusedRcode || self.place.fault == 0;
+        let unlisted = self.unlisted().filter(|_| is_about_list(rule) && is_plain);
+        if let Some(conf) = unlisted {
             return explanation
                 .line(format!(
                     "{} is not in the resolv.conf of who asks it (any more). {conf} The program read the \

@@ -106,10 +106,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let dig = group.within(owner.map(|owner| owner.netns), dig);
     Explanation::of(
         format!("The resolver on this host waits for its upstream {upstream}"),
-        format!(
-            "While its clients wait, {resolver} waits for {upstream}, which answers slowly or not \
-             at all."
-        ),
+        format!("{resolver} waits for {upstream}, which {}.", how(group)),
         "It hits names that must be asked upstream. What the resolver has in its cache, or answers \
          itself, does not wait.",
     )
@@ -124,6 +121,21 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          serve_stale }`.",
     )
     .into()
+}
+
+/// What the upstream does, by what the resolver saw of it.
+fn how(group: &Group<'_>) -> &'static str {
+    let own = || group.incidents().filter(|it| is_own(group, it));
+    let is_silent = |it: &&Incident| it.has_failed() && !came_too_late(it);
+    let silent = own().any(|it| is_silent(&it));
+    let slow = own().any(|it| !is_silent(&it));
+    match (silent, slow) {
+        (true, false) => "does not answer",
+        (false, true) => "answers slowly",
+        (true, true) => "answers slowly or not at all",
+        // Its queries were of the time before.
+        (false, false) => "answered slowly or not at all before",
+    }
 }
 
 fn upstream_told(group: &Group<'_>, resolver: &str, upstream: &str) -> Option<String> {

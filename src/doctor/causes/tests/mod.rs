@@ -13,6 +13,7 @@ mod kernel_reasons;
 mod killed;
 mod lists;
 mod lossy;
+mod negative;
 mod own;
 mod patterns;
 mod programs;

@@ -10,6 +10,7 @@ use super::super::drops;
 use super::super::forwarders;
 use super::super::killed;
 use super::super::lossy;
+use super::super::negative;
 use super::super::patterns;
 use super::super::programs;
 use super::super::reasons;
@@ -74,6 +75,8 @@ pub(super) fn all(folder: &Path) -> Vec<History> {
     all.push(lossy::lossy().into());
     all.extend(slow::all().map(History::from));
     all.extend(reasons::all().map(History::from));
+    let caches: [&[u8]; 3] = [b"unbound", b"dnsmasq", b"systemd-resolve"];
+    all.extend(caches.map(|comm| negative::denying(comm, &[]).into()));
     all.extend(by_pattern(folder).map(History::from));
     all.extend(separated().map(History::from));
     all.extend(unusable().map(History::from));
