@@ -1,5 +1,6 @@
 //! The command line. Its help texts are the manual.
 
+mod agent;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod counters;
@@ -22,6 +23,10 @@ use crate::filter::NameGlob;
 use crate::filter::PodFilter;
 use crate::host::proc::untrusted;
 use crate::kernel::PORTS_MAX;
+pub use agent::AgentArgs;
+pub use agent::HistoryArgs;
+use agent::PastArgs;
+use agent::SocketArg;
 #[cfg(feature = "chaos")]
 pub use chaos::ChaosArgs;
 pub use counters::CountersArgs;
@@ -47,6 +52,11 @@ pub enum Command {
     /// Watch this host's DNS for a while and say what is wrong.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Watch always, and answer questions about the time behind.
+    #[command(after_help = agent::EXAMPLES)]
+    Agent(AgentArgs),
+    /// When something was wrong, as the agent knows it.
+    History(HistoryArgs),
     /// Stream every finished DNS query as one JSON object per line.
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArgs),
@@ -218,7 +228,7 @@ pub enum Output {
 pub struct DoctorArgs {
     /// How long to watch, as 250ms, 30s or 5m; queries that still wait then are
     /// waited for, up to --timeout.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, conflicts_with_all = ["last", "since"])]
     pub duration: Duration,
     /// How to print the report.
     #[arg(long, value_enum, default_value_t = Output::Pretty)]
@@ -227,6 +237,12 @@ pub struct DoctorArgs {
     /// or unknown, 2 critical, 3 could not run.
     #[arg(long)]
     pub exit_code: bool,
+    /// A time that is over, as the agent saw it.
+    #[command(flatten)]
+    pub past: PastArgs,
+    /// Where the agent is asked.
+    #[command(flatten)]
+    pub socket: SocketArg,
     /// What to watch.
     #[command(flatten)]
     pub watched: WatchedArgs,

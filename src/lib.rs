@@ -3,6 +3,7 @@
 //! The modules are rooms, and their order is the way of the data:
 //! docs/architecture.md has it. The crate `kerno-chaos` makes real faults.
 
+pub mod agent;
 pub mod attempt;
 pub mod attribution;
 pub mod cli;

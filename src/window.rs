@@ -88,7 +88,7 @@ impl Window {
             }
             Message::Lookups(lookups) => lookups.iter().for_each(|it| self.lookup(it)),
             // What they say is there when the window is closed.
-            Message::Finished(_) | Message::Suspects(_) => {}
+            Message::Rolled(_) | Message::Finished(_) | Message::Suspects(_) => {}
         }
     }
 
@@ -167,6 +167,22 @@ impl ClosedWindow {
         self.end.clock = next.end.clock.or(self.end.clock);
         // Hooks only get lost: the later list is the shorter one.
         self.end.signals = next.end.signals;
+    }
+
+    /// Gives back the room that only an open window needs.
+    pub fn shrink(&mut self) {
+        self.seen.collector.shrink();
+        self.seen.incidents.shrink();
+    }
+
+    /// What it takes, in octets, about.
+    pub fn octets(&self) -> usize {
+        self.seen.collector.octets() + self.seen.incidents.octets() + self.end.host.octets()
+    }
+
+    /// Attempts that ended in it, whatever the filter says.
+    pub fn queries(&self) -> u64 {
+        self.seen.totals.queries()
     }
 
     /// How long was watched.

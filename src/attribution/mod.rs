@@ -102,6 +102,11 @@ impl Attribution {
         &self.messages
     }
 
+    /// The names that are known by now. They may have come after their attempts had gone on.
+    pub fn known(&self) -> IdentityTable {
+        self.names.known()
+    }
+
     /// Tries a last time to find the names that are missing.
     pub fn finish(self) -> Ending {
         drop(self.messages);

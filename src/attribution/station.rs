@@ -160,12 +160,26 @@ impl Station {
     /// Until the poller has finished, or the command has gone away.
     pub(super) fn run(
         mut self,
-        mut input: Receiver<Message>,
+        messages: Receiver<Message>,
         mut answers: Receiver<Answer>,
     ) -> (Attributed, Resolver) {
-        let mut ending = None;
-        // In the end those that wait get their time; nothing more comes in.
-        while ending.is_none() || !self.held.is_empty() || !self.held_plain.is_empty() {
+        // The last word about a window. Those that wait get their time before it; nothing
+        // more comes in meanwhile.
+        let mut last_word = None;
+        loop {
+            if self.held.is_empty()
+                && self.held_plain.is_empty()
+                && let Some(message) = last_word.take()
+            {
+                let is_end = matches!(message, Message::Finished(_));
+                if self.output.send(message).is_err() || is_end {
+                    break;
+                }
+            }
+            let input = match last_word {
+                None => messages.clone(),
+                Some(_) => never(),
+            };
             let held = self.held.front().map(|(_, until)| *until);
             let held_plain = self.held_plain.front().map(|(_, until)| *until);
             let until = held.into_iter().chain(held_plain).min();
@@ -190,8 +204,8 @@ impl Station {
                         self.lookups.push_back((self.taken, lookups));
                         self.release()
                     }
-                    Ok(finished @ Message::Finished(_)) => {
-                        ending = Some(finished);
+                    Ok(message @ (Message::Rolled(_) | Message::Finished(_))) => {
+                        last_word = Some(message);
                         Ok(())
                     }
                     Err(_) => break,
@@ -209,12 +223,6 @@ impl Station {
             if done.is_err() {
                 break;
             }
-            if ending.is_some() {
-                input = never();
-            }
-        }
-        if let Some(ending) = ending {
-            let _gone = self.output.send(ending);
         }
         (self.counts, self.resolver)
     }

@@ -13,7 +13,7 @@ use crate::units;
 /// The books: every query seen stands in exactly one of the places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Accounting {
-    /// Attempts that the kernel side saw.
+    /// Attempts that the kernel side saw, with those that waited when the window began.
     pub queries_seen: u64,
     /// How they ended.
     #[serde(flatten)]
@@ -59,7 +59,7 @@ impl Accounting {
     pub fn new(ending: &Ending, outcomes: OutcomeTotals, drops_unseen: u64) -> Self {
         let kernel = ending.counters;
         Self {
-            queries_seen: kernel.queries,
+            queries_seen: kernel.queries + ending.carried,
             outcomes,
             in_flight: ending.in_flight,
             lost: kernel.lost(),

@@ -51,6 +51,19 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
         self.scopes.entry(key).or_default()
     }
 
+    /// Gives back the room that is not used.
+    pub(super) fn shrink(&mut self) {
+        self.scopes.shrink_to_fit();
+        self.scopes.values_mut().for_each(Scope::shrink);
+    }
+
+    /// What it takes, about.
+    pub(super) fn octets(&self) -> usize {
+        let entry = size_of::<(K, Scope)>();
+        let scopes = self.scopes.values().chain(self.others.as_deref());
+        self.scopes.capacity() * entry + scopes.map(Scope::octets).sum::<usize>()
+    }
+
     pub(super) fn follow(&mut self, next: &Self) {
         // In a fixed order, because who finds no room depends on it.
         let mut scopes: Vec<_> = next.scopes.iter().collect();

@@ -60,6 +60,17 @@ impl Default for Latency {
 }
 
 impl Latency {
+    /// Gives back the room that is not used.
+    pub(super) fn shrink(&mut self) {
+        self.few.shrink_to_fit();
+    }
+
+    /// What it has beside itself, in octets.
+    pub(super) fn octets(&self) -> usize {
+        let counts = self.many.as_ref().map_or(0, Histogram::distinct_values);
+        self.few.capacity() * size_of::<u64>() + counts * size_of::<u32>()
+    }
+
     /// Of all these.
     pub(super) fn of(values: &[u32]) -> Self {
         let mut latency = Self::default();

@@ -24,6 +24,11 @@ pub(super) fn together(plain: &PlainLookups) -> Option<Latency> {
 }
 
 impl LookupScope {
+    /// What it has beside itself, in octets.
+    pub(super) fn octets(&self) -> usize {
+        self.latency.octets()
+    }
+
     pub(super) fn record(&mut self, outline: &Outline) {
         self.count += 1;
         self.failed += u64::from(outline.result == LookupResult::Failed);

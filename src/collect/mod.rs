@@ -124,6 +124,23 @@ impl Collector {
         }
     }
 
+    /// Gives back the room that is not used: nothing is added any more.
+    pub fn shrink(&mut self) {
+        self.processes.shrink();
+        self.workloads.shrink();
+        self.servers.shrink();
+    }
+
+    /// What it takes, in octets, about.
+    pub fn octets(&self) -> usize {
+        let scopes = [&self.client, &self.server_side].map(Scope::octets);
+        size_of::<Self>()
+            + scopes.iter().sum::<usize>()
+            + self.processes.octets()
+            + self.workloads.octets()
+            + self.servers.octets()
+    }
+
     /// Adds what another one has counted right after.
     pub fn follow(&mut self, next: &Self) {
         self.client.follow(&next.client);

@@ -30,6 +30,17 @@ pub(super) struct Scope {
 }
 
 impl Scope {
+    /// Gives back the room that is not used.
+    pub(super) fn shrink(&mut self) {
+        self.latency.shrink();
+    }
+
+    /// What it has beside itself, in octets.
+    pub(super) fn octets(&self) -> usize {
+        let lookups = self.lookups.as_ref();
+        self.latency.octets() + lookups.map_or(0, |it| size_of_val(&**it) + it.octets())
+    }
+
     pub(super) fn record(&mut self, attempt: &Attempt) {
         self.outcomes.record(attempt);
         let Some(answer) = attempt.answer else {

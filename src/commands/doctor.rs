@@ -113,7 +113,7 @@ fn watch(
                         Message::Suspects(places) => {
                             places.into_iter().for_each(|asked| sampler.meet_suspect(asked));
                         }
-                        Message::Lookups(_) | Message::TurnedAway(_) => {}
+                        Message::Lookups(_) | Message::TurnedAway(_) | Message::Rolled(_) => {}
                         Message::SlowReads(reads) => sampler.meet_readers(&reads),
                         Message::Finished(ending) => break ending,
                     }
@@ -150,7 +150,7 @@ fn watch(
         clock: Some(Clock::start()),
     });
     Ok(Report {
-        attribution: attributed,
+        attribution: Some(attributed),
         ..Report::new(SystemTime::now(), Facts::gather(), &closed)
     })
 }

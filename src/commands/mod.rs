@@ -1,9 +1,11 @@
 //! The commands: each file reads like its own summary.
 
+mod agent;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod counters;
 mod doctor;
+mod history;
 mod progress;
 mod verify;
 mod watch;
@@ -38,7 +40,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     }
     let stop = Stop::on_signals()?;
     match &cli.command {
+        Command::Doctor(args) if args.past.is_named() => history::report(args),
         Command::Doctor(args) => doctor::run(args, &stop),
+        Command::Agent(args) => agent::run(args, &stop),
+        Command::History(args) => history::run(args),
         Command::Watch(args) => watch::run(args, &stop),
         Command::Counters(args) => counters::run(args, &stop),
         #[cfg(feature = "chaos")]

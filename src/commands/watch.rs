@@ -102,6 +102,8 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
                 Ok(Message::TurnedAway(_) | Message::Suspects(_)) => {}
                 // None is counted together with others here.
                 Ok(Message::Plain(_)) => {}
+                // It has one window.
+                Ok(Message::Rolled(_)) => {}
                 Ok(Message::Finished(ending)) => {
                     say_losses(&ending, unwritten);
                     break;

@@ -41,6 +41,22 @@ pub struct Resent {
 }
 
 impl Resent {
+    /// What was counted after `before`; `None` for nothing.
+    pub fn since(&self, before: &Self) -> Option<Self> {
+        let segments = self.segments.checked_sub(before.segments);
+        // The kernel's table may have forgotten it meanwhile, and begun anew.
+        let Some(segments) = segments else {
+            return Some(*self);
+        };
+        (segments > 0).then_some(Self {
+            segments,
+            openings: self.openings.saturating_sub(before.openings),
+            // When the first of them was is not kept; it was not before this.
+            first_ns: before.last_ns,
+            last_ns: self.last_ns,
+        })
+    }
+
     /// Adds what was counted after it.
     pub fn absorb(&mut self, next: Self) {
         self.segments += next.segments;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use super::losses::Losses;
@@ -186,7 +187,7 @@ pub struct SubjectServer {
 }
 
 /// The doctor's answer in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// At least one finding is critical.

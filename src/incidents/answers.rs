@@ -78,6 +78,11 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// What it takes, in octets.
+    pub(super) fn octets(&self) -> usize {
+        self.said.capacity() * size_of::<(Asking, Said)>()
+    }
+
     pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
         let (Some(answer), Some(question)) = (attempt.answer, question) else {
             return;

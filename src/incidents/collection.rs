@@ -209,6 +209,29 @@ impl Incidents {
         }
     }
 
+    /// Gives back what only a window that goes on needs.
+    pub fn shrink(&mut self) {
+        self.answered = VecDeque::new();
+        self.alike = HashMap::new();
+        self.incidents.shrink_to_fit();
+        self.slow_reads.shrink_to_fit();
+        self.views.shrink();
+    }
+
+    /// What it takes, in octets, about: the tables that grow most, and a fixed sum for the
+    /// others.
+    pub fn octets(&self) -> usize {
+        const OTHERS: usize = 16 * 1024;
+        OTHERS
+            + self.incidents.capacity() * size_of::<Incident>()
+            + self.late.capacity() * size_of::<Attempt>()
+            + self.slow_reads.capacity() * size_of::<SlowRead>()
+            + self.waiting.capacity() * size_of::<(AttemptKey, usize)>()
+            + self.views.octets()
+            + self.tallies.octets()
+            + self.answers.octets()
+    }
+
     /// Adds what was seen in the window that was begun by [`Self::next`].
     pub fn follow(&mut self, next: Self) {
         for attempt in next.late {

@@ -75,6 +75,16 @@ pub(super) struct ServerViews {
 }
 
 impl ServerViews {
+    /// Gives back the room that is not used.
+    pub(super) fn shrink(&mut self) {
+        self.views.shrink_to_fit();
+    }
+
+    /// What it takes, in octets.
+    pub(super) fn octets(&self) -> usize {
+        self.views.capacity() * size_of::<ServerView>()
+    }
+
     pub(super) fn add(&mut self, attempt: &Attempt) {
         let Some(id) = attempt.id else {
             return;

@@ -143,6 +143,14 @@ pub struct Tallies {
 }
 
 impl Tallies {
+    /// What its larger tables take, in octets.
+    pub(super) fn octets(&self) -> usize {
+        self.netns.capacity() * size_of::<(u32, Tally)>()
+            + self.asked.capacity() * size_of::<((u32, SocketAddr), Asked)>()
+            + self.names.capacity() * size_of::<(u64, BothFamilies)>()
+            + self.flows.capacity() * size_of::<(FlowKey, Flow)>()
+    }
+
     /// What was asked of this address in all other namespaces.
     pub fn asked_elsewhere(&self, netns: u32, server: SocketAddr) -> Tally {
         let mut total = Tally::default();

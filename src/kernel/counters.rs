@@ -147,6 +147,15 @@ impl Counters {
         pairs.for_each(|((own, _), (next, _))| *own += *next);
     }
 
+    /// What was counted after `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        let (mut since, mut before) = (*self, *before);
+        since.missed_runs -= before.missed_runs;
+        let pairs = since.of_programs().into_iter().zip(before.of_programs());
+        pairs.for_each(|((own, _), (before, _))| *own -= *before);
+        since
+    }
+
     /// What the programs count; the kernel counts `missed_runs`.
     pub(super) fn read(map: &dyn MapCore) -> Result<Self> {
         let mut counters = Self::default();

@@ -47,6 +47,15 @@ pub struct GrouperCounts {
 }
 
 impl GrouperCounts {
+    /// Those of the time after `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            lookups_cut_short: self.lookups_cut_short - before.lookups_cut_short,
+            lookups_lost: self.lookups_lost - before.lookups_lost,
+            calls_apart: self.calls_apart - before.calls_apart,
+        }
+    }
+
     /// Adds those of the time right after.
     pub fn add(&mut self, next: &Self) {
         self.lookups_cut_short += next.lookups_cut_short;

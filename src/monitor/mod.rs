@@ -15,6 +15,7 @@ mod sockets;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -52,6 +53,8 @@ const STOPPING: u8 = 2;
 #[derive(Debug)]
 struct Phase {
     now: AtomicU8,
+    /// Whether a window is to end.
+    rolls: AtomicBool,
     bell: EventFd,
 }
 
@@ -60,6 +63,7 @@ impl Phase {
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         Ok(Self {
             now: AtomicU8::new(WATCHING),
+            rolls: AtomicBool::new(false),
             bell: EventFd::from_flags(flags).context("no eventfd")?,
         })
     }
@@ -71,6 +75,21 @@ impl Phase {
     /// Never back to an earlier one.
     fn advance(&self, phase: u8) {
         self.now.fetch_max(phase, Ordering::Relaxed);
+        self.ring();
+    }
+
+    /// Asks for the end of a window.
+    fn roll(&self) {
+        self.rolls.store(true, Ordering::Relaxed);
+        self.ring();
+    }
+
+    /// Whether that was asked for since the last time.
+    fn is_to_roll(&self) -> bool {
+        self.rolls.swap(false, Ordering::Relaxed)
+    }
+
+    fn ring(&self) {
         // One that rings already needs no more.
         let _rung = self.bell.write(1);
     }
@@ -99,7 +118,10 @@ pub enum Message {
     TurnedAway(Vec<Attempt>),
     /// Answers that lay in their client's socket before they were read.
     SlowReads(Vec<SlowRead>),
-    /// The last message: the programs are detached.
+    /// A window is over, and what comes next belongs to the one after.
+    Rolled(Ending),
+    /// The last message: the programs are detached. What the kernel side says is about the
+    /// time since the last window.
     Finished(Ending),
 }
 
@@ -108,7 +130,9 @@ pub enum Message {
 pub struct Ending {
     /// Everything that the kernel saw and lost.
     pub counters: Counters,
-    /// Attempts without an end when the watching stopped, both roles.
+    /// Attempts without an end when the window began, both roles; 0 in the first one.
+    pub carried: u64,
+    /// Attempts without an end when it stopped, both roles.
     pub in_flight: u64,
     /// Answers that belonged to no query that was seen.
     pub stray_answers: u64,
@@ -134,6 +158,14 @@ pub struct OnDemand {
 }
 
 impl OnDemand {
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            reads: self.reads.saturating_sub(before.reads),
+            sends: self.sends.saturating_sub(before.sends),
+            destinations: self.destinations.saturating_sub(before.destinations),
+        }
+    }
+
     fn follow(&mut self, next: &Self) {
         self.reads += next.reads;
         self.sends += next.sends;
@@ -153,6 +185,23 @@ impl OnDemand {
 }
 
 impl Ending {
+    /// What there was after `before`, the state at an earlier time.
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            counters: self.counters.since(&before.counters),
+            carried: before.in_flight,
+            in_flight: self.in_flight,
+            stray_answers: self.stray_answers - before.stray_answers,
+            strays_early: self.strays_early - before.strays_early,
+            drops_unjoined: self.drops_unjoined - before.drops_unjoined,
+            grouped: self.grouped.since(&before.grouped),
+            on_demand: match (self.on_demand, before.on_demand) {
+                (Some(all), Some(before)) => Some(all.since(&before)),
+                (all, _) => all,
+            },
+        }
+    }
+
     /// Adds what the kernel side counted right after.
     pub fn follow(&mut self, next: &Self) {
         self.counters.add(&next.counters);
@@ -214,6 +263,11 @@ impl Monitor {
     /// then `stop`.
     pub fn settle(&self) {
         self.phase.advance(SETTLING);
+    }
+
+    /// Ends a window: what was seen before now is told, and then [`Message::Rolled`].
+    pub fn roll(&self) {
+        self.phase.roll();
     }
 
     /// Asks the poller to detach; it then sends the rest and `Finished`.

@@ -132,6 +132,7 @@ pub(super) fn run(
         never_accepted: 0,
         lost_in_claims: 0,
         reported: 0,
+        told: Ending::default(),
         wake: config.wake,
         is_quiet: false,
         is_busy: false,
@@ -187,6 +188,8 @@ struct Poller<'a, 'obj, 'cb> {
     lost_in_claims: u64,
     /// Attempts handed on; a late answer is none of its own.
     reported: u64,
+    /// What the last window ended with.
+    told: Ending,
     wake: Wake,
     /// Nothing was in flight when it was last looked through, and nothing had come since
     /// the look before.
@@ -217,6 +220,21 @@ impl Poller<'_, '_, '_> {
             self.sweep()?;
         }
         self.hand_on();
+        if self.phase.is_to_roll() {
+            self.roll()?;
+        }
+        Ok(())
+    }
+
+    /// Tells all that is known, and what the kernel side says of it. What it has just put
+    /// into the ring buffer counts as waiting: its end is in the next window.
+    fn roll(&mut self) -> Result<()> {
+        self.hand_on_cells(Instant::now(), true);
+        let mut all = self.ending()?;
+        let known = self.reported + all.counters.lost();
+        all.in_flight = all.counters.queries.saturating_sub(known);
+        let since = all.since(&std::mem::replace(&mut self.told, all));
+        send(self.out, Message::Rolled(since));
         Ok(())
     }
 
@@ -365,7 +383,7 @@ impl Poller<'_, '_, '_> {
         self.grouping.show(&self.ended);
         let over = self.grouping.take(self.cells.borrow_mut().as_mut());
         self.lookups.extend(over);
-        self.hand_on_cells(now);
+        self.hand_on_cells(now, false);
         if !self.ended.is_empty() {
             self.sockets.borrow_mut().see(&mut self.ended);
             if let Some(demand) = &mut self.demand {
@@ -400,14 +418,14 @@ impl Poller<'_, '_, '_> {
     }
 
     /// What was counted goes on now and then, before a failure, and at the end.
-    fn hand_on_cells(&mut self, now: Instant) {
+    fn hand_on_cells(&mut self, now: Instant, is_over: bool) {
         let mut cells = self.cells.borrow_mut();
         let Some(cells) = cells.as_mut() else {
             return;
         };
         self.reported += cells.take_counted();
         let any_failed = cells.see(&self.ended);
-        if any_failed || cells.is_due(now) || !self.phase.is(WATCHING) {
+        if any_failed || is_over || cells.is_due(now) || !self.phase.is(WATCHING) {
             let plain = cells.hand_on(now);
             if !plain.is_empty() {
                 send(self.out, Message::Plain(plain));
@@ -441,7 +459,7 @@ impl Poller<'_, '_, '_> {
         if undecoded > 0 {
             log::error!("{undecoded} records could not be decoded: a fault in kerno");
         }
-        send(self.out, Message::Finished(ending));
+        send(self.out, Message::Finished(ending.since(&self.told)));
         Ok(())
     }
 
@@ -459,6 +477,7 @@ impl Poller<'_, '_, '_> {
         counters.notice_lost += self.tracker.notices_lost();
         let in_flight = self.programs.in_flight()?;
         Ok(Ending {
+            carried: 0,
             counters,
             in_flight: in_flight.iter().map(|entry| entry.servers_asked()).sum(),
             stray_answers: self.tracker.stray_answers(),

@@ -37,6 +37,10 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         schema: "kerno.doctor.v1",
         time: humantime::format_rfc3339_nanos(report.time).to_string(),
         host: &report.host,
+        window: report.since.map(|since| WindowJson {
+            from: humantime::format_rfc3339_nanos(since).to_string(),
+            to: humantime::format_rfc3339_nanos(report.time).to_string(),
+        }),
         window_seconds: rounded_seconds(report.window),
         signals: report.signals.iter().map(signal).collect(),
         lookups: lookups(&report.dns.client.lookups, &report.losses.by_cause),
@@ -53,10 +57,10 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
             counts: &report.accounting,
             failures_by_cause: by_name(&report.failures_by_cause),
             slow_by_cause: by_name(&report.slow_by_cause),
-            workloads: AttributionJson {
-                counts: &report.attribution.counts,
-                not_known: &report.attribution.complaints,
-            },
+            workloads: report.attribution.as_ref().map(|it| AttributionJson {
+                counts: &it.counts,
+                not_known: &it.complaints,
+            }),
         },
     };
     serde_json::to_writer_pretty(&mut *out, &object)?;
@@ -68,6 +72,8 @@ struct ReportJson<'a> {
     schema: &'static str,
     time: String,
     host: &'a Facts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<WindowJson>,
     window_seconds: f64,
     signals: Vec<SignalJson<'a>>,
     lookups: LookupsJson,
@@ -76,6 +82,12 @@ struct ReportJson<'a> {
     verdict: Verdict,
     picture: PictureJson<'a>,
     accounting: AccountingJson<'a>,
+}
+
+#[derive(Serialize)]
+struct WindowJson {
+    from: String,
+    to: String,
 }
 
 #[derive(Serialize)]
@@ -94,7 +106,9 @@ struct AccountingJson<'a> {
     counts: &'a Accounting,
     failures_by_cause: BTreeMap<&'static str, u64>,
     slow_by_cause: BTreeMap<&'static str, u64>,
-    workloads: AttributionJson<'a>,
+    /// Only of the whole time that kerno watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workloads: Option<AttributionJson<'a>>,
 }
 
 #[derive(Serialize)]

@@ -36,6 +36,8 @@ pub struct Report {
     pub time: SystemTime,
     /// Where.
     pub host: Facts,
+    /// When it began, if it is over for a while: the agent's.
+    pub since: Option<SystemTime>,
     /// How long was watched.
     pub window: Duration,
     /// Which hooks were active, and why not where they were not.
@@ -58,8 +60,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// What the program itself saw and lost, without filters.
     pub accounting: Accounting,
-    /// How it went to say whose each attempt is, without filters.
-    pub attribution: attribution::Ending,
+    /// How it went to say whose each attempt is, without filters, if the watching is over.
+    pub attribution: Option<attribution::Ending>,
 }
 
 impl Report {
@@ -78,6 +80,7 @@ impl Report {
         Self {
             time,
             host,
+            since: None,
             window: window.duration(),
             signals: window.signals(),
             dns,
@@ -89,7 +92,7 @@ impl Report {
             losses,
             verdict,
             accounting,
-            attribution: attribution::Ending::default(),
+            attribution: None,
         }
     }
 

@@ -215,7 +215,7 @@ fn picture(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     for note in &report.notes {
         page.flowing((YELLOW, "Not seen: "), &format!("{note}."))?;
     }
-    for complaint in &report.attribution.complaints {
+    for complaint in report.attribution.iter().flat_map(|it| &it.complaints) {
         page.flowing((YELLOW, "Not known here: "), complaint)?;
     }
     let queries = report.dns.client.queries();

@@ -200,7 +200,8 @@ fn few_queries() -> Fed {
 #[test]
 fn node_with_pods() {
     let mut report = report(&node());
-    report.attribution.complaints = vec!["a container has no name".to_owned()];
+    report.attribution.get_or_insert_default().complaints =
+        vec!["a container has no name".to_owned()];
     assert!(report.findings.iter().all(|finding| {
         let pod = finding.scope.workload.as_ref().map(ToString::to_string);
         pod.as_deref() == Some("pod batch/report-28391-q9k2m")

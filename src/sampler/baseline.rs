@@ -56,6 +56,8 @@ pub(super) struct Baseline {
     groups: Groups,
     kills: Kills,
     pub(super) resent: Option<ResentWatch>,
+    /// What had been sent again when the window began.
+    resent_before: BTreeMap<TcpClient, Resent>,
     pub(super) waits: Waits,
     pub(super) missing: Missing,
     /// When all processes were gone through.
@@ -79,6 +81,17 @@ struct Namespace {
 }
 
 impl Namespace {
+    fn of(handle: NetnsHandle, counters: Counters) -> Self {
+        Self {
+            handle,
+            late: false,
+            counters,
+            drops: false,
+            again: None,
+            fullest: None,
+        }
+    }
+
     fn look_again(&mut self, root: &Root, netns: u32) -> Option<()> {
         let max = conntrack_stat::max(root);
         let counters = Counters::read(&self.handle, netns, max)?;
@@ -201,12 +214,8 @@ impl Baseline {
             return;
         };
         let mut namespace = Namespace {
-            handle,
             late,
-            counters,
-            drops: false,
-            again: None,
-            fullest: None,
+            ..Namespace::of(handle, counters)
         };
         namespace.saw(&counters, max);
         self.namespaces.insert(netns, namespace);
@@ -247,17 +256,26 @@ impl Baseline {
 
     /// Reads everything once more and tells what grew.
     pub(super) fn close(mut self, wanted: &Wanted) -> HostSample {
+        self.tell(wanted)
+    }
+
+    /// The same, and what was read counts for the next window. Processes are to be met anew.
+    pub(super) fn roll(&mut self, wanted: &Wanted) -> HostSample {
+        let sample = self.tell(wanted);
+        self.missing = Missing::default();
+        sample
+    }
+
+    fn tell(&mut self, wanted: &Wanted) -> HostSample {
         self.missing.add(missing::NAMESPACES, self.not_found.len());
         let conntrack_max = conntrack_stat::max(&self.root);
         self.look_at_kills();
         self.groups.look_at_all(&self.root);
         let groups = std::mem::take(&mut self.groups);
-        let kills = std::mem::take(&mut self.kills);
         let (known_servers, known_clients) = (&self.servers, &self.clients);
         let is_known = |pid| known_servers.contains_key(&pid) || known_clients.contains_key(&pid);
-        let waits = std::mem::take(&mut self.waits);
-        let (cpu_waits, waits_looked_at) = waits.close(Instant::now(), is_known);
-        self.missing.add(missing::KILLS, kills.left_out);
+        let (cpu_waits, waits_looked_at) = self.waits.take(Instant::now(), is_known);
+        self.missing.add(missing::KILLS, self.kills.left_out);
         let servers = std::mem::take(&mut self.servers).into_iter();
         let clients = std::mem::take(&mut self.clients).into_iter();
         let shared = self.shared.close(&self.root);
@@ -270,7 +288,7 @@ impl Baseline {
             tools: Tools::probe(&self.root),
             servers: servers.map(|(pid, it)| (pid, it.close(&groups))).collect(),
             clients: clients.map(|(pid, it)| (pid, it.close(&groups))).collect(),
-            oom_kills: kills.into_kills(),
+            oom_kills: self.kills.take(),
             cpu_waits,
             waits_looked_at,
             resent: self.resent(),
@@ -292,11 +310,22 @@ impl Baseline {
         sample
     }
 
-    /// What TCP sent again since the start.
-    fn resent(&self) -> BTreeMap<TcpClient, Resent> {
+    /// What TCP has sent again.
+    fn resent(&mut self) -> BTreeMap<TcpClient, Resent> {
         let read = self.resent.as_ref().map(ResentWatch::read);
         match read.transpose() {
-            Ok(all) => all.unwrap_or_default().into_iter().collect(),
+            Ok(all) => {
+                let all: BTreeMap<_, _> = all.unwrap_or_default().into_iter().collect();
+                let before = std::mem::replace(&mut self.resent_before, all.clone());
+                let since = |(client, it): (TcpClient, Resent)| {
+                    let since = match before.get(&client) {
+                        Some(before) => it.since(before)?,
+                        None => it,
+                    };
+                    Some((client, since))
+                };
+                all.into_iter().filter_map(since).collect()
+            }
             Err(error) => {
                 log::debug!("what TCP sent again: {error:#}");
                 BTreeMap::new()
@@ -316,7 +345,8 @@ impl Baseline {
     ) {
         let mut index = NetnsIndex::take(&self.root);
         let mut tables = Vec::new();
-        for (netns, mut first) in std::mem::take(&mut self.namespaces) {
+        let known = std::mem::take(&mut self.namespaces);
+        for (netns, mut first) in known {
             let handle = index.handles.remove(&netns);
             let handle = handle.unwrap_or_else(|| first.handle.clone());
             let read = Counters::read(&handle, netns, conntrack_max);
@@ -354,9 +384,16 @@ impl Baseline {
                 }
                 None => self.missing.add(missing::UDP, 1),
             }
+            if is_there {
+                self.namespaces
+                    .insert(netns, Namespace::of(handle.clone(), last));
+            }
             if is_there && last.conntrack.is_none_or(|table| table.entries > 0) {
                 tables.push((netns, handle));
             }
+        }
+        for (netns, handle) in index.handles {
+            self.add_namespace(netns, handle, false);
         }
         if conntrack_max.is_some() {
             sample.flows = self.flows(tables, wanted);

@@ -104,6 +104,17 @@ pub struct Process {
 }
 
 impl HostSample {
+    /// What it takes, in octets, about.
+    pub fn octets(&self) -> usize {
+        /// A process with its quota, its resolv.conf and what was looked at each second.
+        const PROCESS: usize = 2 * 1024;
+        let namespaces = self.conntrack.len() + self.udp.len() + self.unreachable.len();
+        (self.servers.len() + self.clients.len()) * PROCESS
+            + namespaces * size_of::<ConntrackCounters>()
+            + self.flows.capacity() * size_of::<Flow>()
+            + self.oom_kills.len() * size_of::<OomKill>()
+    }
+
     /// Adds what was found in the window after.
     pub fn follow(&mut self, next: Self) {
         let Self {

@@ -138,6 +138,8 @@ impl MemoryBaseline {
 pub(super) struct Kills {
     watch: Option<OomWatch>,
     kills: BTreeMap<(u64, u32), OomKill>,
+    /// Those up to then have been told.
+    told_ns: u64,
     pub(super) left_out: usize,
 }
 
@@ -169,7 +171,7 @@ impl Kills {
     fn add(&mut self, killed: &[Killed], lack: impl Fn(u32) -> Lack) {
         for killed in killed {
             let key = (killed.at_ns, killed.pid);
-            if self.kills.contains_key(&key) {
+            if killed.at_ns <= self.told_ns || self.kills.contains_key(&key) {
                 continue;
             }
             if self.kills.len() == KILLS_MAX {
@@ -187,8 +189,12 @@ impl Kills {
         }
     }
 
-    pub(super) fn into_kills(self) -> BTreeMap<(u64, u32), OomKill> {
-        self.kills
+    /// Those since the last time.
+    pub(super) fn take(&mut self) -> BTreeMap<(u64, u32), OomKill> {
+        let latest = self.kills.keys().map(|(at_ns, _)| *at_ns);
+        self.told_ns = latest.fold(self.told_ns, u64::max);
+        self.left_out = 0;
+        std::mem::take(&mut self.kills)
     }
 }
 

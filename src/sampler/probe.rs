@@ -8,8 +8,12 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Instant;
 
+use crossbeam_channel::Sender;
+
+use super::HostSample;
 use super::baseline::Baseline;
 use super::cgroups::Controller;
+use super::flows::Wanted;
 use super::history::History;
 use super::listener;
 use super::memory::MemoryBaseline;
@@ -19,7 +23,7 @@ use crate::host::proc::Root;
 use crate::host::proc::resolv_conf;
 use crate::host::proc::route;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum ProbeRequest {
     Process {
         role: Role,
@@ -48,6 +52,11 @@ pub(super) enum ProbeRequest {
     },
     /// Something was slow or unanswered: whether a process waits for a CPU is looked at.
     Waits,
+    /// A window is over.
+    Roll {
+        wanted: Box<Wanted>,
+        tell: Sender<HostSample>,
+    },
     /// The way from a namespace to an address.
     Route {
         netns: u32,
@@ -73,6 +82,11 @@ pub(super) fn look_at(root: &Root, baseline: &Mutex<Baseline>, request: ProbeReq
         ProbeRequest::Gone { pid } => drop(lock().clients.remove(&pid)),
         ProbeRequest::Namespace { netns, pid, drops } => lock().meet_namespace(netns, pid, drops),
         ProbeRequest::Waits => lock().waits.ask(Instant::now()),
+        ProbeRequest::Roll { wanted, tell } => {
+            let sample = lock().roll(&wanted);
+            // Nobody waits for so long.
+            let _gone = tell.try_send(sample);
+        }
         ProbeRequest::Listener { netns, address } => listener(&mut lock(), netns, address),
         ProbeRequest::Bound { netns, address } => bound(&mut lock(), netns, address),
         ProbeRequest::Route { netns, pid, ip } => {

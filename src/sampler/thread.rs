@@ -334,6 +334,38 @@ impl Sampler {
         self.readers.look_at(&self.root, reads);
     }
 
+    /// Ends a window: reads everything once more, and what was read counts for the next.
+    pub fn roll(&mut self) -> HostSample {
+        let ports = self.wanted.ports.clone();
+        let next = Wanted {
+            ports,
+            ..Wanted::default()
+        };
+        let wanted = Box::new(std::mem::replace(&mut self.wanted, next));
+        let (tell, told) = bounded(1);
+        let request = ProbeRequest::Roll { wanted, tell };
+        let asked = self.requests.send_timeout(request, PATIENCE);
+        let sample = asked.ok().and_then(|()| told.recv_timeout(PATIENCE).ok());
+        let mut sample = sample.unwrap_or_else(|| {
+            let mut missing = missing::Missing::default();
+            missing.add(missing::STUCK, 1);
+            HostSample {
+                missing: missing.sentences(),
+                ..HostSample::default()
+            }
+        });
+        sample.not_looked_at = std::mem::take(&mut self.not_looked_at);
+        sample.readers = std::mem::take(&mut self.readers).close();
+        // Each is met anew, so that its figures are those of the window.
+        self.clients.clear();
+        self.servers.clear();
+        self.dropping.clear();
+        self.routes.clear();
+        self.listeners.clear();
+        self.namespaces_left_out.clear();
+        sample
+    }
+
     /// Reads everything once more.
     pub fn finish(self) -> HostSample {
         drop(self.requests);

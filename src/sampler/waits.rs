@@ -62,14 +62,15 @@ impl Waits {
         }
     }
 
-    /// What was counted, and for how long.
-    pub(super) fn close(
-        mut self,
+    /// What was counted, and for how long. It goes on with the next tick.
+    pub(super) fn take(
+        &mut self,
         now: Instant,
         wanted: impl Fn(u32) -> bool,
     ) -> (BTreeMap<u32, CpuWaits>, Duration) {
         self.stop(now, wanted);
-        (self.by_pid, self.looked)
+        let by_pid = std::mem::take(&mut self.by_pid);
+        (by_pid, std::mem::take(&mut self.looked))
     }
 }
 
@@ -85,7 +86,7 @@ mod tests {
         waits.ask(begin);
         assert!(waits.running.is_none(), "this kernel lacks the hooks");
         assert_eq!(
-            waits.close(begin, |_| true),
+            waits.take(begin, |_| true),
             (BTreeMap::new(), Duration::ZERO)
         );
     }
@@ -108,7 +109,7 @@ mod tests {
         assert!(waits.running.is_some());
         waits.tick(later + STAY, own);
         assert!(waits.running.is_none());
-        let (by_pid, looked) = waits.close(later + STAY * 2, own);
+        let (by_pid, looked) = waits.take(later + STAY * 2, own);
         assert_eq!(looked, STAY / 2 + STAY);
         assert!(by_pid.keys().all(|pid| own(*pid)), "{by_pid:?}");
     }

@@ -142,6 +142,11 @@ impl Names {
         Ok((Self { told, known }, Asking(asking)))
     }
 
+    /// Those that have names by now.
+    pub(super) fn known(&self) -> IdentityTable {
+        lock(&self.known).clone()
+    }
+
     /// Waits for the last try, which is `None` if a source does not let go.
     pub(super) fn finish(self, patience: Duration) -> (Option<Told>, IdentityTable) {
         let told = self.told.recv_timeout(patience).ok();

@@ -38,7 +38,7 @@ fn a_report_fits_its_terminal() {
     }
     let mut report = report(&fed);
     report.host.name = names.concat();
-    report.attribution.complaints = names.map(str::to_owned).to_vec();
+    report.attribution.get_or_insert_default().complaints = names.map(str::to_owned).to_vec();
     for columns in [60, 80, 100, 120] {
         let page = pretty_in(&report, columns);
         for line in page.lines() {

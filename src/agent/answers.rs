@@ -1,0 +1,186 @@
+//! What is answered to each question: views of the windows that are kept.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use crossbeam_channel::Sender;
+use crossbeam_channel::bounded;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::history;
+use super::kept::Kept;
+use super::kept::Timed;
+use super::request::Question;
+use crate::host::Facts;
+use crate::report::Report;
+
+/// How long the window that is open takes to be closed, at most: names are waited for.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// A body, and what it is.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) kind: &'static str,
+    pub(super) exit_code: Option<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Why there is none.
+type Refusal = (StatusCode, String);
+
+/// Answers from what is kept.
+#[derive(Debug)]
+pub struct Answers {
+    kept: Arc<Mutex<Kept>>,
+    /// Has the open window closed, and tells when it is.
+    closes: Sender<Sender<()>>,
+}
+
+impl Answers {
+    /// Of these windows.
+    pub(super) fn of(kept: Arc<Mutex<Kept>>, closes: Sender<Sender<()>>) -> Self {
+        Self { kept, closes }
+    }
+
+    /// The answer to a path and its query.
+    pub(super) fn to(&self, path: &str, query: &str) -> Result<Answer, Refusal> {
+        let question =
+            Question::parse(query).map_err(|why| (StatusCode::BAD_REQUEST, why.to_string()))?;
+        match path {
+            "/v1/doctor" => self.doctor(&question),
+            "/v1/history" => self.history(&question),
+            "/v1/windows" => self.windows(&question),
+            "/v1/status" => self.status(),
+            _ => Err((
+                StatusCode::NOT_FOUND,
+                "there are /v1/doctor, /v1/history, /v1/windows and /v1/status".to_owned(),
+            )),
+        }
+    }
+
+    fn doctor(&self, question: &Question) -> Result<Answer, Refusal> {
+        let (from, to) = self.time_of(question);
+        let whole = self.with(|kept| kept.between(from, to));
+        let Some(Timed { from, to, window }) = whole else {
+            return Err(self.nothing());
+        };
+        let report = Report {
+            since: Some(from),
+            ..Report::new(to, Facts::gather(), &window)
+        };
+        let mut body = Vec::new();
+        let written = match (question.columns, question.colours) {
+            (None, _) => report.write_json(&mut body),
+            (Some(columns), true) => report.write_pretty(&mut body, columns),
+            (Some(columns), false) => {
+                let mut plain = anstream::StripStream::new(&mut body);
+                report.write_pretty(&mut plain, columns)
+            }
+        };
+        written.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        Ok(Answer {
+            kind: match question.columns {
+                None => "application/json",
+                Some(_) => "text/plain; charset=utf-8",
+            },
+            exit_code: Some(report.verdict.exit_code()),
+            body,
+        })
+    }
+
+    fn history(&self, question: &Question) -> Result<Answer, Refusal> {
+        let (from, to) = self.time_of(question);
+        let windows: Vec<Timed> = self.with(|kept| kept.overlapping(from, to).cloned().collect());
+        if windows.is_empty() {
+            return Err(self.nothing());
+        }
+        json(&history::of(&windows))
+    }
+
+    fn windows(&self, question: &Question) -> Result<Answer, Refusal> {
+        let (from, to) = self.time_of(question);
+        let of = |timed: &Timed| WindowLine {
+            from: told(timed.from),
+            to: told(timed.to),
+            queries: timed.window.queries(),
+        };
+        let lines: Vec<_> = self.with(|kept| kept.overlapping(from, to).map(of).collect());
+        json(&lines)
+    }
+
+    fn status(&self) -> Result<Answer, Refusal> {
+        json(&self.with(|kept| Status {
+            schema: "kerno.status.v1",
+            version: env!("CARGO_PKG_VERSION"),
+            since: kept.since().map(told),
+            windows: kept.number(),
+            memory_octets: kept.octets(),
+            windows_forgotten: kept.forgotten(),
+        }))
+    }
+
+    /// From when to when is asked for. Up to now means up to this moment.
+    fn time_of(&self, question: &Question) -> (SystemTime, SystemTime) {
+        let now = SystemTime::now();
+        let to = question.to.unwrap_or(now);
+        if to >= now {
+            let (done, closed) = bounded(1);
+            if self.closes.send_timeout(done, CLOSING).is_ok() {
+                // Too late is the window that was closed last.
+                let _late = closed.recv_timeout(CLOSING);
+            }
+        }
+        (question.from.unwrap_or(SystemTime::UNIX_EPOCH), to)
+    }
+
+    fn nothing(&self) -> Refusal {
+        let since = match self.with(|kept| kept.since()) {
+            Some(since) => format!("it knows of the time since {}", told(since)),
+            None => "it has just begun to watch".to_owned(),
+        };
+        let why = format!("nothing is kept of that time; {since}");
+        (StatusCode::NOT_FOUND, why)
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&Kept) -> T) -> T {
+        look(&self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[derive(Serialize)]
+struct WindowLine {
+    from: String,
+    to: String,
+    queries: u64,
+}
+
+#[derive(Serialize)]
+struct Status {
+    schema: &'static str,
+    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    windows: usize,
+    memory_octets: usize,
+    windows_forgotten: u64,
+}
+
+fn told(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+fn json(of: &impl Serialize) -> Result<Answer, Refusal> {
+    let mut body = serde_json::to_vec_pretty(of)
+        .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    body.push(b'\n');
+    Ok(Answer {
+        kind: "application/json",
+        exit_code: None,
+        body,
+    })
+}

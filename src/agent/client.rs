@@ -1,0 +1,73 @@
+//! Asks an agent, over its socket.
+
+use std::future::Future as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
+use http::Request;
+use http_body_util::BodyExt as _;
+use http_body_util::Empty;
+use http_body_util::Limited;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+/// Larger than any report.
+const ANSWER_MAX: usize = 64 * 1024 * 1024;
+/// An agent puts hours of windows together within seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks for a path with its query. Returns the body, and what the verdict's exit code is if
+/// there is one.
+pub fn ask(socket: &Path, path: &str) -> Result<(Vec<u8>, Option<u8>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime for the socket")?;
+    runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, exchange(socket, path)).await })
+        .map_err(|_| anyhow!("the agent at {} does not answer", socket.display()))?
+}
+
+async fn exchange(socket: &Path, path: &str) -> Result<(Vec<u8>, Option<u8>)> {
+    let shown = socket.display();
+    let stream = UnixStream::connect(socket).await.with_context(|| {
+        format!(
+            "no agent can be asked at {shown}: start one as root with `kerno agent`, or watch \
+             now with `kerno doctor`"
+        )
+    })?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get(path)
+        .header(http::header::HOST, "kerno")
+        .body(Empty::<Bytes>::new())?;
+    let answer = async {
+        let answer = sender.send_request(request).await?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, ANSWER_MAX).collect().await;
+        let body = body.map_err(|error| anyhow!("the agent's answer: {error}"))?;
+        Ok::<_, anyhow::Error>((head, body.to_bytes()))
+    };
+    tokio::pin!(connection);
+    tokio::pin!(answer);
+    let (head, body) = std::future::poll_fn(|context| {
+        // Its end is the answer's end too.
+        let _over = connection.as_mut().poll(context);
+        answer.as_mut().poll(context)
+    })
+    .await?;
+    if head.status != http::StatusCode::OK {
+        bail!(
+            "the agent at {shown}: {}",
+            String::from_utf8_lossy(&body).trim()
+        );
+    }
+    let code = head.headers.get(super::server::EXIT_CODE);
+    let code = code.and_then(|code| code.to_str().ok()?.parse().ok());
+    Ok((body.to_vec(), code))
+}

@@ -1,0 +1,202 @@
+//! The windows that are kept, within a bound of memory.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use crate::window::ClosedWindow;
+
+/// A window is closed so often, at whole multiples of it by the wall clock.
+pub(super) const STEP: Duration = Duration::from_secs(10);
+/// Older ones are put together, to be as long as this.
+const MINUTE: Duration = Duration::from_secs(60);
+/// Younger ones stay as they are.
+const RECENT: Duration = Duration::from_secs(600);
+
+/// A window, and when it was by the wall clock.
+#[derive(Clone, Debug)]
+pub struct Timed {
+    /// When it began.
+    pub from: SystemTime,
+    /// When it ended.
+    pub to: SystemTime,
+    /// What was seen.
+    pub window: ClosedWindow,
+}
+
+impl Timed {
+    /// Puts the one behind it that began when this one ended.
+    fn merge(&mut self, next: Self) {
+        self.to = next.to;
+        self.window.merge(next.window);
+    }
+
+    fn overlaps(&self, from: SystemTime, to: SystemTime) -> bool {
+        self.from < to && self.to > from
+    }
+
+    /// Which minute it is in.
+    fn minute(&self) -> u64 {
+        let since = self.from.duration_since(SystemTime::UNIX_EPOCH);
+        since.unwrap_or_default().as_secs() / MINUTE.as_secs()
+    }
+}
+
+/// The latest windows.
+#[derive(Debug)]
+pub struct Kept {
+    /// The oldest first; each with its size, in octets.
+    windows: VecDeque<(Timed, usize)>,
+    octets: usize,
+    octets_max: usize,
+    forgotten: u64,
+}
+
+impl Kept {
+    /// As many as take so many octets.
+    pub fn within(octets_max: usize) -> Self {
+        Self {
+            windows: VecDeque::new(),
+            octets: 0,
+            octets_max,
+            forgotten: 0,
+        }
+    }
+
+    /// Adds the one that is over just now.
+    pub fn add(&mut self, mut next: Timed) {
+        next.window.shrink();
+        self.push(next);
+        self.put_together();
+        // The last one stays, or nothing could be said of now.
+        while self.octets > self.octets_max && self.windows.len() > 1 {
+            if let Some((_, octets)) = self.windows.pop_front() {
+                self.octets -= octets;
+                self.forgotten += 1;
+            }
+        }
+    }
+
+    fn push(&mut self, timed: Timed) {
+        let octets = timed.window.octets();
+        self.octets += octets;
+        self.windows.push_back((timed, octets));
+    }
+
+    /// Those of a minute that is long over become one.
+    fn put_together(&mut self) {
+        let Some((newest, _)) = self.windows.back() else {
+            return;
+        };
+        let young = newest.to.checked_sub(RECENT + MINUTE);
+        let is_old = |timed: &Timed| young.is_some_and(|young| timed.from < young);
+        let pair = (1..self.windows.len()).find(|&at| {
+            let (first, second) = (&self.windows[at - 1].0, &self.windows[at].0);
+            first.minute() == second.minute() && first.to == second.from && is_old(second)
+        });
+        if let Some(at) = pair
+            && let Some((next, next_octets)) = self.windows.remove(at)
+            && let Some((first, octets)) = self.windows.get_mut(at - 1)
+        {
+            first.merge(next);
+            self.octets -= *octets + next_octets;
+            *octets = first.window.octets();
+            self.octets += *octets;
+        }
+    }
+
+    /// What was seen in this time, as one window: of all windows that have a part in it.
+    pub fn between(&self, from: SystemTime, to: SystemTime) -> Option<Timed> {
+        let mut within = self.overlapping(from, to).cloned();
+        let mut whole = within.next()?;
+        within.for_each(|next| whole.merge(next));
+        Some(whole)
+    }
+
+    /// Those that have a part in this time, the oldest first.
+    pub fn overlapping(&self, from: SystemTime, to: SystemTime) -> impl Iterator<Item = &Timed> {
+        let all = self.windows.iter().map(|(timed, _)| timed);
+        all.filter(move |timed| timed.overlaps(from, to))
+    }
+
+    /// Since when there are windows.
+    pub fn since(&self) -> Option<SystemTime> {
+        self.windows.front().map(|(timed, _)| timed.from)
+    }
+
+    /// How many there are.
+    pub fn number(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// What they take, in octets; counted, not measured.
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Those that had to make room.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: u64 = 1_800_000_000;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(BEGIN + seconds)
+    }
+
+    fn filled(number: u64, octets_max: usize) -> Kept {
+        let mut kept = Kept::within(octets_max);
+        for n in 0..number {
+            kept.add(Timed {
+                from: at(n * 10),
+                to: at(n * 10 + 10),
+                window: ClosedWindow::default(),
+            });
+        }
+        kept
+    }
+
+    #[test]
+    fn old_ones_become_minutes_and_nothing_lies_between() {
+        let kept = filled(360, usize::MAX);
+        // An hour: the last 11 minutes in tens of seconds at least, the rest in minutes.
+        assert!(
+            (49 + 60..49 + 80).contains(&kept.number()),
+            "{}",
+            kept.number()
+        );
+        let all: Vec<_> = kept.overlapping(at(0), at(3600)).collect();
+        assert!(all.windows(2).all(|pair| pair[0].to == pair[1].from));
+        assert_eq!((all[0].from, all[0].to), (at(0), at(60)));
+        let last = all.last().expect("a window");
+        assert_eq!((last.from, last.to), (at(3590), at(3600)));
+        assert_eq!(kept.since(), Some(at(0)));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_what_has_a_part_in_it() {
+        let kept = filled(60, usize::MAX);
+        let some = kept.between(at(95), at(121)).expect("windows");
+        assert_eq!((some.from, some.to), (at(90), at(130)));
+        assert!(kept.between(at(600), at(700)).is_none());
+        let instant = kept.between(at(100), at(100));
+        assert!(instant.is_none(), "no time at all");
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_are_counted() {
+        let one = ClosedWindow::default().octets();
+        let kept = filled(30, one * 10);
+        assert_eq!((kept.number(), kept.forgotten()), (10, 20));
+        assert_eq!(kept.octets(), one * 10);
+        assert_eq!(kept.since(), Some(at(200)));
+        let least = filled(3, 0);
+        assert_eq!(least.number(), 1);
+    }
+}
