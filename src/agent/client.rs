@@ -36,10 +36,10 @@ pub fn ask(socket: &Path, path: &str) -> Result<(Vec<u8>, Option<u8>)> {
 
 async fn exchange(socket: &Path, path: &str) -> Result<(Vec<u8>, Option<u8>)> {
     let shown = socket.display();
-    let stream = UnixStream::connect(socket).await.with_context(|| {
-        format!(
-            "no agent can be asked at {shown}: start one as root with `kerno agent`, or watch \
-             now with `kerno doctor`"
+    let stream = UnixStream::connect(socket).await.map_err(|error| {
+        anyhow!(
+            "no agent can be asked at {shown} ({error}): start one as root with `kerno agent`, \
+             or watch now with `kerno doctor`"
         )
     })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;

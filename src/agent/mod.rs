@@ -17,7 +17,7 @@ pub use history::Trouble;
 pub use kept::Kept;
 pub use kept::Timed;
 pub use request::Question;
-pub use server::Server;
+pub use server::Socket;
 pub use watcher::Watcher;
 
 /// Where an agent is asked, if nothing else is said.

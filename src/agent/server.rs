@@ -41,17 +41,26 @@ const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Of a request's head, in octets.
 const REQUEST_MAX: usize = 16 * 1024;
 
-/// Answers until it is dropped.
+/// The socket, before anything is answered. Dropping it takes it away.
 #[derive(Debug)]
-pub struct Server {
-    socket: PathBuf,
+pub struct Socket {
+    path: PathBuf,
+    listener: Option<UnixListener>,
 }
 
-impl Server {
-    /// Takes the socket, also one that an agent has left that was killed.
-    pub fn start(socket: &Path, answers: Answers) -> Result<Self> {
-        let listener = listen(socket)?;
-        let socket = socket.to_owned();
+impl Socket {
+    /// Takes it, also one that an agent has left that was killed.
+    pub fn take(path: &Path) -> Result<Self> {
+        let listener = listen(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            listener: Some(listener),
+        })
+    }
+
+    /// Answers from now on, until it is dropped.
+    pub fn answer(&mut self, answers: Answers) -> Result<()> {
+        let listener = self.listener.take().context("it is answered already")?;
         listener.set_nonblocking(true).context("the socket")?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -65,14 +74,14 @@ impl Server {
                 }
             })
             .context("cannot start the socket's thread")?;
-        Ok(Self { socket })
+        Ok(())
     }
 }
 
-impl Drop for Server {
+impl Drop for Socket {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.socket) {
-            log::info!("{}: {error}", self.socket.display());
+        if let Err(error) = fs::remove_file(&self.path) {
+            log::info!("{}: {error}", self.path.display());
         }
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::agent::Server;
+use crate::agent::Socket;
 use crate::agent::Watcher;
 use crate::attribution;
 use crate::attribution::Attribution;
@@ -31,6 +31,8 @@ pub(super) fn run(args: &AgentArgs, stop: &Stop) -> Result<ExitCode> {
         lookups: true,
         all_hooks: args.watched.all_hooks,
     };
+    // Before anything is attached: a second agent has no business here.
+    let mut socket = Socket::take(&args.socket.socket)?;
     untrusted::use_helper();
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;
@@ -42,12 +44,11 @@ pub(super) fn run(args: &AgentArgs, stop: &Stop) -> Result<ExitCode> {
         Attribution::start(monitor.messages().clone(), root, &args.watched.workloads())?;
     super::say_missing(&monitor.signals);
     let (watcher, answers) = Watcher::new(monitor, attribution, (sampler, watched), args.memory);
-    let server = Server::start(&args.socket.socket, answers)?;
+    socket.answer(answers)?;
     super::say(format_args!(
         "watching; ask at {}",
         args.socket.socket.display()
     ));
     watcher.run(stop.channel())?;
-    drop(server);
     Ok(ExitCode::SUCCESS)
 }

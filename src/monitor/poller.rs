@@ -232,6 +232,8 @@ impl Poller<'_, '_, '_> {
         self.hand_on_cells(Instant::now(), true);
         let mut all = self.ending()?;
         let known = self.reported + all.counters.lost();
+        // The others may still be joined: a later window has them.
+        all.drops_unjoined = self.tracker.drops_unjoined_for_good();
         all.in_flight = all.counters.queries.saturating_sub(known);
         let since = all.since(&std::mem::replace(&mut self.told, all));
         send(self.out, Message::Rolled(since));

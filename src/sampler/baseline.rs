@@ -263,6 +263,7 @@ impl Baseline {
     pub(super) fn roll(&mut self, wanted: &Wanted) -> HostSample {
         let sample = self.tell(wanted);
         self.missing = Missing::default();
+        self.shared = SharedBaseline::read(&self.root);
         sample
     }
 

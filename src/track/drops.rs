@@ -176,6 +176,11 @@ impl Drops {
     }
 
     /// Drops that no failed attempt was joined with, and those still kept for one.
+    /// Those that can no longer be joined.
+    pub(super) fn unjoined_for_good(&self) -> u64 {
+        self.unjoined
+    }
+
     pub(super) fn unjoined(&self) -> u64 {
         let waiting = self.kept.values().filter(|kept| !kept.is_joined()).count();
         self.unjoined + waiting as u64

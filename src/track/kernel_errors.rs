@@ -157,6 +157,10 @@ impl KernelErrors {
         self.lost
     }
 
+    pub(super) fn unjoined_for_good(&self) -> u64 {
+        self.drops.unjoined_for_good()
+    }
+
     pub(super) fn unjoined(&self) -> u64 {
         self.drops.unjoined()
     }

@@ -184,6 +184,11 @@ impl Tracker {
         self.kernel_errors.unjoined()
     }
 
+    /// Of them, those that cannot belong to a query that has not ended yet.
+    pub fn drops_unjoined_for_good(&self) -> u64 {
+        self.kernel_errors.unjoined_for_good()
+    }
+
     /// Notices for which there was no room; their queries end as unanswered.
     pub fn notices_lost(&self) -> u64 {
         self.kernel_errors.lost()
