@@ -191,7 +191,9 @@ mod tests {
 
     #[test]
     fn the_oldest_make_room_and_are_counted() {
-        let one = ClosedWindow::default().octets();
+        let mut window = ClosedWindow::default();
+        window.shrink();
+        let one = window.octets();
         let kept = filled(30, one * 10);
         assert_eq!((kept.number(), kept.forgotten()), (10, 20));
         assert_eq!(kept.octets(), one * 10);

@@ -124,7 +124,9 @@ impl Watcher {
             }
             Message::SlowReads(reads) => self.sampler.meet_readers(&reads),
             Message::Suspects(places) => {
-                places.into_iter().for_each(|asked| self.sampler.meet_suspect(asked));
+                places
+                    .into_iter()
+                    .for_each(|asked| self.sampler.meet_suspect(asked));
             }
             // They are the window's alone, or it is over.
             Message::Lookups(_)

@@ -290,6 +290,7 @@ fn the_books_add_up() {
     };
     let books = |in_flight| {
         let ending = Ending {
+            carried: 0,
             counters,
             in_flight,
             stray_answers: 9,
@@ -315,6 +316,7 @@ fn the_books_add_up() {
 fn what_went_on_unseen_may_be_the_contrary_of_what_was_seen() {
     let books = |seen, lost, stray_answers, superseded, drops_unjoined| {
         let ending = Ending {
+            carried: 0,
             counters: Counters {
                 queries: seen,
                 ring_full: lost,
@@ -363,6 +365,7 @@ fn any_loss_makes_the_picture_incomplete() {
     };
     let gaps = |counters: Counters| {
         let ending = Ending {
+            carried: 0,
             counters,
             ..Ending::default()
         };

@@ -299,3 +299,53 @@ impl Drop for Monitor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn state(n: [u64; 6], waits: u64) -> Ending {
+        let counters = Counters {
+            queries: n[0],
+            ring_full: n[1],
+            missed_runs: n[2],
+            ..Counters::default()
+        };
+        Ending {
+            counters,
+            in_flight: waits,
+            stray_answers: n[3],
+            drops_unjoined: n[4],
+            on_demand: Some(OnDemand {
+                reads: Duration::from_nanos(n[5]),
+                ..OnDemand::default()
+            }),
+            ..Ending::default()
+        }
+    }
+
+    proptest! {
+        /// Two windows that follow each other say what one over both would.
+        #[test]
+        fn windows_add_up(
+            mut grown: [[u64; 6]; 3],
+            waiting: [u16; 3],
+        ) {
+            for n in grown.iter_mut().flatten() {
+                *n >>= 3;
+            }
+            for at in 1..grown.len() {
+                for field in 0..grown[at].len() {
+                    grown[at][field] += grown[at - 1][field];
+                }
+            }
+            let at: Vec<_> = grown.iter().zip(waiting).map(|(n, waits)| state(*n, waits.into())).collect();
+            let mut both = at[1].since(&at[0]);
+            both.follow(&at[2].since(&at[1]));
+            prop_assert_eq!(both, at[2].since(&at[0]));
+            prop_assert_eq!(both.carried, u64::from(waiting[0]));
+        }
+    }
+}

@@ -15,6 +15,7 @@ use crate::attempt::HeaderBits;
 use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
+use crate::attribution;
 use crate::host::SignalName;
 use crate::kernel::Counters;
 use crate::monitor::Ending;
@@ -49,7 +50,7 @@ fn signals() -> Vec<Signal> {
 }
 
 fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>) -> Report {
-    Report::new(
+    let mut report = Report::new(
         UNIX_EPOCH + Duration::from_secs(1_800_000_000),
         Facts {
             name: "node-7".to_owned(),
@@ -65,7 +66,9 @@ fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>
             HostSample::default(),
             signals,
         ),
-    )
+    );
+    report.attribution = Some(attribution::Ending::default());
+    report
 }
 
 /// A report whose books add up.

@@ -81,6 +81,7 @@ impl Listening {
             }
             Message::TurnedAway(_) | Message::Suspects(_) => {}
             Message::Plain(_) | Message::Lookups(_) => panic!("each is to be told"),
+            Message::Rolled(_) => panic!("nobody asked for the end of a window"),
             Message::Finished(_) => panic!("it ended by itself"),
         }
         true

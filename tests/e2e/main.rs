@@ -35,6 +35,7 @@ mod watch;
 mod fake_cri;
 
 // The tests, a file for each theme.
+mod agent;
 mod chaos;
 mod clients_libc;
 mod clients_stub;

@@ -108,6 +108,7 @@ impl Site {
     /// What was counted, and who is known in the end.
     fn end(self) -> (Attributed, IdentityTable) {
         let ending = Ending {
+            carried: 0,
             counters: Counters::default(),
             in_flight: 0,
             stray_answers: 0,
@@ -286,6 +287,27 @@ fn root_a_name_is_waited_for_but_not_for_long() {
     assert_eq!(key.id(&known).to_string(), "pod ns/pod");
     assert_eq!((counts.attributed, counts.unnamed), (1, 1));
     let _removed = fs::remove_dir(inner);
+}
+
+/// What was asked in a window is told in it, and what comes after is not.
+#[test]
+fn root_a_window_ends_behind_those_that_wait() {
+    let scope = Group::new(&format!("docker-{ID}.scope"));
+    let (site, gate) = Site::with_gate(false, |station| station.patience = TOO_LONG);
+    site.send(vec![of(1, scope.id())]);
+    let rolled = Message::Rolled(Ending::default());
+    site.poller.send(rolled).expect("a station");
+    // It need not wait for anything.
+    site.send(vec![of(1, 1)]);
+    drop(gate);
+    assert_eq!(site.receive(1).len(), 1);
+    let next = site
+        .command
+        .recv_timeout(ENOUGH)
+        .expect("the end of the window");
+    assert!(matches!(next, Message::Rolled(_)), "{next:?}");
+    assert_eq!(site.receive(1).len(), 1);
+    site.finish();
 }
 
 #[test]

@@ -112,6 +112,32 @@ fn root_a_full_table_shows_in_its_own_namespace_only() {
 }
 
 #[test]
+fn root_what_grew_is_told_in_the_window_in_which_it_grew() {
+    let place = Inhabitant::of_a_namespace();
+    place.run("nft", &["-f", "-"], RULES);
+    let netns = place.netns();
+    let mut sampler = start();
+    sampler.meet(&attempt_of(place.pid(), Role::Client));
+    let sent = |number| assert_eq!(place.enter(|| send(number, "127.0.0.10:53")), 0);
+    // One entry for each flow, and the table is what it is at each end.
+    sent(20);
+    let first = sampler.roll();
+    assert_eq!(first.conntrack[&netns].entries, 20);
+    assert!(first.clients.contains_key(&place.pid()));
+    // Who asks nothing in the next window is not in it, and its namespace is.
+    let quiet = sampler.roll();
+    assert_eq!(quiet.conntrack[&netns].entries, 20);
+    assert_eq!(quiet.conntrack[&netns].drop, 0);
+    assert!(!quiet.clients.contains_key(&place.pid()));
+    sampler.meet(&attempt_of(place.pid(), Role::Client));
+    sent(30);
+    let last = sampler.finish();
+    assert_eq!(last.conntrack[&netns].entries, 50);
+    assert!(!last.conntrack[&netns].baseline_late);
+    assert!(last.clients.contains_key(&place.pid()));
+}
+
+#[test]
 fn root_entries_tell_the_server_behind_a_translated_address_in_both_ways() {
     let place = Inhabitant::of_a_namespace();
     place.run("nft", &["-f", "-"], RULES);
