@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::ConntrackCounters;
 use super::Flow;
 use super::HostSample;
+use super::Ports;
 use super::cgroups::Hierarchies;
 use super::conntrack;
 use super::conntrack::Fullness;
@@ -48,6 +49,7 @@ pub(super) struct Baseline {
     pub(super) servers: BTreeMap<u32, ProcessBaseline>,
     pub(super) clients: BTreeMap<u32, ProcessBaseline>,
     pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
+    pub(super) ports: BTreeMap<u32, Ports>,
     pub(super) listeners: BTreeMap<(u32, SocketAddr), u32>,
     pub(super) bound: BTreeMap<(u32, SocketAddr), Option<u32>>,
     namespaces: BTreeMap<u32, Namespace>,
@@ -295,6 +297,7 @@ impl Baseline {
             resent: self.resent(),
             shared,
             routes: std::mem::take(&mut self.routes),
+            ports: std::mem::take(&mut self.ports),
             listeners: std::mem::take(&mut self.listeners),
             bound: std::mem::take(&mut self.bound),
             ..HostSample::default()

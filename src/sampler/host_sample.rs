@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::ConntrackCounters;
 use super::Flow;
 use super::OomKill;
+use super::Ports;
 use super::Quota;
 use super::ResolvConf;
 use super::Shared;
@@ -63,6 +64,8 @@ pub struct HostSample {
     /// namespace's routing tables have a route to it (without routing rules,
     /// which procfs does not show).
     pub routes: BTreeMap<(u32, IpAddr), bool>,
+    /// By network namespace in which a call failed for want of a port, 16 at most.
+    pub ports: BTreeMap<u32, Ports>,
     /// By when it ended and its pid: processes that the kernel killed because there was no
     /// memory, 256 at most.
     pub oom_kills: BTreeMap<(u64, u32), OomKill>,
@@ -129,6 +132,7 @@ impl HostSample {
             readers,
             flows,
             routes,
+            ports,
             oom_kills,
             resent,
             cpu_waits,
@@ -150,6 +154,7 @@ impl HostSample {
             + each(&mut self.listeners, listeners, |own, pid| *own = pid)
             + each(&mut self.bound, bound, |own, pid| *own = pid)
             + each(&mut self.routes, routes, |own, is_there| *own = is_there)
+            + each(&mut self.ports, ports, |own, next| *own = next)
             + each(&mut self.oom_kills, oom_kills, |own, next| *own = next)
             + each(&mut self.resent, resent, Resent::absorb)
             + each(&mut self.cpu_waits, cpu_waits, CpuWaits::absorb);

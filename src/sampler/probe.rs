@@ -18,6 +18,7 @@ use super::history::History;
 use super::listener;
 use super::memory::MemoryBaseline;
 use super::missing;
+use super::ports;
 use crate::attempt::Role;
 use crate::host::proc::Root;
 use crate::host::proc::resolv_conf;
@@ -57,6 +58,11 @@ pub(super) enum ProbeRequest {
         wanted: Box<Wanted>,
         tell: Sender<HostSample>,
     },
+    /// A call failed for want of a port.
+    Ports {
+        netns: u32,
+        pid: Option<u32>,
+    },
     /// The way from a namespace to an address.
     Route {
         netns: u32,
@@ -88,6 +94,12 @@ pub(super) fn look_at(root: &Root, baseline: &Mutex<Baseline>, request: ProbeReq
             let _gone = tell.try_send(sample);
         }
         ProbeRequest::Listener { netns, address } => listener(&mut lock(), netns, address),
+        ProbeRequest::Ports { netns, pid } => {
+            // Many descriptors may be looked at: nobody is to wait for it.
+            let handle = lock().handle(netns, pid);
+            let ports = handle.and_then(|handle| ports::look(root, &handle, netns));
+            lock().ports.extend(ports.map(|ports| (netns, ports)));
+        }
         ProbeRequest::Bound { netns, address } => bound(&mut lock(), netns, address),
         ProbeRequest::Route { netns, pid, ip } => {
             let mut baseline = lock();

@@ -31,6 +31,7 @@ use super::probe::look_at;
 use super::readers::Readers;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
+use crate::attempt::FailedCall;
 use crate::attempt::Reason;
 use crate::attempt::Role;
 use crate::attempt::SlowRead;
@@ -59,6 +60,9 @@ const DROPPING_MAX: usize = 64;
 
 /// Failed attempts whose connection tracking entries are looked for first.
 const FAILED_MAX: usize = 4096;
+
+/// Network namespaces whose ports are looked at, once each.
+const PORTS_LOOKED_AT_MAX: usize = 16;
 
 /// DNS ports; the monitor has eight at most.
 const PORTS_MAX: usize = 64;
@@ -92,6 +96,7 @@ pub struct Sampler {
     namespaces_left_out: HashSet<u32>,
     dropping: HashSet<u32>,
     routes: HashSet<(u32, IpAddr)>,
+    ports: HashSet<u32>,
     listeners: HashSet<(u32, SocketAddr)>,
     bound: HashSet<(u32, SocketAddr)>,
     wanted: Wanted,
@@ -150,6 +155,7 @@ impl Sampler {
             namespaces_left_out: HashSet::new(),
             dropping: HashSet::new(),
             routes: HashSet::new(),
+            ports: HashSet::new(),
             listeners: HashSet::new(),
             bound: HashSet::new(),
             wanted: Wanted {
@@ -183,6 +189,7 @@ impl Sampler {
                 self.wanted.namespaces.insert(owner.netns);
             }
             self.meet_route(attempt);
+            self.meet_ports(attempt);
         }
         match owner.pid {
             Some(pid) => self.meet_process(pid, attempt),
@@ -326,6 +333,29 @@ impl Sampler {
         }
     }
 
+    /// For calls that failed for want of a port, or without saying why.
+    fn meet_ports(&mut self, attempt: &Attempt) {
+        let wants_port = match (attempt.failed_call, &attempt.reason) {
+            (Some(_), Some(Reason::Errno(errno))) => {
+                [Errno::EAGAIN as i32, Errno::EADDRNOTAVAIL as i32].contains(errno)
+            }
+            (Some(FailedCall::Connect), None) => true,
+            _ => false,
+        };
+        let (netns, pid) = (attempt.owner.netns, attempt.owner.pid);
+        if wants_port
+            && netns != 0
+            && self.ports.len() < PORTS_LOOKED_AT_MAX
+            && !self.ports.contains(&netns)
+            && self
+                .requests
+                .try_send(ProbeRequest::Ports { netns, pid })
+                .is_ok()
+        {
+            self.ports.insert(netns);
+        }
+    }
+
     /// Looks at who read answers late: one small file for each process.
     pub fn meet_readers(&mut self, reads: &[SlowRead]) {
         if reads.iter().any(|read| read.lay_ns >= LATE_READ_NS) {
@@ -362,6 +392,8 @@ impl Sampler {
         self.dropping.clear();
         self.routes.clear();
         self.listeners.clear();
+        self.bound.clear();
+        self.ports.clear();
         self.namespaces_left_out.clear();
         sample
     }

@@ -10,6 +10,7 @@ use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
+use crate::sampler::Ports;
 use crate::shell::Command;
 use crate::units;
 
@@ -82,8 +83,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .say("Add the route, or put a server that can be reached into resolv.conf."),
         NO_PORT => Explanation::of(
             format!("No socket can be connected to the DNS server {server}"),
-            "There is a route, but the call fails: all local ports are in use (EAGAIN, \
-             EADDRNOTAVAIL), or the address cannot be used from here.",
+            no_port(group),
             IMPACT,
         )
         .run(
@@ -101,7 +101,64 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         )
         .say("See each one as it happens: `kerno watch --failed`"),
     };
-    explanation.lines(evidence(group)).into()
+    explanation
+        .lines(evidence(group))
+        .lines(ports_told(group))
+        .into()
+}
+
+/// What is known of why no socket can be connected.
+fn no_port(group: &Group<'_>) -> &'static str {
+    match ports(group).and_then(Ports::are_used_up) {
+        Some(true) => {
+            "There is a route, but the call fails: the local ports of this network namespace are used \
+             up (EAGAIN, EADDRNOTAVAIL)."
+        }
+        Some(false) => {
+            "There is a route, and there were free ports in this network namespace when that was \
+             looked at; still the call fails: the address cannot be used from here, or the ports had \
+             been used up just before."
+        }
+        None => {
+            "There is a route, but the call fails: all local ports are in use (EAGAIN, \
+             EADDRNOTAVAIL), or the address cannot be used from here."
+        }
+    }
+}
+
+fn ports<'a>(group: &Group<'a>) -> Option<&'a Ports> {
+    group.evidence.host.ports.get(&group.place.netns?)
+}
+
+/// Who has the ports, where a call failed for want of one.
+fn ports_told(group: &Group<'_>) -> Vec<String> {
+    let Some(ports) = ports(group).filter(|_| group.place.fault == NO_PORT) else {
+        return Vec::new();
+    };
+    let of = match (ports.of(), ports.range) {
+        (Some(of), Some((first, last))) => format!(
+            " of the {} that the kernel gives ({first} to {last})",
+            units::count(of)
+        ),
+        _ => String::new(),
+    };
+    let used = units::counted(ports.used, "UDP port", "UDP ports");
+    let verb = if ports.used == 1 { "was" } else { "were" };
+    let told = format!("When the first call failed there, {used}{of} {verb} in use.");
+    let holders: Vec<_> = ports
+        .holders
+        .iter()
+        .map(|(pid, comm, held)| {
+            format!(
+                "{} has {}",
+                who::process(Some(*pid), *comm),
+                units::count(*held)
+            )
+        })
+        .collect();
+    let holders =
+        (!holders.is_empty()).then(|| format!("Of its UDP sockets, {}.", holders.join(", ")));
+    [Some(told), holders].into_iter().flatten().collect()
 }
 
 fn denied(group: &Group<'_>, what: &str) -> Explanation {
