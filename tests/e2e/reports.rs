@@ -36,7 +36,19 @@ fn root_the_doctor_finds_the_flood() {
     // Critical by the convention of monitoring plugins.
     assert_eq!(code, 2);
     assert_eq!(report["verdict"], "critical");
-    let finding = &report["findings"][0];
+    // The queue in front of its server is why, with its depth.
+    let why = &report["findings"][0];
+    assert_eq!(
+        (&why["rule"], &why["severity"]),
+        (&"dns_server_slow".into(), &"critical".into())
+    );
+    let evidence = why["evidence"].as_array().expect("evidence").iter();
+    let mut evidence = evidence.map(|line| line.as_str().expect("a line"));
+    assert!(
+        evidence.any(|line| line.contains("lay unread in the server's socket")),
+        "{why}"
+    );
+    let finding = &report["findings"][1];
     assert_eq!(finding["rule"], "dns_high_latency");
     assert_eq!(finding["severity"], "critical");
     assert_eq!(finding["threshold"], 500.0);
