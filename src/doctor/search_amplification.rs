@@ -9,6 +9,7 @@ use super::finding::Severity;
 use super::finding::Subject;
 use super::rule::Rule;
 use super::who;
+use crate::attempt::identity::WorkloadId;
 use crate::collect::Snapshot;
 use crate::incidents::Evidence;
 use crate::incidents::ProcessTally;
@@ -123,6 +124,7 @@ fn finding(
         units::counted(conf.search.len() as u64, "search domain", "search domains"),
         conf.ndots
     ))
+    .lines(lookups_told(pid, process, snapshot))
     .lines(examples)
     .say("Write outside names with a final dot in the program's settings: `api.example.com.`")
     .say(
@@ -131,7 +133,7 @@ fn finding(
     )
     .run(
         "See its list:",
-        Command::new("grep -E 'search|ndots'").word(format!("/proc/{pid}/root/etc/resolv.conf")),
+        Command::new("grep -E 'search|ndots'").word(conf.path.as_path()),
     );
     let hit = units::counted(wasted, "wasted query", "wasted queries");
     let ratio = units::ratio(wasted, process.queries);
@@ -141,5 +143,25 @@ fn finding(
         scope: Subject::process(Some(pid), process.comm),
         queries: wasted,
         ..explanation.finding(Rule::SearchAmplification, severity, measured)
+    })
+}
+
+/// How many queries each lookup took of the workload that it is part of.
+fn lookups_told(pid: u32, process: &ProcessTally, snapshot: &Snapshot) -> Option<String> {
+    let workload = process.workload.as_deref().and_then(WorkloadId::of);
+    let whom = workload.unwrap_or(WorkloadId::Process(Some(pid), process.comm));
+    let row = snapshot
+        .by_workload
+        .rows
+        .iter()
+        .find(|row| row.whom == whom)?;
+    let lookups = &row.figures.lookups;
+    (lookups.count > 0).then(|| {
+        format!(
+            "{} of {} took {:.1} queries each.",
+            units::counted(lookups.count, "lookup", "lookups"),
+            who::workload(&whom),
+            units::ratio(lookups.queries, lookups.count)
+        )
     })
 }

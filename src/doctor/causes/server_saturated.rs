@@ -74,7 +74,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             format!(
                 "The DNS server {server} gets too little CPU: other programs on this host use it"
             ),
-            "The server has work all the time, and most of this time it waits for a CPU that other \
+            "The server has work nearly all the time, and most of this time it waits for a CPU that other \
              programs use. Meanwhile queries wait in its socket, and get lost where its receive \
              buffer is full.",
             IMPACT,
@@ -88,7 +88,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .say("Move other work away from this host."),
         false => Explanation::of(
             format!("The DNS server {server} cannot keep up with its load"),
-            "A thread of the server is busy all the time. Queries wait in its socket before they \
+            "A thread of the server is busy nearly all the time. Queries wait in its socket before they \
              are read, and get lost where its receive buffer is full.",
             IMPACT,
         )

@@ -42,7 +42,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     Explanation::of(
         format!("The DNS server {server} is stopped by its CPU limit"),
         format!(
-            "The server's cgroup {} uses up its CPU quota early in each period, and the kernel \
+            "The server's cgroup {} uses up its CPU quota before a period is over, and the kernel \
              stops it until the next one. Meanwhile queries wait in its socket, and get lost where \
              its receive buffer is full.",
             quota.cgroup

@@ -110,3 +110,30 @@ proptest! {
         check(&attempts, late_reads)?;
     }
 }
+
+/// A lookup by the C library: each suffix is tried for both types, then the name itself.
+#[test]
+fn a_search_list_tells_how_many_queries_a_lookup_takes() {
+    let mut story = programs::searching(10, 10, &["svc.lab", "lab"]);
+    for it in &mut story.attempts {
+        it.owner.tid = it.owner.pid;
+        // One after the other.
+        let n = it.id.unwrap_or_default();
+        it.sent_ns = u64::from(n / 10) * 1_000 * MS + u64::from(n % 10) * 2 * MS;
+        it.first_ns = it.sent_ns;
+        it.end_ns = it.sent_ns + MS;
+    }
+    let closed = closed(&story.attempts, 0);
+    let mut evidence = closed.evidence();
+    evidence.host = story.host.clone();
+    let findings = diagnose(&closed.snapshot(), &evidence).findings;
+    let rule = Rule::SearchAmplification;
+    let found = findings
+        .iter()
+        .find(|it| it.rule == rule)
+        .expect("a finding");
+    let told = "100 lookups of curl (pid 4242) took 3.0 queries each.";
+    assert!(found.evidence.iter().any(|it| it == told), "{found:#?}");
+    // The time for the suffixes is the finding's.
+    assert!(found.lost_ns > 0, "{found:#?}");
+}
