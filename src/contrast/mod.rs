@@ -42,6 +42,17 @@ impl Failed {
         self.of += other.of;
     }
 
+    /// `Of queries with EDNS, 20 of 20 went unanswered; of all others, 0 of 60.`, where
+    /// nobody asks if that may be chance.
+    pub fn against(&self, others: &Self, (which, rest): (&str, &str), fate: &str) -> String {
+        let told = |it: &Self| format!("{} of {}", units::count(it.failed), units::count(it.of));
+        format!(
+            "Of {which}, {} {fate}; of {rest}, {}.",
+            told(self),
+            told(others)
+        )
+    }
+
     fn without(&self, part: &Self) -> Self {
         Self {
             failed: self.failed.saturating_sub(part.failed),
@@ -80,12 +91,7 @@ impl Contrast {
 
     /// `Of queries with EDNS, 20 of 20 went unanswered; of all others, 0 of 60.`
     pub fn told(&self, which: &str, fate: &str) -> String {
-        let told = |it: &Failed| format!("{} of {}", units::count(it.failed), units::count(it.of));
-        format!(
-            "Of {which}, {} {fate}; of all others, {}.",
-            told(&self.with),
-            told(&self.others)
-        )
+        self.with.against(&self.others, (which, "all others"), fate)
     }
 }
 

@@ -62,6 +62,7 @@ rules! {
     AaaaBroken = "dns_aaaa_broken",
     ClientsIgnored = "dns_clients_ignored",
     SocketUnread = "dns_socket_unread",
+    BadReplica = "dns_bad_replica",
     RateLimit = "dns_rate_limit",
     ClientCutOff = "dns_client_cut_off",
     ServerAway = "dns_server_away",

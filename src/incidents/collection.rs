@@ -14,6 +14,7 @@ use super::incident::Incident;
 use super::likeness::Likeness;
 use super::outages::Outages;
 use super::oversized::OversizedAnswers;
+use super::replicas::Replicas;
 use super::separated::Separated;
 use super::server_view::ServerViews;
 use super::serving::Serving;
@@ -323,6 +324,7 @@ impl Incidents {
         evidence.separated = Separated::of(traits, &evidence.server_views, &here);
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);
+        evidence.replicas = Replicas::of(&evidence.host.flows);
         evidence.away = AwayServers::of(&evidence.tallies.rates, &evidence.incidents);
         side_tries::mark(&mut evidence.incidents, &evidence.server_views);
         evidence

@@ -18,6 +18,7 @@ use super::oversized::OversizedAnswers;
 use super::rates::RateLimit;
 use super::rejections;
 use super::rejections::Rejections;
+use super::replicas::Replicas;
 use super::resends::Resends;
 use super::separated::Separated;
 use super::server_view::Index;
@@ -74,6 +75,8 @@ pub struct Evidence {
     pub rate_limits: HashMap<(u32, SocketAddr), RateLimit>,
     /// Servers whose large answers never come, or are cut short.
     pub oversized: OversizedAnswers,
+    /// Servers behind one address of which some do not answer.
+    pub replicas: Replicas,
     /// Servers elsewhere that were silent for a time.
     pub away: AwayServers,
     /// What sets apart those that failed.

@@ -100,6 +100,7 @@ mod tests {
             source: SocketAddr::new(client.ip(), port),
             destination: server,
             reply_source: server,
+            is_replied: true,
         };
         let failed = entry(u16::MAX);
         let wanted = Wanted {

@@ -3,12 +3,17 @@
 use domain::base::iana::Rtype;
 
 use super::Cause;
+use super::contrasts;
 use super::group::Group;
 use super::place::Place;
+use crate::contrast::Failed;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::BothFamilies;
 use crate::incidents::Evidence;
+use crate::incidents::FailureKind;
 use crate::incidents::Incident;
+use crate::incidents::Tally;
+use crate::incidents::Trait;
 use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
@@ -31,7 +36,15 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         .tallies
         .asked(incident.attempt.owner.netns, incident.server());
     let of_server = is_broken(asked.families);
-    (of_name || of_server).then(|| Place::at(incident.server()))
+    let separates = contrasts::of_silent(incident, evidence)
+        .or_else(|| {
+            evidence
+                .separated
+                .answered_with_error(&incident.attempt)
+                .filter(|_| incident.kind == FailureKind::ErrorAnswer)
+        })
+        .is_some_and(|(it, _)| it == Trait::Type(Rtype::AAAA));
+    (of_name || of_server || separates).then(|| Place::at(incident.server()))
 }
 
 fn is_broken(both: BothFamilies) -> bool {
@@ -41,6 +54,13 @@ fn is_broken(both: BothFamilies) -> bool {
         && both.a.ended() >= FAILURES_MIN
         && helped(aaaa_useless, both.aaaa.ended())
         && helped(both.a.noerror, both.a.ended())
+}
+
+fn useless(tally: Tally) -> Failed {
+    Failed {
+        failed: tally.ended() - tally.noerror,
+        of: tally.ended(),
+    }
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -61,10 +81,13 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         units::count(silent),
         units::count(group.queries() - silent)
     ))
-    .line(format!(
-        "In the same time {} of {} of type A were answered there.",
-        units::count(both.a.answered),
-        units::count(both.a.ended())
+    .line(useless(both.aaaa).against(
+        &useless(both.a),
+        (
+            &format!("queries of type AAAA to {server}"),
+            "those of type A",
+        ),
+        "were not answered NOERROR",
     ))
     .line("kerno saw none of these queries discarded on this host.")
     .lines(group.asked_by_and_for())

@@ -4,6 +4,7 @@ use super::Cause;
 use super::group::Group;
 use super::listed::NAMESERVERS_USED;
 use super::place::Place;
+use crate::contrast::Failed;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
@@ -38,12 +39,32 @@ fn is_alive(tally: &Tally) -> bool {
     tally.answered >= FAILURES_MIN && tally.answered * 100 >= tally.ended() * DEAD_PERCENT
 }
 
+/// What it was asked against what all others were.
+fn contrast_told(group: &Group<'_>) -> Option<String> {
+    let server = group.place.server?;
+    let failed = |tally: &Tally| Failed {
+        failed: tally.failed,
+        of: tally.ended(),
+    };
+    let (mut others, tallies) = (Failed::default(), &group.evidence.tallies);
+    for netns in group.distinct(|incident| incident.attempt.owner.netns) {
+        let elsewhere = tallies.servers_of(netns).filter(|(it, _)| *it != server);
+        elsewhere.for_each(|(_, asked)| others.absorb(&failed(&asked.all)));
+    }
+    let own = failed(&group.asked().all);
+    let (which, rest) = (
+        format!("queries to {server}"),
+        "those to all other servers from the same network namespaces",
+    );
+    Some(own.against(&others, (&which, rest), "failed"))
+}
+
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     if let Some(conf) = group.unlisted() {
         return Some(unlisted(group, &conf));
     }
     let server = group.server();
-    group.opening(
+    Explanation::of(
 format!(
         "The nameserver {server} is dead, and is still asked"
     ),
@@ -54,6 +75,7 @@ format!(
 "glibc waits for the dead server before it asks the next one. musl asks all servers at once and hardly \
  notices.",
 )
+    .lines(contrast_told(group))
     .lines(others_told(group))
     .lines(place_in_list(group))
     .line("kerno saw none of these queries discarded on this host.")
@@ -109,8 +131,7 @@ fn place_in_list(group: &Group<'_>) -> Option<String> {
 fn unlisted(group: &Group<'_>, conf: &str) -> Explanation {
     let server = group.server();
     let asker = group.askers();
-    group
-        .opening(
+    Explanation::of(
             format!("The nameserver {server} is dead and not in resolv.conf (any more), but {asker} still asks it"),
             format!(
                 "{server} does not answer, while another server that is asked from the same network \
@@ -119,6 +140,7 @@ fn unlisted(group: &Group<'_>, conf: &str) -> Explanation {
             ),
             "Programs that read the file as it is now do not ask that server.",
         )
+        .lines(contrast_told(group))
         .lines(others_told(group))
         .line(conf.to_owned())
         .line("kerno saw none of these queries discarded on this host.")

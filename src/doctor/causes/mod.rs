@@ -12,6 +12,7 @@ mod answer_ignored;
 mod answer_too_big;
 mod askers;
 mod at_server;
+mod bad_replica;
 mod cause;
 mod client_cut_off;
 mod client_gave_up;
@@ -127,6 +128,7 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::AaaaBroken, &aaaa_broken::CAUSE),
     (Rule::ClientsIgnored, &clients_ignored::CAUSE),
     (Rule::SocketUnread, &socket_unread::CAUSE),
+    (Rule::BadReplica, &bad_replica::CAUSE),
     (Rule::RateLimit, &rate_limit::CAUSE),
     (Rule::ClientCutOff, &client_cut_off::CAUSE),
     (Rule::ServerAway, &server_away::CAUSE),

@@ -29,6 +29,9 @@ const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
 
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
+const CTA_STATUS: u16 = 3;
+/// include/uapi/linux/netfilter/nf_conntrack_common.h
+const IPS_SEEN_REPLY: u32 = 1 << 1;
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_TUPLE_PROTO: u16 = 2;
 const CTA_IP_V4_SRC: u16 = 1;
@@ -96,6 +99,7 @@ fn flow(netns: u32, family: u8, entry: Attributes<'_>) -> Option<Flow> {
         source,
         destination,
         reply_source,
+        is_replied: entry.number(CTA_STATUS)? & IPS_SEEN_REPLY != 0,
     })
 }
 

@@ -30,6 +30,8 @@ pub struct Flow {
     /// Who is to answer: the server behind `destination`, if there is address
     /// translation.
     pub reply_source: SocketAddr,
+    /// A packet has come back.
+    pub is_replied: bool,
 }
 
 /// Whether a protocol, by its number in the IP header, carries DNS.
@@ -78,6 +80,7 @@ pub fn read(
 fn parse(netns: u32, line: &str) -> Option<Flow> {
     let mut words = line.split_ascii_whitespace();
     words.nth(3)?.parse().ok().filter(|it| carries_dns(*it))?;
+    let is_replied = !line.contains("[UNREPLIED]");
     let mut tuples = [Tuple::default(); 2];
     let mut current = 0;
     for (key, value) in words.filter_map(|word| word.split_once('=')) {
@@ -95,6 +98,7 @@ fn parse(netns: u32, line: &str) -> Option<Flow> {
         source,
         destination,
         reply_source,
+        is_replied,
     })
 }
 
@@ -146,10 +150,12 @@ mod tests {
                 source: address("10.77.0.1:40000"),
                 destination: address("10.96.0.10:53"),
                 reply_source: address("10.77.0.9:5353"),
+                is_replied: true,
             })
         );
         let lonely = parse(7, LONELY_V6).unwrap();
         assert_eq!(lonely.source, address("[fd77::1]:41000"));
+        assert!(!lonely.is_replied);
         assert_eq!(lonely.reply_source, address("[fd77::2]:53"));
     }
 

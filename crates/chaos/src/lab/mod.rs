@@ -76,6 +76,9 @@ pub fn run(
     let begin = Instant::now();
     let counts = run_clients(&mut lab, recipe, options, stop)?;
     let seconds = begin.elapsed().as_secs_f64();
+    if recipe.node_stays {
+        lab.let_node_stay()?;
+    }
     Report::new(scenario, recipe, lab, &counts, seconds)
 }
 

@@ -27,6 +27,9 @@ pub struct Recipe {
     pub(crate) outside: Option<&'static str>,
     /// It needs the CPUs for itself.
     pub(crate) alone: bool,
+    /// Its node is there for some seconds more, as a node is when a doctor ends: what that
+    /// finds is in the node's tables.
+    pub(crate) node_stays: bool,
 }
 
 impl Recipe {
@@ -41,6 +44,7 @@ impl Recipe {
             asker: None,
             outside: None,
             alone: false,
+            node_stays: false,
         }
     }
 

@@ -410,6 +410,16 @@ impl Lab {
         Ok(())
     }
 
+    /// Keeps the node's namespace, and nothing else of the lab, for ten seconds from now.
+    pub(super) fn let_node_stay(&self) -> Result<()> {
+        // A signal goes to who dies with this process, and not to its children (prctl(2)).
+        let script = "sleep 10 </dev/null >/dev/null 2>&1 &";
+        let mut stay = self.node.command("sh")?;
+        let done = stay.args(["-c", script]).status();
+        done.context("cannot start a shell")?;
+        Ok(())
+    }
+
     /// Processes on the node that use all that they get of this CPU.
     pub(crate) fn hogs(&mut self, number: usize, cpu: usize) -> Result<()> {
         for _ in 0..number {

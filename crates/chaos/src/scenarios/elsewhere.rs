@@ -3,10 +3,14 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use anyhow::Result;
+
 use crate::lab::client::Ask;
 use crate::lab::elsewhere::Leaves;
+use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::server::Serve;
+use crate::lab::site::Lab;
 use crate::lab::site::dns_at;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
@@ -53,6 +57,41 @@ pub(crate) const SERVER_AWAY: Scenario = Scenario {
         lab.ask(&client, Ask::broken("lab-app", dns_at(server)))
     }),
 };
+
+/// A Service's address, and the server outside that one of two source ports is led to.
+const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 79, 0, 11);
+const GONE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 64);
+
+pub(crate) const BAD_REPLICA: Scenario = Scenario {
+    name: "bad-replica",
+    rule: "dns_bad_replica",
+    makes: "a service's address that leads to two servers, of which one is silent",
+    fault: Fault::Lab(Recipe {
+        node_stays: true,
+        ..Recipe::of(bad_replica)
+    }),
+};
+
+fn bad_replica(lab: &mut Lab) -> Result<()> {
+    let server = lab.dns_pod("server")?;
+    let client = lab.pod("client")?;
+    lab.silent_outside(GONE)?;
+    let rules = format!(
+            "table inet kerno {{
+                chain prerouting {{
+                    type nat hook prerouting priority dstnat;
+                    ip daddr {SERVICE} udp dport 53 dnat ip to numgen inc mod 2 map {{ 0 : {}, 1 : {GONE} }}
+                }}
+            }}",
+            server.ip
+        );
+    lab.nft(None, &rules, &[])?;
+    lab.change(format!(
+        "{SERVICE} leads to {} and {GONE} in turn, and the second is silent",
+        server.ip
+    ));
+    lab.ask(&client, Ask::broken("lab-app", dns_at(SERVICE)))
+}
 
 /// Octets of the large answers, and room for them.
 const BIG: u16 = 1_400;

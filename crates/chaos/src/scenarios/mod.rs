@@ -52,6 +52,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &contrasts::CLIENTS_IGNORED,
     &contrasts::SOCKET_UNREAD,
     &contrasts::RATE_LIMIT,
+    &elsewhere::BAD_REPLICA,
     &elsewhere::CLIENT_CUT_OFF,
     &elsewhere::SERVER_AWAY,
     &elsewhere::BIG_ANSWER_OUTSIDE,

@@ -211,6 +211,7 @@ fn the_address_of_a_service_leads_to_it() {
         source: it.local,
         destination: address(SERVICE),
         reply_source: address(SERVER),
+        is_replied: true,
     });
     story.host.flows = flows.collect();
     assert_eq!(story.said(), [("dns_server_oom_killed", 5)]);

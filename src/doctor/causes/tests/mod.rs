@@ -19,6 +19,7 @@ mod patterns;
 mod programs;
 mod reasons;
 mod rejects;
+mod replicas;
 mod restarts;
 mod servers;
 mod sizes;

@@ -13,6 +13,11 @@ fn a_dead_server_needs_a_living_one_beside_it() {
     };
     assert_eq!(dead(Outcome::Answered).said(), [("dns_dead_server", 8)]);
     assert_eq!(
+        finding(dead(Outcome::Answered)).evidence[0],
+        "Of queries to 10.0.0.10:53, 8 of 8 failed; of those to all other servers from the same network \
+         namespaces, 0 of 8."
+    );
+    assert_eq!(
         dead(Outcome::Unanswered).said(),
         [("dns_unknown", 8), ("dns_unknown", 8)]
     );
@@ -102,6 +107,10 @@ fn aaaa_alone_must_fail_every_time() {
     };
     let silent = Story::default().with(both(6, unanswered));
     assert_eq!(silent.said(), [("dns_aaaa_broken", 6)]);
+    let told = finding(Story::default().with(both(6, unanswered))).evidence;
+    let line = "Of queries of type AAAA to 10.0.0.10:53, 6 of 6 were not answered NOERROR; of those of type \
+                A, 0 of 6.";
+    assert!(told.iter().any(|it| it == line), "{told:?}");
     let servfail = Story::default().with(both(6, |attempt| answered_with(attempt, 2)));
     assert_eq!(servfail.said(), [("dns_aaaa_broken", 6)]);
     // Losses that hit AAAA now and then: another name each, and mostly fine.
@@ -133,6 +142,7 @@ pub(super) fn stale(entry_to: Option<&str>, others: Outcome) -> Story {
             source: address("10.0.0.5:4000"),
             destination: address(SERVER),
             reply_source: address(reply_source),
+            is_replied: true,
         })
         .into_iter()
         .collect();

@@ -14,6 +14,7 @@ use super::super::negative;
 use super::super::patterns;
 use super::super::programs;
 use super::super::reasons;
+use super::super::replicas;
 use super::super::servers;
 use super::super::sizes;
 use super::super::slow;
@@ -270,6 +271,7 @@ fn separated() -> impl Iterator<Item = Story> {
         contrasts::clients_ignored(),
         contrasts::socket_unread(),
         contrasts::rate_limited(|second| 30 + 10 * (second % 4), |_| 20),
+        replicas::bad_replica(),
         apart::cut_off(),
         apart::group_cut_off(),
         apart::silent_while(300, |n| (100..200).contains(&n)),
