@@ -16,8 +16,8 @@
  */
 #define INFLIGHT_MAX 8192
 #define CONNECTIONS_MAX 1024
-/* Slots by socket cookie: a power of two. Cookies of a CPU follow each other, so
- * two sockets meet in a slot only if that many were opened between them.
+/* Slots by socket cookie: a power of two. Cookies of a CPU follow each other, so two
+ * sockets of one CPU meet only if that many were opened between them.
  */
 #define UNREAD_SLOTS 8192
 #define CALL_SLOTS 4096

@@ -5,8 +5,10 @@
  * A note for each answer, in an array with a slot for the socket's cookie:
  * insert and delete of a hash map are most of what matching costs, and nearly
  * every note is only made to be forgotten. So it is a thirtieth of the ingress
- * program's time (dnsperf over loopback, Linux 6.18). Where two sockets share a slot the later one has it, so a slow read
- * may be missed; a wrong one is not told, since the slot says whose it is.
+ * program's time (dnsperf over loopback, Linux 6.18). A socket has two slots to choose from:
+ * cookies of two CPUs count up side by side, and would share one for a while. Where both
+ * are taken the latest has that of the eldest, so a slow read may be missed; a wrong one is
+ * not told, since the slot says whose it is.
  */
 #ifndef KERNO_UNREAD_H
 #define KERNO_UNREAD_H
@@ -30,11 +32,22 @@
  */
 #define OLD_NOTE_NS 50000000ULL
 
+/* The slot that has its note, or else the one that a new note takes. */
 static __always_inline struct dns_unread_answer *unread_slot(__u64 cookie)
 {
 	__u32 slot = cookie % UNREAD_SLOTS;
+	struct dns_unread_answer *first = bpf_map_lookup_elem(&dns_unread, &slot);
+	struct dns_unread_answer *second;
 
-	return bpf_map_lookup_elem(&dns_unread, &slot);
+	if (!first || first->cookie == cookie)
+		return first;
+	slot ^= UNREAD_SLOTS / 2;
+	second = bpf_map_lookup_elem(&dns_unread, &slot);
+	if (!second || second->cookie == cookie)
+		return second;
+	if (first->cookie && (!second->cookie || second->at_ns < first->at_ns))
+		return second;
+	return first;
 }
 
 /* Its answer lay for long, or was read at a time that nobody looked at. */

@@ -99,3 +99,53 @@ fn root_a_note_that_is_old_is_a_hint_while_nobody_looks() {
     assert_eq!(hints(2 * OLD_NS, true), 0);
     programs.bss().reads_since = 0;
 }
+
+/// Cookies of two CPUs count up side by side: who meets another's note takes another place.
+#[test]
+fn root_a_note_gives_way_to_no_other_while_there_is_room() {
+    const NOW: u64 = 0;
+    let programs = Programs::load();
+    let answer = Dns::query(40_004, "beside.example").answer(0);
+    let packet = Path::v4().back().udp(&answer.bytes());
+    stay_on_this_cpu();
+    let map = &programs.maps().dns_unread;
+    let leave = |slot: u64, cookie: u64, age_ns: u64| {
+        let note = dns_unread_answer {
+            cookie,
+            id: 40_005,
+            at_ns: Clock::monotonic_ns() - age_ns,
+            ..dns_unread_answer::default()
+        };
+        let slot = (slot % u64::from(map.max_entries())) as u32;
+        // SAFETY: padded by hand.
+        let bytes = unsafe { plain::as_bytes(&note) };
+        map.update(&slot.to_ne_bytes(), bytes, MapFlags::ANY)
+            .expect("a note can be left");
+    };
+    let half = u64::from(map.max_entries()) / 2;
+    let left = |taken: &[(u64, u64)]| {
+        for _ in 0..100 {
+            (0..2 * half).for_each(|slot| leave(slot, 0, NOW));
+            let cookie = next_cookie() + 1;
+            for &(slot, age_ns) in taken {
+                leave(cookie + slot * half, u64::MAX - slot, age_ns);
+            }
+            programs.run(Hook::Ingress, &packet);
+            programs.events();
+            if next_cookie() == cookie + 1 {
+                let others = notes(&programs, 40_005);
+                let mut others: Vec<_> = others.iter().map(|it| u64::MAX - it.cookie).collect();
+                others.sort_unstable();
+                assert_eq!(notes(&programs, 40_004).len(), 1);
+                return others;
+            }
+        }
+        panic!("no two cookies follow each other on this host");
+    };
+    assert_eq!(left(&[]), [0_u64; 0]);
+    assert_eq!(left(&[(0, NOW)]), [0]);
+    assert_eq!(left(&[(1, NOW)]), [1]);
+    // Where both places are taken the eldest goes.
+    assert_eq!(left(&[(0, 2_000_000), (1, 1_000_000)]), [1]);
+    assert_eq!(left(&[(0, 1_000_000), (1, 2_000_000)]), [0]);
+}

