@@ -56,6 +56,7 @@ pub enum Command {
     #[command(after_help = agent::EXAMPLES)]
     Agent(AgentArgs),
     /// When something was wrong, as the agent knows it.
+    #[command(after_help = agent::HISTORY_EXAMPLES)]
     History(HistoryArgs),
     /// Stream every finished DNS query as one JSON object per line.
     #[command(after_help = WATCH_EXAMPLES)]
@@ -84,6 +85,7 @@ Examples:
   sudo kerno doctor                          half a minute of this host's DNS
   sudo kerno doctor --duration 5m --comm nginx
   sudo kerno doctor --pod shop/web-1         one pod's DNS
+  sudo kerno doctor --last 10m               the time behind us, if `kerno agent` runs
   sudo kerno doctor --output json | jq '.findings[].title'
   sudo kerno doctor --exit-code              for monitoring: 0 healthy, 1 warning or unknown,
                                              2 critical, 3 could not run
@@ -105,7 +107,9 @@ Examples:
   sudo kerno verify
   sudo kerno verify --output json | jq '.signals'";
 
-/// Options that `doctor` and `watch` share.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Options that `doctor`, `watch` and `agent` share.
 #[derive(Args, Debug)]
 pub struct WatchedArgs {
     /// DNS port to watch; repeat it for up to 8 ports [default: 53]
@@ -168,6 +172,22 @@ impl WatchedArgs {
             container: self.container.clone(),
             unit: self.unit.clone(),
             ..Filter::default()
+        }
+    }
+
+    /// An error if anything is chosen: the agent has chosen already what to watch.
+    pub fn must_be_the_agents(&self) -> Result<(), clap::Error> {
+        let is_default = self.filter().is_all()
+            && self.ports.is_empty()
+            && self.timeout == DEFAULT_TIMEOUT
+            && !self.all_hooks;
+        match is_default {
+            true => Ok(()),
+            false => Err(clap::Error::raw(
+                clap::error::ErrorKind::ArgumentConflict,
+                "--last and --since are about what the agent watched: give filters, --port, \
+                 --timeout and --all-hooks to `kerno agent`\n",
+            )),
         }
     }
 

@@ -50,11 +50,13 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Takes over what watches already. `watched` are the signals that the sampler has.
+    /// Takes over what watches already. `watched` are the signals that the sampler has, and
+    /// what passes the filter is what windows are about.
     pub fn new(
         monitor: Monitor,
         attribution: Attribution,
         (sampler, watched): (Sampler, Vec<Signal>),
+        filter: Filter,
         octets_max: usize,
     ) -> (Self, Answers) {
         let kept = Arc::new(Mutex::new(Kept::within(octets_max)));
@@ -66,7 +68,7 @@ impl Watcher {
             attribution,
             sampler,
             signals,
-            window: Window::new(Filter::default()),
+            window: Window::new(filter),
             since: SystemTime::now(),
             kept,
             questions,

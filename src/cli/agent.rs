@@ -25,6 +25,14 @@ It closes a window every 10 s, puts older ones together to minutes, and keeps as
 --memory has room for; what is older is forgotten, and nothing is kept over a restart.
 It answers over HTTP on its Unix socket: /v1/doctor, /v1/history, /v1/windows, /v1/status.";
 
+pub(super) const HISTORY_EXAMPLES: &str = "\
+Examples:
+  sudo kerno history                         all that the agent remembers
+  sudo kerno history --last 2h --output json
+  sudo kerno history --since \"yesterday 22:00\" --until 06:00
+
+A line is a time from and to, the worst verdict, the rules and whom it hurt.";
+
 /// `kerno agent`.
 #[derive(Args, Debug)]
 pub struct AgentArgs {

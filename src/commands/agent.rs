@@ -43,7 +43,13 @@ pub(super) fn run(args: &AgentArgs, stop: &Stop) -> Result<ExitCode> {
     let attribution =
         Attribution::start(monitor.messages().clone(), root, &args.watched.workloads())?;
     super::say_missing(&monitor.signals);
-    let (watcher, answers) = Watcher::new(monitor, attribution, (sampler, watched), args.memory);
+    let (watcher, answers) = Watcher::new(
+        monitor,
+        attribution,
+        (sampler, watched),
+        args.watched.filter(),
+        args.memory,
+    );
     socket.answer(answers)?;
     super::say(format_args!(
         "watching; ask at {}",

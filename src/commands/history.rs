@@ -64,6 +64,7 @@ fn write(troubles: &[Trouble], out: &mut dyn io::Write) -> io::Result<()> {
 
 /// The report about a time that is over, as the agent tells it.
 pub(super) fn report(args: &DoctorArgs) -> Result<ExitCode> {
+    args.watched.must_be_the_agents()?;
     let question = args.past.question()?;
     let choice = anstream::AutoStream::choice(&io::stdout());
     let question = match args.output {

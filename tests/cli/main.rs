@@ -10,6 +10,8 @@ use std::process::Stdio;
 
 const COMMANDS: &[&str] = &[
     "doctor",
+    "agent",
+    "history",
     "watch",
     "counters",
     #[cfg(feature = "chaos")]
@@ -76,6 +78,38 @@ fn the_help_of_each_command_has_examples_that_name_it() {
         let help = text(&done.stdout);
         let (_, examples) = help.split_once("Examples:\n").expect(command);
         assert!(examples.contains(&format!("kerno {command}")), "{help}");
+    }
+}
+
+#[test]
+fn what_an_agent_is_asked_for_makes_sense() {
+    for (arguments, said) in [
+        (
+            &["--last", "10m", "--duration", "5s"][..],
+            "cannot be used with",
+        ),
+        (
+            &["--last", "10m", "--since", "03:05"],
+            "cannot be used with",
+        ),
+        (&["--until", "03:05"], "--since"),
+        (&["--since", "25:00"], "write a time"),
+        (&["--since", "2100-01-01T00:00:00Z"], "in the past"),
+        (&["--last", "10m", "--pid", "1"], "kerno agent"),
+        (&["--last", "10m", "--port", "53"], "kerno agent"),
+        (&["--since", "03:05", "--unit", "nginx"], "kerno agent"),
+    ] {
+        let told = usage_error(&[&["doctor"], arguments].concat());
+        assert!(told.contains(said), "{arguments:?}: {told}");
+    }
+    bad_value(&["agent", "--memory", "24"]);
+    // Nobody there: not a mistake of who asks, and no report either.
+    for command in [&["history"][..], &["doctor", "--last", "10m"]] {
+        let done = output(&mut kerno(
+            &[command, &["--socket", "/nowhere/kerno.sock"]].concat(),
+        ));
+        assert_eq!(done.status.code(), Some(1), "{command:?}");
+        assert!(text(&done.stderr).contains("kerno agent"), "{command:?}");
     }
 }
 

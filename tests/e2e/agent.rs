@@ -97,7 +97,9 @@ fn ask_in_vain(port: u16, ids: std::ops::Range<u16>) -> UdpSocket {
     let silent = UdpSocket::bind(server).expect("the server");
     let client = UdpSocket::bind("127.0.0.1:0").expect("the client");
     for id in ids {
-        let query = message::query(id, &message::labels("silent.kerno.test"), message::A);
+        // The same name would look as if the server, which is this process, asked for it.
+        let name = message::labels(&format!("q{id}.silent.kerno.test"));
+        let query = message::query(id, &name, message::A);
         client.send_to(&query, server).expect("to ask");
     }
     silent

@@ -88,10 +88,10 @@ impl Counting {
 
 /// A process that has failed to connect so often, and is still there.
 fn who_failed(place: &Place, times: u64) -> Process {
-    let mut command = place.command("python3");
+    let mut command = place.command("/usr/bin/python3");
     command
-        // Without `site` it asks nobody for its user's home (where HOME is not set, that is a
-        // connect to nscd).
+        // Without `site` it asks nobody for its user's home. Where HOME is not set, that is a
+        // connect to nscd, and so it is in a shell that starts it for somebody.
         .args(["-I", "-S", "-c", CONNECTS, &times.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
