@@ -35,7 +35,7 @@ pub(super) fn of(windows: &[Timed]) -> Vec<Trouble> {
         if !matches!(report.verdict, Verdict::Warning | Verdict::Critical) {
             continue;
         }
-        let told = |time| humantime::format_rfc3339_seconds(time).to_string();
+        let told = |time| humantime::format_rfc3339_millis(time).to_string();
         let findings = report.findings.iter();
         let findings = findings.filter(|finding| finding.severity > Severity::Info);
         let rules = findings.clone().map(|it| it.rule.name().to_owned());
