@@ -35,10 +35,15 @@ impl Timed {
         self.from < to && self.to > from
     }
 
-    /// Which minute it is in.
-    fn minute(&self) -> u64 {
+    /// Which one it begins in, of all times of this length since 1970.
+    fn number(&self, length: Duration) -> u64 {
         let since = self.from.duration_since(SystemTime::UNIX_EPOCH);
-        since.unwrap_or_default().as_secs() / MINUTE.as_secs()
+        since.unwrap_or_default().as_secs() / length.as_secs()
+    }
+
+    /// Whether both are in one time of this length, and nothing lies between.
+    fn goes_on_in(&self, next: &Self, length: Duration) -> bool {
+        self.to == next.from && self.number(length) == next.number(length)
     }
 }
 
@@ -66,7 +71,13 @@ impl Kept {
     /// Adds the one that is over just now.
     pub fn add(&mut self, mut next: Timed) {
         next.window.shrink();
-        self.push(next);
+        match self.windows.back() {
+            // It was closed because somebody asked: whoever asks often takes no more room.
+            Some((last, _)) if last.goes_on_in(&next, STEP) => {
+                self.merge(self.windows.len() - 1, next);
+            }
+            _ => self.push(next),
+        }
         self.put_together();
         // The last one stays, or nothing could be said of now.
         while self.octets > self.octets_max && self.windows.len() > 1 {
@@ -83,6 +94,16 @@ impl Kept {
         self.windows.push_back((timed, octets));
     }
 
+    /// Puts it behind the one at this place.
+    fn merge(&mut self, at: usize, next: Timed) {
+        if let Some((first, octets)) = self.windows.get_mut(at) {
+            first.merge(next);
+            self.octets -= *octets;
+            *octets = first.window.octets();
+            self.octets += *octets;
+        }
+    }
+
     /// Those of a minute that is long over become one.
     fn put_together(&mut self) {
         let Some((newest, _)) = self.windows.back() else {
@@ -92,16 +113,13 @@ impl Kept {
         let is_old = |timed: &Timed| young.is_some_and(|young| timed.from < young);
         let pair = (1..self.windows.len()).find(|&at| {
             let (first, second) = (&self.windows[at - 1].0, &self.windows[at].0);
-            first.minute() == second.minute() && first.to == second.from && is_old(second)
+            first.goes_on_in(second, MINUTE) && is_old(second)
         });
         if let Some(at) = pair
-            && let Some((next, next_octets)) = self.windows.remove(at)
-            && let Some((first, octets)) = self.windows.get_mut(at - 1)
+            && let Some((next, octets)) = self.windows.remove(at)
         {
-            first.merge(next);
-            self.octets -= *octets + next_octets;
-            *octets = first.window.octets();
-            self.octets += *octets;
+            self.octets -= octets;
+            self.merge(at - 1, next);
         }
     }
 
@@ -187,6 +205,27 @@ mod tests {
         assert!(kept.between(at(600), at(700)).is_none());
         let instant = kept.between(at(100), at(100));
         assert!(instant.is_none(), "no time at all");
+    }
+
+    #[test]
+    fn who_asks_often_makes_no_more_windows() {
+        let mut kept = Kept::within(usize::MAX);
+        let ms = |ms| at(0) + Duration::from_millis(ms);
+        for n in 0..2_000 {
+            kept.add(Timed {
+                from: ms(n * 10),
+                to: ms(n * 10 + 10),
+                window: ClosedWindow::default(),
+            });
+        }
+        assert_eq!(kept.number(), 2);
+        let all = kept.between(at(0), at(20)).expect("windows");
+        assert_eq!((all.from, all.to), (at(0), at(20)));
+        let counted: usize = kept
+            .overlapping(at(0), at(20))
+            .map(|it| it.window.octets())
+            .sum();
+        assert_eq!(kept.octets(), counted);
     }
 
     #[test]
