@@ -1,5 +1,7 @@
 //! The poller thread: drains, sweeps, hands on.
 
+mod ending;
+
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
@@ -62,9 +64,6 @@ const EMPTY_LOOKS: u32 = 3;
 const QUIET_NAP: Duration = Duration::from_secs(1);
 /// How often the queries in flight are looked through, at most.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
-/// Programs that were running while they were detached end within an RCU grace
-/// period, a few milliseconds; a record of theirs is waited for no longer.
-const SETTLE_MAX: Duration = Duration::from_millis(250);
 /// What has been asked just now is over by the next look, nearly always.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -223,20 +222,6 @@ impl Poller<'_, '_, '_> {
         if self.phase.is_to_roll() {
             self.roll()?;
         }
-        Ok(())
-    }
-
-    /// Tells all that is known, and what the kernel side says of it. What it has just put
-    /// into the ring buffer counts as waiting: its end is in the next window.
-    fn roll(&mut self) -> Result<()> {
-        self.hand_on_cells(Instant::now(), true);
-        let mut all = self.ending()?;
-        let known = self.reported + all.counters.lost();
-        // The others may still be joined: a later window has them.
-        all.drops_unjoined = self.tracker.drops_unjoined_for_good();
-        all.in_flight = all.counters.queries.saturating_sub(known);
-        let since = all.since(&std::mem::replace(&mut self.told, all));
-        send(self.out, Message::Rolled(since));
         Ok(())
     }
 
@@ -433,61 +418,6 @@ impl Poller<'_, '_, '_> {
                 send(self.out, Message::Plain(plain));
             }
         }
-    }
-
-    /// Detaches, waits for the programs that are just running, and says what is
-    /// left.
-    fn finish(&mut self) -> Result<()> {
-        self.programs.detach();
-        let deadline = Instant::now() + SETTLE_MAX;
-        let ending = loop {
-            while self.drain()? > 0 {
-                self.hand_on();
-            }
-            self.sweep()?;
-            self.hand_on();
-            let ending = self.ending()?;
-            let known = self.reported + ending.in_flight + ending.counters.lost();
-            let is_settled = known == ending.counters.queries && !self.tracker.has_fresh_notices();
-            if is_settled || Instant::now() >= deadline {
-                break ending;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        self.grouping.close_all();
-        self.turned_away.extend(self.tracker.turned_away_at_last());
-        self.hand_on();
-        let undecoded = *self.undecoded.borrow();
-        if undecoded > 0 {
-            log::error!("{undecoded} records could not be decoded: a fault in kerno");
-        }
-        send(self.out, Message::Finished(ending.since(&self.told)));
-        Ok(())
-    }
-
-    fn is_settled(&self) -> Result<bool> {
-        Ok(
-            self.programs.in_flight()?.is_empty()
-                && !self.programs.any_connecting(self.until_ns)?,
-        )
-    }
-
-    fn ending(&self) -> Result<Ending> {
-        let mut counters = self.programs.counters()?;
-        counters.queries += self.never_accepted + self.tracker.unsent();
-        counters.inflight_full += self.lost_in_claims;
-        counters.notice_lost += self.tracker.notices_lost();
-        let in_flight = self.programs.in_flight()?;
-        Ok(Ending {
-            carried: 0,
-            counters,
-            in_flight: in_flight.iter().map(|entry| entry.servers_asked()).sum(),
-            stray_answers: self.tracker.stray_answers(),
-            strays_early: self.tracker.strays_early(),
-            drops_unjoined: self.tracker.drops_unjoined(),
-            grouped: self.grouping.counts(),
-            on_demand: self.demand.as_ref().map(|it| it.attached(Instant::now())),
-        })
     }
 }
 

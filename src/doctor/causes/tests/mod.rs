@@ -21,6 +21,7 @@ mod reasons;
 mod rejects;
 mod replicas;
 mod restarts;
+mod send_denied;
 mod servers;
 mod sizes;
 mod slow;

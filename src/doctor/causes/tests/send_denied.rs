@@ -1,0 +1,75 @@
+//! Calls that failed, so that no packet was sent.
+
+use super::*;
+use crate::attempt::Comm;
+use crate::attempt::FailedCall;
+use crate::sampler::Ports;
+
+#[test]
+fn the_forms_of_a_send_that_fails() {
+    let title = |call, errno: Option<i32>, route: Option<bool>| {
+        let mut incident = Story::default().with((0..4).map(|n| Attempt {
+            outcome: Outcome::Refused,
+            id: None,
+            reason: errno.map(Reason::Errno),
+            failed_call: Some(call),
+            ..attempt(n, SERVER, Outcome::Refused)
+        }));
+        incident
+            .host
+            .routes
+            .extend(route.map(|route| ((POD, address(SERVER).ip()), route)));
+        let explanation = incident.explain();
+        assert_eq!(explanation.findings[0].rule.name(), "dns_send_denied");
+        assert_eq!(explanation.findings[0].queries, 4);
+        explanation.findings[0].title.clone()
+    };
+    let (connect, send) = (FailedCall::Connect, FailedCall::Send);
+    assert!(title(connect, Some(libc::EPERM), None).contains("BPF program on the cgroup"));
+    assert!(title(send, Some(libc::EPERM), None).contains("BPF program on the cgroup"));
+    assert!(title(send, Some(libc::ENETUNREACH), None).contains("no route"));
+    assert!(title(connect, None, Some(false)).contains("no route"));
+    assert!(title(connect, None, Some(true)).contains("No socket can be connected"));
+    assert!(title(send, Some(libc::EAGAIN), None).contains("No socket can be connected"));
+}
+
+#[test]
+fn who_has_the_ports_is_told_where_that_was_looked_at() {
+    let told = |used| {
+        let mut story = Story::default().with((0..4).map(|n| Attempt {
+            failed_call: Some(FailedCall::Send),
+            ..refused(attempt(n, SERVER, Outcome::Refused), libc::EAGAIN)
+        }));
+        let netns = story.attempts[0].owner.netns;
+        let ports = Ports {
+            range: Some((32_768, 60_999)),
+            used,
+            holders: vec![
+                (77, Comm::new(b"leaky"), 28_000),
+                (42, Comm::new(b"curl"), 9),
+            ],
+        };
+        story.host.ports.insert(netns, ports);
+        story.explain().findings.remove(0)
+    };
+    let up = told(28_232);
+    let evidence = up.evidence.join(" ");
+    for part in [
+        "28,232 UDP ports of the 28,232 that the kernel gives (32768 to 60999) were in use",
+        "Of its UDP sockets, leaky (pid 77) has 28,000, curl (pid 42) has 9.",
+    ] {
+        assert!(evidence.contains(part), "{evidence}");
+    }
+    assert!(up.cause.contains("are used up"), "{}", up.cause);
+    let free = told(12);
+    assert!(
+        free.cause.contains("there were free ports"),
+        "{}",
+        free.cause
+    );
+    assert!(
+        !free.cause.contains("all local ports are in use"),
+        "{}",
+        free.cause
+    );
+}
