@@ -23,6 +23,7 @@ use crate::filter::NameGlob;
 use crate::filter::PodFilter;
 use crate::host::proc::untrusted;
 use crate::kernel::PORTS_MAX;
+use crate::watching;
 pub use agent::AgentArgs;
 pub use agent::HistoryArgs;
 use agent::PastArgs;
@@ -153,6 +154,17 @@ pub struct WatchedArgs {
 }
 
 impl WatchedArgs {
+    /// All of it, for a window; an error says what is wrong with the ports.
+    pub fn options(&self) -> Result<watching::Options, clap::Error> {
+        Ok(watching::Options {
+            ports: self.ports()?,
+            timeout: self.timeout,
+            filter: self.filter(),
+            workloads: self.workloads(),
+            all_hooks: self.all_hooks,
+        })
+    }
+
     /// How to find out whose a query is.
     pub fn workloads(&self) -> attribution::Options {
         attribution::Options {

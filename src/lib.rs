@@ -31,4 +31,5 @@ pub mod thresholds;
 pub mod track;
 pub mod units;
 pub mod watch;
+pub mod watching;
 pub mod window;

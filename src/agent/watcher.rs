@@ -7,7 +7,6 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use anyhow::Result;
-use anyhow::bail;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::Sender;
 use crossbeam_channel::after;
@@ -19,29 +18,17 @@ use super::answers::Answers;
 use super::kept::Kept;
 use super::kept::STEP;
 use super::kept::Timed;
-use crate::attribution::Attribution;
-use crate::filter::Filter;
-use crate::host::Clock;
-use crate::host::Signal;
 use crate::monitor::Ending;
 use crate::monitor::Message;
-use crate::monitor::Monitor;
-use crate::sampler::HostSample;
-use crate::sampler::Sampler;
-use crate::window::End;
-use crate::window::Window;
+use crate::watching::Watching;
 
 /// Questions about now that may wait at one time.
 const QUESTIONS_MAX: usize = 64;
 
-/// The parts of a watch, and where its windows go.
+/// Watches, and keeps what it saw.
 #[derive(Debug)]
 pub struct Watcher {
-    monitor: Monitor,
-    attribution: Attribution,
-    sampler: Sampler,
-    signals: Vec<Signal>,
-    window: Window,
+    watching: Watching,
     since: SystemTime,
     kept: Arc<Mutex<Kept>>,
     questions: Receiver<Sender<()>>,
@@ -50,25 +37,13 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Takes over what watches already. `watched` are the signals that the sampler has, and
-    /// what passes the filter is what windows are about.
-    pub fn new(
-        monitor: Monitor,
-        attribution: Attribution,
-        (sampler, watched): (Sampler, Vec<Signal>),
-        filter: Filter,
-        octets_max: usize,
-    ) -> (Self, Answers) {
+    /// Takes over what watches already; windows may take so many octets.
+    pub fn new(watching: Watching, octets_max: usize) -> (Self, Answers) {
         let kept = Arc::new(Mutex::new(Kept::within(octets_max)));
         let (ask, questions) = bounded(QUESTIONS_MAX);
         let answers = Answers::of(Arc::clone(&kept), ask);
-        let signals = [monitor.signals.clone(), watched].concat();
         let watcher = Self {
-            monitor,
-            attribution,
-            sampler,
-            signals,
-            window: Window::new(filter),
+            watching,
             since: SystemTime::now(),
             kept,
             questions,
@@ -83,74 +58,35 @@ impl Watcher {
         let mut is_over = after(to_next(SystemTime::now()));
         loop {
             select! {
-                recv(self.attribution.messages()) -> message => match message {
+                recv(self.watching.messages()) -> message => match message {
                     Ok(Message::Rolled(ending)) => self.close(ending),
-                    Ok(Message::Finished(_)) => break,
-                    Ok(message) => self.take(message),
-                    Err(_) => {
-                        self.monitor.join()?;
-                        bail!("the poller thread ended without a word");
-                    }
+                    // Nobody can ask for the last window any more.
+                    Ok(Message::Finished(_)) => return self.watching.end(),
+                    Ok(message) => self.watching.take(message),
+                    Err(_) => return Err(self.watching.fault()),
                 },
                 recv(self.questions) -> question => {
                     self.waiting.extend(question);
-                    self.monitor.roll();
+                    self.watching.ask_to_roll();
                 }
                 recv(is_over) -> _ => {
-                    self.monitor.roll();
+                    self.watching.ask_to_roll();
                     is_over = after(to_next(SystemTime::now()));
                 }
                 recv(stopped) -> _ => {
                     stopped = never();
-                    self.monitor.stop();
+                    self.watching.stop();
                 }
             }
         }
-        self.monitor.join()?;
-        let _attributed = self.attribution.finish();
-        Ok(())
     }
 
-    fn take(&mut self, message: Message) {
-        self.window.take(&message);
-        match message {
-            Message::Ended(attempts) => {
-                attempts
-                    .iter()
-                    .for_each(|attempt| self.sampler.meet(attempt));
-            }
-            Message::Plain(plain) => {
-                plain
-                    .iter()
-                    .for_each(|plain| self.sampler.meet(&plain.example));
-            }
-            Message::SlowReads(reads) => self.sampler.meet_readers(&reads),
-            Message::Suspects(places) => {
-                places
-                    .into_iter()
-                    .for_each(|asked| self.sampler.meet_suspect(asked));
-            }
-            // They are the window's alone, or it is over.
-            Message::Lookups(_)
-            | Message::TurnedAway(_)
-            | Message::Rolled(_)
-            | Message::Finished(_) => {}
-        }
-    }
-
-    fn close(&mut self, kernel: Ending) {
-        let host: HostSample = self.sampler.roll();
+    fn close(&mut self, ending: Ending) {
         let to = SystemTime::now();
         let from = std::mem::replace(&mut self.since, to);
-        let window = self.window.roll(End {
-            // Where the clock was set back, a window takes no time.
-            duration: to.duration_since(from).unwrap_or_default(),
-            kernel,
-            host,
-            known: self.attribution.known(),
-            signals: self.signals.clone(),
-            clock: Some(Clock::start()),
-        });
+        // Where the clock was set back, a window takes no time.
+        let duration = to.duration_since(from).unwrap_or_default();
+        let window = self.watching.roll(ending, duration);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.add(Timed { from, to, window });
         drop(kept);
