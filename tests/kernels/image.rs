@@ -67,7 +67,16 @@ fn cache_folder() -> Result<PathBuf> {
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-    let base = base.context("neither XDG_CACHE_HOME nor HOME says where kernels can be kept")?;
+    // Not every CI sets HOME; the user has one all the same.
+    let of_user = || {
+        Some(
+            nix::unistd::User::from_uid(nix::unistd::geteuid())
+                .ok()??
+                .dir,
+        )
+    };
+    let home = || set("HOME").or_else(of_user);
+    let base = set("XDG_CACHE_HOME").or_else(|| Some(home()?.join(".cache")));
+    let base = base.context("neither XDG_CACHE_HOME nor a home says where kernels can be kept")?;
     Ok(base.join("kerno").join("kernels"))
 }
