@@ -37,6 +37,11 @@ pub fn ask(socket: &Path, path: &str) -> Result<(Vec<u8>, Option<u8>)> {
 async fn exchange(socket: &Path, path: &str) -> Result<(Vec<u8>, Option<u8>)> {
     let shown = socket.display();
     let stream = UnixStream::connect(socket).await.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            return anyhow!(
+                "{shown} may be asked by root and the group kerno only: ask with sudo ({error})"
+            );
+        }
         anyhow!(
             "no agent can be asked at {shown} ({error}): start one as root with `kerno agent`, \
              or watch now with `kerno doctor`"

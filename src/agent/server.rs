@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::os::unix::net::UnixStream;
@@ -87,20 +88,28 @@ impl Drop for Socket {
 }
 
 fn listen(socket: &Path) -> Result<UnixListener> {
+    const REMEDY: &str = "run it with sudo, or name another place with --socket";
     let shown = socket.display();
-    match UnixStream::connect(socket) {
-        Ok(_) => bail!("an agent listens at {shown} already; --socket names another place"),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(socket).with_context(|| format!("cannot replace {shown}"))?;
+    if let Ok(there) = fs::symlink_metadata(socket) {
+        // A file refuses connections too, and is somebody's.
+        if !there.file_type().is_socket() {
+            bail!("{shown} is there, and no socket; name another place with --socket");
         }
-        Err(_) => {}
+        match UnixStream::connect(socket) {
+            Ok(_) => bail!("an agent listens at {shown} already; --socket names another place"),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(socket)
+                    .with_context(|| format!("cannot replace {shown}; {REMEDY}"))?;
+            }
+            Err(error) => bail!("{shown} cannot be looked at ({error}); {REMEDY}"),
+        }
     }
     if let Some(folder) = socket.parent() {
         fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            .with_context(|| format!("cannot make the folder {}; {REMEDY}", folder.display()))?;
     }
-    let listener =
-        UnixListener::bind(socket).with_context(|| format!("cannot listen at {shown}"))?;
+    let listener = UnixListener::bind(socket)
+        .with_context(|| format!("cannot listen at {shown}; {REMEDY}"))?;
     // Names of queries are told there: root's and the group kerno's only.
     fs::set_permissions(socket, fs::Permissions::from_mode(0o660))
         .with_context(|| format!("cannot protect {shown}"))?;

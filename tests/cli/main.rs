@@ -103,6 +103,17 @@ fn what_an_agent_is_asked_for_makes_sense() {
         assert!(told.contains(said), "{arguments:?}: {told}");
     }
     bad_value(&["agent", "--memory", "24"]);
+    // What is no socket is somebody's, and stays.
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().to_str().expect("UTF-8");
+    let done = output(&mut kerno(&["agent", "--socket", path]));
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        text(&done.stderr).contains("no socket"),
+        "{}",
+        text(&done.stderr)
+    );
+    assert!(file.path().is_file());
     // Nobody there: not a mistake of who asks, and no report either.
     for command in [&["history"][..], &["doctor", "--last", "10m"]] {
         let done = output(&mut kerno(
