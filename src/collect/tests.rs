@@ -305,6 +305,18 @@ fn the_books_add_up() {
     assert_eq!(books(2).balance(), 0);
     assert_eq!(books(1).balance(), 1);
     assert_eq!(books(3).balance(), -1);
+    // Those that waited when the window began are seen in it, and end in it.
+    let later = Ending {
+        carried: 9,
+        in_flight: 2,
+        counters: Counters {
+            queries: 21,
+            ..counters
+        },
+        ..Ending::default()
+    };
+    let later = Accounting::new(&later, totals, 0);
+    assert_eq!((later.queries_seen, later.balance()), (30, 0));
     // Seven were lost in two ways, and eight answers are nobody's: another server's
     // explain one of the nine.
     let gaps = books(2).gaps();

@@ -243,6 +243,17 @@ impl Poller<'_, '_, '_> {
         Ok(drained)
     }
 
+    /// What was told before now is known then, however long the last turn took.
+    fn drain_all(&mut self) -> Result<()> {
+        for _ in 0..DRAINS_OF_RING {
+            if self.drain()? < DRAIN_MAX {
+                break;
+            }
+            self.hand_on();
+        }
+        Ok(())
+    }
+
     /// Where there was something just now there will soon be more: it is waited for
     /// without being woken for each.
     fn rest(&mut self, drained: usize) -> Result<()> {
@@ -298,13 +309,7 @@ impl Poller<'_, '_, '_> {
         self.last_sweep = Instant::now();
         self.look_closer()?;
         let now_ns = Clock::monotonic_ns();
-        // What was told before now is to be known, however long the last turn took.
-        for _ in 0..DRAINS_OF_RING {
-            if self.drain()? < DRAIN_MAX {
-                break;
-            }
-            self.hand_on();
-        }
+        self.drain_all()?;
         let in_flight = self.programs.in_flight()?;
         let was_busy = std::mem::take(&mut self.is_busy);
         self.is_quiet = in_flight.is_empty()

@@ -15,9 +15,11 @@ use crate::monitor::Message;
 const SETTLE_MAX: Duration = Duration::from_millis(250);
 
 impl Poller<'_, '_, '_> {
-    /// Tells all that is known, and what the kernel side says of it. What it has just put
-    /// into the ring buffer counts as waiting: its end is in the next window.
+    /// Tells all that is known, and what the kernel side says of it. What it puts into the
+    /// ring buffer meanwhile counts as waiting: its end is in the next window.
     pub(super) fn roll(&mut self) -> Result<()> {
+        self.drain_all()?;
+        self.hand_on();
         self.hand_on_cells(Instant::now(), true);
         let mut all = self.ending()?;
         let known = self.reported + all.counters.lost();
