@@ -190,6 +190,7 @@ impl Index {
 
     /// The first arrival after the query was sent. Translation may change both
     /// addresses, but neither id nor question. One port is preferred to another.
+    /// What came to another server from another port of the same host is another socket's.
     pub(super) fn view_of(&self, views: &[ServerView], attempt: &Attempt) -> Option<usize> {
         let key = (attempt.id?, Fingerprint::of(attempt.question.as_bytes())?);
         let candidates = self.by_query.get(&key)?;
@@ -200,6 +201,7 @@ impl Index {
                 views.get(place).is_some_and(|view| {
                     view.arrived_ns >= attempt.sent_ns
                         && view.arrived_ns - attempt.sent_ns <= ON_THE_WAY_NS
+                        && !is_of_another_socket(view, attempt)
                 })
             })
             .min_by_key(|&place| {
@@ -210,5 +212,44 @@ impl Index {
                     view.arrived_ns,
                 )
             })
+    }
+}
+
+/// Ids have 16 bits, and several servers are asked for the same name at once. Who translates
+/// what leads to a server leaves the source alone, or gives it an address of his own.
+fn is_of_another_socket(view: &ServerView, attempt: &Attempt) -> bool {
+    view.peer.ip() == attempt.local.ip()
+        && view.peer.port() != attempt.local.port()
+        && view.local != attempt.peer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn another_socket_s_exchange_is_not_taken_for_it() {
+        let mut views = ServerViews::default();
+        let mut at_server = sample::plain_attempt();
+        at_server.local = "10.0.0.53:53".parse().expect("an address");
+        at_server.peer = "10.0.0.7:40001".parse().expect("an address");
+        views.add(&at_server);
+        let (views, _) = views.into_views(&BTreeMap::new());
+        let index = Index::new(&views);
+        let is_it = |local: &str, peer: &str| {
+            let mut attempt = sample::plain_attempt();
+            attempt.local = local.parse().expect("an address");
+            attempt.peer = peer.parse().expect("an address");
+            index.view_of(&views, &attempt).is_some()
+        };
+        // Itself; and where it was asked for by a service address.
+        assert!(is_it("10.0.0.7:40001", "10.0.0.53:53"));
+        assert!(is_it("10.0.0.7:40001", "10.96.0.10:53"));
+        // The source was translated: its port alone, or all of it.
+        assert!(is_it("10.0.0.7:40002", "10.0.0.53:53"));
+        assert!(is_it("10.1.0.9:40002", "10.96.0.10:53"));
+        // The same id and name, from another port to another server.
+        assert!(!is_it("10.0.0.7:40002", "203.0.113.63:53"));
     }
 }
