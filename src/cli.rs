@@ -4,6 +4,8 @@ mod agent;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod counters;
+mod past;
+mod variables;
 
 #[cfg(feature = "k8s")]
 use std::path::PathBuf;
@@ -25,12 +27,12 @@ use crate::host::proc::untrusted;
 use crate::kernel::PORTS_MAX;
 use crate::watching;
 pub use agent::AgentArgs;
-pub use agent::HistoryArgs;
-use agent::PastArgs;
 use agent::SocketArg;
 #[cfg(feature = "chaos")]
 pub use chaos::ChaosArgs;
 pub use counters::CountersArgs;
+pub use past::HistoryArgs;
+use past::PastArgs;
 
 /// Version and commit, as `kerno --version` prints them.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KERNO_COMMIT"), ")");
@@ -54,10 +56,10 @@ pub enum Command {
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
     /// Watch always, and answer questions about the time behind.
-    #[command(after_help = agent::EXAMPLES)]
+    #[command(after_help = agent::EXAMPLES, mut_args = variables::of)]
     Agent(AgentArgs),
     /// When something was wrong, as the agent knows it.
-    #[command(after_help = agent::HISTORY_EXAMPLES)]
+    #[command(after_help = past::EXAMPLES)]
     History(HistoryArgs),
     /// Stream every finished DNS query as one JSON object per line.
     #[command(after_help = WATCH_EXAMPLES)]
@@ -114,7 +116,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Args, Debug)]
 pub struct WatchedArgs {
     /// DNS port to watch; repeat it for up to 8 ports [default: 53]
-    #[arg(long = "port", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long = "port", value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     ports: Vec<u16>,
     /// How long an unanswered query is waited for.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]

@@ -124,6 +124,34 @@ fn what_an_agent_is_asked_for_makes_sense() {
     }
 }
 
+#[test]
+fn the_agent_is_told_by_variables_what_the_command_line_leaves_out() {
+    let variables = [
+        ("KERNO_MEMORY", "24", "--memory"),
+        ("KERNO_PORT", "53,0", "--port"),
+        ("KERNO_ALL_HOOKS", "perhaps", "--all-hooks"),
+    ];
+    for (name, value, option) in variables {
+        let done = output(kerno(&["agent"]).env(name, value));
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{name}: {said}");
+        assert!(said.contains(option), "{name}: {said}");
+    }
+    // What is said there holds, and it is the agent's alone.
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let mut agent = kerno(&["agent", "--memory", "1MiB"]);
+    agent
+        .env("KERNO_MEMORY", "24")
+        .env("KERNO_SOCKET", file.path());
+    let done = output(&mut agent);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stderr).contains("no socket"));
+    let done = output(kerno(&["history"]).env("KERNO_PORT", "no port"));
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
+    let help = output(&mut kerno(&["agent", "--help"]));
+    assert!(text(&help.stdout).contains("[env: KERNO_MEMORY"));
+}
+
 /// As the image for nodes is built.
 #[cfg(not(feature = "chaos"))]
 #[test]
