@@ -31,6 +31,8 @@ pub struct LatencyFigures {
     pub p99_ns: u64,
     /// The slowest answer.
     pub max_ns: u64,
+    /// All of them together.
+    pub sum_ns: u64,
     /// Answers that took about as long as each time of [`RESEND_NS`].
     pub near_resend: [u64; RESEND_NS.len()],
     /// Exact counts between fixed edges.
@@ -43,6 +45,7 @@ pub(super) struct Latency {
     spread: Spread,
     count: u64,
     max_ns: u64,
+    sum_ns: u64,
     few: Vec<u64>,
     many: Option<Histogram<u32>>,
 }
@@ -53,6 +56,7 @@ impl Default for Latency {
             spread: Spread::default(),
             count: 0,
             max_ns: 0,
+            sum_ns: 0,
             few: Vec::with_capacity(FEW),
             many: None,
         }
@@ -84,6 +88,7 @@ impl Latency {
         self.spread.record(ns);
         self.count += 1;
         self.max_ns = self.max_ns.max(ns);
+        self.sum_ns = self.sum_ns.saturating_add(ns);
         match self.histogram(1) {
             Some(histogram) => histogram.saturating_record(ns),
             None => self.few.push(ns),
@@ -94,6 +99,7 @@ impl Latency {
         self.spread.absorb(&other.spread);
         self.count += other.count;
         self.max_ns = self.max_ns.max(other.max_ns);
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
         let more = other.many.as_ref().map_or(other.few.len(), |_| FEW + 1);
         let Some(histogram) = self.histogram(more) else {
             self.few.extend(&other.few);
@@ -126,6 +132,7 @@ impl Latency {
             p95_ns: self.percentile(95),
             p99_ns: self.percentile(99),
             max_ns: self.max_ns,
+            sum_ns: self.sum_ns,
             near_resend: RESEND_NS.map(|resend| self.shortly_after(resend)),
             spread: self.spread,
         })
@@ -207,6 +214,7 @@ mod tests {
         let figures = latency_of(&values).figures().expect("values");
         assert_eq!(figures.p99_ns, 100_000_000);
         assert_eq!(figures.max_ns, 3_000_000_000);
+        assert_eq!(figures.sum_ns, 199 * 100_000_000 + 3_000_000_000);
     }
 
     #[test]

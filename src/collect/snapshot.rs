@@ -137,7 +137,7 @@ impl LatencyFigures {
                 *sum += near;
             }
         }
-        let answers: u64 = spread.buckets().map(|(_, _, count)| count).sum();
+        let answers = spread.count();
         let within = |percent: u64| {
             let (_, up_to) = spread.around((answers * percent).div_ceil(100));
             up_to.min(max_ns)
@@ -147,6 +147,7 @@ impl LatencyFigures {
             p95_ns: within(95),
             p99_ns: within(99),
             max_ns,
+            sum_ns: all.iter().fold(0, |sum, it| sum.saturating_add(it.sum_ns)),
             near_resend,
             spread,
         })

@@ -14,6 +14,7 @@ use crate::attempt::Role;
 use crate::attempt::identity::WorkloadId;
 use crate::collect::Accounting;
 use crate::collect::Snapshot;
+use crate::incidents::Incident;
 use crate::units;
 
 /// What the rules say.
@@ -25,10 +26,41 @@ pub struct Diagnosis {
     /// Failed attempts by the rule that explains them: each is in exactly one
     /// place, so the sum is all that failed.
     pub failures_by_cause: BTreeMap<Rule, u64>,
+    /// The same by where and whose they were, too.
+    pub failures: BTreeMap<Failures, u64>,
     /// Slow answers in the same way; what no rule explains is unknown.
     pub slow_by_cause: BTreeMap<Rule, u64>,
     /// Time that lookups lost, each moment by one rule.
     pub losses: Losses,
+}
+
+/// Failed attempts that have one cause, one server and one workload.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Failures {
+    /// The rule that explains them.
+    pub rule: Rule,
+    /// Who was asked; `None` for those beyond all that is kept one by one.
+    pub server: Option<SocketAddr>,
+    /// Who asked; `None` for the same.
+    pub workload: Option<WorkloadId>,
+}
+
+impl Failures {
+    pub(super) fn of(rule: Rule, incident: &Incident) -> Self {
+        Self {
+            rule,
+            server: Some(incident.server()),
+            workload: Some(WorkloadId::made(&incident.attempt)),
+        }
+    }
+
+    pub(super) fn of_nobody(rule: Rule) -> Self {
+        Self {
+            rule,
+            server: None,
+            workload: None,
+        }
+    }
 }
 
 /// How bad a finding is.

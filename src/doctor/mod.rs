@@ -29,6 +29,7 @@ mod unseen_clients;
 mod who;
 
 pub use finding::Diagnosis;
+pub use finding::Failures;
 pub use finding::Finding;
 pub use finding::Severity;
 pub use finding::Subject;

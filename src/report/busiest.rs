@@ -202,6 +202,7 @@ mod tests {
                 p95_ns: 150_000,
                 p99_ns: 150_000,
                 max_ns: 150_000,
+                sum_ns: 150_000 * (queries - failed),
                 near_resend: Default::default(),
                 spread,
             }),

@@ -21,6 +21,7 @@ use crate::collect::Accounting;
 use crate::collect::Snapshot;
 use crate::doctor;
 use crate::doctor::Diagnosis;
+use crate::doctor::Failures;
 use crate::doctor::Finding;
 use crate::doctor::Losses;
 use crate::doctor::Rule;
@@ -48,6 +49,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Failed attempts by the rule that explains them; the sum is all that failed.
     pub failures_by_cause: BTreeMap<Rule, u64>,
+    /// The same by where and whose they were, too.
+    pub failures: BTreeMap<Failures, u64>,
     /// The same of slow answers.
     pub slow_by_cause: BTreeMap<Rule, u64>,
     /// What could not be read of the host, in sentences.
@@ -73,6 +76,7 @@ impl Report {
         let Diagnosis {
             findings,
             failures_by_cause,
+            failures,
             slow_by_cause,
             losses,
         } = doctor::diagnose(&dns, &evidence);
@@ -86,6 +90,7 @@ impl Report {
             dns,
             findings,
             failures_by_cause,
+            failures,
             slow_by_cause,
             not_read: evidence.host.missing.clone(),
             notes: doctor::unseen_clients(&evidence),

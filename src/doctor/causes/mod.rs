@@ -79,6 +79,7 @@ use std::collections::BTreeMap;
 
 use super::explanation::Measured;
 use super::finding::Diagnosis;
+use super::finding::Failures;
 use super::finding::Finding;
 use super::finding::Severity;
 use super::losses::Losses;
@@ -155,7 +156,7 @@ pub(super) fn explain(
     snapshot: &Snapshot,
     parties: &Parties<'_>,
 ) -> Diagnosis {
-    let mut failures_by_cause = BTreeMap::new();
+    let mut failures: BTreeMap<Failures, u64> = BTreeMap::new();
     let mut slow_by_cause = BTreeMap::new();
     let mut losses = Losses::default();
     let mut groups: BTreeMap<Rule, BTreeMap<Place, Group<'_>>> = BTreeMap::new();
@@ -171,7 +172,8 @@ pub(super) fn explain(
             continue;
         };
         if incident.has_failed() {
-            *failures_by_cause.entry(rule).or_default() += incident.weight;
+            let place = Failures::of(rule, incident);
+            *failures.entry(place).or_default() += incident.weight;
         }
         let places = groups.entry(rule).or_default();
         places
@@ -180,7 +182,12 @@ pub(super) fn explain(
             .add(incident, symptom);
     }
     if evidence.not_kept > 0 {
-        *failures_by_cause.entry(Rule::Unknown).or_default() += evidence.not_kept;
+        let place = Failures::of_nobody(Rule::Unknown);
+        *failures.entry(place).or_default() += evidence.not_kept;
+    }
+    let mut failures_by_cause = BTreeMap::new();
+    for (Failures { rule, .. }, number) in &failures {
+        *failures_by_cause.entry(*rule).or_default() += number;
     }
     // Those that were too many to keep.
     let slow: u64 = slow_by_cause.values().sum();
@@ -213,6 +220,7 @@ pub(super) fn explain(
     Diagnosis {
         findings,
         failures_by_cause,
+        failures,
         slow_by_cause,
         losses,
     }

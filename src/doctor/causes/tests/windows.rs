@@ -49,6 +49,7 @@ fn check(attempts: &[Attempt], late_reads: usize) -> Result<(), TestCaseError> {
     let Diagnosis {
         findings,
         failures_by_cause,
+        failures,
         slow_by_cause,
         losses,
     } = diagnose(&snapshot, &evidence);
@@ -56,6 +57,21 @@ fn check(attempts: &[Attempt], late_reads: usize) -> Result<(), TestCaseError> {
     let failed = client.outcomes.failed();
     let slow = client.slower_than(100 * MS);
     prop_assert_eq!(failures_by_cause.values().sum::<u64>(), failed);
+    for row in &snapshot.by_server.rows {
+        let there = failures
+            .iter()
+            .filter(|(it, _)| it.server == Some(row.whom));
+        let number: u64 = there.map(|(_, number)| number).sum();
+        prop_assert_eq!(number, row.figures.outcomes.failed(), "{}", row.whom);
+    }
+    for row in &snapshot.by_workload.rows {
+        let whom = Some(&row.whom);
+        let own = failures
+            .iter()
+            .filter(|(it, _)| it.workload.as_ref() == whom);
+        let number: u64 = own.map(|(_, number)| number).sum();
+        prop_assert_eq!(number, row.figures.outcomes.failed(), "{}", row.whom);
+    }
     prop_assert_eq!(slow_by_cause.values().sum::<u64>(), slow);
     let by_workload = losses.by_workload.values().flatten();
     let lost: u64 = losses.by_cause.values().sum();
