@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use kerno_chaos::scenario::Fault;
 use kerno_chaos::scenario::NOTHING;
 use kerno_chaos::scenario::Scenario;
 use serde_json::Value;
@@ -19,6 +20,7 @@ pub(crate) fn is_cause(finding: &&Finding) -> bool {
 /// What does not hold, a sentence each.
 pub(crate) fn complaints(scenario: &Scenario, chaos: &Value, findings: &[Finding]) -> Vec<String> {
     let mut complaints = lab_complaints(chaos);
+    complaints.extend(unsaid(scenario, findings));
     if scenario.rule == NOTHING {
         let bad = findings.iter().filter(|finding| finding.severity != "info");
         complaints.extend(bad.map(|it| format!("{} ({}) of nothing", it.rule, it.severity)));
@@ -61,6 +63,23 @@ fn expected<'a>(scenario: &'a Scenario, chaos: &'a Value) -> Vec<(&'a str, u64)>
     let also = also.map(|(rule, broken)| (rule.as_str(), broken));
     let all = iter::once((scenario.rule, &chaos["broken"])).chain(also);
     all.map(|(rule, broken)| (rule, broken.as_u64().unwrap_or(0)))
+        .collect()
+}
+
+/// Words that are in no finding of the scenario's rule, or in none at all where it must
+/// trip nothing.
+fn unsaid(scenario: &Scenario, findings: &[Finding]) -> Vec<String> {
+    let Fault::Lab(recipe) = &scenario.fault else {
+        return Vec::new();
+    };
+    let is_its_own = |it: &&Finding| scenario.rule == NOTHING || it.rule == scenario.rule;
+    let own = || findings.iter().filter(is_its_own);
+    let missing = recipe.says().iter().filter(|words| {
+        let says = |it: &Finding| it.text.contains(**words);
+        !own().any(says)
+    });
+    missing
+        .map(|words| format!("nothing says {words:?}"))
         .collect()
 }
 

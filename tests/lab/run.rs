@@ -42,6 +42,8 @@ pub(crate) struct Finding {
     pub(crate) rule: String,
     pub(crate) severity: String,
     pub(crate) queries: Option<u64>,
+    /// What it says: title, cause, impact, evidence.
+    pub(crate) text: String,
 }
 
 /// A scenario and what the doctor said of it.
@@ -164,6 +166,14 @@ fn findings(report: &Value) -> Vec<Finding> {
             rule: text(finding, "rule"),
             severity: text(finding, "severity"),
             queries: finding["queries"].as_u64(),
+            text: said(finding),
         })
         .collect()
+}
+
+fn said(finding: &Value) -> String {
+    let evidence = finding["evidence"].as_array().into_iter().flatten();
+    let lines = [&finding["title"], &finding["cause"], &finding["impact"]];
+    let lines = lines.into_iter().chain(evidence).filter_map(Value::as_str);
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -17,6 +17,16 @@ pub enum Fault {
 
 impl Fault {
     /// A scenario of the lab of which nothing is particular but what it makes.
+    /// The same whose finding must have these words.
+    pub(crate) const fn telling(
+        make: fn(&mut Lab) -> anyhow::Result<()>,
+        says: &'static [&'static str],
+    ) -> Self {
+        let mut recipe = Recipe::of(make);
+        recipe.says = says;
+        Self::Lab(recipe)
+    }
+
     pub(crate) const fn lab(make: fn(&mut Lab) -> anyhow::Result<()>) -> Self {
         Self::Lab(Recipe::of(make))
     }

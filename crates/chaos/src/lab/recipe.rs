@@ -22,6 +22,8 @@ pub struct Recipe {
     /// Its failures are calls without a packet, so that no name is known: the
     /// doctor finds them by the process of this name.
     pub(crate) asker: Option<&'static str>,
+    /// Words that its finding must have: what tells its fault from others of the same rule.
+    pub(crate) says: &'static [&'static str],
     /// What it touches outside its own namespaces, to complete "it touches";
     /// then it needs `--yes`.
     pub(crate) outside: Option<&'static str>,
@@ -42,6 +44,7 @@ impl Recipe {
             at_servers: false,
             of_strangers: false,
             asker: None,
+            says: &[],
             outside: None,
             alone: false,
             node_stays: false,
@@ -62,6 +65,11 @@ impl Recipe {
             Some(comm) => ("--comm", comm.to_owned()),
             None => ("--name", format!("*.{zone}")),
         }
+    }
+
+    /// Words that its finding must have.
+    pub fn says(&self) -> &'static [&'static str] {
+        self.says
     }
 
     /// Whether no other scenario is to run at the same time.

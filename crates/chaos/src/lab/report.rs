@@ -208,14 +208,20 @@ fn client_report(client: &Client, counts: &Counts) -> ClientReport {
 }
 
 fn server_report(server: Server) -> Result<ServerReport> {
-    let Server { pod, serve, worker } = server;
+    let Server {
+        pod,
+        serve,
+        worker,
+        before,
+    } = server;
     worker.resume();
     let pid = worker.pid();
-    let counts = match serve.limits.hoards_from {
+    let mut counts = match serve.limits.hoards_from {
         // What it did it cannot tell any more.
         Some(_) => worker.killed().map(|()| Served::default())?,
         None => worker.finish()?,
     };
+    counts.add(&before);
     Ok(ServerReport {
         comm: serve.comm,
         pid,

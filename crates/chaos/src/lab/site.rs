@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,6 +25,7 @@ use super::outside;
 use super::outside::Beyond;
 use super::server::Does;
 use super::server::Serve;
+use super::server::Served;
 use super::stranger;
 use super::stranger::Stranger;
 use super::undo;
@@ -33,8 +35,10 @@ use super::worker::Role;
 use super::worker::Worker;
 use crate::target::DNS_PORT;
 use crate::testbed::Cgroup;
+use crate::testbed::Dnsmasq;
 use crate::testbed::Namespace;
 use crate::testbed::Unbound;
+use crate::testbed::tool::DNSMASQ;
 use crate::testbed::tool::IP;
 use crate::testbed::tool::NFT;
 use crate::testbed::tool::UNBOUND;
@@ -122,6 +126,8 @@ pub(crate) struct Server {
     pub(crate) pod: Rc<Pod>,
     pub(crate) serve: Serve,
     pub(super) worker: Worker,
+    /// What was served before it was started again.
+    pub(super) before: Served,
 }
 
 /// A counter of the packet filter: what the wire saw, to hold chaos to it.
@@ -143,7 +149,7 @@ pub(crate) struct Lab {
     pub(crate) pods: Vec<Rc<Pod>>,
     pub(crate) clients: Vec<Client>,
     pub(crate) servers: Vec<Server>,
-    pub(crate) resolvers: Vec<Unbound>,
+    pub(crate) resolvers: Vec<Box<dyn Any>>,
     pub(crate) counters: Vec<Counter>,
     /// What lies behind the node, where a scenario has that.
     pub(super) outside: Option<Worker>,
@@ -290,7 +296,25 @@ impl Lab {
         let role = Role::Server(serve.clone());
         let worker = Worker::start(&name, &role, pod.command(PROGRAM)?)?;
         let pod = Rc::clone(pod);
-        self.servers.push(Server { pod, serve, worker });
+        self.servers.push(Server {
+            pod,
+            serve,
+            worker,
+            before: Served::default(),
+        });
+        Ok(())
+    }
+
+    /// The server of a pod ends, and another process is in its place so much later.
+    pub(crate) fn restart(&mut self, pod: &str, after: Duration) -> Result<()> {
+        let place = self.servers.iter().position(|it| it.pod.name == pod);
+        let server = self.servers.remove(place.context("no such server")?);
+        let before = server.worker.finish()?;
+        thread::sleep(after);
+        self.serve(&server.pod, server.serve)?;
+        if let Some(again) = self.servers.last_mut() {
+            again.before = before;
+        }
         Ok(())
     }
 
@@ -324,7 +348,16 @@ impl Lab {
         command.stderr(Stdio::null());
         let listens: Vec<SocketAddr> = listens.iter().copied().map(dns_at).collect();
         let resolver = Unbound::start(command, &pod.namespace, &listens, configuration)?;
-        self.resolvers.push(resolver);
+        self.resolvers.push(Box::new(resolver));
+        Ok(())
+    }
+
+    /// Starts dnsmasq on the DNS port of a pod, with these options beside those that it needs.
+    pub(crate) fn forward(&mut self, pod: &Rc<Pod>, options: &[String]) -> Result<()> {
+        let mut command = pod.command(DNSMASQ.find()?)?;
+        command.args(options).stderr(Stdio::null());
+        let forwarder = Dnsmasq::start(command, &pod.namespace, pod.dns())?;
+        self.resolvers.push(Box::new(forwarder));
         Ok(())
     }
 

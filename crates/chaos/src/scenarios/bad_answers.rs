@@ -93,16 +93,35 @@ pub(crate) const DNSSEC_BOGUS: Scenario = Scenario {
     name: "dnssec-bogus",
     rule: "dns_servfail",
     makes: "a server that answers some names with SERVFAIL because of DNSSEC",
-    fault: Fault::lab(|lab| {
-        let [server, client] = lab.bad_server(Does::Because(BOGUS))?;
-        lab.change(format!(
-            "{} says SERVFAIL to some names, and that DNSSEC is the reason",
-            server.dns()
-        ));
-        lab.ask(&client, Ask::broken("lab-app", server.dns()))?;
-        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
-    }),
+    fault: Fault::telling(
+        |lab| because(lab, BOGUS, "DNSSEC"),
+        &["DNSSEC does not verify", "DNSSEC Bogus"],
+    ),
 };
+
+/// Not Ready (RFC 8914 section 4.15).
+const NOT_READY: u16 = 14;
+
+/// As a server whose zone file has an error, or whose transfer failed.
+pub(crate) const ZONE_NOT_LOADED: Scenario = Scenario {
+    name: "zone-not-loaded",
+    rule: "dns_servfail",
+    makes: "a server that answers the names of one zone with SERVFAIL, for it is not ready",
+    fault: Fault::telling(
+        |lab| because(lab, NOT_READY, "that it is not ready"),
+        &["has not loaded it"],
+    ),
+};
+
+fn because(lab: &mut Lab, code: u16, reason: &str) -> Result<()> {
+    let [server, client] = lab.bad_server(Does::Because(code))?;
+    lab.change(format!(
+        "{} says SERVFAIL to some names, with a reason: {reason}",
+        server.dns()
+    ));
+    lab.ask(&client, Ask::broken("lab-app", server.dns()))?;
+    lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+}
 
 /// It is asked rarely enough to have no queue.
 pub(crate) const SERVER_SLOW: Scenario = Scenario {

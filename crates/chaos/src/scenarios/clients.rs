@@ -83,7 +83,8 @@ pub(crate) const SEARCH_LIST: Scenario = Scenario {
             ));
             let mut ask = Ask::broken("lab-pod", server.dns());
             ask.group = "web".to_owned();
-            ask.style = Style::Libc(format!(
+            ask.style = Style::Libc;
+            ask.resolv_conf = Some(format!(
                 "nameserver {}\nsearch default.svc.{zone} svc.{zone} {zone}\n\
                  options ndots:{ndots}\n",
                 server.ip

@@ -166,6 +166,37 @@ pub(crate) const RATE_LIMIT: Scenario = Scenario {
     }),
 };
 
+/// So many names that none is asked for as often as a storm would, and an odd number, so that
+/// not always the same come too often.
+const NAMES: u64 = 79;
+
+/// Response rate limiting: of the queries beyond the limit every second one gets an empty
+/// answer with the TC bit, and asks again over TCP; the others get none.
+pub(crate) const CUT_SHORT: Scenario = Scenario {
+    name: "cut-short",
+    rule: "dns_rate_limit",
+    makes: "a server that limits its answers, and cuts some short (RRL)",
+    fault: Fault::telling(
+        |lab| {
+            let server = lab.pod("server")?;
+            let client = lab.pod("client")?;
+            let mut serve = Serve::well("lab-dns", server.dns());
+            serve.limits.limit = Some(LIMIT);
+            serve.limits.slips = true;
+            lab.serve(&server, serve)?;
+            lab.change(format!(
+                "{} answers {LIMIT} queries a second, and every second one beyond with TC alone",
+                server.dns()
+            ));
+            let mut ask = Ask::broken("lab-app", server.dns());
+            ask.rate = RATE;
+            ask.names = NAMES;
+            lab.ask(&client, ask)
+        },
+        &["(RRL)", "had the TC bit and no record"],
+    ),
+};
+
 fn faulty(listen: SocketAddr, of: Of) -> Serve {
     Serve {
         fault: Some((of, Does::Silence)),

@@ -7,6 +7,7 @@ mod conntrack_full;
 mod contrasts;
 mod elsewhere;
 mod firewall;
+mod forwarders;
 mod killed;
 mod nowhere;
 mod overload;
@@ -34,12 +35,16 @@ pub const SCENARIOS: &[&Scenario] = &[
     &firewall::REJECT_OUTPUT,
     &firewall::NFT_DROP,
     &firewall::ANSWER_DROP,
+    &nowhere::RESTART_OF_SERVER,
+    &nowhere::STUB_ADDRESS,
     &nowhere::DEAD_SERVER,
+    &nowhere::OLD_SERVER,
     &nowhere::NO_ROUTE,
     &nowhere::DEAD_NEIGHBOUR,
     &bad_answers::CLIENT_GIVES_UP,
     &bad_answers::SERVFAIL,
     &bad_answers::DNSSEC_BOGUS,
+    &bad_answers::ZONE_NOT_LOADED,
     &bad_answers::REFUSED,
     &bad_answers::FORMERR,
     &bad_answers::NO_RECURSION,
@@ -52,6 +57,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &contrasts::CLIENTS_IGNORED,
     &contrasts::SOCKET_UNREAD,
     &contrasts::RATE_LIMIT,
+    &contrasts::CUT_SHORT,
     &elsewhere::BAD_REPLICA,
     &elsewhere::CLIENT_CUT_OFF,
     &elsewhere::SERVER_AWAY,
@@ -65,6 +71,11 @@ pub const SCENARIOS: &[&Scenario] = &[
     &bad_answers::BIG_ANSWER,
     &resolver::UPSTREAM_SLOW,
     &resolver::UPSTREAM_LOST,
+    &resolver::IPV6_UNREACHABLE,
+    &forwarders::DEAD_UPSTREAM,
+    &forwarders::FORWARDER_FULL,
+    &forwarders::NO_UPSTREAM,
+    &forwarders::UPSTREAM_REFUSES,
     &resolver::FORWARDING_LOOP,
     &overload::SERVER_THROTTLED,
     &overload::SERVER_SATURATED,

@@ -1,8 +1,11 @@
 //! Programs that ask where no server is, or none that answers.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use crate::lab::client::Ask;
+use crate::lab::recipe::Recipe;
+use crate::lab::server::Serve;
 use crate::lab::site::dns_at;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
@@ -29,16 +32,90 @@ pub(crate) const DEAD_SERVER: Scenario = Scenario {
     name: "dead-server",
     rule: "dns_dead_server",
     makes: "a first nameserver that never answers, before one that does",
-    fault: Fault::lab(|lab| {
-        let server = lab.dns_pod("server")?;
-        let client = lab.pod("client")?;
-        lab.silent_outside(OUTSIDE)?;
-        let dead = dns_at(OUTSIDE);
-        lab.change(format!("{dead} never answers, {} does", server.dns()));
-        let mut ask = Ask::broken("lab-slow", dead);
-        ask.servers.push(server.dns());
-        lab.ask(&client, ask)?;
-        lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+    fault: Fault::telling(
+        |lab| {
+            let server = lab.dns_pod("server")?;
+            let client = lab.pod("client")?;
+            lab.silent_outside(OUTSIDE)?;
+            let dead = dns_at(OUTSIDE);
+            lab.change(format!("{dead} never answers, {} does", server.dns()));
+            let mut ask = Ask::broken("lab-slow", dead);
+            ask.servers.push(server.dns());
+            let list = format!("nameserver {OUTSIDE}\nnameserver {}\n", server.ip);
+            ask.resolv_conf = Some(list);
+            lab.ask(&client, ask)?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        },
+        &["is dead, and is still asked", "number 1 of 2 nameservers"],
+    ),
+};
+
+/// A program that runs for long has the server that was in resolv.conf when it began.
+pub(crate) const OLD_SERVER: Scenario = Scenario {
+    name: "old-server",
+    rule: "dns_dead_server",
+    makes: "a program that asks a server that is in its resolv.conf no more",
+    fault: Fault::telling(
+        |lab| {
+            let server = lab.dns_pod("server")?;
+            let client = lab.pod("client")?;
+            lab.silent_outside(OUTSIDE)?;
+            lab.change(format!(
+                "lab-old asks {OUTSIDE}, which never answers; its resolv.conf has {} alone",
+                server.ip
+            ));
+            let mut ask = Ask::broken("lab-old", dns_at(OUTSIDE));
+            ask.resolv_conf = Some(format!("nameserver {}\n", server.ip));
+            lab.ask(&client, ask)?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        },
+        &["not in resolv.conf (any more)"],
+    ),
+};
+
+/// Where systemd-resolved listens, on a host that has it.
+const STUB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
+
+/// The host's resolv.conf was copied into a container.
+pub(crate) const STUB_ADDRESS: Scenario = Scenario {
+    name: "stub-address",
+    rule: "dns_nobody_listening",
+    makes: "a container that asks 127.0.0.53, where only its host has a server",
+    fault: Fault::telling(
+        |lab| {
+            let host = lab.pod("host")?;
+            let container = lab.pod("container")?;
+            let stub = dns_at(STUB);
+            lab.serve(&host, Serve::well("lab-stub", stub))?;
+            lab.change(format!(
+                "{stub} is served in pod host, and asked in pod container"
+            ));
+            lab.ask(&container, Ask::broken("lab-app", stub))?;
+            lab.ask(&host, Ask::healthy("lab-web", stub))
+        },
+        &["in a container", "In other network namespaces"],
+    ),
+};
+
+/// From the end of the old server to the start of the new one.
+const RESTART: Duration = Duration::from_millis(500);
+
+pub(crate) const RESTART_OF_SERVER: Scenario = Scenario {
+    name: "restart",
+    rule: "dns_nobody_listening",
+    makes: "a server that ends, and half a second later another process in its place",
+    fault: Fault::Lab(Recipe {
+        during: Some(|lab| lab.restart("server", RESTART)),
+        says: &["Nobody listened at", "restarted", "gave the next one"],
+        ..Recipe::of(|lab| {
+            let [server, client] = [lab.dns_pod("server")?, lab.pod("client")?];
+            lab.change(format!(
+                "the server at {} ends, and starts again {} ms later",
+                server.dns(),
+                RESTART.as_millis()
+            ));
+            lab.ask(&client, Ask::broken("lab-app", server.dns()))
+        })
     }),
 };
 

@@ -61,7 +61,8 @@ pub(crate) const HEALTHY: Scenario = Scenario {
                 ..ask("lab-v6", v6, "good")
             },
             Ask {
-                style: Style::Libc(format!("nameserver {}\n", resolver.ip)),
+                style: Style::Libc,
+                resolv_conf: Some(format!("nameserver {}\n", resolver.ip)),
                 ..ask("lab-libc", v4, "good")
             },
         ];
@@ -97,6 +98,41 @@ pub(crate) const UPSTREAM_LOST: Scenario = Scenario {
     fault: Fault::Lab(with(|lab| {
         bad_upstream(lab, Does::Silence, "never answers", DEAD_SOON)
     })),
+};
+
+/// Of the documentation prefix (RFC 3849): where nobody is.
+const NOWHERE: &str = "2001:db8::53";
+
+/// A host without IPv6, and a resolver that has a server with an IPv6 address too: it cannot
+/// even send there, and asks the other at once. Its calls that fail have no name, so that a
+/// doctor knows them by the resolver's alone.
+pub(crate) const IPV6_UNREACHABLE: Scenario = Scenario {
+    name: "ipv6-unreachable",
+    rule: NOTHING,
+    makes: "nothing that hurts: a resolver tries IPv6 upstreams where there is no IPv6",
+    fault: Fault::Lab(Recipe {
+        asker: Some("unbound"),
+        alone: true,
+        says: &["Nobody was hurt"],
+        ..Recipe::of(|lab| {
+            let [upstream, resolver, client] = pods(lab)?;
+            lab.serve(&upstream, Serve::well("lab-upstream", upstream.dns()))?;
+            let settings = format!(
+                "do-ip6: yes\n\
+                 forward-zone:\nname: \"{}.\"\nforward-addr: {NOWHERE}\nforward-addr: {}\n",
+                lab.zone, upstream.ip
+            );
+            forward(lab, &resolver, &[resolver.ip.into()], &settings, &upstream)?;
+            lab.change(format!(
+                "unbound at {} forwards to {NOWHERE}, which it has no route to, and to {}",
+                resolver.dns(),
+                upstream.dns()
+            ));
+            let mut ask = Ask::healthy("lab-app", resolver.dns());
+            ask.group = "far".to_owned();
+            lab.ask(&client, ask)
+        })
+    }),
 };
 
 /// Whose names go round.

@@ -6,13 +6,16 @@
 
 mod cgroup;
 pub mod client;
+mod dnsmasq;
 mod namespace;
+mod ready;
 pub mod server;
 pub mod tool;
 mod unbound;
 pub mod veth;
 
 pub use cgroup::Cgroup;
+pub use dnsmasq::Dnsmasq;
 pub use namespace::Namespace;
 pub use namespace::own_mounts;
 pub use unbound::Unbound;

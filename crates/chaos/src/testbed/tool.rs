@@ -35,6 +35,9 @@ pub const NFT: Tool = Tool::new("nft", "nftables");
 /// A resolver.
 pub const UNBOUND: Tool = Tool::new("unbound", "unbound");
 
+/// A forwarder.
+pub const DNSMASQ: Tool = Tool::new("dnsmasq", "dnsmasq-base");
+
 /// Where a user's PATH may not lead, but administrators' programs are.
 const ALSO: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 

@@ -1,28 +1,17 @@
 //! A real resolver: unbound, with names of its own and perhaps another server
 //! that it forwards to.
 
-use std::io;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context as _;
 use anyhow::Result;
-use anyhow::bail;
-use domain::base::iana::Rtype;
 
-use super::client;
 use super::namespace::Namespace;
-
-/// How long it may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-const TICK: Duration = Duration::from_millis(10);
+use super::ready;
 
 /// Without files of its own, in the foreground, without the caches of failures
 /// that outlast a lab of seconds.
@@ -76,7 +65,11 @@ impl Unbound {
         told.context("unbound does not read its configuration")?;
         drop(stdin);
         for &address in listens {
-            namespace.enter(|| unbound.await_answer(address))??;
+            // Its own name, which it answers without asking anybody.
+            let own_name = "version.server";
+            namespace.enter(|| {
+                ready::await_answer(&mut unbound.child, "unbound", address, own_name)
+            })??;
         }
         Ok(unbound)
     }
@@ -89,30 +82,6 @@ impl Unbound {
     /// The process, for who ends it in order.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
-    }
-
-    fn await_answer(&mut self, server: SocketAddr) -> Result<()> {
-        let begin = Instant::now();
-        // Its own name, which it answers without asking anybody.
-        let query = client::query("version.server", Rtype::TXT, None)?;
-        let socket = client::connected(server)?;
-        // Each query counts: no second one only because the answer is slow.
-        socket.set_read_timeout(Some(PATIENCE))?;
-        while begin.elapsed() < PATIENCE {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("unbound ended at once ({status}): is {server} taken?");
-            }
-            let asked = socket.send(&query);
-            match asked.and_then(|_| socket.recv(&mut [0; 512])) {
-                Ok(_) => return Ok(()),
-                // Nobody listens yet.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    thread::sleep(TICK);
-                }
-                Err(error) => return Err(error).context("unbound does not answer"),
-            }
-        }
-        bail!("unbound does not listen within {} s", PATIENCE.as_secs())
     }
 }
 

@@ -29,9 +29,9 @@ pub(crate) enum Style {
     /// So many questions at once from one socket with a small buffer, and no read until
     /// the patience is over.
     Burst(u64),
-    /// The C library's own `getaddrinfo`, with this as its resolv.conf. What it
-    /// sends is its own affair: only the servers count it.
-    Libc(String),
+    /// The C library's own `getaddrinfo`, by its own resolv.conf. What it sends is its own
+    /// affair: only the servers count it.
+    Libc,
 }
 
 /// What the fault does to this program's queries.
@@ -68,6 +68,8 @@ pub(crate) struct Ask {
     pub(crate) rule: Option<String>,
     /// The nameservers, in the order of its resolv.conf.
     pub(crate) servers: Vec<SocketAddr>,
+    /// What its resolv.conf says, where it is not the host's.
+    pub(crate) resolv_conf: Option<String>,
     /// Its names are `qN.GROUP.ZONE`; servers behave by the group.
     pub(crate) group: String,
     /// Names that it asks for in turn; 0 for one never asked before each time.
@@ -102,6 +104,7 @@ impl Ask {
             share: Share::Broken,
             rule: None,
             servers: vec![server],
+            resolv_conf: None,
             group: "bad".to_owned(),
             names: 0,
             rtype: 1,
@@ -130,7 +133,7 @@ impl Ask {
     pub(super) fn longest(&self) -> Duration {
         let servers = match self.style {
             Style::Glibc => u32::try_from(self.servers.len()).unwrap_or(u32::MAX),
-            Style::Musl | Style::Tcp | Style::Burst(_) | Style::Libc(_) => 1,
+            Style::Musl | Style::Tcp | Style::Burst(_) | Style::Libc => 1,
         };
         // One more for a connection over TCP.
         self.patience * (self.resends + 1) * servers + self.patience

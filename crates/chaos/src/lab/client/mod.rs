@@ -48,7 +48,7 @@ pub(crate) fn run(
     mut input: impl BufRead + Send + 'static,
     ready: impl FnOnce(),
 ) -> Result<Counts> {
-    if let Style::Libc(resolv_conf) = &ask.style {
+    if let Some(resolv_conf) = &ask.resolv_conf {
         libc_lookup::prepare(resolv_conf)?;
     }
     ready();

@@ -39,6 +39,9 @@ pub(crate) struct Limits {
     pub(crate) hoards_from: Option<u64>,
     /// It leaves without an answer what exceeds this in a second.
     pub(crate) limit: Option<NonZeroU32>,
+    /// It cuts every second answer short that exceeds the limit, and has none over TCP:
+    /// response rate limiting with `slip 2`.
+    pub(crate) slips: bool,
 }
 
 impl Limits {

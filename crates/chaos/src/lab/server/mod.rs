@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -88,6 +90,15 @@ pub(crate) struct Served {
     pub(crate) faulty: u64,
 }
 
+impl Served {
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.received += more.received;
+        self.answered += more.answered;
+        self.unsent += more.unsent;
+        self.faulty += more.faulty;
+    }
+}
+
 /// Is a server, until its input ends.
 pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) -> Result<Served> {
     let faults = Arc::new(Faults::of(serve)?);
@@ -137,6 +148,8 @@ fn twin(listen: SocketAddr) -> io::Result<OwnedFd> {
 struct Faults {
     serve: Serve,
     pace: Mutex<Pace>,
+    /// Queries beyond the pace.
+    beyond: AtomicU64,
     /// What each source port asked for last, where that counts. One that asks for another
     /// name is another socket's, which the kernel has given that port.
     ports: Mutex<HashMap<SocketAddr, Vec<u8>>>,
@@ -157,6 +170,7 @@ impl Faults {
         Ok(Self {
             serve: serve.clone(),
             ports: Mutex::default(),
+            beyond: AtomicU64::default(),
             pace: Mutex::new(Pace::new(serve.limits.limit, Instant::now())),
             elsewhere: elsewhere.context("cannot listen on the other address")?,
             served: Mutex::default(),
@@ -184,7 +198,16 @@ impl Faults {
     }
 
     fn reply(&self, query: Query<'_>) -> Replies {
-        if !self.serve.limits.serves(query.number, &self.pace) || self.ignores(&query) {
+        let limits = &self.serve.limits;
+        let is_served = limits.serves(query.number, &self.pace) || (limits.slips && query.over_tcp);
+        if !is_served {
+            let nth = self.beyond.fetch_add(1, Relaxed);
+            let slipped = (limits.slips && nth.is_multiple_of(2))
+                .then(|| Does::Truncate.answer(query.octets, query.over_tcp));
+            let slipped = slipped.flatten().into_iter();
+            return slipped.map(|answer| (Duration::ZERO, answer)).collect();
+        }
+        if self.ignores(&query) {
             return Replies::new();
         }
         let fault = self
