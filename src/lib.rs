@@ -7,6 +7,7 @@ pub mod agent;
 pub mod attempt;
 pub mod attribution;
 pub mod cli;
+pub mod codec;
 pub mod collect;
 pub mod commands;
 pub mod contrast;

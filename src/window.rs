@@ -2,7 +2,16 @@
 //! Two that follow each other can be put together: the result is what one long window
 //! would have been, but for what bounded tables had no room for.
 
+mod names;
+mod stored;
+
 use std::time::Duration;
+
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
+pub use names::Names;
+pub use stored::Unreadable;
 
 use crate::attempt::Attempt;
 use crate::attempt::Plain;
@@ -30,7 +39,7 @@ pub struct Window {
     seen: Seen,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 struct Seen {
     /// All attempts, whatever the filter says.
     totals: OutcomeTotals,
@@ -39,9 +48,13 @@ struct Seen {
 }
 
 /// What is known only when a window ends.
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub struct End {
     /// How long was watched.
+    #[borsh(
+        serialize_with = "crate::codec::duration::write",
+        deserialize_with = "crate::codec::duration::read"
+    )]
     pub duration: Duration,
     /// What the kernel side counted in the window, and what still waits.
     pub kernel: Ending,
@@ -56,10 +69,12 @@ pub struct End {
 }
 
 /// A window that is over: plain data.
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub struct ClosedWindow {
     seen: Seen,
     end: End,
+    /// Which names of queries it has: one that was stored may have less.
+    names: Names,
 }
 
 impl Window {
@@ -141,7 +156,11 @@ impl Window {
         };
         let mut seen = std::mem::replace(&mut self.seen, next);
         seen.learn(&end.known);
-        ClosedWindow { seen, end }
+        ClosedWindow {
+            seen,
+            end,
+            names: Names::All,
+        }
     }
 }
 
@@ -156,23 +175,50 @@ impl ClosedWindow {
     /// Puts the window behind it that was begun when this one ended
     /// ([`Window::roll`]).
     pub fn merge(&mut self, next: Self) {
+        self.end.kernel.follow(&next.end.kernel);
+        self.join(next);
+    }
+
+    /// Puts a later window behind it that did not begin when this one ended: of another run,
+    /// or with others missing between them.
+    pub fn merge_apart(&mut self, next: Self) {
+        self.end.kernel.add(&next.end.kernel);
+        self.join(next);
+    }
+
+    fn join(&mut self, next: Self) {
         self.seen.totals.follow(&next.seen.totals);
         self.seen.collector.follow(&next.seen.collector);
         self.seen.incidents.follow(next.seen.incidents);
         self.end.known.follow(next.end.known);
         self.seen.learn(&self.end.known);
         self.end.duration += next.end.duration;
-        self.end.kernel.follow(&next.end.kernel);
         self.end.host.follow(next.end.host);
         self.end.clock = next.end.clock.or(self.end.clock);
         // Hooks only get lost: the later list is the shorter one.
         self.end.signals = next.end.signals;
+        self.names = self.names.min(next.names);
     }
 
     /// Gives back the room that only an open window needs.
     pub fn shrink(&mut self) {
         self.seen.collector.shrink();
         self.seen.incidents.shrink();
+    }
+
+    /// What cannot be told because names of queries were not kept, in a sentence.
+    pub fn names_missing(&self) -> Option<&'static str> {
+        match self.names {
+            Names::All => None,
+            Names::Failed => Some(
+                "Part of this comes from disk, where names of queries that did not fail are not \
+                 written (--history-names): nothing is said about search lists there.",
+            ),
+            Names::None => Some(
+                "Part of this comes from disk, where names of queries are not written \
+                 (--history-names): nothing is said about search lists there.",
+            ),
+        }
     }
 
     /// What it takes, in octets, about.

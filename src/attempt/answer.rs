@@ -1,11 +1,17 @@
 //! What an answer's header says.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 
 /// The header of an answer, as far as it is of use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Response code with the upper bits of EDNS (RFC 6891 section 6.1.3).
+    #[borsh(
+        serialize_with = "crate::codec::rcode::write",
+        deserialize_with = "crate::codec::rcode::read"
+    )]
     pub rcode: OptRcode,
     /// The TC bit.
     pub truncated: bool,
@@ -20,7 +26,7 @@ pub struct Answer {
 }
 
 /// Bits of the header that say what kind of server answers: RFC 1035 section 4.1.1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeaderBits {
     /// AA: the server has the zone itself.
     pub authoritative: bool,

@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use serde::Serialize;
 
 use super::Owner;
 
 /// A packet of an exchange that this kernel discarded (`kfree_skb`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct PacketDrop {
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     pub at_ns: u64,
@@ -77,7 +79,7 @@ impl PacketDrop {
 }
 
 /// Which packet of an exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Packet {
     /// The query.
     Query,
@@ -88,7 +90,7 @@ pub enum Packet {
 }
 
 /// What `skb->_nfct` says about a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Conntrack {
     /// No entry: untracked, or the table had no room.
     Absent,
@@ -103,7 +105,7 @@ pub enum Conntrack {
 }
 
 /// The system call that failed, so that no packet was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailedCall {
     /// `connect()`.
@@ -114,7 +116,7 @@ pub enum FailedCall {
 
 /// An answer that lay in its client's socket for a notable time before it was
 /// read. Its attempt is `Answered`: DNS did its part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlowRead {
     /// When it was read, in nanoseconds of `CLOCK_MONOTONIC`.
     pub at_ns: u64,

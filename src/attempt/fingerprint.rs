@@ -1,10 +1,10 @@
 //! The identity of a question, without making a string of it.
 
-use std::hash::BuildHasher as _;
-use std::sync::OnceLock;
-
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::Rtype;
-use foldhash::quality::RandomState;
+
+use super::hashing;
 
 /// Longest name in octets, with the root label: RFC 1035 section 2.3.4.
 const NAME_MAX: usize = 255;
@@ -12,11 +12,17 @@ const NAME_MAX: usize = 255;
 const SHORT: usize = 48;
 
 /// A question's name, whatever its case, and its type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
 pub struct Fingerprint {
-    /// A hash of the name, good for as long as this process lives.
+    /// A hash of the name, see [`hashing`].
     pub name: u64,
     /// The type.
+    #[borsh(
+        serialize_with = "crate::codec::rtype::write",
+        deserialize_with = "crate::codec::rtype::read"
+    )]
     pub rtype: Rtype,
 }
 
@@ -24,8 +30,6 @@ impl Fingerprint {
     /// Of the octets of a question; `None` if they hold no whole one. Servers may change the
     /// case of a name, and so may clients on purpose: RFC 4343, draft-vixie-dnsext-dns0x20.
     pub fn of(octets: &[u8]) -> Option<Self> {
-        // Keyed at random: whoever chooses names must not choose collisions.
-        static STATE: OnceLock<RandomState> = OnceLock::new();
         let mut end = 0;
         loop {
             let len = usize::from(*octets.get(end)?);
@@ -58,7 +62,7 @@ impl Fingerprint {
         // A length is below 64, where no letter is.
         folded.make_ascii_lowercase();
         Some(Self {
-            name: STATE.get_or_init(RandomState::default).hash_one(&*folded),
+            name: hashing::hash(&*folded),
             rtype: Rtype::from_int(u16::from_be_bytes([rtype[0], rtype[1]])),
         })
     }

@@ -6,6 +6,7 @@
 mod answer;
 mod evidence;
 mod fingerprint;
+pub mod hashing;
 pub mod identity;
 pub mod names;
 mod plain;
@@ -16,6 +17,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use nix::errno::Errno;
 use serde::Serialize;
 
@@ -41,7 +44,20 @@ pub use shape::Shape;
 pub use shape::ZONE_LABELS;
 
 /// Which end of the exchange the observed socket is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(
+    BorshDeserialize,
+    BorshSerialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The socket that asked.
@@ -52,7 +68,7 @@ pub enum Role {
 }
 
 /// What carried the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// RFC 1035 section 4.2.1.
@@ -62,7 +78,7 @@ pub enum Transport {
 }
 
 /// How an attempt ended. The names are those of the `outcome` field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The answer came in time.
@@ -91,7 +107,19 @@ impl Outcome {
 }
 
 /// A process name as the kernel keeps it: at most 15 bytes, any byte but NUL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    BorshDeserialize,
+    BorshSerialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+)]
 pub struct Comm([u8; 16]);
 
 impl Comm {
@@ -120,7 +148,7 @@ impl std::fmt::Display for Comm {
 }
 
 /// Whose the socket is, taken in the sender's context.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// Thread-group id in the host's pid namespace; `None` if the socket has
     /// not sent anything (a server that never answered).
@@ -137,7 +165,7 @@ pub struct Owner {
 
 /// Answers with the query's id that a resolver must not take for its answer
 /// (RFC 5452 section 9.1): forged ones, or those of something that meddles.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ignored {
     /// To another question.
     pub other_question: u32,
@@ -153,7 +181,7 @@ impl Ignored {
 }
 
 /// Why an attempt was refused or dropped.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// An errno value, as `ECONNREFUSED`; `errno 1234` if Linux does not define it.
     Errno(i32),
@@ -176,7 +204,7 @@ impl std::fmt::Display for Reason {
 /// One query message sent by one socket to one server, and how it ended.
 ///
 /// Times are nanoseconds of `CLOCK_MONOTONIC`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Which end this socket is.
     pub role: Role,

@@ -1,16 +1,31 @@
 //! The question section: raw as the kernel copied it, parsed when needed.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::Class;
 use domain::base::iana::Rtype;
 use domain::base::name::Name;
 use domain::dep::octseq::Parser;
 
+use super::Fingerprint;
+use super::Shape;
 use super::names;
 
 /// The octets of a DNS message from the question section on, as many as the
-/// kernel copied (at most a longest name, type and class). Untrusted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct RawQuestion(Box<[u8]>);
+/// kernel copied (at most a longest name, type and class). Untrusted. Where its name is not
+/// to be kept, what it is compared by.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RawQuestion {
+    octets: Box<[u8]>,
+    unnamed: Option<Box<Unnamed>>,
+}
+
+/// What is left of a question whose name is not kept.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq, Hash)]
+struct Unnamed {
+    fingerprint: Option<Fingerprint>,
+    shape: Option<Shape>,
+}
 
 /// A parsed question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,19 +45,50 @@ pub struct Question {
 impl RawQuestion {
     /// Keeps a copy of the octets.
     pub fn new(octets: &[u8]) -> Self {
-        Self(octets.into())
+        Self {
+            octets: octets.into(),
+            unnamed: None,
+        }
     }
 
-    /// The octets as they came.
+    /// The octets as they came; none if its name is not kept.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.octets
+    }
+
+    /// Which question it is.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        match &self.unnamed {
+            Some(unnamed) => unnamed.fingerprint,
+            None => Fingerprint::of(&self.octets),
+        }
+    }
+
+    /// What can be seen of the query.
+    pub fn shape(&self) -> Option<Shape> {
+        match &self.unnamed {
+            Some(unnamed) => unnamed.shape,
+            None => Shape::of(&self.octets),
+        }
+    }
+
+    /// Takes its name out of it; it is still the same question as others with that name.
+    pub fn forget_name(&mut self) {
+        let unnamed = Unnamed {
+            fingerprint: self.fingerprint(),
+            shape: self.shape(),
+        };
+        *self = Self {
+            octets: Box::default(),
+            unnamed: Some(Box::new(unnamed)),
+        };
     }
 
     /// The question, or `None` if the octets hold no complete one: a message
     /// without a question, a truncated copy, a compression pointer (there is
     /// nothing before the question that it could point to), or junk.
     pub fn parse(&self) -> Option<Question> {
-        let mut parser = Parser::from_ref(&*self.0);
+        let mut parser = Parser::from_ref(&*self.octets);
         // Of 255 octets at the most (RFC 1035 section 2.3.4).
         let labels = Name::parse(&mut parser).ok()?;
         let rtype = Rtype::parse(&mut parser).ok()?;

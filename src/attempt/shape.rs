@@ -1,10 +1,10 @@
 //! What can be seen of a query by its octets, without making a string of its name.
 
-use std::hash::BuildHasher as _;
-use std::sync::OnceLock;
-
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::Rtype;
-use foldhash::quality::RandomState;
+
+use super::hashing;
 
 /// Longest name in octets, with the root label: RFC 1035 section 2.3.4.
 const NAME_MAX: usize = 255;
@@ -14,16 +14,20 @@ pub const ZONE_LABELS: usize = 2;
 const LABELS_MAX: usize = 34;
 
 /// By which queries are told apart that go to the same server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// The type.
+    #[borsh(
+        serialize_with = "crate::codec::rtype::write",
+        deserialize_with = "crate::codec::rtype::read"
+    )]
     pub rtype: Rtype,
     /// An OPT record follows the question (RFC 6891 section 6.1.1).
     pub has_edns: bool,
     /// So many octets of an answer there is room for over UDP: 512 without EDNS (RFC 1035
     /// section 4.2.1), else what the OPT record says, 512 at least (RFC 6891 section 6.2.3).
     pub room: u16,
-    /// A hash of the name's last labels, good for as long as this process lives.
+    /// A hash of the name's last labels, see [`hashing`].
     pub zone: u64,
     /// The address of a private network, asked for its name.
     pub is_private_reverse: bool,
@@ -32,8 +36,6 @@ pub struct Shape {
 impl Shape {
     /// Of a message's octets from the question on; `None` if they hold no whole question.
     pub fn of(octets: &[u8]) -> Option<Self> {
-        // Keyed at random: whoever chooses names must not choose collisions.
-        static STATE: OnceLock<RandomState> = OnceLock::new();
         let (labels, end) = labels(octets)?;
         let rtype = octets.get(end..end + 2)?;
         let behind = octets.get(end + 4..)?;
@@ -47,7 +49,7 @@ impl Shape {
             rtype: Rtype::from_int(u16::from_be_bytes([rtype[0], rtype[1]])),
             has_edns: behind.starts_with(&OPT),
             room: room(behind),
-            zone: STATE.get_or_init(RandomState::default).hash_one(zone),
+            zone: hashing::hash(zone),
             is_private_reverse: is_private_reverse(&labels),
         })
     }

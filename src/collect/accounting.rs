@@ -13,7 +13,8 @@ use crate::units;
 /// The books: every query seen stands in exactly one of the places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Accounting {
-    /// Attempts that the kernel side saw, with those that waited when the window began.
+    /// Attempts that the kernel side saw, with those that waited when the window began, and
+    /// those that had been given up on by then and were answered late in it.
     pub queries_seen: u64,
     /// How they ended.
     #[serde(flatten)]
@@ -59,7 +60,7 @@ impl Accounting {
     pub fn new(ending: &Ending, outcomes: OutcomeTotals, drops_unseen: u64) -> Self {
         let kernel = ending.counters;
         Self {
-            queries_seen: kernel.queries + ending.carried,
+            queries_seen: kernel.queries + ending.carried + outcomes.owed,
             outcomes,
             in_flight: ending.in_flight,
             lost: kernel.lost(),

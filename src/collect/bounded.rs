@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::scope::Scope;
 use super::snapshot::Row;
 use super::snapshot::Table;
@@ -14,9 +17,14 @@ use crate::attempt::Outcome;
 /// Scopes by key, bounded in number. When the room is used up, the quietest
 /// quarter is put together: a crowd of short-lived processes must not keep a
 /// busy one that comes later from being named.
-#[derive(Clone, Debug)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug)]
 pub(super) struct Bounded<K> {
+    #[borsh(skip)]
     max: usize,
+    #[borsh(bound(
+        serialize = "K: BorshSerialize + Ord",
+        deserialize = "K: BorshDeserialize + Eq + Hash + Ord"
+    ))]
     scopes: HashMap<K, Scope>,
     others: Option<Box<Scope>>,
 }
@@ -29,6 +37,11 @@ impl<K: Clone + Eq + Hash + Ord> Bounded<K> {
             scopes: HashMap::with_capacity(max),
             others: None,
         }
+    }
+
+    /// Sets the bound anew: it is not stored.
+    pub(super) fn limit(&mut self, max: usize) {
+        self.max = max;
     }
 
     pub(super) fn record(&mut self, key: K, attempt: &Attempt) {

@@ -1,5 +1,11 @@
 //! Percentiles of latency in bounded memory.
 
+use std::io;
+use std::io::Read;
+use std::io::Write;
+
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use hdrhistogram::Histogram;
 
 use super::spread::Spread;
@@ -40,13 +46,17 @@ pub struct LatencyFigures {
 }
 
 /// The latencies of one scope: as they are while they are few, else in a histogram.
-#[derive(Clone, Debug)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug)]
 pub(super) struct Latency {
     spread: Spread,
     count: u64,
     max_ns: u64,
     sum_ns: u64,
     few: Vec<u64>,
+    #[borsh(
+        serialize_with = "write_histogram",
+        deserialize_with = "read_histogram"
+    )]
     many: Option<Histogram<u32>>,
 }
 
@@ -176,6 +186,28 @@ fn record_all(values: &[u64], histogram: &mut Histogram<u32>) {
     values
         .iter()
         .for_each(|&ns| histogram.saturating_record(ns));
+}
+
+/// Writes values and how often each was counted.
+fn write_histogram<W: Write>(it: &Option<Histogram<u32>>, to: &mut W) -> io::Result<()> {
+    let Some(histogram) = it else {
+        return false.serialize(to);
+    };
+    let values = histogram.iter_recorded();
+    let counts = values.map(|it| (it.value_iterated_to(), it.count_at_value()));
+    (true, counts.collect::<Vec<_>>()).serialize(to)
+}
+
+/// Reads what was written; a value is that of its bucket, and comes into the same again.
+fn read_histogram<R: Read>(from: &mut R) -> io::Result<Option<Histogram<u32>>> {
+    if !bool::deserialize_reader(from)? {
+        return Ok(None);
+    }
+    let mut histogram = empty_histogram();
+    for (value, count) in Vec::<(u64, u32)>::deserialize_reader(from)? {
+        histogram.saturating_record_n(value, count);
+    }
+    Ok(Some(histogram))
 }
 
 fn empty_histogram() -> Histogram<u32> {

@@ -1,5 +1,8 @@
 //! Lookups of one scope: what people feel.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::latency::Latency;
 use super::latency::LatencyFigures;
 use crate::attempt::PlainLookups;
@@ -9,7 +12,7 @@ use crate::lookup::Outline;
 /// So many are added one by one.
 const TOGETHER: usize = 128;
 
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub(super) struct LookupScope {
     count: u64,
     failed: u64,

@@ -11,6 +11,9 @@ mod spread;
 
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 pub use accounting::Accounting;
 pub use latency::LatencyFigures;
 pub use latency::RESEND_NS;
@@ -47,7 +50,8 @@ pub const SERVERS_MAX: usize = 160;
 const TOGETHER: usize = 128;
 
 /// Adds up attempts, for the host and by process, workload and server.
-#[derive(Clone, Debug)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug)]
+#[borsh(init = restore)]
 pub struct Collector {
     client: Scope,
     server_side: Scope,
@@ -71,6 +75,13 @@ impl Default for Collector {
 }
 
 impl Collector {
+    /// Sets what is not stored.
+    fn restore(&mut self) {
+        self.processes.limit(PROCESSES_MAX);
+        self.workloads.limit(WORKLOADS_MAX);
+        self.servers.limit(SERVERS_MAX);
+    }
+
     /// Counts an attempt. On the hot path: nothing is allocated for a process
     /// and a server that are known, and the question is not looked at.
     pub fn record(&mut self, attempt: &Attempt) {

@@ -1,12 +1,16 @@
 //! How many attempts ended in which way.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use serde::Serialize;
 
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 
 /// Attempts by outcome. Each attempt stands in exactly one of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize,
+)]
 pub struct OutcomeTotals {
     /// Answered in time.
     pub answered: u64,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 
 use super::latency::Latency;
@@ -17,7 +19,7 @@ use crate::attempt::Plain;
 /// section 2.3 ends at BADCOOKIE, 23). A hostile server can send 4,096.
 const RCODES: usize = 24;
 
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub(super) struct Scope {
     outcomes: OutcomeTotals,
     rcodes: [u64; RCODES],

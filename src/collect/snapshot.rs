@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 
 use super::latency::LatencyFigures;
@@ -50,7 +52,9 @@ pub struct Row<K> {
 }
 
 /// A process, as figures are kept of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
 pub struct ProcessKey {
     /// Its thread-group id, if known.
     pub pid: Option<u32>,

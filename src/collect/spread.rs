@@ -1,5 +1,8 @@
 //! Latencies counted between fixed edges: exact where a histogram rounds.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 /// Edges of the buckets that are shown, in nanoseconds, in steps of 1, 2 and 5. They contain
 /// the thresholds
 /// of the latency rule, so that "slower than 100 ms" is an exact count, and the
@@ -50,7 +53,7 @@ const COUNTED_NS: [u64; 21] = [
 ];
 
 /// Counts between the edges; an edge itself belongs to the bucket that it ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spread([u64; COUNTED_NS.len() + 1]);
 
 impl Spread {

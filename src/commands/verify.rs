@@ -1,5 +1,6 @@
 //! `kerno verify`.
 
+use std::borrow::Cow;
 use std::io;
 use std::io::Write;
 use std::process::ExitCode;
@@ -37,7 +38,7 @@ struct Verification {
 #[derive(Debug, Serialize)]
 struct SignalState {
     name: &'static str,
-    shows: &'static str,
+    shows: Cow<'static, str>,
     available: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
 use anyhow::Result;
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use kerno_counters::net;
 use kerno_counters::net::Connection;
 
@@ -16,7 +18,9 @@ pub struct ResentWatch(Running);
 
 /// Whose segments: network namespace and port of a client, and the address of its server,
 /// at port 53.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
 pub struct TcpClient {
     /// Inode number of the network namespace.
     pub netns: u32,
@@ -28,7 +32,7 @@ pub struct TcpClient {
 
 /// What was sent again on one connection, or on several with the same port, one after
 /// another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resent {
     /// Segments.
     pub segments: u64,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use kerno_counters::cpu_sched;
 use kerno_counters::figure::LOG2_SLOTS;
 
@@ -15,11 +17,15 @@ use super::Running;
 pub struct WaitsWatch(Running);
 
 /// The waits of one process, all of its threads together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuWaits {
     /// How many there were.
     pub waits: u64,
     /// How long all were together.
+    #[borsh(
+        serialize_with = "crate::codec::duration::write",
+        deserialize_with = "crate::codec::duration::read"
+    )]
     pub waited: Duration,
     /// How many were how long: slot n has those below 2 to the power of n + 1 nanoseconds
     /// that are in none before it.

@@ -72,7 +72,7 @@ impl Watches {
             .map(|error| format!("{error:#}: {without}"));
         self.signals.push(Signal {
             name,
-            shows,
+            shows: shows.into(),
             missing,
             attached: None::<Duration>,
         });

@@ -3,6 +3,8 @@
 use std::time::Duration;
 use std::time::SystemTime;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use nix::time::ClockId;
 use nix::time::clock_gettime;
 
@@ -13,8 +15,12 @@ const APART_MAX: Duration = Duration::from_millis(50);
 
 /// The offset between the monotonic clock and wall time. It is taken again when somebody
 /// has set the clock, or after a suspend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
+    #[borsh(
+        serialize_with = "crate::codec::time::write",
+        deserialize_with = "crate::codec::time::read"
+    )]
     boot: SystemTime,
 }
 

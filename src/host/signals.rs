@@ -1,9 +1,12 @@
 //! Which hooks this kernel gives, and why not where it does not.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::Result;
 use anyhow::bail;
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use libbpf_rs::ProgramType;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::BtfType;
@@ -14,22 +17,26 @@ use libbpf_rs::btf::types::Ptr;
 use libbpf_rs::btf::types::Typedef;
 
 /// One source of evidence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct Signal {
     /// Which it is.
     pub name: SignalName,
     /// What it lets kerno see, in a few plain words.
-    pub shows: &'static str,
+    pub shows: Cow<'static, str>,
     /// `None` if it is active; else why it is not, in one plain sentence that
     /// also says what is therefore not visible.
     pub missing: Option<String>,
     /// For how long its hooks were attached, if they are only while there is a reason:
     /// they would cost every socket of the host something.
+    #[borsh(
+        serialize_with = "crate::codec::maybe_duration::write",
+        deserialize_with = "crate::codec::maybe_duration::read"
+    )]
     pub attached: Option<Duration>,
 }
 
 /// Which source of evidence it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalName {
     /// Queries and answers, without which kerno can't work.
     Packets,
@@ -172,7 +179,7 @@ pub(super) fn signals() -> Vec<Signal> {
     };
     let signal = |(name, shows, sentence): (SignalName, &'static str, &str)| Signal {
         name,
-        shows,
+        shows: shows.into(),
         missing: (!is_there(name)).then(|| sentence.to_owned()),
         attached: None,
     };

@@ -1,12 +1,15 @@
 //! What manages this host, as far as a fix has to know: probed by the files that it leaves.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::proc::Root;
 
 /// A file of settings is no larger.
 const SETTINGS_MAX: u64 = 16 << 10;
 
 /// What is in use here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tools {
     /// The host is a node of Kubernetes.
     pub kubelet: bool,

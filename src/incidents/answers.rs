@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 
 use crate::attempt::Attempt;
@@ -20,7 +22,9 @@ use crate::attempt::Role;
 const QUESTIONS_MAX: usize = 16_384;
 
 /// Who was asked what, and by whom it was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
 pub struct Asking {
     /// As its client saw it, or as the server itself.
     pub role: Role,
@@ -33,7 +37,7 @@ pub struct Asking {
 }
 
 /// What the answers were, of those to queries that wanted recursion.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct Said {
     /// NOERROR with records.
     pub records: u64,
@@ -70,7 +74,7 @@ impl Said {
 }
 
 /// What was said about each question, bounded.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct Answers {
     said: HashMap<Asking, Said>,
     /// Answers to questions that there was no room for.
@@ -152,6 +156,12 @@ impl Answers {
         } else {
             self.left_out += said.answers();
         }
+    }
+
+    /// Takes the names out of it.
+    pub(super) fn forget_names(&mut self) {
+        let said = self.said.values_mut();
+        said.for_each(|said| said.question.forget_name());
     }
 
     /// Adds what was said in the window right after.

@@ -9,7 +9,6 @@ use super::rates::Rates;
 use super::rates::SECOND_NS;
 use super::rates::Second;
 use super::rates::Way;
-use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
 use crate::attempt::Transport;
 use crate::contrast::Contrast;
@@ -120,7 +119,7 @@ fn away(seconds: &BTreeMap<u64, Second>, silent: &[&Incident]) -> Option<Away> {
     let ports: HashSet<_> = then.clone().map(|it| it.attempt.local).collect();
     let questions: HashSet<_> = then
         .clone()
-        .map(|it| Fingerprint::of(it.attempt.question.as_bytes()))
+        .map(|it| it.attempt.question.fingerprint())
         .collect();
     let unlike = ports.len().min(questions.len());
     let answered = |it: (&u64, &Second)| it.1.answered > 0;

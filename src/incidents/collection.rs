@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::answers::Answers;
 use super::away::AwayServers;
 use super::costs::Costs;
@@ -22,7 +25,6 @@ use super::side_tries;
 use super::tallies::Tallies;
 use super::turned_away::TurnedAways;
 use crate::attempt::Attempt;
-use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
 use crate::attempt::Role;
@@ -50,10 +52,11 @@ fn waiting_key(attempt: &Attempt) -> Option<AttemptKey> {
 }
 
 /// Takes attempts as they end.
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub struct Incidents {
     incidents: Vec<Incident>,
     /// Where an incident is that stands for those like it; made when room is short.
+    #[borsh(skip)]
     alike: HashMap<Likeness, usize>,
     /// Unanswered ones, for the answer that comes late: socket, id, sent when.
     waiting: HashMap<AttemptKey, usize>,
@@ -65,6 +68,7 @@ pub struct Incidents {
     dead_ends: DeadEnds,
     turned_away: TurnedAways,
     /// The latest answers: socket, id, and whether their attempt is reported.
+    #[borsh(skip)]
     answered: VecDeque<(u64, u16, bool)>,
     slow_reads: Vec<SlowRead>,
     slow_reads_left_out: u64,
@@ -79,7 +83,7 @@ impl Incidents {
     /// Takes an attempt of either role; `reported` says whether it passed the
     /// filters. Cheap for one that went well. Returns whether it is an incident.
     pub fn record(&mut self, attempt: &Attempt, reported: bool) -> bool {
-        let question = Fingerprint::of(attempt.question.as_bytes());
+        let question = attempt.question.fingerprint();
         if reported {
             self.answers.record(attempt, question);
         }
@@ -262,6 +266,27 @@ impl Incidents {
         self.views.learn(known);
         self.costs.search.learn(known);
         self.tallies.processes.learn(known);
+    }
+
+    /// Takes names of queries out of it: all, or all but those of queries that failed or
+    /// were answered with an error.
+    pub fn forget_names(&mut self, keep_failed: bool) {
+        for incident in &mut self.incidents {
+            let has_failed = matches!(
+                incident.kind,
+                FailureKind::Failed | FailureKind::ErrorAnswer
+            );
+            if !(keep_failed && has_failed) {
+                incident.attempt.question.forget_name();
+            }
+        }
+        if !keep_failed {
+            let late = self.late.iter_mut();
+            late.for_each(|attempt| attempt.question.forget_name());
+            self.turned_away.forget_names();
+        }
+        self.answers.forget_names();
+        self.tallies.processes.forget_names();
     }
 
     /// Puts together what belongs together. `unseen` has what this kernel does

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::incident::Cost;
 use super::incident::Incident;
 use crate::attempt::Attempt;
@@ -20,7 +23,7 @@ const COSTS_MAX: usize = 32_768;
 const CLIENTS_MAX: usize = 512;
 
 /// All of them.
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub(super) struct Costs {
     of: HashMap<AttemptKey, Cost>,
     pub(super) search: SearchCosts,
@@ -28,7 +31,7 @@ pub(super) struct Costs {
 }
 
 /// Time lost with names that a search list made and that are not there.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct SearchCosts {
     /// By who lost it and its process, in nanoseconds.
     pub by_client: HashMap<(ClientKey, Option<u32>), u64>,

@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use crate::attempt::Attempt;
 use crate::attempt::MOMENT_NS;
 use crate::attempt::Outcome;
@@ -30,7 +33,7 @@ const WAITS: Duration = Duration::from_secs(3);
 /// Who asks, by network namespace, and which server.
 type Way = (u32, IpAddr);
 
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub(super) struct DeadEnds {
     ways: HashMap<Way, Vec<Span>>,
     /// A drop is told when its packet has waited; by then queries that were sent after it
@@ -39,7 +42,7 @@ pub(super) struct DeadEnds {
 }
 
 /// In which of the latest slots of time a query was sent that was answered.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default)]
 struct Answered {
     newest: u64,
     /// Bit n: the slot n before the newest.
@@ -50,7 +53,7 @@ struct Answered {
 const SLOT_NS: u64 = MOMENT_NS;
 
 /// A time in which nothing got through.
-#[derive(Clone, Debug)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug)]
 struct Span {
     /// When the first and the last packet were sent that ended so.
     first_ns: u64,

@@ -137,7 +137,7 @@ impl Evidence {
         // A resolver's own queries, by namespace and question.
         let mut asked: HashMap<(u32, Fingerprint), Vec<usize>> = HashMap::new();
         for (place, incident) in self.incidents.iter().enumerate() {
-            if let Some(question) = Fingerprint::of(incident.attempt.question.as_bytes()) {
+            if let Some(question) = incident.attempt.question.fingerprint() {
                 asked
                     .entry((incident.attempt.owner.netns, question))
                     .or_default()
@@ -216,7 +216,7 @@ impl Evidence {
     /// How both address types of the incident's name fared, for all who asked.
     pub fn both_families(&self, incident: &Incident) -> Option<BothFamilies> {
         self.tallies
-            .both_families(Fingerprint::of(incident.attempt.question.as_bytes())?)
+            .both_families(incident.attempt.question.fingerprint()?)
     }
 
     /// The upstream that this resolver asked in vain so often that it may have

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 
 use crate::attempt::Attempt;
@@ -28,7 +30,9 @@ const QUEUE_PURGE: &str = "QUEUE_PURGE";
 const QUEUE_FULL: &str = "NEIGH_QUEUEFULL";
 
 /// In which way it went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
 pub enum FailureKind {
     /// It has no usable end: it counts as failed.
     Failed,
@@ -59,7 +63,7 @@ impl FailureKind {
 }
 
 /// What one message cost its lookup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Time lost by it, in nanoseconds.
     pub lost_ns: u64,
@@ -72,7 +76,7 @@ pub struct Cost {
 }
 
 /// A client's attempt that went wrong.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq)]
 pub struct Incident {
     /// The attempt.
     pub attempt: Attempt,
@@ -85,23 +89,31 @@ pub struct Incident {
     pub reported: bool,
     /// The same exchange as the server on this host saw it: an index into
     /// [`super::Evidence::server_views`].
+    #[borsh(skip)]
     pub server_view: Option<usize>,
     /// What the server was waiting for meanwhile: the incident of its own query, an
     /// index into [`super::Evidence::incidents`].
+    #[borsh(skip)]
     pub upstream: Option<usize>,
     /// Whether it is itself what a server on this host was waiting for.
+    #[borsh(skip)]
     pub is_upstream: bool,
     /// What others came to that were sent to the same server at the same time, if
     /// nothing is known of its own end.
+    #[borsh(skip)]
     pub like: Option<Box<PacketDrop>>,
     /// The earlier query of the same socket whose error it got instead of being sent: an
     /// index into [`super::Evidence::incidents`].
+    #[borsh(skip)]
     pub error_of: Option<usize>,
     /// The resolvers that it went round in: a key of [`super::Evidence::loops`].
+    #[borsh(skip)]
     pub in_loop: Option<u32>,
     /// What it cost the lookup that it was part of, if that is known.
+    #[borsh(skip)]
     pub cost: Option<Cost>,
     /// Whether it went wrong on the way to an answer that came in time: nobody was hurt.
+    #[borsh(skip)]
     pub is_side_try: bool,
 }
 

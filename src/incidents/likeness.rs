@@ -6,7 +6,6 @@ use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
 use super::incident::Incident;
-use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
 use crate::attempt::Reason;
 use crate::attempt::Transport;
@@ -28,7 +27,7 @@ pub(super) struct Likeness {
 impl Likeness {
     pub(super) fn of(incident: &Incident) -> Self {
         let attempt = &incident.attempt;
-        let question = Fingerprint::of(attempt.question.as_bytes());
+        let question = attempt.question.fingerprint();
         Self {
             pid: attempt.owner.pid,
             netns: attempt.owner.netns,

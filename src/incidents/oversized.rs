@@ -11,7 +11,6 @@ use super::traits::Traits;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
-use crate::attempt::Shape;
 use crate::attempt::Transport;
 use crate::contrast::Contrast;
 use crate::contrast::Failed;
@@ -75,11 +74,11 @@ impl OversizedAnswers {
     /// What is known of the size of the answer that this unanswered query did not get.
     pub fn of_attempt(&self, attempt: &Attempt) -> Option<&Oversized> {
         let found = self.lost.get(&(attempt.owner.netns, attempt.peer))?;
-        let octets = attempt.question.as_bytes();
-        let size = found.sizes.get(&Fingerprint::of(octets)?)?;
+        let asked = &attempt.question;
+        let size = found.sizes.get(&asked.fingerprint()?)?;
         let is_one = attempt.outcome == Outcome::Unanswered
             && attempt.transport == Transport::Udp
-            && Shape::of(octets)?.room >= *size;
+            && asked.shape()?.room >= *size;
         is_one.then_some(found)
     }
 
@@ -87,7 +86,7 @@ impl OversizedAnswers {
     /// answer to this question never did.
     pub fn largest_but_its_own(&self, attempt: &Attempt) -> Option<u16> {
         let way = (attempt.owner.netns, attempt.peer);
-        let question = Fingerprint::of(attempt.question.as_bytes())?;
+        let question = attempt.question.fingerprint()?;
         let largest = self.largest.get(&way).filter(|octets| **octets > 0);
         let is_one = self.never_whole.contains(&(way, question));
         largest.copied().filter(|_| is_one)

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
@@ -23,7 +25,7 @@ const NAMES_MAX: usize = 512;
 const ALL_NAMES_MAX: usize = 32_768;
 
 /// One process.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct ProcessTally {
     /// Its name.
     pub comm: Comm,
@@ -38,13 +40,13 @@ pub struct ProcessTally {
     /// Of those, for reverse lookups (PTR).
     pub reverse: u64,
     /// Different questions (name and type), as far as they are told apart.
-    pub names: HashMap<(u64, Rtype), NameTally>,
+    pub names: HashMap<Fingerprint, NameTally>,
     /// Attempts whose question is not in `names`.
     pub unnamed: u64,
 }
 
 /// One question of one process.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct NameTally {
     /// The name in presentation form.
     pub name: String,
@@ -55,7 +57,7 @@ pub struct NameTally {
 }
 
 /// The processes that asked most, bounded.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct Processes {
     processes: HashMap<u32, ProcessTally>,
     names: usize,
@@ -77,13 +79,19 @@ impl ProcessTally {
     fn count(
         &mut self,
         all: &mut usize,
-        key: (u64, Rtype),
+        key: Fingerprint,
         (asked, nxdomain): (u64, u64),
         name: impl FnOnce() -> String,
     ) {
         let has_room = self.names.len() < NAMES_MAX && *all < ALL_NAMES_MAX;
         let own = match self.names.entry(key) {
-            Entry::Occupied(own) => own.into_mut(),
+            Entry::Occupied(own) => {
+                let own = own.into_mut();
+                if own.name.is_empty() {
+                    own.name = name();
+                }
+                own
+            }
             Entry::Vacant(room) if has_room => {
                 *all += 1;
                 room.insert(NameTally {
@@ -118,13 +126,12 @@ impl Processes {
         if question.rtype == Rtype::PTR {
             process.reverse += 1;
         }
-        let key = (question.name, question.rtype);
         let is_nxdomain = attempt.outcome == Outcome::Answered
             && attempt
                 .answer
                 .is_some_and(|it| it.rcode == OptRcode::NXDOMAIN);
         let name = || attempt.question.parse().map(|question| question.name);
-        process.count(&mut self.names, key, (1, is_nxdomain.into()), || {
+        process.count(&mut self.names, question, (1, is_nxdomain.into()), || {
             name().unwrap_or_default()
         });
     }
@@ -142,12 +149,11 @@ impl Processes {
         let tally = Tally::of_plain(plain.number(), plain.nxdomain);
         process.tally.absorb(&tally);
         for question in &plain.questions {
-            let Fingerprint { name, rtype } = question.fingerprint;
-            if rtype == Rtype::PTR {
+            if question.fingerprint.rtype == Rtype::PTR {
                 process.reverse += question.asked;
             }
             let counts = (question.asked, question.nxdomain);
-            process.count(&mut self.names, (name, rtype), counts, || {
+            process.count(&mut self.names, question.fingerprint, counts, || {
                 let question = question.question.parse();
                 question.map(|question| question.name).unwrap_or_default()
             });
@@ -173,6 +179,13 @@ impl Processes {
             }
         }
         self.left_out += next.left_out;
+    }
+
+    /// Takes the names out of it.
+    pub(super) fn forget_names(&mut self) {
+        let processes = self.processes.values_mut();
+        let names = processes.flat_map(|process| process.names.values_mut());
+        names.for_each(|name| name.name = String::new());
     }
 
     pub(super) fn learn(&mut self, known: &IdentityTable) {

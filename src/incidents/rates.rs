@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
@@ -32,7 +35,7 @@ const UNEXPLAINED_PERCENT: u64 = 20;
 /// Who asks, by network namespace, and which server.
 pub(super) type Way = (u32, SocketAddr);
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Second {
     pub(super) answered: u64,
     pub(super) unanswered: u64,
@@ -71,7 +74,7 @@ impl Second {
 }
 
 /// Counts of the latest seconds, by server.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub(super) struct Rates(HashMap<Way, BTreeMap<u64, Second>>);
 
 /// A server that answers so many queries a second of these clients, and no more.

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 
 use crate::attempt::Attempt;
@@ -24,7 +26,7 @@ const VIEWS_MAX: usize = 16_384;
 const ON_THE_WAY_NS: u64 = 5_000_000_000;
 
 /// One exchange at a server's socket.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq)]
 pub struct ServerView {
     /// When the query arrived, in nanoseconds of `CLOCK_MONOTONIC`.
     pub arrived_ns: u64,
@@ -33,6 +35,10 @@ pub struct ServerView {
     /// How it ended there.
     pub outcome: Outcome,
     /// The response code, if it was answered.
+    #[borsh(
+        serialize_with = "crate::codec::maybe_rcode::write",
+        deserialize_with = "crate::codec::maybe_rcode::read"
+    )]
     pub rcode: Option<OptRcode>,
     /// Size of the answer's DNS message in bytes; 0 without an answer.
     pub answer_bytes: u16,
@@ -68,7 +74,7 @@ impl ServerView {
 }
 
 /// The latest exchanges, bounded.
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub(super) struct ServerViews {
     views: VecDeque<ServerView>,
     forgotten: u64,
@@ -103,7 +109,7 @@ impl ServerViews {
             transport: attempt.transport,
             peer: attempt.peer,
             id,
-            question: Fingerprint::of(attempt.question.as_bytes()),
+            question: attempt.question.fingerprint(),
         });
     }
 
@@ -192,7 +198,7 @@ impl Index {
     /// addresses, but neither id nor question. One port is preferred to another.
     /// What came to another server from another port of the same host is another socket's.
     pub(super) fn view_of(&self, views: &[ServerView], attempt: &Attempt) -> Option<usize> {
-        let key = (attempt.id?, Fingerprint::of(attempt.question.as_bytes())?);
+        let key = (attempt.id?, attempt.question.fingerprint()?);
         let candidates = self.by_query.get(&key)?;
         candidates
             .iter()

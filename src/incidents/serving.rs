@@ -4,6 +4,9 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
@@ -14,7 +17,7 @@ const ADDRESSES_MAX: usize = 1_024;
 const PROCESSES_MAX: usize = 16;
 
 /// A process, from its first answer at an address to its last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Served {
     pub(super) pid: u32,
     /// In nanoseconds of `CLOCK_MONOTONIC`.
@@ -23,7 +26,7 @@ pub(super) struct Served {
 }
 
 /// By network namespace and address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Serving {
     at: HashMap<(u32, SocketAddr), Vec<Served>>,
 }

@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
-use crate::attempt::Shape;
 use crate::attempt::Transport;
 
 /// Questions to servers, some 100 bytes each: 400 KB.
@@ -22,7 +24,7 @@ const FITS_PERCENT: u32 = 80;
 pub(super) type Way = (u32, SocketAddr);
 
 /// What became of queries over UDP that had so much room for their answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Room {
     /// In octets: see [`Shape::room`]; 0 is an unused place.
     pub(super) octets: u16,
@@ -33,7 +35,7 @@ pub(super) struct Room {
 }
 
 /// What is known of the answers to one question.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct OfQuestion {
     /// The largest that came whole over UDP, in octets; 0 if none did.
     pub(super) whole: u16,
@@ -104,7 +106,7 @@ impl OfQuestion {
 }
 
 /// The same of each question to each server.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub(super) struct Sizes {
     pub(super) of: HashMap<(Way, Fingerprint), OfQuestion>,
     /// Attempts that there was no room for.
@@ -157,7 +159,7 @@ impl Sizes {
 fn of_attempt(attempt: &Attempt) -> Option<OfQuestion> {
     let mut seen = OfQuestion::default();
     let is_udp = attempt.transport == Transport::Udp;
-    let room = || Shape::of(attempt.question.as_bytes()).map(|shape| shape.room);
+    let room = || attempt.question.shape().map(|shape| shape.room);
     match (attempt.outcome, attempt.answer) {
         (Outcome::Answered, Some(answer)) if answer.is_error() => return None,
         (Outcome::Answered, Some(answer)) if !is_udp => {

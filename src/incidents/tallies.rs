@@ -6,6 +6,8 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
@@ -32,7 +34,7 @@ const NETNS_MAX: usize = 4096;
 
 /// What one network namespace asked one server. The same address may be another
 /// server in another namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// All of it.
     pub all: Tally,
@@ -45,7 +47,7 @@ pub struct Asked {
 }
 
 /// One source port that has failed: all its attempts to one server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// Attempts that failed since the last answer.
     pub failed: u64,
@@ -64,7 +66,7 @@ pub struct Flow {
 }
 
 /// Address lookups of one name, or of one server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BothFamilies {
     /// Type A.
     pub a: Tally,
@@ -123,7 +125,7 @@ impl Asked {
 type FlowKey = (u32, u16, SocketAddr);
 
 /// How all client attempts ended, filtered or not.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct Tallies {
     /// By network namespace.
     pub netns: HashMap<u32, Tally>,
@@ -264,7 +266,7 @@ impl Tallies {
     /// DNSSEC checks, and this one was not.
     pub fn is_fine_unchecked(&self, attempt: &Attempt) -> bool {
         let is_unchecked = attempt.answer.is_some_and(|it| it.bits.checking_disabled);
-        let question = Fingerprint::of(attempt.question.as_bytes());
+        let question = attempt.question.fingerprint();
         let key = question.map(|it| (attempt.owner.netns, it.name));
         !is_unchecked && key.is_some_and(|key| self.unchecked.contains(&key))
     }

@@ -1,12 +1,14 @@
 //! How many attempts were answered and how many failed.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 
 /// Attempts that ended; superseded ones are in neither.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Answered in time, with whatever rcode.
     pub answered: u64,

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::Rtype;
 
 use crate::attempt::Attempt;
@@ -25,14 +27,22 @@ const TRAITS_OF_ONE: usize = 64;
 
 /// What a query has that others may not have. Where two tell the failures apart equally
 /// well, the one that stands first here is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
 pub enum Trait {
     /// An OPT record.
     Edns,
     /// The address of a private network, asked for its name.
     PrivateReverse,
     /// Its type.
-    Type(Rtype),
+    Type(
+        #[borsh(
+            serialize_with = "crate::codec::rtype::write",
+            deserialize_with = "crate::codec::rtype::read"
+        )]
+        Rtype,
+    ),
     /// Over TCP.
     Tcp,
     /// Over UDP.
@@ -96,7 +106,7 @@ impl Trait {
 }
 
 /// How many came to what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fates {
     fine: u64,
     errors: u64,
@@ -156,7 +166,7 @@ impl Fates {
 }
 
 /// All that was asked at one server, and of it what has each attribute.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub(super) struct AtServer {
     pub(super) all: Fates,
     pub(super) of: BTreeMap<Trait, Fates>,
@@ -169,7 +179,7 @@ pub(super) struct AtServer {
 pub(super) type Way = (u32, SocketAddr);
 
 /// Counts what queries have, by server.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub(super) struct Traits {
     pub(super) servers: HashMap<Way, AtServer>,
     kept: usize,
@@ -214,7 +224,7 @@ impl Traits {
         }
         for question in &plain.questions {
             let seen = Seen {
-                shape: Shape::of(question.question.as_bytes()),
+                shape: question.question.shape(),
                 transport: Transport::Udp,
                 is_after_answer: false,
                 cgroup_id: 0,
@@ -279,7 +289,7 @@ impl Traits {
 
 pub(super) fn seen(attempt: &Attempt) -> Seen {
     Seen {
-        shape: Shape::of(attempt.question.as_bytes()),
+        shape: attempt.question.shape(),
         transport: attempt.transport,
         is_after_answer: attempt.is_after_answer,
         cgroup_id: attempt.owner.cgroup_id,

@@ -7,6 +7,9 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::incident::Incident;
 use crate::attempt::Attempt;
 use crate::attempt::PacketDrop;
@@ -23,7 +26,7 @@ const QUESTIONS_MAX: usize = 3;
 type Place = (u32, SocketAddr, Arc<str>);
 
 /// All of one place.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq)]
 pub struct TurnedAway {
     /// The address that was asked.
     pub server: SocketAddr,
@@ -44,7 +47,7 @@ pub struct TurnedAway {
 }
 
 /// By place, while the window is open.
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub(super) struct TurnedAways {
     places: BTreeMap<Place, TurnedAway>,
     /// Queries of places beyond the bound.
@@ -78,6 +81,12 @@ impl TurnedAways {
                 self.left_out += place.queries();
             }
         }
+    }
+
+    /// Takes the names out of it.
+    pub(super) fn forget_names(&mut self) {
+        let places = self.places.values_mut();
+        places.for_each(|place| place.questions.clear());
     }
 
     /// Those to a socket of this host, by clients that are not on it: what a client here

@@ -3,6 +3,8 @@
 
 use anyhow::Context as _;
 use anyhow::Result;
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use libbpf_rs::MapCore;
 use libbpf_rs::MapFlags;
 use serde::Serialize;
@@ -12,7 +14,9 @@ use crate::units;
 
 /// Totals over all CPUs since the programs were armed. See
 /// `enum dns_counter` in bpf/dns_monitor.h.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize,
+)]
 pub struct Counters {
     /// Attempts seen, both roles; with the TCP connections for a query that
     /// nobody accepted.

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use foldhash::fast::RandomState;
 
 use super::briefs::Brief;
@@ -35,7 +37,9 @@ const COMPARED_MAX: usize = 200_000;
 const SERVERS_MAX: usize = 4_096;
 
 /// What became of lookups that there was no room for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize,
+)]
 pub struct GrouperCounts {
     /// Lookups that were closed early, to make room for others.
     pub lookups_cut_short: u64,

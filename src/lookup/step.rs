@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
@@ -13,7 +15,9 @@ use crate::attempt::Transport;
 use crate::thresholds::LATENCY_WARNING_NS;
 
 /// An attempt, by its socket, id and when it was sent. A failed call has no id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
 pub struct AttemptKey {
     /// The kernel's cookie of the socket.
     pub cookie: u64,
@@ -109,7 +113,7 @@ impl Step {
         Self {
             key: AttemptKey::of(attempt),
             end_ns: attempt.end_ns,
-            question: Fingerprint::of(attempt.question.as_bytes()),
+            question: attempt.question.fingerprint(),
             server: server(attempt.peer),
             end: StepEnd::of(attempt),
             is_waste: false,

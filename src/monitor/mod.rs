@@ -24,6 +24,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::anyhow;
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::bounded;
 use nix::sys::eventfd::EfdFlags;
@@ -126,7 +128,7 @@ pub enum Message {
 }
 
 /// What the kernel side says at the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ending {
     /// Everything that the kernel saw and lost.
     pub counters: Counters,
@@ -147,13 +149,25 @@ pub struct Ending {
 }
 
 /// How long hooks were attached that are only while there is a reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OnDemand {
     /// What reads answers.
+    #[borsh(
+        serialize_with = "crate::codec::duration::write",
+        deserialize_with = "crate::codec::duration::read"
+    )]
     pub reads: Duration,
     /// What tells what a send returned.
+    #[borsh(
+        serialize_with = "crate::codec::duration::write",
+        deserialize_with = "crate::codec::duration::read"
+    )]
     pub sends: Duration,
     /// What tells where a send goes, and whether a control group denies it.
+    #[borsh(
+        serialize_with = "crate::codec::duration::write",
+        deserialize_with = "crate::codec::duration::read"
+    )]
     pub destinations: Duration,
 }
 
@@ -204,8 +218,18 @@ impl Ending {
 
     /// Adds what the kernel side counted right after.
     pub fn follow(&mut self, next: &Self) {
+        self.in_flight = 0;
+        let carried = self.carried;
+        self.add(next);
+        self.carried = carried;
+    }
+
+    /// Adds what the kernel side counted at another time: of those that waited when the first
+    /// ended nothing more is known.
+    pub fn add(&mut self, next: &Self) {
         self.counters.add(&next.counters);
-        self.in_flight = next.in_flight;
+        self.carried += next.carried;
+        self.in_flight += next.in_flight;
         self.stray_answers += next.stray_answers;
         self.strays_early += next.strays_early;
         self.drops_unjoined += next.drops_unjoined;

@@ -219,7 +219,7 @@ fn rounded_seconds(duration: Duration) -> f64 {
 fn signal(signal: &Signal) -> SignalJson<'_> {
     SignalJson {
         name: signal.name.hook(),
-        shows: signal.shows,
+        shows: &signal.shows,
         active: signal.missing.is_none(),
         reason: signal.missing.as_deref(),
         attached: signal.attached.map(|_| "on demand"),

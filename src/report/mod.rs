@@ -93,7 +93,10 @@ impl Report {
             failures,
             slow_by_cause,
             not_read: evidence.host.missing.clone(),
-            notes: doctor::unseen_clients(&evidence),
+            notes: doctor::unseen_clients(&evidence)
+                .into_iter()
+                .chain(window.names_missing().map(str::to_owned))
+                .collect(),
             losses,
             verdict,
             accounting,

@@ -169,7 +169,7 @@ fn looked_at(signal: &Signal) -> Option<String> {
         // Connects are looked at all the time.
         SignalName::Denials => "sends that a control group denies",
         SignalName::RunQueue => "waits for a CPU",
-        _ => signal.shows,
+        _ => &signal.shows,
     };
     let how_long = match attached.is_zero() {
         true => "not at all".to_owned(),

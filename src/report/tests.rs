@@ -36,13 +36,13 @@ fn signals() -> Vec<Signal> {
     vec![
         Signal {
             name: SignalName::Packets,
-            shows: "queries and answers",
+            shows: "queries and answers".into(),
             missing: None,
             attached: None,
         },
         Signal {
             name: SignalName::SocketErrors,
-            shows: "refused queries",
+            shows: "refused queries".into(),
             missing: None,
             attached: None,
         },
@@ -269,7 +269,7 @@ fn what_was_looked_at_for_a_part_of_the_time_is_said() {
     let mut signals = signals();
     let attached = |name, seconds| Signal {
         name,
-        shows: "much",
+        shows: "much".into(),
         missing: None,
         attached: Some(Duration::from_secs(seconds)),
     };

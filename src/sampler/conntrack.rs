@@ -1,9 +1,12 @@
 //! Counters of connection tracking, which each network namespace has of its own.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use crate::host::proc::conntrack_stat::ConntrackStat;
 
 /// What connection tracking of a namespace went through while watched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConntrackCounters {
     /// Packets dropped: the table had no room, or an insertion failed. Growth.
     pub drop: u64,
@@ -20,7 +23,7 @@ pub struct ConntrackCounters {
 }
 
 /// Entries of a table, and the limit at that time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fullness {
     /// Entries in the table.
     pub entries: u64,

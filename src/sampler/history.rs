@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::threads;
 use crate::host::Clock;
 use crate::host::proc::Root;
@@ -19,7 +22,7 @@ pub(super) const SPANS_MAX: usize = 600;
 const SPAN_MIN: Duration = Duration::from_millis(100);
 
 /// How busy a process was for a while, a second as a rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq)]
 pub struct Span {
     /// Its beginning, in nanoseconds of `CLOCK_MONOTONIC`.
     pub from_ns: u64,

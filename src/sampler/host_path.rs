@@ -5,12 +5,21 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use crate::attempt::names;
 
 /// A path on this host. Whoever made it chose its name, so it is escaped when
 /// it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostPath(PathBuf);
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPath(
+    #[borsh(
+        serialize_with = "crate::codec::path::write",
+        deserialize_with = "crate::codec::path::read"
+    )]
+    PathBuf,
+);
 
 impl HostPath {
     /// To open it.

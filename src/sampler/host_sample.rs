@@ -6,6 +6,9 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::ConntrackCounters;
 use super::Flow;
 use super::OomKill;
@@ -26,7 +29,7 @@ use crate::host::proc::snmp::Unreachable;
 const EACH_MAX: usize = 1_024;
 
 /// What was found around the attempts of a watch.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct HostSample {
     /// Inode number of the network namespace that kerno itself is in.
     pub own_netns: Option<u32>,
@@ -75,6 +78,10 @@ pub struct HostSample {
     /// was looked at.
     pub cpu_waits: BTreeMap<u32, CpuWaits>,
     /// How long it was.
+    #[borsh(
+        serialize_with = "crate::codec::duration::write",
+        deserialize_with = "crate::codec::duration::read"
+    )]
     pub waits_looked_at: Duration,
     /// Attempts whose process was not looked at, because there were too many
     /// processes in all or at that moment.
@@ -88,7 +95,7 @@ pub struct HostSample {
 }
 
 /// A process that was looked at.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct Process {
     /// It had ended when the watch did.
     pub ended: bool,

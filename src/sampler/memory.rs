@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::HostPath;
 use super::Version;
 use super::cgroups::Folder;
@@ -18,7 +21,7 @@ use crate::host::proc::memory::MemoryStat;
 pub(super) const KILLS_MAX: usize = 256;
 
 /// A process that the kernel killed because there was no memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct OomKill {
     /// Its thread-group id.
     pub pid: u32,
@@ -27,13 +30,17 @@ pub struct OomKill {
     /// When it ended, in nanoseconds of `CLOCK_MONOTONIC`.
     pub at_ns: u64,
     /// The same by the clock on the wall.
+    #[borsh(
+        serialize_with = "crate::codec::time::write",
+        deserialize_with = "crate::codec::time::read"
+    )]
     pub time: SystemTime,
     /// Whose memory there was none of.
     pub whose: Lack,
 }
 
 /// Where there was no memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Lack {
     /// Nobody can tell: the process was not known as a server before, or its control
     /// groups are gone or do not say.
@@ -49,7 +56,7 @@ pub enum Lack {
 }
 
 /// What a control group may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct MemoryLimit {
     /// Its folder.
     pub cgroup: HostPath,

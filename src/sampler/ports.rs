@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use crate::attempt::Comm;
 use crate::host::netns::NetnsHandle;
 use crate::host::proc::Root;
@@ -17,7 +20,7 @@ const HOLDERS_MAX: usize = 3;
 const USED_UP_PERCENT: u64 = 95;
 
 /// The UDP ports of a network namespace, at the moment when the first call failed there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ports {
     /// Which the kernel gives to who names none, if that could be read
     /// (`net.ipv4.ip_local_port_range`).

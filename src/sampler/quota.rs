@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::HostPath;
 use super::Version;
 use crate::host::proc::cpu_stat::CpuStat;
 
 /// The CPU quota that a process lives under, and how it fared while watched.
 /// All counts are growth.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// The folder of the control group that has it: the process's own or one
     /// above it, as of its pod.
@@ -18,8 +21,16 @@ pub struct Quota {
     pub version: Version,
     /// CPU time that all processes in it may use together in a period; `None`
     /// if it was lifted meanwhile.
+    #[borsh(
+        serialize_with = "crate::codec::maybe_duration::write",
+        deserialize_with = "crate::codec::maybe_duration::read"
+    )]
     pub quota: Option<Duration>,
     /// The period, 100 ms unless somebody chose another.
+    #[borsh(
+        serialize_with = "crate::codec::duration::write",
+        deserialize_with = "crate::codec::duration::read"
+    )]
     pub period: Duration,
     /// Periods in which something in it wanted to run (`nr_periods`).
     pub periods: u64,
@@ -27,6 +38,10 @@ pub struct Quota {
     pub throttled_periods: u64,
     /// How long its processes had to wait for the next period, added up over
     /// the CPUs.
+    #[borsh(
+        serialize_with = "crate::codec::duration::write",
+        deserialize_with = "crate::codec::duration::read"
+    )]
     pub throttled: Duration,
 }
 

@@ -1,5 +1,8 @@
 //! Tables and queues of the kernel that all network namespaces share.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use crate::host::proc::Root;
 use crate::host::proc::neighbour_stat;
 use crate::host::proc::neighbour_stat::Family;
@@ -8,7 +11,7 @@ use crate::host::proc::softnet_stat;
 use crate::host::proc::softnet_stat::SoftnetStat;
 
 /// What they said; each is `None` where it cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shared {
     /// The queues in which packets wait for a CPU.
     pub backlog: Option<Table>,
@@ -19,7 +22,7 @@ pub struct Shared {
 }
 
 /// One of them while watched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// How often it had no room: growth.
     pub full: u64,

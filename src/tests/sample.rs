@@ -10,7 +10,6 @@ use crate::attempt::Answer;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Conntrack;
-use crate::attempt::Fingerprint;
 use crate::attempt::HeaderBits;
 use crate::attempt::Identity;
 use crate::attempt::MOMENT_NS;
@@ -128,7 +127,7 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
         example,
     };
     for attempt in attempts {
-        let fingerprint = Fingerprint::of(attempt.question.as_bytes()).expect("a question");
+        let fingerprint = attempt.question.fingerprint().expect("a question");
         let elapsed_ns = attempt.elapsed().as_nanos();
         plain
             .latencies

@@ -32,7 +32,7 @@ const NETNS: u32 = 4_026_532_001;
 
 /// What becomes of a query, by a few numbers.
 #[derive(Clone, Debug)]
-struct Fate {
+pub(super) struct Fate {
     process: u32,
     server: usize,
     name: usize,
@@ -45,7 +45,7 @@ struct Fate {
     is_read_late: bool,
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
+pub(super) fn fate() -> impl Strategy<Value = Fate> {
     let late_after = prop::option::weighted(0.3, 1..20usize);
     let numbers = (1..5u32, 0..SERVERS.len(), 0..NAMES.len(), any::<bool>());
     (numbers, 0..12u8, 1..800u64, late_after, any::<bool>()).prop_map(
@@ -64,7 +64,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 
 /// What a window is told, in its order.
 #[derive(Clone, Debug)]
-enum Told {
+pub(super) enum Told {
     Attempt(Box<Attempt>),
     Read(SlowRead),
 }
@@ -147,7 +147,7 @@ fn at_server(client: &Attempt) -> Option<Attempt> {
     )
 }
 
-fn story(fates: &[Fate]) -> Vec<Told> {
+pub(super) fn story(fates: &[Fate]) -> Vec<Told> {
     let mut told: Vec<(usize, Told)> = Vec::new();
     for (number, fate) in fates.iter().enumerate() {
         let attempt = attempt(number, fate);
@@ -183,7 +183,7 @@ fn story(fates: &[Fate]) -> Vec<Told> {
     told.into_iter().map(|(_, told)| told).collect()
 }
 
-fn take(window: &mut Window, told: &[Told]) {
+pub(super) fn take(window: &mut Window, told: &[Told]) {
     for told in told {
         match told {
             Told::Attempt(attempt) => window.attempt(attempt),
@@ -192,7 +192,7 @@ fn take(window: &mut Window, told: &[Told]) {
     }
 }
 
-fn end(seconds: u64, queries: u64) -> End {
+pub(super) fn end(seconds: u64, queries: u64) -> End {
     End {
         duration: Duration::from_secs(seconds),
         kernel: Ending {
@@ -307,8 +307,13 @@ fn a_late_answer_in_the_next_window_moves_the_one_before() {
     let mut first = window.roll(end(1, 1));
     assert_eq!(first.snapshot().client.outcomes.unanswered, 1);
     take(&mut window, &told[1..]);
-    let second = window.roll(end(1, 1));
+    let mut alone = end(1, 2);
+    alone.kernel.counters.ring_full = 0;
+    alone.kernel.in_flight = 0;
+    let second = window.roll(alone);
     assert_eq!(second.snapshot().client.outcomes.late, 1);
+    let accounting = second.accounting(&second.evidence());
+    assert_eq!((accounting.queries_seen, accounting.balance()), (3, 0));
     first.merge(second);
     let outcomes = first.snapshot().client.outcomes;
     assert_eq!(

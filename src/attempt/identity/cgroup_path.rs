@@ -4,6 +4,8 @@
 //! a container may run containers of its own (Kind, Docker in Docker), and its
 //! service manager may have units of its own.
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use serde::Serialize;
 
 /// The kernel gives no longer path (PATH_MAX).
@@ -17,7 +19,19 @@ const ID_LEN: usize = 64;
 const UID_MAX: usize = 64;
 
 /// What runs a container, where the path gives it away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    BorshDeserialize,
+    BorshSerialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Runtime {
     /// containerd, by its CRI plugin or nerdctl.

@@ -10,6 +10,9 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 pub use cgroup_path::Runtime;
 pub use workload_id::ClientKey;
 pub use workload_id::Container;
@@ -27,7 +30,7 @@ const NAME_MAX: usize = 255;
 /// the same group, whatever names are known: those may come later.
 ///
 /// All text is printable, whatever strangers chose.
-#[derive(Clone, Debug)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug)]
 pub struct Identity {
     /// Made from the path, so that it need not be looked through for each attempt.
     key: u64,
@@ -163,7 +166,7 @@ impl Identity {
 
 /// What is known of control groups in the end: names that came after their first
 /// attempts had gone on.
-#[derive(Clone, Debug, Default)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
 pub struct IdentityTable(HashSet<Arc<Identity>>);
 
 impl IdentityTable {

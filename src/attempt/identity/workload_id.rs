@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use serde::Serialize;
 
 use super::Identity;
@@ -30,7 +32,19 @@ pub enum WorkloadId {
 }
 
 /// A pod. What is not known is absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    BorshDeserialize,
+    BorshSerialize,
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+)]
 pub struct Pod {
     /// Its namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +61,19 @@ pub struct Pod {
 }
 
 /// A container. What is not known is absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    BorshDeserialize,
+    BorshSerialize,
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+)]
 pub struct Container {
     /// Its id.
     pub id: String,
@@ -60,7 +86,7 @@ pub struct Container {
 }
 
 /// The fields of a record, or of a finding's scope.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Labels {
     /// The systemd unit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,7 +181,7 @@ impl fmt::Display for WorkloadId {
 }
 
 /// The key by which figures are kept while names are still to come.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientKey {
     /// A control group that is somebody's.
     Workload(Arc<Identity>),

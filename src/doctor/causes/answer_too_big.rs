@@ -6,7 +6,6 @@ use super::group::Group;
 use super::packet;
 use super::place::Place;
 use super::severity;
-use crate::attempt::Shape;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::finding::Severity;
 use crate::incidents::Evidence;
@@ -73,7 +72,7 @@ fn elsewhere(group: &Group<'_>) -> Option<Explanation> {
         .find_map(|it| remote(it, group.evidence))?;
     let (least, largest) = (bytes(found.least), bytes(found.largest));
     let room = |incident: &Incident| {
-        let shape = Shape::of(incident.attempt.question.as_bytes());
+        let shape = incident.attempt.question.shape();
         shape.map(|it| it.room)
     };
     let rooms = group.distinct(room);

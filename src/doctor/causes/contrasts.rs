@@ -5,7 +5,6 @@ use super::group::Group;
 use super::place::Place;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
-use crate::attempt::Shape;
 use crate::attempt::identity::WorkloadId;
 use crate::contrast::Contrast;
 use crate::doctor::who;
@@ -102,7 +101,7 @@ impl Group<'_> {
     pub(super) fn room_told(&self) -> Option<String> {
         let silent = |it: &&Incident| is_silent(it) && !it.is_tcp();
         let silent: Vec<&Incident> = self.incidents().filter(silent).collect();
-        let room = |it: &&Incident| Some(Shape::of(it.attempt.question.as_bytes())?.room);
+        let room = |it: &&Incident| Some(it.attempt.question.shape()?.room);
         let least = silent.iter().filter_map(room).min()?;
         let oversized = &self.evidence.oversized;
         let largest = silent

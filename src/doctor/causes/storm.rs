@@ -111,7 +111,7 @@ fn explanation(
     let seconds = evidence.window.as_secs_f64().max(1.0);
     let processes = evidence.tallies.processes.iter();
     let all: u64 = processes.map(|(_, it)| it.queries).sum();
-    let names = process.names.values();
+    let names = process.names.values().filter(|it| !it.name.is_empty());
     let names = ranking::ranked(names.map(|name| (&*name.name, name.asked)));
     let names = &names[..names.len().min(NAMES_SHOWN)];
     let names = ranking::first_of(names, NAMES_SHOWN, |(name, times)| {

@@ -2,13 +2,16 @@
 
 use std::io;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::Root;
 
 /// A line for each hierarchy, each path at most 4096 octets.
 const CGROUP_MAX: u64 = 64 << 10;
 
 /// Which of the two interfaces a control group has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// `cpu.cfs_quota_us` and `cpu.cfs_period_us`, in microseconds.
     V1,

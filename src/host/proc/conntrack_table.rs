@@ -9,6 +9,9 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::Root;
 
 /// A table of half a million entries takes a second and 100 MB of text; what is
@@ -19,7 +22,7 @@ const TABLE_MAX: u64 = 64 << 20;
 const LINES_PER_LOOK_AT_THE_CLOCK: usize = 1024;
 
 /// An entry of a protocol that carries DNS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// Whose table it is in: the inode number of the network namespace.
     pub netns: u32,

@@ -9,6 +9,9 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::Root;
 use super::untrusted;
 
@@ -32,10 +35,14 @@ const NAME_MAX: usize = 255;
 
 /// What a process's own file says, as far as it counts here, with the defaults that hold
 /// where it says nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct ResolvConf {
     /// Where this host finds the file: `/etc/resolv.conf` if the process has
     /// the host's own, else through its root, as long as it lives.
+    #[borsh(
+        serialize_with = "crate::codec::path::write",
+        deserialize_with = "crate::codec::path::read"
+    )]
     pub path: PathBuf,
     /// In their order; C libraries use the first three. Empty means the
     /// process's own 127.0.0.1.

@@ -3,6 +3,9 @@
 
 use std::io;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+
 use super::MIB;
 use super::Root;
 
@@ -20,7 +23,7 @@ pub struct Snmp {
 }
 
 /// ICMP errors of the type "destination unreachable" (RFC 792, RFC 4443 section 3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unreachable {
     /// Sent from a network namespace.
     pub sent: u64,

@@ -54,7 +54,7 @@ fn signals(given: &[SignalName]) -> Vec<Signal> {
     let name = |hook: &'static Hook| hook.signals.iter().copied();
     let signal = |name| Signal {
         name,
-        shows: "",
+        shows: "".into(),
         missing: (!given.contains(&name)).then(|| "not here".to_owned()),
         attached: None,
     };

@@ -89,7 +89,7 @@ impl Loaded {
         };
         let reads = Signal {
             name: Reads,
-            shows: "",
+            shows: "".into(),
             missing: None,
             attached: None,
         };

@@ -111,7 +111,7 @@ proptest! {
             queries, inflight_full, ring_full, notice_lost, unparsed, tcp_untracked, tcp_gap,
             ..Counters::default()
         };
-        let missing = Signal { name: SignalName::Reads, shows: "much", missing: Some(host.clone()), attached: None };
+        let missing = Signal { name: SignalName::Reads, shows: "much".into(), missing: Some(host.clone()), attached: None };
         let mut report = report_with(&fed, kernel, in_flight, vec![missing]);
         report.window = Duration::from_secs(seconds);
         report.host.name = host;
