@@ -69,6 +69,15 @@ pub(super) fn go_on(pid: Option<u32>) -> Command {
     Command::new("kill -CONT").word(number(pid))
 }
 
+/// Settings of a unit, by its name and whose user manager has it.
+pub(super) fn properties_of((unit, user): (&str, Option<u32>), show: &'static str) -> Command {
+    let systemctl = match user {
+        Some(user) => Command::new("systemctl --user -M").word(format!("{user}@")),
+        None => Command::new("systemctl"),
+    };
+    systemctl.and(show).word(unit)
+}
+
 pub(super) fn cgroup_of(pid: Option<u32>) -> Command {
     Command::new("cat").word(format!("/proc/{}/cgroup", number(pid)))
 }

@@ -72,7 +72,7 @@ impl<'a> Page<'a> {
     /// Text that is wrapped at spaces and flows on below its head.
     pub(super) fn flowing(&mut self, head: (Style, &str), text: &str) -> io::Result<()> {
         // A placeholder that cannot be broken keeps the room for the head.
-        let room = "x".repeat(columns(head.1.trim_end()));
+        let room = "x".repeat(columns(head.1).saturating_sub(1));
         let mut rows = wrap(&format!("{room} {}", printable(text)), self.width).into_iter();
         let first = rows.next().unwrap_or_default();
         self.line(&[head, (PLAIN, first[room.len()..].trim_start())])?;

@@ -16,6 +16,7 @@ use super::conntrack;
 use super::conntrack::Fullness;
 use super::flows::Collection;
 use super::flows::Wanted;
+use super::listener::Open;
 use super::memory::Kills;
 use super::missing;
 use super::missing::Missing;
@@ -51,6 +52,8 @@ pub(super) struct Baseline {
     pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
     pub(super) ports: BTreeMap<u32, Ports>,
     pub(super) listeners: BTreeMap<(u32, SocketAddr), u32>,
+    /// Addresses that are to be looked at again.
+    pub(super) open: BTreeMap<(u32, SocketAddr), Open>,
     pub(super) bound: BTreeMap<(u32, SocketAddr), Option<u32>>,
     namespaces: BTreeMap<u32, Namespace>,
     /// No way into them was known yet; whether packets are dropped there.
@@ -277,6 +280,7 @@ impl Baseline {
         let groups = std::mem::take(&mut self.groups);
         let (known_servers, known_clients) = (&self.servers, &self.clients);
         let is_known = |pid| known_servers.contains_key(&pid) || known_clients.contains_key(&pid);
+        self.open.clear();
         let (cpu_waits, waits_looked_at) = self.waits.take(Instant::now(), is_known);
         self.missing.add(missing::KILLS, self.kills.left_out);
         let servers = std::mem::take(&mut self.servers).into_iter();

@@ -61,6 +61,11 @@ impl Span {
         self.ran + self.waited
     }
 
+    /// For how long it wanted to run, and others had the CPU.
+    pub fn waited_ns(&self) -> f64 {
+        self.waited * self.to_ns.saturating_sub(self.from_ns) as f64
+    }
+
     /// `None` if the time is too short to say, or this is another process.
     fn between(first: &Look, last: &Look) -> Option<Self> {
         let time = Duration::from_nanos(last.at_ns.saturating_sub(first.at_ns));

@@ -11,6 +11,15 @@ use crate::host::proc::descriptors;
 use crate::host::proc::net_udp;
 
 const DESCRIPTORS_MAX: usize = 1024;
+const INIT: u32 = 1;
+
+/// What was not found yet at an address.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Open {
+    pub(super) looks: u32,
+    /// Queries were discarded on their way there: is it somebody's?
+    pub(super) is_suspect: bool,
+}
 
 /// Whether a UDP socket of the namespace whose `/proc/…/net` folder this is gets what is sent
 /// to this address, which is then one of the namespace's own.
@@ -20,12 +29,14 @@ pub(super) fn is_bound(net: &Root, address: SocketAddr) -> bool {
 
 /// The process with the lowest number that has a UDP socket on this address, or
 /// on any address with this port, in the namespace whose `/proc/…/net` folder
-/// this is. Only processes that are in the namespace themselves are asked.
+/// this is. Only processes that are in the namespace themselves are asked; and not the first of
+/// all, which holds sockets for services that it starts (systemd.socket(5)), and reads none.
 pub(super) fn find(root: &Root, net: &Root, netns: u32, address: SocketAddr) -> Option<u32> {
     let inode = inode(net, address)?;
     let has_it = |pid: &u32| {
         let process = root.process(*pid);
-        netns::of(&process) == Some(netns)
+        *pid != INIT
+            && netns::of(&process) == Some(netns)
             && descriptors::sockets(&process, DESCRIPTORS_MAX)
                 .is_ok_and(|mut own| own.any(|it| it == inode))
     };

@@ -24,6 +24,9 @@ use crate::host::proc::Root;
 use crate::host::proc::resolv_conf;
 use crate::host::proc::route;
 
+/// How often an address is looked at that nothing was found at.
+const LOOKS_MAX: u32 = 5;
+
 #[derive(Clone, Debug)]
 pub(super) enum ProbeRequest {
     Process {
@@ -119,21 +122,46 @@ fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
     let find = |net: &Root| listener::find(&root, net, netns, address);
     let handle = baseline.handle(netns, None);
     let Some(pid) = handle.and_then(|it| it.visit(netns, find)).flatten() else {
+        // Who is started by the first query comes later.
+        baseline.open.entry((netns, address)).or_default().looks += 1;
         return;
     };
+    baseline.open.remove(&(netns, address));
     baseline.listeners.insert((netns, address), pid);
     if !baseline.servers.contains_key(&pid) {
         server(baseline, pid);
     }
 }
 
+/// Looks once more at an address whose namespace or reader was not found, a few times for each:
+/// it takes going through all processes.
+pub(super) fn look_again(baseline: &mut Baseline) {
+    let open = baseline.open.iter();
+    let open = open.filter(|(_, it)| it.looks < LOOKS_MAX);
+    let next = open.min_by_key(|(_, it)| it.looks);
+    match next.map(|(key, it)| (*key, it.is_suspect)) {
+        Some(((netns, address), true)) => bound(baseline, netns, address),
+        Some(((netns, address), false)) => listener(baseline, netns, address),
+        None => {}
+    }
+}
+
 fn bound(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
     let handle = baseline.handle(netns, None);
     let is_bound = handle.and_then(|it| it.visit(netns, |net| listener::is_bound(net, address)));
-    if is_bound == Some(true) {
-        listener(baseline, netns, address);
-        let pid = baseline.listeners.get(&(netns, address)).copied();
-        baseline.bound.insert((netns, address), pid);
+    match is_bound {
+        Some(true) => {
+            listener(baseline, netns, address);
+            let pid = baseline.listeners.get(&(netns, address)).copied();
+            baseline.bound.insert((netns, address), pid);
+        }
+        Some(false) => drop(baseline.open.remove(&(netns, address))),
+        // No way into that namespace is known yet.
+        None => {
+            let open = baseline.open.entry((netns, address)).or_default();
+            open.looks += 1;
+            open.is_suspect = true;
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use super::flows::Wanted;
 use super::memory::Kills;
 use super::missing;
 use super::probe::ProbeRequest;
+use super::probe::look_again;
 use super::probe::look_at;
 use super::readers::Readers;
 use crate::attempt::Attempt;
@@ -439,6 +440,7 @@ fn work(root: &Root, baseline: &Mutex<Baseline>, requests: &Receiver<ProbeReques
                 // While the groups of who was killed are still there.
                 baseline.look_at_kills();
                 baseline.look_at_servers();
+                look_again(&mut baseline);
                 baseline.look_at_waits();
                 baseline.look_for_namespaces();
                 baseline.look_at_drops();

@@ -173,10 +173,12 @@ fn is_id(text: &str) -> bool {
 /// Monitors of containers, whose scopes are the runtime's own.
 const MONITORS: [&str; 2] = ["crio-conmon-", "libpod-conmon-"];
 
-/// A service, or a scope other than a container's or its monitor's.
+/// A service, a scope other than a container's or its monitor's, or a socket of systemd's that
+/// waits for its service: it stays in that group.
 fn is_unit(level: &str) -> bool {
     let service = level.strip_suffix(".service");
     let name = service.or_else(|| level.strip_suffix(".scope"));
+    let name = name.or_else(|| level.strip_suffix(".socket"));
     let is_monitor = |name: &str| MONITORS.iter().any(|it| name.starts_with(it));
     name.is_some_and(|name| !name.is_empty() && !is_monitor(name))
 }

@@ -6,6 +6,7 @@ use crate::attempt::identity::WorkloadId;
 use crate::doctor::finding::Subject;
 use crate::doctor::ranking;
 use crate::doctor::who;
+use crate::incidents::Incident;
 use crate::thresholds::CONCENTRATED_PERCENT;
 use crate::units;
 
@@ -20,24 +21,19 @@ impl Group<'_> {
     }
 
     /// `curl (pid 4242)`, `40 processes named curl` or `curl (pid 4242), nslookup (pid
-    /// 7) and 3 more`, and of whom, if that is one.
+    /// 7) and 3 more`, and of whom, if nearly all are of one: the others are told apart.
     pub(super) fn askers(&self) -> String {
-        let ranked = self.ranked_askers();
-        let name = |&((pid, comm), _): &(Asker, u64)| who::process(pid, comm);
-        let comm = ranked.first().map(|((_, comm), _)| *comm);
-        let one_name = comm.filter(|comm| {
-            !comm.as_bytes().is_empty() && ranked.iter().all(|((_, other), _)| other == comm)
-        });
-        let askers = match (&ranked[..], one_name) {
-            ([one, two], _) => format!("{} and {}", name(one), name(two)),
-            // A script that starts a program for each lookup: their numbers say nothing.
-            ([_, _, _, ..], Some(comm)) => who::crowd(ranked.len(), comm),
-            _ => ranking::first_of(&ranked, ASKERS_SHOWN, name)
-                .unwrap_or_else(|| who::process(None, Comm::default())),
+        let Some(main) = self.main_workload() else {
+            return told(&self.ranked_askers());
         };
-        match self.main_workload() {
-            Some(whom) => format!("{askers} of {}", who::workload(&whom)),
-            None => askers,
+        let is_own = |incident: &Incident| WorkloadId::made(&incident.attempt) == main;
+        let own = self.ranked(|incident| is_own(incident).then(|| asker(incident)));
+        let others = self
+            .ranked(|incident| (!is_own(incident)).then(|| WorkloadId::made(&incident.attempt)));
+        let own = format!("{} of {}", told(&own), who::workload(&main));
+        match ranking::first_of(&others, ASKERS_SHOWN, |(whom, _)| who::workload(whom)) {
+            Some(others) => format!("{own}, and of {others}"),
+            None => own,
         }
     }
 
@@ -52,7 +48,7 @@ impl Group<'_> {
     }
 
     pub(super) fn ranked_askers(&self) -> Vec<(Asker, u64)> {
-        self.ranked(|incident| Some((incident.attempt.owner.pid, incident.attempt.owner.comm)))
+        self.ranked(|incident| Some(asker(incident)))
     }
 
     /// Rather a client than a resolver that asks for others.
@@ -89,5 +85,25 @@ impl Group<'_> {
             workload: self.main_workload(),
             ..Subject::process(pid, comm).of_server(self.only_server())
         }
+    }
+}
+
+fn asker(incident: &Incident) -> Asker {
+    let owner = &incident.attempt.owner;
+    (owner.pid, owner.comm)
+}
+
+fn told(ranked: &[(Asker, u64)]) -> String {
+    let name = |&((pid, comm), _): &(Asker, u64)| who::process(pid, comm);
+    let comm = ranked.first().map(|((_, comm), _)| *comm);
+    let one_name = comm.filter(|comm| {
+        !comm.as_bytes().is_empty() && ranked.iter().all(|((_, other), _)| other == comm)
+    });
+    match (ranked, one_name) {
+        ([one, two], _) => format!("{} and {}", name(one), name(two)),
+        // A script that starts a program for each lookup: their numbers say nothing.
+        ([_, _, _, ..], Some(comm)) => who::crowd(ranked.len(), comm),
+        _ => ranking::first_of(ranked, ASKERS_SHOWN, name)
+            .unwrap_or_else(|| who::process(None, Comm::default())),
     }
 }

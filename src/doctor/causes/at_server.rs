@@ -59,6 +59,24 @@ pub(super) fn spans<'a>(
         .filter(move |span| span.to_ns > from_ns && span.from_ns < to_ns)
 }
 
+/// From when to when in this second the server of this view had queries that it answered
+/// slowly; one second more where they began or ended outside of it, for a wait is booked when
+/// it is over.
+pub(super) fn slow_ns(span: &Span, view: &ServerView, evidence: &Evidence) -> u64 {
+    let is_near = |other: &&ServerView| {
+        other.owner.pid == view.owner.pid
+            && other.took_ns() > LATENCY_WARNING_NS
+            && other.ended_ns > span.from_ns.saturating_sub(SPAN_NS)
+            && other.arrived_ns < span.to_ns
+    };
+    let (mut from_ns, mut to_ns) = (u64::MAX, 0);
+    for other in evidence.server_views.iter().filter(is_near) {
+        from_ns = from_ns.min(other.arrived_ns);
+        to_ns = to_ns.max(other.ended_ns);
+    }
+    to_ns.saturating_sub(from_ns)
+}
+
 /// The server's process, if it was looked at.
 pub(super) fn process<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a Process> {
     evidence.host.servers.get(&view.owner.pid?)

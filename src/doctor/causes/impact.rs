@@ -69,8 +69,9 @@ impl Group<'_> {
                 units::count(all)
             ),
         };
-        let (Some(median_ns), Some(longest_ns)) = (waited.get(waited.len() / 2), waited.last())
-        else {
+        // A call that failed at once took nothing that was measured.
+        let longest_ns = waited.last().filter(|it| **it > 0);
+        let (Some(median_ns), Some(longest_ns)) = (waited.get(waited.len() / 2), longest_ns) else {
             return Some(format!("{ends}."));
         };
         let longest = units::duration(*longest_ns);

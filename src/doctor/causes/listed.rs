@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 
 use super::group::Group;
+use super::send_denied;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::rule::Rule;
 use crate::sampler::ResolvConf;
@@ -31,7 +32,11 @@ impl Group<'_> {
     /// Adds what the list of nameservers explains.
     pub(super) fn look_at_list(&self, explanation: Explanation, rule: Rule) -> Explanation {
         // A reason of its own needs no list.
-        let is_plain = rule != Rule::RefusedRcode || self.place.fault == 0;
+        let is_plain = match rule {
+            Rule::RefusedRcode => self.place.fault == 0,
+            Rule::SendDenied => self.place.fault == send_denied::NO_ROUTE,
+            _ => true,
+        };
         let unlisted = self.unlisted().filter(|_| is_about_list(rule) && is_plain);
         if let Some(conf) = unlisted {
             return explanation

@@ -5,6 +5,7 @@ use super::group::Group;
 use super::packet::CGROUP_EGRESS;
 use super::place::Place;
 use crate::attempt::FailedCall;
+use crate::attempt::identity::WorkloadId;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
@@ -20,7 +21,7 @@ pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 const DENIED_CALL: usize = 1;
 /// `cgroup_skb` egress said no to the packet.
 const DENIED_PACKET: usize = 2;
-const NO_ROUTE: usize = 3;
+pub(super) const NO_ROUTE: usize = 3;
 const NO_PORT: usize = 4;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
@@ -80,6 +81,16 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "See the route as the program has it:",
             group.within_place(Command::new("ip route get").word(group.place.ip())),
         )
+        .with(|it| match group.subject().workload {
+            Some(WorkloadId::Unit(unit, user)) => it.run(
+                "See whether the unit has a network of its own, which holds nothing but `lo`:",
+                commands::properties_of(
+                    (&unit, user),
+                    "show -p PrivateNetwork -p NetworkNamespacePath -p JoinsNamespaceOf",
+                ),
+            ),
+            _ => it,
+        })
         .say("Add the route, or put a server that can be reached into resolv.conf."),
         NO_PORT => Explanation::of(
             format!("No socket can be connected to the DNS server {server}"),
@@ -170,10 +181,20 @@ fn denied(group: &Group<'_>, what: &str) -> Explanation {
              Local Redirect Policy has no backend) and from systemd (IPAddressDeny=, \
              RestrictNetworkInterfaces=). It is not a firewall rule.",
         ])
-        .run(
-            "See which cgroup it is:",
-            commands::cgroup_of(group.asker_pid()),
-        )
+        .with(|it| match group.subject().workload {
+            Some(WorkloadId::Unit(unit, user)) => it.run(
+                "See what the unit forbids (and the slices above it):",
+                commands::properties_of(
+                    (&unit, user),
+                    "show -p IPAddressAllow -p IPAddressDeny -p IPEgressFilterPath \
+                     -p RestrictNetworkInterfaces",
+                ),
+            ),
+            _ => it.run(
+                "See which cgroup it is:",
+                commands::cgroup_of(group.asker_pid()),
+            ),
+        })
         .say(
             "List the programs on that cgroup and its parents; look for the types connect4, \
              sendmsg4 and egress: `bpftool cgroup tree`",

@@ -19,16 +19,29 @@ pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let view = at_server::held_up(incident, evidence)?;
-    busiest(view, evidence)?;
+    full(view, evidence)?;
     Some(Place::at(view.local).of(view.owner.pid))
 }
 
-/// The second in which the server had most to do while it had the query, if it
-/// had too much. Who waits for a CPU is busy, too.
-fn busiest<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a Span> {
-    at_server::spans(view, evidence)
-        .max_by(|a, b| a.busy().total_cmp(&b.busy()))
-        .filter(|span| span.busy() * 100.0 >= SATURATED_PERCENT as f64)
+/// The second in which the server had most to do while it had the query, if it had too much,
+/// or if it waited for a CPU for most of the time in which it had slow ones. Who waits for a
+/// CPU is busy, too.
+fn full<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a Span> {
+    let busiest = at_server::spans(view, evidence).max_by(|a, b| a.busy().total_cmp(&b.busy()))?;
+    let is_short = || {
+        let span = at_server::spans(view, evidence).max_by(|a, b| a.waited.total_cmp(&b.waited))?;
+        let slow_ns = at_server::slow_ns(span, view, evidence) as f64;
+        (span.waited > span.ran && span.waited_ns() * 2.0 > slow_ns).then_some(span)
+    };
+    match is_full(busiest.busy()) {
+        true => Some(busiest),
+        false if view.is_answered() => is_short(),
+        false => None,
+    }
+}
+
+fn is_full(share: f64) -> bool {
+    share * 100.0 >= SATURATED_PERCENT as f64
 }
 
 /// The shares of the time that the busiest thread ran meanwhile, and that it waited for
@@ -36,7 +49,7 @@ fn busiest<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a Span> {
 fn load(group: &Group<'_>) -> (f64, f64) {
     let views = group.views();
     let spans: Vec<_> = views
-        .filter_map(|view| busiest(view, group.evidence))
+        .filter_map(|view| full(view, group.evidence))
         .collect();
     let mean = |of: fn(&Span) -> f64| {
         spans.iter().map(|span| of(span)).sum::<f64>() / spans.len().max(1) as f64
@@ -56,13 +69,20 @@ const IMPACT: &str = "All clients of this server wait, and their repeated querie
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (ran, waited) = load(group);
     let (server, pid) = (group.server(), group.place.pid);
+    // At times it had nothing to do.
+    let is_idle = !is_full(ran + waited);
     let renice = |pid: u32| Command::new("renice -n -10 -p").word(pid.to_string());
-    let explanation = match waited > ran {
+    let explanation = match waited > ran || is_idle {
         true if !is_quota_known(group) => Explanation::of(
             format!("The DNS server {server} gets too little CPU"),
-            "The server has work all the time, and most of this time it waits for a CPU. Whether other \
-             programs use it or a CPU limit stops the server is not known: its control group was \
-             not looked at, or gone before its figures could be compared.",
+            format!(
+                "{} Whether other programs use it or a CPU limit stops the server is not known: its \
+                 control group was not looked at, or gone before its figures could be compared.",
+                match is_idle {
+                    true => "When the server has work, it waits for a CPU.",
+                    false => "The server has work all the time, and most of this time it waits for a CPU.",
+                }
+            ),
             IMPACT,
         )
         .say("See who has the CPUs: `top`")
@@ -74,9 +94,17 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             format!(
                 "The DNS server {server} gets too little CPU: other programs on this host use it"
             ),
-            "The server has work nearly all the time, and most of this time it waits for a CPU that other \
-             programs use. Meanwhile queries wait in its socket, and get lost where its receive \
-             buffer is full.",
+            match is_idle {
+                true => {
+                    "When the server has work, it waits for a CPU that other programs use: for most of \
+                     the time that these queries took."
+                }
+                false => {
+                    "The server has work nearly all the time, and most of this time it waits for a CPU \
+                     that other programs use. Meanwhile queries wait in its socket, and get lost where \
+                     its receive buffer is full."
+                }
+            },
             IMPACT,
         )
         .say("See who has the CPUs: `top`")

@@ -9,7 +9,6 @@ use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
 use crate::incidents::Incident;
-use crate::shell::Command;
 
 /// `SK_SKB_REASON`: `sk_filter()` said no, which asks the programs of the control group
 /// (`cgroup_skb`, ingress) and the socket's own (`SO_ATTACH_FILTER`).
@@ -62,17 +61,13 @@ pub(super) fn describe(group: &Group<'_>) -> Option<Explanation> {
     }))
     .lines(group.asked_by_and_for())
     .with(|it| match &receiver {
-        Some(WorkloadId::Unit(unit, user)) => {
-            let systemctl = match user {
-                Some(user) => Command::new("systemctl --user -M").word(format!("{user}@")),
-                None => Command::new("systemctl"),
-            };
-            let properties = "show -p IPAddressAllow -p IPAddressDeny -p IPIngressFilterPath";
-            it.run(
-                "See what the unit allows (and the slices above it):",
-                systemctl.and(properties).word(unit),
-            )
-        }
+        Some(WorkloadId::Unit(unit, user)) => it.run(
+            "See what the unit allows (and the slices above it):",
+            commands::properties_of(
+                (unit, *user),
+                "show -p IPAddressAllow -p IPAddressDeny -p IPIngressFilterPath",
+            ),
+        ),
         _ => it.run("See which control group it is:", commands::cgroup_of(pid)),
     })
     .say("List the programs on that control group and those above it, of type ingress: `bpftool cgroup tree`")

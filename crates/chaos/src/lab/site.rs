@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process;
 use std::process::Command;
 use std::process::Stdio;
 use std::rc::Rc;
@@ -97,6 +98,12 @@ impl Pod {
     }
 }
 
+/// S in the addresses of a site, 112 to 175: two sites at a time have two networks, as far as
+/// their processes begin one after the other. Who watches both compares by address.
+fn own_network() -> u8 {
+    112 + (process::id() % 64) as u8
+}
+
 /// The routing table of what goes through what lies outside.
 const WAY_OUTSIDE: u32 = 53;
 
@@ -183,7 +190,7 @@ impl Lab {
         })
     }
 
-    /// A pod at 10.78.N.2, N counted from 1, behind the node at 10.78.N.1. In
+    /// A pod at 10.S.N.2, N counted from 1, behind the node at 10.S.N.1. In
     /// the pod the link is called `eth0`, on the node it has the pod's name.
     pub(crate) fn pod(&mut self, name: &'static str) -> Result<Rc<Pod>> {
         let group = self.group(self.machine.cgroups.clone(), name)?;
@@ -226,7 +233,7 @@ impl Lab {
         let pod = Pod {
             name,
             namespace: Namespace::new()?,
-            ip: Ipv4Addr::new(10, 78, number, 2),
+            ip: Ipv4Addr::new(10, own_network(), number, 2),
             groups,
         };
         let gateway = pod.neighbour(1);

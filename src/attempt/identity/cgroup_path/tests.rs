@@ -26,6 +26,7 @@ const SYSTEMD: &[Row] = &[
     ("/init.scope", Some("init.scope"), None, None, None),
     ("/system.slice/unbound.service", Some("unbound.service"), None, None, None),
     ("/system.slice/system-getty.slice/getty@tty1.service", Some("getty@tty1.service"), None, None, None),
+    ("/system.slice/actdns.socket", Some("actdns.socket"), None, None, None),
     ("/system.slice/foo\\x2dbar.service", Some("foo\\x2dbar.service"), None, None, None),
     ("/user.slice/user-1000.slice/session-3.scope", Some("session-3.scope"), None, None, None),
     ("/user.slice/user-1000.slice/user@1000.service/app.slice/firefox.service", Some("firefox.service"), None, None, None),

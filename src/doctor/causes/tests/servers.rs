@@ -112,6 +112,40 @@ fn who_waits_for_a_cpu_is_busy_too() {
     assert!(busy[0].title.contains("cannot keep up"), "{busy:?}");
 }
 
+/// Five queries at a server with little to do, all answered after 200 ms.
+fn hesitant(ran: f64, waited: f64) -> Story {
+    let slow: Vec<_> = (0..5)
+        .map(|n| {
+            let mut attempt = attempt(n, SERVER, Outcome::Answered);
+            attempt.sent_ns = 10_000 * MS + n * MS;
+            attempt.end_ns = attempt.sent_ns + 200 * MS;
+            attempt
+        })
+        .collect();
+    let views = slow
+        .iter()
+        .map(|it| at_server(it, RESOLVER, Outcome::Answered, 199 * MS));
+    let views: Vec<_> = views.collect();
+    let mut story = Story::default().with(slow).with(views);
+    let mut server = server(None, ran, waited);
+    (server.spans[0].from_ns, server.spans[0].to_ns) = (9_900 * MS, 10_900 * MS);
+    story.host.servers.insert(RESOLVER, server);
+    story
+}
+
+#[test]
+fn who_has_little_to_do_and_waits_for_a_cpu_with_it_is_not_slow_itself() {
+    let starved = hesitant(0.01, 0.18);
+    assert_eq!(starved.said(), [("dns_server_saturated", 5)]);
+    let said = format!("{:?}", hesitant(0.01, 0.18).explain().findings[0]);
+    assert!(said.contains("When the server has work"), "{said}");
+    assert!(!said.contains("nearly all the time"), "{said}");
+    // It slept.
+    assert_eq!(hesitant(0.01, 0.05).said(), [("dns_server_slow", 5)]);
+    // It worked more than it waited.
+    assert_eq!(hesitant(0.3, 0.18).said(), [("dns_server_slow", 5)]);
+}
+
 #[test]
 fn how_long_it_waited_for_a_cpu_is_told_where_that_was_looked_at() {
     // Waits of 67 to 134 ms, and shorter ones.
@@ -131,7 +165,7 @@ fn how_long_it_waited_for_a_cpu_is_told_where_that_was_looked_at() {
         "{starved}"
     );
     // It alone makes no cause: they may have been at another time.
-    let idle = told(server(None, 0.1, 0.3));
+    let idle = told(server(None, 0.3, 0.3));
     assert!(
         idle.contains("ServerOverflow") && !idle.contains(line),
         "{idle}"

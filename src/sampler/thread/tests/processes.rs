@@ -166,3 +166,29 @@ fn live_who_listens_is_found_though_it_never_answered() {
     assert_eq!(sample.listeners.get(&key), Some(&own));
     assert!(sample.servers.contains_key(&own));
 }
+
+/// As a service that systemd starts when the first query has come.
+#[test]
+fn live_who_listens_later_is_found_too() {
+    let own = std::process::id();
+    // Nobody else's.
+    let address = SocketAddr::from(([127, 88, (own >> 8) as u8, own as u8], 53_053));
+    let mut silent = attempt_of(own, Role::Server);
+    silent.local = address;
+    silent.outcome = Outcome::Unanswered;
+    silent.owner.pid = None;
+    let mut sampler = start();
+    sampler.meet(&silent);
+    let key = (silent.owner.netns, address);
+    let baseline = sampler.baseline.clone();
+    await_that("the first look", || {
+        let baseline = baseline.lock().expect("the baseline");
+        baseline.open.contains_key(&key)
+    });
+    let _socket = std::net::UdpSocket::bind(address).expect("a socket");
+    await_that("the listener", || {
+        let baseline = baseline.lock().expect("the baseline");
+        baseline.listeners.contains_key(&key) && !baseline.open.contains_key(&key)
+    });
+    assert_eq!(sampler.finish().listeners.get(&key), Some(&own));
+}
