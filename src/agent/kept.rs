@@ -26,7 +26,7 @@ pub struct Timed {
 
 impl Timed {
     /// Puts the one behind it that began when this one ended.
-    fn merge(&mut self, next: Self) {
+    pub(super) fn merge(&mut self, next: Self) {
         self.to = next.to;
         self.window.merge(next.window);
     }
@@ -37,14 +37,23 @@ impl Timed {
 
     /// Which one it begins in, of all times of this length since 1970.
     fn number(&self, length: Duration) -> u64 {
-        let since = self.from.duration_since(SystemTime::UNIX_EPOCH);
-        since.unwrap_or_default().as_secs() / length.as_secs()
+        number(self.from, length)
+    }
+
+    /// Whether the time of this length is over that it began in.
+    pub(super) fn is_over(&self, length: Duration) -> bool {
+        number(self.to, length) != self.number(length)
     }
 
     /// Whether both are in one time of this length, and nothing lies between.
     fn goes_on_in(&self, next: &Self, length: Duration) -> bool {
         self.to == next.from && self.number(length) == next.number(length)
     }
+}
+
+fn number(moment: SystemTime, length: Duration) -> u64 {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs() / length.as_secs()
 }
 
 /// The latest windows.

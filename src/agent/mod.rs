@@ -6,11 +6,16 @@
 
 mod answers;
 mod client;
+mod connections;
+mod health;
 mod history;
+mod judge;
 mod kept;
+mod metrics;
 mod request;
 mod server;
 mod watcher;
+mod web;
 
 pub use client::ask;
 pub use history::Trouble;
@@ -19,6 +24,8 @@ pub use kept::Timed;
 pub use request::Question;
 pub use server::Socket;
 pub use watcher::Watcher;
+pub use web::Pages;
+pub use web::Web;
 
 /// Where an agent is asked, if nothing else is said.
 pub const SOCKET: &str = "/run/kerno/kerno.sock";

@@ -1,6 +1,5 @@
 //! The socket of an agent: HTTP over a Unix socket, bounded in time, size and number.
 
-use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -10,8 +9,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -21,26 +18,26 @@ use http::Method;
 use http::Request;
 use http::Response;
 use http::StatusCode;
-use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::rt::TokioTimer;
 
 use super::answers::Answers;
+use super::connections;
+use super::connections::Answered;
+use super::connections::Bounds;
+use super::connections::Door;
+use super::web::Pages;
+use super::web::Web;
 
 /// Tells what `kerno doctor --exit-code` ends with.
 pub(super) const EXIT_CODE: &str = "kerno-exit-code";
 
-/// Connections at one time; one beyond is closed.
-const CONNECTIONS_MAX: usize = 32;
-/// A request's head is there within this time, and its answer is read within the other.
-const REQUEST_TIME: Duration = Duration::from_secs(5);
-const ANSWER_TIME: Duration = Duration::from_secs(60);
-/// Of a request's head, in octets.
-const REQUEST_MAX: usize = 16 * 1024;
+const BOUNDS: Bounds = Bounds {
+    connections: 32,
+    request_time: Duration::from_secs(5),
+    answer_time: Duration::from_secs(60),
+    request_octets: 16 * 1024,
+};
 
 /// The socket, before anything is answered. Dropping it takes it away.
 #[derive(Debug)]
@@ -59,8 +56,8 @@ impl Socket {
         })
     }
 
-    /// Answers from now on, until it is dropped.
-    pub fn answer(&mut self, answers: Answers) -> Result<()> {
+    /// Answers from now on, until it is dropped; also what is asked over TCP.
+    pub fn answer(&mut self, answers: Answers, web: Option<(Web, Pages)>) -> Result<()> {
         let listener = self.listener.take().context("it is answered already")?;
         listener.set_nonblocking(true).context("the socket")?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -70,9 +67,19 @@ impl Socket {
         std::thread::Builder::new()
             .name("kerno-socket".to_owned())
             .spawn(move || {
-                if let Err(error) = runtime.block_on(serve(listener, Arc::new(answers))) {
-                    log::error!("the socket is closed: {error:#}");
-                }
+                let both = async {
+                    if let Some((web, pages)) = web {
+                        tokio::task::spawn_local(async {
+                            if let Err(error) = web.answer(pages).await {
+                                log::error!("nothing is told over TCP: {error:#}");
+                            }
+                        });
+                    }
+                    if let Err(error) = serve(listener, Arc::new(answers)).await {
+                        log::error!("the socket is closed: {error:#}");
+                    }
+                };
+                tokio::task::LocalSet::new().block_on(&runtime, both);
             })
             .context("cannot start the socket's thread")?;
         Ok(())
@@ -122,42 +129,15 @@ fn listen(socket: &Path) -> Result<UnixListener> {
 
 async fn serve(listener: UnixListener, answers: Arc<Answers>) -> Result<()> {
     let listener = tokio::net::UnixListener::from_std(listener)?;
-    let open = Arc::new(AtomicUsize::new(0));
-    let tasks = tokio::task::LocalSet::new();
-    tasks
-        .run_until(async {
-            loop {
-                let Ok((stream, _)) = listener.accept().await else {
-                    // No descriptor is free: there may be one soon.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                };
-                if open.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_MAX {
-                    open.fetch_sub(1, Ordering::Relaxed);
-                    continue;
-                }
-                let (open, answers) = (Arc::clone(&open), Arc::clone(&answers));
-                tokio::task::spawn_local(async move {
-                    let service = service_fn(move |request| answer(request, Arc::clone(&answers)));
-                    let connection = http1::Builder::new()
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(REQUEST_TIME)
-                        .max_buf_size(REQUEST_MAX)
-                        .keep_alive(false)
-                        .serve_connection(TokioIo::new(stream), service);
-                    // Who goes away needs no answer.
-                    let _done = tokio::time::timeout(ANSWER_TIME, connection).await;
-                    open.fetch_sub(1, Ordering::Relaxed);
-                });
-            }
-        })
-        .await
+    let accept = async || Ok(listener.accept().await?.0);
+    connections::serve(accept, Door::new(BOUNDS), move |request| {
+        answer(request, Arc::clone(&answers))
+    })
+    .await;
+    Ok(())
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    answers: Arc<Answers>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, answers: Arc<Answers>) -> Answered {
     let is_get = *request.method() == Method::GET;
     let uri = request.uri();
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or("").to_owned());
@@ -181,6 +161,5 @@ async fn answer(
     if let Some(code) = code {
         response = response.header(EXIT_CODE, i16::from(code));
     }
-    let body = Full::new(Bytes::from(body));
-    Ok(response.body(body).unwrap_or_default())
+    response.body(Bytes::from(body).into()).unwrap_or_default()
 }

@@ -15,9 +15,14 @@ use crossbeam_channel::never;
 use crossbeam_channel::select;
 
 use super::answers::Answers;
+use super::health::Health;
+use super::health::Part;
+use super::judge::Judge;
 use super::kept::Kept;
 use super::kept::STEP;
 use super::kept::Timed;
+use super::metrics::Metrics;
+use super::web::Pages;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::watching::Watching;
@@ -34,11 +39,15 @@ pub struct Watcher {
     questions: Receiver<Sender<()>>,
     /// Who waits until the open window is closed.
     waiting: Vec<Sender<()>>,
+    judge: Judge,
+    health: Arc<Health>,
 }
 
 impl Watcher {
     /// Takes over what watches already; windows may take so many octets.
-    pub fn new(watching: Watching, octets_max: usize) -> (Self, Answers) {
+    pub fn new(watching: Watching, octets_max: usize) -> Result<(Self, Answers, Pages)> {
+        let health = Arc::new(Health::begin());
+        let metrics = Arc::new(Metrics::new(watching.signals().to_vec()));
         let kept = Arc::new(Mutex::new(Kept::within(octets_max)));
         let (ask, questions) = bounded(QUESTIONS_MAX);
         let answers = Answers::of(Arc::clone(&kept), ask);
@@ -48,8 +57,11 @@ impl Watcher {
             kept,
             questions,
             waiting: Vec::new(),
+            judge: Judge::start(Arc::clone(&metrics), Arc::clone(&health))?,
+            health: Arc::clone(&health),
         };
-        (watcher, answers)
+        let pages = Pages::of(metrics, health, Arc::clone(&watcher.kept));
+        Ok((watcher, answers, pages))
     }
 
     /// Until `stop` is disconnected.
@@ -87,8 +99,11 @@ impl Watcher {
         // Where the clock was set back, a window takes no time.
         let duration = to.duration_since(from).unwrap_or_default();
         let window = self.watching.roll(ending, duration);
+        let timed = Timed { from, to, window };
+        self.judge.take(timed.clone());
+        self.health.lives(Part::Windows);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.add(Timed { from, to, window });
+        kept.add(timed);
         drop(kept);
         for waiting in self.waiting.drain(..) {
             // Who no longer waits needs no word.

@@ -1,5 +1,6 @@
 //! The options of `kerno agent`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -13,6 +14,8 @@ Examples:
   sudo kerno doctor --last 10m               the report about the ten minutes behind us
   sudo kerno doctor --since 03:05 --until 03:20
   sudo kerno history                         when something was wrong
+  sudo kerno agent --listen 0.0.0.0:9553     for a Prometheus on another host
+  curl http://127.0.0.1:9553/metrics         every metric is described in docs/metrics.md
 
 It closes a window every 10 s, puts older ones together to minutes, and keeps as many as
 --memory has room for; what is older is forgotten, and nothing is kept over a restart.
@@ -23,6 +26,10 @@ have it.";
 /// `kerno agent`.
 #[derive(Args, Debug)]
 pub struct AgentArgs {
+    /// Where metrics and health are told over TCP: /metrics, /healthz and /readyz; `none` for
+    /// nowhere.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9553", value_parser = listen)]
+    pub listen: Listen,
     /// Memory for windows that are over, as 24MiB.
     #[arg(long, value_name = "SIZE", default_value = "24MiB", value_parser = size)]
     pub memory: usize,
@@ -32,6 +39,23 @@ pub struct AgentArgs {
     /// What to watch.
     #[command(flatten)]
     pub watched: WatchedArgs,
+}
+
+/// Where metrics are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// `None` for nowhere.
+    pub address: Option<SocketAddr>,
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    let address = match text {
+        "none" => None,
+        address => Some(address.parse().map_err(|_| {
+            "write an address and a port as 127.0.0.1:9553 or [::]:9553, or none".to_owned()
+        })?),
+    };
+    Ok(Listen { address })
 }
 
 /// The agent's socket.
@@ -63,6 +87,26 @@ fn size(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_has_a_port() {
+        let at = |text: &str| listen(text).map(|it| it.address.map(|it| it.to_string()));
+        assert_eq!(at("none"), Ok(None));
+        for address in ["127.0.0.1:9553", "[::]:9553", "10.0.0.5:1"] {
+            assert_eq!(at(address), Ok(Some(address.to_owned())));
+        }
+        for nonsense in [
+            "",
+            "9553",
+            ":9553",
+            "localhost:9553",
+            "127.0.0.1",
+            "None",
+            "1.2.3.4:99999",
+        ] {
+            assert!(at(nonsense).is_err(), "{nonsense}");
+        }
+    }
 
     #[test]
     fn sizes_have_a_unit() {

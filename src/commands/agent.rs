@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::agent::Socket;
 use crate::agent::Watcher;
+use crate::agent::Web;
 use crate::cli::AgentArgs;
 use crate::stop::Stop;
 use crate::watching::Watching;
@@ -16,10 +17,11 @@ pub(super) fn run(args: &AgentArgs, stop: &Stop) -> Result<ExitCode> {
     let path = &args.socket.socket;
     // Before anything is attached: a second agent has no business here.
     let mut socket = Socket::take(path)?;
+    let web = args.listen.address.map(Web::take).transpose()?;
     let watching = Watching::start(options)?;
     super::say_missing(watching.signals());
-    let (watcher, answers) = Watcher::new(watching, args.memory);
-    socket.answer(answers)?;
+    let (watcher, answers, pages) = Watcher::new(watching, args.memory)?;
+    socket.answer(answers, web.map(|web| (web, pages)))?;
     super::say(format_args!("watching; ask at {}", path.display()));
     watcher.run(stop.channel())?;
     Ok(ExitCode::SUCCESS)

@@ -80,6 +80,8 @@ fn begin(socket: &std::path::Path, options: &[&str]) -> (Process, BufReader<Chil
         .args(options)
         .arg("--socket")
         .arg(socket)
+        // Several agents run at one time.
+        .env("KERNO_LISTEN", "none")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());

@@ -1,4 +1,4 @@
-//! `/proc/PID/status`: what a process may do.
+//! `/proc/PID/status`: what a process may do, and what it has.
 
 use std::io;
 
@@ -20,6 +20,17 @@ pub fn number(process: &Root, name: &str) -> Option<u64> {
     value.trim().parse().ok()
 }
 
+/// Memory in octets behind a name with its colon, as `VmRSS:`, which is told in KiB.
+pub fn octets(process: &Root, name: &str) -> Option<u64> {
+    octets_in(&process.text("status", STATUS_MAX).ok()?, name)
+}
+
+fn octets_in(status: &str, name: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
 fn parse(status: &str) -> Option<u64> {
     let mut lines = status.lines();
     let mask = lines.find_map(|line| line.strip_prefix("CapEff:"))?;
@@ -29,6 +40,21 @@ fn parse(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_has_a_unit() {
+        let of = |status| octets_in(status, "VmRSS:");
+        assert_eq!(of("Name:\tx\nVmRSS:\t    8640 kB\n"), Some(8640 << 10));
+        for junk in [
+            "",
+            "VmRSS:",
+            "VmRSS: 12",
+            "VmRSS: x kB",
+            "VmRSS: 99999999999999999999 kB",
+        ] {
+            assert_eq!(of(junk), None, "{junk}");
+        }
+    }
 
     #[test]
     fn the_line_is_found() {

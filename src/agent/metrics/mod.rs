@@ -1,0 +1,164 @@
+//! Metrics: a view of closed windows. Each is added once to running totals, after the doctor
+//! has judged it; nothing is computed in a second way, and asking changes nothing.
+
+mod books;
+mod bounded;
+mod families;
+mod labels;
+mod own;
+mod totals;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
+
+use self::books::Books;
+use self::labels::Labels;
+use self::labels::Server;
+use self::totals::Totals;
+use super::kept::Timed;
+use crate::doctor::Finding;
+use crate::doctor::Rule;
+use crate::doctor::Verdict;
+use crate::host::Signal;
+use crate::report::Report;
+
+/// Findings that are told at one time. The doctor tells of six places for each rule at most.
+const FINDINGS_MAX: usize = 256;
+
+/// The two formats that scrapers ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Prometheus's own text, 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// As `Content-Type` says it.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// A finding stays open for so many further steps of ten seconds without it, so that who scrapes
+/// seldom sees it, and one that comes and goes is one.
+const STAYS_OPEN: u64 = 3;
+
+/// What is told of the agent besides its windows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Standing {
+    /// Windows that are kept.
+    pub(super) windows: usize,
+    /// What they take.
+    pub(super) octets: usize,
+    /// Those that had to make room.
+    pub(super) forgotten: u64,
+    /// Connections that were closed because there were too many.
+    pub(super) turned_away: u64,
+}
+
+/// All figures, up to the last ten seconds that are over.
+#[derive(Clone, Debug, Default)]
+struct Figures {
+    totals: Totals,
+    books: Books,
+    /// Each with the step that had it last.
+    findings: BTreeMap<Labels, u64>,
+    /// By rule: queries in the step that had a finding of it last, and which that was.
+    finding_queries: BTreeMap<Rule, (u64, u64)>,
+    verdict: Option<Verdict>,
+    signals: Vec<Signal>,
+    standing: Standing,
+}
+
+/// The metrics of an agent.
+#[derive(Debug, Default)]
+pub(super) struct Metrics(Mutex<Figures>);
+
+impl Metrics {
+    /// With the hooks that are active.
+    pub(super) fn new(signals: Vec<Signal>) -> Self {
+        Self(Mutex::new(Figures {
+            signals,
+            ..Figures::default()
+        }))
+    }
+
+    /// Adds ten seconds that are over, as the doctor has judged them.
+    pub(super) fn take(&self, step: &Timed, report: &Report) {
+        let mut figures = self.lock();
+        figures.totals.add(report);
+        figures.books.add(&report.accounting, step.to);
+        figures.verdict = Some(report.verdict);
+        figures.signals.clone_from(&report.signals);
+        figures.tell_findings(&report.findings);
+    }
+
+    /// All of it as text.
+    pub(super) fn write(self: &Arc<Self>, format: Format, standing: Standing) -> String {
+        self.lock().standing = standing;
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Arc::clone(self)));
+        let mut out = String::new();
+        let written = match format {
+            Format::Text => prometheus_text::encode(&mut out, &registry),
+            Format::OpenMetrics => text::encode(&mut out, &registry),
+        };
+        if written.is_err() {
+            log::error!("the metrics cannot be written");
+            out.clear();
+        }
+        out
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Figures> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Figures {
+    /// What is wrong with these ten seconds is open.
+    fn tell_findings(&mut self, findings: &[Finding]) {
+        let step = self.books.windows;
+        let is_open = |last: u64| step.saturating_sub(last) <= STAYS_OPEN;
+        self.findings.retain(|_, last| is_open(*last));
+        self.finding_queries.retain(|_, (_, last)| is_open(*last));
+        for finding in findings {
+            let mut labels: Labels = vec![
+                ("rule", finding.rule.name().to_owned()),
+                ("severity", severity(finding).to_owned()),
+            ];
+            let server = finding.scope.server.as_ref();
+            let server = server.map(|it| std::net::SocketAddr::new(it.ip, it.port));
+            labels.extend(server.map(|it| self.totals.shown(Server::At(it)).label()));
+            if self.findings.len() < FINDINGS_MAX || self.findings.contains_key(&labels) {
+                self.findings.insert(labels, step);
+            }
+            let queries = self.finding_queries.entry(finding.rule).or_default();
+            let so_far = if queries.1 == step { queries.0 } else { 0 };
+            *queries = (so_far.saturating_add(finding.queries), step);
+        }
+    }
+}
+
+fn severity(finding: &Finding) -> &'static str {
+    match finding.severity {
+        crate::doctor::Severity::Info => "info",
+        crate::doctor::Severity::Warning => "warning",
+        crate::doctor::Severity::Critical => "critical",
+    }
+}
+
+#[cfg(test)]
+mod tests;
