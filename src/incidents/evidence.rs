@@ -52,6 +52,9 @@ pub struct Evidence {
     pub waiting: Waiting,
     /// Network namespace and address of servers where queries found no socket.
     pub closed_ports: HashSet<(u32, SocketAddr)>,
+    /// Servers elsewhere that have refused queries, and answered none, by network namespace of
+    /// who asks.
+    pub refusing: HashSet<(u32, SocketAddr)>,
     /// By network namespace of the clients and server: when the last query was sent that
     /// was answered, in nanoseconds of `CLOCK_MONOTONIC`, to a tenth of a second.
     pub last_answers: HashMap<(u32, IpAddr), u64>,
@@ -128,6 +131,15 @@ impl Evidence {
                 .then_some((drop.netns, incident.server()))
         });
         self.closed_ports = closed.collect();
+        let refused = self.incidents.iter().filter(|incident| {
+            incident.errno() == Some(libc::ECONNREFUSED)
+                && incident.attempt.failed_call.is_none()
+                && incident.query_lost().is_none()
+        });
+        self.refusing = refused
+            .map(|incident| (incident.attempt.owner.netns, incident.server()))
+            .filter(|(netns, server)| self.tallies.asked(*netns, *server).all.answered == 0)
+            .collect();
         self.rejections = Rejections::of(&self.incidents, &self.host);
         self.resends = Resends::of(&self.incidents, &self.host);
         for (place, earlier) in rejections::pending_errors(&self.incidents) {

@@ -195,7 +195,7 @@ impl Incident {
     }
 
     /// Whether it arrived where no socket was.
-    pub(super) fn found_no_socket(&self) -> bool {
+    pub fn found_no_socket(&self) -> bool {
         self.query_lost()
             .is_some_and(|drop| &*drop.reason == NO_SOCKET)
     }

@@ -1,6 +1,9 @@
 //! Rule `dns_nobody_listening`: the server's port is closed, or a firewall says so.
 
+use std::net::SocketAddr;
+
 use super::Cause;
+use super::contrasts;
 use super::group::Group;
 use super::outage;
 use super::outage::Outage;
@@ -13,6 +16,7 @@ use crate::doctor::explanation::Explanation;
 use crate::doctor::finding::Severity;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
+use crate::shell::Command;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
@@ -53,6 +57,11 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     {
         return Some(place.in_netns(drop.netns).fault(CLOSED_PORT));
     }
+    // RFC 1812, 4.3.2.8: who sends ICMP errors sends so many a second.
+    let way = (incident.attempt.owner.netns, incident.server());
+    if contrasts::is_silent(incident) && !incident.is_tcp() && evidence.refusing.contains(&way) {
+        return Some(place.fault(CLOSED_ELSEWHERE));
+    }
     let errno = incident.errno()?;
     let was_sent = incident.attempt.failed_call.is_none();
     match incident.query_lost() {
@@ -79,6 +88,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let outage = Outage::of(group)?;
     let netns = group.drop_netns();
     let here = group.netns_told(netns.unwrap_or_default());
+    let led = led_to(group);
+    let port = led.map_or(group.place.port(), |it| it.port());
     let (cause, found, look) = match group.place.fault {
         CLOSED_PORT => (
             format!(
@@ -90,8 +101,14 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
                     false => "The DNS server there is not running or listens on another address.",
                 }
             ),
-            format!("They arrived in {here} and found no socket ({NO_SOCKET})."),
-            group.within(netns, commands::sockets("ss -lntup", group.place.port())),
+            match led {
+                Some(led) => format!(
+                    "They were led to {led} in {here} (address translation), and found no socket there \
+                     ({NO_SOCKET})."
+                ),
+                None => format!("They arrived in {here} and found no socket ({NO_SOCKET})."),
+            },
+            group.within(netns, commands::sockets("ss -lntup", port)),
         ),
         _ => (
             match outage.is_over {
@@ -121,11 +138,30 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             false => group.on_a_node(
                 it.run("Look there:", look)
                     .run("See why it is not there:", outage.log())
-                    .say("Start the server, or take the address out of resolv.conf."),
+                    .say(match led {
+                        Some(_) => "Start what is to listen there, or take the rule away that leads queries there.",
+                        None => "Start the server, or take the address out of resolv.conf.",
+                    })
+                    .with(|it| match led {
+                        Some(_) => it.run("See the rule:", group.within(netns, Command::new("nft list ruleset"))),
+                        None => it,
+                    }),
                 PODS,
             ),
         })
         .into()
+}
+
+/// Where the queries came out that found no socket, if that is not where they were sent to.
+fn led_to(group: &Group<'_>) -> Option<SocketAddr> {
+    let of = |incident: &Incident| {
+        let drop = incident.query_lost()?;
+        incident.found_no_socket().then_some(drop.destination)
+    };
+    match group.distinct(of)[..] {
+        [Some(led)] if group.only_server().is_some_and(|it| it != led) => Some(led),
+        _ => None,
+    }
 }
 
 const PODS: &str = "See if the DNS pods are ready: `kubectl -n kube-system get endpointslices -l \
@@ -144,6 +180,14 @@ fn refused_told(group: &Group<'_>) -> Vec<String> {
         lines.push(format!(
             "{told} refused (ECONNREFUSED), of {}.",
             group.askers()
+        ));
+    }
+    let silent = group.count(contrasts::is_silent);
+    if silent > 0 {
+        lines.push(format!(
+            "{} unanswered: a host sends such refusals only so many times a second \
+             (net.ipv4.icmp_ratelimit).",
+            units::counted(silent, "more query went", "more queries went")
         ));
     }
     if unread > 0 {

@@ -302,6 +302,61 @@ fn a_reject_rule_is_told_from_a_closed_port() {
     assert!(cause(None).contains("Nobody listens"));
 }
 
+/// As a redirect to a proxy that does not run.
+#[test]
+fn where_queries_were_led_is_told_where_nobody_listens_there() {
+    let cause = |led: &str| {
+        let attempts = (0..4).map(|n| {
+            let mut attempt = refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED);
+            let mut drop = packet_drop(&attempt, Packet::Query, "NO_SOCKET", "__udp4_lib_rcv");
+            drop.destination = address(led);
+            attempt.drop = Some(Box::new(drop));
+            attempt
+        });
+        let explanation = Story::default().with(attempts).explain();
+        let finding = &explanation.findings[0];
+        assert_eq!(finding.rule.name(), "dns_nobody_listening");
+        format!("{} {}", finding.evidence.join(" "), finding.fix.join(" "))
+    };
+    let led = cause("10.0.0.2:15053");
+    for part in [
+        "They were led to 10.0.0.2:15053",
+        "sport = :15053",
+        "nft list ruleset",
+    ] {
+        assert!(led.contains(part), "{led}");
+    }
+    let plain = cause(SERVER);
+    assert!(plain.contains("sport = :53"), "{plain}");
+    assert!(!plain.contains("were led to"), "{plain}");
+}
+
+/// Whoever refuses does so only so many times a second.
+#[test]
+fn what_goes_unanswered_beside_refusals_is_of_the_closed_port() {
+    let history = |answered: u64| {
+        let refusals =
+            (0..8).map(|n| refused(attempt(n, SERVER, Outcome::Refused), libc::ECONNREFUSED));
+        let silent = (20..27).map(|n| attempt(n, SERVER, Outcome::Unanswered));
+        let fine = (40..40 + answered).map(|n| attempt(n, SERVER, Outcome::Answered));
+        let other = (90..120).map(|n| attempt(n, OTHER, Outcome::Answered));
+        Story::default()
+            .with(refusals)
+            .with(silent)
+            .with(fine)
+            .with(other)
+    };
+    assert_eq!(history(0).said(), [("dns_nobody_listening", 15)]);
+    let evidence = history(0).explain().findings[0].evidence.join(" ");
+    assert!(
+        evidence.contains("7 more queries went unanswered"),
+        "{evidence}"
+    );
+    // It was there for a while: what went unanswered may be another matter.
+    let mixed = history(5).said();
+    assert!(mixed.contains(&("dns_nobody_listening", 8)), "{mixed:?}");
+}
+
 /// By default the kernel sends one such error a second: the other queries of the
 /// same way are the same rule's.
 #[test]
