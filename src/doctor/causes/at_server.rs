@@ -59,9 +59,8 @@ pub(super) fn spans<'a>(
         .filter(move |span| span.to_ns > from_ns && span.from_ns < to_ns)
 }
 
-/// From when to when in this second the server of this view had queries that it answered
-/// slowly; one second more where they began or ended outside of it, for a wait is booked when
-/// it is over.
+/// How long around this second the server had queries that it answered slowly, this one among
+/// them; those of the second before as well, for a wait is booked when it is over.
 pub(super) fn slow_ns(span: &Span, view: &ServerView, evidence: &Evidence) -> u64 {
     let is_near = |other: &&ServerView| {
         other.owner.pid == view.owner.pid
@@ -69,7 +68,7 @@ pub(super) fn slow_ns(span: &Span, view: &ServerView, evidence: &Evidence) -> u6
             && other.ended_ns > span.from_ns.saturating_sub(SPAN_NS)
             && other.arrived_ns < span.to_ns
     };
-    let (mut from_ns, mut to_ns) = (u64::MAX, 0);
+    let (mut from_ns, mut to_ns) = (view.arrived_ns, view.ended_ns);
     for other in evidence.server_views.iter().filter(is_near) {
         from_ns = from_ns.min(other.arrived_ns);
         to_ns = to_ns.max(other.ended_ns);

@@ -142,6 +142,12 @@ fn who_has_little_to_do_and_waits_for_a_cpu_with_it_is_not_slow_itself() {
     assert!(!said.contains("nearly all the time"), "{said}");
     // It slept.
     assert_eq!(hesitant(0.01, 0.05).said(), [("dns_server_slow", 5)]);
+    // It waited before it had the query, and for other work.
+    let mut before = hesitant(0.01, 0.18);
+    let server = before.host.servers.get_mut(&RESOLVER).expect("the server");
+    server.spans[0].to_ns = 9_999 * MS;
+    (server.spans[0].from_ns, server.spans[0].waited) = (9_500 * MS, 0.15);
+    assert_eq!(before.said(), [("dns_server_slow", 5)]);
     // It worked more than it waited.
     assert_eq!(hesitant(0.3, 0.18).said(), [("dns_server_slow", 5)]);
 }
