@@ -231,6 +231,11 @@ impl ClosedWindow {
         self.seen.totals.queries()
     }
 
+    /// Of these, those that failed.
+    pub fn failed(&self) -> u64 {
+        self.seen.totals.failed()
+    }
+
     /// How long was watched.
     pub fn duration(&self) -> Duration {
         self.end.duration

@@ -13,9 +13,14 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::history;
+use super::history::Line;
 use super::kept::Kept;
 use super::kept::Timed;
+use super::past::Past;
+use super::past::TooMuch;
+use super::past::Whole;
 use super::request::Question;
+use super::writer::Told;
 use crate::host::Facts;
 use crate::report::Report;
 
@@ -36,15 +41,25 @@ type Refusal = (StatusCode, String);
 /// Answers from what is kept.
 #[derive(Debug)]
 pub struct Answers {
-    kept: Arc<Mutex<Kept>>,
+    past: Past,
+    /// What is told of the history on disk.
+    history: Option<Arc<Mutex<Told>>>,
     /// Has the open window closed, and tells when it is.
     closes: Sender<Sender<()>>,
 }
 
 impl Answers {
-    /// Of these windows.
-    pub(super) fn of(kept: Arc<Mutex<Kept>>, closes: Sender<Sender<()>>) -> Self {
-        Self { kept, closes }
+    /// Of what is remembered.
+    pub(super) fn of(
+        past: Past,
+        history: Option<Arc<Mutex<Told>>>,
+        closes: Sender<Sender<()>>,
+    ) -> Self {
+        Self {
+            past,
+            history,
+            closes,
+        }
     }
 
     /// The answer to a path and its query.
@@ -64,15 +79,22 @@ impl Answers {
     }
 
     fn doctor(&self, question: &Question) -> Result<Answer, Refusal> {
-        let (from, to) = self.time_of(question);
-        let whole = self.with(|kept| kept.between(from, to));
-        let Some(Timed { from, to, window }) = whole else {
+        let time = self.time_of(question);
+        let whole = self.past.between(time).map_err(|TooMuch| {
+            let why = "a report is about a day at most: ask for less, or for the history";
+            (StatusCode::PAYLOAD_TOO_LARGE, why.to_owned())
+        })?;
+        let Some(Whole { timed, notes }) = whole else {
             return Err(self.nothing());
         };
-        let report = Report {
+        let Timed {
+            from, to, window, ..
+        } = timed;
+        let mut report = Report {
             since: Some(from),
             ..Report::new(to, Facts::gather(), &window)
         };
+        report.notes.extend(notes);
         let mut body = Vec::new();
         let written = match (question.columns, question.colours) {
             (None, _) => report.write_json(&mut body),
@@ -94,23 +116,21 @@ impl Answers {
     }
 
     fn history(&self, question: &Question) -> Result<Answer, Refusal> {
-        let (from, to) = self.time_of(question);
-        let windows: Vec<Timed> = self.with(|kept| kept.overlapping(from, to).cloned().collect());
-        if windows.is_empty() {
+        let lines = self.past.lines(self.time_of(question));
+        if lines.is_empty() {
             return Err(self.nothing());
         }
-        json(&history::of(&windows))
+        json(&history::of(lines))
     }
 
     fn windows(&self, question: &Question) -> Result<Answer, Refusal> {
-        let (from, to) = self.time_of(question);
-        let of = |timed: &Timed| WindowLine {
-            from: told(timed.from),
-            to: told(timed.to),
-            queries: timed.window.queries(),
+        let lines = self.past.lines(self.time_of(question));
+        let of = |line: &Line| WindowLine {
+            from: told(line.from),
+            to: told(line.to),
+            queries: line.queries,
         };
-        let lines: Vec<_> = self.with(|kept| kept.overlapping(from, to).map(of).collect());
-        json(&lines)
+        json(&lines.iter().map(of).collect::<Vec<_>>())
     }
 
     fn status(&self) -> Result<Answer, Refusal> {
@@ -121,6 +141,10 @@ impl Answers {
             windows: kept.number(),
             memory_octets: kept.octets(),
             windows_forgotten: kept.forgotten(),
+            history: self.history.as_ref().map(|told| {
+                let told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                told.clone()
+            }),
         }))
     }
 
@@ -148,7 +172,13 @@ impl Answers {
     }
 
     fn with<T>(&self, look: impl FnOnce(&Kept) -> T) -> T {
-        look(&self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+        look(
+            &self
+                .past
+                .kept
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 }
 
@@ -168,6 +198,8 @@ struct Status {
     windows: usize,
     memory_octets: usize,
     windows_forgotten: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Told>,
 }
 
 fn told(time: SystemTime) -> String {

@@ -22,6 +22,14 @@ const ANSWER_MAX: usize = 64 * 1024 * 1024;
 /// An agent puts hours of windows together within seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Whether somebody listens there, or it cannot be seen by this user.
+pub fn is_there(socket: &Path) -> bool {
+    use std::io::ErrorKind::ConnectionRefused;
+    use std::io::ErrorKind::NotFound;
+    let connected = std::os::unix::net::UnixStream::connect(socket);
+    !connected.is_err_and(|error| matches!(error.kind(), NotFound | ConnectionRefused))
+}
+
 /// Asks for a path with its query. Returns the body, and what the verdict's exit code is if
 /// there is one.
 pub fn ask(socket: &Path, path: &str) -> Result<(Vec<u8>, Option<u8>)> {

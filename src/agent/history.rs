@@ -12,6 +12,9 @@ use crate::doctor::Verdict;
 use crate::host::Facts;
 use crate::report::Report;
 
+/// Workloads that one window names.
+const WORKLOADS_MAX: usize = 64;
+
 /// A time in which something was wrong.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Trouble {
@@ -27,39 +30,63 @@ pub struct Trouble {
     pub workloads: BTreeSet<String>,
 }
 
-/// Of windows in their order.
-pub(super) fn of(windows: &[Timed]) -> Vec<Trouble> {
-    let mut troubles: Vec<(SystemTime, Trouble)> = Vec::new();
-    for timed in windows {
+/// What one window says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) from: SystemTime,
+    pub(super) to: SystemTime,
+    pub(super) queries: u64,
+    pub(super) verdict: Verdict,
+    pub(super) rules: BTreeSet<String>,
+    pub(super) workloads: BTreeSet<String>,
+}
+
+impl Line {
+    /// Of this window; the doctor is asked.
+    pub(super) fn of(timed: &Timed) -> Self {
         let report = Report::new(timed.to, Facts::default(), &timed.window);
-        if !matches!(report.verdict, Verdict::Warning | Verdict::Critical) {
-            continue;
-        }
-        let told = |time| humantime::format_rfc3339_millis(time).to_string();
         let findings = report.findings.iter();
         let findings = findings.filter(|finding| finding.severity > Severity::Info);
         let rules = findings.clone().map(|it| it.rule.name().to_owned());
         let whom = |workload: &crate::attempt::identity::WorkloadId| workload.to_string();
         let workloads = findings.filter_map(|it| it.scope.workload.as_ref().map(whom));
-        let (rules, workloads): (BTreeSet<_>, BTreeSet<_>) = (rules.collect(), workloads.collect());
+        Self {
+            from: timed.from,
+            to: timed.to,
+            queries: timed.window.queries(),
+            verdict: report.verdict,
+            rules: rules.collect(),
+            workloads: workloads.take(WORKLOADS_MAX).collect(),
+        }
+    }
+}
+
+/// Of windows in their order.
+pub(super) fn of(lines: Vec<Line>) -> Vec<Trouble> {
+    let mut troubles: Vec<(SystemTime, Trouble)> = Vec::new();
+    for line in lines {
+        if !matches!(line.verdict, Verdict::Warning | Verdict::Critical) {
+            continue;
+        }
+        let told = |time| humantime::format_rfc3339_millis(time).to_string();
         match troubles.last_mut() {
-            Some((end, last)) if *end == timed.from && !last.rules.is_disjoint(&rules) => {
-                *end = timed.to;
-                last.to = told(timed.to);
-                if report.verdict.exit_code() > last.verdict.exit_code() {
-                    last.verdict = report.verdict;
+            Some((end, last)) if *end == line.from && !last.rules.is_disjoint(&line.rules) => {
+                *end = line.to;
+                last.to = told(line.to);
+                if line.verdict.exit_code() > last.verdict.exit_code() {
+                    last.verdict = line.verdict;
                 }
-                last.rules.extend(rules);
-                last.workloads.extend(workloads);
+                last.rules.extend(line.rules);
+                last.workloads.extend(line.workloads);
             }
             _ => troubles.push((
-                timed.to,
+                line.to,
                 Trouble {
-                    from: told(timed.from),
-                    to: told(timed.to),
-                    verdict: report.verdict,
-                    rules,
-                    workloads,
+                    from: told(line.from),
+                    to: told(line.to),
+                    verdict: line.verdict,
+                    rules: line.rules,
+                    workloads: line.workloads,
                 },
             )),
         }

@@ -1,6 +1,7 @@
 //! The windows that are kept, within a bound of memory.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -13,9 +14,29 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Younger ones stay as they are.
 const RECENT: Duration = Duration::from_secs(600);
 
+/// Which window it is, whatever the clock says: a run of an agent counts its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The run, by a random number.
+    pub run: i64,
+    /// The first window that is in it.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
+}
+
+impl Place {
+    /// Whether this one ends where the other begins.
+    pub(super) fn is_before(&self, next: &Self) -> bool {
+        self.run == next.run && self.last + 1 == next.first
+    }
+}
+
 /// A window, and when it was by the wall clock.
 #[derive(Clone, Debug)]
 pub struct Timed {
+    /// Which it is.
+    pub place: Place,
     /// When it began.
     pub from: SystemTime,
     /// When it ended.
@@ -25,13 +46,21 @@ pub struct Timed {
 }
 
 impl Timed {
-    /// Puts the one behind it that began when this one ended.
+    /// Puts a later one behind it.
     pub(super) fn merge(&mut self, next: Self) {
         self.to = next.to;
-        self.window.merge(next.window);
+        match self.place.is_before(&next.place) {
+            true => self.window.merge(next.window),
+            false => self.window.merge_apart(next.window),
+        }
+        if self.place.run == next.place.run {
+            self.place.last = next.place.last;
+        } else {
+            self.place = next.place;
+        }
     }
 
-    fn overlaps(&self, from: SystemTime, to: SystemTime) -> bool {
+    pub(super) fn overlaps(&self, from: SystemTime, to: SystemTime) -> bool {
         self.from < to && self.to > from
     }
 
@@ -47,7 +76,9 @@ impl Timed {
 
     /// Whether both are in one time of this length, and nothing lies between.
     fn goes_on_in(&self, next: &Self, length: Duration) -> bool {
-        self.to == next.from && self.number(length) == next.number(length)
+        self.place.is_before(&next.place)
+            && self.to == next.from
+            && self.number(length) == next.number(length)
     }
 }
 
@@ -60,7 +91,7 @@ fn number(moment: SystemTime, length: Duration) -> u64 {
 #[derive(Debug)]
 pub struct Kept {
     /// The oldest first; each with its size, in octets.
-    windows: VecDeque<(Timed, usize)>,
+    windows: VecDeque<(Arc<Timed>, usize)>,
     octets: usize,
     octets_max: usize,
     forgotten: u64,
@@ -100,13 +131,14 @@ impl Kept {
     fn push(&mut self, timed: Timed) {
         let octets = timed.window.octets();
         self.octets += octets;
-        self.windows.push_back((timed, octets));
+        self.windows.push_back((Arc::new(timed), octets));
     }
 
     /// Puts it behind the one at this place.
     fn merge(&mut self, at: usize, next: Timed) {
         if let Some((first, octets)) = self.windows.get_mut(at) {
-            first.merge(next);
+            // Whoever is just looking at it has it as it was.
+            Arc::make_mut(first).merge(next);
             self.octets -= *octets;
             *octets = first.window.octets();
             self.octets += *octets;
@@ -128,22 +160,45 @@ impl Kept {
             && let Some((next, octets)) = self.windows.remove(at)
         {
             self.octets -= octets;
-            self.merge(at - 1, next);
+            self.merge(at - 1, Arc::unwrap_or_clone(next));
         }
     }
 
-    /// What was seen in this time, as one window: of all windows that have a part in it.
-    pub fn between(&self, from: SystemTime, to: SystemTime) -> Option<Timed> {
-        let mut within = self.overlapping(from, to).cloned();
-        let mut whole = within.next()?;
-        within.for_each(|next| whole.merge(next));
-        Some(whole)
-    }
-
     /// Those that have a part in this time, the oldest first.
-    pub fn overlapping(&self, from: SystemTime, to: SystemTime) -> impl Iterator<Item = &Timed> {
+    pub fn overlapping(
+        &self,
+        from: SystemTime,
+        to: SystemTime,
+    ) -> impl Iterator<Item = &Arc<Timed>> {
         let all = self.windows.iter().map(|(timed, _)| timed);
         all.filter(move |timed| timed.overlaps(from, to))
+    }
+
+    /// The oldest that there is.
+    pub(super) fn oldest(&self) -> Option<Place> {
+        self.windows.front().map(|(timed, _)| timed.place)
+    }
+
+    /// Those of minutes that are over, or of all, from this number on: a group for each.
+    pub(super) fn minutes(&self, first: u64, with_open: bool) -> Vec<Vec<Arc<Timed>>> {
+        let mut minutes: Vec<Vec<Arc<Timed>>> = Vec::new();
+        let all = self.windows.iter().map(|(timed, _)| timed);
+        for timed in all.filter(|timed| timed.place.first >= first) {
+            match minutes.last_mut() {
+                Some(minute)
+                    if minute
+                        .last()
+                        .is_some_and(|last| last.goes_on_in(timed, MINUTE)) =>
+                {
+                    minute.push(Arc::clone(timed));
+                }
+                _ => minutes.push(vec![Arc::clone(timed)]),
+            }
+        }
+        if !with_open {
+            minutes.pop();
+        }
+        minutes
     }
 
     /// Since when there are windows.
@@ -177,10 +232,19 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(BEGIN + seconds)
     }
 
+    fn place(number: u64) -> Place {
+        Place {
+            run: 1,
+            first: number,
+            last: number,
+        }
+    }
+
     fn filled(number: u64, octets_max: usize) -> Kept {
         let mut kept = Kept::within(octets_max);
         for n in 0..number {
             kept.add(Timed {
+                place: place(n),
                 from: at(n * 10),
                 to: at(n * 10 + 10),
                 window: ClosedWindow::default(),
@@ -209,11 +273,12 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_what_has_a_part_in_it() {
         let kept = filled(60, usize::MAX);
-        let some = kept.between(at(95), at(121)).expect("windows");
-        assert_eq!((some.from, some.to), (at(90), at(130)));
-        assert!(kept.between(at(600), at(700)).is_none());
-        let instant = kept.between(at(100), at(100));
-        assert!(instant.is_none(), "no time at all");
+        let some: Vec<_> = kept.overlapping(at(95), at(121)).collect();
+        let (first, last) = (some[0], some[some.len() - 1]);
+        assert_eq!((first.from, last.to), (at(90), at(130)));
+        assert_eq!(kept.overlapping(at(600), at(700)).count(), 0);
+        let instant = kept.overlapping(at(100), at(100));
+        assert_eq!(instant.count(), 0, "no time at all");
     }
 
     #[test]
@@ -222,19 +287,55 @@ mod tests {
         let ms = |ms| at(0) + Duration::from_millis(ms);
         for n in 0..2_000 {
             kept.add(Timed {
+                place: place(n),
                 from: ms(n * 10),
                 to: ms(n * 10 + 10),
                 window: ClosedWindow::default(),
             });
         }
         assert_eq!(kept.number(), 2);
-        let all = kept.between(at(0), at(20)).expect("windows");
-        assert_eq!((all.from, all.to), (at(0), at(20)));
+        let all: Vec<_> = kept.overlapping(at(0), at(20)).collect();
+        assert_eq!((all[0].from, all[1].to), (at(0), at(20)));
+        assert_eq!((all[0].place.first, all[1].place.last), (0, 1_999));
         let counted: usize = kept
             .overlapping(at(0), at(20))
             .map(|it| it.window.octets())
             .sum();
         assert_eq!(kept.octets(), counted);
+    }
+
+    #[test]
+    fn minutes_that_are_over_are_told_and_none_is_torn() {
+        let kept = filled(20, usize::MAX);
+        let places = |first, with_open| -> Vec<_> {
+            let minutes = kept.minutes(first, with_open);
+            let ends = minutes
+                .iter()
+                .map(|it| (it[0].place.first, it[it.len() - 1].place.last));
+            ends.collect()
+        };
+        assert_eq!(places(0, false), [(0, 5), (6, 11), (12, 17)]);
+        assert_eq!(places(6, true), [(6, 11), (12, 17), (18, 19)]);
+        assert_eq!(places(18, false), []);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_tears_a_minute_and_loses_nothing() {
+        let mut kept = Kept::within(usize::MAX);
+        // At 20 s it is set back to 0.
+        for (n, from) in [(0, 0), (1, 10), (2, 0), (3, 10), (4, 20)] {
+            kept.add(Timed {
+                place: place(n),
+                from: at(from),
+                to: at(from + 10),
+                window: ClosedWindow::default(),
+            });
+        }
+        assert_eq!(kept.number(), 5);
+        assert_eq!(kept.overlapping(at(0), at(20)).count(), 4);
+        let minutes = kept.minutes(0, true);
+        let sizes: Vec<_> = minutes.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 3]);
     }
 
     #[test]

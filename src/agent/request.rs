@@ -7,7 +7,7 @@ use anyhow::Result;
 use anyhow::bail;
 
 /// A time that is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Question {
     /// Its begin; what is left out is as early as there is something.
     pub from: Option<SystemTime>,

@@ -1,9 +1,12 @@
 //! Watches always, and closes windows.
 
+use std::hash::BuildHasher as _;
+use std::hash::Hasher as _;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
+use std::time::Instant;
 use std::time::SystemTime;
 
 use anyhow::Result;
@@ -15,20 +18,57 @@ use crossbeam_channel::never;
 use crossbeam_channel::select;
 
 use super::answers::Answers;
+use super::disk::Bounds;
 use super::health::Health;
 use super::health::Part;
 use super::judge::Judge;
 use super::kept::Kept;
+use super::kept::Place;
 use super::kept::STEP;
 use super::kept::Timed;
 use super::metrics::Metrics;
+use super::past::Past;
 use super::web::Pages;
+use super::writer::Writer;
+use crate::host::proc::Root;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::watching::Watching;
+use crate::window::Names;
 
 /// Questions about now that may wait at one time.
 const QUESTIONS_MAX: usize = 64;
+
+/// A clock that is set by more tears windows apart.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
+
+/// Where what was seen is kept.
+#[derive(Debug)]
+pub struct Keep {
+    kept: Arc<Mutex<Kept>>,
+    past: Past,
+    writer: Option<Writer>,
+}
+
+impl Keep {
+    /// In so many octets of memory, and on disk within these bounds, with these names. To be
+    /// made before anything is watched: windows on disk say how names are hashed.
+    pub fn start(octets_max: usize, disk: Option<(Bounds, Names)>) -> Result<Self> {
+        let kept = Arc::new(Mutex::new(Kept::within(octets_max)));
+        let boot = Root::default().text("proc/sys/kernel/random/boot_id", 64);
+        let boot = boot.unwrap_or_default().trim().to_owned();
+        let past = Past {
+            kept: Arc::clone(&kept),
+            disk: disk
+                .as_ref()
+                .map(|(bounds, _)| (bounds.folder.clone(), boot.clone())),
+        };
+        let writer = disk
+            .map(|(bounds, names)| Writer::start(bounds, names, boot, Arc::clone(&kept)))
+            .transpose()?;
+        Ok(Self { kept, past, writer })
+    }
+}
 
 /// Watches, and keeps what it saw.
 #[derive(Debug)]
@@ -36,6 +76,12 @@ pub struct Watcher {
     watching: Watching,
     since: SystemTime,
     kept: Arc<Mutex<Kept>>,
+    run: i64,
+    /// The number of the window that is open.
+    number: u64,
+    /// When it began.
+    begun: Instant,
+    writer: Option<Writer>,
     questions: Receiver<Sender<()>>,
     /// Who waits until the open window is closed.
     waiting: Vec<Sender<()>>,
@@ -44,24 +90,32 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Takes over what watches already; windows may take so many octets.
-    pub fn new(watching: Watching, octets_max: usize) -> Result<(Self, Answers, Pages)> {
+    /// Takes over what watches already.
+    pub fn new(watching: Watching, keep: Keep) -> Result<(Self, Answers, Pages)> {
         let health = Arc::new(Health::begin());
         let metrics = Arc::new(Metrics::new(watching.signals().to_vec()));
-        let kept = Arc::new(Mutex::new(Kept::within(octets_max)));
         let (ask, questions) = bounded(QUESTIONS_MAX);
-        let answers = Answers::of(Arc::clone(&kept), ask);
+        let Keep { kept, past, writer } = keep;
+        let told = writer.as_ref().map(Writer::told);
         let watcher = Self {
             watching,
-            since: SystemTime::now(),
+            since: now(),
             kept,
+            // Nobody has to guess it; the standard library takes its own from the system.
+            run: std::hash::RandomState::new()
+                .build_hasher()
+                .finish()
+                .cast_signed(),
+            number: 0,
+            begun: Instant::now(),
+            writer,
             questions,
             waiting: Vec::new(),
             judge: Judge::start(Arc::clone(&metrics), Arc::clone(&health))?,
             health: Arc::clone(&health),
         };
         let pages = Pages::of(metrics, health, Arc::clone(&watcher.kept));
-        Ok((watcher, answers, pages))
+        Ok((watcher, Answers::of(past, told, ask), pages))
     }
 
     /// Until `stop` is disconnected.
@@ -72,8 +126,14 @@ impl Watcher {
             select! {
                 recv(self.watching.messages()) -> message => match message {
                     Ok(Message::Rolled(ending)) => self.close(ending),
-                    // Nobody can ask for the last window any more.
-                    Ok(Message::Finished(_)) => return self.watching.end(),
+                    Ok(Message::Finished(ending)) => {
+                        // It can only be asked for when it is on disk.
+                        if self.writer.is_some() {
+                            self.close(ending);
+                        }
+                        drop(self.writer);
+                        return self.watching.end();
+                    }
                     Ok(message) => self.watching.take(message),
                     Err(_) => return Err(self.watching.fault()),
                 },
@@ -94,21 +154,54 @@ impl Watcher {
     }
 
     fn close(&mut self, ending: Ending) {
-        let to = SystemTime::now();
-        let from = std::mem::replace(&mut self.since, to);
-        // Where the clock was set back, a window takes no time.
-        let duration = to.duration_since(from).unwrap_or_default();
+        let to = now();
+        let duration = std::mem::replace(&mut self.begun, Instant::now()).elapsed();
+        let from = begin(self.since, to, duration);
+        self.since = to;
+        let place = Place {
+            run: self.run,
+            first: self.number,
+            last: self.number,
+        };
+        self.number += 1;
         let window = self.watching.roll(ending, duration);
-        let timed = Timed { from, to, window };
+        let timed = Timed {
+            place,
+            from,
+            to,
+            window,
+        };
         self.judge.take(timed.clone());
         self.health.lives(Part::Windows);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.add(timed);
         drop(kept);
+        if let Some(writer) = &self.writer {
+            writer.wake();
+        }
         for waiting in self.waiting.drain(..) {
             // Who no longer waits needs no word.
             let _gone = waiting.try_send(());
         }
+    }
+}
+
+/// To the millisecond, as times are told and written.
+fn now() -> SystemTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let ms = since.unwrap_or_default().as_millis();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(ms.try_into().unwrap_or_default())
+}
+
+/// When a window began that took so long, by the clock of its end: the other's may have been
+/// set meanwhile.
+fn begin(since: SystemTime, to: SystemTime, took: Duration) -> SystemTime {
+    let apart = to
+        .duration_since(since)
+        .map_or(Duration::MAX, |it| it.abs_diff(took));
+    match apart > CLOCK_STEP {
+        true => to.checked_sub(took).unwrap_or(to),
+        false => since,
     }
 }
 
@@ -123,6 +216,17 @@ fn to_next(now: SystemTime) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_begins_where_the_last_ended_unless_the_clock_was_set() {
+        let at = |ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
+        let ten = Duration::from_secs(10);
+        assert_eq!(begin(at(50_000), at(60_003), ten), at(50_000));
+        // Back, by an hour or a little, and forward.
+        assert_eq!(begin(at(4_000_000), at(60_000), ten), at(50_000));
+        assert_eq!(begin(at(60_000), at(60_000), ten), at(50_000));
+        assert_eq!(begin(at(50_000), at(90_000), ten), at(80_000));
+    }
 
     #[test]
     fn windows_begin_at_whole_multiples() {

@@ -2,11 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::WatchedArgs;
+use crate::agent::Bounds;
+use crate::agent::HISTORY;
 use crate::agent::SOCKET;
+use crate::window::Names;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -17,8 +21,9 @@ Examples:
   sudo kerno agent --listen 0.0.0.0:9553     for a Prometheus on another host
   curl http://127.0.0.1:9553/metrics         every metric is described in docs/metrics.md
 
-It closes a window every 10 s, puts older ones together to minutes, and keeps as many as
---memory has room for; what is older is forgotten, and nothing is kept over a restart.
+It closes a window every 10 s, puts older ones together to minutes, keeps as many as --memory
+has room for, and writes each minute that is over to disk (--history), where later runs find
+it. Of names of queries it writes those that failed (--history-names).
 It answers over HTTP on its Unix socket: /v1/doctor, /v1/history, /v1/windows, /v1/status.
 Each option is taken from the variable that stands beside it where the command line does not
 have it.";
@@ -33,6 +38,9 @@ pub struct AgentArgs {
     /// Memory for windows that are over, as 24MiB.
     #[arg(long, value_name = "SIZE", default_value = "24MiB", value_parser = size)]
     pub memory: usize,
+    /// What is kept on disk.
+    #[command(flatten)]
+    pub history: HistoryOptions,
     /// Where it is asked.
     #[command(flatten)]
     pub socket: SocketArg,
@@ -58,12 +66,63 @@ fn listen(text: &str) -> Result<Listen, String> {
     Ok(Listen { address })
 }
 
+/// What an agent keeps on disk.
+#[derive(Args, Debug)]
+pub struct HistoryOptions {
+    /// The folder where minutes that are over are written.
+    #[arg(long, value_name = "DIR", default_value = HISTORY)]
+    pub history: PathBuf,
+    /// What all of it takes on disk, at most, from 4MiB.
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = history_size)]
+    pub history_size: u64,
+    /// What is older is forgotten.
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = keep)]
+    pub history_keep: Duration,
+    /// Which names of queries are written: none, those of queries that failed or were answered
+    /// with an error, or all.
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Names::Failed)]
+    pub history_names: Names,
+    /// Write nothing to disk.
+    #[arg(long)]
+    pub no_history: bool,
+}
+
+impl HistoryOptions {
+    /// Where and how much, and which names; `None` if nothing is to be written.
+    pub fn bounds(&self) -> Option<(Bounds, Names)> {
+        let bounds = Bounds {
+            folder: self.history.clone(),
+            octets_max: self.history_size,
+            keep: self.history_keep,
+        };
+        (!self.no_history).then_some((bounds, self.history_names))
+    }
+}
+
 /// The agent's socket.
 #[derive(Args, Debug)]
 pub struct SocketArg {
     /// The agent's Unix socket.
     #[arg(long, value_name = "PATH", default_value = SOCKET, env = "KERNO_SOCKET")]
     pub socket: PathBuf,
+}
+
+/// How long history is kept.
+fn keep(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(366 * 24 * 3_600);
+    let keep = humantime::parse_duration(text);
+    let keep = keep
+        .ok()
+        .filter(|keep| (Duration::from_secs(60)..=YEAR).contains(keep));
+    keep.ok_or_else(|| "write a time from 1m to 366d, as 7d".to_owned())
+}
+
+/// Octets, as 256MiB. A busy minute may take a MiB, and the log as much again.
+fn history_size(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        octets if octets >= 4 << 20 => Ok(octets as u64),
+        _ => Err("write a size from 4MiB, as 256MiB".to_owned()),
+    }
 }
 
 /// Octets, as 24MiB; at least a MiB.
@@ -106,6 +165,16 @@ mod tests {
         ] {
             assert!(at(nonsense).is_err(), "{nonsense}");
         }
+    }
+
+    #[test]
+    fn history_is_kept_within_sensible_bounds() {
+        assert_eq!(keep("7d"), Ok(Duration::from_secs(7 * 24 * 3_600)));
+        assert_eq!(history_size("4MiB"), Ok(4 << 20));
+        for nonsense in ["", "7", "0d", "1s", "10years", "-1d"] {
+            assert!(keep(nonsense).is_err(), "{nonsense}");
+        }
+        assert!(history_size("3MiB").is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The options of `kerno history`, and times that are over.
 
+use std::path::PathBuf;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -10,15 +11,17 @@ use jiff::civil::Time;
 use super::Output;
 use super::SocketArg;
 use super::duration;
+use crate::agent::HISTORY;
 use crate::agent::Question;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sudo kerno history                         all that the agent remembers
+  sudo kerno history                         all that is remembered
   sudo kerno history --last 2h --output json
   sudo kerno history --since \"yesterday 22:00\" --until 06:00
 
-A line is a time from and to, the worst verdict, the rules and whom it hurt.";
+A line is a time from and to, the worst verdict, the rules and whom it hurt. Where no agent
+runs, it comes from the files of the last one.";
 
 /// `kerno history`.
 #[derive(Args, Debug)]
@@ -32,6 +35,9 @@ pub struct HistoryArgs {
     /// Where the agent is asked.
     #[command(flatten)]
     pub socket: SocketArg,
+    /// The agent's folder, for when none runs.
+    #[arg(long, value_name = "DIR", default_value = HISTORY, env = "KERNO_HISTORY")]
+    pub history: PathBuf,
 }
 
 /// A time that is over.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::agent::Keep;
 use crate::agent::Socket;
 use crate::agent::Watcher;
 use crate::agent::Web;
@@ -18,9 +19,10 @@ pub(super) fn run(args: &AgentArgs, stop: &Stop) -> Result<ExitCode> {
     // Before anything is attached: a second agent has no business here.
     let mut socket = Socket::take(path)?;
     let web = args.listen.address.map(Web::take).transpose()?;
+    let keep = Keep::start(args.memory, args.history.bounds())?;
     let watching = Watching::start(options)?;
     super::say_missing(watching.signals());
-    let (watcher, answers, pages) = Watcher::new(watching, args.memory)?;
+    let (watcher, answers, pages) = Watcher::new(watching, keep)?;
     socket.answer(answers, web.map(|web| (web, pages)))?;
     super::say(format_args!("watching; ask at {}", path.display()));
     watcher.run(stop.channel())?;

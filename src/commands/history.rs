@@ -19,9 +19,20 @@ use crate::report;
 /// A line for each time that something was wrong.
 pub(super) fn run(args: &HistoryArgs) -> Result<ExitCode> {
     let question = args.past.question()?;
-    let path = format!("/v1/history?{}", question.query());
-    let (body, _) = agent::ask(&args.socket.socket, &path)?;
-    let troubles: Vec<Trouble> = serde_json::from_slice(&body).context("the agent's answer")?;
+    let troubles = match agent::is_there(&args.socket.socket) {
+        true => ask(args, question)?,
+        false => match agent::troubles_on_disk(&args.history, question) {
+            Some(troubles) => {
+                let folder = args.history.display();
+                super::say(format_args!(
+                    "no agent runs: this is what is written in {folder}"
+                ));
+                troubles?
+            }
+            // It says what is missing.
+            None => ask(args, question)?,
+        },
+    };
     let mut out = io::stdout().lock();
     super::print(
         args.output,
@@ -30,6 +41,12 @@ pub(super) fn run(args: &HistoryArgs) -> Result<ExitCode> {
         &mut out,
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn ask(args: &HistoryArgs, question: Question) -> Result<Vec<Trouble>> {
+    let path = format!("/v1/history?{}", question.query());
+    let (body, _) = agent::ask(&args.socket.socket, &path)?;
+    serde_json::from_slice(&body).context("the agent's answer")
 }
 
 fn write(troubles: &[Trouble], out: &mut dyn io::Write) -> io::Result<()> {

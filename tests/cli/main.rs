@@ -115,7 +115,10 @@ fn what_an_agent_is_asked_for_makes_sense() {
     );
     assert!(file.path().is_file());
     // Nobody there: not a mistake of who asks, and no report either.
-    for command in [&["history"][..], &["doctor", "--last", "10m"]] {
+    for command in [
+        &["history", "--history", "/nowhere"][..],
+        &["doctor", "--last", "10m"],
+    ] {
         let done = output(&mut kerno(
             &[command, &["--socket", "/nowhere/kerno.sock"]].concat(),
         ));
@@ -146,7 +149,7 @@ fn the_agent_is_told_by_variables_what_the_command_line_leaves_out() {
     let done = output(&mut agent);
     assert_eq!(done.status.code(), Some(1));
     assert!(text(&done.stderr).contains("no socket"));
-    let done = output(kerno(&["history"]).env("KERNO_PORT", "no port"));
+    let done = output(kerno(&["history", "--history", "/nowhere"]).env("KERNO_PORT", "no port"));
     assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
     let help = output(&mut kerno(&["agent", "--help"]));
     assert!(text(&help.stdout).contains("[env: KERNO_MEMORY"));

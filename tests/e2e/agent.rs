@@ -78,6 +78,7 @@ fn begin(socket: &std::path::Path, options: &[&str]) -> (Process, BufReader<Chil
     command
         .arg("agent")
         .args(options)
+        .args((!options.contains(&"--history")).then_some("--no-history"))
         .arg("--socket")
         .arg(socket)
         // Several agents run at one time.

@@ -56,7 +56,15 @@ fn take(metrics: &Metrics, window: ClosedWindow) -> Report {
     let to = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let report = Report::new(to, Facts::default(), &window);
     let from = to - Duration::from_secs(10);
-    metrics.take(&Timed { from, to, window }, &report);
+    metrics.take(
+        &Timed {
+            place: Default::default(),
+            from,
+            to,
+            window,
+        },
+        &report,
+    );
     report
 }
 
@@ -406,7 +414,15 @@ fn each_metric_is_documented() {
     });
     let to = SystemTime::now();
     let from = to - Duration::from_secs(10);
-    metrics.take(&Timed { from, to, window }, &report);
+    metrics.take(
+        &Timed {
+            place: Default::default(),
+            from,
+            to,
+            window,
+        },
+        &report,
+    );
 
     let text = metrics.write(Format::Text, Standing::default());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
