@@ -31,9 +31,9 @@ use crate::process::poll;
 use crate::site::unique_loopback;
 use crate::watch::Watch;
 
-struct Agent {
-    process: Process,
-    socket: PathBuf,
+pub(crate) struct Agent {
+    pub(crate) process: Process,
+    pub(crate) socket: PathBuf,
     _folder: TempDir,
     /// Kept open: kerno may have more to say.
     _messages: BufReader<ChildStderr>,
@@ -41,7 +41,7 @@ struct Agent {
 
 impl Agent {
     /// Starts it on the host, and returns when it watches.
-    fn start(options: &[&str]) -> Self {
+    pub(crate) fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("run/kerno.sock");
         let (process, messages) = begin(&socket, options);
@@ -54,21 +54,21 @@ impl Agent {
     }
 
     /// Runs a command that asks it.
-    fn asked(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn asked(&self, arguments: &[&str]) -> Finished {
         let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
         command.args(arguments).arg("--socket").arg(&self.socket);
         finish(&mut command)
     }
 
     /// The report of `doctor --last`; its books must add up.
-    fn report(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn report(&self, arguments: &[&str]) -> Value {
         let all = [&["doctor", "--output", "json"], arguments].concat();
         let told = self.asked(&all);
         assert!(told.succeeded, "{}", told.output);
         checked(&told.output)
     }
 
-    fn connect(&self) -> UnixStream {
+    pub(crate) fn connect(&self) -> UnixStream {
         UnixStream::connect(&self.socket).expect("the socket")
     }
 }
@@ -98,7 +98,7 @@ fn begin(socket: &std::path::Path, options: &[&str]) -> (Process, BufReader<Chil
 }
 
 /// A server that reads nothing, in a process of its own: what this one does is no evidence.
-struct Silent {
+pub(crate) struct Silent {
     _process: Process,
     address: SocketAddr,
 }
@@ -112,7 +112,7 @@ sys.stdin.read()
 ";
 
 impl Silent {
-    fn start(port: u16) -> Self {
+    pub(crate) fn start(port: u16) -> Self {
         let address = SocketAddr::new(unique_loopback(), port);
         let mut command = Place::host().command("/usr/bin/python3");
         command
@@ -131,7 +131,7 @@ impl Silent {
         }
     }
 
-    fn ask(&self, ids: std::ops::Range<u16>) {
+    pub(crate) fn ask(&self, ids: std::ops::Range<u16>) {
         let client = UdpSocket::bind("127.0.0.1:0").expect("the client");
         for id in ids {
             let query = message::query(id, &message::labels("silent.kerno.test"), message::A);

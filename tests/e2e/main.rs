@@ -36,6 +36,7 @@ mod fake_cri;
 
 // The tests, a file for each theme.
 mod agent;
+mod agent_history;
 mod chaos;
 mod clients_libc;
 mod clients_stub;
