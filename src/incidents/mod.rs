@@ -59,6 +59,7 @@ pub use rejections::Rejections;
 pub use replicas::Replica;
 pub use replicas::Replicas;
 pub use resends::Resends;
+pub use separated::Apart;
 pub use separated::Separated;
 pub use server_view::ServerView;
 pub use slowness::Slow;

@@ -30,6 +30,8 @@ type ByServer = HashMap<Way, Vec<(Trait, Contrast)>>;
 pub struct Separated {
     unanswered: ByServer,
     answered_with_error: ByServer,
+    answered_slowly: ByServer,
+    slow_servers: HashMap<Way, (Apart, Contrast)>,
     /// As the server on this host saw it, by its own namespace and address.
     at_server: ByServer,
     over_namespaces: OverNamespaces,
@@ -48,6 +50,8 @@ impl Separated {
         Self {
             unanswered: separated(Fates::unanswered),
             answered_with_error: separated(Fates::answered_with_error),
+            answered_slowly: separated(Fates::slowly_answered),
+            slow_servers: slow_servers(traits, here),
             at_server: at_server(views),
             over_namespaces: OverNamespaces::of(traits, here),
         }
@@ -86,6 +90,18 @@ impl Separated {
         Self::find(&self.answered_with_error, attempt)
     }
 
+    /// What sets the query that was answered slowly apart from those that the same server
+    /// answered at once.
+    pub fn answered_slowly(&self, attempt: &Attempt) -> Option<(Trait, Contrast)> {
+        Self::find(&self.answered_slowly, attempt)
+    }
+
+    /// Whether its server is slow where others are not, or to this network namespace alone.
+    pub fn slow_server(&self, attempt: &Attempt) -> Option<(Apart, Contrast)> {
+        let way = (attempt.owner.netns, attempt.peer);
+        self.slow_servers.get(&way).copied()
+    }
+
     fn find(by_server: &ByServer, attempt: &Attempt) -> Option<(Trait, Contrast)> {
         let found = by_server.get(&(attempt.owner.netns, attempt.peer))?;
         let seen = seen(attempt);
@@ -98,6 +114,42 @@ impl Separated {
         let own = traits_of(view);
         found.iter().copied().find(|(it, _)| own.contains(it))
     }
+}
+
+/// All that was asked at one server from one namespace against the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// … of other servers, from the same namespace.
+    Server,
+    /// … from other namespaces, at the same server.
+    Namespace,
+}
+
+/// A server of this host is another one in each namespace: it is not compared over them.
+fn slow_servers(traits: &Traits, here: &HashSet<SocketAddr>) -> HashMap<Way, (Apart, Contrast)> {
+    let (mut by_netns, mut by_server) = (HashMap::new(), HashMap::new());
+    for ((netns, server), it) in &traits.servers {
+        let own = it.all.slowly_answered();
+        let add = |sum: &mut (Failed, usize)| {
+            sum.0.absorb(&own);
+            sum.1 += 1;
+        };
+        add(by_netns.entry(*netns).or_default());
+        add(by_server.entry(*server).or_default());
+    }
+    let of_one = |(way, it): (&Way, &AtServer)| {
+        let own = it.all.slowly_answered();
+        let (netns, server) = way;
+        let compared = |(all, of): &(Failed, usize)| Contrast::of(own, *all, *of);
+        let is_elsewhere = !here.contains(server) && !server.ip().is_loopback();
+        let of_server = compared(by_netns.get(netns)?).map(|it| (Apart::Server, it));
+        let of_netns = || {
+            let found = compared(by_server.get(server).filter(|_| is_elsewhere)?)?;
+            Some((Apart::Namespace, found))
+        };
+        Some((*way, of_server.or_else(of_netns)?))
+    };
+    traits.servers.iter().filter_map(of_one).collect()
 }
 
 fn traits_of(view: &ServerView) -> [Trait; 2] {

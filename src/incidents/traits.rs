@@ -17,6 +17,7 @@ use crate::attempt::Transport;
 use crate::contrast::Contrast;
 use crate::contrast::Failed;
 use crate::thresholds::FAILURES_MIN;
+use crate::thresholds::LATENCY_WARNING_NS;
 
 /// Servers, by network namespace of their clients.
 const SERVERS_MAX: usize = 4_096;
@@ -109,6 +110,8 @@ impl Trait {
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fates {
     fine: u64,
+    /// Answered well, but slowly.
+    slow: u64,
     errors: u64,
     silent: u64,
 }
@@ -116,6 +119,7 @@ pub(super) struct Fates {
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Fine,
+    Slow,
     Error,
     Silent,
 }
@@ -127,6 +131,9 @@ impl Fate {
         match attempt.outcome {
             Outcome::Answered => match attempt.answer {
                 Some(answer) if answer.is_error() => Some(Self::Error),
+                _ if attempt.elapsed().as_nanos() > u128::from(LATENCY_WARNING_NS) => {
+                    Some(Self::Slow)
+                }
                 _ => Some(Self::Fine),
             },
             Outcome::Unanswered if attempt.ignored.count() == 0 => Some(Self::Silent),
@@ -139,6 +146,7 @@ impl Fates {
     fn add(&mut self, fate: Fate, number: u64) {
         match fate {
             Fate::Fine => self.fine += number,
+            Fate::Slow => self.slow += number,
             Fate::Error => self.errors += number,
             Fate::Silent => self.silent += number,
         }
@@ -146,6 +154,7 @@ impl Fates {
 
     pub(super) fn absorb(&mut self, other: &Self) {
         self.fine += other.fine;
+        self.slow += other.slow;
         self.errors += other.errors;
         self.silent += other.silent;
     }
@@ -153,14 +162,21 @@ impl Fates {
     pub(super) fn unanswered(&self) -> Failed {
         Failed {
             failed: self.silent,
-            of: self.fine + self.errors + self.silent,
+            of: self.fine + self.slow + self.errors + self.silent,
         }
     }
 
     pub(super) fn answered_with_error(&self) -> Failed {
         Failed {
             failed: self.errors,
-            of: self.fine + self.errors,
+            of: self.fine + self.slow + self.errors,
+        }
+    }
+
+    pub(super) fn slowly_answered(&self) -> Failed {
+        Failed {
+            failed: self.slow,
+            of: self.fine + self.slow,
         }
     }
 }

@@ -8,7 +8,9 @@ use crate::attempt::Outcome;
 use crate::attempt::identity::WorkloadId;
 use crate::contrast::Contrast;
 use crate::doctor::who;
+use crate::incidents::Apart;
 use crate::incidents::Evidence;
+use crate::incidents::FailureKind;
 use crate::incidents::Incident;
 use crate::incidents::Separated;
 use crate::incidents::ServerView;
@@ -17,6 +19,7 @@ use crate::thresholds::BIG_ANSWER_BYTES;
 use crate::units;
 
 const UNANSWERED: &str = "went unanswered";
+const SLOWLY: &str = "were answered slowly";
 
 /// Whether nothing is known of its end but that no answer came.
 pub(super) fn is_silent(incident: &Incident) -> bool {
@@ -85,6 +88,41 @@ impl Group<'_> {
         let (it, _) = self.evidence.separated.answered_with_error(first)?;
         let contrast = self.summed(Separated::answered_with_error)?;
         Some(contrast.told(&which(it, first)?, "were answered with an error"))
+    }
+
+    /// What sets apart those that were answered slowly: an attribute at one server, or the
+    /// server itself, or who asks it.
+    pub(super) fn slow_contrast_told(&self) -> Option<String> {
+        let first = self.incidents().find(|it| it.kind == FailureKind::Slow)?;
+        let separated = &self.evidence.separated;
+        if let Some((it, _)) = separated.answered_slowly(&first.attempt) {
+            let contrast = self.summed(Separated::answered_slowly)?;
+            return Some(contrast.told(&which(it, &first.attempt)?, SLOWLY));
+        }
+        let (apart, contrast) = separated.slow_server(&first.attempt)?;
+        let server = first.server();
+        let netns = self.netns_told(first.attempt.owner.netns);
+        let (which, rest) = match apart {
+            Apart::Server => (
+                format!("queries to {server} from {netns}"),
+                "those to all other servers from there",
+            ),
+            Apart::Namespace => (
+                format!("queries to {server} from {netns}"),
+                "those to it from all other namespaces",
+            ),
+        };
+        let told = contrast
+            .with
+            .against(&contrast.others, (&which, rest), SLOWLY);
+        Some(told)
+    }
+
+    /// What sets slow answers of one server apart from its other answers, in words.
+    pub(super) fn which_is_slow(&self) -> Option<(Trait, String)> {
+        let first = &self.first()?.attempt;
+        let (it, _) = self.evidence.separated.answered_slowly(first)?;
+        Some((it, which(it, first)?))
     }
 
     /// What sets unanswered ones apart, where no rule knows what it means.

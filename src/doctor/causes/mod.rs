@@ -297,6 +297,7 @@ fn finding(rule: Rule, cause: &Cause, group: &Group<'_>) -> Option<Finding> {
     };
     let explanation = explanation
         .with(|it| group.look_at_list(it, rule))
+        .lines(group.slow_contrast_told())
         .lines(side_tries::told(group))
         .with(|it| match judged {
             Some(_) => it.impacts(group.measured()),

@@ -9,6 +9,7 @@ use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::FailureKind;
 use crate::incidents::Incident;
+use crate::incidents::Trait;
 use crate::shell::Command;
 use crate::thresholds::DEAD_PERCENT;
 use crate::thresholds::FAILURES_MIN;
@@ -26,6 +27,8 @@ const BETWEEN: usize = 1;
 const FAR: usize = 2;
 /// Nothing comes faster from there over TCP.
 const TCP: usize = 3;
+/// One attribute sets what it answers slowly apart from the rest.
+const APART: usize = 4;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     if incident.kind != FailureKind::Slow {
@@ -51,13 +54,17 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     match (is_far, is_tcp_only) {
         (true, _) => Some(place.fault(FAR)),
         (_, true) => Some(place.fault(TCP)),
-        _ => None,
+        _ => {
+            let found = evidence.separated.answered_slowly(&incident.attempt);
+            found.map(|_| place.fault(APART))
+        }
     }
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     match group.place.fault {
         BETWEEN => between(group),
+        APART => apart(group),
         fault => elsewhere(group, fault == TCP),
     }
 }
@@ -154,4 +161,44 @@ fn elsewhere(group: &Group<'_>, over_tcp: bool) -> Option<Explanation> {
                  dnsmasq), so that each name is waited for once.",
             ),
     )
+}
+
+/// The line of the contrast has the figures.
+fn apart(group: &Group<'_>) -> Option<Explanation> {
+    let server = group.server();
+    let (it, which) = group.which_is_slow()?;
+    let cause = match it {
+        Trait::Zone(_) | Trait::PrivateReverse => {
+            "It has to ask others for these names, and those are slow or far away, or the first of them \
+             never answers. What it answers fast it knows itself, or asks elsewhere."
+        }
+        Trait::Type(_) => {
+            "The servers that it asks for this type are slow, or one of them ignores it and the next is \
+             asked after a wait."
+        }
+        Trait::Edns => {
+            "Something on the way delays messages with an OPT record, or a resolver behind it tries with \
+             EDNS first, gets no answer, and asks again without."
+        }
+        Trait::Group(_) => {
+            "The server answers others at once. Look at what these clients have of their own: the names \
+             that they ask for, and their way to the server."
+        }
+        _ => {
+            "What the others do not have makes the difference; from this host kerno cannot tell why."
+        }
+    };
+    let ask = group.ask_example(group.dig());
+    Explanation::of(
+        format!("{server} is slow to answer {which}, and fast with all else"),
+        cause,
+        IMPACT,
+    )
+    .lines(group.asked_by_and_for())
+    .run("Ask for one of them yourself, twice:", ask)
+    .say(
+        "Look behind that server: at what it forwards such questions to. Until that is mended, a cache \
+         on this host has each name waited for once.",
+    )
+    .into()
 }

@@ -44,6 +44,30 @@ pub(crate) const TYPE_DROPPED: Scenario = Scenario {
     }),
 };
 
+/// Long enough to be slow, and well within a client's patience.
+const LATER: Duration = Duration::from_millis(250);
+
+pub(crate) const TYPE_SLOW: Scenario = Scenario {
+    name: "type-slow",
+    rule: "dns_server_slow",
+    makes: "a server that takes 250 ms for queries of type HTTPS",
+    fault: Fault::Lab(Recipe {
+        says: &["Of queries of type HTTPS", "were answered slowly"],
+        ..Recipe::slowing(|lab| {
+            let server = lab.pod("server")?;
+            let client = lab.pod("client")?;
+            let mut serve = Serve::well("lab-dns", server.dns());
+            serve.fault = Some((Of::Type(HTTPS), Does::Delay(LATER)));
+            lab.serve(&server, serve)?;
+            lab.change(format!("{} is slow with type HTTPS", server.dns()));
+            let mut broken = Ask::broken("lab-app", server.dns());
+            broken.rtype = HTTPS;
+            lab.ask(&client, broken)?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        })
+    }),
+};
+
 pub(crate) const TCP_UNSERVED: Scenario = Scenario {
     name: "tcp-unserved",
     rule: "dns_one_transport",

@@ -82,6 +82,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &overload::SERVER_STARVED,
     &overload::SERVER_OVERFLOW,
     &bad_answers::SERVER_SLOW,
+    &contrasts::TYPE_SLOW,
     &path::SLOW_WAY,
     &killed::SERVER_OOM_KILLED,
     &clients::LATE_READER,

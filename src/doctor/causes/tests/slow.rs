@@ -42,6 +42,7 @@ pub(super) fn all() -> impl Iterator<Item = Story> {
         here(300, 1, 0),
         elsewhere(30, 0, UDP),
         elsewhere(20, 40, TCP_AND_UDP),
+        slow_of(asks("example.com", 65), asks("example.com", TYPE_A)),
     ]
     .into_iter()
 }
@@ -142,4 +143,98 @@ fn each_slow_answer_has_one_cause() {
     }));
     let by_cause: Vec<_> = story.explain().slow_by_cause.into_iter().collect();
     assert_eq!(by_cause, [(Rule::ServerSlow, 20), (Rule::Unknown, 3)]);
+}
+
+/// So many slow answers that are changed so, and 40 others that come at once.
+fn slow_of(with: impl Fn(u64, &mut Attempt), without: impl Fn(u64, &mut Attempt)) -> Story {
+    let of = |n, ms, change: &dyn Fn(u64, &mut Attempt)| {
+        let mut it = attempt(n, SERVER, Outcome::Answered);
+        it.end_ns = it.sent_ns + ms * MS;
+        change(n, &mut it);
+        it
+    };
+    Story::default()
+        .with((0..20).map(|n| of(n, 150 + n, &with)))
+        .with((500..540).map(|n| of(n, 1, &without)))
+}
+
+fn asks(name: &'static str, rtype: u16) -> impl Fn(u64, &mut Attempt) {
+    move |n, it| it.question = question(&format!("n{n}.{name}"), rtype)
+}
+
+#[test]
+fn what_is_slow_alone_is_named_with_both_sides() {
+    let same = asks("example.com", TYPE_A);
+    let cases: [(Story, &str); 4] = [
+        (
+            slow_of(asks("far.example", TYPE_A), &same),
+            "names of far.example",
+        ),
+        (
+            slow_of(asks("example.com", 65), &same),
+            "queries of type HTTPS",
+        ),
+        (
+            slow_of(|_, it| *it = contrasts::with_edns(it.clone()), |_, _| ()),
+            "queries with EDNS (an OPT record)",
+        ),
+        (
+            slow_of(
+                |_, it| it.owner.cgroup_id = 77,
+                |_, it| it.owner.cgroup_id = 78,
+            ),
+            "queries of curl (pid 4242)",
+        ),
+    ];
+    for (story, which) in cases {
+        let found = only(story);
+        assert_eq!((found.rule, found.queries), (Rule::SlowWay, 20), "{which}");
+        let title = format!("is slow to answer {which}");
+        assert!(found.title.contains(&title), "{found:#?}");
+        let told = format!("Of {which}, 20 of 20 were answered slowly; of all others, 0 of 40.");
+        assert!(
+            found.title.contains(which) && says(&found, &told),
+            "{found:#?}"
+        );
+    }
+}
+
+#[test]
+fn slow_answers_among_alike_ones_are_not_set_apart() {
+    let same = asks("example.com", TYPE_A);
+    assert_eq!(slow_of(&same, &same).said(), []);
+}
+
+#[test]
+fn a_slow_server_is_set_apart_from_the_others_that_are_asked() {
+    let others = || (500..540).map(|n| attempt(n, OTHER, Outcome::Answered));
+    let found = only(elsewhere(30, 0, UDP).with(others()));
+    let told = "30 of 30 were answered slowly; of those to all other servers from there, 0 of 40.";
+    assert!(says(&found, told), "{found:#?}");
+    // Where all are slow there is nothing to tell.
+    let slow = |mut it: Attempt| {
+        it.end_ns = it.sent_ns + 150 * MS;
+        it
+    };
+    let findings = elsewhere(30, 0, UDP)
+        .with(others().map(slow))
+        .explain()
+        .findings;
+    assert!(
+        !findings
+            .iter()
+            .any(|it| says(it, "those to all other servers"))
+    );
+}
+
+#[test]
+fn a_namespace_for_which_a_server_is_slow_is_set_apart() {
+    let others = (500..540).map(|n| {
+        let mut it = attempt(n, SERVER, Outcome::Answered);
+        it.owner.netns = NODE;
+        it
+    });
+    let found = only(elsewhere(30, 0, UDP).with(others));
+    let told = "30 of 30 were answered slowly; of those to it from all other namespaces, 0 of 40.";
+    assert!(says(&found, told), "{found:#?}");
 }
