@@ -7,6 +7,7 @@ mod causes;
 mod commands;
 mod contradiction;
 mod cpu_waits;
+mod descriptors_full;
 mod explanation;
 mod failure_rate;
 mod finding;
@@ -58,6 +59,7 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     findings.extend(late_reader::check(evidence, snapshot));
     findings.extend(search_amplification::check(evidence, snapshot));
     findings.extend(search_wildcard::check(evidence));
+    findings.extend(descriptors_full::check(evidence));
     findings.extend(summary::check(snapshot, evidence, &parties));
     name_workloads(findings, evidence);
     gone::leave_out(findings, evidence);

@@ -76,6 +76,7 @@ rules! {
     Contradiction = "dns_contradiction",
     LateReader = "dns_late_reader",
     SearchAmplification = "dns_search_amplification",
+    DescriptorsFull = "dns_descriptors_full",
     FailureRate = "dns_failure_rate",
     HighLatency = "dns_high_latency",
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::ConntrackCounters;
+use super::Descriptors;
 use super::Flow;
 use super::HostSample;
 use super::Ports;
@@ -51,6 +52,7 @@ pub(super) struct Baseline {
     pub(super) clients: BTreeMap<u32, ProcessBaseline>,
     pub(super) routes: BTreeMap<(u32, IpAddr), bool>,
     pub(super) ports: BTreeMap<u32, Ports>,
+    descriptors: Descriptors,
     pub(super) listeners: BTreeMap<(u32, SocketAddr), u32>,
     /// Addresses that are to be looked at again.
     pub(super) open: BTreeMap<(u32, SocketAddr), Open>,
@@ -235,6 +237,12 @@ impl Baseline {
         self.groups.look_at_limited(&self.root);
     }
 
+    /// Looks who of those that ask and answer has no descriptor left.
+    pub(super) fn look_at_descriptors(&mut self) {
+        let known = self.clients.keys().chain(self.servers.keys()).copied();
+        self.descriptors.look(&self.root, known);
+    }
+
     /// Looks who was killed since the last time.
     pub(super) fn look_at_kills(&mut self) {
         let servers = &self.servers;
@@ -276,6 +284,7 @@ impl Baseline {
         self.missing.add(missing::NAMESPACES, self.not_found.len());
         let conntrack_max = conntrack_stat::max(&self.root);
         self.look_at_kills();
+        self.descriptors.look_at_all(&self.root);
         self.groups.look_at_all(&self.root);
         let groups = std::mem::take(&mut self.groups);
         let (known_servers, known_clients) = (&self.servers, &self.clients);
@@ -302,6 +311,7 @@ impl Baseline {
             shared,
             routes: std::mem::take(&mut self.routes),
             ports: std::mem::take(&mut self.ports),
+            descriptors: std::mem::take(&mut self.descriptors),
             listeners: std::mem::take(&mut self.listeners),
             bound: std::mem::take(&mut self.bound),
             ..HostSample::default()

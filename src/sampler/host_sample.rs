@@ -10,6 +10,7 @@ use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 
 use super::ConntrackCounters;
+use super::Descriptors;
 use super::Flow;
 use super::OomKill;
 use super::Ports;
@@ -69,6 +70,8 @@ pub struct HostSample {
     pub routes: BTreeMap<(u32, IpAddr), bool>,
     /// By network namespace in which a call failed for want of a port, 16 at most.
     pub ports: BTreeMap<u32, Ports>,
+    /// Who has used up the file descriptors.
+    pub descriptors: Descriptors,
     /// By when it ended and its pid: processes that the kernel killed because there was no
     /// memory, 256 at most.
     pub oom_kills: BTreeMap<(u64, u32), OomKill>,
@@ -140,6 +143,7 @@ impl HostSample {
             flows,
             routes,
             ports,
+            descriptors,
             oom_kills,
             resent,
             cpu_waits,
@@ -180,6 +184,7 @@ impl HostSample {
                 self.missing.push(sentence);
             }
         }
+        self.descriptors.follow(descriptors);
         self.shared = self.shared.follow(shared);
         self.tools = self.tools.or(tools);
         self.own_netns = own_netns.or(self.own_netns);

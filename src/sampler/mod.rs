@@ -7,6 +7,7 @@
 mod baseline;
 mod cgroups;
 mod conntrack;
+mod descriptors;
 mod flows;
 mod history;
 mod host_path;
@@ -26,6 +27,8 @@ mod waits;
 
 pub use conntrack::ConntrackCounters;
 pub use conntrack::Fullness;
+pub use descriptors::Descriptors;
+pub use descriptors::Full;
 pub use history::Span;
 pub use host_path::HostPath;
 pub use host_sample::HostSample;

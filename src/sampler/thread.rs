@@ -440,6 +440,7 @@ fn work(root: &Root, baseline: &Mutex<Baseline>, requests: &Receiver<ProbeReques
                 // While the groups of who was killed are still there.
                 baseline.look_at_kills();
                 baseline.look_at_servers();
+                baseline.look_at_descriptors();
                 look_again(&mut baseline);
                 baseline.look_at_waits();
                 baseline.look_for_namespaces();

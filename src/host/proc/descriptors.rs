@@ -1,4 +1,5 @@
-//! `/proc/PID/fd`: which sockets a process has.
+//! `/proc/PID/fd` and `limits`: which sockets a process has, how many descriptors are open,
+//! and how many it may have.
 
 use std::fs;
 use std::io;
@@ -15,6 +16,39 @@ pub fn sockets(process: &Root, max: usize) -> io::Result<impl Iterator<Item = u6
     }))
 }
 
+/// A dozen lines.
+const LIMITS_MAX: u64 = 4 << 10;
+/// Three numbers.
+const FILE_NR_MAX: u64 = 128;
+
+/// How many descriptors are open of the process whose folder this is, `max` at most: since
+/// Linux 6.2 the size of the folder.
+pub fn open(process: &Root, max: usize) -> io::Result<u64> {
+    let folder = process.path("fd");
+    match fs::metadata(&folder)?.len() {
+        0 => Ok(fs::read_dir(folder)?.take(max).count() as u64),
+        open => Ok(open),
+    }
+}
+
+/// How many it may have (`RLIMIT_NOFILE`); `None` without such a line, or without a limit.
+pub fn limit(process: &Root) -> Option<u64> {
+    let limits = process.text("limits", LIMITS_MAX).ok()?;
+    let line = limits
+        .lines()
+        .find_map(|it| it.strip_prefix("Max open files"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// How many files all processes have open, and how many they may have
+/// (`/proc/sys/fs/file-nr`).
+pub fn of_all(root: &Root) -> Option<(u64, u64)> {
+    let text = root.text("proc/sys/fs/file-nr", FILE_NR_MAX).ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(str::parse);
+    let (open, _free, most) = (numbers.next()?, numbers.next()?, numbers.next()?);
+    Some((open.ok()?, most.ok()?))
+}
+
 fn socket(link: &str) -> Option<u64> {
     let inode = link.strip_prefix("socket:[")?.strip_suffix(']')?;
     inode.parse().ok()
@@ -23,6 +57,52 @@ fn socket(link: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_read_and_junk_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let process = Root::at(folder.path());
+        let with = |text: &str| {
+            fs::write(folder.path().join("limits"), text).unwrap();
+            limit(&process)
+        };
+        let heading =
+            "Limit                     Soft Limit           Hard Limit           Units     \n";
+        let of = |soft| format!("{heading}Max open files            {soft}   4096   files     \n");
+        assert_eq!(with(&of("1024")), Some(1_024));
+        for junk in [
+            of("unlimited"),
+            heading.to_owned(),
+            String::new(),
+            "Max open files".to_owned(),
+        ] {
+            assert_eq!(with(&junk), None, "{junk:?}");
+        }
+        fs::create_dir_all(folder.path().join("proc/sys/fs")).unwrap();
+        let all = |text: &str| {
+            fs::write(folder.path().join("proc/sys/fs/file-nr"), text).unwrap();
+            of_all(&process)
+        };
+        assert_eq!(all("1984\t0\t2000\n"), Some((1_984, 2_000)));
+        for junk in ["", "1 0", "1 0 x", "x 0 1"] {
+            assert_eq!(all(junk), None, "{junk:?}");
+        }
+    }
+
+    #[test]
+    fn live_descriptors_of_this_process_are_counted() {
+        let own = Root::at("/proc/self");
+        let before = open(&own, 100_000).unwrap();
+        let held: Vec<_> = (0..50)
+            .map(|_| fs::File::open("/dev/null").unwrap())
+            .collect();
+        // Other tests open and close files meanwhile.
+        let after = open(&own, 100_000).unwrap();
+        assert!(after >= held.len() as u64 && before > 0, "{before} {after}");
+        assert!(limit(&own).is_none_or(|limit| limit >= after));
+        let (all, most) = of_all(&Root::default()).unwrap();
+        assert!(0 < all && all <= most);
+    }
 
     #[test]
     fn only_sockets_count() {

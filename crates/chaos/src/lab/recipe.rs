@@ -22,6 +22,8 @@ pub struct Recipe {
     /// Its failures are calls without a packet, so that no name is known: the
     /// doctor finds them by the process of this name.
     pub(crate) asker: Option<&'static str>,
+    /// What it breaks never was a query: no finding can say how many there are.
+    pub(crate) uncounted: bool,
     /// Words that its finding must have: what tells its fault from others of the same rule.
     pub(crate) says: &'static [&'static str],
     /// What it touches outside its own namespaces, to complete "it touches";
@@ -44,6 +46,7 @@ impl Recipe {
             at_servers: false,
             of_strangers: false,
             asker: None,
+            uncounted: false,
             says: &[],
             outside: None,
             alone: false,
@@ -65,6 +68,11 @@ impl Recipe {
             Some(comm) => ("--comm", comm.to_owned()),
             None => ("--name", format!("*.{zone}")),
         }
+    }
+
+    /// Whether no finding can say how many it breaks.
+    pub fn is_uncounted(&self) -> bool {
+        self.uncounted
     }
 
     /// Words that its finding must have.

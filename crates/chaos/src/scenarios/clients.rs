@@ -61,6 +61,30 @@ pub(crate) const CLIENT_OVERFLOW: Scenario = Scenario {
     }),
 };
 
+/// With this lookup it has no descriptor left.
+const HOARDS_AFTER: u64 = 30;
+
+pub(crate) const DESCRIPTORS_FULL: Scenario = Scenario {
+    name: "descriptors-full",
+    rule: "dns_descriptors_full",
+    makes: "a program that leaves files open until it can have no socket any more",
+    fault: Fault::Lab(Recipe {
+        uncounted: true,
+        says: &["lab-leaky", "may have 64 (RLIMIT_NOFILE)"],
+        ..Recipe::of(|lab| {
+            let [server, leaky, client] = lab.well_and("leaky")?;
+            let mut ask = Ask::broken("lab-leaky", server.dns());
+            ask.hoards_after = Some(HOARDS_AFTER);
+            lab.change(format!(
+                "{} may have 64 descriptors, and has all of them open after {HOARDS_AFTER} lookups",
+                ask.comm
+            ));
+            lab.ask(&leaky, ask)?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        })
+    }),
+};
+
 pub(crate) const SEARCH_LIST: Scenario = Scenario {
     name: "search-list",
     rule: "dns_search_amplification",

@@ -87,6 +87,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &killed::SERVER_OOM_KILLED,
     &clients::LATE_READER,
     &clients::CLIENT_OVERFLOW,
+    &clients::DESCRIPTORS_FULL,
     &clients::SEARCH_LIST,
     &clients::STORM,
     &nowhere::SILENT_SERVER,

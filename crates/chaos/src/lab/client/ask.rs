@@ -91,6 +91,8 @@ pub(crate) struct Ask {
     pub(crate) resends: u32,
     /// How long it lets an answer lie in its socket before it reads it.
     pub(crate) reads_late: Duration,
+    /// After so many lookups it opens files until it may have no more.
+    pub(crate) hoards_after: Option<u64>,
     /// Size of answers that it takes over UDP (EDNS, RFC 6891); `None` without
     /// EDNS, which is 512 octets.
     pub(crate) udp_payload: Option<u16>,
@@ -116,6 +118,7 @@ impl Ask {
             patience: PATIENCE,
             resends: 0,
             reads_late: Duration::ZERO,
+            hoards_after: None,
             udp_payload: None,
         }
     }

@@ -9,7 +9,9 @@ mod libc_lookup;
 mod lookup;
 mod origin;
 
+use std::fs::File;
 use std::io::BufRead;
+use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -19,6 +21,8 @@ use anyhow::Result;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::bounded;
+use nix::sys::resource::Resource;
+use nix::sys::resource::setrlimit;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -75,11 +79,15 @@ fn ask_for(time: Duration, ask: &Ask, go: &Go, stop: &Receiver<()>) -> Result<Co
     let look_up = |number, origin: &Origin| lookup::run(ask, &go.zone, number, origin, &tally);
     let begin = Instant::now();
     let mut turns = Turns::new(ask, begin).context("cannot make a socket")?;
+    let mut hoard = Vec::new();
     thread::scope(|scope| -> Result<()> {
         for number in 0.. {
             let told = stop.recv_timeout(turns.wait()) != Err(RecvTimeoutError::Timeout);
             if told || begin.elapsed() > time {
                 break;
+            }
+            if ask.hoards_after == Some(number) {
+                hoard = descriptors();
             }
             let look_up = &look_up;
             match turns.take()? {
@@ -89,6 +97,19 @@ fn ask_for(time: Duration, ask: &Ask, go: &Go, stop: &Receiver<()>) -> Result<Co
         }
         Ok(())
     })?;
+    drop(hoard);
     let counts = tally.counts().clone();
     Ok(counts)
+}
+
+/// What a program has for a limit that leaks.
+const DESCRIPTORS: u64 = 64;
+
+/// All file descriptors that this process may have, of a small limit.
+fn descriptors() -> Vec<OwnedFd> {
+    let _cannot_fail = setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS);
+    let more = || File::open("/dev/null").map(OwnedFd::from).ok();
+    std::iter::from_fn(more)
+        .take(DESCRIPTORS as usize)
+        .collect()
 }

@@ -24,6 +24,7 @@ use crate::attempt::Comm;
 use crate::attempt::FailedCall;
 use crate::attempt::Identity;
 use crate::attempt::SlowRead;
+use crate::sampler::Full;
 use crate::sampler::Version;
 
 const OWN: &str = "127.0.0.1:5353";
@@ -251,11 +252,26 @@ fn by_pattern(folder: &Path) -> impl Iterator<Item = Story> {
     .into_iter()
 }
 
+/// One that has used up its descriptors, and the host its files.
+fn without_descriptors() -> Story {
+    let mut story = Story::default();
+    let full = Full {
+        comm: Comm::new(b"curl"),
+        open: 64,
+        limit: 64,
+        times: 2,
+    };
+    story.host.descriptors.full.insert(4_242, full);
+    story.host.descriptors.of_all = Some((2_000, 2_000));
+    story
+}
+
 fn unusable() -> impl Iterator<Item = Story> {
     [
         answers::aaaa_denied(),
         answers::emptied(),
         answers::contradicting(),
+        without_descriptors(),
     ]
     .into_iter()
 }
