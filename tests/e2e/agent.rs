@@ -100,7 +100,7 @@ fn begin(socket: &std::path::Path, options: &[&str]) -> (Process, BufReader<Chil
 /// A server that reads nothing, in a process of its own: what this one does is no evidence.
 pub(crate) struct Silent {
     _process: Process,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 const SILENT: &str = "

@@ -54,6 +54,7 @@ mod filters;
 mod from_the_host;
 mod hostile;
 mod lookups;
+mod metrics;
 mod nat;
 mod neighbours;
 mod not_fooled;
