@@ -382,6 +382,15 @@ impl Tallies {
             .unwrap_or_default()
     }
 
+    /// Queries that reached servers of this host at this address, in whatever namespace.
+    pub fn served_at(&self, ip: IpAddr) -> u64 {
+        let there = self
+            .served
+            .iter()
+            .filter(|((_, server), _)| server.ip() == ip);
+        there.map(|(_, queries)| queries).sum()
+    }
+
     /// Where servers of this host were asked.
     pub(super) fn served_addresses(&self) -> HashSet<SocketAddr> {
         self.served.keys().map(|(_, server)| *server).collect()

@@ -17,6 +17,8 @@ use libbpf_rs::ProgramInput;
 use libbpf_rs::skel::OpenSkel as _;
 use libbpf_rs::skel::Skel as _;
 use libbpf_rs::skel::SkelBuilder as _;
+use nix::sys::resource::Resource;
+use nix::sys::resource::getrlimit;
 
 use super::bpf::DnsMonitorSkel;
 use super::bpf::DnsMonitorSkelBuilder;
@@ -89,6 +91,9 @@ pub(crate) enum Until {
     Next,
 }
 
+/// Fewer open files than this may be the reason that the programs are not let in.
+const FILES_MIN: u64 = 256;
+
 /// The programs in the kernel. Dropping it detaches and frees everything.
 pub(crate) struct Programs<'obj> {
     /// In the order in which they were attached.
@@ -115,15 +120,20 @@ impl<'obj> Programs<'obj> {
             let is_of_use = Hook::of(&name).is_some_and(|hook| hook.is_of_use(features, &signals));
             program.set_autoload(is_of_use);
         }
-        let mut skel =
-            open.load()
-                .with_context(|| match what_forbids_programs(&Root::default()) {
-                    Some(why) => format!("the kernel refuses kerno's programs: {why}"),
-                    None => {
-                        "this kernel rejected kerno's programs; `kerno verify` shows which and why"
-                            .to_owned()
-                    }
-                })?;
+        let mut skel = open.load().map_err(|error| {
+            let why = match (
+                what_forbids_programs(&Root::default()),
+                what_is_short(&error),
+            ) {
+                (Some(why), _) => format!("the kernel refuses kerno's programs: {why}"),
+                (None, Some(short)) => short,
+                (None, None) => {
+                    "this kernel rejected kerno's programs; `kerno verify` shows which and why"
+                        .to_owned()
+                }
+            };
+            anyhow::Error::from(error).context(why)
+        })?;
         let mut programs = Self {
             links: Vec::new(),
             slots: Slots::take(&mut skel.maps).context("the object lost its slots")?,
@@ -335,7 +345,29 @@ fn recursion_misses(program: BorrowedFd<'_>) -> Result<u64> {
 pub(super) fn open(object: &mut MaybeUninit<OpenObject>) -> Result<OpenDnsMonitorSkel<'_>> {
     DnsMonitorSkelBuilder::default()
         .open(object)
-        .context("kerno's BPF object cannot be opened")
+        .map_err(|error| {
+            let short = what_is_short(&error);
+            let why = short.unwrap_or_else(|| "kerno's BPF object cannot be opened".to_owned());
+            anyhow::Error::from(error).context(why)
+        })
+}
+
+/// The limit that keeps the programs out, if it is one, and who sets it.
+fn what_is_short(error: &libbpf_rs::Error) -> Option<String> {
+    if error.kind() == libbpf_rs::ErrorKind::OutOfMemory {
+        return Some(
+            "there is too little memory for kerno's programs and maps: raise the limit of its control \
+             group (MemoryMax= of systemd, --memory of Docker, limits.memory of Kubernetes) to 64 MiB"
+                .to_owned(),
+        );
+    }
+    let (files, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    (files < FILES_MIN).then(|| {
+        format!(
+            "kerno may open {files} files, which are too few: raise the limit to {FILES_MIN} (`ulimit -n`, \
+             LimitNOFILE= of systemd)"
+        )
+    })
 }
 
 /// What depends on a signal that is not there is not even verified.

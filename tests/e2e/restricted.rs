@@ -29,3 +29,15 @@ fn root_without_sysfs_it_is_not_a_kernel_without_btf() {
     assert!(said.contains("mount sysfs"), "{said}");
     assert!(!said.contains("CONFIG_DEBUG_INFO_BTF"), "{said}");
 }
+
+#[test]
+fn root_with_few_files_the_limit_is_named() {
+    let mut command = Place::host().command("sh");
+    let script = "ulimit -n 20; exec \"$0\" doctor --duration 1s";
+    let done = finish(command.args(["-c", script, KERNO]));
+    assert!(!done.succeeded);
+    let said = &done.output;
+    assert!(said.contains("kerno may open 20 files"), "{said}");
+    assert!(!said.contains("kernel rejected"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}

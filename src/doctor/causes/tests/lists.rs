@@ -205,22 +205,37 @@ fn a_name_that_others_know_as_it_is_was_meant_so() {
 
 #[test]
 fn programs_that_ask_resolved_over_d_bus_are_said_not_to_be_seen() {
-    let story = |is_asked: bool| {
+    let story = |asked: &[(u64, &str)]| {
         let own = many(20, SERVER, Outcome::Answered).map(|mut it| {
             it.owner.pid = Some(53);
             it.owner.comm = crate::attempt::Comm::new(b"systemd-resolved");
             it
         });
         let own: Vec<_> = own.collect();
-        let views = is_asked.then(|| at_server(&own[0], 53, Outcome::Answered, MS));
+        let views = asked.iter().flat_map(|&(times, stub)| {
+            (0..times).map(move |n| {
+                let asked = attempt(500 + n, stub, Outcome::Answered);
+                at_server(&asked, 53, Outcome::Answered, MS)
+            })
+        });
+        let views: Vec<_> = views.collect();
         let evidence = Story::default().with(own).with(views).evidence();
         crate::doctor::unseen_clients(&evidence)
     };
-    let told = story(false);
+    let told = story(&[]);
     assert_eq!(told.len(), 1);
     assert!(
         told[0].contains("20 queries, and nobody was seen to ask it over 127.0.0.53"),
         "{told:?}"
     );
-    assert_eq!(story(true), [""; 0]);
+    // Five names of two families each, and most of what it asks is for these.
+    assert_eq!(story(&[(10, "127.0.0.53:53")]), [""; 0]);
+    // At an address that it was given besides (DNSStubListenerExtra=).
+    assert_eq!(story(&[(1, SERVER)]), [""; 0]);
+    let told = story(&[(4, "127.0.0.53:53"), (1, "127.0.0.54:53")]);
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].contains("20 queries, and was asked 5 times over 127.0.0.53. Either"),
+        "{told:?}"
+    );
 }
