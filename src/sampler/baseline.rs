@@ -181,6 +181,11 @@ impl Baseline {
         self.handles.get(&netns).cloned()
     }
 
+    /// What was known of the way into a namespace leads elsewhere by now.
+    pub(super) fn forget(&mut self, netns: u32) {
+        self.handles.remove(&netns);
+    }
+
     /// A namespace that an attempt was in, or where a packet was dropped.
     pub(super) fn meet_namespace(&mut self, netns: u32, pid: Option<u32>, drops: bool) {
         if !self.namespaces.contains_key(&netns) {

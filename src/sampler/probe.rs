@@ -26,6 +26,8 @@ use crate::host::proc::route;
 
 /// How often an address is looked at that nothing was found at.
 const LOOKS_MAX: u32 = 5;
+/// … and at how many a second.
+const LOOKS_AT_A_TIME: usize = 16;
 
 #[derive(Clone, Debug)]
 pub(super) enum ProbeRequest {
@@ -120,8 +122,7 @@ pub(super) fn look_at(root: &Root, baseline: &Mutex<Baseline>, request: ProbeReq
 fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
     let root = baseline.root.clone();
     let find = |net: &Root| listener::find(&root, net, netns, address);
-    let handle = baseline.handle(netns, None);
-    let Some(pid) = handle.and_then(|it| it.visit(netns, find)).flatten() else {
+    let Some(pid) = visit(baseline, netns, find).flatten() else {
         // Who is started by the first query comes later.
         baseline.open.entry((netns, address)).or_default().looks += 1;
         return;
@@ -133,23 +134,39 @@ fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
     }
 }
 
-/// Looks once more at an address whose namespace or reader was not found, a few times for each:
-/// it takes going through all processes.
+/// Looks once more at addresses whose namespace or reader was not found, a few times at each: it
+/// takes going through all processes.
 pub(super) fn look_again(baseline: &mut Baseline) {
     let open = baseline.open.iter();
     let open = open.filter(|(_, it)| it.looks < LOOKS_MAX);
-    let next = open.min_by_key(|(_, it)| it.looks);
-    match next.map(|(key, it)| (*key, it.is_suspect)) {
-        Some(((netns, address), true)) => bound(baseline, netns, address),
-        Some(((netns, address), false)) => listener(baseline, netns, address),
-        None => {}
+    let mut open: Vec<_> = open
+        .map(|(key, it)| (it.looks, it.is_suspect, *key))
+        .collect();
+    open.sort_unstable();
+    for (_, is_suspect, (netns, address)) in open.into_iter().take(LOOKS_AT_A_TIME) {
+        match is_suspect {
+            true => bound(baseline, netns, address),
+            false => listener(baseline, netns, address),
+        }
     }
 }
 
+/// `None` where there is no way into the namespace. One that was known may have been of an
+/// older namespace with this number.
+fn visit<T: Send>(
+    baseline: &mut Baseline,
+    netns: u32,
+    look: impl FnOnce(&Root) -> T + Send,
+) -> Option<T> {
+    let seen = baseline.handle(netns, None)?.visit(netns, look);
+    if seen.is_none() {
+        baseline.forget(netns);
+    }
+    seen
+}
+
 fn bound(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
-    let handle = baseline.handle(netns, None);
-    let is_bound = handle.and_then(|it| it.visit(netns, |net| listener::is_bound(net, address)));
-    match is_bound {
+    match visit(baseline, netns, |net| listener::is_bound(net, address)) {
         Some(true) => {
             listener(baseline, netns, address);
             let pid = baseline.listeners.get(&(netns, address)).copied();
