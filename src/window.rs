@@ -151,7 +151,7 @@ impl Window {
     /// that they can be put together.
     pub fn roll(&mut self, end: End) -> ClosedWindow {
         let next = Seen {
-            incidents: self.seen.incidents.next(),
+            incidents: self.seen.incidents.next(end.duration),
             ..Seen::default()
         };
         let mut seen = std::mem::replace(&mut self.seen, next);

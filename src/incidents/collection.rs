@@ -203,12 +203,14 @@ impl Incidents {
         }
     }
 
-    /// Begins the next window: what spans both goes on in it.
-    pub fn next(&self) -> Self {
+    /// Begins the window after this one, which took so long: what spans both goes on in it,
+    /// and what is long over does not.
+    pub fn next(&self, took: Duration) -> Self {
+        let begin_ns = self.tallies.end_ns(took);
         Self {
-            tallies: self.tallies.next(),
-            serving: self.serving.clone(),
-            dead_ends: self.dead_ends.clone(),
+            tallies: self.tallies.next(begin_ns),
+            serving: self.serving.next(begin_ns),
+            dead_ends: self.dead_ends.next(begin_ns),
             answered: self.answered.clone(),
             ..Self::default()
         }
@@ -244,10 +246,11 @@ impl Incidents {
         }
         next.incidents.into_iter().for_each(|it| self.push(it));
         self.views.follow(next.views);
+        self.dead_ends
+            .follow(next.dead_ends, next.tallies.begin_ns());
         self.tallies.follow(next.tallies);
         self.serving.follow(next.serving);
         self.answers.follow(next.answers);
-        self.dead_ends = next.dead_ends;
         self.turned_away.follow(next.turned_away);
         self.answered = next.answered;
         self.slow_reads_left_out += next.slow_reads_left_out;

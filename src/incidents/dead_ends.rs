@@ -24,6 +24,9 @@ const SERVERS_MAX: usize = 1_024;
 const ANSWERING_MAX: usize = 4_096;
 /// Times of one server; a route that comes and goes more often is not told apart.
 const SPANS_MAX: usize = 64;
+/// What is older than this is known in the windows from then only. Far longer than a query
+/// and its drop are apart.
+const KNOWN_NS: u64 = 60_000_000_000;
 /// How long a packet waits for a link address before it is discarded: the kernel
 /// asks three times, a second apart (`mcast_solicit` and `retrans_time_ms`, arp(7)).
 /// All that wait are discarded together, so of the first and the last ones
@@ -80,6 +83,42 @@ impl DeadEnds {
         for &sent_ns in &plain.moments {
             self.answer(way, sent_ns);
         }
+    }
+
+    /// What the window that begins at this moment has to know of it.
+    pub(super) fn next(&self, begin_ns: u64) -> Self {
+        let since_ns = begin_ns.saturating_sub(KNOWN_NS);
+        let young = |(way, spans): (&Way, &Vec<Span>)| {
+            let spans = spans.iter().filter(|span| span.last_ns >= since_ns);
+            let spans: Vec<_> = spans.cloned().collect();
+            (!spans.is_empty()).then_some((*way, spans))
+        };
+        let answered = self.answered.iter();
+        let answered = answered.filter(|(_, it)| (it.newest + 1) * SLOT_NS >= since_ns);
+        Self {
+            ways: self.ways.iter().filter_map(young).collect(),
+            answered: answered.map(|(way, it)| (*way, *it)).collect(),
+        }
+    }
+
+    /// Adds what was seen in the window that was begun by [`Self::next`] at this moment; 0 if
+    /// it was begun otherwise.
+    pub(super) fn follow(&mut self, next: Self, begin_ns: u64) {
+        let since_ns = match begin_ns {
+            0 => u64::MAX,
+            begin_ns => begin_ns.saturating_sub(KNOWN_NS),
+        };
+        for (way, more) in next.ways {
+            let spans = self.ways.entry(way).or_default();
+            // The later ones have gone on there.
+            spans.retain(|span| span.last_ns < since_ns);
+            spans.extend(more);
+            let old = spans.len().saturating_sub(SPANS_MAX);
+            spans.drain(..old);
+        }
+        self.answered.extend(next.answered);
+        bound(&mut self.ways, SERVERS_MAX);
+        bound(&mut self.answered, ANSWERING_MAX);
     }
 
     fn answer(&mut self, way: Way, sent_ns: u64) {
@@ -174,6 +213,18 @@ impl Answered {
     fn after(&self, sent_ns: u64) -> Option<u64> {
         let slot = self.filled().rev().find(|&slot| slot > sent_ns / SLOT_NS)?;
         Some(slot * SLOT_NS)
+    }
+}
+
+/// Takes out what is too much: in a fixed order, for two reports are to compare.
+fn bound<T>(of: &mut HashMap<Way, T>, max: usize) {
+    let Some(over) = of.len().checked_sub(max).filter(|over| *over > 0) else {
+        return;
+    };
+    let mut ways: Vec<Way> = of.keys().copied().collect();
+    ways.sort_unstable();
+    for way in &ways[ways.len() - over..] {
+        of.remove(way);
     }
 }
 

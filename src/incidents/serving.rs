@@ -15,6 +15,8 @@ use crate::attempt::Plain;
 const ADDRESSES_MAX: usize = 1_024;
 /// Processes of one address, the latest: one that is started again and again.
 const PROCESSES_MAX: usize = 16;
+/// Who has not answered for so long is known in the windows from then only: ten minutes.
+const KNOWN_NS: u64 = 600_000_000_000;
 
 /// A process, from its first answer at an address to its last.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +79,19 @@ impl Serving {
                 }
                 all.push(served);
             }
+        }
+    }
+
+    /// What the window that begins at this moment has to know of it.
+    pub(super) fn next(&self, begin_ns: u64) -> Self {
+        let since_ns = begin_ns.saturating_sub(KNOWN_NS);
+        let young = |(address, all): (&(u32, SocketAddr), &Vec<Served>)| {
+            let all = all.iter().filter(|it| it.last_ns >= since_ns);
+            let all: Vec<_> = all.copied().collect();
+            (!all.is_empty()).then_some((*address, all))
+        };
+        Self {
+            at: self.at.iter().filter_map(young).collect(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
@@ -31,6 +32,9 @@ const ASKED_MAX: usize = 4096;
 const NAMES_MAX: usize = 8192;
 const FLOWS_MAX: usize = 8192;
 const NETNS_MAX: usize = 4096;
+/// A source port that has not failed for so long is not carried to the next window: longer
+/// than any resolver waits before it asks again.
+const FLOW_NS: u64 = 120_000_000_000;
 
 /// What one network namespace asked one server. The same address may be another
 /// server in another namespace.
@@ -72,6 +76,13 @@ pub struct BothFamilies {
     pub a: Tally,
     /// Type AAAA.
     pub aaaa: Tally,
+}
+
+impl Flow {
+    /// Whether nothing more is expected of it by then.
+    fn is_over(&self, at_ns: u64) -> bool {
+        self.last_ns.saturating_add(FLOW_NS) < at_ns
+    }
 }
 
 impl BothFamilies {
@@ -142,6 +153,10 @@ pub struct Tallies {
     unchecked: HashSet<(u32, u64)>,
     /// Attempts that one of the tables had no room for.
     pub left_out: u64,
+    /// When it was begun at the earliest, in nanoseconds of `CLOCK_MONOTONIC`; 0 in the first.
+    begin_ns: u64,
+    /// When the latest attempt of it was sent.
+    latest_ns: u64,
 }
 
 impl Tallies {
@@ -187,6 +202,8 @@ impl Tallies {
     /// As [`Self::record`] of each of them. Their ports have had no failure.
     pub(super) fn count(&mut self, plain: &Plain) {
         let Owner { netns, .. } = plain.example.owner;
+        let moments = plain.moments.iter().copied();
+        self.latest_ns = self.latest_ns.max(moments.max().unwrap_or(0));
         let (number, all) = (
             plain.number(),
             Tally::of_plain(plain.number(), plain.nxdomain),
@@ -228,6 +245,7 @@ impl Tallies {
             return;
         }
         let netns = attempt.owner.netns;
+        self.latest_ns = self.latest_ns.max(attempt.sent_ns);
         match entry(&mut self.netns, netns, NETNS_MAX) {
             Some(tally) => tally.record(attempt),
             None => self.left_out += 1,
@@ -310,12 +328,31 @@ impl Tallies {
         }
     }
 
-    /// Begins the next window, in which what fails now goes on failing.
-    pub(super) fn next(&self) -> Self {
-        let mut flows = self.flows.clone();
-        flows.values_mut().for_each(|flow| flow.is_carried = true);
+    /// When it was begun at the earliest; 0 in the first window.
+    pub(super) fn begin_ns(&self) -> u64 {
+        self.begin_ns
+    }
+
+    /// When one that took so long ended, as far as its attempts tell.
+    pub(super) fn end_ns(&self, took: Duration) -> u64 {
+        let took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.latest_ns.max(self.begin_ns.saturating_add(took_ns))
+    }
+
+    /// Begins the next window at this moment. What fails now goes on failing in it.
+    pub(super) fn next(&self, begin_ns: u64) -> Self {
+        let flows = self.flows.iter();
+        let flows = flows.filter(|(_, flow)| !flow.is_over(begin_ns));
+        let carried = |(key, flow): (&FlowKey, &Flow)| {
+            let flow = Flow {
+                is_carried: true,
+                ..*flow
+            };
+            (*key, flow)
+        };
         Self {
-            flows,
+            flows: flows.map(carried).collect(),
+            begin_ns,
             ..Self::default()
         }
     }
@@ -331,7 +368,16 @@ impl Tallies {
                 flow.before.absorb(&asked.all);
             }
         }
-        self.flows = next.flows;
+        // What was not carried had no answer either.
+        let own = std::mem::replace(&mut self.flows, next.flows);
+        let is_of_another_run = next.begin_ns == 0;
+        for (key, flow) in own {
+            let is_left = is_of_another_run || flow.is_over(next.begin_ns);
+            if is_left && self.flows.len() < FLOWS_MAX {
+                self.flows.entry(key).or_insert(flow);
+            }
+        }
+        self.latest_ns = self.latest_ns.max(next.latest_ns);
         for (netns, tally) in next.netns {
             match entry(&mut self.netns, netns, NETNS_MAX) {
                 Some(own) => own.absorb(&tally),

@@ -38,7 +38,8 @@ impl Waits {
         if self.kept >= KEPT_MAX {
             self.kept = 0;
             self.since = [None, self.since[0]];
-            let next = self.now.next();
+            let took = self.since[1].map_or(Duration::ZERO, |it| it.elapsed());
+            let next = self.now.next(took);
             self.before = std::mem::replace(&mut self.now, next);
         }
         self.since[0].get_or_insert_with(Instant::now);

@@ -322,3 +322,41 @@ fn a_late_answer_in_the_next_window_moves_the_one_before() {
     );
     assert_eq!(first.evidence().incidents[0].attempt.outcome, Outcome::Late);
 }
+
+/// What failed long ago is no burden of the windows from then on, and is known in its own.
+#[test]
+fn what_is_over_is_not_carried_for_ever() {
+    let mut window = Window::new(Filter::default());
+    for number in 0..2_000_u64 {
+        let mut failed = sample::attempt(("curl", 7), SERVERS[0], Outcome::Dropped, MS);
+        failed.local.set_port(10_000 + number as u16);
+        failed.cookie = number;
+        failed.id = Some(number as u16);
+        failed.owner.netns = number as u32;
+        failed.drop = sample::turned_away("10.0.0.5:1", SERVERS[0], "NEIGH_FAILED").drop;
+        window.attempt(&failed);
+        let mut served = sample::plain_attempt();
+        served.role = Role::Server;
+        served.local = ([10, 1, (number >> 8) as u8, number as u8], 53).into();
+        window.attempt(&served);
+    }
+    let mut whole = window.roll(end(10, 4_000));
+    let mut sizes = Vec::new();
+    let mut all = vec![whole.clone()];
+    for _ in 0..70 {
+        let next = window.roll(end(10, 0));
+        sizes.push(borsh::to_vec(&next).expect("it is written").len());
+        all.push(next);
+    }
+    assert!(sizes[0] > 100_000, "{sizes:?}");
+    assert!(sizes.last() < Some(&3_000), "{sizes:?}");
+    let first = all.remove(0).evidence();
+    all.into_iter().for_each(|next| whole.merge(next));
+    let merged = whole.evidence();
+    assert_eq!(merged.incidents, first.incidents);
+    let flow = |evidence: &crate::incidents::Evidence| {
+        let incident = &evidence.incidents[0].attempt;
+        evidence.tallies.flow(incident).map(|flow| flow.failed)
+    };
+    assert_eq!((flow(&merged), flow(&first)), (Some(1), Some(1)));
+}
