@@ -27,6 +27,7 @@ use crate::host::proc::untrusted;
 use crate::kernel::PORTS_MAX;
 use crate::watching;
 pub use agent::AgentArgs;
+pub use agent::LogFormat;
 use agent::SocketArg;
 #[cfg(feature = "chaos")]
 pub use chaos::ChaosArgs;

@@ -17,9 +17,11 @@ pub mod event;
 pub mod filter;
 pub mod host;
 pub mod incidents;
+pub mod journal;
 pub mod kernel;
 pub mod lookup;
 pub mod monitor;
+pub mod notify;
 mod pace;
 pub mod report;
 #[cfg(test)]

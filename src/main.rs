@@ -1,16 +1,22 @@
 //! The `kerno` binary: arguments, logs, exit codes.
 
+use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Parser as _;
 use kerno::cli::Cli;
 use kerno::cli::Command;
+use kerno::cli::LogFormat;
 use kerno::commands;
+use kerno::journal;
+use kerno::journal::Style;
+use serde_json::Map;
 
 fn main() -> ExitCode {
     share_one_heap();
     let cli = Cli::parse();
-    start_log(cli.verbose);
+    start_log(&cli);
     match commands::run(&cli) {
         Ok(code) => code,
         Err(error) => {
@@ -20,7 +26,7 @@ fn main() -> ExitCode {
             if reader_is_gone(&error) {
                 return ExitCode::SUCCESS;
             }
-            commands::say(format_args!("{error:#}"));
+            journal::tell(journal::Level::Error, format_args!("{error:#}"), Map::new());
             ExitCode::from(could_not_run(&cli.command))
         }
     }
@@ -54,15 +60,26 @@ fn reader_is_gone(error: &anyhow::Error) -> bool {
 }
 
 /// `-v` and `-vv`, or `KERNO_LOG` as for env_logger; stderr only.
-fn start_log(verbose: u8) {
-    let level = match verbose {
+fn start_log(cli: &Cli) {
+    journal::start(match &cli.command {
+        Command::Agent(args) => args.log == LogFormat::Json,
+        _ => false,
+    });
+    let level = match cli.verbose {
         0 => "warn",
         1 => "info",
         _ => "trace",
     };
     let environment = env_logger::Env::new().filter_or("KERNO_LOG", level);
-    env_logger::Builder::from_env(environment)
-        .format_target(false)
-        .init();
+    let mut builder = env_logger::Builder::from_env(environment);
+    match journal::style() {
+        Style::Plain => builder.format_target(false),
+        style => builder.format(move |out, record| {
+            let (level, message) = (record.level().into(), record.args().to_string());
+            let line = journal::line(style, level, &message, SystemTime::now(), Map::new());
+            out.write_all(line.as_bytes())
+        }),
+    };
+    builder.init();
     kerno::kernel::install_log();
 }

@@ -17,6 +17,7 @@ use crate::host::proc::Root;
 use crate::host::proc::untrusted;
 use crate::kernel::Config;
 use crate::kernel::Wake;
+use crate::monitor::Each;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::monitor::Monitor;
@@ -125,6 +126,16 @@ impl Watching {
     /// Asks for the end.
     pub fn stop(&self) {
         self.monitor.stop();
+    }
+
+    /// What the window is about.
+    pub fn filter(&self) -> &Filter {
+        self.window.filter()
+    }
+
+    /// Lets somebody who looks on have each attempt told.
+    pub fn each(&self) -> Each {
+        self.monitor.each()
     }
 
     /// Asks for the end of a window, which [`Message::Rolled`] tells.

@@ -86,6 +86,11 @@ impl Window {
         }
     }
 
+    /// What it shows.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
     /// Takes a message of the monitor.
     pub fn take(&mut self, message: &Message) {
         match message {

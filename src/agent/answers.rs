@@ -12,15 +12,25 @@ use crossbeam_channel::bounded;
 use http::StatusCode;
 use serde::Serialize;
 
+use super::herald::Shared;
 use super::history;
 use super::history::Line;
+use super::hook::Hook;
+use super::hook::HookCounts;
 use super::kept::Kept;
 use super::kept::Timed;
+use super::live::Live;
+use super::live::Progress;
+use super::open::Open;
 use super::past::Past;
 use super::past::TooMuch;
 use super::past::Whole;
 use super::request::Question;
+use super::stream::Stream;
+use super::stream::Wanted;
 use super::writer::Told;
+use crate::doctor::Severity;
+use crate::filter::Filter;
 use crate::host::Facts;
 use crate::report::Report;
 
@@ -41,27 +51,19 @@ type Refusal = (StatusCode, String);
 /// Answers from what is kept.
 #[derive(Debug)]
 pub struct Answers {
-    past: Past,
+    pub(super) past: Past,
     /// What is told of the history on disk.
-    history: Option<Arc<Mutex<Told>>>,
+    pub(super) history: Option<Arc<Mutex<Told>>>,
     /// Has the open window closed, and tells when it is.
-    closes: Sender<Sender<()>>,
+    pub(super) closes: Sender<Sender<()>>,
+    /// What windows are about.
+    pub(super) filter: Arc<Filter>,
+    pub(super) open: Shared,
+    pub(super) live: Live,
+    pub(super) hook: Option<Arc<Hook>>,
 }
 
 impl Answers {
-    /// Of what is remembered.
-    pub(super) fn of(
-        past: Past,
-        history: Option<Arc<Mutex<Told>>>,
-        closes: Sender<Sender<()>>,
-    ) -> Self {
-        Self {
-            past,
-            history,
-            closes,
-        }
-    }
-
     /// The answer to a path and its query.
     pub(super) fn to(&self, path: &str, query: &str) -> Result<Answer, Refusal> {
         let question =
@@ -73,9 +75,25 @@ impl Answers {
             "/v1/status" => self.status(),
             _ => Err((
                 StatusCode::NOT_FOUND,
-                "there are /v1/doctor, /v1/history, /v1/windows and /v1/status".to_owned(),
+                "there are /v1/doctor, /v1/history, /v1/windows, /v1/watch and /v1/status"
+                    .to_owned(),
             )),
         }
+    }
+
+    /// Lines for who looks on from now, and how far he is.
+    pub(super) fn watch(&self, query: &str) -> Result<(Stream, Progress), Refusal> {
+        let wanted =
+            Wanted::parse(query).map_err(|why| (StatusCode::BAD_REQUEST, format!("{why:#}")))?;
+        let reader = self.live.join().ok_or_else(|| {
+            let why = "as many look on as there is room for";
+            (StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
+        })?;
+        let progress = reader.progress();
+        Ok((
+            Stream::new(reader, wanted, Arc::clone(&self.filter)),
+            progress,
+        ))
     }
 
     fn doctor(&self, question: &Question) -> Result<Answer, Refusal> {
@@ -134,6 +152,10 @@ impl Answers {
     }
 
     fn status(&self) -> Result<Answer, Refusal> {
+        let open = self.open.lock();
+        let findings_open: Vec<_> = open.all().iter().map(OpenLine::of).collect();
+        let findings_passed_over = open.passed_over();
+        drop(open);
         json(&self.with(|kept| Status {
             schema: "kerno.status.v1",
             version: env!("CARGO_PKG_VERSION"),
@@ -145,6 +167,10 @@ impl Answers {
                 let told = told.lock().unwrap_or_else(PoisonError::into_inner);
                 told.clone()
             }),
+            findings_open,
+            findings_passed_over,
+            watching: self.live.readers(),
+            on_finding: self.hook.as_deref().map(Hook::counts),
         }))
     }
 
@@ -200,6 +226,30 @@ struct Status {
     windows_forgotten: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Told>,
+    findings_open: Vec<OpenLine>,
+    findings_passed_over: u64,
+    watching: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_finding: Option<HookCounts>,
+}
+
+#[derive(Serialize)]
+struct OpenLine {
+    rule: &'static str,
+    severity: Severity,
+    since: String,
+    title: String,
+}
+
+impl OpenLine {
+    fn of(open: &Open) -> Self {
+        Self {
+            rule: open.finding.rule.name(),
+            severity: open.worst,
+            since: told(open.since),
+            title: open.finding.title.clone(),
+        }
+    }
 }
 
 fn told(time: SystemTime) -> String {

@@ -1,8 +1,11 @@
 //! HTTP on whatever comes in, bounded in time, size and number.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -11,6 +14,7 @@ use std::time::Duration;
 use http::Request;
 use http::Response;
 use http_body_util::Full;
+use hyper::body::Body;
 use hyper::body::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,6 +23,8 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
+
+use super::live::Progress;
 
 /// A whole answer.
 pub(super) type Answered = Response<Full<Bytes>>;
@@ -77,14 +83,17 @@ impl Drop for Place {
     }
 }
 
-/// Takes connections for ever, one request each; on a `LocalSet`.
-pub(super) async fn serve<S, A>(
+/// Takes connections for ever, one request each; on a `LocalSet`. An answer whose head has
+/// a [`Progress`] goes on for as long as there is some.
+pub(super) async fn serve<S, A, B>(
     accept: impl AsyncFn() -> io::Result<S>,
     door: Arc<Door>,
     answer: impl Fn(Request<Incoming>) -> A + Clone + 'static,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
-    A: Future<Output = Answered> + 'static,
+    A: Future<Output = Response<B>> + 'static,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     loop {
         let Ok(stream) = accept().await else {
@@ -96,9 +105,16 @@ pub(super) async fn serve<S, A>(
         let answer = answer.clone();
         tokio::task::spawn_local(async move {
             let bounds = place.0.bounds;
+            let progress = Arc::<Mutex<Option<Progress>>>::default();
+            let kept = Arc::clone(&progress);
             let service = service_fn(move |request| {
-                let answered = answer(request);
-                async move { Ok::<_, Infallible>(answered.await) }
+                let (answered, kept) = (answer(request), Arc::clone(&kept));
+                async move {
+                    let mut answered = answered.await;
+                    let progress = answered.extensions_mut().remove();
+                    *kept.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+                    Ok::<_, Infallible>(answered)
+                }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -106,8 +122,17 @@ pub(super) async fn serve<S, A>(
                 .max_buf_size(bounds.request_octets)
                 .keep_alive(false)
                 .serve_connection(TokioIo::new(stream), service);
+            tokio::pin!(connection);
             // Who goes away needs no answer.
-            let _done = tokio::time::timeout(bounds.answer_time, connection).await;
+            while tokio::time::timeout(bounds.answer_time, &mut connection)
+                .await
+                .is_err()
+            {
+                let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                if progress.as_mut().is_none_or(Progress::has_stalled) {
+                    break;
+                }
+            }
         });
     }
 }

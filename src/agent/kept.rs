@@ -174,6 +174,11 @@ impl Kept {
         all.filter(move |timed| timed.overlaps(from, to))
     }
 
+    /// The latest one.
+    pub(super) fn last(&self) -> Option<&Arc<Timed>> {
+        self.windows.back().map(|(timed, _)| timed)
+    }
+
     /// The oldest that there is.
     pub(super) fn oldest(&self) -> Option<Place> {
         self.windows.front().map(|(timed, _)| timed.place)

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::os::unix::net::UnixStream;
@@ -18,14 +19,16 @@ use http::Method;
 use http::Request;
 use http::Response;
 use http::StatusCode;
+use http_body_util::Either;
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::body::Incoming;
 
 use super::answers::Answers;
 use super::connections;
-use super::connections::Answered;
 use super::connections::Bounds;
 use super::connections::Door;
+use super::stream::Stream;
 use super::web::Pages;
 use super::web::Web;
 
@@ -121,8 +124,11 @@ fn listen(socket: &Path) -> Result<UnixListener> {
     fs::set_permissions(socket, fs::Permissions::from_mode(0o660))
         .with_context(|| format!("cannot protect {shown}"))?;
     if let Ok(Some(group)) = nix::unistd::Group::from_name("kerno") {
-        nix::unistd::chown(socket, None, Some(group.gid))
-            .with_context(|| format!("cannot give {shown} to the group kerno"))?;
+        // As a service of that group it is so already, and may not change it.
+        if fs::symlink_metadata(socket).is_ok_and(|it| it.gid() != group.gid.as_raw()) {
+            nix::unistd::chown(socket, None, Some(group.gid))
+                .with_context(|| format!("cannot give {shown} to the group kerno"))?;
+        }
     }
     Ok(listener)
 }
@@ -137,10 +143,16 @@ async fn serve(listener: UnixListener, answers: Arc<Answers>) -> Result<()> {
     Ok(())
 }
 
-async fn answer(request: Request<Incoming>, answers: Arc<Answers>) -> Answered {
+async fn answer(
+    request: Request<Incoming>,
+    answers: Arc<Answers>,
+) -> Response<Either<Full<Bytes>, Stream>> {
     let is_get = *request.method() == Method::GET;
     let uri = request.uri();
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or("").to_owned());
+    if is_get && path == "/v1/watch" {
+        return watch(&answers, &query);
+    }
     let found = match is_get {
         false => Err((
             StatusCode::METHOD_NOT_ALLOWED,
@@ -161,5 +173,27 @@ async fn answer(request: Request<Incoming>, answers: Arc<Answers>) -> Answered {
     if let Some(code) = code {
         response = response.header(EXIT_CODE, i16::from(code));
     }
-    response.body(Bytes::from(body).into()).unwrap_or_default()
+    let body = Either::Left(Bytes::from(body).into());
+    response.body(body).unwrap_or_else(|_| nothing())
+}
+
+/// Lines from now on.
+fn watch(answers: &Answers, query: &str) -> Response<Either<Full<Bytes>, Stream>> {
+    let (stream, progress) = match answers.watch(query) {
+        Ok(both) => both,
+        Err((status, why)) => {
+            let body = Either::Left(Bytes::from(format!("{why}\n")).into());
+            let response = Response::builder().status(status);
+            return response.body(body).unwrap_or_else(|_| nothing());
+        }
+    };
+    let response = Response::builder()
+        .header(http::header::CONTENT_TYPE, "application/x-ndjson")
+        .extension(progress);
+    let body = response.body(Either::Right(stream));
+    body.unwrap_or_else(|_| nothing())
+}
+
+fn nothing() -> Response<Either<Full<Bytes>, Stream>> {
+    Response::new(Either::Left(Full::default()))
 }

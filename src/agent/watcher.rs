@@ -16,23 +16,30 @@ use crossbeam_channel::after;
 use crossbeam_channel::bounded;
 use crossbeam_channel::never;
 use crossbeam_channel::select;
+use crossbeam_channel::tick;
 
 use super::answers::Answers;
 use super::disk::Bounds;
 use super::health::Health;
 use super::health::Part;
+use super::herald::Herald;
+use super::herald::Shared;
+use super::hook::Hook;
 use super::judge::Judge;
 use super::kept::Kept;
 use super::kept::Place;
 use super::kept::STEP;
 use super::kept::Timed;
+use super::live::Live;
 use super::metrics::Metrics;
 use super::past::Past;
+use super::rolls::Rolls;
 use super::web::Pages;
 use super::writer::Writer;
 use crate::host::proc::Root;
 use crate::monitor::Ending;
 use crate::monitor::Message;
+use crate::notify::Notify;
 use crate::watching::Watching;
 use crate::window::Names;
 
@@ -83,20 +90,45 @@ pub struct Watcher {
     begun: Instant,
     writer: Option<Writer>,
     questions: Receiver<Sender<()>>,
-    /// Who waits until the open window is closed.
-    waiting: Vec<Sender<()>>,
+    rolls: Rolls,
+    live: Live,
+    herald: Herald,
+    hook: Option<Arc<Hook>>,
+    /// The time of ten seconds that was told of last, by its number.
+    told: u64,
+    notify: Arc<Notify>,
     judge: Judge,
     health: Arc<Health>,
 }
 
+/// What an agent is to do beside watching.
+#[derive(Debug)]
+pub struct Duties {
+    /// Who is told of findings.
+    pub hook: Option<Hook>,
+    /// Who is told that it lives.
+    pub notify: Arc<Notify>,
+}
+
 impl Watcher {
     /// Takes over what watches already.
-    pub fn new(watching: Watching, keep: Keep) -> Result<(Self, Answers, Pages)> {
+    pub fn new(watching: Watching, keep: Keep, duties: Duties) -> Result<(Self, Answers, Pages)> {
         let health = Arc::new(Health::begin());
         let metrics = Arc::new(Metrics::new(watching.signals().to_vec()));
-        let (ask, questions) = bounded(QUESTIONS_MAX);
+        let (closes, questions) = bounded(QUESTIONS_MAX);
         let Keep { kept, past, writer } = keep;
-        let told = writer.as_ref().map(Writer::told);
+        let (open, hook, notify) = (Shared::default(), duties.hook.map(Arc::new), duties.notify);
+        let live = Live::of(watching.each());
+        let answers = Answers {
+            past,
+            history: writer.as_ref().map(Writer::told),
+            closes,
+            filter: Arc::new(watching.filter().clone()),
+            open: open.clone(),
+            live: live.clone(),
+            hook: hook.clone(),
+        };
+        let herald = Herald::start(Arc::clone(&kept), open, Arc::clone(&notify), hook.clone())?;
         let watcher = Self {
             watching,
             since: now(),
@@ -110,23 +142,34 @@ impl Watcher {
             begun: Instant::now(),
             writer,
             questions,
-            waiting: Vec::new(),
+            rolls: Rolls::default(),
+            live,
+            herald,
+            hook,
+            told: 0,
+            notify,
             judge: Judge::start(Arc::clone(&metrics), Arc::clone(&health))?,
             health: Arc::clone(&health),
         };
         let pages = Pages::of(metrics, health, Arc::clone(&watcher.kept));
-        Ok((watcher, Answers::of(past, told, ask), pages))
+        Ok((watcher, answers, pages))
     }
 
     /// Until `stop` is disconnected.
     pub fn run(mut self, stop: &Receiver<()>) -> Result<()> {
         let mut stopped = stop.clone();
         let mut is_over = after(to_next(SystemTime::now()));
+        // Windows are a sign of life by themselves, where there are enough of them.
+        let beat = self.notify.watchdog().map(|it| it / 2);
+        let beats = beat.filter(|it| *it < STEP).map_or_else(never, tick);
         loop {
             select! {
                 recv(self.watching.messages()) -> message => match message {
                     Ok(Message::Rolled(ending)) => self.close(ending),
                     Ok(Message::Finished(ending)) => {
+                        self.live.end();
+                        // Others have it too, and end with the process.
+                        self.hook.as_deref().inspect(|it| it.end());
                         // It can only be asked for when it is on disk.
                         if self.writer.is_some() {
                             self.close(ending);
@@ -134,22 +177,30 @@ impl Watcher {
                         drop(self.writer);
                         return self.watching.end();
                     }
-                    Ok(message) => self.watching.take(message),
+                    Ok(message) => {
+                        self.live.see(&message);
+                        self.watching.take(message);
+                    }
                     Err(_) => return Err(self.watching.fault()),
                 },
-                recv(self.questions) -> question => {
-                    self.waiting.extend(question);
-                    self.watching.ask_to_roll();
-                }
+                recv(self.questions) -> question => self.roll(question.ok()),
+                recv(beats) -> _ => self.roll(None),
                 recv(is_over) -> _ => {
-                    self.watching.ask_to_roll();
+                    self.roll(None);
                     is_over = after(to_next(SystemTime::now()));
                 }
                 recv(stopped) -> _ => {
                     stopped = never();
+                    self.notify.stopping();
                     self.watching.stop();
                 }
             }
+        }
+    }
+
+    fn roll(&mut self, whom: Option<Sender<()>>) {
+        if self.rolls.want(whom) {
+            self.watching.ask_to_roll();
         }
     }
 
@@ -179,9 +230,14 @@ impl Watcher {
         if let Some(writer) = &self.writer {
             writer.wake();
         }
-        for waiting in self.waiting.drain(..) {
-            // Who no longer waits needs no word.
-            let _gone = waiting.try_send(());
+        // It has come through the poller and all threads behind it.
+        self.notify.alive();
+        let number = number(to);
+        if std::mem::replace(&mut self.told, number) != number {
+            self.herald.tell();
+        }
+        if self.rolls.answered() {
+            self.watching.ask_to_roll();
         }
     }
 }
@@ -203,6 +259,12 @@ fn begin(since: SystemTime, to: SystemTime, took: Duration) -> SystemTime {
         true => to.checked_sub(took).unwrap_or(to),
         false => since,
     }
+}
+
+/// Which time of ten seconds it is, of all since 1970.
+fn number(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs() / STEP.as_secs()
 }
 
 /// How long it is until the next window begins.

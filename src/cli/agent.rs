@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::ValueEnum;
 
 use super::WatchedArgs;
 use crate::agent::Bounds;
@@ -24,7 +25,8 @@ Examples:
 It closes a window every 10 s, puts older ones together to minutes, keeps as many as --memory
 has room for, and writes each minute that is over to disk (--history), where later runs find
 it. Of names of queries it writes those that failed (--history-names).
-It answers over HTTP on its Unix socket: /v1/doctor, /v1/history, /v1/windows, /v1/status.
+It answers over HTTP on its Unix socket: /v1/doctor, /v1/history, /v1/windows, /v1/watch,
+/v1/status.
 Each option is taken from the variable that stands beside it where the command line does not
 have it.";
 
@@ -38,6 +40,13 @@ pub struct AgentArgs {
     /// Memory for windows that are over, as 24MiB.
     #[arg(long, value_name = "SIZE", default_value = "24MiB", value_parser = size)]
     pub memory: usize,
+    /// How log lines are written to stderr: text, or one JSON object each.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
+    /// Run this with the shell when a finding opens, gets critical or is over, with the finding
+    /// as JSON on its standard input: 4 at a time for 30 s each, 60 a minute.
+    #[arg(long, value_name = "CMD")]
+    pub on_finding: Option<String>,
     /// What is kept on disk.
     #[command(flatten)]
     pub history: HistoryOptions,
@@ -97,6 +106,15 @@ impl HistoryOptions {
         };
         (!self.no_history).then_some((bounds, self.history_names))
     }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For a person, or systemd's journal.
+    Text,
+    /// For a program.
+    Json,
 }
 
 /// The agent's socket.

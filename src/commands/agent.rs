@@ -1,14 +1,18 @@
 //! `kerno agent`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::agent::Duties;
+use crate::agent::Hook;
 use crate::agent::Keep;
 use crate::agent::Socket;
 use crate::agent::Watcher;
 use crate::agent::Web;
 use crate::cli::AgentArgs;
+use crate::notify::Notify;
 use crate::stop::Stop;
 use crate::watching::Watching;
 
@@ -22,8 +26,14 @@ pub(super) fn run(args: &AgentArgs, stop: &Stop) -> Result<ExitCode> {
     let keep = Keep::start(args.memory, args.history.bounds())?;
     let watching = Watching::start(options)?;
     super::say_missing(watching.signals());
-    let (watcher, answers, pages) = Watcher::new(watching, keep)?;
+    let notify = Arc::new(Notify::from_environment());
+    let duties = Duties {
+        hook: args.on_finding.clone().map(Hook::start).transpose()?,
+        notify: Arc::clone(&notify),
+    };
+    let (watcher, answers, pages) = Watcher::new(watching, keep, duties)?;
     socket.answer(answers, web.map(|web| (web, pages)))?;
+    notify.ready();
     super::say(format_args!("watching; ask at {}", path.display()));
     watcher.run(stop.channel())?;
     Ok(ExitCode::SUCCESS)

@@ -12,18 +12,20 @@ mod watch;
 
 use std::fmt::Display;
 use std::io;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use anyhow::Result;
 use serde::Serialize;
+use serde_json::Map;
 
 use crate::cli::Cli;
 use crate::cli::Command;
 use crate::cli::Output;
 use crate::host::Signal;
 use crate::host::proc::untrusted;
+use crate::journal;
+use crate::journal::Level;
 use crate::stop::Stop;
 
 /// Runs the command; the result is its exit code.
@@ -78,7 +80,7 @@ fn print(
     .context("cannot write to stdout")
 }
 
-/// One line on stderr. If nobody can read it, there is nobody to tell.
+/// One line on stderr.
 pub fn say(message: impl Display) {
-    let _unread = writeln!(io::stderr(), "kerno: {message}");
+    journal::tell(Level::Info, message, Map::new());
 }

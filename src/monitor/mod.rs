@@ -57,6 +57,8 @@ struct Phase {
     now: AtomicU8,
     /// Whether a window is to end.
     rolls: AtomicBool,
+    /// Whether somebody looks on who wants each attempt.
+    each: AtomicBool,
     bell: EventFd,
 }
 
@@ -66,6 +68,7 @@ impl Phase {
         Ok(Self {
             now: AtomicU8::new(WATCHING),
             rolls: AtomicBool::new(false),
+            each: AtomicBool::new(false),
             bell: EventFd::from_flags(flags).context("no eventfd")?,
         })
     }
@@ -91,6 +94,10 @@ impl Phase {
         self.rolls.swap(false, Ordering::Relaxed)
     }
 
+    fn wants_each(&self) -> bool {
+        self.each.load(Ordering::Relaxed)
+    }
+
     fn ring(&self) {
         // One that rings already needs no more.
         let _rung = self.bell.write(1);
@@ -100,6 +107,18 @@ impl Phase {
     fn heard(&self) {
         // It need not have rung.
         let _count = self.bell.read();
+    }
+}
+
+/// Lets who looks on have each attempt told, also those that would be counted together.
+#[derive(Clone, Debug)]
+pub struct Each(Arc<Phase>);
+
+impl Each {
+    /// From now on, or no longer.
+    pub fn want(&self, is_wanted: bool) {
+        self.0.each.store(is_wanted, Ordering::Relaxed);
+        self.0.ring();
     }
 }
 
@@ -287,6 +306,11 @@ impl Monitor {
     /// then `stop`.
     pub fn settle(&self) {
         self.phase.advance(SETTLING);
+    }
+
+    /// For who looks on.
+    pub fn each(&self) -> Each {
+        Each(Arc::clone(&self.phase))
     }
 
     /// Ends a window: what was seen before now is told, and then [`Message::Rolled`].

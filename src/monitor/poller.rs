@@ -89,7 +89,7 @@ pub(super) fn run(
         let mut cells = cells.borrow_mut();
         let (mut sockets, mut grouper) = (sockets.borrow_mut(), grouper.borrow_mut());
         let count = |cells: &mut Cells| cells.take(bytes, &mut sockets, &mut grouper);
-        if cells.as_mut().is_some_and(count) {
+        if !phase.wants_each() && cells.as_mut().is_some_and(count) {
             return 0;
         }
         if decode(bytes, &mut events.borrow_mut()).is_none() {
@@ -258,11 +258,15 @@ impl Poller<'_, '_, '_> {
     /// without being woken for each.
     fn rest(&mut self, drained: usize) -> Result<()> {
         self.empty_looks = if drained > 0 { 0 } else { self.empty_looks + 1 };
-        if self.wake == Wake::Each && self.empty_looks < EMPTY_LOOKS {
+        let wake = match self.phase.wants_each() {
+            true => Wake::Each,
+            false => self.wake,
+        };
+        if wake == Wake::Each && self.empty_looks < EMPTY_LOOKS {
             std::thread::sleep(SHORT_NAP);
             return Ok(());
         }
-        let until = match self.wake {
+        let until = match wake {
             Wake::Each => Until::Next,
             // After a quiet time the next record may be the first of a while.
             _ if self.is_quiet => Until::Next,
@@ -273,7 +277,7 @@ impl Poller<'_, '_, '_> {
         // Another look, or what came before the flag would lie until the next.
         let was_woken = self.drain()? == 0 && self.nap()?;
         self.programs.sleep(Until::Awake);
-        if was_woken && self.wake == Wake::Newcomers {
+        if was_woken && wake == Wake::Newcomers {
             // Who comes alone may be the first of a crowd.
             std::thread::sleep(SHORT_NAP);
         }

@@ -36,20 +36,25 @@ pub(crate) struct Agent {
     pub(crate) socket: PathBuf,
     _folder: TempDir,
     /// Kept open: kerno may have more to say.
-    _messages: BufReader<ChildStderr>,
+    pub(crate) messages: BufReader<ChildStderr>,
 }
 
 impl Agent {
     /// Starts it on the host, and returns when it watches.
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_with(options, &[])
+    }
+
+    /// … with these variables.
+    pub(crate) fn start_with(options: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("run/kerno.sock");
-        let (process, messages) = begin(&socket, options);
+        let (process, messages) = begin(&socket, options, variables);
         Self {
             process,
             socket,
             _folder: folder,
-            _messages: messages,
+            messages,
         }
     }
 
@@ -73,12 +78,17 @@ impl Agent {
     }
 }
 
-fn begin(socket: &std::path::Path, options: &[&str]) -> (Process, BufReader<ChildStderr>) {
+fn begin(
+    socket: &std::path::Path,
+    options: &[&str],
+    variables: &[(&str, &str)],
+) -> (Process, BufReader<ChildStderr>) {
     let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
     command
         .arg("agent")
         .args(options)
         .args((!options.contains(&"--history")).then_some("--no-history"))
+        .envs(variables.iter().copied())
         .arg("--socket")
         .arg(socket)
         // Several agents run at one time.
@@ -243,11 +253,11 @@ fn root_an_agent_ends_well_and_there_is_one() {
     );
 
     // One that was killed leaves its socket, and the next takes it.
-    let (mut process, _messages) = begin(&agent.socket, &["--port", "10654"]);
+    let (mut process, _messages) = begin(&agent.socket, &["--port", "10654"], &[]);
     process.signal(Signal::SIGKILL);
     process.ended();
     assert!(agent.socket.exists());
-    let (process, _messages) = begin(&agent.socket, &["--port", "10654"]);
+    let (process, _messages) = begin(&agent.socket, &["--port", "10654"], &[]);
     agent.process = process;
     assert!(agent.asked(&["history"]).succeeded);
 }
@@ -331,6 +341,12 @@ fn root_the_books_add_up_in_the_midst_of_traffic() {
     // Both ends.
     let books = &whole["accounting"];
     assert_eq!(books["queries_seen"], 2 * asked, "{books}");
-    assert_eq!(books["answered"], 2 * asked, "{books}");
+    // A machine that is busy with other things may have no time for all of them.
+    let told = books["answered"].as_u64().zip(books["lost"].as_u64());
+    assert_eq!(
+        told.map(|(answered, lost)| answered + lost),
+        Some(2 * asked),
+        "{books}"
+    );
     assert_eq!(books["in_flight"], 0, "{books}");
 }

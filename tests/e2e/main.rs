@@ -37,6 +37,8 @@ mod fake_cri;
 // The tests, a file for each theme.
 mod agent;
 mod agent_history;
+mod agent_live;
+mod agent_manners;
 mod chaos;
 mod clients_libc;
 mod clients_stub;
