@@ -25,7 +25,7 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo image test lab lint bpf-verify bench install uninstall clean \
+.PHONY: help setup build demo demo-agent image test lab lint bpf-verify bench install uninstall clean \
 	setup-build setup-test setup-kernels setup-bench
 
 help: ## Show this list
@@ -50,6 +50,9 @@ build: setup-build ## Build the release binary, target/release/kerno
 
 demo: build ## Flood kerno's own DNS server on loopback and see what the doctor says
 	@scripts/demo $(release)
+
+demo-agent: build ## Leave kerno running while a fault comes and goes, and ask it afterwards
+	@scripts/demo-agent $(release)
 
 image: setup-build ## Pack an image for containers, target/kerno-image.tar
 	deploy/image "$$(scripts/build-static $(image_features))" $(target_dir)/kerno-image.tar
