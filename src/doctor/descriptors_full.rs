@@ -7,15 +7,24 @@ use super::finding::Severity;
 use super::finding::Subject;
 use super::rule::Rule;
 use super::who;
+use crate::collect::Snapshot;
 use crate::incidents::Evidence;
 use crate::sampler::Full;
 use crate::shell::Command;
 use crate::units;
 
-/// One finding for each process that has none left, and one if all together have none.
-pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
+/// One finding for each process that has none left, and one if all together have none. Who
+/// asked nothing that the report is about has no part in it.
+pub(super) fn check(evidence: &Evidence, snapshot: &Snapshot) -> Vec<Finding> {
     let found = &evidence.host.descriptors;
-    let each = found.full.iter();
+    let told = &snapshot.by_process;
+    let is_told = |pid: u32| {
+        let is_client = evidence.host.clients.contains_key(&pid);
+        let is_server = evidence.host.servers.contains_key(&pid);
+        let has_row = || told.rows.iter().any(|row| row.whom.pid == Some(pid));
+        is_server || !is_client || told.others.is_some() || has_row()
+    };
+    let each = found.full.iter().filter(|(pid, _)| is_told(**pid));
     let each = each.map(|(pid, full)| of_process(*pid, full, evidence));
     each.chain(found.of_all.map(of_all)).collect()
 }
@@ -117,15 +126,31 @@ mod tests {
 
     use super::*;
     use crate::attempt::Comm;
+    use crate::collect::Figures;
+    use crate::collect::ProcessKey;
+    use crate::collect::Row;
     use crate::incidents::Incidents;
     use crate::sampler::HostSample;
     use crate::sampler::Process;
+
+    /// Asks what the report is not about.
+    const OTHERS: u32 = 99;
 
     fn found(change: impl Fn(&mut HostSample)) -> Vec<Finding> {
         let mut host = HostSample::default();
         change(&mut host);
         let evidence = Incidents::default().close(host, Duration::from_secs(30), Vec::new());
-        check(&evidence)
+        let mut snapshot = Snapshot::default();
+        for &pid in evidence.host.clients.keys().filter(|pid| **pid != OTHERS) {
+            snapshot.by_process.rows.push(Row {
+                whom: ProcessKey {
+                    pid: Some(pid),
+                    comm: Comm::default(),
+                },
+                figures: Figures::default(),
+            });
+        }
+        check(&evidence, &snapshot)
     }
 
     fn full(host: &mut HostSample, pid: u32, comm: &str, limit: u64) {
@@ -221,5 +246,17 @@ mod tests {
         assert!(findings[0].evidence[0].contains("1,999 files were open, and 2,000 may be"));
         assert!(findings[0].fix[0].contains("`sysctl -w fs.file-max=4000`"));
         assert_eq!(found(|_| ()), []);
+    }
+
+    #[test]
+    fn who_asks_what_the_report_is_not_about_is_not_told() {
+        let told = |pid| {
+            found(|host| {
+                full(host, pid, "leaky", 64);
+                host.clients.insert(pid, Process::default());
+            })
+        };
+        assert_eq!(told(7).len(), 1);
+        assert_eq!(told(OTHERS).len(), 0);
     }
 }

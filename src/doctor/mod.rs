@@ -59,7 +59,7 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     findings.extend(late_reader::check(evidence, snapshot));
     findings.extend(search_amplification::check(evidence, snapshot));
     findings.extend(search_wildcard::check(evidence));
-    findings.extend(descriptors_full::check(evidence));
+    findings.extend(descriptors_full::check(evidence, snapshot));
     findings.extend(summary::check(snapshot, evidence, &parties));
     name_workloads(findings, evidence);
     gone::leave_out(findings, evidence);
