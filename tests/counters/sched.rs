@@ -39,11 +39,12 @@ fn root_switches_are_those_that_the_kernel_counts() {
         "{figures:?}"
     );
     assert!(voluntary >= 5, "it waited for each of its children");
-    // Each time that it went on it had waited for a CPU before, however shortly.
+    // Each time that it went on it had waited for a CPU before, however shortly; but not when it
+    // was woken before it had left its CPU.
     let waits = count(&figures, "run_queue");
     let switches = count(&figures, "voluntary_switches") + count(&figures, "involuntary_switches");
     assert!(
-        waits.abs_diff(switches) <= 1,
+        waits <= switches + 1 && waits * 2 > switches,
         "{waits} waits, {switches} switches"
     );
 }
