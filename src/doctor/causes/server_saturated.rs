@@ -13,6 +13,7 @@ use crate::incidents::Incident;
 use crate::incidents::ServerView;
 use crate::sampler::Span;
 use crate::shell::Command;
+use crate::thresholds::LATENCY_WARNING_NS;
 use crate::thresholds::SATURATED_PERCENT;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
@@ -35,7 +36,7 @@ fn full<'a>(view: &ServerView, evidence: &'a Evidence) -> Option<&'a Span> {
     };
     match is_full(busiest.busy()) {
         true => Some(busiest),
-        false if view.is_answered() => is_short(),
+        false if view.is_answered() && view.took_ns() > LATENCY_WARNING_NS => is_short(),
         false => None,
     }
 }

@@ -142,6 +142,14 @@ fn who_has_little_to_do_and_waits_for_a_cpu_with_it_is_not_slow_itself() {
     assert!(!said.contains("nearly all the time"), "{said}");
     // It slept.
     assert_eq!(hesitant(0.01, 0.05).said(), [("dns_server_slow", 5)]);
+    // An error that came soon is no matter of waiting.
+    let mut soon = hesitant(0.01, 0.18);
+    for attempt in &mut soon.attempts {
+        attempt.end_ns = attempt.sent_ns + 5 * MS;
+        attempt.queued_bytes = 1_664;
+        *attempt = answered_with(attempt.clone(), 5);
+    }
+    assert_eq!(soon.said(), [("dns_refused_rcode", 5)]);
     // It waited before it had the query, and for other work.
     let mut before = hesitant(0.01, 0.18);
     let server = before.host.servers.get_mut(&RESOLVER).expect("the server");
