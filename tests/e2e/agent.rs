@@ -12,8 +12,6 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ChildStderr;
 use std::process::Stdio;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use nix::sys::signal::Signal;
@@ -310,30 +308,27 @@ fn root_the_books_add_up_in_the_midst_of_traffic() {
         server.send_to(&answer, from).expect("to answer");
         client.recv(&mut octets).expect("the answer");
     };
-    let is_over = AtomicBool::new(false);
-    /// Also where a report is not as it must be.
-    struct Over<'a>(&'a AtomicBool);
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let (asked, seen) = thread::scope(|threads| {
-        let asking = threads.spawn(|| {
-            let mut asked = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                ask(asked as u16);
-                asked += 1;
+        // So many for each report: the ring buffer has room for these, however busy this
+        // machine is. It ends also where a report is not as it must be.
+        let (go_on, turns) = crossbeam_channel::bounded::<()>(1);
+        let asking = threads.spawn(move || {
+            let mut asked: u64 = 0;
+            for () in turns {
+                (0..200).for_each(|id| ask(asked as u16 + id));
+                asked += 200;
             }
             asked
         });
-        let over = Over(&is_over);
         // Each of them holds that each query that was seen has one place.
         let seen: Vec<u64> = (0..20)
-            .map(|_| agent.report(&["--last", "1h"])["accounting"]["queries_seen"].as_u64())
+            .map(|_| {
+                go_on.send(()).expect("somebody who asks");
+                agent.report(&["--last", "1h"])["accounting"]["queries_seen"].as_u64()
+            })
             .map(|seen| seen.expect("a number"))
             .collect();
-        drop(over);
+        drop(go_on);
         (asking.join().expect("no panic"), seen)
     });
     assert!(seen.is_sorted() && seen.last() > Some(&0), "{seen:?}");
@@ -341,12 +336,6 @@ fn root_the_books_add_up_in_the_midst_of_traffic() {
     // Both ends.
     let books = &whole["accounting"];
     assert_eq!(books["queries_seen"], 2 * asked, "{books}");
-    // A machine that is busy with other things may have no time for all of them.
-    let told = books["answered"].as_u64().zip(books["lost"].as_u64());
-    assert_eq!(
-        told.map(|(answered, lost)| answered + lost),
-        Some(2 * asked),
-        "{books}"
-    );
+    assert_eq!(books["answered"], 2 * asked, "{books}");
     assert_eq!(books["in_flight"], 0, "{books}");
 }
