@@ -137,10 +137,9 @@ fn keep(text: &str) -> Result<Duration, String> {
 
 /// Octets, as 256MiB. A busy minute may take a MiB, and the log as much again.
 fn history_size(text: &str) -> Result<u64, String> {
-    match size(text)? {
-        octets if octets >= 4 << 20 => Ok(octets as u64),
-        _ => Err("write a size from 4MiB, as 256MiB".to_owned()),
-    }
+    let octets = size(text).ok().filter(|octets| *octets >= 4 << 20);
+    let octets = octets.ok_or("write a size from 4MiB to 16GiB, as 256MiB")?;
+    Ok(octets as u64)
 }
 
 /// Octets, as 24MiB; at least a MiB.

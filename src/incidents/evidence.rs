@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::answers::Answers;
+use super::asked::BothFamilies;
 use super::away::AwayServers;
 use super::costs::SearchCosts;
 use super::dead_ends::DeadEnds;
@@ -24,7 +25,6 @@ use super::separated::Separated;
 use super::server_view::Index;
 use super::server_view::ServerView;
 use super::slowness::Slowness;
-use super::tallies::BothFamilies;
 use super::tallies::Tallies;
 use super::turned_away::TurnedAway;
 use super::waiting::Waiting;

@@ -3,6 +3,7 @@
 //! its neighbours fared, and what the host's own counters say.
 
 mod answers;
+mod asked;
 mod away;
 mod collection;
 mod costs;
@@ -36,6 +37,8 @@ mod waiting;
 pub use answers::Answers;
 pub use answers::Asking;
 pub use answers::Said;
+pub use asked::Asked;
+pub use asked::BothFamilies;
 pub use away::Away;
 pub use away::AwayServers;
 pub use collection::INCIDENTS_MAX;
@@ -64,8 +67,6 @@ pub use separated::Separated;
 pub use server_view::ServerView;
 pub use slowness::Slow;
 pub use slowness::Slowness;
-pub use tallies::Asked;
-pub use tallies::BothFamilies;
 pub use tally::Tally;
 pub use traits::Trait;
 pub use turned_away::TurnedAway;

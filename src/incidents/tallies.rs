@@ -12,6 +12,8 @@ use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
+use super::asked::Asked;
+use super::asked::BothFamilies;
 use super::processes::Processes;
 use super::rates::Rates;
 use super::sizes::Sizes;
@@ -23,8 +25,6 @@ use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Plain;
-use crate::attempt::PlainQuestion;
-use crate::attempt::Transport;
 use crate::thresholds::FAILURES_MIN;
 
 /// Bounds of each table; what finds no room is counted.
@@ -35,20 +35,6 @@ const NETNS_MAX: usize = 4096;
 /// A source port that has not failed for so long is not carried to the next window: longer
 /// than any resolver waits before it asks again.
 const FLOW_NS: u64 = 120_000_000_000;
-
-/// What one network namespace asked one server. The same address may be another
-/// server in another namespace.
-#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// All of it.
-    pub all: Tally,
-    /// Answers over UDP with the TC bit: the client is to ask over TCP.
-    pub truncated: u64,
-    /// Over TCP.
-    pub tcp: Tally,
-    /// Address lookups.
-    pub families: BothFamilies,
-}
 
 /// One source port that has failed: all its attempts to one server.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,66 +55,10 @@ pub struct Flow {
     is_carried: bool,
 }
 
-/// Address lookups of one name, or of one server.
-#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BothFamilies {
-    /// Type A.
-    pub a: Tally,
-    /// Type AAAA.
-    pub aaaa: Tally,
-}
-
 impl Flow {
     /// Whether nothing more is expected of it by then.
     fn is_over(&self, at_ns: u64) -> bool {
         self.last_ns.saturating_add(FLOW_NS) < at_ns
-    }
-}
-
-impl BothFamilies {
-    fn record(&mut self, attempt: &Attempt, rtype: Rtype) {
-        match rtype {
-            Rtype::A => self.a.record(attempt),
-            Rtype::AAAA => self.aaaa.record(attempt),
-            _ => {}
-        }
-    }
-
-    fn count(&mut self, question: &PlainQuestion) {
-        let tally = Tally::of_plain(question.asked, question.nxdomain);
-        match question.fingerprint.rtype {
-            Rtype::A => self.a.absorb(&tally),
-            Rtype::AAAA => self.aaaa.absorb(&tally),
-            _ => {}
-        }
-    }
-
-    /// Adds what another one has.
-    pub fn absorb(&mut self, other: &Self) {
-        self.a.absorb(&other.a);
-        self.aaaa.absorb(&other.aaaa);
-    }
-}
-
-impl Asked {
-    fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
-        self.all.record(attempt);
-        if attempt.transport == Transport::Tcp {
-            self.tcp.record(attempt);
-        } else if attempt.answer.is_some_and(|answer| answer.truncated) {
-            self.truncated += 1;
-        }
-        if let Some(question) = question {
-            self.families.record(attempt, question.rtype);
-        }
-    }
-
-    /// Adds what another namespace asked.
-    pub fn absorb(&mut self, other: &Self) {
-        self.all.absorb(&other.all);
-        self.truncated += other.truncated;
-        self.tcp.absorb(&other.tcp);
-        self.families.absorb(&other.families);
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod elsewhere;
 mod machine;
 pub(crate) mod outside;
+pub(crate) mod pod;
 pub mod recipe;
 mod report;
 mod roles;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
+use crate::lab::pod::dns_at;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::server::Of;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
-use crate::lab::site::dns_at;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 use crate::testbed::tool::IP;

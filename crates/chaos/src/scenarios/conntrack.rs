@@ -10,10 +10,10 @@ use anyhow::Result;
 
 use crate::lab::client::Ask;
 use crate::lab::client::Ports;
+use crate::lab::pod::dns_at;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
-use crate::lab::site::dns_at;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 use crate::testbed::tool::IP;

@@ -21,9 +21,9 @@ use nix::sys::socket::Backlog;
 use nix::sys::socket::listen;
 
 use crate::lab::client::Ask;
+use crate::lab::pod::Pod;
 use crate::lab::recipe::Recipe;
 use crate::lab::site::Lab;
-use crate::lab::site::Pod;
 use crate::lab::undo::Undo;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
+use crate::lab::pod::Pod;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::site::Lab;
-use crate::lab::site::Pod;
 use crate::lab::stranger;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;

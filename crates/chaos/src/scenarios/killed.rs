@@ -2,9 +2,9 @@
 //! Another server is well.
 
 use crate::lab::client::Ask;
+use crate::lab::pod::Limit;
 use crate::lab::server::Limits;
 use crate::lab::server::Serve;
-use crate::lab::site::Limit;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 

@@ -4,9 +4,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::lab::client::Ask;
+use crate::lab::pod::dns_at;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Serve;
-use crate::lab::site::dns_at;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 

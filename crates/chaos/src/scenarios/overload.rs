@@ -10,12 +10,12 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::lab::client::Ask;
+use crate::lab::pod::Limit;
+use crate::lab::pod::Pod;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Limits;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
-use crate::lab::site::Limit;
-use crate::lab::site::Pod;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 

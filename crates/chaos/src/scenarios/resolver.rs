@@ -9,12 +9,12 @@ use anyhow::Result;
 
 use crate::lab::client::Ask;
 use crate::lab::client::Style;
+use crate::lab::pod::Pod;
+use crate::lab::pod::dns_at;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Does;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
-use crate::lab::site::Pod;
-use crate::lab::site::dns_at;
 use crate::scenario::Fault;
 use crate::scenario::NOTHING;
 use crate::scenario::Scenario;

@@ -1,0 +1,81 @@
+//! What was asked at one server, and how it ended: in all, over TCP, by address family.
+
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
+use domain::base::iana::Rtype;
+
+use super::tally::Tally;
+use crate::attempt::Attempt;
+use crate::attempt::Fingerprint;
+use crate::attempt::PlainQuestion;
+use crate::attempt::Transport;
+
+/// What one network namespace asked one server. The same address may be another
+/// server in another namespace.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// All of it.
+    pub all: Tally,
+    /// Answers over UDP with the TC bit: the client is to ask over TCP.
+    pub truncated: u64,
+    /// Over TCP.
+    pub tcp: Tally,
+    /// Address lookups.
+    pub families: BothFamilies,
+}
+
+/// Address lookups of one name, or of one server.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BothFamilies {
+    /// Type A.
+    pub a: Tally,
+    /// Type AAAA.
+    pub aaaa: Tally,
+}
+
+impl BothFamilies {
+    pub(super) fn record(&mut self, attempt: &Attempt, rtype: Rtype) {
+        match rtype {
+            Rtype::A => self.a.record(attempt),
+            Rtype::AAAA => self.aaaa.record(attempt),
+            _ => {}
+        }
+    }
+
+    pub(super) fn count(&mut self, question: &PlainQuestion) {
+        let tally = Tally::of_plain(question.asked, question.nxdomain);
+        match question.fingerprint.rtype {
+            Rtype::A => self.a.absorb(&tally),
+            Rtype::AAAA => self.aaaa.absorb(&tally),
+            _ => {}
+        }
+    }
+
+    /// Adds what another one has.
+    pub fn absorb(&mut self, other: &Self) {
+        self.a.absorb(&other.a);
+        self.aaaa.absorb(&other.aaaa);
+    }
+}
+
+impl Asked {
+    pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
+        self.all.record(attempt);
+        if attempt.transport == Transport::Tcp {
+            self.tcp.record(attempt);
+        } else if attempt.answer.is_some_and(|answer| answer.truncated) {
+            self.truncated += 1;
+        }
+        if let Some(question) = question {
+            self.families.record(attempt, question.rtype);
+        }
+    }
+
+    /// Adds what another namespace asked.
+    pub fn absorb(&mut self, other: &Self) {
+        self.all.absorb(&other.all);
+        self.truncated += other.truncated;
+        self.tcp.absorb(&other.tcp);
+        self.families.absorb(&other.families);
+    }
+}
