@@ -321,6 +321,11 @@ impl Poller<'_, '_, '_> {
             && !self.tracker.has_fresh_notices()
             && !self.grouping.is_busy(now_ns)
             && !self.programs.any_connecting(self.until_ns)?;
+        if self.tracker.has_fresh_notices() {
+            in_flight
+                .iter()
+                .for_each(|entry| self.tracker.note_in_flight(&entry.view()));
+        }
         for entry in in_flight {
             let waited = Duration::from_nanos(now_ns.saturating_sub(entry.newest_ns()));
             let is_over = waited >= self.timeout;

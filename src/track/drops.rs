@@ -49,6 +49,8 @@ pub(super) struct Kept {
     question: Option<QuestionKey>,
     by_client: bool,
     by_server: bool,
+    /// The socket that asked so from this very port, by cookie.
+    asker: Option<u64>,
     /// Looked at when it was old enough to be joined.
     pub(super) settled: bool,
 }
@@ -83,6 +85,7 @@ impl Drops {
             discarded,
             by_client: false,
             by_server: false,
+            asker: None,
             settled: false,
         };
         for place in places(&kept) {
@@ -117,10 +120,37 @@ impl Drops {
         let place = Place::Question(id, asked.question.clone());
         let mut alike = self.at(&place).filter(|(_, kept)| {
             let netns = [kept.evidence.netns, asked.netns];
-            !netns.contains(&0) && netns[0] != netns[1] && kept.fits(asked)
+            !netns.contains(&0)
+                && netns[0] != netns[1]
+                && !kept.is_of_another_socket(asked)
+                && kept.fits(asked)
         });
         let only = alike.next()?;
         (alike.next().is_none() && accepted(only.1)).then_some(only)
+    }
+
+    /// Whether any packet of UDP had this client's port and this id.
+    pub(super) fn has_any(&self, client_port: u16, id: u16) -> bool {
+        let place = Place::Port(Transport::Udp, client_port, id);
+        self.places.contains_key(&place)
+    }
+
+    /// Notes whose the packet is that has the port of this client's query in flight: a
+    /// forwarder may ask on with the id and the question of its own client.
+    pub(super) fn note_in_flight(&mut self, asked: &QueryKey) {
+        let place = Place::Port(
+            Transport::Udp,
+            asked.client_port,
+            asked.id.unwrap_or_default(),
+        );
+        for number in self.places.get(&place).into_iter().flatten() {
+            if let Some(kept) = self.kept.get_mut(number)
+                && kept.asker.is_none()
+                && kept.fits(asked)
+            {
+                kept.asker = Some(asked.cookie);
+            }
+        }
     }
 
     fn at(&self, place: &Place) -> impl Iterator<Item = (u64, &Kept)> {
@@ -229,6 +259,16 @@ impl Drops {
 impl Kept {
     fn is_joined(&self) -> bool {
         self.by_client || self.by_server
+    }
+
+    /// Whether it is known whose the packet is, and not this query's, whose port is another
+    /// one.
+    fn is_of_another_socket(&self, asked: &QueryKey) -> bool {
+        let is_other = |cookie| cookie != Some(asked.cookie);
+        // The socket's port is one of its places: one without a cookie is another one.
+        let socket = self.discarded.client_socket();
+        socket.is_some_and(|socket| is_other(socket.cookie))
+            || (self.asker.is_some() && is_other(self.asker))
     }
 
     /// Whether the packet can be one of this query, but for the ports.

@@ -199,6 +199,14 @@ impl KernelErrors {
         self.may_tidy = true;
     }
 
+    /// Notes which discarded packets are of this query in flight and no other's.
+    pub(super) fn note_in_flight(&mut self, query: &InFlight<'_>) {
+        let is_client = (query.transport, query.role) == (Transport::Udp, Role::Client);
+        if is_client && self.drops.has_any(query.client_port, query.id) {
+            self.drops.note_in_flight(&QueryKey::of_query(query));
+        }
+    }
+
     /// Why a query in flight has failed, at every server that was asked; while
     /// one of several may still answer, it has not.
     pub(super) fn failure_of_query(&self, query: &InFlight<'_>, now_ns: u64) -> Option<Failure> {

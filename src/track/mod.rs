@@ -121,6 +121,12 @@ impl Tracker {
         ended.push(attempt);
     }
 
+    /// Told of all queries in flight before it is asked for one of them: what is known to be
+    /// discarded of one is no other's.
+    pub fn note_in_flight(&mut self, query: &InFlight<'_>) {
+        self.kernel_errors.note_in_flight(query);
+    }
+
     /// Why a query in flight has failed already, if the kernel has told by then.
     pub fn failure_of(&self, query: &InFlight<'_>, now_ns: u64) -> Option<Failure> {
         self.kernel_errors.failure_of_query(query, now_ns)

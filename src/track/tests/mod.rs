@@ -2,6 +2,7 @@
 //! of nanoseconds, or seconds where they matter.
 
 mod dropped;
+mod forwarded;
 mod late;
 mod memory;
 mod numbers;
@@ -180,10 +181,9 @@ fn discard(tracker: &mut Tracker, at_ns: u64, discarded: Discarded) {
     told(tracker, at_ns, NoticeKind::Drop(Box::new(discarded)));
 }
 
-/// Why the sweep at this time ends a query in flight.
-fn swept(tracker: &Tracker, attempt: &Attempt, now_ns: u64) -> Option<Failure> {
-    // What the kernel has of a query that was sent once.
-    let in_flight = InFlight {
+/// What the kernel has of a query that was sent once.
+fn in_flight(attempt: &Attempt) -> InFlight<'_> {
+    InFlight {
         role: attempt.role,
         transport: attempt.transport,
         cookie: attempt.cookie,
@@ -193,8 +193,12 @@ fn swept(tracker: &Tracker, attempt: &Attempt, now_ns: u64) -> Option<Failure> {
         question: attempt.question.as_bytes(),
         newest_ns: attempt.sent_ns,
         servers: 1,
-    };
-    tracker.failure_of(&in_flight, now_ns)
+    }
+}
+
+/// Why the sweep at this time ends a query in flight.
+fn swept(tracker: &Tracker, attempt: &Attempt, now_ns: u64) -> Option<Failure> {
+    tracker.failure_of(&in_flight(attempt), now_ns)
 }
 
 /// What the sweep ends at this time, without any query in flight.
