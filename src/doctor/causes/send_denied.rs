@@ -8,6 +8,7 @@ use crate::attempt::FailedCall;
 use crate::attempt::identity::WorkloadId;
 use crate::doctor::commands;
 use crate::doctor::explanation::Explanation;
+use crate::doctor::ranking;
 use crate::doctor::who;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
@@ -23,6 +24,8 @@ const DENIED_CALL: usize = 1;
 const DENIED_PACKET: usize = 2;
 pub(super) const NO_ROUTE: usize = 3;
 const NO_PORT: usize = 4;
+/// A resolver that tries IPv6 where there is none, and gets round it.
+const NO_IPV6: usize = 5;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let fault = match (incident.attempt.failed_call, incident.dropped()) {
@@ -30,8 +33,20 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         (None, Some((_, CGROUP_EGRESS))) => DENIED_PACKET,
         _ => return None,
     };
-    let place = Place::at(incident.server()).in_netns(incident.attempt.owner.netns);
-    Some(place.fault(fault))
+    let owner = &incident.attempt.owner;
+    if fault == NO_ROUTE && incident.is_side_try && is_over_ipv6(incident) {
+        let place = Place::default().in_netns(owner.netns).of(owner.pid);
+        return Some(place.fault(NO_IPV6));
+    }
+    Some(
+        Place::at(incident.server())
+            .in_netns(owner.netns)
+            .fault(fault),
+    )
+}
+
+fn is_over_ipv6(incident: &Incident) -> bool {
+    incident.server().ip().to_canonical().is_ipv6()
 }
 
 fn of_call(incident: &Incident, call: FailedCall, evidence: &Evidence) -> usize {
@@ -53,6 +68,8 @@ fn of_call(incident: &Incident, call: FailedCall, evidence: &Evidence) -> usize 
         None => 0,
     }
 }
+
+const SERVERS_SHOWN: usize = 3;
 
 const IMPACT: &str = "The program gets an error at once. glibc goes on to its next server; musl waits \
                       all the same.";
@@ -92,6 +109,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             _ => it,
         })
         .say("Add the route, or put a server that can be reached into resolv.conf."),
+        NO_IPV6 => no_ipv6(group),
         NO_PORT => Explanation::of(
             format!("No socket can be connected to the DNS server {server}"),
             no_port(group),
@@ -116,6 +134,32 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .lines(evidence(group))
         .lines(ports_told(group))
         .into()
+}
+
+fn no_ipv6(group: &Group<'_>) -> Explanation {
+    let servers = group.ranked(|incident| Some(incident.server()));
+    let told = ranking::first_of(&servers, SERVERS_SHOWN, |(server, times)| {
+        format!("{server} ({})", units::count(*times))
+    });
+    let of_one = group.first().map(Incident::server);
+    let look = of_one.map_or_else(Command::default, |server| {
+        Command::new("ip -6 route get").word(server.ip().to_string())
+    });
+    Explanation::of(
+        format!(
+            "{} cannot reach its servers over IPv6: there is no route to them",
+            group.askers()
+        ),
+        "It may ask over IPv6, as most resolvers do if they are not told otherwise, but its network \
+         namespace has no route to these addresses. It went on to another server each time.",
+        IMPACT,
+    )
+    .lines(told.map(|servers| format!("Servers, and how often each was tried: {servers}.")))
+    .run("See the route as it has it:", group.within_place(look))
+    .say(
+        "Let it ask over IPv4 alone (unbound `do-ip6: no`, BIND `named -4`, Knot Resolver \
+         `net.ipv6 = false`, elsewhere without these servers in its list), or add the route.",
+    )
 }
 
 /// What is known of why no socket can be connected.

@@ -73,3 +73,65 @@ fn who_has_the_ports_is_told_where_that_was_looked_at() {
         free.cause
     );
 }
+
+/// A resolver that may use IPv6 where there is none: its clients had their answers.
+#[test]
+fn ipv6_servers_that_are_got_round_are_one_note() {
+    const RESOLVER: u32 = 53;
+    let served = |outcome| {
+        (0..30).flat_map(move |n| {
+            let client = attempt(n, SERVER, outcome);
+            let mut view = at_server(&client, RESOLVER, outcome, MS / 2);
+            view.owner.comm = Comm::new(b"unbound");
+            [view, client]
+        })
+    };
+    let tries = |server: &'static str| {
+        (0..20).map(move |n| {
+            let mut it = refused(attempt(n, server, Outcome::Refused), libc::ENETUNREACH);
+            it.id = None;
+            it.reason = None;
+            it.failed_call = Some(FailedCall::Connect);
+            it.owner.pid = Some(RESOLVER);
+            it.owner.comm = Comm::new(b"unbound");
+            it.owner.netns = NODE;
+            it.cookie += 5_000;
+            it
+        })
+    };
+    let story = |outcome, servers: &[&'static str]| {
+        let mut story = Story::default().with(served(outcome));
+        for server in servers {
+            story = story.with(tries(server));
+            story
+                .host
+                .routes
+                .insert((NODE, address(server).ip()), false);
+        }
+        story
+    };
+    let (one, other) = ("[2001:db8::4]:53", "[2001:db8::5]:53");
+    let mut findings = story(Outcome::Answered, &[one, other]).explain().findings;
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    let note = findings.remove(0);
+    assert_eq!((note.severity, note.queries), (Severity::Info, 40));
+    assert_eq!(
+        note.title,
+        "unbound (pid 53) cannot reach its servers over IPv6: there is no route to them"
+    );
+    let told = note.evidence.join("\n") + &note.fix.join("\n");
+    for part in [
+        "[2001:db8::4]:53 (20), [2001:db8::5]:53 (20)",
+        "`do-ip6: no`",
+        "ip -6 route get 2001:db8::4",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("resolv.conf"), "{told}");
+    // Over IPv4 each server is told by itself, and so where its clients were hurt.
+    let v4 = story(Outcome::Answered, &["192.0.2.4:53", "192.0.2.5:53"]);
+    assert_eq!(v4.explain().findings.len(), 2);
+    for finding in story(Outcome::Unanswered, &[one, other]).explain().findings {
+        assert!(!finding.title.contains("over IPv6"), "{finding:#?}");
+    }
+}
