@@ -10,6 +10,7 @@ use crate::attribution;
 use crate::attribution::Attribution;
 use crate::counters::Watches;
 use crate::filter::Filter;
+use crate::host;
 use crate::host::Clock;
 use crate::host::Host;
 use crate::host::Signal;
@@ -75,6 +76,7 @@ impl Watching {
         let monitor = Monitor::start(host, config, options.timeout)?;
         let messages = monitor.messages().clone();
         let attribution = Attribution::start(messages, root, &options.workloads)?;
+        host::give_back_pages();
         Ok(Self {
             signals: [monitor.signals.clone(), watched].concat(),
             monitor,
