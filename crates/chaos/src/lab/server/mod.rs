@@ -122,7 +122,11 @@ pub(crate) fn run(serve: &Serve, mut input: impl BufRead, ready: impl FnOnce()) 
     };
     ready();
     io::copy(&mut input, &mut io::sink())?;
-    let counts = server.stop();
+    // One that is well leaves nobody behind; those that were overloaded end as they are.
+    let counts = match serve.fault.is_none() && serve.limits == Limits::default() {
+        true => server.finish(),
+        false => server.stop(),
+    };
     let mut served = faults.served().clone();
     served.received += counts.received;
     served.answered += counts.answered;

@@ -26,6 +26,8 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::Weak;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -50,6 +52,9 @@ const PORT_TRIES: u32 = 32;
 /// Connections of an address that are served at once; further ones wait in the
 /// listen backlog.
 const STREAMS_MAX: usize = 64;
+
+/// Queries that are still answered when a server finishes.
+const QUEUED_MAX: u32 = 1_000;
 
 /// How long `accept` is left alone where it has no room for another connection, or
 /// fails (no descriptors left).
@@ -108,12 +113,14 @@ pub struct Counts {
     pub unsent: u64,
 }
 
-/// A running server. Dropping it stops it: what is still queued stays unanswered,
-/// what waits for its time is sent.
+/// A running server. Dropping it stops it: what is still queued stays unanswered (but see
+/// [`Server::finish`]), what waits for its time is sent.
 #[derive(Debug)]
 pub struct Server {
     addresses: Vec<SocketAddr>,
     counts: Arc<Mutex<Counts>>,
+    /// Whether what is queued is answered before it stops.
+    empties: Arc<AtomicBool>,
     /// Closed to stop the threads, which see the end of the pipe.
     stop: Option<PipeWriter>,
     threads: Vec<JoinHandle<()>>,
@@ -144,12 +151,14 @@ impl Server {
         let mut server = Self {
             addresses: Vec::new(),
             counts: Arc::default(),
+            empties: Arc::default(),
             stop: Some(writer),
             threads: Vec::new(),
         };
         let desk = Arc::new(Desk {
             reply,
             counts: Arc::clone(&server.counts),
+            empties: Arc::clone(&server.empties),
             stop: reader,
         });
         for &address in listen {
@@ -178,6 +187,12 @@ impl Server {
     pub fn stop(mut self) -> Counts {
         self.end();
         *locked(&self.counts)
+    }
+
+    /// Answers what is queued over UDP, stops and says what it did.
+    pub fn finish(self) -> Counts {
+        self.empties.store(true, Relaxed);
+        self.stop()
     }
 
     fn end(&mut self) {
@@ -243,6 +258,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Desk<R> {
     reply: R,
     counts: Arc<Mutex<Counts>>,
+    empties: Arc<AtomicBool>,
     /// Its other end is closed to stop them.
     stop: PipeReader,
 }
@@ -282,15 +298,20 @@ impl<R: Fn(Query<'_>) -> Replies + Send + Sync> Desk<R> {
         });
         let mut buffer = [0; 65_535];
         let work = || PollFd::new(socket.as_fd(), PollFlags::POLLIN);
-        while self.await_work(work(), outbox.send_due()) {
-            // Nothing there after all, such as a datagram with a wrong checksum, or
-            // what an earlier answer's client said with ICMP.
-            let Ok((len, client)) = socket.recv_from(&mut buffer) else {
-                continue;
-            };
+        let mut serve_one = |outbox: &mut Outbox<_>| {
+            let (len, client) = socket.recv_from(&mut buffer)?;
             for (after, octets) in self.replies(&buffer[..len], client, false) {
                 outbox.put(after, octets, client);
             }
+            io::Result::Ok(())
+        };
+        while self.await_work(work(), outbox.send_due()) {
+            // Nothing there after all, such as a datagram with a wrong checksum, or
+            // what an earlier answer's client said with ICMP.
+            let _nothing = serve_one(&mut outbox);
+        }
+        if self.empties.load(Relaxed) {
+            let _all_that_there_was = (0..QUEUED_MAX).try_for_each(|_| serve_one(&mut outbox));
         }
         // Who was asked still answers.
         while let Some(left) = outbox.send_due() {

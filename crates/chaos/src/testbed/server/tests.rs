@@ -203,3 +203,34 @@ fn replies_come_when_they_are_due_in_whatever_order() {
     assert_eq!(client.recv(&mut [0; 16]).unwrap(), 4);
     assert!(begin.elapsed() >= late);
 }
+
+#[test]
+fn who_is_queued_when_it_finishes_is_answered() {
+    let (came, arrivals) = std::sync::mpsc::channel();
+    let (go_on, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let reply = move |query: Query<'_>| {
+        if query.number == 0 {
+            came.send(()).unwrap();
+            let _released = locked(&gate).recv_timeout(PATIENCE);
+        }
+        answer(query.octets)
+            .map(|it| (Duration::ZERO, it))
+            .into_iter()
+            .collect()
+    };
+    let mut server = Server::start(&[v4()], reply).unwrap();
+    let socket = connected(server.addresses()[0]);
+    for id in 1..=3 {
+        socket.send(&query(id, Rtype::A)).unwrap();
+    }
+    arrivals.recv_timeout(PATIENCE).unwrap();
+    // It is told to stop while two are queued.
+    server.empties.store(true, Relaxed);
+    server.stop = None;
+    go_on.send(()).unwrap();
+    assert_eq!(server.finish().answered, 3);
+    for id in 1..=3 {
+        assert_eq!(receive(&socket).header().id(), id);
+    }
+}
