@@ -20,6 +20,7 @@ use crate::kernel::Config;
 use crate::kernel::Wake;
 use crate::monitor::Each;
 use crate::monitor::Ending;
+use crate::monitor::KernelStanding;
 use crate::monitor::Message;
 use crate::monitor::Monitor;
 use crate::sampler::Sampler;
@@ -133,6 +134,11 @@ impl Watching {
     /// What the window is about.
     pub fn filter(&self) -> &Filter {
         self.window.filter()
+    }
+
+    /// How the kernel's side stands.
+    pub fn standing(&self) -> KernelStanding {
+        self.monitor.standing()
     }
 
     /// Lets somebody who looks on have each attempt told.

@@ -7,6 +7,7 @@
 mod answers;
 mod client;
 mod connections;
+mod counting;
 mod disk;
 mod health;
 mod herald;
@@ -29,6 +30,7 @@ mod writer;
 
 pub use client::ask;
 pub use client::is_there;
+pub use counting::Counters;
 pub use disk::Bounds;
 pub use disk::HISTORY;
 pub use history::Trouble;

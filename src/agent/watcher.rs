@@ -19,6 +19,8 @@ use crossbeam_channel::select;
 use crossbeam_channel::tick;
 
 use super::answers::Answers;
+use super::counting::Counters;
+use super::counting::Counting;
 use super::disk::Bounds;
 use super::health::Health;
 use super::health::Part;
@@ -99,6 +101,7 @@ pub struct Watcher {
     notify: Arc<Notify>,
     judge: Judge,
     health: Arc<Health>,
+    _counting: Option<Counting>,
 }
 
 /// What an agent is to do beside watching.
@@ -108,6 +111,8 @@ pub struct Duties {
     pub hook: Option<Hook>,
     /// Who is told that it lives.
     pub notify: Arc<Notify>,
+    /// Counters beside DNS that are told as metrics.
+    pub counters: Option<Counters>,
 }
 
 impl Watcher {
@@ -117,11 +122,13 @@ impl Watcher {
         let metrics = Arc::new(Metrics::new(watching.signals().to_vec()));
         let (closes, questions) = bounded(QUESTIONS_MAX);
         let Keep { kept, past, writer } = keep;
+        let history = writer.as_ref().map(Writer::told);
+        let counters = duties.counters;
         let (open, hook, notify) = (Shared::default(), duties.hook.map(Arc::new), duties.notify);
         let live = Live::of(watching.each());
         let answers = Answers {
             past,
-            history: writer.as_ref().map(Writer::told),
+            history: history.clone(),
             closes,
             filter: Arc::new(watching.filter().clone()),
             open: open.clone(),
@@ -129,6 +136,8 @@ impl Watcher {
             hook: hook.clone(),
         };
         let herald = Herald::start(Arc::clone(&kept), open, Arc::clone(&notify), hook.clone())?;
+        let counting = counters.map(|it| Counting::start(it, Arc::clone(&metrics)));
+        let counting = counting.transpose()?;
         let watcher = Self {
             watching,
             since: now(),
@@ -148,10 +157,12 @@ impl Watcher {
             hook,
             told: 0,
             notify,
+            _counting: counting,
             judge: Judge::start(Arc::clone(&metrics), Arc::clone(&health))?,
             health: Arc::clone(&health),
         };
         let pages = Pages::of(metrics, health, Arc::clone(&watcher.kept));
+        let pages = pages.with(history, watcher.watching.standing());
         Ok((watcher, answers, pages))
     }
 

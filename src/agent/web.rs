@@ -27,6 +27,8 @@ use super::kept::Kept;
 use super::metrics::Format;
 use super::metrics::Metrics;
 use super::metrics::Standing;
+use super::writer::Told;
+use crate::monitor::KernelStanding;
 
 const BOUNDS: Bounds = Bounds {
     connections: 32,
@@ -101,6 +103,8 @@ pub struct Pages {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     kept: Arc<Mutex<Kept>>,
+    history: Option<Arc<Mutex<Told>>>,
+    kernel: KernelStanding,
     door: Arc<Door>,
 }
 
@@ -110,7 +114,18 @@ impl Pages {
             metrics,
             health,
             kept,
+            history: None,
+            kernel: KernelStanding::default(),
             door: Door::new(BOUNDS),
+        }
+    }
+
+    /// How the history stands, if there is one, and the kernel's side.
+    pub(super) fn with(self, history: Option<Arc<Mutex<Told>>>, kernel: KernelStanding) -> Self {
+        Self {
+            history,
+            kernel,
+            ..self
         }
     }
 
@@ -141,8 +156,16 @@ impl Pages {
             octets: kept.octets(),
             forgotten: kept.forgotten(),
             turned_away: self.door.turned_away(),
+            history: None,
+            kernel: self.kernel.now(),
         };
         drop(kept);
+        let history = self.history.as_deref();
+        let history = history.map(|it| it.lock().unwrap_or_else(PoisonError::into_inner));
+        let standing = Standing {
+            history: history.as_deref().cloned(),
+            ..standing
+        };
         told(
             StatusCode::OK,
             format.kind(),

@@ -33,27 +33,29 @@ const LAST_WORD: Duration = Duration::from_millis(700);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Told {
     /// Where it is.
-    folder: String,
+    pub(super) folder: String,
     /// What keeps it from being written, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<String>,
+    pub(super) fault: Option<String>,
     /// Windows that are there.
-    windows: u64,
+    pub(super) windows: u64,
     /// Since when there are some.
     #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-    /// What its files take.
-    octets: u64,
+    pub(super) since: Option<String>,
+    /// What its files take,
+    pub(super) octets: u64,
+    /// and may take.
+    pub(super) octets_max: u64,
     /// Windows written by this run.
-    written: u64,
+    pub(super) written: u64,
     /// Windows of ten seconds that memory had to forget before they were written.
-    unwritten: u64,
+    pub(super) unwritten: u64,
     /// Older windows that had to make room.
-    forgotten: u64,
+    pub(super) forgotten: u64,
     /// Times that it could not be written.
-    failures: u64,
+    pub(super) failures: u64,
     /// Times that a damaged or deleted database was begun anew.
-    begun_anew: u64,
+    pub(super) begun_anew: u64,
 }
 
 /// The thread that writes.
@@ -75,6 +77,7 @@ impl Writer {
     ) -> Result<Self> {
         let told = Told {
             folder: bounds.folder.display().to_string(),
+            octets_max: bounds.octets_max,
             ..Told::default()
         };
         let told = Arc::new(Mutex::new(told));

@@ -110,6 +110,23 @@ impl Owners {
         owners.into_iter().filter(has_ended).collect()
     }
 
+    /// Whose these are, by what is known now.
+    pub fn whose(&self, owners: &HashSet<OwnerKey>) -> HashMap<OwnerKey, Whose> {
+        let known = self.attribution.known();
+        let met = owners.iter().filter_map(|key| {
+            let met = self.met.get(key)?;
+            Some((*key, met.whose(&known)))
+        });
+        met.collect()
+    }
+
+    /// Those who come back are met anew.
+    pub fn forget(&mut self, owners: impl IntoIterator<Item = OwnerKey>) {
+        for key in owners {
+            self.met.remove(&key);
+        }
+    }
+
     /// How many there are.
     pub fn number(&self) -> usize {
         self.met.len()
@@ -167,9 +184,9 @@ impl Owners {
 }
 
 impl Met {
-    fn whose(self, known: &IdentityTable) -> Whose {
+    fn whose(&self, known: &IdentityTable) -> Whose {
         let alone = ClientKey::Process(self.owner.pid, self.owner.comm);
-        let id = self.key.unwrap_or(alone).id(known);
+        let id = self.key.as_ref().unwrap_or(&alone).id(known);
         let has_ended = match id {
             WorkloadId::Process(Some(pid), _) => !lives(pid, self.seen_ns),
             _ => false,

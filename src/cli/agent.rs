@@ -33,13 +33,17 @@ have it.";
 /// `kerno agent`.
 #[derive(Args, Debug)]
 pub struct AgentArgs {
-    /// Where metrics and health are told over TCP: /metrics, /healthz and /readyz; `none` for
-    /// nowhere.
+    /// Where metrics and health are told over TCP: /metrics, /healthz and /readyz. An address
+    /// alone has port 9553; `none` for nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9553", value_parser = listen)]
     pub listen: Listen,
     /// Memory for windows that are over, as 24MiB.
     #[arg(long, value_name = "SIZE", default_value = "24MiB", value_parser = size)]
     pub memory: usize,
+    /// Tell what the kernel counts beside DNS, too, as metrics of each workload: memory, CPUs,
+    /// connections, as `kerno counters` has them but for system calls.
+    #[arg(long)]
+    pub counters: bool,
     /// How log lines are written to stderr: text, or one JSON object each.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     pub log: LogFormat,
@@ -65,12 +69,20 @@ pub struct Listen {
     pub address: Option<SocketAddr>,
 }
 
+/// Where an address has none.
+const PORT: u16 = 9553;
+
 fn listen(text: &str) -> Result<Listen, String> {
     let address = match text {
         "none" => None,
-        address => Some(address.parse().map_err(|_| {
-            "write an address and a port as 127.0.0.1:9553 or [::]:9553, or none".to_owned()
-        })?),
+        text => {
+            // Kubernetes tells a pod its address alone (`status.podIP`).
+            let alone = text.parse().map(|ip| SocketAddr::new(ip, PORT));
+            Some(text.parse().or(alone).map_err(|_| {
+                "write an address as 127.0.0.1:9553, 10.0.0.5 (port 9553) or [::]:9553, or none"
+                    .to_owned()
+            })?)
+        }
     };
     Ok(Listen { address })
 }
@@ -165,18 +177,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_a_port() {
+    fn an_address_has_a_port_or_that_of_kerno() {
         let at = |text: &str| listen(text).map(|it| it.address.map(|it| it.to_string()));
         assert_eq!(at("none"), Ok(None));
         for address in ["127.0.0.1:9553", "[::]:9553", "10.0.0.5:1"] {
             assert_eq!(at(address), Ok(Some(address.to_owned())));
+        }
+        for (alone, address) in [
+            ("10.0.0.5", "10.0.0.5:9553"),
+            ("fd00::5", "[fd00::5]:9553"),
+            ("::", "[::]:9553"),
+        ] {
+            assert_eq!(at(alone), Ok(Some(address.to_owned())));
         }
         for nonsense in [
             "",
             "9553",
             ":9553",
             "localhost:9553",
-            "127.0.0.1",
+            "[fd00::5]",
+            "10.0.0.5:",
             "None",
             "1.2.3.4:99999",
         ] {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::agent::Counters;
 use crate::agent::Duties;
 use crate::agent::Hook;
 use crate::agent::Keep;
@@ -24,12 +25,17 @@ pub(super) fn run(args: &AgentArgs, stop: &Stop) -> Result<ExitCode> {
     let mut socket = Socket::take(path)?;
     let web = args.listen.address.map(Web::take).transpose()?;
     let keep = Keep::start(args.memory, args.history.bounds())?;
+    let workloads = &args.watched.workloads();
     let watching = Watching::start(options)?;
     super::say_missing(watching.signals());
     let notify = Arc::new(Notify::from_environment());
     let duties = Duties {
         hook: args.on_finding.clone().map(Hook::start).transpose()?,
         notify: Arc::clone(&notify),
+        counters: args
+            .counters
+            .then(|| Counters::start(workloads))
+            .transpose()?,
     };
     let (watcher, answers, pages) = Watcher::new(watching, keep, duties)?;
     socket.answer(answers, web.map(|web| (web, pages)))?;

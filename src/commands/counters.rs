@@ -18,7 +18,6 @@ use kerno_counters::read::Readings;
 use typed_bpf::Program;
 
 use super::progress;
-use crate::attempt;
 use crate::attempt::Comm;
 use crate::attempt::identity::WorkloadId;
 use crate::attribution::Owners;
@@ -28,6 +27,8 @@ use crate::counters::Gathered;
 use crate::counters::Gathering;
 use crate::counters::Running;
 use crate::counters::by_workload;
+use crate::counters::key_of;
+use crate::counters::owners_in;
 use crate::host::DropNames;
 use crate::host::Facts;
 use crate::host::Host;
@@ -168,26 +169,7 @@ fn make_room(
     gathering.make_room(&gone.collect())
 }
 
-fn key_of(owner: &Owner) -> (u64, Option<u32>) {
-    (owner.cgroup_id, (owner.tgid != 0).then_some(owner.tgid))
-}
-
-/// Has it asked whose they are. Of the names that the programs know, the first.
+/// Has it asked whose they are.
 fn meet(owners: &mut Owners, readings: &[(&'static str, Readings)]) {
-    let named = |(_, readings): &(_, Readings)| {
-        let named = readings.iter().map(|(owner, reading)| {
-            let (cgroup_id, pid) = key_of(owner);
-            attempt::Owner {
-                pid,
-                tid: None,
-                comm: Comm::new(reading.comm.as_bytes()),
-                cgroup_id,
-                netns: 0,
-            }
-        });
-        named.collect::<Vec<_>>()
-    };
-    let mut all: Vec<attempt::Owner> = readings.iter().flat_map(named).collect();
-    all.sort_by_key(|owner| owner.comm.as_bytes().is_empty());
-    owners.meet(all);
+    owners.meet(owners_in(readings));
 }

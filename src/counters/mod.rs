@@ -1,6 +1,7 @@
 //! Counters of the kernel beside DNS: each runs only while it is asked for. What they
 //! count and where they hang is defined in `crates/counters`, one file for each.
 
+mod always;
 mod check;
 mod gathering;
 mod names;
@@ -25,6 +26,7 @@ use typed_bpf::load::Loaded;
 use typed_bpf::load::Outcome;
 use typed_bpf::load::State;
 
+pub use always::Always;
 pub use check::CounterCheck;
 pub use check::CounterState;
 pub use check::check_counters;
@@ -42,6 +44,8 @@ pub use workloads::Placed;
 pub use workloads::Workload;
 pub use workloads::by_workload;
 pub use workloads::events;
+pub use workloads::key_of;
+pub use workloads::owners_in;
 
 /// The compiled object of each definition, by its name.
 const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/counters.rs"));

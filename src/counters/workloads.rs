@@ -11,6 +11,7 @@ use kerno_counters::figure::add_all;
 use kerno_counters::read::Readings;
 
 use super::names::named;
+use crate::attempt;
 use crate::attempt::Comm;
 use crate::attempt::identity::WorkloadId;
 use crate::host::DropNames;
@@ -49,6 +50,31 @@ impl Workload {
         let events = programs.map(|program| self.events(program));
         events.fold(0, u64::saturating_add)
     }
+}
+
+/// By which its owner is asked for: a control group, and a process if one is known.
+pub fn key_of(owner: &Owner) -> (u64, Option<u32>) {
+    (owner.cgroup_id, (owner.tgid != 0).then_some(owner.tgid))
+}
+
+/// All owners, with the names that the programs know: those that have one first.
+pub fn owners_in(readings: &[(&'static str, Readings)]) -> Vec<attempt::Owner> {
+    let named = |(_, readings): &(_, Readings)| {
+        let named = readings.iter().map(|(owner, reading)| {
+            let (cgroup_id, pid) = key_of(owner);
+            attempt::Owner {
+                pid,
+                tid: None,
+                comm: Comm::new(reading.comm.as_bytes()),
+                cgroup_id,
+                netns: 0,
+            }
+        });
+        named.collect::<Vec<_>>()
+    };
+    let mut all: Vec<attempt::Owner> = readings.iter().flat_map(named).collect();
+    all.sort_by_key(|owner| owner.comm.as_bytes().is_empty());
+    all
 }
 
 /// How many events a figure stands for.

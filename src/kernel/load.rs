@@ -2,7 +2,6 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
-use std::os::fd::AsRawFd as _;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use anyhow::Result;
 use libbpf_rs::Link;
+use libbpf_rs::MapCore as _;
 use libbpf_rs::MapHandle;
 use libbpf_rs::OpenObject;
 use libbpf_rs::ProgramInput;
@@ -32,6 +32,7 @@ use super::hooks::Hook;
 use super::hooks::Wanted;
 use super::hooks::is_there;
 use super::inflight;
+use super::runs::Runs;
 use super::slots::Slots;
 use super::wire::dns_limit;
 use super::wire::dns_sleep;
@@ -257,15 +258,31 @@ impl<'obj> Programs<'obj> {
         }
     }
 
-    /// Runs of the programs that the kernel left out: a tracing program that is
-    /// interrupted is not run again on that CPU. Told since Linux 5.12, before that 0.
-    fn missed_runs(&self) -> Result<u64> {
-        let mut missed = 0;
-        for program in self.skel.object().progs().filter(|it| it.autoload()) {
-            missed += recursion_misses(program.as_fd())
-                .with_context(|| format!("cannot ask how often {:?} ran", program.name()))?;
-        }
-        Ok(missed)
+    /// What the kernel knows of the runs of each program.
+    pub(crate) fn runs(&self) -> Result<Vec<(String, Runs)>> {
+        let programs = self.skel.object().progs().filter(|it| it.autoload());
+        let runs = programs.map(|program| {
+            let name = program.name().to_string_lossy().into_owned();
+            let runs = Runs::of(program.as_fd())
+                .with_context(|| format!("cannot ask how often {name} ran"))?;
+            Ok((name, runs))
+        });
+        runs.collect()
+    }
+
+    /// How full the maps are that queries and connections wait in, so many of them being known
+    /// to be in flight: 0 to 1.
+    pub(crate) fn filled(&self, in_flight: usize) -> [(&'static str, f64); 3] {
+        let (elsewhere, connections) = self.slots.elsewhere();
+        let share = |number: u64, room: usize| number as f64 / room.max(1) as f64;
+        let inflight_max = self.skel.maps.dns_inflight.max_entries() as usize;
+        let connections_max = self.skel.maps.dns_connections.max_entries() as usize;
+        let in_slots = (in_flight as u64).saturating_sub(elsewhere);
+        [
+            ("dns_slots", share(in_slots, Slots::ROOM)),
+            ("dns_inflight", share(elsewhere, inflight_max)),
+            ("dns_connections", share(connections, connections_max)),
+        ]
     }
 
     /// Which hooks are active.
@@ -316,8 +333,9 @@ impl<'obj> Programs<'obj> {
 
     /// Everything that was seen and lost.
     pub(crate) fn counters(&self) -> Result<Counters> {
+        let missed = self.runs()?.iter().map(|(_, runs)| runs.missed).sum();
         Ok(Counters {
-            missed_runs: self.missed_runs()?,
+            missed_runs: missed,
             ..Counters::read(&self.skel.maps.dns_counters)?
         })
     }
@@ -325,20 +343,6 @@ impl<'obj> Programs<'obj> {
     /// Takes every program off its hook, the last one first.
     pub(crate) fn detach(&mut self) {
         while self.links.pop().is_some() {}
-    }
-}
-
-fn recursion_misses(program: BorrowedFd<'_>) -> Result<u64> {
-    let mut info = libbpf_sys::bpf_prog_info::default();
-    let mut len = size_of_val(&info) as u32;
-    // SAFETY: the kernel writes at most `len` bytes into `info`, which is plain data,
-    // and both outlive the call.
-    let error = unsafe {
-        libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut len)
-    };
-    match error {
-        0 => Ok(info.recursion_misses),
-        _ => Err(std::io::Error::from_raw_os_error(-error).into()),
     }
 }
 

@@ -13,6 +13,7 @@ mod load;
 mod log;
 mod others;
 mod plain;
+mod runs;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -56,3 +57,4 @@ pub(crate) use plain::PlainRecord;
 pub(crate) use plain::tests::bytes;
 #[cfg(test)]
 pub(crate) use plain::tests::encoded;
+pub use runs::Runs;

@@ -56,6 +56,9 @@ unsafe impl Send for Slots<'_> {}
 unsafe impl Sync for Slots<'_> {}
 
 impl<'obj> Slots<'obj> {
+    /// Queries that there is room for.
+    pub(super) const ROOM: usize = BUCKETS * (STRIDE - 1);
+
     /// Takes them from the maps, once, before anything is attached.
     pub(super) fn take(maps: &mut DnsMonitorMaps<'obj>) -> Option<Self> {
         const _: () = assert!(size_of::<dns_bucket>() == size_of::<[AtomicU64; STRIDE]>());
@@ -88,6 +91,16 @@ impl<'obj> Slots<'obj> {
     /// it is gone.
     pub(super) fn any_elsewhere(&self) -> bool {
         self.shares[0].load(Ordering::Acquire) != 0
+    }
+
+    /// How many entries `dns_inflight` and `dns_connections` have.
+    pub(super) fn elsewhere(&self) -> (u64, u64) {
+        // Signed on the other side: a miscount is nothing, not everything.
+        let number = |shares: &Shares| {
+            let number = shares[0].load(Ordering::Acquire).cast_signed();
+            number.max(0).cast_unsigned()
+        };
+        (number(self.shares), number(self.connection_shares))
     }
 
     /// Whether anything is in `dns_connections`.

@@ -8,9 +8,11 @@
 
 mod cells;
 mod demand;
+mod fill;
 mod grouping;
 mod poller;
 mod sockets;
+mod standing;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -30,6 +32,9 @@ use crossbeam_channel::Receiver;
 use crossbeam_channel::bounded;
 use nix::sys::eventfd::EfdFlags;
 use nix::sys::eventfd::EventFd;
+
+pub use standing::KernelStanding;
+pub use standing::KernelState;
 
 use crate::attempt::Attempt;
 use crate::attempt::Plain;
@@ -267,6 +272,7 @@ pub struct Monitor {
     pub signals: Vec<Signal>,
     messages: Receiver<Message>,
     phase: Arc<Phase>,
+    standing: KernelStanding,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
@@ -278,15 +284,18 @@ impl Monitor {
         let (tx, messages) = bounded(CHANNEL_BATCHES);
         let phase = Arc::new(Phase::new()?);
         let told = Arc::clone(&phase);
+        let standing = KernelStanding::default();
+        let stands = standing.clone();
         let thread = std::thread::Builder::new()
             .name("kerno-poller".to_owned())
-            .spawn(move || poller::run(&host, &config, timeout, &ready_tx, &tx, &told))
+            .spawn(move || poller::run(&host, &config, timeout, &ready_tx, &tx, (&told, &stands)))
             .context("cannot start the poller thread")?;
         match ready_rx.recv() {
             Ok(signals) => Ok(Self {
                 signals,
                 messages,
                 phase,
+                standing,
                 thread: Some(thread),
             }),
             // The thread ended before it was ready: its result says why.
@@ -306,6 +315,11 @@ impl Monitor {
     /// then `stop`.
     pub fn settle(&self) {
         self.phase.advance(SETTLING);
+    }
+
+    /// How the kernel's side stands.
+    pub fn standing(&self) -> KernelStanding {
+        self.standing.clone()
     }
 
     /// For who looks on.

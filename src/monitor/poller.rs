@@ -20,12 +20,15 @@ use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
 
 use super::Ending;
+use super::KernelStanding;
 use super::Message;
 use super::Phase;
 use super::SETTLING;
 use super::WATCHING;
 use super::cells::Cells;
 use super::demand::Demand;
+use super::fill;
+use super::fill::Fill;
 use super::grouping::Grouping;
 use super::sockets::Sockets;
 use crate::attempt::Attempt;
@@ -74,7 +77,7 @@ pub(super) fn run(
     timeout: Duration,
     ready: &Sender<Vec<Signal>>,
     out: &Sender<Message>,
-    phase: &Phase,
+    (phase, standing): (&Phase, &KernelStanding),
 ) -> Result<()> {
     let mut object = MaybeUninit::uninit();
     let mut programs = Programs::load(&mut object, host, config)?;
@@ -136,6 +139,8 @@ pub(super) fn run(
         is_quiet: false,
         is_busy: false,
         phase,
+        standing,
+        fill: Fill::new(now),
         empty_looks: 0,
         out,
     };
@@ -197,6 +202,9 @@ struct Poller<'a, 'obj, 'cb> {
     is_busy: bool,
     /// What it is told to do.
     phase: &'a Phase,
+    /// Where it says how the kernel's side stands, and how full that was.
+    standing: &'a KernelStanding,
+    fill: Fill,
     /// Looks in a row that found nothing.
     empty_looks: u32,
     out: &'a Sender<Message>,
@@ -227,6 +235,7 @@ impl Poller<'_, '_, '_> {
 
     /// Takes up to [`DRAIN_MAX`] records; returns how many there were.
     fn drain(&mut self) -> Result<usize> {
+        self.fill.see("dns_events", fill::of_ring(&self.ring));
         let drained = self.ring.consume_raw_n(DRAIN_MAX);
         let drained = usize::try_from(drained)
             .map_err(|_| anyhow!("reading the ring buffer failed: error {drained}"))?;
@@ -315,6 +324,9 @@ impl Poller<'_, '_, '_> {
         let now_ns = Clock::monotonic_ns();
         self.drain_all()?;
         let in_flight = self.programs.in_flight()?;
+        for (map, share) in self.programs.filled(in_flight.len()) {
+            self.fill.see(map, share);
+        }
         let was_busy = std::mem::take(&mut self.is_busy);
         self.is_quiet = in_flight.is_empty()
             && !was_busy

@@ -41,6 +41,23 @@ impl Figure {
             (Self::Count(_), Self::Log2Ns(_)) | (Self::Log2Ns(_), Self::Count(_)) => {}
         }
     }
+
+    /// What it has more than an earlier one of the same counter.
+    pub fn since(&self, before: &Self) -> Self {
+        match (self, before) {
+            (Self::Count(now), Self::Count(before)) => Self::Count(now.saturating_sub(*before)),
+            (Self::Log2Ns(now), Self::Log2Ns(before)) => {
+                let before = before.iter().copied().chain(std::iter::repeat(0));
+                let more = now.iter().zip(before);
+                Self::Log2Ns(
+                    more.map(|(now, before)| now.saturating_sub(before))
+                        .collect(),
+                )
+            }
+            // A counter is always of one kind.
+            (Self::Count(_), Self::Log2Ns(_)) | (Self::Log2Ns(_), Self::Count(_)) => self.clone(),
+        }
+    }
 }
 
 /// Figures by counter.

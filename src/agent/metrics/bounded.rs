@@ -11,6 +11,17 @@ pub(super) trait Coarse: Clone + Ord {
     fn coarser(&self) -> Option<Self>;
 }
 
+/// How the room of a table is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Keys with a total of their own,
+    pub(super) number: usize,
+    /// and how many may have one.
+    pub(super) max: usize,
+    /// What was counted elsewhere for want of room.
+    pub(super) overflown: u64,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Held<T> {
     total: T,
@@ -124,17 +135,13 @@ impl<K: Coarse, T: Default> Bounded<K, T> {
         all.map(|(key, held)| (key, &held.total))
     }
 
-    /// Keys with a total of their own.
-    pub(super) fn number(&self) -> usize {
-        self.own.len()
-    }
-
-    pub(super) fn max(&self) -> usize {
-        self.max
-    }
-
-    pub(super) fn overflown(&self) -> u64 {
-        self.overflown
+    /// How its room is used.
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds {
+            number: self.own.len(),
+            max: self.max,
+            overflown: self.overflown,
+        }
     }
 }
 
@@ -185,7 +192,8 @@ mod tests {
                 (Key::Any, 2),
             ]
         );
-        assert_eq!((table.number(), table.overflown()), (2, 5));
+        let bounds = table.bounds();
+        assert_eq!((bounds.number, bounds.max, bounds.overflown), (2, 2, 5));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::doctor::Rule;
 pub(super) type Labels = Vec<(&'static str, String)>;
 
 /// Stands for all that there was no room for.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 /// Characters of what somebody chose freely.
 const TEXT_MAX: usize = 64;
 /// … of a name that Kubernetes knows: a DNS subdomain (RFC 1123).

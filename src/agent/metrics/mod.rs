@@ -3,9 +3,11 @@
 
 mod books;
 mod bounded;
+mod counted;
 mod families;
 mod labels;
 mod own;
+mod standing;
 mod totals;
 mod view;
 
@@ -19,10 +21,13 @@ use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
 use self::books::Books;
+use self::counted::Counted;
 use self::labels::Labels;
 use self::labels::Server;
+pub(super) use self::standing::Standing;
 use self::totals::Totals;
 use super::kept::Timed;
+use crate::counters::Workload;
 use crate::doctor::Finding;
 use crate::doctor::Rule;
 use crate::doctor::Verdict;
@@ -55,19 +60,6 @@ impl Format {
 /// seldom sees it, and one that comes and goes is one.
 const STAYS_OPEN: u64 = 3;
 
-/// What is told of the agent besides its windows.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Standing {
-    /// Windows that are kept.
-    pub(super) windows: usize,
-    /// What they take.
-    pub(super) octets: usize,
-    /// Those that had to make room.
-    pub(super) forgotten: u64,
-    /// Connections that were closed because there were too many.
-    pub(super) turned_away: u64,
-}
-
 /// All figures, up to the last ten seconds that are over.
 #[derive(Clone, Debug, Default)]
 struct Figures {
@@ -80,6 +72,8 @@ struct Figures {
     verdict: Option<Verdict>,
     signals: Vec<Signal>,
     standing: Standing,
+    /// Counters beside DNS, where they are asked for.
+    counted: Option<Counted>,
 }
 
 /// The metrics of an agent.
@@ -103,6 +97,22 @@ impl Metrics {
         figures.verdict = Some(report.verdict);
         figures.signals.clone_from(&report.signals);
         figures.tell_findings(&report.findings);
+    }
+
+    /// Counters beside DNS are told as well: each program, and whether it runs.
+    pub(super) fn begin_to_count(&self, programs: Vec<(&'static str, bool)>) {
+        self.lock().counted = Some(Counted::new(programs));
+    }
+
+    /// Adds what they counted in ten seconds, and how often there was no room since the start.
+    pub(super) fn count(
+        &self,
+        rows: &[Workload],
+        lost: BTreeMap<(&'static str, &'static str), u64>,
+    ) {
+        if let Some(counted) = &mut self.lock().counted {
+            counted.add(rows, lost);
+        }
     }
 
     /// All of it as text.

@@ -1,5 +1,8 @@
 //! Running totals say what all windows together say, and the text says what they hold.
 
+mod counted;
+mod standing;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -423,8 +426,11 @@ fn each_metric_is_documented() {
         },
         &report,
     );
+    let rows: Vec<_> = paths.iter().map(|path| counted::row(path)).collect();
+    metrics.begin_to_count(vec![("net", true), ("mem", false)]);
+    metrics.count(&rows, BTreeMap::from([(("net", "net"), 3)]));
 
-    let text = metrics.write(Format::Text, Standing::default());
+    let text = metrics.write(Format::Text, standing::full());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let told: BTreeMap<_, _> = types.filter_map(|line| line.split_once(' ')).collect();
     let mut labels: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();

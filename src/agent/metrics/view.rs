@@ -9,6 +9,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use super::Figures;
 use super::Metrics;
+use super::counted::Counted;
 use super::families::Families;
 use super::labels::Labels;
 use super::own::Own;
@@ -27,8 +28,11 @@ impl Collector for Metrics {
         workloads(&mut families, &figures.totals)?;
         findings(&mut families, &figures)?;
         books(&mut families, &figures)?;
-        bounds(&mut families, &figures.totals)?;
-        standing(&mut families, &figures)?;
+        bounds(&mut families, &figures)?;
+        if let Some(counted) = &figures.counted {
+            counted.write(&mut families)?;
+        }
+        figures.standing.write(&mut families)?;
         process(&mut families, &own)
     }
 }
@@ -242,72 +246,35 @@ fn books(families: &mut Families<'_>, figures: &Figures) -> Result<(), Error> {
     )
 }
 
-fn bounds(families: &mut Families<'_>, totals: &Totals) -> Result<(), Error> {
-    let tables = [
-        (
-            "kerno_dns_queries_total",
-            totals.servers.number(),
-            totals.servers.max(),
-            totals.servers.overflown(),
-        ),
-        (
-            "kerno_dns_workload_failures_total",
-            totals.blames.number(),
-            totals.blames.max(),
-            totals.blames.overflown(),
-        ),
+fn bounds(families: &mut Families<'_>, figures: &Figures) -> Result<(), Error> {
+    let totals = &figures.totals;
+    let mut tables = vec![
+        ("kerno_dns_queries_total", totals.servers.bounds()),
+        ("kerno_dns_workload_failures_total", totals.blames.bounds()),
         (
             "kerno_dns_workload_queries_total",
-            totals.workloads.number(),
-            totals.workloads.max(),
-            totals.workloads.overflown(),
+            totals.workloads.bounds(),
         ),
     ];
+    let counted = figures.counted.as_ref().map(Counted::bounds);
+    tables.extend(counted.map(|bounds| ("kerno_counter_events_total", bounds)));
     let of = |metric: &'static str| one("metric", metric);
+    let all = || tables.iter();
     families.gauge(
         "kerno_label_sets",
         "How many servers, workloads, or workloads with a cause have series of their own",
-        tables.map(|(metric, number, _, _)| (of(metric), number as f64)),
+        all().map(|(metric, it)| (of(metric), it.number as f64)),
     )?;
     families.gauge(
         "kerno_label_sets_max",
         "How many may have; the rest is counted as `other`",
-        tables.map(|(metric, _, max, _)| (of(metric), max as f64)),
+        all().map(|(metric, it)| (of(metric), it.max as f64)),
     )?;
     families.counter(
         "kerno_label_overflow",
-        "Attempts that were counted as `other`, because there was no room",
-        tables.map(|(metric, _, _, overflown)| (of(metric), overflown)),
+        "What was counted as `other` because there was no room: attempts, or events of counters",
+        all().map(|(metric, it)| (of(metric), it.overflown)),
     )
-}
-
-fn standing(families: &mut Families<'_>, figures: &Figures) -> Result<(), Error> {
-    let standing = &figures.standing;
-    families.gauge(
-        "kerno_windows",
-        "Windows that are kept in memory",
-        [(Labels::new(), standing.windows as f64)],
-    )?;
-    families.gauge(
-        "kerno_windows_bytes",
-        "What they take there, as kerno counts it",
-        [(Labels::new(), standing.octets as f64)],
-    )?;
-    families.counter(
-        "kerno_windows_forgotten",
-        "Windows that had to make room",
-        [(Labels::new(), standing.forgotten)],
-    )?;
-    families.counter(
-        "kerno_connections_turned_away",
-        "Connections to the metrics that were closed because there were too many",
-        [(Labels::new(), standing.turned_away)],
-    )?;
-    let build = vec![
-        ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("commit", env!("KERNO_COMMIT").to_owned()),
-    ];
-    families.gauge("kerno_build_info", "Which kerno this is", [(build, 1.0)])
 }
 
 fn process(families: &mut Families<'_>, own: &Own) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::Poller;
 use super::send;
 use crate::monitor::Ending;
+use crate::monitor::KernelState;
 use crate::monitor::Message;
 
 /// Programs that were running while they were detached end within an RCU grace
@@ -27,6 +28,10 @@ impl Poller<'_, '_, '_> {
         all.drops_unjoined = self.tracker.drops_unjoined_for_good();
         all.in_flight = all.counters.queries.saturating_sub(known);
         let since = all.since(&std::mem::replace(&mut self.told, all));
+        self.standing.set(KernelState {
+            fill: self.fill.fullest(Instant::now()),
+            runs: self.programs.runs()?,
+        });
         send(self.out, Message::Rolled(since));
         Ok(())
     }
