@@ -1,5 +1,10 @@
 //! kerno in a pod, with the rights and mounts of `deploy/kubernetes.yaml`.
 
+use std::io::Read as _;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::net::TcpStream;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,22 +14,26 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::cgroup::Cgroup;
+use crate::cgroup::mount_point;
 use crate::manifest;
 use crate::messages::Capability;
 use crate::messages::ContainerConfig;
 use crate::messages::ImageSpec;
+use crate::messages::KeyValue;
 use crate::messages::LinuxContainerResources;
 use crate::messages::LinuxContainerSecurityContext;
 use crate::messages::Mount;
 use crate::messages::NamespaceOption;
 use crate::messages::SecurityProfile;
+use crate::node::DNS;
 use crate::node::Layout;
 use crate::node::Node;
 use crate::pod::NODE;
 use crate::pod::Pod;
+use crate::process::PATIENCE;
 use crate::process::poll;
 use crate::process::run;
-use crate::record::Record;
 
 /// What the kubelet hides of /proc and /sys from every container.
 const MASKED: [&str; 4] = [
@@ -51,33 +60,57 @@ fn root_kerno_as_it_is_deployed() {
     let pod = node.pod_with("kerno", "kerno-1", namespaces);
     node.import(&packed(&node));
     let kerno = pod.start(as_deployed(&node, &pod));
+    let address = SocketAddr::new(DNS, manifest::port());
+    // The kubelet asks until it is there.
+    let group = Cgroup::below(&mount_point(), "system.slice/kubelet.service");
+    let kubelet = node.beside(group);
+    let ask = |path: &str| kubelet.enter(|| page(address, path));
     poll("a kerno that watches", || {
-        let log = pod.log("kerno");
-        log.contains(&"kerno: watching".to_owned()).then_some(())
+        (ask(manifest::probe("startupProbe"))?.0 == 200).then_some(())
     });
+    for kind in ["readinessProbe", "livenessProbe"] {
+        assert_eq!(ask(manifest::probe(kind)).map(|it| it.0), Some(200));
+    }
+    let log = pod.log("kerno");
+    let log = log.iter().map(|line| serde_json::from_str::<Value>(line));
+    let log: Vec<_> = log.map(|line| line.expect("JSON alone")).collect();
+    assert!(!log.is_empty());
+    let elsewhere = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port());
+    let listens = kubelet.enter(|| TcpStream::connect(elsewhere).is_ok());
+    assert!(!listens, "it listens at the pod's address alone");
 
     // A filter of system calls is on (proc_pid_status(5)).
     let status = format!("/proc/{}/status", kerno.process());
     let status = std::fs::read_to_string(status).expect("its status");
     assert!(status.contains("Seccomp:\t2\n"), "{status}");
 
-    // A line in the log for what failed, and for nothing else.
+    // `kubectl exec`: the time behind.
     web.ask(&format!("www.{zone}"));
     let refused = format!("refused.{zone}");
     web.exec(&["/bin/nslookup", "-type=a", &refused]);
-    let record = poll("a line in the log", || {
-        let log = pod.log("kerno");
-        let ours = log.iter().filter(|line| line.contains(&refused));
-        let mut records = ours.map(|line| Record::read(line));
-        records.find(|record| record.role == "client")
+    let last = ["kerno", "doctor", "--last", "10m", "--output", "json"];
+    poll("the agent to know of it", || {
+        let (report, code) = kerno.exec(&last);
+        assert_eq!(code, 0, "{report}");
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        let rows = report["dns"]["by_workload"].as_array()?;
+        let row = rows.iter().find(|row| row["pod"] == shop.told())?;
+        let rcodes = &row["rcodes"];
+        (rcodes["NOERROR"] == 1 && rcodes["REFUSED"] == 1).then_some(())
     });
-    assert_eq!(record.rcode.as_deref(), Some("REFUSED"));
-    assert_eq!(record.pod, web.pod_told(), "{record:?}");
-    assert_eq!(record.container, web.told(), "{record:?}");
-    let of_zone = |line: &&String| line.contains(&format!("www.{zone}"));
-    assert_eq!(pod.log("kerno").iter().filter(of_zone).count(), 0);
+    let (history, code) = kerno.exec(&["kerno", "history", "--output", "json"]);
+    assert_eq!(code, 0, "{history}");
+    let history = node.folder().join("history/history.db");
+    assert!(history.exists(), "{}", history.display());
+    // What Prometheus gets.
+    let label = "namespace=\"shop\",pod=\"web-1\"";
+    let text = poll("its ten seconds to be over", || {
+        let (_, text) = ask("/metrics")?;
+        text.contains(label).then_some(text)
+    });
+    assert!(!text.contains(&zone), "no metric has the name of a query");
 
-    // `kubectl exec`
+    // A doctor beside it.
     let ended = AtomicBool::new(false);
     let report = thread::scope(|scope| {
         scope.spawn(|| {
@@ -111,6 +144,17 @@ fn root_kerno_as_it_is_deployed() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+/// The status and the text of a page, if there is one.
+fn page(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    Some((status, answer))
+}
+
 /// The image as `make image` makes it, but with the debug build.
 fn packed(node: &Node) -> PathBuf {
     let file = node.folder().join("kerno-image.tar");
@@ -129,10 +173,24 @@ fn as_deployed(node: &Node, pod: &Pod<'_>) -> ContainerConfig {
     config.image = Some(ImageSpec {
         image: manifest::image(),
     });
+    for (name, field) in manifest::told_by_fields() {
+        assert_eq!(field, "status.podIP");
+        config.envs.push(KeyValue {
+            key: name.to_owned(),
+            value: DNS.to_string(),
+        });
+    }
     for folder in manifest::folders() {
-        let on_the_node = match folder.on_the_node.as_str() {
-            "/run/containerd" => node.folder().display().to_string(),
-            other => other.to_owned(),
+        let own = |name: &str| {
+            let path = node.folder().join(name);
+            std::fs::create_dir_all(&path).expect("a folder");
+            path.display().to_string()
+        };
+        let on_the_node = match folder.on_the_node.as_deref() {
+            Some("/run/containerd") => own(""),
+            Some("/var/lib/kerno") => own("history"),
+            Some(other) => other.to_owned(),
+            None => own("run-kerno"),
         };
         config
             .mounts

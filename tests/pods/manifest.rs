@@ -3,11 +3,12 @@
 
 const TEXT: &str = include_str!("../../deploy/kubernetes.yaml");
 
-/// A folder of the node in the container.
+/// A folder in the container.
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) inside: String,
-    pub(crate) on_the_node: String,
+    /// A folder of the node; `None` for one that is the pod's own.
+    pub(crate) on_the_node: Option<String>,
     pub(crate) read_only: bool,
 }
 
@@ -67,21 +68,51 @@ pub(crate) fn memory_limit() -> i64 {
     limit.and_then(|it| it.parse::<i64>().ok()).expect("Mi") << 20
 }
 
+/// Variables whose value is told by a field of the pod: name and field.
+pub(crate) fn told_by_fields() -> Vec<(&'static str, &'static str)> {
+    let env = below("env:");
+    let (names, fields) = (values(&env, "- name"), values(&env, "fieldPath"));
+    assert_eq!(names.len(), fields.len());
+    names.into_iter().zip(fields).collect()
+}
+
+/// The path that a probe asks for, at the port of metrics.
+pub(crate) fn probe(kind: &str) -> &'static str {
+    let probe = below(&format!("{kind}:"));
+    assert_eq!(values(&probe, "port"), ["metrics"]);
+    values(&probe, "path")[0]
+}
+
+/// That port.
+pub(crate) fn port() -> u16 {
+    let ports = below("ports:");
+    assert_eq!(values(&ports, "- name"), ["metrics"]);
+    values(&ports, "containerPort")[0].parse().expect("a port")
+}
+
 /// Volumes in the order of their mounts.
 pub(crate) fn folders() -> Vec<Folder> {
     let (mounts, volumes) = (below("volumeMounts:"), below("volumes:"));
     let names = [&mounts, &volumes].map(|lines| values(lines, "- name"));
     assert_eq!(names[0], names[1], "every volume is mounted");
     let inside = values(&mounts, "mountPath");
-    let on_the_node = values(&volumes, "path");
     let read_only = values(&mounts, "readOnly");
+    let kinds = volumes.iter().filter(|line| line.ends_with(':'));
+    let mut paths = values(&volumes, "path").into_iter();
+    let on_the_node: Vec<_> = kinds
+        .map(|kind| match *kind {
+            "emptyDir:" => None,
+            "hostPath:" => Some(paths.next().expect("a path").to_owned()),
+            other => panic!("{other}"),
+        })
+        .collect();
     assert_eq!(
-        (inside.len(), on_the_node.len()),
-        (read_only.len(), names[0].len())
+        (inside.len(), on_the_node.len(), paths.next()),
+        (read_only.len(), names[0].len(), None)
     );
     let folder = |at: usize| Folder {
         inside: inside[at].to_owned(),
-        on_the_node: on_the_node[at].to_owned(),
+        on_the_node: on_the_node[at].clone(),
         read_only: read_only[at] == "true",
     };
     (0..inside.len()).map(folder).collect()
