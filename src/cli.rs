@@ -4,6 +4,7 @@ mod agent;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod counters;
+mod fleet;
 mod past;
 mod variables;
 
@@ -32,6 +33,7 @@ use agent::SocketArg;
 #[cfg(feature = "chaos")]
 pub use chaos::ChaosArgs;
 pub use counters::CountersArgs;
+pub use fleet::FleetArgs;
 pub use past::HistoryArgs;
 use past::PastArgs;
 
@@ -62,6 +64,9 @@ pub enum Command {
     /// When something was wrong, as the agent knows it.
     #[command(after_help = past::EXAMPLES)]
     History(HistoryArgs),
+    /// Say what is wrong on which nodes, as the Prometheus that scrapes their agents knows it.
+    #[command(after_help = fleet::EXAMPLES)]
+    Fleet(FleetArgs),
     /// Stream every finished DNS query as one JSON object per line.
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArgs),

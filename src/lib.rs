@@ -15,6 +15,7 @@ pub mod counters;
 pub mod doctor;
 pub mod event;
 pub mod filter;
+pub mod fleet;
 pub mod host;
 pub mod incidents;
 pub mod journal;

@@ -46,6 +46,8 @@ fn share_one_heap() {
 fn could_not_run(command: &Command) -> u8 {
     match command {
         Command::Doctor(args) if args.exit_code => 3,
+        // There is nothing else that it could be about.
+        Command::Fleet(_) => 3,
         _ => 1,
     }
 }

@@ -83,7 +83,7 @@ impl PastArgs {
 }
 
 /// A moment by the clock of this host's time zone, or RFC 3339.
-fn moment(text: &str) -> Result<SystemTime, String> {
+pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
     moment_at(text, &Zoned::now())
 }
 

@@ -5,6 +5,7 @@ mod agent;
 mod chaos;
 mod counters;
 mod doctor;
+mod fleet;
 mod history;
 mod progress;
 mod verify;
@@ -46,6 +47,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Doctor(args) => doctor::run(args, &stop),
         Command::Agent(args) => agent::run(args, &stop),
         Command::History(args) => history::run(args),
+        Command::Fleet(args) => fleet::run(args),
         Command::Watch(args) => watch::run(args, &stop),
         Command::Counters(args) => counters::run(args, &stop),
         #[cfg(feature = "chaos")]

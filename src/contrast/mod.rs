@@ -29,6 +29,12 @@ pub struct Contrast {
     pub chance: f64,
 }
 
+/// How likely so many of the failures would fall on those with an attribute by chance
+/// (Fisher's exact test); 0 to 1.
+pub fn chance(with: Failed, all: Failed) -> f64 {
+    fisher::chance(with, all)
+}
+
 impl Failed {
     /// Adds so many, all of one fate.
     pub fn add(&mut self, number: u64, have_failed: bool) {
@@ -80,7 +86,7 @@ impl Contrast {
         if !is_one {
             return None;
         }
-        let chance = fisher::chance(with, all);
+        let chance = chance(with, all);
         let looked_at = looked_at.max(1) as f64;
         (chance * looked_at <= CHANCE).then_some(Self {
             with,

@@ -7,7 +7,7 @@ mod figures;
 mod headline;
 mod json;
 mod lookups;
-mod page;
+pub(crate) mod page;
 mod pretty;
 mod table;
 

@@ -12,42 +12,42 @@ use unicode_width::UnicodeWidthChar as _;
 use crate::shell;
 
 /// As the terminal has it.
-pub(super) const PLAIN: Style = Style::new();
+pub(crate) const PLAIN: Style = Style::new();
 /// What the eye should find first.
-pub(super) const BOLD: Style = Style::new().bold();
+pub(crate) const BOLD: Style = Style::new().bold();
 /// What may be skipped.
-pub(super) const DIM: Style = Style::new().dimmed();
+pub(crate) const DIM: Style = Style::new().dimmed();
 /// Critical.
-pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 /// Warning.
-pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 /// Healthy.
-pub(super) const GREEN: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default().bold();
 /// Something to type.
-pub(super) const CYAN: Style = AnsiColor::Cyan.on_default();
+pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 
 /// Writes lines, none with a control character and none wider than the page, whatever a
 /// name or an address looks like; but for a word of a command that is longer by itself.
-pub(super) struct Page<'a> {
+pub(crate) struct Page<'a> {
     out: &'a mut dyn io::Write,
     width: usize,
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(out: &'a mut dyn io::Write, width: usize) -> Self {
+    pub(crate) fn new(out: &'a mut dyn io::Write, width: usize) -> Self {
         Self { out, width }
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    pub(super) fn blank(&mut self) -> io::Result<()> {
+    pub(crate) fn blank(&mut self) -> io::Result<()> {
         writeln!(self.out)
     }
 
     /// One line of pieces; what does not fit is cut off with `…`.
-    pub(super) fn line(&mut self, pieces: &[(Style, &str)]) -> io::Result<()> {
+    pub(crate) fn line(&mut self, pieces: &[(Style, &str)]) -> io::Result<()> {
         let pieces: Vec<_> = pieces
             .iter()
             .map(|(style, text)| (*style, printable(text)))
@@ -70,7 +70,7 @@ impl<'a> Page<'a> {
     }
 
     /// Text that is wrapped at spaces and flows on below its head.
-    pub(super) fn flowing(&mut self, head: (Style, &str), text: &str) -> io::Result<()> {
+    pub(crate) fn flowing(&mut self, head: (Style, &str), text: &str) -> io::Result<()> {
         // A placeholder that cannot be broken keeps the room for the head.
         let room = "x".repeat(columns(head.1).saturating_sub(1));
         let mut rows = wrap(&format!("{room} {}", printable(text)), self.width).into_iter();
@@ -81,7 +81,7 @@ impl<'a> Page<'a> {
 
     /// Text that is wrapped at spaces. The first line begins with `head`, the
     /// others are indented as far as it reaches.
-    pub(super) fn paragraph(&mut self, head: (Style, &str), body: (Style, &str)) -> io::Result<()> {
+    pub(crate) fn paragraph(&mut self, head: (Style, &str), body: (Style, &str)) -> io::Result<()> {
         let (style, text) = body;
         let indent = " ".repeat(columns(head.1));
         let mut start = head;
@@ -94,7 +94,7 @@ impl<'a> Page<'a> {
 
     /// A command, whose lines paste as one: it is continued as a shell has it, and
     /// no word of it is torn, as that would make two.
-    pub(super) fn command(&mut self, indent: usize, style: Style, text: &str) -> io::Result<()> {
+    pub(crate) fn command(&mut self, indent: usize, style: Style, text: &str) -> io::Result<()> {
         const CONTINUED: &str = " \\";
         let room = self.width - indent;
         let room = match columns(text) <= room {
@@ -122,12 +122,12 @@ impl<'a> Page<'a> {
 }
 
 /// Columns that a text takes on a terminal.
-pub(super) fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     textwrap::core::display_width(text)
 }
 
 /// The beginning of a text that fits into so many columns.
-pub(super) fn beginning(text: &str, columns: usize) -> &str {
+pub(crate) fn beginning(text: &str, columns: usize) -> &str {
     let mut used = 0;
     let end = text.char_indices().find(|(_, c)| {
         used += c.width().unwrap_or(0);
