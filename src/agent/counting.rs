@@ -94,6 +94,7 @@ impl Counting {
             owners: counters.owners,
             since: Vec::new(),
             drops: DropNames::read(),
+            is_unread: false,
             metrics,
         };
         let thread = std::thread::Builder::new()
@@ -124,6 +125,8 @@ struct Work {
     /// What was counted since the last ten seconds, by program.
     since: Vec<(&'static str, Readings)>,
     drops: DropNames,
+    /// The last look failed.
+    is_unread: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -148,8 +151,18 @@ impl Work {
     /// What cannot be read now is read with the next look.
     fn look(&mut self) {
         match self.always.look() {
-            Ok(grown) => self.meet(grown),
-            Err(error) => log::warn!("{error:#}"),
+            Ok(grown) => {
+                self.is_unread = false;
+                self.meet(grown);
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Said once, until a look succeeds.
+    fn fail(&mut self, error: &anyhow::Error) {
+        if !std::mem::replace(&mut self.is_unread, true) {
+            log::warn!("the counters cannot be read now: {error:#}");
         }
     }
 
@@ -184,7 +197,7 @@ impl Work {
         match self.always.take_out(&gone) {
             Ok(last) => self.meet(last),
             Err(error) => {
-                log::warn!("{error:#}");
+                self.fail(&error);
                 gone.clear();
             }
         }

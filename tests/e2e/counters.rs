@@ -11,8 +11,11 @@ use std::thread::JoinHandle;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::agent::Agent;
 use crate::cgroup::Cgroup;
 use crate::cgroup::mount_point;
+use crate::metrics::free_port;
+use crate::metrics::page;
 use crate::place::Place;
 use crate::process::Process;
 use crate::process::poll;
@@ -217,4 +220,41 @@ fn root_a_reader_that_goes_away_is_no_failure() {
     let mut stderr = process.child.stderr.take().expect("piped");
     stderr.read_to_string(&mut said).expect("UTF-8");
     assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+}
+
+/// An agent that is asked for it tells the same of each workload, and forgets nothing of those
+/// who have ended.
+#[test]
+fn root_an_agent_tells_counters_as_metrics() {
+    let group = Cgroup::below(&mount_point(), "system.slice/counted.service");
+    let place = Place::in_group(group);
+    let listen = free_port();
+    let at = listen.to_string();
+    let _agent = Agent::start(&["--port", "10663", "--listen", &at, "--counters"]);
+    let failed = |number: u64| {
+        poll("what was counted", || {
+            let (_, text) = page(listen, "/metrics", "");
+            let line = format!(
+                "kerno_counter_events_total{{unit=\"counted.service\",program=\"net\",\
+                 counter=\"tcp_failed_connects\"}} {number}"
+            );
+            text.lines().any(|it| it == line).then_some(text)
+        })
+    };
+    let mut processes = vec![who_failed(&place, 20), who_failed(&place, 30)];
+    let text = failed(50);
+    for program in ["cpu_sched", "mem", "net"] {
+        let line = format!("kerno_counter_program_active{{program=\"{program}\"}} 1.0");
+        assert!(text.contains(&line), "{line}");
+    }
+    let waited = "kerno_counter_seconds_total{unit=\"counted.service\",program=\"cpu_sched\"";
+    assert!(text.contains(waited), "{waited}");
+    assert!(
+        !text.contains("program=\"syscall\""),
+        "that costs every call"
+    );
+    // Both end, and what they had stays.
+    processes.clear();
+    processes.push(who_failed(&place, 5));
+    failed(55);
 }
