@@ -56,6 +56,7 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     findings.extend(answer_emptied::check(evidence));
     findings.extend(contradiction::check(evidence));
     findings.extend(causes::turned_away(evidence, &parties));
+    findings.extend(causes::served(evidence, findings));
     findings.extend(late_reader::check(evidence, snapshot));
     findings.extend(search_amplification::check(evidence, snapshot));
     findings.extend(search_wildcard::check(evidence));

@@ -51,6 +51,7 @@ mod refused_rcode;
 mod rejected;
 mod second_query;
 mod send_denied;
+mod served;
 mod server_away;
 mod server_oom_killed;
 mod server_overflow;
@@ -93,6 +94,7 @@ use cause::Cause;
 pub(super) use group::Group;
 use hurt::Hurt;
 pub(super) use place::Place;
+pub(super) use served::check as served;
 pub(super) use turned_away::check as turned_away;
 
 /// The rules that explain failed queries, in the order in which they are asked.

@@ -26,15 +26,23 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 }
 
 /// The server's quota, if it was stopped notably often.
-fn throttled(evidence: &Evidence, pid: u32) -> Option<&Quota> {
+pub(super) fn throttled(evidence: &Evidence, pid: u32) -> Option<&Quota> {
     let server = evidence.host.servers.get(&pid)?;
     let quota = server.quota.as_ref()?;
     (quota.throttled_share() * 100.0 >= THROTTLED_PERCENT as f64).then_some(quota)
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let server = group.server();
     let quota = throttled(group.evidence, group.place.pid?)?;
+    explanation(&group.server(), quota, group.place.pid)
+        .lines(at_server::queue_told(group))
+        .line(at_server::ended_told(group))
+        .with(|it| remedy(it, quota, group.place.pid))
+        .into()
+}
+
+/// What is known of the limit, without fixes.
+pub(super) fn explanation(server: &str, quota: &Quota, pid: Option<u32>) -> Explanation {
     let cores = quota.cores().map_or(String::new(), |cores| {
         format!(" It may use {cores:.2} of a core.")
     });
@@ -51,20 +59,15 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     )
     .line(format!(
         "The cgroup of {} was stopped in {} of {}, for {} in all.{cores}",
-        who::with_pid("the server", group.place.pid),
+        who::with_pid("the server", pid),
         units::count(quota.throttled_periods),
         units::counted(quota.periods, "quota period", "quota periods"),
         units::duration(stopped),
     ))
-    .lines(at_server::queue_told(group))
-    .line(at_server::ended_told(group))
-    .with(|it| remedy(it, quota, group.place.pid))
-    .say("Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains.")
-    .into()
 }
 
 /// How the limit is raised, by who set it, and how to see it at work.
-fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanation {
+pub(super) fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanation {
     let folder = quota.cgroup.as_path();
     let write = match quota.version {
         Version::V1 => Command::new("echo -1 >").word(folder.join("cpu.cfs_quota_us")),
@@ -88,5 +91,8 @@ fn remedy(explanation: Explanation, quota: &Quota, pid: Option<u32>) -> Explanat
         ),
     };
     let look = Command::new("cat").word(folder.join("cpu.stat"));
-    explanation.run(text, command).run("See it happen:", look)
+    explanation
+        .run(text, command)
+        .run("See it happen:", look)
+        .say("Or spread the load: more replicas, NodeLocal DNSCache, fewer search domains.")
 }
