@@ -29,6 +29,12 @@ enum dns_limit {
 	DNS_SHARES = 256,
 	/* musl and glibc read at most three nameservers (MAXNS in resolv.h). */
 	DNS_SERVERS_MAX = 3,
+	/* Sockets by cookie whose queries wait (a power of two). Cookies of a CPU follow each
+	 * other, so two sockets of one CPU meet only if that many were opened between them.
+	 */
+	DNS_WAITING = 16384,
+	/* Above the cookie in a word of dns_waiting: how many of its queries wait. */
+	DNS_WAITING_SHIFT = 48,
 };
 #define DNS_ECHO_MAX (DNS_QUESTION_MAX - DNS_ECHO_AT)
 
@@ -61,6 +67,7 @@ enum dns_kind {
 	DNS_CONNECT_REFUSED = 5, /* a TCP connection for a query was refused */
 	DNS_CALL_FAILED = 6,     /* connect() or send() failed, so there was no query */
 	DNS_READ_LATE = 7,       /* an answer had lain in its client's socket */
+	DNS_CLOSED = 8,          /* a client's socket was closed while its queries waited */
 };
 
 /* What conntrack knows of a discarded packet (struct dns_drop). */
@@ -87,8 +94,9 @@ enum dns_counter {
 	DNS_COUNT_QUERIES = 0,       /* attempts seen, both roles */
 	DNS_COUNT_INFLIGHT_FULL = 1, /* attempts lost: dns_inflight had no room */
 	DNS_COUNT_RING_FULL = 2,     /* attempts lost: dns_events had no room */
-	DNS_COUNT_NOTICE_LOST = 3,   /* strays, errors, drops and slow reads lost: no room in
-				      * dns_events, or a drop's message in page fragments */
+	DNS_COUNT_NOTICE_LOST = 3,   /* strays, errors, drops, slow reads and closed sockets lost:
+				      * no room in dns_events, or a drop's message in page
+				      * fragments */
 	DNS_COUNT_UNPARSED = 4,      /* messages on a DNS port that are not DNS */
 	DNS_COUNT_CONTRADICTORY = 5, /* QR bit against the ports: queries from the asked
 				      * end, answers from the asking one; not counted */
@@ -101,7 +109,9 @@ enum dns_counter {
 				      * from an address that was not asked */
 	DNS_COUNT_CHAINED = 11,      /* IPv6 packets with more extension headers than are read;
 				      * they may be DNS */
-	DNS_COUNT_MAX = 12,
+	DNS_COUNT_CLOSE_UNSEEN = 12, /* sockets whose queries waited, and another's took their
+				      * place in dns_waiting: their closing goes unseen */
+	DNS_COUNT_MAX = 13,
 };
 
 /* One query message: a socket, a direction, an id. The server's address is no

@@ -20,6 +20,7 @@
 #include "owner.h"
 #include "packet.h"
 #include "translate.h"
+#include "waiting.h"
 
 /* A discarded packet, as far as it has been read. Offsets are from head. */
 struct discarded {
@@ -254,6 +255,9 @@ static __always_inline void fill_socket(struct dns_drop *d, struct discarded *p,
 		d->drop_flags |= DNS_DROP_AGAIN;
 		return;
 	}
+	/* The egress hook may never see it, and its program waits all the same. */
+	if (p->to_dns && d->cookie)
+		begins_to_wait(d->cookie);
 	take_process(&d->owner);
 	d->tid = current_thread();
 	/* Before 5.15 it was one of several things under one name. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The maps, their sizes and the counters. 9.2 MiB in all (docs/overhead.md),
+ * The maps, their sizes and the counters. 9.3 MiB in all (docs/overhead.md),
  * allocated when loading, because a query's entry is made in softirq too.
  */
 #ifndef KERNO_MAPS_H
@@ -49,6 +49,9 @@ __u32 old_notes = 0;
  */
 struct dns_bucket dns_buckets[DNS_BUCKETS] SEC(".bss.buckets") __attribute__((aligned(64)));
 struct dns_slot dns_slots[DNS_BUCKETS * 8] SEC(".bss.slots") __attribute__((aligned(64)));
+
+/* How many queries of a client's socket wait, by its cookie: see waiting.h. */
+__u64 dns_waiting[DNS_WAITING] SEC(".bss.waiting") __attribute__((aligned(64)));
 
 /* Entries of dns_inflight and of dns_connections, by tenant. */
 struct dns_share_table dns_shares SEC(".bss.shares");

@@ -17,6 +17,7 @@
 #include "message.h"
 #include "owner.h"
 #include "packet.h"
+#include "waiting.h"
 
 /* What an entry starts as; the fields are filled in place. */
 const struct dns_query blank_query = {};
@@ -113,6 +114,10 @@ static __always_inline void account(struct dns_key *key, __u16 share, __s64 by)
 {
 	if (key->transport == IPPROTO_UDP)
 		__sync_fetch_and_add(&dns_buckets[bucket_of(key)].spilled, by);
+	if (key->role == DNS_ROLE_CLIENT && by > 0)
+		begins_to_wait(key->cookie);
+	else if (key->role == DNS_ROLE_CLIENT)
+		ends_waiting(key->cookie);
 	take_share(&dns_shares, share, by);
 }
 

@@ -7,6 +7,8 @@
  * it shows whether its last connect() came to anything: where there is no route
  * or no free port, glibc and Go go no further. And a send without a route shows
  * by what it returned (musl, whose sockets are not connected).
+ *
+ * And sockets that are closed while their queries wait: their programs gave up.
  */
 #ifndef KERNO_SEND_H
 #define KERNO_SEND_H
@@ -20,6 +22,7 @@
 #include "owner.h"
 #include "packet.h"
 #include "unread.h"
+#include "waiting.h"
 
 /* In dns_call.call: what was denied has been reported. */
 #define CALL_DENIED 3
@@ -210,6 +213,33 @@ static __noinline int on_sendmsg(struct bpf_sock_addr *ctx, struct dns_call *cal
 	return 0;
 }
 
+/* Whether a connection is being made that a query waits for. */
+static __always_inline int is_connecting(__u64 cookie)
+{
+	struct dns_connection *c = bpf_map_lookup_elem(&dns_connections, &cookie);
+
+	return c && c->connect_ns;
+}
+
+/* Who closes his socket while he waits for an answer has given up on it. Those who were seen
+ * to ask are told of, whether queries still count or not.
+ */
+static __always_inline void report_closed(__u64 cookie, __u8 transport)
+{
+	int waits = forget_waiting(cookie);
+	struct dns_short_record *s;
+
+	if (!waits && (transport != IPPROTO_TCP || !is_connecting(cookie)))
+		return;
+	s = new_record(DNS_CLOSED, bpf_ktime_get_ns(), DNS_COUNT_NOTICE_LOST);
+	if (!s)
+		return;
+	s->record.role = DNS_ROLE_CLIENT;
+	s->record.transport = transport;
+	s->record.cookie = cookie;
+	bpf_ringbuf_submit(s, wake_flags());
+}
+
 /* A socket is closed. Who is connected elsewhere has nothing to tell. */
 static __always_inline void on_release(struct bpf_sock *ctx)
 {
@@ -224,6 +254,7 @@ static __always_inline void on_release(struct bpf_sock *ctx)
 	cookie = bpf_get_socket_cookie(ctx);
 	if (config.reads)
 		forget_note(cookie);
+	report_closed(cookie, ctx->protocol);
 	slot = call_slot(cookie);
 	if (slot && sk && has_failed(slot, cookie, sk))
 		report_call(slot, sk, DNS_CALL_CONNECT, 0);

@@ -14,6 +14,7 @@
 #include "owner.h"
 #include "packet.h"
 #include "record.h"
+#include "waiting.h"
 
 /* The place of a slot in dns_slots. It comes from the word, not from where the word was
  * found: else the verifier would walk through all that follows once for each.
@@ -190,6 +191,13 @@ __noinline int dns_has_question(struct __sk_buff *skb, __u32 place, __u32 at)
 	struct dns_slot *s = slot_at(place);
 
 	return has_octets(skb, at, (__u64 *)s->question, s->asked_len);
+}
+
+/* What the slot held has its end. */
+static __always_inline void waits_no_more(struct dns_slot *s)
+{
+	if (s->record.role == DNS_ROLE_CLIENT)
+		ends_waiting(s->record.cookie);
 }
 
 static __always_inline void free_slot(__u64 *word, __u64 held)

@@ -31,6 +31,7 @@
 #include "slot.h"
 #include "translate.h"
 #include "unread.h"
+#include "waiting.h"
 
 /* What a function of the quick way returns. */
 #define ELSEWHERE 0 /* it goes the way that all can go: dns_inflight */
@@ -76,6 +77,7 @@ __noinline int dns_spill(__u32 place, __u64 word)
 	} else {
 		count(DNS_COUNT_INFLIGHT_FULL, 1);
 	}
+	waits_no_more(s);
 	free_slot(word_at(place), word);
 	return ELSEWHERE;
 }
@@ -188,6 +190,7 @@ __noinline __u64 dns_make_room(__u32 bucket, __u64 asking)
 	if (__sync_val_compare_and_swap(word_at(place_of(bucket, victim)), victim,
 					victim | DNS_SLOT_TAKEN) != victim)
 		return 0;
+	waits_no_more(slot_at(place_of(bucket, victim)));
 	count(DNS_COUNT_INFLIGHT_FULL, 1);
 	return victim;
 }
@@ -229,6 +232,8 @@ static __always_inline int quick_query(struct __sk_buff *skb, struct dns_packet 
 	fill_slot(skb, p, s, cookie, role);
 	fill_slot_question(skb, p, place);
 	count(DNS_COUNT_QUERIES, 1);
+	if (role == DNS_ROLE_CLIENT)
+		begins_to_wait(cookie);
 	__sync_lock_test_and_set(word_at(place), next_word(free, tag) | DNS_SLOT_READY);
 	return DONE;
 }
@@ -297,6 +302,7 @@ static __noinline int lose_answer(__u32 place, __u64 word)
 	if (__sync_val_compare_and_swap(word_at(place), word, word | DNS_SLOT_TAKEN) != word)
 		return ELSEWHERE;
 	count(DNS_COUNT_RING_FULL, 1);
+	waits_no_more(slot_at(place));
 	free_slot(word_at(place), word);
 	return DONE;
 }
@@ -341,6 +347,8 @@ static __always_inline int quick_answer(struct __sk_buff *skb, struct dns_packet
 	}
 	__builtin_memcpy(rec, s, sizeof(*rec));
 	free_slot(word_at(place), word);
+	if (role == DNS_ROLE_CLIENT)
+		ends_waiting(cookie);
 	rec->record.end_ns = p->now;
 	rec->record.kind = DNS_ANSWERED;
 	rec->record.answer_bytes = p->message_len;

@@ -246,6 +246,9 @@ pub struct Attempt {
     pub failed_call: Option<FailedCall>,
     /// Whether its socket had an answer to another query before; of a client over UDP.
     pub is_after_answer: bool,
+    /// When its program closed the socket, if it did without an answer: it waited no longer,
+    /// though one might still come. Of a client; `None` also if that is not known.
+    pub gave_up_ns: Option<u64>,
     /// Answers that came meanwhile and were none: see [`Ignored`].
     pub ignored: Ignored,
     /// What lay in its socket's receive buffer when the query came, or for a client the
@@ -280,6 +283,7 @@ impl Attempt {
             drop: None,
             failed_call: None,
             is_after_answer: false,
+            gave_up_ns: None,
             ignored: Ignored::default(),
             queued_bytes: 0,
             workload: None,

@@ -404,6 +404,10 @@ fn any_loss_makes_the_picture_incomplete() {
             ..complete
         },
         Counters {
+            closings_unseen: 1,
+            ..complete
+        },
+        Counters {
             tcp_untracked: 1,
             ..complete
         },

@@ -24,6 +24,17 @@ pub enum Event {
     Notice(Notice),
     /// An answer was read late.
     SlowRead(SlowRead),
+    /// A client's socket was closed while its queries waited.
+    Closed(ClosedSocket),
+}
+
+/// A client's socket was closed while its queries waited: its program has given up on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedSocket {
+    /// When, `CLOCK_MONOTONIC` nanoseconds.
+    pub at_ns: u64,
+    /// Cookie of the socket.
+    pub cookie: u64,
 }
 
 /// An answer to nothing in flight: late, a duplicate, or to a query from

@@ -139,9 +139,10 @@ const ALL: [(SignalName, &str, &str); 8] = [
     ),
     (
         SignalName::FailedConnects,
-        "connects that failed, as without a route",
+        "connects that failed, as without a route, and when programs give up",
         "this kernel does not show when a socket is closed (it does since Linux 5.9): \
-         connects that failed for want of a route or a port are not visible",
+         connects that failed for want of a route or a port are not visible, and time lost \
+         counts to the end of the timeout",
     ),
     (
         SignalName::FailedSends,

@@ -32,7 +32,7 @@ pub struct Counters {
     /// Runs of the programs that the kernel left out, whatever the packet was. It
     /// counts them itself.
     pub missed_runs: u64,
-    /// Notices (strays, socket errors, slow reads) lost because `dns_events` had no room, and
+    /// Notices (strays, socket errors, slow reads, closed sockets) lost because `dns_events` had no room, and
     /// discarded packets whose message lay in page fragments.
     pub notice_lost: u64,
     /// Messages on a DNS port that are not DNS.
@@ -53,6 +53,9 @@ pub struct Counters {
     pub tcp_split: u64,
     /// Segments that held more messages than are read; the rest is unseen.
     pub tcp_crowded: u64,
+    /// Sockets whose queries waited, and whose place was needed for another one: when they
+    /// are closed goes unseen.
+    pub closings_unseen: u64,
 }
 
 impl Counters {
@@ -81,6 +84,10 @@ impl Counters {
             (&mut self.tcp_gap, dns_counter::DNS_COUNT_TCP_GAP),
             (&mut self.tcp_split, dns_counter::DNS_COUNT_TCP_SPLIT),
             (&mut self.tcp_crowded, dns_counter::DNS_COUNT_TCP_CROWDED),
+            (
+                &mut self.closings_unseen,
+                dns_counter::DNS_COUNT_CLOSE_UNSEEN,
+            ),
         ]
     }
 
@@ -138,6 +145,12 @@ impl Counters {
                 self.tcp_unseen(),
                 ("place", "places"),
                 "DNS over TCP could not be read in #, so some queries over TCP are missing.",
+            ),
+            said(
+                self.closings_unseen,
+                ("socket was", "sockets were"),
+                "Too many queries were waiting at once to see when # closed, so programs that gave up \
+                 early may count as having waited to the end.",
             ),
         ];
         sentences.into_iter().flatten().collect()

@@ -26,6 +26,7 @@ use crate::attempt::Outcome;
 use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::SlowRead;
+use crate::event::ClosedSocket;
 use crate::event::Event;
 use crate::event::Notice;
 use crate::event::NoticeKind;
@@ -98,6 +99,10 @@ pub(crate) fn decode(bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
             owner: owner(&record.owner, record.tid),
             cookie: record.cookie,
             id: record.id,
+        }),
+        dns_kind::DNS_CLOSED => Event::Closed(ClosedSocket {
+            at_ns: record.end_ns,
+            cookie: record.cookie,
         }),
         dns_kind::DNS_STRAY => Event::Stray(Stray {
             at_ns: record.end_ns,

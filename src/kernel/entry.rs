@@ -39,6 +39,11 @@ impl Entry {
         }
     }
 
+    /// Cookie of the socket, if it is a client's.
+    pub(super) fn client_socket(&self) -> Option<u64> {
+        (fields::role(self.key.role) == Role::Client).then_some(self.key.cookie)
+    }
+
     /// When the last of its servers was asked, `CLOCK_MONOTONIC` nanoseconds.
     pub(crate) fn newest_ns(&self) -> u64 {
         self.sends()

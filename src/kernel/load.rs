@@ -311,6 +311,14 @@ impl<'obj> Programs<'obj> {
         inflight::claim(&self.skel.maps.dns_inflight, &self.slots, entry, now_ns)
     }
 
+    /// The query has had its time: that its socket is closed later is of no interest. Of one
+    /// that this host has discarded it is, for its program does not know.
+    pub(crate) fn is_over(&self, entry: &Entry) {
+        if let Some(cookie) = entry.client_socket() {
+            self.slots.ends_waiting(cookie);
+        }
+    }
+
     /// Connections for a query that nobody accepted in time, each once.
     pub(crate) fn never_accepted(
         &self,

@@ -30,6 +30,10 @@ const STATE: u64 = dns_slot_state::DNS_SLOT_STATE.0 as u64;
 const READY: u64 = dns_slot_state::DNS_SLOT_READY.0 as u64;
 const TAKEN: u64 = dns_slot_state::DNS_SLOT_TAKEN.0 as u64;
 
+const WAITING: usize = dns_limit::DNS_WAITING.0 as usize;
+const WAITING_SHIFT: u32 = dns_limit::DNS_WAITING_SHIFT.0;
+const ONE_WAITS: u64 = 1 << WAITING_SHIFT;
+
 /// How many entries there are, and after that of each tenant.
 type Shares = [AtomicU64; SHARES + 1];
 
@@ -47,6 +51,8 @@ pub(super) struct Slots<'obj> {
     pub(super) shares: &'obj Shares,
     /// The same for `dns_connections`.
     pub(super) connection_shares: &'obj Shares,
+    /// How many queries of a client's socket wait, by cookie: bpf/waiting.h.
+    pub(super) waiting: &'obj [AtomicU64; WAITING],
     pub(super) slots: *const dns_slot,
 }
 
@@ -68,6 +74,7 @@ impl<'obj> Slots<'obj> {
         let connection_shares = &raw mut shares.dns_connection_shares;
         let shares = &raw mut shares.dns_shares;
         let slots = &raw const maps.bss_slots_data.take()?.dns_slots;
+        let waiting = &raw mut maps.bss_waiting_data.take()?.dns_waiting;
         let taken = Self {
             // SAFETY: mapped memory of that size that lives as long as the object, and
             // that nobody here refers to in another way; an AtomicU64 is laid out as a
@@ -77,6 +84,8 @@ impl<'obj> Slots<'obj> {
             shares: unsafe { &*shares.cast() },
             // SAFETY: as above.
             connection_shares: unsafe { &*connection_shares.cast() },
+            // SAFETY: as above.
+            waiting: unsafe { &*waiting.cast() },
             slots: slots.cast(),
         };
         for words in taken.buckets {
@@ -148,6 +157,16 @@ impl<'obj> Slots<'obj> {
             bucket[0].fetch_sub(1, Ordering::AcqRel);
         }
         give_back(self.shares, query.share);
+    }
+
+    /// One query less of a client's socket waits.
+    pub(super) fn ends_waiting(&self, cookie: u64) {
+        let word = &self.waiting[cookie as usize % WAITING];
+        let less = |seen: u64| {
+            let is_its = (seen ^ cookie) & (ONE_WAITS - 1) == 0;
+            (is_its && seen >= ONE_WAITS).then(|| seen - ONE_WAITS)
+        };
+        let _not_its = word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
     }
 
     /// An entry of `dns_connections` is gone.

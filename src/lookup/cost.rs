@@ -87,10 +87,11 @@ fn result(steps: &[Step]) -> LookupResult {
 }
 
 /// Who asks again has waited until then, whenever kerno knew what had become of it (at once of
-/// what this host discards); nor does wait longer who has his answer from elsewhere.
+/// what this host discards); nor does wait longer who has his answer from elsewhere, or has
+/// closed the socket.
 fn end_for_program(steps: &[Step], at: usize) -> u64 {
     let step = &steps[at];
-    if step.end != StepEnd::Silence {
+    if step.end != StepEnd::Silence && !step.gave_up {
         // Who sends the same message again has not heard of the error (musl).
         let again = steps.iter().skip(at + 1).find(|it| it.is_resend_of(step));
         let unheard = again.filter(|_| !step.end.is_settled());
@@ -104,7 +105,8 @@ fn end_for_program(steps: &[Step], at: usize) -> u64 {
         let came = other.end.is_settled() && other.end_ns > step.sent_ns();
         came.then_some(other.end_ns)
     });
-    until.min().unwrap_or(step.end_ns)
+    let given_up = step.gave_up.then_some(step.end_ns);
+    until.chain(given_up).min().unwrap_or(step.end_ns)
 }
 
 /// Whether the program would rather have done without it.

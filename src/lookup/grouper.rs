@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 
-use borsh::BorshDeserialize;
-use borsh::BorshSerialize;
 use foldhash::fast::RandomState;
 
 use super::briefs::Brief;
 use super::briefs::Briefs;
 use super::briefs::Taken;
 use super::cost;
+use super::counts::GrouperCounts;
 use super::finished::Closed;
 use super::finished::Lookup;
 use super::joining;
@@ -18,6 +17,7 @@ use super::joining::PAUSE_NS;
 use super::name::first_label;
 use super::open::Open;
 use super::open::Thread;
+use super::silences::Silences;
 use super::step::AttemptKey;
 use super::step::Step;
 use super::step::StepEnd;
@@ -36,44 +36,13 @@ const COMPARED_MAX: usize = 200_000;
 /// Processes that answer others; one beyond is taken for a program like any other.
 const SERVERS_MAX: usize = 4_096;
 
-/// What became of lookups that there was no room for.
-#[derive(
-    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize,
-)]
-pub struct GrouperCounts {
-    /// Lookups that were closed early, to make room for others.
-    pub lookups_cut_short: u64,
-    /// Lookups whose asker had been quiet for so long that it was forgotten meanwhile.
-    pub lookups_lost: u64,
-    /// Failed calls that were taken for lookups of their own, because there was no room to
-    /// look for theirs.
-    pub calls_apart: u64,
-}
-
-impl GrouperCounts {
-    /// Those of the time after `before`.
-    pub fn since(&self, before: &Self) -> Self {
-        Self {
-            lookups_cut_short: self.lookups_cut_short - before.lookups_cut_short,
-            lookups_lost: self.lookups_lost - before.lookups_lost,
-            calls_apart: self.calls_apart - before.calls_apart,
-        }
-    }
-
-    /// Adds those of the time right after.
-    pub fn add(&mut self, next: &Self) {
-        self.lookups_cut_short += next.lookups_cut_short;
-        self.lookups_lost += next.lookups_lost;
-        self.calls_apart += next.calls_apart;
-    }
-}
-
 /// Puts attempts of the client role together. One for each monitor.
 #[derive(Debug, Default)]
 pub struct Grouper {
     briefs: Briefs,
     store: Store,
     nameless: Vec<(Step, Attempt)>,
+    silences: Silences,
     /// Processes that answer others.
     servers: HashSet<u32, RandomState>,
     closed: Vec<Closed>,
@@ -90,6 +59,7 @@ impl Grouper {
                 sent_ns: it.sent_ns,
             },
             end_ns: it.end_ns,
+            gave_up: false,
             question: Some(it.fingerprint),
             server: server_of_octets(it.server_ip, it.server_port),
             end: match (it.is_nxdomain, it.answers) {
@@ -114,9 +84,9 @@ impl Grouper {
                 Taken::TooMuch => {}
             }
         }
-        let (open, is_new) = self.join(chain, thread, &step, it.question);
+        let (at, is_new) = self.join(chain, thread, &step, it.question);
         if is_new {
-            open.cell = cell;
+            self.store.get(at).cell = cell;
         }
     }
 
@@ -164,28 +134,83 @@ impl Grouper {
         if step.question.is_none() {
             return self.alone(&step, attempt);
         }
+        // It had its place when its program gave up on it.
+        if self.silences.take(&step.key).is_some() {
+            return;
+        }
+        let at = self.place(attempt, &step);
+        self.silences.has_ended(&step, attempt.outcome, at);
+    }
+
+    /// Puts it into its lookup.
+    fn place(&mut self, attempt: &Attempt, step: &Step) -> usize {
         let question = attempt.question.as_bytes();
         let thread = Thread::of(attempt);
         let chain = chain(thread.pid, first_label(question));
-        let (open, _) = self.join(chain, thread, &step, question);
-        open.tell(attempt);
+        let (at, _) = self.join(chain, thread, step, question);
+        self.store.get(at).tell(attempt);
+        if step.gave_up {
+            self.bridge(chain, at);
+        }
+        at
     }
 
-    /// A query of a client that waits for its answer: its lookup is not over.
+    /// What follows a message that was given up on may have been told before it.
+    fn bridge(&mut self, chain: u64, at: usize) {
+        let is_next = |other: &usize| {
+            let (open, next) = (&self.store.all()[at], &self.store.all()[*other]);
+            let is_for_it = |step: &Step| {
+                joining::fits(open, step) && open.steps.iter().any(|it| it.name() == step.name())
+            };
+            *other != at && open.thread.may_be(next.thread) && next.steps.iter().all(is_for_it)
+        };
+        let next = self.store.of_chain(chain).find(is_next);
+        if let Some(next) = next {
+            self.put_together(at, next);
+        }
+    }
+
+    /// A socket was closed: its program waits no longer for what has ended.
+    pub fn closed(&mut self, cookie: u64, at_ns: u64) {
+        let of_socket = |step: &&mut Step| step.key.cookie == cookie;
+        let nameless = self.nameless.iter_mut().map(|(step, _)| step);
+        nameless
+            .filter(of_socket)
+            .for_each(|step| step.gives_up(at_ns));
+        if let Some(at) = self.silences.closed(cookie) {
+            let open = self.store.get(at);
+            let steps = open.steps.iter_mut().filter(of_socket);
+            steps.for_each(|step| step.gives_up(at_ns));
+            open.last_ns = open.last_ns.max(at_ns);
+        }
+    }
+
+    /// A query of a client that waits for its answer: its lookup is not over. One that its
+    /// program has given up on has its place at once, for what that does next.
     pub fn is_waiting(&mut self, attempt: &Attempt, now_ns: u64) {
-        let step = Step {
-            end_ns: now_ns,
+        let mut step = Step {
             end: StepEnd::Silence,
             ..Step::of(attempt)
         };
-        let question = attempt.question.as_bytes();
-        if step.question.is_some() {
+        if step.question.is_none() {
+            return;
+        }
+        let at = if let Some(place) = self.silences.of(&step.key) {
+            place
+        } else if step.gave_up {
+            let at = self.place(attempt, &step);
+            self.silences.goes_on(step.key, at);
+            Some(at)
+        } else {
+            step.end_ns = now_ns;
+            let question = attempt.question.as_bytes();
             let thread = Thread::of(attempt);
             let chain = chain(thread.pid, first_label(question));
             self.adopt_all(chain);
-            if let Some(at) = self.find(chain, thread, &step, question) {
-                self.store.get(at).waiting_ns = now_ns;
-            }
+            self.find(chain, thread, &step, question)
+        };
+        if let Some(at) = at {
+            self.store.get(at).waiting_ns = now_ns;
         }
     }
 
@@ -251,19 +276,12 @@ impl Grouper {
     }
 
     /// The lookup that it belongs to, or a new one.
-    fn join(
-        &mut self,
-        chain: u64,
-        thread: Thread,
-        step: &Step,
-        question: &[u8],
-    ) -> (&mut Open, bool) {
+    fn join(&mut self, chain: u64, thread: Thread, step: &Step, question: &[u8]) -> (usize, bool) {
         self.adopt_all(chain);
         let found = self.find(chain, thread, step, question);
         let at = found.unwrap_or_else(|| self.begin(thread, chain, step));
-        let open = self.store.get(at);
-        open.push(step, question);
-        (open, found.is_none())
+        self.store.get(at).push(step, question);
+        (at, found.is_none())
     }
 
     fn begin(&mut self, thread: Thread, chain: u64, step: &Step) -> usize {
@@ -335,6 +353,7 @@ impl Grouper {
             // Others that fail like it may follow.
             let at = at.unwrap_or_else(|| self.begin(thread, chain(thread.pid, 0), &step));
             self.store.get(at).add_nameless(&step, &attempt);
+            self.silences.has_ended(&step, attempt.outcome, at);
         }
     }
 
@@ -370,13 +389,19 @@ impl Grouper {
                 whole.push(part);
                 continue;
             };
-            self.store.unlink(part);
-            let (open, mut part_of_it) = self.store.take_two(at, part);
-            open.absorb(&mut part_of_it);
+            let open = self.put_together(at, part);
             // Whose it is cannot be known.
             open.is_estimate |= own.is_none() && places.len() > 1;
-            self.store.free(part);
         }
+    }
+
+    fn put_together(&mut self, at: usize, part: usize) -> &mut Open {
+        self.store.unlink(part);
+        let (open, mut part_of_it) = self.store.take_two(at, part);
+        self.silences.moved(&part_of_it.steps, Some(at));
+        open.absorb(&mut part_of_it);
+        self.store.free(part);
+        self.store.get(at)
     }
 
     /// Whether another thread is still at a part of it.
@@ -393,6 +418,7 @@ impl Grouper {
     fn finish(&mut self, at: usize) {
         self.store.unlink(at);
         let mut open = std::mem::take(self.store.get(at));
+        self.silences.moved(&open.steps, None);
         self.conclude(&mut open);
         // Its lists are room for the next one.
         *self.store.get(at) = open;

@@ -49,7 +49,10 @@ fn asks_again(before: &Step, after: &Step) -> bool {
     // musl goes on waiting whatever error there is.
     let has_waited = before.end == StepEnd::Silence || after.is_resend_of(before);
     let pause = after.sent_ns().checked_sub(before.sent_ns());
+    // Who has given up and asks again after a while begins anew.
+    let has_begun_anew = before.gave_up && after.sent_ns() > before.end_ns.saturating_add(PAUSE_NS);
     has_waited
+        && !has_begun_anew
         && !before.end.is_settled()
         && before.question == after.question
         && pause.is_some_and(|pause| pause <= PATIENCE_NS)

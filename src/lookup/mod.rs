@@ -8,22 +8,24 @@
 
 mod briefs;
 mod cost;
+mod counts;
 mod finished;
 mod grouper;
 mod joining;
 mod name;
 mod open;
+mod silences;
 mod step;
 mod store;
 #[cfg(test)]
 mod tests;
 
+pub use counts::GrouperCounts;
 pub use finished::Closed;
 pub use finished::Lookup;
 pub use finished::LookupResult;
 pub use finished::Outline;
 pub use grouper::Grouper;
-pub use grouper::GrouperCounts;
 pub use step::AttemptKey;
 pub use step::Step;
 pub use step::StepEnd;

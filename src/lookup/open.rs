@@ -116,6 +116,7 @@ impl Open {
         self.left_out += other.left_out;
         self.is_estimate |= other.is_estimate;
         self.is_spread |= other.is_spread || other.thread != self.thread;
+        self.waiting_ns = self.waiting_ns.max(other.waiting_ns);
         if self.example.is_none() {
             self.example = other.example.take();
         }
@@ -143,11 +144,13 @@ impl Open {
         })
     }
 
-    /// Whether its program has all that it asked for.
+    /// Whether its program has all that it asked for, or has given up on it.
     pub(super) fn is_settled(&self) -> bool {
-        self.steps
-            .iter()
-            .all(|step| step.end.is_settled() || self.steps.iter().any(|other| other.settles(step)))
+        self.steps.iter().all(|step| {
+            step.end.is_settled()
+                || step.gave_up
+                || self.steps.iter().any(|other| other.settles(step))
+        })
     }
 }
 

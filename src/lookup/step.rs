@@ -83,6 +83,11 @@ impl StepEnd {
         }
     }
 
+    /// Whether its program may still have waited: not all hear of an error.
+    pub(super) fn is_without_answer(self) -> bool {
+        matches!(self, Self::Silence | Self::Refused)
+    }
+
     /// Whether its program need not ask the same again.
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Found | Self::NoData | Self::NoSuchName)
@@ -96,6 +101,8 @@ pub struct Step {
     pub key: AttemptKey,
     /// When it ended, in nanoseconds of `CLOCK_MONOTONIC`.
     pub end_ns: u64,
+    /// Whether that is when its program closed the socket, without an answer.
+    pub gave_up: bool,
     /// What was asked; `None` if nothing was sent, or no question can be read.
     pub question: Option<Fingerprint>,
     /// Who was asked.
@@ -110,12 +117,15 @@ pub struct Step {
 
 impl Step {
     pub(super) fn of(attempt: &Attempt) -> Self {
+        let end = StepEnd::of(attempt);
+        let gave_up_ns = attempt.gave_up_ns.filter(|_| end.is_without_answer());
         Self {
             key: AttemptKey::of(attempt),
-            end_ns: attempt.end_ns,
+            end_ns: gave_up_ns.unwrap_or(attempt.end_ns),
+            gave_up: gave_up_ns.is_some(),
             question: attempt.question.fingerprint(),
             server: server(attempt.peer),
-            end: StepEnd::of(attempt),
+            end,
             is_waste: false,
             lost_ns: 0,
         }
@@ -124,6 +134,14 @@ impl Step {
     /// When it was sent.
     pub fn sent_ns(&self) -> u64 {
         self.key.sent_ns
+    }
+
+    /// Its program closes the socket, if it has no answer by then.
+    pub(super) fn gives_up(&mut self, at_ns: u64) {
+        if self.end.is_without_answer() && !self.gave_up {
+            self.end_ns = at_ns;
+            self.gave_up = true;
+        }
     }
 
     /// Whether it only tried another name than the one that was asked for last: a suffix

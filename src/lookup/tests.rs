@@ -1,3 +1,4 @@
+mod given_up;
 mod waits;
 
 use std::net::SocketAddr;
@@ -78,6 +79,12 @@ impl Asked {
         self.takes(ms)
     }
 
+    /// Its program closed the socket by then.
+    fn given_up(mut self, ms: u64) -> Self {
+        self.0.gave_up_ns = Some(self.0.sent_ns + ms * MS);
+        self
+    }
+
     fn refused(mut self) -> Self {
         self.0.outcome = Outcome::Refused;
         self.0.answer = None;
@@ -144,7 +151,10 @@ fn lookups(mut all: Vec<Asked>) -> Vec<Lookup> {
         let now_ns = it.0.end_ns;
         // As the sweep does: what still waits, then what is over.
         for waiting in all[place..].iter().filter(|it| it.0.sent_ns <= now_ns) {
-            grouper.is_waiting(&waiting.0, now_ns);
+            let mut waiting = waiting.0.clone();
+            // Else it is not known yet.
+            waiting.gave_up_ns = waiting.gave_up_ns.filter(|it| *it <= now_ns);
+            grouper.is_waiting(&waiting, now_ns);
         }
         grouper.close(now_ns);
         grouper.attempt(&it.0);

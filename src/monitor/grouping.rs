@@ -5,11 +5,13 @@ use std::cell::RefCell;
 use super::cells::Cells;
 use crate::attempt::Attempt;
 use crate::attempt::Role;
+use crate::event::ClosedSocket;
 use crate::kernel::Entry;
 use crate::lookup::Closed;
 use crate::lookup::Grouper;
 use crate::lookup::GrouperCounts;
 use crate::lookup::Lookup;
+use crate::track::Tracker;
 
 /// The grouper, which plain answers go to straight from their record.
 #[derive(Debug)]
@@ -46,13 +48,24 @@ impl<'a> Grouping<'a> {
         self.shown = 0;
     }
 
+    /// A socket was closed: what was shown of it is waited for no longer.
+    pub(super) fn closed(&self, closed: &ClosedSocket) {
+        if self.is_wanted {
+            self.grouper
+                .borrow_mut()
+                .closed(closed.cookie, closed.at_ns);
+        }
+    }
+
     /// A lookup is not over as long as one of its queries waits.
-    pub(super) fn waits(&self, entry: &Entry, now_ns: u64) {
+    pub(super) fn waits(&self, entry: &Entry, now_ns: u64, tracker: &Tracker) {
         let mut grouper = self.grouper.borrow_mut();
-        if self.is_wanted && grouper.any_open() {
+        if self.is_wanted && (grouper.any_open() || tracker.any_closing()) {
             let attempts = entry.give_up(now_ns).into_iter();
-            let clients = attempts.filter(|attempt| attempt.role == Role::Client);
-            clients.for_each(|attempt| grouper.is_waiting(&attempt, now_ns));
+            for mut attempt in attempts.filter(|attempt| attempt.role == Role::Client) {
+                tracker.sees_closing(&mut attempt);
+                grouper.is_waiting(&attempt, now_ns);
+            }
         }
     }
 

@@ -246,6 +246,11 @@ impl Poller<'_, '_, '_> {
         for event in self.events.borrow_mut().drain(..) {
             match event {
                 Event::SlowRead(read) => self.slow_reads.push(read),
+                Event::Closed(closed) => {
+                    self.grouping.show(&self.ended);
+                    self.grouping.closed(&closed);
+                    self.tracker.event(event, &mut self.ended);
+                }
                 event => self.tracker.event(event, &mut self.ended),
             }
         }
@@ -346,7 +351,7 @@ impl Poller<'_, '_, '_> {
             let failure = self.tracker.failure_of(&entry.view(), told_by);
             if failure.is_none() && !is_over {
                 if waited >= PAUSE {
-                    self.grouping.waits(&entry, now_ns);
+                    self.grouping.waits(&entry, now_ns, &self.tracker);
                 }
                 continue;
             }
@@ -358,6 +363,9 @@ impl Poller<'_, '_, '_> {
                     continue;
                 }
             };
+            if failure.is_none() {
+                self.programs.is_over(&entry);
+            }
             for attempt in attempts {
                 self.tracker
                     .ended(attempt, failure.clone(), &mut self.ended);

@@ -1,6 +1,7 @@
 //! From kernel events to attempts: what one record alone does not tell.
 //! Pure data: the clock is that of the events.
 
+mod closings;
 mod drop_filter;
 mod drops;
 mod kernel_errors;
@@ -24,6 +25,7 @@ use crate::event::InFlight;
 use crate::event::Stray;
 use crate::host::DropNames;
 
+use closings::Closings;
 pub use kernel_errors::Failure;
 pub use kernel_errors::JOIN_DELAY;
 use kernel_errors::KernelErrors;
@@ -39,6 +41,7 @@ pub struct Tracker {
     kernel_errors: KernelErrors,
     truncated: Truncated,
     unheld: Unheld,
+    closings: Closings,
     unsent: u64,
     stray_answers: u64,
     /// Of them, those that came while queries from before may still be answered.
@@ -75,6 +78,7 @@ impl Tracker {
             }
             Event::Stray(stray) => self.stray(&stray, ended),
             Event::Notice(notice) => self.kernel_errors.add(notice, &mut self.names),
+            Event::Closed(closed) => self.closings.add(&closed),
             // Nothing failed: DNS did its part.
             Event::SlowRead(_) => {}
         }
@@ -113,6 +117,7 @@ impl Tracker {
         {
             attempt.drop = self.kernel_errors.rejected(&attempt);
         }
+        self.closings.see(&mut attempt);
         self.truncated.see(&mut attempt);
         self.timed_out.number(&mut attempt);
         if attempt.outcome != Outcome::Answered {
@@ -125,6 +130,16 @@ impl Tracker {
     /// discarded of one is no other's.
     pub fn note_in_flight(&mut self, query: &InFlight<'_>) {
         self.kernel_errors.note_in_flight(query);
+    }
+
+    /// Whether the kernel has told of any.
+    pub fn any_closing(&self) -> bool {
+        self.closings.any()
+    }
+
+    /// Says when the program of an attempt gave up on it, as far as the kernel has told.
+    pub fn sees_closing(&self, attempt: &mut Attempt) {
+        self.closings.see(attempt);
     }
 
     /// Why a query in flight has failed already, if the kernel has told by then.

@@ -33,6 +33,8 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     waited_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    gave_up_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     ignored_answers: Option<u64>,
     attempt: u16,
     transport: Transport,
@@ -112,6 +114,9 @@ impl Record {
             failed_call: attempt.failed_call,
             latency_ns: answer.map(|_| elapsed),
             waited_ns: answer.is_none().then_some(elapsed),
+            gave_up_ns: attempt
+                .gave_up_ns
+                .map(|at_ns| at_ns.saturating_sub(attempt.sent_ns)),
             ignored_answers: Some(attempt.ignored.count()).filter(|&count| count > 0),
             attempt: attempt.number,
             transport: attempt.transport,

@@ -24,12 +24,17 @@ use crate::site::SERVER_V4_TOO;
 use crate::site::Site;
 
 /// A running `kerno watch --lookups`.
-struct Watch(Process);
+pub(crate) struct Watch(Process);
 
 impl Watch {
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With more options.
+    pub(crate) fn with(options: &[&str]) -> Self {
         let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
-        command.args(["watch", "--lookups"]);
+        command.args(["watch", "--lookups"]).args(options);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -45,7 +50,7 @@ impl Watch {
     }
 
     /// Ends it, and returns all lookups of a place, the first one first.
-    fn lookups(mut self, place: &Place) -> Vec<Value> {
+    pub(crate) fn lookups(mut self, place: &Place) -> Vec<Value> {
         self.0.signal(Signal::SIGINT);
         let mut text = String::new();
         let stdout = self.0.child.stdout.as_mut().expect("piped");

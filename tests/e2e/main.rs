@@ -56,6 +56,7 @@ mod endings;
 mod failed_calls;
 mod filters;
 mod from_the_host;
+mod gave_up;
 mod hostile;
 mod lookups;
 mod metrics;

@@ -18,6 +18,7 @@ pub(crate) struct Record {
     pub(crate) failed_call: Option<String>,
     pub(crate) latency_ns: Option<u64>,
     pub(crate) waited_ns: Option<u64>,
+    pub(crate) gave_up_ns: Option<u64>,
     pub(crate) attempt: u32,
     pub(crate) transport: String,
     pub(crate) id: Option<u16>,

@@ -64,6 +64,7 @@ fn count(transport: &str, port: u16) {
         "tcp_gap",
         "tcp_split",
         "tcp_crowded",
+        "closings_unseen",
         "unparsed",
     ] {
         assert_eq!(of(unseen), 0, "{accounting}");

@@ -25,4 +25,5 @@ mod stream;
 mod tcp;
 mod udp;
 mod unread;
+mod waiting;
 mod wake;

@@ -1,5 +1,6 @@
 //! What tests change in the slots, which elsewhere only the programs write.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::super::entry::Entry;
@@ -36,8 +37,10 @@ pub(super) trait InTests {
 
     /// A program is just filling each slot that was in use.
     fn fill_anew(&self);
-    /// Counts what is in `dns_inflight`, as the programs would have.
+    /// Counts what is in `dns_inflight` and what waits, as the programs would have.
     fn count(&self, entries: &[Entry]);
+    /// How many queries wait of each socket for which the programs have counted any.
+    fn counted(&self) -> BTreeMap<u64, u64>;
     fn write(&self, index: usize, slot: &dns_slot);
 }
 
@@ -56,6 +59,9 @@ impl InTests for Slots<'_> {
         }
         for share in self.shares.iter().chain(self.connection_shares) {
             share.store(0, Ordering::Relaxed);
+        }
+        for word in self.waiting {
+            word.store(0, Ordering::Relaxed);
         }
     }
 
@@ -122,6 +128,21 @@ impl InTests for Slots<'_> {
                 self.shares[place].fetch_add(1, Ordering::Relaxed);
             }
         }
+        for word in self.waiting {
+            word.store(0, Ordering::Relaxed);
+        }
+        for (cookie, number) in waiting(entries) {
+            let word = &self.waiting[cookie as usize % self.waiting.len()];
+            word.store(cookie | number << 48, Ordering::Relaxed);
+        }
+    }
+
+    fn counted(&self) -> BTreeMap<u64, u64> {
+        let words = self.waiting.iter().map(|word| word.load(Ordering::Relaxed));
+        let counted = words.filter(|word| word >> 48 > 0);
+        counted
+            .map(|word| (word & ((1 << 48) - 1), word >> 48))
+            .collect()
     }
 
     fn write(&self, index: usize, slot: &dns_slot) {
@@ -129,6 +150,15 @@ impl InTests for Slots<'_> {
         // SAFETY: within the array; no program runs just now.
         unsafe { self.slots.cast_mut().add(index).write_volatile(*slot) };
     }
+}
+
+/// How many of them wait at each client's socket.
+pub(super) fn waiting(entries: &[Entry]) -> BTreeMap<u64, u64> {
+    let mut all = BTreeMap::new();
+    for cookie in entries.iter().filter_map(Entry::client_socket) {
+        *all.entry(cookie).or_default() += 1;
+    }
+    all
 }
 
 /// The number of the bucket that counts the entry.

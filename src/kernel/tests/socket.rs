@@ -22,6 +22,7 @@ use super::programs::Programs;
 use super::slots::InTests as _;
 use super::slots::Waiting;
 use super::slots::bucket;
+use super::slots::waiting;
 use crate::attempt::Attempt;
 use crate::event::Event;
 
@@ -30,7 +31,7 @@ const TRIES: usize = 100;
 
 pub(super) struct Socket<'a> {
     programs: &'a Programs,
-    cookie: u64,
+    pub(super) cookie: u64,
     /// What it has sent counts as sent just now at each run.
     pub(super) at_once: bool,
 }
@@ -78,6 +79,8 @@ impl<'a> Socket<'a> {
             let events = self.programs.events();
             // The program may have had no need for the cookie.
             if after == cookie + 1 || after == cookie {
+                let (slots, there) = (self.programs.slots(), self.programs.in_flight());
+                assert_eq!(slots.counted(), waiting(&there), "what waits, by socket");
                 return events;
             }
             memory.restore(self.programs);

@@ -1,6 +1,7 @@
 //! The tracker on events as the kernel would send them. Times are small numbers
 //! of nanoseconds, or seconds where they matter.
 
+mod closings;
 mod dropped;
 mod forwarded;
 mod late;
