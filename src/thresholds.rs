@@ -58,8 +58,8 @@ pub const DROPS_CRITICAL: u64 = 10;
 /// `dns_unknown`: a warning above this share of the client attempts, in tenths of
 /// a percent. Source: judgement; below that are the single losses of any network.
 pub const UNKNOWN_PERMILLE: u64 = 5;
-/// `dns_dead_server`, `dns_aaaa_broken`: that share of one side fails, and of the
-/// other is answered, in percent. A resolver on this host is judged by its own
+/// A contrast (`dns_dead_server`, `dns_aaaa_broken`, …): that share of one side fails, and of
+/// the other is answered, in percent. A resolver on this host is judged by its own
 /// attempts from this share on. Source: judgement; the fault is total where it
 /// exists, the rest leaves room for answers from before it.
 pub const DEAD_PERCENT: u64 = 90;

@@ -349,7 +349,7 @@ impl Incidents {
         let (sizes, traits) = (&evidence.tallies.sizes, &evidence.tallies.traits);
         evidence.oversized = OversizedAnswers::of(sizes, traits);
         let here = evidence.tallies.served_addresses();
-        evidence.separated = Separated::of(traits, &evidence.server_views, &here);
+        evidence.separated = Separated::of(&evidence.tallies, &evidence.server_views, &here);
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);
         evidence.replicas = Replicas::of(&evidence.host.flows);

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::answers::Answers;
-use super::asked::BothFamilies;
 use super::away::AwayServers;
 use super::costs::SearchCosts;
 use super::dead_ends::DeadEnds;
@@ -223,12 +222,6 @@ impl Evidence {
     /// How the server on this host saw the exchange.
     pub fn view_of(&self, incident: &Incident) -> Option<&ServerView> {
         self.server_views.get(incident.server_view?)
-    }
-
-    /// How both address types of the incident's name fared, for all who asked.
-    pub fn both_families(&self, incident: &Incident) -> Option<BothFamilies> {
-        self.tallies
-            .both_families(incident.attempt.question.fingerprint()?)
     }
 
     /// The upstream that this resolver asked in vain so often that it may have

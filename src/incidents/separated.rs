@@ -7,9 +7,12 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use super::dead_servers;
+use super::families::BrokenFamilies;
 use super::namespaces::CutOff;
 use super::namespaces::OverNamespaces;
 use super::server_view::ServerView;
+use super::tallies::Tallies;
 use super::traits::AtServer;
 use super::traits::Fates;
 use super::traits::Trait;
@@ -35,11 +38,14 @@ pub struct Separated {
     /// As the server on this host saw it, by its own namespace and address.
     at_server: ByServer,
     over_namespaces: OverNamespaces,
+    dead_servers: HashSet<Way>,
+    broken_families: BrokenFamilies,
 }
 
 impl Separated {
     /// `here` are the addresses of servers on this host.
-    pub(super) fn of(traits: &Traits, views: &[ServerView], here: &HashSet<SocketAddr>) -> Self {
+    pub(super) fn of(tallies: &Tallies, views: &[ServerView], here: &HashSet<SocketAddr>) -> Self {
+        let traits = &tallies.traits;
         let separated = |failed: fn(&Fates) -> Failed| {
             let of_one = |(way, server): (&Way, &AtServer)| {
                 let found = server.contrasts(failed);
@@ -54,6 +60,8 @@ impl Separated {
             slow_servers: slow_servers(traits, here),
             at_server: at_server(views),
             over_namespaces: OverNamespaces::of(traits, here),
+            dead_servers: dead_servers::of(tallies, here),
+            broken_families: BrokenFamilies::of(tallies),
         }
     }
 
@@ -83,6 +91,22 @@ impl Separated {
     pub fn cut_off(&self, attempt: &Attempt) -> Option<&CutOff> {
         let way = (attempt.owner.netns, attempt.peer);
         self.over_namespaces.cut_off.get(&way)
+    }
+
+    /// Whether this server is what sets apart those of a network namespace that failed.
+    pub fn is_dead(&self, netns: u32, server: SocketAddr) -> bool {
+        self.dead_servers.contains(&(netns, server))
+    }
+
+    /// Whether type AAAA is what sets it apart from what else was asked for its name, or of
+    /// its server.
+    pub fn has_broken_family(&self, attempt: &Attempt) -> bool {
+        let broken = &self.broken_families;
+        let name = attempt.question.fingerprint().map(|it| it.name);
+        name.is_some_and(|name| broken.names.contains(&name))
+            || broken
+                .servers
+                .contains(&(attempt.owner.netns, attempt.peer))
     }
 
     /// What sets the query that got an error apart from those that got none.

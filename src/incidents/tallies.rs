@@ -19,6 +19,7 @@ use super::rates::Rates;
 use super::sizes::Sizes;
 use super::tally::Tally;
 use super::traits::Traits;
+use super::traits::Way;
 use crate::attempt::Attempt;
 use crate::attempt::Conntrack;
 use crate::attempt::Fingerprint;
@@ -412,8 +413,14 @@ impl Tallies {
             .get(&(attempt.owner.netns, attempt.local.port(), attempt.peer))
     }
 
-    pub(super) fn both_families(&self, question: Fingerprint) -> Option<BothFamilies> {
-        self.names.get(&question.name).copied()
+    /// What was asked on each way.
+    pub(super) fn ways(&self) -> impl Iterator<Item = (Way, &Asked)> {
+        self.asked.iter().map(|(way, asked)| (*way, asked))
+    }
+
+    /// What was asked for each name, of A and AAAA.
+    pub(super) fn names(&self) -> impl Iterator<Item = (u64, BothFamilies)> {
+        self.names.iter().map(|(name, both)| (*name, *both))
     }
 }
 

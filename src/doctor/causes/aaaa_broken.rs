@@ -6,16 +6,12 @@ use super::Cause;
 use super::contrasts;
 use super::group::Group;
 use super::place::Place;
-use crate::contrast::Failed;
 use crate::doctor::explanation::Explanation;
-use crate::incidents::BothFamilies;
 use crate::incidents::Evidence;
 use crate::incidents::FailureKind;
 use crate::incidents::Incident;
-use crate::incidents::Tally;
 use crate::incidents::Trait;
-use crate::thresholds::DEAD_PERCENT;
-use crate::thresholds::FAILURES_MIN;
+use crate::incidents::useless;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
@@ -31,11 +27,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     if !is_aaaa || incident.drop().is_some() || incident.errno().is_some() {
         return None;
     }
-    let of_name = evidence.both_families(incident).is_some_and(is_broken);
-    let asked = evidence
-        .tallies
-        .asked(incident.attempt.owner.netns, incident.server());
-    let of_server = is_broken(asked.families);
+    let of_family = evidence.separated.has_broken_family(&incident.attempt);
     let separates = contrasts::of_silent(incident, evidence)
         .or_else(|| {
             evidence
@@ -44,23 +36,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
                 .filter(|_| incident.kind == FailureKind::ErrorAnswer)
         })
         .is_some_and(|(it, _)| it == Trait::Type(Rtype::AAAA));
-    (of_name || of_server || separates).then(|| Place::at(incident.server()))
-}
-
-fn is_broken(both: BothFamilies) -> bool {
-    let helped = |part: u64, of: u64| part * 100 >= of * DEAD_PERCENT;
-    let aaaa_useless = both.aaaa.ended() - both.aaaa.noerror;
-    both.aaaa.ended() >= FAILURES_MIN
-        && both.a.ended() >= FAILURES_MIN
-        && helped(aaaa_useless, both.aaaa.ended())
-        && helped(both.a.noerror, both.a.ended())
-}
-
-fn useless(tally: Tally) -> Failed {
-    Failed {
-        failed: tally.ended() - tally.noerror,
-        of: tally.ended(),
-    }
+    (of_family || separates).then(|| Place::at(incident.server()))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -81,8 +57,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         units::count(silent),
         units::count(group.queries() - silent)
     ))
-    .line(useless(both.aaaa).against(
-        &useless(both.a),
+    .line(useless(&both.aaaa).against(
+        &useless(&both.a),
         (
             &format!("queries of type AAAA to {server}"),
             "those of type A",

@@ -1,5 +1,7 @@
 //! Rule `dns_dead_server`: one nameserver never answers, another one does.
 
+use std::collections::BTreeSet;
+
 use super::Cause;
 use super::group::Group;
 use super::listed::NAMESERVERS_USED;
@@ -9,34 +11,20 @@ use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::incidents::Tally;
-use crate::thresholds::DEAD_PERCENT;
-use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 const OTHERS_SHOWN: usize = 3;
 
-/// Both asked from the same network namespace, so both are on somebody's list.
+/// Compared with what else its own clients ask, which is on somebody's list.
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     if !incident.has_failed() || incident.drop().is_some() {
         return None;
     }
     let netns = incident.attempt.owner.netns;
-    let tallies = &evidence.tallies;
-    let dead = is_dead(&tallies.asked(netns, incident.server()).all);
-    let another = tallies
-        .servers_of(netns)
-        .any(|(server, asked)| server != incident.server() && is_alive(&asked.all));
-    (dead && another).then(|| Place::at(incident.server()))
-}
-
-fn is_dead(tally: &Tally) -> bool {
-    tally.failed >= FAILURES_MIN && tally.failed * 100 >= tally.ended() * DEAD_PERCENT
-}
-
-fn is_alive(tally: &Tally) -> bool {
-    tally.answered >= FAILURES_MIN && tally.answered * 100 >= tally.ended() * DEAD_PERCENT
+    let is_dead = evidence.separated.is_dead(netns, incident.server());
+    is_dead.then(|| Place::at(incident.server()))
 }
 
 /// What it was asked against what all others were.
@@ -46,17 +34,22 @@ fn contrast_told(group: &Group<'_>) -> Option<String> {
         failed: tally.failed,
         of: tally.ended(),
     };
-    let (mut others, tallies) = (Failed::default(), &group.evidence.tallies);
+    let (mut others, mut dead) = (Failed::default(), BTreeSet::new());
     for netns in group.distinct(|incident| incident.attempt.owner.netns) {
-        let elsewhere = tallies.servers_of(netns).filter(|(it, _)| *it != server);
-        elsewhere.for_each(|(_, asked)| others.absorb(&failed(&asked.all)));
+        for (other, asked) in group.evidence.tallies.servers_of(netns) {
+            match group.evidence.separated.is_dead(netns, other) {
+                true => _ = dead.insert(other),
+                false => others.absorb(&failed(&asked.all)),
+            }
+        }
     }
     let own = failed(&group.asked().all);
-    let (which, rest) = (
-        format!("queries to {server}"),
-        "those to all other servers from the same network namespaces",
-    );
-    Some(own.against(&others, (&which, rest), "failed"))
+    // The others that are dead have findings of their own.
+    let rest = match dead.len() {
+        0 | 1 => "those to all other servers from the same network namespaces",
+        _ => "those to all servers but the dead ones from the same network namespaces",
+    };
+    Some(own.against(&others, (&format!("queries to {server}"), rest), "failed"))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -95,7 +88,9 @@ fn others_told(group: &Group<'_>) -> Vec<String> {
         .map_or(0, |incident| incident.attempt.owner.netns);
     let others = group.evidence.tallies.servers_of(netns);
     let mut others: Vec<_> = others
-        .filter(|(other, asked)| Some(*other) != group.place.server && is_alive(&asked.all))
+        .filter(|(other, asked)| {
+            asked.all.answered > 0 && !group.evidence.separated.is_dead(netns, *other)
+        })
         .collect();
     others.sort_unstable_by_key(|(_, asked)| std::cmp::Reverse(asked.all.answered));
     let shown = others.into_iter().take(OTHERS_SHOWN);

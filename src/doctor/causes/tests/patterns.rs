@@ -37,6 +37,60 @@ fn a_dead_server_needs_a_living_one_beside_it() {
     assert_eq!(lossy.said(), [("dns_unknown", 8)]);
 }
 
+/// Each is compared with those that answer, not with each other.
+#[test]
+fn two_dead_servers_are_two() {
+    const THIRD: &str = "10.0.0.12:53";
+    let story = || {
+        Story::default()
+            .with(many(8, SERVER, Outcome::Unanswered))
+            .with(more(8, OTHER, Outcome::Unanswered))
+            .with((800..820).map(|n| attempt(n, THIRD, Outcome::Answered)))
+    };
+    assert_eq!(
+        story().said(),
+        [("dns_dead_server", 8), ("dns_dead_server", 8)]
+    );
+    assert_eq!(
+        finding(story()).evidence[0],
+        "Of queries to 10.0.0.10:53, 8 of 8 failed; of those to all servers but the dead ones from the same \
+         network namespaces, 0 of 20."
+    );
+}
+
+/// A server that loses much itself is nothing to compare with.
+#[test]
+fn a_dead_server_beside_one_that_fails_is_not_told_apart() {
+    let beside = |failed: u64| {
+        Story::default()
+            .with(many(8, SERVER, Outcome::Unanswered))
+            .with(more(40, OTHER, Outcome::Answered))
+            .with((800..800 + failed).map(|n| attempt(n, OTHER, Outcome::Unanswered)))
+            .said()
+    };
+    assert!(beside(2).contains(&("dns_dead_server", 8)));
+    assert!(!beside(10).contains(&("dns_dead_server", 8)));
+}
+
+/// Each pod asks a few times; all of them together tell.
+#[test]
+fn a_dead_server_of_many_namespaces_is_told_from_all_of_them() {
+    let pods = |number: u32| {
+        let from = |pod: u32, n: u64, server, outcome| {
+            let mut attempt = attempt(n + u64::from(pod) * 10, server, outcome);
+            attempt.owner.netns = POD + pod;
+            attempt
+        };
+        let pods = (0..number).flat_map(move |pod| {
+            let dead = (0..3).map(move |n| from(pod, n, SERVER, Outcome::Unanswered));
+            dead.chain((3..6).map(move |n| from(pod, n, OTHER, Outcome::Answered)))
+        });
+        Story::default().with(pods).said()
+    };
+    assert_eq!(pods(1), [("dns_unknown", 3)]);
+    assert_eq!(pods(4), [("dns_dead_server", 12)]);
+}
+
 /// Who asks a server that is on no list has read the file before it was changed.
 #[test]
 fn a_dead_server_that_is_on_no_list_is_told_as_such() {
@@ -105,14 +159,17 @@ fn aaaa_alone_must_fail_every_time() {
         answer: None,
         ..attempt
     };
-    let silent = Story::default().with(both(6, unanswered));
-    assert_eq!(silent.said(), [("dns_aaaa_broken", 6)]);
-    let told = finding(Story::default().with(both(6, unanswered))).evidence;
-    let line = "Of queries of type AAAA to 10.0.0.10:53, 6 of 6 were not answered NOERROR; of those of type \
-                A, 0 of 6.";
+    let silent = Story::default().with(both(8, unanswered));
+    assert_eq!(silent.said(), [("dns_aaaa_broken", 8)]);
+    let told = finding(Story::default().with(both(8, unanswered))).evidence;
+    let line = "Of queries of type AAAA to 10.0.0.10:53, 8 of 8 were not answered NOERROR; of those of type \
+                A, 0 of 8.";
     assert!(told.iter().any(|it| it == line), "{told:?}");
-    let servfail = Story::default().with(both(6, |attempt| answered_with(attempt, 2)));
-    assert_eq!(servfail.said(), [("dns_aaaa_broken", 6)]);
+    let servfail = Story::default().with(both(8, |attempt| answered_with(attempt, 2)));
+    assert_eq!(servfail.said(), [("dns_aaaa_broken", 8)]);
+    // Five of five against none of five: chance makes that once in 252 times.
+    let few = Story::default().with(both(5, unanswered));
+    assert_eq!(few.said(), [("dns_unknown", 5)]);
     // Losses that hit AAAA now and then: another name each, and mostly fine.
     let random = Story::default()
         .with((0..6).map(|n| Attempt {

@@ -1,0 +1,74 @@
+//! Servers of which nearly nothing comes, while others answer the same clients: the contrast
+//! by server.
+
+use std::collections::BTreeMap;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use super::tallies::Tallies;
+use super::traits::Way;
+use crate::contrast::Contrast;
+use crate::contrast::Failed;
+use crate::thresholds::DEAD_PERCENT;
+use crate::thresholds::FAILURES_MIN;
+
+/// What was asked of each server.
+type ByServer = BTreeMap<SocketAddr, Failed>;
+
+/// By network namespace of who asks. Several dead servers are one side of the contrast, so
+/// that none of them speaks for another.
+pub(super) fn of(tallies: &Tallies, here: &HashSet<SocketAddr>) -> HashSet<Way> {
+    let mut by_netns: BTreeMap<u32, ByServer> = BTreeMap::new();
+    for (way, asked) in tallies.ways() {
+        let failed = Failed {
+            failed: asked.all.failed,
+            of: asked.all.ended(),
+        };
+        by_netns.entry(way.0).or_default().insert(way.1, failed);
+    }
+    let mut found = HashSet::new();
+    for (netns, servers) in &by_netns {
+        let dead = dead_of(servers);
+        found.extend(dead.into_iter().map(|server| (*netns, server)));
+    }
+    found.extend(over_namespaces(&by_netns, here));
+    found
+}
+
+/// A server elsewhere is the same one for all who ask it: together they tell more.
+fn over_namespaces(by_netns: &BTreeMap<u32, ByServer>, here: &HashSet<SocketAddr>) -> HashSet<Way> {
+    let is_shared = |server: &SocketAddr| !here.contains(server) && !server.ip().is_loopback();
+    let mut all = ByServer::new();
+    for servers in by_netns.values() {
+        for (server, failed) in servers.iter().filter(|(server, _)| is_shared(server)) {
+            all.entry(*server).or_default().absorb(failed);
+        }
+    }
+    let dead: HashSet<SocketAddr> = dead_of(&all).into_iter().collect();
+    let ways = by_netns.iter().flat_map(|(netns, servers)| {
+        let both = |server: &&SocketAddr| dead.contains(*server);
+        // Who asks no other has it on no list beside one that answers.
+        let has_another = servers.keys().any(|server| !dead.contains(server));
+        let dead = servers.keys().filter(both).filter(move |_| has_another);
+        dead.map(|server| (*netns, *server))
+    });
+    ways.collect()
+}
+
+fn dead_of(servers: &ByServer) -> Vec<SocketAddr> {
+    let is_dead =
+        |it: &Failed| it.failed >= FAILURES_MIN && it.failed * 100 >= it.of * DEAD_PERCENT;
+    let (mut with, mut all) = (Failed::default(), Failed::default());
+    let mut dead = Vec::new();
+    for (server, failed) in servers {
+        all.absorb(failed);
+        if is_dead(failed) {
+            with.absorb(failed);
+            dead.push(*server);
+        }
+    }
+    match Contrast::of(with, all, servers.len()) {
+        Some(_) => dead,
+        None => Vec::new(),
+    }
+}
