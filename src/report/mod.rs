@@ -3,6 +3,7 @@
 mod accounting;
 mod busiest;
 pub mod counters;
+mod explained;
 mod figures;
 mod headline;
 mod json;

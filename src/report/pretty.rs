@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Report;
 use super::accounting;
 use super::busiest;
+use super::explained;
 use super::figures;
 use super::headline;
 use super::lookups;
@@ -34,20 +35,9 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write, width: usize) -> i
         page.blank()?;
         next_steps(page, report)?;
     }
-    let causes = report
-        .findings
-        .iter()
-        .filter(|finding| !finding.rule.is_summary() && finding.severity > Severity::Info);
     for (number, finding) in (1..).zip(&report.findings) {
-        let mut causes = causes.clone();
-        let is_explained = causes.any(|cause| cause.scope.may_include(&finding.scope));
         page.blank()?;
-        write_finding(
-            page,
-            number,
-            finding,
-            finding.rule.is_summary() && is_explained,
-        )?;
+        write_finding(page, number, finding, explained::is_brief(report, finding))?;
     }
     if report.dns.client.queries() > 0 {
         page.blank()?;

@@ -365,6 +365,35 @@ fn the_cause_of_another_ones_trouble_is_not_that_of_a_slow_one() {
     assert!(!slow.1.starts_with(':'), "{page}");
 }
 
+/// The finding about its trouble names those whom it serves: they are hit harder.
+#[test]
+fn a_resolvers_own_failures_are_told_with_those_of_its_clients() {
+    let mut fed = Fed::default();
+    fed.feed(5_000, &answer_after(NGINX, GOOD, 1));
+    let lost = attempt(("dnsmasq", 53), BAD, Outcome::Unanswered, 5_000 * MS);
+    fed.feed(60, &lost);
+    let mut report = report(&fed);
+    for cause in report
+        .findings
+        .iter_mut()
+        .filter(|it| !it.rule.is_summary())
+    {
+        cause.scope.pid = Some(99_999);
+        cause.scope.comm = Some("python3".to_owned());
+        assert_ne!(cause.rule, Rule::Unknown);
+    }
+    let own = "   Rule      dns_failure_rate: overall figures; the causes are above";
+    assert!(pretty(&report).contains(own), "{}", pretty(&report));
+    let failures = std::mem::take(&mut report.failures).into_iter();
+    report.failures = failures
+        .map(|(mut failures, number)| {
+            failures.rule = Rule::ClientGaveUp;
+            (failures, number)
+        })
+        .collect();
+    assert!(!pretty(&report).contains(own), "{}", pretty(&report));
+}
+
 #[test]
 fn the_first_sentence_has_an_end() {
     let mut fed = Fed::default();

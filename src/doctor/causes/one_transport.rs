@@ -46,12 +46,22 @@ fn over_tcp(group: &Group<'_>) -> Explanation {
         commands::sockets("ss -tnp state established", port),
     ];
     let looks = looks.map(|look| group.within(netns, look));
+    let cause = match asked {
+        0 => {
+            "No connection is made: something on the way discards TCP to that port, or the server's \
+             queue of new connections is full. A server serves only so many at once (dnsmasq 20, \
+             unbound `incoming-num-tcp` 10, BIND `tcp-clients` 150)."
+        }
+        _ => {
+            "Connections are made, because the kernel does that alone, but no answer comes on them. \
+             A server serves only so many connections at once (dnsmasq 20, unbound \
+             `incoming-num-tcp` 10, BIND `tcp-clients` 150): where idle ones hold all of these \
+             places, the others wait in its accept queue, and nobody reads them."
+        }
+    };
     Explanation::of(
         format!("{server} does not answer over TCP, but over UDP"),
-        "Connections are made, because the kernel does that alone, but the server reads no query \
-         from them: it serves only so many connections at once (dnsmasq 20, unbound \
-         `incoming-num-tcp` 10, BIND `tcp-clients` 150), and idle ones hold all of them. The \
-         others wait in the accept queue.",
+        cause,
         "It hits answers too large for UDP, and programs that ask over TCP only.",
     )
     .lines(group.contrast_told("queries over TCP"))

@@ -217,6 +217,29 @@ fn each_row_takes_its_own_and_says_both_sides() {
     }
 }
 
+/// Whether connections are made is seen, and said as it was; why nobody reads them is not.
+#[test]
+fn connections_over_tcp_are_told_as_they_were() {
+    let made = first(tcp_unserved());
+    let told = |finding: &Finding| finding.evidence.join("\n");
+    assert!(made.cause.starts_with("Connections are made"), "{made:#?}");
+    assert!(told(&made).contains("For 8 of 8 queries the connection was made"));
+    let none = first(split(
+        8,
+        30,
+        |it| Attempt {
+            id: None,
+            ..over_tcp(it)
+        },
+        same,
+    ));
+    assert!(none.cause.starts_with("No connection is made"), "{none:#?}");
+    assert!(told(&none).contains("For 0 of 8 queries"), "{none:#?}");
+    for cause in [made.cause, none.cause] {
+        assert!(!cause.contains("idle ones hold all of them"), "{cause}");
+    }
+}
+
 #[test]
 fn what_falls_on_both_sides_is_no_contrast() {
     // Losses of a bad link: as many with EDNS as without.
