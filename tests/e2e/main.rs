@@ -57,6 +57,7 @@ mod failed_calls;
 mod filters;
 mod from_the_host;
 mod gave_up;
+mod healthy;
 mod hostile;
 mod lookups;
 mod metrics;
