@@ -78,8 +78,11 @@ pub(super) fn properties_of((unit, user): (&str, Option<u32>), show: &'static st
     systemctl.and(show).word(unit)
 }
 
+/// Which control group a process is in; nothing where there is none to be looked at.
 pub(super) fn cgroup_of(pid: Option<u32>) -> Command {
-    Command::new("cat").word(format!("/proc/{}/cgroup", number(pid)))
+    pid.map_or_else(Command::default, |pid| {
+        Command::new("cat").word(format!("/proc/{pid}/cgroup"))
+    })
 }
 
 /// `ss -lntup 'sport = :53'`

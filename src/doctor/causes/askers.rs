@@ -1,6 +1,7 @@
 //! Who has the incidents of a group.
 
 use super::group::Group;
+use super::group::NAME_MAX;
 use crate::attempt::Comm;
 use crate::attempt::identity::WorkloadId;
 use crate::doctor::finding::Subject;
@@ -35,6 +36,17 @@ impl Group<'_> {
             Some(others) => format!("{own}, and of {others}"),
             None => own,
         }
+    }
+
+    /// `They were sent from the control group /build.`
+    pub(super) fn control_group_told(&self) -> Option<String> {
+        let groups = self.ranked(|incident| {
+            let path = incident.attempt.workload.as_deref()?.cgroup();
+            (path != "/").then(|| units::shorten(path, NAME_MAX))
+        });
+        let shown = ranking::first_of(&groups, ASKERS_SHOWN, |(path, _)| path.clone())?;
+        let noun = if groups.len() == 1 { "group" } else { "groups" };
+        Some(format!("They were sent from the control {noun} {shown}."))
     }
 
     /// A process that asked, if one is known that has not ended: it is as the client is.

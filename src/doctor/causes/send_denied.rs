@@ -225,6 +225,7 @@ fn denied(group: &Group<'_>, what: &str) -> Explanation {
              Local Redirect Policy has no backend) and from systemd (IPAddressDeny=, \
              RestrictNetworkInterfaces=). It is not a firewall rule.",
         ])
+        .lines(group.control_group_told())
         .with(|it| match group.subject().workload {
             Some(WorkloadId::Unit(unit, user)) => it.run(
                 "See what the unit forbids (and the slices above it):",

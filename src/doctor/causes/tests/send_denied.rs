@@ -135,3 +135,37 @@ fn ipv6_servers_that_are_got_round_are_one_note() {
         assert!(!finding.title.contains("over IPv6"), "{finding:#?}");
     }
 }
+
+/// Who asked may have ended: its control group is known all the same.
+#[test]
+fn the_control_group_that_denies_is_named_and_no_process_that_is_gone() {
+    let told = |ended| {
+        let identity = std::sync::Arc::new(crate::attempt::Identity::of_cgroup(b"/build"));
+        let mut story = Story::default().with((0..4).map(|n| {
+            let denied = attempt(n, SERVER, Outcome::Dropped);
+            let mut denied = dropped(denied, Packet::Query, "BPF_CGROUP_EGRESS", "ip_output");
+            denied.workload = Some(identity.clone());
+            denied
+        }));
+        let client = crate::sampler::Process {
+            ended,
+            ..crate::sampler::Process::default()
+        };
+        story.host.clients.insert(4_242, client);
+        let finding = story.explain().findings.remove(0);
+        finding.evidence.join("\n") + &finding.fix.join("\n")
+    };
+    let (here, gone) = (told(false), told(true));
+    for it in [&here, &gone] {
+        assert!(
+            it.contains("They were sent from the control group /build."),
+            "{it}"
+        );
+        assert!(it.contains("`bpftool cgroup tree`"), "{it}");
+    }
+    assert!(here.contains("`cat /proc/4242/cgroup`"), "{here}");
+    assert!(
+        !gone.contains("/cgroup`") && !gone.contains("PID"),
+        "{gone}"
+    );
+}
