@@ -15,6 +15,7 @@ use super::loops::Loops;
 use super::outages::Outages;
 use super::overflows::Overflows;
 use super::oversized::OversizedAnswers;
+use super::own_time::OwnTime;
 use super::rates::RateLimit;
 use super::rejections;
 use super::rejections::Rejections;
@@ -65,6 +66,8 @@ pub struct Evidence {
     pub resends: Resends,
     /// What servers elsewhere took long for.
     pub slowness: Slowness,
+    /// What servers on this host take without a queue in front of them.
+    pub own_time: OwnTime,
     /// Queries of other hosts that no server here saw.
     pub turned_away: Vec<TurnedAway>,
     /// Servers that were killed.
@@ -123,6 +126,7 @@ impl Evidence {
             incident.server_view = index.view_of(&self.server_views, &incident.attempt);
         }
         self.slowness = Slowness::of(&self.incidents);
+        self.own_time = OwnTime::of(&self.server_views);
         let closed = self.incidents.iter().filter_map(|incident| {
             let drop = incident.query_lost()?;
             incident

@@ -34,7 +34,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     if incident.kind != FailureKind::Slow || !is_its_own {
         return None;
     }
-    let fault = match view.queued_bytes >= QUEUED_BYTES {
+    let fault = match evidence.own_time.waited_in_queue(view) {
         true => QUEUE,
         false => WORK,
     };
@@ -56,12 +56,23 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         ),
         _ => (
             format!("The DNS server {server}, on this host, takes long for its answers"),
-            "No queue was in front of the server when these queries came: it takes that long with \
-             each. It waits for something else than a slow DNS query (a disk, a database, a lock, a \
-             delay in its configuration, or many fast queries one after the other).",
+            match group.views().all(|view| view.queued_bytes < QUEUED_BYTES) {
+                true => {
+                    "No queue was in front of the server when these queries came: it takes that \
+                     long with each."
+                }
+                false => {
+                    "Queries that found nothing before them in its socket took as long as the \
+                     others, so it is no queue: it takes that long with each."
+                }
+            },
         ),
     };
+    let own = "It waits for something else than a slow DNS query (a disk, a database, a lock, a delay \
+               in its configuration, or many fast queries one after the other).";
+    let own = (group.place.fault != QUEUE).then_some(own);
     Explanation::of(title, cause, "All clients of this server wait for it.")
+        .causes(own)
         .causes([looked_at])
         .line(format!(
             "From a query's arrival there until its answer left, half of these took {} or more, the \

@@ -1,6 +1,7 @@
 //! Rule `dns_unknown`: none of the others; it says what was ruled out.
 
 use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use super::Cause;
 use super::at_server;
@@ -81,14 +82,16 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         return Some(with_error(group));
     }
     let views: Vec<_> = group.views().collect();
-    let ignored = views.iter().filter(|view| !view.is_answered()).count() as u64;
+    let ignored: Vec<_> = views.iter().filter(|view| !view.is_answered()).collect();
+    let read = read(group.evidence, ignored.iter().copied().copied());
+    let ignored = ignored.len() as u64;
     let looked_at = match at_server::was_examined(group) {
         true => "kerno found no CPU limit and no busy thread that explains it.",
         false => "kerno could not look at the server's process.",
     };
     let (title, cause, found) = match views.iter().map(|view| view.queued_bytes).max() {
         None => elsewhere(group),
-        Some(most) => here(group, views.len() as u64, ignored, most),
+        Some(most) => here(group, views.len() as u64, [ignored, read], most),
     };
     group
         .opening(title, cause, group.impact())
@@ -129,7 +132,12 @@ fn elsewhere(group: &Group<'_>) -> (String, &'static str, String) {
 }
 
 /// The same where a server on this host had them.
-fn here(group: &Group<'_>, seen: u64, ignored: u64, most: u32) -> (String, &'static str, String) {
+fn here(
+    group: &Group<'_>,
+    seen: u64,
+    [ignored, read]: [u64; 2],
+    most: u32,
+) -> (String, &'static str, String) {
     let server = group.server();
     match ignored {
         0 => (
@@ -140,6 +148,20 @@ fn here(group: &Group<'_>, seen: u64, ignored: u64, most: u32) -> (String, &'sta
                 "The server is on this host, got {} of them and answered. The answers did not \
                  reach the client's socket.",
                 units::count(seen)
+            ),
+        ),
+        _ if read * 2 > ignored => (
+            format!("{server}, on this host, reads queries and leaves them unanswered"),
+            "The queries reach the server, it reads them, and does not answer: because it has as \
+             many under way as it allows itself (Docker's resolver drops what is more), or because of \
+             its configuration (a drop list, rate limiting).",
+            format!(
+                "The server is on this host: {} reached its socket and were not answered; of these \
+                 it has read at least {}, for it answered queries that came to the same socket \
+                 after them.{}",
+                units::queries(ignored),
+                units::count(read),
+                own_told(group)
             ),
         ),
         _ if most >= QUEUED_BYTES => (
@@ -163,6 +185,22 @@ fn here(group: &Group<'_>, seen: u64, ignored: u64, most: u32) -> (String, &'sta
             ),
         ),
     }
+}
+
+/// How many of these the server must have read: a UDP socket is read in the order in which
+/// queries come to it, and it answered some that came later.
+fn read<'a>(evidence: &Evidence, ignored: impl Iterator<Item = &'a ServerView>) -> u64 {
+    let mut last: HashMap<u64, u64> = HashMap::new();
+    let is_answered = |view: &&ServerView| view.is_answered() && view.transport == Transport::Udp;
+    for view in evidence.server_views.iter().filter(is_answered) {
+        let last = last.entry(view.cookie).or_default();
+        *last = view.arrived_ns.max(*last);
+    }
+    let was_read = |view: &&ServerView| {
+        let last = last.get(&view.cookie).filter(|_| view.cookie != 0);
+        view.transport == Transport::Udp && last.is_some_and(|last| view.arrived_ns < *last)
+    };
+    ignored.filter(was_read).count() as u64
 }
 
 /// What was seen of the queue in front of the server: that of a UDP socket only.

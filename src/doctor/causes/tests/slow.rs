@@ -84,6 +84,34 @@ fn the_queue_of_a_server_is_named_with_its_depth() {
     );
 }
 
+/// They came in a burst, but those that found nothing before them took as long.
+#[test]
+fn a_queue_that_costs_nothing_is_not_why() {
+    let mixed = |queued_ms| {
+        let with = |from: u64, ms, queued| {
+            (from..from + 20).flat_map(move |n| {
+                let mut client = attempt(n, SERVER, Outcome::Answered);
+                client.end_ns = client.sent_ns + (ms + 1) * MS;
+                let mut view = at_server(&client, PID, Outcome::Answered, ms * MS);
+                view.queued_bytes = queued;
+                [view, client]
+            })
+        };
+        Story::default()
+            .with(with(0, 1_200, 0))
+            .with(with(20, queued_ms, 4_000))
+    };
+    let found = only(mixed(1_201));
+    assert_eq!((found.rule, found.queries), (Rule::ServerSlow, 40));
+    assert!(says(&found, "takes long for its answers"), "{found:#?}");
+    assert!(says(&found, "so it is no queue"), "{found:#?}");
+    // Those behind others took twice as long: both are true.
+    let findings = mixed(2_400).explain().findings;
+    let titles: Vec<_> = findings.iter().map(|it| &it.title[..7]).collect();
+    assert_eq!(findings.len(), 2, "{findings:#?}");
+    assert!(titles.contains(&"Queries") && titles.contains(&"The DNS"));
+}
+
 #[test]
 fn the_way_on_this_host_is_told_from_the_server() {
     let found = only(here(300, 1, 0));

@@ -90,3 +90,35 @@ fn its_own_queries_that_went_wrong_are_not_passed_over() {
         "{told:#?}"
     );
 }
+
+/// A UDP socket is read in order: who answers what came later has read what came before.
+#[test]
+fn a_server_that_answers_later_queries_is_not_said_not_to_read() {
+    let story = |answered_after: bool| {
+        let asked = (20..32).map(|n| {
+            let client = attempt(n, SERVER, Outcome::Unanswered);
+            let mut view = at_server(&client, 53, Outcome::Unanswered, 4_000 * MS);
+            view.queued_bytes = 4_000;
+            [view, client]
+        });
+        let from = if answered_after { 40 } else { 0 };
+        let answered = (from..from + 20).map(|n| {
+            let client = attempt(n, SERVER, Outcome::Answered);
+            [at_server(&client, 53, Outcome::Answered, MS / 2), client]
+        });
+        let all: Vec<_> = answered.flatten().chain(asked.flatten()).collect();
+        finding(Story::default().with(all))
+    };
+    let reads = story(true);
+    assert!(
+        says(&reads, "reads queries and leaves them unanswered"),
+        "{reads:#?}"
+    );
+    assert!(says(&reads, "it has read at least 12"), "{reads:#?}");
+    for claim in ["does not read", "stopped (SIGSTOP", "lie unread"] {
+        assert!(!says(&reads, claim), "{claim}: {reads:#?}");
+    }
+    let hangs = story(false);
+    assert!(says(&hangs, "does not read its queries"), "{hangs:#?}");
+    assert!(says(&hangs, "4,000 bytes lie unread"), "{hangs:#?}");
+}
