@@ -46,10 +46,12 @@ pub(crate) enum Beyond {
     Loss(u64),
     /// They come back so much later.
     Delay(Duration),
+    /// They come back, but queries over UDP with a wrong checksum.
+    Damage,
 }
 
 /// Is what lies outside, until its input ends. Returns how many DNS queries reached it
-/// over IPv4 and UDP and got no answer, or how many over TCP it has lost.
+/// over IPv4 and UDP and got no answer or were damaged, or how many over TCP it has lost.
 pub(super) fn run(beyond: Beyond, mut input: impl BufRead, ready: impl FnOnce()) -> Result<u64> {
     let mut device = device()?;
     let queries = Arc::new(AtomicU64::new(0));
@@ -84,6 +86,11 @@ pub(super) fn run(beyond: Beyond, mut input: impl BufRead, ready: impl FnOnce())
                     // A device that has no room loses it: TCP sends it again.
                     false => drop(device.write_all(packet)),
                 },
+                Beyond::Damage => {
+                    let mut packet = packet.to_vec();
+                    counter.fetch_add(u64::from(damage(&mut packet)), Relaxed);
+                    drop(device.write_all(&packet));
+                }
                 Beyond::Delay(by) => {
                     let due = Instant::now() + by;
                     let later = later.as_ref().ok();
@@ -147,6 +154,24 @@ fn is_query(packet: &[u8]) -> bool {
     port() == Some(DNS_PORT)
 }
 
+/// Makes the checksum of a query over UDP wrong (RFC 768); returns whether it is one. Without
+/// a checksum (zero) it gets one.
+fn damage(packet: &mut [u8]) -> bool {
+    let is_query = is_query(packet);
+    let header = packet
+        .first()
+        .map_or(0, |first| usize::from(first & 0x0f) * 4);
+    match packet.get_mut(header + 6..header + 8) {
+        Some(sum) if is_query => {
+            let wrong = u16::from_be_bytes([sum[0], sum[1]]) ^ 0x5555;
+            // Zero would be none at all.
+            sum.copy_from_slice(&wrong.max(1).to_be_bytes());
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Which segments were met already, of those that carry a query.
 #[derive(Debug, Default)]
 struct Losses {
@@ -201,6 +226,27 @@ mod tests {
         assert!(loses(&segment(3, 9, 30)));
         for len in 0..40 {
             assert!(!loses(&segment(4, 1, 30)[..len]), "{len}");
+        }
+    }
+
+    #[test]
+    fn the_checksum_of_a_query_is_damaged_and_nothing_else() {
+        let mut query = [0_u8; 40];
+        (query[0], query[9], query[23]) = (0x45, 17, 53);
+        (query[26], query[27]) = (0x12, 0x34);
+        let mut damaged = query;
+        assert!(damage(&mut damaged));
+        assert_eq!(damaged[26..28], [0x47, 0x61]);
+        damaged[26..28].copy_from_slice(&query[26..28]);
+        assert_eq!(damaged, query);
+        // Never zero, which says that there is none.
+        (query[26], query[27]) = (0x55, 0x55);
+        assert!(damage(&mut query) && query[26..28] == [0, 1]);
+        query[9] = 6;
+        let mut other = query;
+        assert!(!damage(&mut other) && other == query);
+        for len in 0..28 {
+            assert!(!damage(&mut damaged[..len].to_vec()), "{len}");
         }
     }
 

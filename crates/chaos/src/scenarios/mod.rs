@@ -1,5 +1,6 @@
 //! The table of scenarios, and those of the lab, a file for each kind of fault.
 
+mod backlog_full;
 mod bad_answers;
 mod clients;
 mod conntrack;
@@ -9,6 +10,7 @@ mod elsewhere;
 mod firewall;
 mod forwarders;
 mod killed;
+mod neighbours_full;
 mod nowhere;
 mod overload;
 mod path;
@@ -96,7 +98,10 @@ pub const SCENARIOS: &[&Scenario] = &[
     &firewall::OUTPUT_DROP,
     &path::RP_FILTER,
     &path::QDISC_LIMIT,
+    &path::BAD_CHECKSUM,
     &path::TCP_LOSSY,
+    &backlog_full::SCENARIO,
+    &neighbours_full::SCENARIO,
     &firewall::TWO_AT_ONCE,
     &conntrack::RACE,
     &conntrack::STALE,

@@ -122,3 +122,24 @@ pub(crate) const SLOW_WAY: Scenario = Scenario {
         lab.ask(&client, Ask::healthy("lab-web", server.dns()))
     })),
 };
+
+/// As of a network card or a tunnel that was to compute the checksum, and did not.
+pub(crate) const BAD_CHECKSUM: Scenario = Scenario {
+    name: "bad-checksum",
+    rule: "dns_kernel_drop",
+    makes: "a way to the server on which checksums of queries get wrong",
+    fault: Fault::telling(
+        |lab| {
+            let [server, far, client] = lab.well_and("far")?;
+            lab.serve(&far, Serve::well("lab-far", far.dns()))?;
+            lab.way_outside(&client, &far, Beyond::Damage)?;
+            lab.change(format!(
+                "queries to {} come back from outside this host with a wrong UDP checksum",
+                far.dns()
+            ));
+            lab.ask(&client, Ask::broken("lab-offload", far.dns()))?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        },
+        &["DNS packets have a wrong checksum", "UDP_CSUM"],
+    ),
+};

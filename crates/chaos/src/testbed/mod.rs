@@ -9,6 +9,7 @@ pub mod client;
 mod dnsmasq;
 mod namespace;
 mod ready;
+pub mod scatter;
 pub mod server;
 pub mod tool;
 mod unbound;

@@ -29,6 +29,9 @@ pub(crate) enum Style {
     /// So many questions at once from one socket with a small buffer, and no read until
     /// the patience is over.
     Burst(u64),
+    /// So many questions in one call (UDP_SEGMENT, udp(7)), and no read until the patience is
+    /// over.
+    Together(u64),
     /// The C library's own `getaddrinfo`, by its own resolv.conf. What it sends is its own
     /// affair: only the servers count it.
     Libc,
@@ -136,7 +139,7 @@ impl Ask {
     pub(super) fn longest(&self) -> Duration {
         let servers = match self.style {
             Style::Glibc => u32::try_from(self.servers.len()).unwrap_or(u32::MAX),
-            Style::Musl | Style::Tcp | Style::Burst(_) | Style::Libc => 1,
+            Style::Musl | Style::Tcp | Style::Burst(_) | Style::Together(_) | Style::Libc => 1,
         };
         // One more for a connection over TCP.
         self.patience * (self.resends + 1) * servers + self.patience

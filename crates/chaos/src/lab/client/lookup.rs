@@ -30,7 +30,7 @@ pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin, tally: &T
     let resolved = match &ask.style {
         Style::Libc => libc_lookup::resolves(&name),
         Style::Tcp => resolves_over_tcp(ask, &name, tally),
-        Style::Burst(size) => burst::run(ask, &name, *size, tally),
+        Style::Burst(size) | Style::Together(size) => burst::run(ask, &name, *size, tally),
         Style::Glibc => resolves(ask, &name, ask.servers.chunks(1), origin, tally),
         Style::Musl => resolves(ask, &name, [&ask.servers[..]], origin, tally),
     };
