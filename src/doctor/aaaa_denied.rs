@@ -68,7 +68,7 @@ fn finding(
     questions: &Questions,
     addresses: u64,
 ) -> Finding {
-    let dig = questions.dig(evidence, netns, server);
+    let dig = questions.dig_name(evidence, netns, server);
     let explanation = Explanation::of(
         format!("{server} says NXDOMAIN to AAAA of names that have an A"),
         "NXDOMAIN says that the name does not exist, whatever the type (RFC 8020). Where the name has \

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use domain::base::iana::Rtype;
+
 use crate::shell::Command;
 
 /// `dig @10.0.0.2 -p 1053 +tcp +tries=1 +timeout=6`; what to ask is still missing.
@@ -29,6 +31,14 @@ pub(super) fn ask_for(dig: Command, name: Option<&str>) -> Command {
         false => dig.and("-q"),
     };
     dig.word(name).or(root)
+}
+
+/// Lets a `dig` ask for this type; without a word it asks for A.
+pub(super) fn of_type(dig: Command, rtype: Option<Rtype>) -> Command {
+    match rtype.filter(|rtype| *rtype != Rtype::A) {
+        Some(rtype) => dig.word(rtype.to_string()),
+        None => dig,
+    }
 }
 
 /// The same with the question that every server can answer.

@@ -104,7 +104,7 @@ fn finding(
     .run("Ask the one:", denied.dig(evidence, netns, knowing))
     .run("… and the other:", denied.dig(evidence, netns, denying))
     .with(|it| match cache {
-        Some(cache) => it.run("Empty the cache:", cache.flush()).say(
+        Some(cache) => empty(it, cache).say(
             "If it happens often, keep such answers for a shorter time: unbound `cache-max-negative-ttl:`, \
              dnsmasq `no-negcache`, BIND `max-ncache-ttl`, CoreDNS `cache { denial }`, or a smaller minimum \
              in the zone's SOA record; and ask for names after they are made.",
@@ -126,5 +126,14 @@ fn finding(
             Severity::Warning,
             Measured::queries(denied.answers),
         )
+    }
+}
+
+/// By its own command, where one is known.
+fn empty(explanation: Explanation, cache: Cache) -> Explanation {
+    let flush = cache.flush();
+    match flush.text() {
+        Some(_) => explanation.run("Empty the cache:", flush),
+        None => explanation.say("Empty the cache by its own tool, or restart it."),
     }
 }

@@ -107,6 +107,7 @@ impl Cache {
             b"named" => Command::new("rndc flush"),
             b"dnsmasq" => Command::new("kill -HUP").word(self.pid.to_string()),
             b"nscd" => Command::new("nscd -i hosts"),
+            b"pdns_recursor" => Command::new("rec_control wipe-cache '$'"),
             _ => Command::default(),
         }
     }

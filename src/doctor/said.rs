@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use domain::base::iana::Rtype;
+
 use super::commands;
 use super::ranking;
 use crate::incidents::Asking;
@@ -16,7 +18,7 @@ const EXAMPLES: usize = 3;
 /// Questions of one finding, with how many answers each is about.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
-    names: Vec<(String, u64)>,
+    names: Vec<(String, Rtype, u64)>,
     /// Answers that it is about.
     pub(super) answers: u64,
 }
@@ -25,7 +27,7 @@ impl Questions {
     pub(super) fn add(&mut self, question: &Said, answers: u64) {
         self.answers += answers;
         if let Some(question) = question.question.parse() {
-            self.names.push((question.name, answers));
+            self.names.push((question.name, question.rtype, answers));
         }
     }
 
@@ -39,7 +41,7 @@ impl Questions {
         let ranked = ranking::ranked(
             self.names
                 .iter()
-                .map(|(name, answers)| (name.clone(), *answers)),
+                .map(|(name, _, answers)| (name.clone(), *answers)),
         );
         let shown = ranking::first_of(&ranked, EXAMPLES, |(name, _)| {
             units::shorten(name, NAME_MAX)
@@ -47,11 +49,22 @@ impl Questions {
         Some(format!("Names: {shown}."))
     }
 
-    /// Asks the server for one of them, from that namespace.
+    /// Asks the server what one of them asks, from that namespace.
     pub(super) fn dig(&self, evidence: &Evidence, netns: u32, server: SocketAddr) -> Command {
+        let rtype = self.first().map(|(_, rtype)| rtype);
+        commands::of_type(self.dig_name(evidence, netns, server), rtype)
+    }
+
+    fn first(&self) -> Option<(&str, Rtype)> {
+        let by_name = |(name, _, _): &&(String, Rtype, u64)| name.clone();
+        let (name, rtype, _) = self.names.iter().min_by_key(by_name)?;
+        Some((name, *rtype))
+    }
+
+    /// The same for the name alone: the type is still missing.
+    pub(super) fn dig_name(&self, evidence: &Evidence, netns: u32, server: SocketAddr) -> Command {
         let dig = commands::dig(server, false);
-        let first = self.names.iter().map(|(name, _)| name).min();
-        let dig = commands::ask_for(dig, first.map(String::as_str));
+        let dig = commands::ask_for(dig, self.first().map(|(name, _)| name));
         if evidence.host.own_netns == Some(netns) || netns == 0 {
             return dig;
         }

@@ -75,6 +75,6 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "Until then, ask for A only: `options no-aaaa` in resolv.conf (glibc 2.36 or newer), \
          IPv4-only lookups in the program.",
     )
-    .run("Ask yourself:", group.ask_example(group.dig()).and("AAAA"))
+    .run("Ask yourself:", group.ask_name(group.dig()).and("AAAA"))
     .into()
 }

@@ -77,7 +77,7 @@ fn elsewhere(group: &Group<'_>) -> Option<Explanation> {
     };
     let rooms = group.distinct(room);
     let rooms: Vec<String> = rooms.into_iter().flatten().map(bytes).collect();
-    let asks = group.ask_example(group.dig());
+    let asks = group.ask_name(group.dig());
     let of_type = |dig: Command| match group.first()?.attempt.question.parse() {
         Some(question) => Some(dig.word(question.rtype.to_string())),
         None => Some(dig),

@@ -1,6 +1,7 @@
 //! Commands about a group, as they are run from where its incidents are.
 
 use super::group::Group;
+use crate::attempt::Question;
 use crate::doctor::commands;
 use crate::shell::Command;
 
@@ -41,13 +42,19 @@ impl Group<'_> {
         self.dig().and(". SOA")
     }
 
-    /// Lets a `dig` ask for a name that was asked for, if that can stand in a
-    /// command; else for the root.
+    /// Lets a `dig` ask what was asked, if that can stand in a command; else for the root.
     pub(super) fn ask_example(&self, dig: Command) -> Command {
-        let question = self
-            .first()
-            .and_then(|incident| incident.attempt.question.parse());
-        commands::ask_for(dig, question.as_ref().map(|question| &*question.name))
+        let rtype = self.example().map(|question| question.rtype);
+        commands::of_type(self.ask_name(dig), rtype)
+    }
+
+    /// The same for the name alone: the type is still missing.
+    pub(super) fn ask_name(&self, dig: Command) -> Command {
+        commands::ask_for(dig, self.example().as_ref().map(|it| &*it.name))
+    }
+
+    fn example(&self) -> Option<Question> {
+        self.first()?.attempt.question.parse()
     }
 
     /// The nameservers of a client's resolv.conf, or of this host's if the client's

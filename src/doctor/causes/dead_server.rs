@@ -73,11 +73,20 @@ format!(
     .lines(place_in_list(group))
     .line("kerno saw none of these queries discarded on this host.")
     .line(group.asked_by())
-    .run("Take it out of the list:", group.grep_nameservers())
-    .run("See if it is back:", group.dig_root())
-    .say(
-        "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the wait.",
-    )
+    .with(|it| match group.is_asked_by_resolvers() {
+        true => it
+            .say(
+                "Take it out of the resolver's own list (dnsmasq `server=`, unbound `forward-addr:`, \
+                 CoreDNS `forward`, dnsdist `newServer`), or mend it.",
+            )
+            .run("See if it is back:", group.dig_root()),
+        false => it
+            .run("Take it out of the list:", group.grep_nameservers())
+            .run("See if it is back:", group.dig_root())
+            .say(
+                "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the wait.",
+            ),
+    })
     .into()
 }
 

@@ -4,6 +4,7 @@ use domain::base::iana::OptRcode;
 
 use super::error_rcode;
 use super::group::Group;
+use super::listed::RESOLVED;
 use super::place::Place;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
@@ -12,9 +13,6 @@ use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::thresholds::LATENCY_WARNING_NS;
 use crate::units;
-
-/// The name of systemd-resolved's process, as the kernel cuts it.
-const RESOLVED: &[u8] = b"systemd-resolve";
 
 /// Faults of a place; 0 is none of them.
 pub(super) const DNSSEC: usize = 1;
@@ -86,7 +84,7 @@ fn is_lame(incident: &Incident, evidence: &Evidence) -> bool {
 
 /// Title, cause and steps of a known reason; `None` where there is none.
 pub(super) fn describe(group: &Group<'_>, rcode: OptRcode, impact: &str) -> Option<Explanation> {
-    let ask = || group.ask_example(group.dig());
+    let ask = || group.ask_name(group.dig());
     let explained = |cause: &str| error_rcode::explanation(group, rcode, cause, impact);
     Some(match group.place.fault {
         DNSSEC => dnssec(group, rcode, impact),

@@ -103,7 +103,11 @@ impl<'a> Group<'a> {
     /// What is in the resolv.conf of who asks, if none of these files has the server;
     /// a resolver has its upstreams elsewhere.
     pub(super) fn unlisted(&self) -> Option<String> {
-        let server = self.place.server?.ip();
+        let server = self
+            .place
+            .server
+            .filter(|_| !self.is_asked_by_resolved())?
+            .ip();
         let clients = &self.evidence.host.clients;
         let pids = self.distinct(|incident| incident.attempt.owner.pid);
         let mut confs = Vec::new();

@@ -8,6 +8,7 @@ use super::send_denied;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::rule::Rule;
 use crate::sampler::ResolvConf;
+use crate::shell::Command;
 use crate::units;
 
 /// resolv.conf(5): MAXNS.
@@ -28,9 +29,63 @@ fn is_about_list(rule: Rule) -> bool {
     )
 }
 
+/// The name of systemd-resolved's process, as the kernel cuts it.
+pub(super) const RESOLVED: &[u8] = b"systemd-resolve";
+
+/// Rules about servers that systemd-resolved may be told to ask no more.
+fn is_about_upstream(rule: Rule) -> bool {
+    let others = [
+        Rule::UpstreamSlow,
+        Rule::DeadServer,
+        Rule::ServerAway,
+        Rule::Servfail,
+        Rule::OtherRcode,
+        Rule::SlowWay,
+        Rule::EdnsDropped,
+        Rule::TypeDropped,
+        Rule::OneTransport,
+    ];
+    is_about_list(rule) || others.contains(&rule)
+}
+
 impl Group<'_> {
-    /// Adds what the list of nameservers explains.
+    /// Whether systemd-resolved asks, most of all; its clients may ask it over D-Bus, which
+    /// nobody sees.
+    pub(super) fn is_asked_by_resolved(&self) -> bool {
+        let askers = self.ranked_askers();
+        let most = askers.first().map(|((_, comm), _)| comm.as_bytes());
+        most == Some(RESOLVED)
+    }
+
+    /// Whether those who ask do so for others: what they ask is in their own configuration.
+    pub(super) fn is_asked_by_resolvers(&self) -> bool {
+        let pids = self.distinct(|incident| incident.attempt.owner.pid);
+        let asks_for_others = |pid: &Option<u32>| {
+            let resolvers = &self.evidence.resolvers;
+            pid.is_some_and(|pid| resolvers.contains(&pid))
+        };
+        self.is_asked_by_resolved() || (!pids.is_empty() && pids.iter().all(asks_for_others))
+    }
+
+    /// Adds where the list is that has the server.
     pub(super) fn look_at_list(&self, explanation: Explanation, rule: Rule) -> Explanation {
+        match is_about_upstream(rule) && self.is_asked_by_resolved() {
+            true => explanation
+                .run(
+                    "systemd-resolved asks it, and has its servers by link:",
+                    Command::new("resolvectl status"),
+                )
+                .say(
+                    "Give it others: `resolvectl dns LINK ADDRESS` until the link is set up anew; for \
+                     good in the network manager, in `DNS=` of the link's .network file or of \
+                     /etc/systemd/resolved.conf.",
+                ),
+            false => self.look_at_file(explanation, rule),
+        }
+    }
+
+    /// Adds what the list of nameservers explains.
+    fn look_at_file(&self, explanation: Explanation, rule: Rule) -> Explanation {
         // A reason of its own needs no list.
         let is_plain = match rule {
             Rule::RefusedRcode => self.place.fault == 0,

@@ -24,7 +24,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     )
     .lines(group.contrast_told("reverse lookups of private addresses"))
     .lines(group.asked_by_and_for())
-    .run("Ask it yourself:", group.ask_example(group.dig()).and("PTR"))
+    .run("Ask it yourself:", group.ask_name(group.dig()).and("PTR"))
     .say(
         "Let your own resolver answer them: dnsmasq `bogus-priv`, or `server=/30.172.in-addr.arpa/` \
          with the address of who knows; unbound does so by default (`local-zone: … nodefault` \

@@ -36,20 +36,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     )
     .lines(group.contrast_told(&format!("queries of type {rtype}")))
     .lines(group.asked_by_and_for())
-    .run(
-        "Ask it yourself:",
-        group.ask_example(group.dig()).and(match rtype {
-            Rtype::HTTPS => "HTTPS",
-            Rtype::SVCB => "SVCB",
-            Rtype::SRV => "SRV",
-            Rtype::TXT => "TXT",
-            Rtype::MX => "MX",
-            Rtype::NAPTR => "NAPTR",
-            Rtype::PTR => "PTR",
-            Rtype::ANY => "ANY",
-            _ => "",
-        }),
-    )
+    .run("Ask it yourself:", group.ask_example(group.dig()))
     .say(
         "Update the server, or the filter in front of it, that it answers every type; until then \
          ask another server, or let the program not ask for that type.",

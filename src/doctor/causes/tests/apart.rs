@@ -279,3 +279,28 @@ fn a_server_of_this_host_is_not_told_by_the_time() {
     }
     assert_ne!(told(story).rule, Rule::ServerAway);
 }
+
+/// Over IPv6, by many programs, whatever they ask for.
+#[test]
+fn the_time_is_told_whoever_asks_and_what() {
+    const V6: &str = "[2001:db8::53]:53";
+    let mut story = silent_while(300, |n| (100..200).contains(&n));
+    for (n, it) in (0..).zip(&mut story.attempts) {
+        it.peer = address(V6);
+        it.owner.pid = Some(1_000 + n % 7);
+        let rtype = [TYPE_A, TYPE_AAAA, 65][n as usize % 3];
+        it.question = question(&format!("N{n}.Example.COM"), rtype);
+    }
+    let found = told(story);
+    assert_eq!((found.rule, found.queries), (Rule::ServerAway, 100));
+    assert_eq!(
+        found.title,
+        format!("{V6} did not answer for 9.9 s, and does again")
+    );
+    // Over TCP alone nothing is said of a time.
+    let mut story = silent_while(300, |n| (100..200).contains(&n));
+    for it in &mut story.attempts {
+        it.transport = Transport::Tcp;
+    }
+    assert_ne!(told(story).rule, Rule::ServerAway);
+}

@@ -21,12 +21,16 @@ fn conf(nameservers: &[&str], search: &[&str], ndots: u32) -> ResolvConf {
     }
 }
 
-fn with(mut story: Story, conf: ResolvConf) -> Story {
+fn with(story: Story, conf: ResolvConf) -> Story {
+    with_conf_of(story, CURL, conf)
+}
+
+fn with_conf_of(mut story: Story, pid: u32, conf: ResolvConf) -> Story {
     let client = Process {
         resolv_conf: Some(conf),
         ..Process::default()
     };
-    story.host.clients.insert(CURL, client);
+    story.host.clients.insert(pid, client);
     story
 }
 
@@ -238,4 +242,50 @@ fn programs_that_ask_resolved_over_d_bus_are_said_not_to_be_seen() {
         told[0].contains("20 queries, and was asked 5 times over 127.0.0.53. Either"),
         "{told:?}"
     );
+}
+
+/// What it asks is in no resolv.conf.
+#[test]
+fn who_has_systemd_resolved_is_sent_to_resolvectl() {
+    let asks = |comm: &'static [u8], serves: bool, failed: fn(Attempt) -> Attempt| {
+        let own = |it: Attempt| {
+            let mut it = it;
+            it.owner.pid = Some(53);
+            it.owner.comm = crate::attempt::Comm::new(comm);
+            it
+        };
+        let views = (800..830).filter(|_| serves).map(move |n| {
+            let asked = attempt(n, "127.0.0.53:53", Outcome::Answered);
+            let mut view = at_server(&asked, 53, Outcome::Answered, MS);
+            view.owner.comm = crate::attempt::Comm::new(comm);
+            view
+        });
+        let failing = many(20, SERVER, Outcome::Unanswered).map(failed).map(own);
+        let well = more(30, OTHER, Outcome::Answered).map(own);
+        let views: Vec<_> = views.collect();
+        let story = Story::default().with(views).with(failing).with(well);
+        let found = findings(with_conf_of(story, 53, conf(&["10.0.0.99"], &[], 1)));
+        text(&found[0])
+    };
+    let silent: fn(Attempt) -> Attempt = |it| it;
+    let closed: fn(Attempt) -> Attempt = |it| refused(it, libc::ECONNREFUSED);
+    let no_way: fn(Attempt) -> Attempt = |it| refused(it, libc::EHOSTUNREACH);
+    for (failed, serves) in [
+        (silent, true),
+        (closed, true),
+        (no_way, true),
+        (silent, false),
+    ] {
+        let told = asks(b"systemd-resolve", serves, failed);
+        assert!(told.contains("`resolvectl status`"), "{told}");
+        assert!(told.contains("`resolvectl dns LINK ADDRESS`"), "{told}");
+        assert!(!told.contains("(any more)"), "{told}");
+        let told = asks(b"curl", false, failed);
+        assert!(!told.contains("resolvectl"), "{told}");
+    }
+    // A balancer has a list of its own as well.
+    let told = asks(b"dnsdist", true, silent);
+    assert!(told.contains("the resolver's own list"), "{told}");
+    assert!(!told.contains("grep -n nameserver"), "{told}");
+    assert!(!told.contains("rotate"), "{told}");
 }

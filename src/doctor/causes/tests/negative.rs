@@ -50,6 +50,10 @@ fn a_cache_that_did_not_ask_again_is_named_with_its_flush() {
         (b"dnsmasq", "`kill -HUP 53`"),
         (b"systemd-resolve", "`resolvectl flush-caches`"),
         (b"named", "`rndc flush`"),
+        (b"nscd", "`nscd -i hosts`"),
+        (b"pdns_recursor", "`rec_control wipe-cache '$'`"),
+        // Of which no command is known.
+        (b"coredns", "or restart it"),
     ] {
         // Not at all, or oftener answered than asked.
         for asked in [&[][..], &[(SERVER, 10)]] {
@@ -75,5 +79,40 @@ fn who_asks_somebody_else_or_each_time_keeps_nothing() {
     assert!(
         each_time.title.ends_with("contradict each other"),
         "{each_time:#?}"
+    );
+}
+
+/// Whatever the family and the type, and however the names are written.
+#[test]
+fn a_cache_over_ipv6_is_told_as_well() {
+    let (one, other) = ("[2001:db8::53]:53", "[fd00::53]:5353");
+    let mut story = denying(b"unbound", &[(SERVER, 10)]);
+    for it in &mut story.attempts {
+        for end in [&mut it.peer, &mut it.local] {
+            if *end == address(SERVER) {
+                *end = address(one);
+            } else if *end == address(OTHER) {
+                *end = address(other);
+            }
+        }
+        let name = it.question.parse().expect("a question").name;
+        let is_odd = it.cookie % 2 == 1;
+        let written = if is_odd { name.to_uppercase() } else { name };
+        it.question = question(&written, TYPE_AAAA);
+    }
+    let found = only(story);
+    assert!(
+        found.title.contains("[fd00::53]:5353 keeps saying"),
+        "{found:#?}"
+    );
+    assert!(
+        found.cause.contains("[2001:db8::53]:53 knows them by now"),
+        "{found:#?}"
+    );
+    let asks = found.fix.join("\n");
+    assert!(asks.contains("dig @fd00::53 -p 5353"), "{asks}");
+    assert_eq!(
+        asks.matches(".CORP.TEST AAAA`").count() + asks.matches(".corp.test AAAA`").count(),
+        2
     );
 }

@@ -179,16 +179,20 @@ fn a_stub_that_asks_nobody_has_no_upstream() {
 /// A resolver on this host asks a server of the zone, which does not have it; its client is
 /// answered SERVFAIL.
 fn lame() -> Story {
+    lame_at(OTHER, REFUSED, b"unbound")
+}
+
+fn lame_at(zones: &str, rcode: u16, resolver: &[u8]) -> Story {
     let mut story = Story::default();
     for n in 0..20 {
         let mut client = answered_with(attempt(n, SERVER, Outcome::Answered), SERVFAIL);
         client.end_ns = client.sent_ns + 4 * MS;
         let mut view = at_server(&client, PID, Outcome::Answered, 3 * MS);
         view.answer = client.answer;
-        let mut own = answered_with(attempt(n, OTHER, Outcome::Answered), REFUSED);
+        let mut own = answered_with(attempt(n, zones, Outcome::Answered), rcode);
         own.cookie += 7_000;
         own.owner.pid = Some(PID);
-        own.owner.comm = Comm::new(b"unbound");
+        own.owner.comm = Comm::new(resolver);
         own.owner.netns = NODE;
         own.sent_ns = view.sent_ns + MS;
         own.end_ns = own.sent_ns + MS;
@@ -210,4 +214,58 @@ fn an_error_of_the_upstream_is_no_slow_upstream() {
         "{found:#?}"
     );
     assert!(!says(&found, "slowly or not at all"), "{found:#?}");
+}
+
+/// NSD and Knot say SERVFAIL for a zone that they could not load, BIND does for one that has
+/// expired; REFUSED says who does not know of it.
+#[test]
+fn a_zone_that_is_not_loaded_is_told_whatever_its_server_says() {
+    for (rcode, rule) in [(SERVFAIL, Rule::Servfail), (REFUSED, Rule::RefusedRcode)] {
+        for (zones, resolver) in [
+            (OTHER, &b"named"[..]),
+            ("[2001:db8::53]:53", b"unbound"),
+            ("192.0.2.53:5353", b"pdns_recursor"),
+        ] {
+            let found = only(lame_at(zones, rcode, resolver));
+            assert_eq!((found.rule, found.queries), (rule, 40));
+            assert!(says(&found, "does not have the zone"), "{found:#?}");
+            assert!(says(&found, "named-checkzone"), "{found:#?}");
+            assert!(found.title.contains(zones), "{}", found.title);
+            assert!(!says(&found, "allow the client"), "{found:#?}");
+        }
+    }
+    // Who wants recursion asks a resolver, and hears that this is none.
+    let mut direct = errors(SERVFAIL, |it| {
+        it.peer = address("[2001:db8::53]:53");
+        it.answer
+            .as_mut()
+            .expect("an answer")
+            .bits
+            .recursion_available = false;
+    });
+    for it in &mut direct {
+        it.transport = Transport::Tcp;
+    }
+    let found = only(Story::default().with(direct));
+    assert!(says(&found, "it has not loaded the zone"), "{found:#?}");
+}
+
+/// dig asks for A if it is not told otherwise, which may be well.
+#[test]
+fn a_command_asks_for_the_type_that_goes_wrong() {
+    for (rtype, word) in [
+        (28, "AAAA"),
+        (65, "HTTPS"),
+        (16, "TXT"),
+        (65_280, "TYPE65280"),
+    ] {
+        let all = errors(SERVFAIL, |it| {
+            it.question = question("www.example.com", rtype);
+        });
+        let found = only(Story::default().with(all));
+        let asks = found.fix.join("\n");
+        assert!(asks.contains(&format!("www.example.com {word}`")), "{asks}");
+    }
+    let found = only(Story::default().with(errors(SERVFAIL, |_| {})));
+    assert!(found.fix[0].ends_with(".example.com`"), "{found:#?}");
 }

@@ -51,6 +51,8 @@ const PROGRAMS: &[&str] = &[
     "nstat",
     "reboot",
     "renice",
+    "resolvectl",
+    "rndc",
     "sort",
     "ss",
     "strace",
@@ -59,6 +61,7 @@ const PROGRAMS: &[&str] = &[
     "tc",
     "top",
     "traceroute",
+    "unbound-control",
     "uniq",
     "wc",
 ];
