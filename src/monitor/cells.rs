@@ -245,6 +245,13 @@ impl Cells {
             || self.exchanges >= 2 * EXCHANGES_MAX
     }
 
+    /// Answers of this server to that network namespace are to be told one by one.
+    pub(super) fn suspect(&mut self, way: (u32, IpAddr)) {
+        if self.servers.len() < SERVERS_MAX {
+            self.servers.insert(way);
+        }
+    }
+
     /// Attempts that have ended one by one. What follows at their ports and servers may
     /// have to do with them. Returns whether there is a failure, before which all that came
     /// before is to be known.

@@ -445,6 +445,7 @@ impl Poller<'_, '_, '_> {
             return;
         };
         self.reported += cells.take_counted();
+        self.tracker.filters().for_each(|way| cells.suspect(way));
         let any_failed = cells.see(&self.ended);
         if any_failed || is_over || cells.is_due(now) || !self.phase.is(WATCHING) {
             let plain = cells.hand_on(now);

@@ -2,9 +2,11 @@
 //! and packets that it discarded.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -42,6 +44,12 @@ const KEPT_MAX: usize = 8192;
 
 /// The socket's buffer has no room, or that of all sockets together.
 const NO_ROOM: [&str; 2] = ["SOCKET_RCVBUFF", "PROTO_MEM"];
+/// A filter of the socket, or on its control group, let it not in.
+const FILTERED: &str = "SOCKET_FILTER";
+/// Servers whose answers were let not in, and how long that is remembered: what is answered
+/// meanwhile is held until it is known.
+const FILTERS_MAX: usize = 256;
+const FILTER_KEPT: Duration = Duration::from_secs(60);
 /// Nobody listens where it arrived.
 const NO_SOCKET: &str = "NO_SOCKET";
 
@@ -71,6 +79,8 @@ pub(super) struct KernelErrors {
     /// known when its packet was discarded.
     sockets: HashMap<(u32, u16), u64>,
     drops: Drops,
+    /// By network namespace and server: when a filter last let an answer not in.
+    filters: BTreeMap<(u32, IpAddr), u64>,
     /// In the order of their end; they wait for an error of their socket.
     unsent: VecDeque<Attempt>,
     newest_ns: u64,
@@ -136,6 +146,12 @@ impl KernelErrors {
         if !drop_filter::is_loss(drop.packet, discarded.transport, &drop.reason, function) {
             return;
         }
+        let is_answer = drop.packet == Packet::Answer && discarded.transport == Transport::Udp;
+        let way = (drop.netns, discarded.server().ip());
+        let has_room = self.filters.len() < FILTERS_MAX || self.filters.contains_key(&way);
+        if is_answer && is_filtered(&drop) && has_room {
+            self.filters.insert(way, at_ns);
+        }
         if let Some(attempt) = unsent::attempt(&discarded, &drop) {
             self.unsent.push_back(attempt);
             return;
@@ -194,6 +210,8 @@ impl KernelErrors {
                 .get(cookie)
                 .is_some_and(|error| error.place == *place)
         });
+        let horizon = before(now_ns, FILTER_KEPT);
+        self.filters.retain(|_, at_ns| *at_ns >= horizon);
         self.drops.forget(now_ns);
         self.settled_ns = before(now_ns, JOIN_DELAY);
         self.may_tidy = true;
@@ -230,6 +248,20 @@ impl KernelErrors {
         )
     }
 
+    /// Whether answers from there were let not in of late, so that this one may not be either.
+    pub(super) fn may_be_filtered(&self, attempt: &Attempt) -> bool {
+        let is_answered = attempt.outcome == Outcome::Answered && attempt.role == Role::Client;
+        is_answered
+            && attempt.transport == Transport::Udp
+            && self
+                .filters
+                .contains_key(&(attempt.owner.netns, attempt.peer.ip()))
+    }
+
+    pub(super) fn filters(&self) -> impl Iterator<Item = (u32, IpAddr)> {
+        self.filters.keys().copied()
+    }
+
     /// Whether the answer of an attempt was discarded right behind the hook that saw it.
     pub(super) fn no_room_for(&self, attempt: &Attempt) -> Option<Failure> {
         let mut asked = QueryKey::of_attempt(attempt);
@@ -238,7 +270,7 @@ impl KernelErrors {
             let drop = &kept.evidence;
             drop.packet == Packet::Answer
                 && drop.at_ns >= attempt.end_ns
-                && NO_ROOM.contains(&&*drop.reason)
+                && (NO_ROOM.contains(&&*drop.reason) || is_filtered(drop))
         });
         failure(None, Some(drop?))
     }
@@ -319,6 +351,12 @@ impl KernelErrors {
         error.ended_ns.set(newest_ns);
         Some((error.at_ns, error.error))
     }
+}
+
+/// At the socket that it was for: what a raw socket's filter does not want is a copy.
+fn is_filtered(drop: &PacketDrop) -> bool {
+    let function = drop.location.as_deref();
+    &*drop.reason == FILTERED && function.is_some_and(|name| name.starts_with("udp"))
 }
 
 fn before(now_ns: u64, by: Duration) -> u64 {

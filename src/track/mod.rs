@@ -15,6 +15,7 @@ mod unheld;
 mod unsent;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use crate::attempt::Attempt;
@@ -68,7 +69,9 @@ impl Tracker {
     pub fn event(&mut self, event: Event, ended: &mut Vec<Attempt>) {
         match event {
             Event::Ended(attempt) => {
-                let attempt = match unheld::may_be_discarded(&attempt) {
+                let may_be_lost = unheld::may_be_discarded(&attempt)
+                    || self.kernel_errors.may_be_filtered(&attempt);
+                let attempt = match may_be_lost {
                     true => self.unheld.wait(attempt),
                     false => Some(attempt),
                 };
@@ -145,6 +148,12 @@ impl Tracker {
     /// Why a query in flight has failed already, if the kernel has told by then.
     pub fn failure_of(&self, query: &InFlight<'_>, now_ns: u64) -> Option<Failure> {
         self.kernel_errors.failure_of_query(query, now_ns)
+    }
+
+    /// Network namespaces and servers whose answers a filter lets not in: each of them is to be
+    /// told one by one.
+    pub fn filters(&self) -> impl Iterator<Item = (u32, IpAddr)> {
+        self.kernel_errors.filters()
     }
 
     /// Whether a notice has come that was too young to be joined when

@@ -24,16 +24,16 @@ int deny_call(struct bpf_sock_addr *ctx)
 	return bpf_ntohs((__u16)ctx->user_port) == DNS_PORT ? DENY : PERMIT;
 }
 
-/* Queries that leave or come in: which of them is said when it is loaded. They have no
- * options or extension headers. */
+/* Packets that leave or come in, queries and answers: which of them is said when it is loaded.
+ * They have no options or extension headers. */
 SEC("cgroup_skb/egress")
 int deny_packet(struct __sk_buff *skb)
 {
 	__u32 transport = skb->protocol == bpf_htons(ETH_P_IP) ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
-	__be16 destination = 0;
+	__be16 ports[2] = {};
 
-	bpf_skb_load_bytes(skb, transport + 2, &destination, sizeof(destination));
-	return destination == bpf_htons(DNS_PORT) ? DENY : PERMIT;
+	bpf_skb_load_bytes(skb, transport, ports, sizeof(ports));
+	return ports[0] == bpf_htons(DNS_PORT) || ports[1] == bpf_htons(DNS_PORT) ? DENY : PERMIT;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

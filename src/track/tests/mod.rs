@@ -48,6 +48,7 @@ const DELAY: u64 = JOIN_DELAY.as_nanos() as u64;
 /// Numbers of drop reasons, as one kernel has them.
 const NOT_SPECIFIED: u32 = 2;
 const NO_SOCKET: u32 = 3;
+const SOCKET_FILTER: u32 = 5;
 const SOCKET_RCVBUFF: u32 = 6;
 const NETFILTER_DROP: u32 = 12;
 const CGROUP_EGRESS: u32 = 55;
@@ -56,6 +57,8 @@ const CGROUP_EGRESS: u32 = 55;
 const NFT_DO_CHAIN: u64 = 0x1000;
 const UDP_DESTRUCT: u64 = 0x2000;
 const NF_REINJECT: u64 = 0x3000;
+const UDP_QUEUE_RCV: u64 = 0x4000;
+const RAW_RCV: u64 = 0x5000;
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -109,6 +112,7 @@ fn tracker() -> Tracker {
     let reasons = [
         (NOT_SPECIFIED, "NOT_SPECIFIED"),
         (NO_SOCKET, "NO_SOCKET"),
+        (SOCKET_FILTER, "SOCKET_FILTER"),
         (SOCKET_RCVBUFF, "SOCKET_RCVBUFF"),
         (NETFILTER_DROP, "NETFILTER_DROP"),
         (CGROUP_EGRESS, "BPF_CGROUP_EGRESS"),
@@ -117,6 +121,8 @@ fn tracker() -> Tracker {
         (NFT_DO_CHAIN, "nft_do_chain"),
         (UDP_DESTRUCT, "udp_destruct_common"),
         (NF_REINJECT, "nf_reinject"),
+        (UDP_QUEUE_RCV, "udp_queue_rcv_one_skb"),
+        (RAW_RCV, "raw_rcv"),
     ];
     Tracker::new(DropNames::of(&reasons, &functions))
 }

@@ -2,10 +2,15 @@
 
 use super::DELAY;
 use super::NETFILTER_DROP;
+use super::RAW_RCV;
+use super::SECOND;
+use super::SOCKET_FILTER;
 use super::SOCKET_RCVBUFF;
+use super::UDP_QUEUE_RCV;
 use super::answer_of;
 use super::attempt;
 use super::discard;
+use super::ended_by;
 use super::query_of;
 use super::settled;
 use super::socket;
@@ -15,10 +20,12 @@ use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Packet;
 use crate::attempt::Reason;
+use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::event::Discarded;
 use crate::event::Event;
 use crate::thresholds::QUEUED_BYTES;
+use crate::track::Tracker;
 
 /// Answered at 100, when so much lay in its socket.
 fn answered(queued_bytes: u32) -> Attempt {
@@ -130,4 +137,61 @@ fn a_burst_loses_as_many_as_were_discarded() {
     let lost = ended.iter().filter(|it| it.outcome == Outcome::Dropped);
     assert_eq!((lost.count(), ended.len()), (400, 600));
     assert_eq!(tracker.drops_unjoined(), 0);
+}
+
+/// A program on the client's control group that lets no answer in runs behind the hook that
+/// sees it come. The first one is known from its drop alone; those that follow wait for theirs.
+#[test]
+fn answers_that_a_filter_lets_not_in_are_dropped() {
+    let filtered = |attempt: &Attempt, location| Discarded {
+        location,
+        socket: None,
+        ..full(attempt, SOCKET_FILTER)
+    };
+    let mut tracker = tracker();
+    let first = answered(0);
+    // A copy for somebody else.
+    discard(&mut tracker, 99, filtered(&first, RAW_RCV));
+    assert_eq!(tracker.filters().count(), 0);
+    assert_eq!(ended_by(&mut tracker, Event::Ended(first.clone())).len(), 1);
+    let mut tracker = super::tracker();
+    discard(&mut tracker, 101, filtered(&first, UDP_QUEUE_RCV));
+    assert_eq!(tracker.drops_unjoined(), 1);
+    let next = |id, is_lost: bool, tracker: &mut Tracker| {
+        let next = Attempt {
+            id: Some(id),
+            cookie: u64::from(id),
+            ..answered(0)
+        };
+        assert_eq!(ended_by(tracker, Event::Ended(next.clone())), []);
+        if is_lost {
+            discard(tracker, 101, filtered(&next, RAW_RCV));
+            discard(tracker, 102, filtered(&next, UDP_QUEUE_RCV));
+        }
+        let mut ended = settled(tracker, 100 + DELAY);
+        assert_eq!(ended.len(), 1);
+        ended.remove(0)
+    };
+    let lost = next(8, true, &mut tracker);
+    assert_eq!(lost.outcome, Outcome::Dropped);
+    assert_eq!(lost.reason, Some(Reason::Drop("SOCKET_FILTER".to_owned())));
+    assert_eq!(next(9, false, &mut tracker).outcome, Outcome::Answered);
+    // The first one and the copy.
+    assert_eq!(tracker.drops_unjoined(), 2);
+    // Another server, another namespace, the server's side, and TCP.
+    let others: [fn(&mut Attempt); 4] = [
+        |it| it.peer.set_ip([10, 0, 0, 54].into()),
+        |it| it.owner.netns = 9,
+        |it| it.role = Role::Server,
+        |it| it.transport = Transport::Tcp,
+    ];
+    for change in others {
+        let mut other = answered(0);
+        change(&mut other);
+        assert_eq!(ended_by(&mut tracker, Event::Ended(other)).len(), 1);
+    }
+    assert_eq!(tracker.filters().count(), 1);
+    // It is forgotten when none was lost for a minute.
+    settled(&mut tracker, 62 * SECOND);
+    assert_eq!(tracker.filters().count(), 0);
 }

@@ -109,6 +109,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &send_denied::SEND_DENIED,
     &send_denied::EGRESS_DENIED,
     &send_denied::INGRESS_DENIED,
+    &send_denied::ANSWERS_DENIED,
     &send_denied::SEND_NO_ROUTE,
 ];
 

@@ -62,6 +62,29 @@ pub(crate) const INGRESS_DENIED: Scenario = Scenario {
     }),
 };
 
+/// The hook that sees answers come is in front of that program.
+pub(crate) const ANSWERS_DENIED: Scenario = Scenario {
+    name: "answers-denied",
+    rule: "dns_policy_drop",
+    makes: "a BPF program on a client's own control group that lets no answer in",
+    fault: Fault::telling(
+        |lab| {
+            let [server, shut, client] = lab.well_and("shut")?;
+            lab.keep(deny(shut.group()?.as_fd(), Deny::Ingress)?);
+            lab.change(format!(
+                "BPF on the control group of pod {} lets no packet from port 53 in",
+                shut.name
+            ));
+            lab.ask(&shut, Ask::broken("lab-shut", server.dns()))?;
+            lab.ask(&client, Ask::healthy("lab-web", server.dns()))
+        },
+        &[
+            "A filter on the control group",
+            "discards the DNS answers of",
+        ],
+    ),
+};
+
 pub(crate) const SEND_NO_ROUTE: Scenario = Scenario {
     name: "send-no-route",
     rule: "dns_send_denied",
