@@ -37,6 +37,7 @@ mod fake_cri;
 
 // The tests, a file for each theme.
 mod agent;
+mod agent_faults;
 mod agent_history;
 mod agent_live;
 mod agent_manners;
