@@ -1,4 +1,5 @@
-//! What kerno itself takes of a CPU beside its programs: idle, and at a steady rate.
+//! What kerno itself takes of a CPU beside its programs: idle, and at a steady rate; and what
+//! the agent takes besides.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -7,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::always;
 use crate::exchange::Pair;
 use crate::exchange::on_one_core;
 use crate::figures::Table;
@@ -37,6 +39,8 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
     let mut pair = Pair::new(site, DNS_PORT)?;
     let paced = during(&kerno, || on_one_core(|| Ok(pair.run_paced(TIME, RATE)?)))?;
     kerno.end()?;
+    // Its port is the next one's.
+    drop(pair);
     let mut table = Table::new(&[
         "thread",
         "ns a query",
@@ -58,11 +62,12 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
         "### Agent\n\n\
          CPU time of the threads of `kerno doctor` (`schedstat`), for {} s each: with no DNS, and \
          at {} queries/s, evenly, each seen at both ends. A wake-up is a voluntary context \
-         switch.{}\n\n{}",
+         switch.{}\n\n{}{}",
         TIME.as_secs(),
         whole(f64::from(RATE)),
         newcomers(),
         table.text(),
+        always::measure(site)?,
     ))
 }
 
@@ -94,23 +99,34 @@ fn row(name: &str, paced: (&Spell, Work), idle: (&Spell, Work)) -> [String; 6] {
 
 /// What threads did meanwhile.
 #[derive(Debug)]
-struct Spell {
+pub(crate) struct Spell {
     threads: BTreeMap<String, Work>,
     queries: f64,
     seconds: f64,
 }
 
 impl Spell {
-    fn sum(&self) -> Work {
+    /// All of them.
+    pub(crate) fn sum(&self) -> Work {
         Work {
             cpu_ns: self.threads.values().map(|work| work.cpu_ns).sum(),
             sleeps: self.threads.values().map(|work| work.sleeps).sum(),
         }
     }
+
+    /// Each by its name.
+    pub(crate) fn threads(&self) -> impl Iterator<Item = (&String, &Work)> {
+        self.threads.iter()
+    }
+
+    /// How long it was.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.seconds
+    }
 }
 
 /// What kerno's threads do while `f` makes so many queries.
-fn during(kerno: &Kerno, f: impl FnOnce() -> Result<u64>) -> Result<Spell> {
+pub(crate) fn during(kerno: &Kerno, f: impl FnOnce() -> Result<u64>) -> Result<Spell> {
     let before = kerno.threads()?;
     let begin = Instant::now();
     let queries = f()? as f64;

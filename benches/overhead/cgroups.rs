@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
+use kerno_chaos::testbed::Cgroup;
 use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
@@ -51,13 +52,19 @@ impl Groups {
         Ok(Self { top, count: 0 })
     }
 
+    /// One more.
+    pub(crate) fn another(&mut self) -> Result<Cgroup> {
+        let path = self.top.join(format!("group-{}", self.count));
+        self.count += 1;
+        Cgroup::new(path)
+    }
+
     /// One more, in which a process of its own asks the pair's server and ends. The
     /// caller's thread must be in the namespace of the pair.
     pub(crate) fn ask_from_another(&mut self, pair: &mut Pair) -> Result<()> {
-        let path = self.top.join(format!("group-{}", self.count));
-        self.count += 1;
-        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        let group = File::open(&path)?;
+        let another = self.another()?;
+        let path = another.path();
+        let group = another.open()?;
         let (query, server) = pair.question()?;
         let child = match born_in(&group)? {
             Some(child) => child,

@@ -6,7 +6,12 @@ use std::fs;
 use std::fs::File;
 use std::io::BufRead as _;
 use std::io::BufReader;
+use std::io::Read as _;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::Child;
+use std::process::Command;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
@@ -46,7 +51,8 @@ pub(crate) struct Work {
 #[derive(Debug)]
 pub(crate) struct Kerno {
     child: Child,
-    output: std::path::PathBuf,
+    /// Where its report is, or its socket.
+    place: PathBuf,
     /// From the start of the process until it watched.
     pub(crate) started_in: Duration,
 }
@@ -54,34 +60,49 @@ pub(crate) struct Kerno {
 impl Kerno {
     /// `kerno doctor`, watching.
     pub(crate) fn doctor(site: &Site, options: &[&str]) -> Result<Self> {
-        let output = site.folder().join("report.json");
+        let place = site.folder().join("report.json");
         let mut command = site.kerno()?;
         command
             .args(["-v", "doctor", "--duration", "1h", "--output", "json"])
+            .stdout(File::create(&place)?);
+        Self::start(command, options, place, "watching for")
+    }
+
+    /// `kerno agent`, watching.
+    pub(crate) fn agent(site: &Site, options: &[&str]) -> Result<Self> {
+        let place = site.folder().join("kerno.sock");
+        let mut command = site.kerno()?;
+        command.args(["agent", "--listen", "none", "--socket"]);
+        command.arg(&place).stdout(Stdio::null());
+        Self::start(command, options, place, "watching; ask")
+    }
+
+    fn start(mut command: Command, options: &[&str], place: PathBuf, says: &str) -> Result<Self> {
+        command
             .args(["--port", &DNS_PORT.to_string()])
             .args(options)
             .stdin(Stdio::null())
-            .stdout(File::create(&output)?)
             .stderr(Stdio::piped());
         let begin = Instant::now();
         let mut child = command.spawn().context("kerno does not start")?;
         let messages = child.stderr.take().context("its messages are piped")?;
         let (ready, is_ready) = mpsc::channel();
+        let says = says.to_owned();
         thread::spawn(move || {
             // To the end, or it would wait for room.
             for line in BufReader::new(messages).lines().map_while(Result::ok) {
-                if line.contains("watching for") {
+                if line.contains(&says) {
                     let _nobody_waits = ready.send(begin.elapsed());
                 }
             }
         });
         let mut kerno = Self {
             child,
-            output,
+            place,
             started_in: Duration::ZERO,
         };
         let ready = is_ready.recv_timeout(PATIENCE);
-        kerno.started_in = ready.context("kerno doctor does not come to watch")?;
+        kerno.started_in = ready.context("kerno does not come to watch")?;
         Ok(kerno)
     }
 
@@ -96,7 +117,7 @@ impl Kerno {
         let begin = Instant::now();
         let kerno = Self {
             child: command.spawn().context("kerno does not start")?,
-            output: "/dev/null".into(),
+            place: "/dev/null".into(),
             started_in: Duration::ZERO,
         };
         while kerno.programs()?.is_empty() {
@@ -159,19 +180,41 @@ impl Kerno {
         Ok(ids.into_iter().collect())
     }
 
+    /// Asks an agent.
+    pub(crate) fn ask(&self, path: &str) -> Result<Value> {
+        let mut stream = UnixStream::connect(&self.place).context("the agent's socket")?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: kerno\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+        let body = body.with_context(|| format!("{path}: {answer}"))?;
+        serde_json::from_str(body).with_context(|| format!("{path}: {body}"))
+    }
+
     /// Ends it as Ctrl-C does. Its report, if it makes one.
     pub(crate) fn end(mut self) -> Result<Value> {
+        self.end_by(Signal::SIGINT)?;
+        let report = fs::read(&self.place).unwrap_or_default();
+        Ok(serde_json::from_slice(&report).unwrap_or(Value::Null))
+    }
+
+    /// Ends it as a service manager does. How long it took.
+    pub(crate) fn terminate(mut self) -> Result<Duration> {
+        self.end_by(Signal::SIGTERM)
+    }
+
+    fn end_by(&mut self, signal: Signal) -> Result<Duration> {
         let pid = Pid::from_raw(self.child.id().cast_signed());
-        kill(pid, Signal::SIGINT).context("kerno is gone")?;
         let begin = Instant::now();
+        kill(pid, signal).context("kerno is gone")?;
         while self.child.try_wait()?.is_none() {
             if begin.elapsed() > PATIENCE {
                 bail!("kerno does not end");
             }
             thread::sleep(TICK);
         }
-        let report = fs::read(&self.output)?;
-        Ok(serde_json::from_slice(&report).unwrap_or(Value::Null))
+        Ok(begin.elapsed())
     }
 
     /// What the kernel says of each of its descriptors.

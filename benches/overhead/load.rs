@@ -21,8 +21,9 @@ pub(crate) struct Load {
     pub(crate) per_second: f64,
 }
 
-/// Runs dnsperf for so many whole seconds. unbound must be running.
-pub(crate) fn dnsperf(site: &Site, time: Duration) -> Result<Load> {
+/// Runs dnsperf for so many whole seconds, as fast as it can or with so many queries a
+/// second at most. unbound must be running.
+pub(crate) fn dnsperf(site: &Site, time: Duration, limit: Option<u32>) -> Result<Load> {
     let names = site.folder().join("names");
     fs::write(&names, "www.kerno.test A\nnothing.kerno.test A\n")?;
     let mut command =
@@ -31,6 +32,7 @@ pub(crate) fn dnsperf(site: &Site, time: Duration) -> Result<Load> {
         .args(["-s", "127.0.0.1", "-c", "10", "-p", &DNS_PORT.to_string()])
         .args(["-l", &time.as_secs().to_string(), "-d"])
         .arg(names)
+        .args(limit.map(|limit| format!("-Q{limit}")))
         .stdin(Stdio::null());
     let said = command.output().context("dnsperf does not start")?;
     let said = String::from_utf8_lossy(&said.stdout);

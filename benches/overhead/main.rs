@@ -6,8 +6,10 @@
 //! machine on one day. So what is compared is measured in turns.
 
 mod agent;
+mod always;
 mod calls;
 mod cgroups;
+mod crowd;
 mod exchange;
 mod figures;
 mod growth;

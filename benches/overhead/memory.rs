@@ -33,7 +33,7 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
     thread::sleep(QUIET);
     let quiet = kerno.resident()?;
     let maps = kerno.maps()?;
-    let load = dnsperf(site, LOADED)?;
+    let load = dnsperf(site, LOADED, None)?;
     let loaded = kerno.resident()?;
     kerno.end()?;
     drop(unbound);

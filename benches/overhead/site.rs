@@ -22,6 +22,8 @@ use nix::sched::unshare;
 use nix::sys::signal::SigSet;
 use tempfile::TempDir;
 
+use crate::crowd;
+
 /// What the tests are built in, beside the binaries.
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 
@@ -96,9 +98,12 @@ impl Site {
         command
             .env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?)
             .stderr(File::create(self.folder().join("unbound.log"))?);
+        let names = (0..crowd::NAMES).step_by(2).map(crowd::name);
+        let data = names.map(|name| format!("local-data: \"{name}. A 192.0.2.2\"\n"));
         let settings = "local-zone: \".\" static\nlocal-data: \"www.kerno.test. A 192.0.2.1\"\n";
+        let settings = settings.to_owned() + &data.collect::<String>();
         let listens = [SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT))];
-        Unbound::start(command, &self.namespace, &listens, settings)
+        Unbound::start(command, &self.namespace, &listens, &settings)
     }
 }
 

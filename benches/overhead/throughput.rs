@@ -153,7 +153,7 @@ impl Watcher {
     fn sample(self, site: &Site) -> Result<Sample> {
         let alone = || -> Result<Sample> {
             Ok(Sample {
-                per_second: dnsperf(site, TIME)?.per_second,
+                per_second: dnsperf(site, TIME, None)?.per_second,
                 agent_ns: f64::NAN,
             })
         };
@@ -176,7 +176,7 @@ impl Watcher {
 
 fn beside(site: &Site, kerno: Kerno) -> Result<Sample> {
     let before = kerno.work()?;
-    let load = dnsperf(site, TIME)?;
+    let load = dnsperf(site, TIME, None)?;
     let after = kerno.work()?;
     kerno.end()?;
     Ok(Sample {
