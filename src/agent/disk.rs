@@ -6,6 +6,7 @@ use std::fs::DirBuilder;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,9 +17,13 @@ use std::time::SystemTime;
 
 use nix::fcntl::Flock;
 use nix::fcntl::FlockArg;
+use nix::sys::statvfs::FsFlags;
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::percent_encode;
 use rusqlite::Connection;
 use rusqlite::ErrorCode;
 use rusqlite::OpenFlags;
+use rusqlite::OptionalExtension as _;
 
 use super::rows;
 use super::rows::Written;
@@ -144,15 +149,7 @@ impl Disk {
 
     /// Uses the key of its hashes of names, or gives it that which is in use.
     pub(super) fn share_key(&self) -> Result<(), Fault> {
-        let stored =
-            self.connection
-                .query_row("SELECT value FROM facts WHERE name = 'key'", [], |row| {
-                    row.get::<_, i64>(0)
-                });
-        let stored = match stored {
-            Err(rusqlite::Error::QueryReturnedNoRows) => None,
-            stored => Some(stored?.cast_unsigned()),
-        };
+        let stored = stored_key(&self.connection)?;
         let key = stored.map_or_else(hashing::key, hashing::use_key);
         if stored != Some(key) {
             self.connection.execute(
@@ -228,13 +225,53 @@ pub(super) fn read_only(folder: &Path) -> Result<Connection, Fault> {
     if !path.exists() {
         return Err(Fault::Gone);
     }
-    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(BUSY)?;
-    match version(&connection)? {
+    let shared = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = Connection::open_with_flags(&path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        let version = version(&connection)?;
+        Ok::<_, Fault>((connection, version))
+    };
+    let (connection, version) = shared().or_else(|fault| match is_at_rest(folder) {
+        true => unshared(&path),
+        false => Err(fault),
+    })?;
+    match version {
         rows::SCHEMA => Ok(connection),
         0 => Err(Fault::Gone),
         _ => Err(Fault::Newer),
     }
+}
+
+/// Whether nobody can write there, and whoever did has ended well: all is in the one file.
+fn is_at_rest(folder: &Path) -> bool {
+    let flags = nix::sys::statvfs::statvfs(folder).map(|it| it.flags());
+    let is_read_only = flags.is_ok_and(|it| it.contains(FsFlags::ST_RDONLY));
+    is_read_only && !folder.join(format!("{FILE}-wal")).exists()
+}
+
+/// To share it takes a file beside it, for which there must be room
+/// (sqlite.org/wal.html, "Read-Only Databases").
+fn unshared(path: &Path) -> Result<(Connection, i64), Fault> {
+    let path = percent_encode(path.as_os_str().as_bytes(), NON_ALPHANUMERIC);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
+    let version = version(&connection)?;
+    Ok((connection, version))
+}
+
+/// Uses the key of one that can only be read, or what is there could not be.
+pub(super) fn use_key_of(folder: &Path) -> Result<(), Fault> {
+    if let Some(key) = stored_key(&read_only(folder)?)? {
+        hashing::use_key(key);
+    }
+    Ok(())
+}
+
+fn stored_key(connection: &Connection) -> Result<Option<u64>, Fault> {
+    let key = "SELECT value FROM facts WHERE name = 'key'";
+    let stored = connection.query_row(key, [], |row| row.get::<_, i64>(0));
+    Ok(stored.optional()?.map(i64::cast_unsigned))
 }
 
 fn lock(folder: &Path) -> Result<Flock<File>, Fault> {

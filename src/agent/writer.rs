@@ -15,6 +15,7 @@ use crossbeam_channel::Sender;
 use crossbeam_channel::bounded;
 use serde::Serialize;
 
+use super::disk;
 use super::disk::Bounds;
 use super::disk::Disk;
 use super::disk::Fault;
@@ -151,6 +152,8 @@ impl Work {
     fn open_first(&mut self) {
         if let Err(fault) = self.open() {
             self.fail(&fault);
+            // It may be read all the same.
+            let _none = disk::use_key_of(&self.bounds.folder);
         }
     }
 
