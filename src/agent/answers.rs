@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use super::herald::Shared;
 use super::history;
-use super::history::Line;
 use super::hook::Hook;
 use super::hook::HookCounts;
 use super::kept::Kept;
@@ -142,13 +141,13 @@ impl Answers {
     }
 
     fn windows(&self, question: &Question) -> Result<Answer, Refusal> {
-        let lines = self.past.lines(self.time_of(question));
-        let of = |line: &Line| WindowLine {
-            from: told(line.from),
-            to: told(line.to),
-            queries: line.queries,
+        let extents = self.past.extents(self.time_of(question)).into_iter();
+        let of = |(from, to, queries)| WindowLine {
+            from: told(from),
+            to: told(to),
+            queries,
         };
-        json(&lines.iter().map(of).collect::<Vec<_>>())
+        json(&extents.map(of).collect::<Vec<_>>())
     }
 
     fn status(&self) -> Result<Answer, Refusal> {

@@ -1,5 +1,6 @@
-//! The thread that asks the doctor about the minute behind, tells what is new, and how it
-//! goes in one sentence.
+//! The thread that asks the doctor about the minute behind. What is open by that is the one
+//! view of log, command, service manager, metrics and `/v1/status`; the history has what was
+//! told.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -19,8 +20,12 @@ use serde_json::Map;
 use serde_json::Value;
 
 use super::hook::Hook;
+use super::kept;
 use super::kept::Kept;
 use super::kept::Timed;
+use super::marks::Mark;
+use super::metrics::Metrics;
+use super::open;
 use super::open::Event;
 use super::open::Open;
 use super::open::OpenFindings;
@@ -57,6 +62,7 @@ impl Herald {
     pub(super) fn start(
         kept: Arc<Mutex<Kept>>,
         open: Shared,
+        metrics: Arc<Metrics>,
         notify: Arc<Notify>,
         hook: Option<Arc<Hook>>,
     ) -> Result<Self> {
@@ -64,6 +70,7 @@ impl Herald {
         let judging = Judging {
             kept,
             open,
+            metrics,
             notify,
             hook,
             host: Facts::gather(),
@@ -101,6 +108,7 @@ impl Drop for Herald {
 struct Judging {
     kept: Arc<Mutex<Kept>>,
     open: Shared,
+    metrics: Arc<Metrics>,
     notify: Arc<Notify>,
     hook: Option<Arc<Hook>>,
     host: Facts,
@@ -121,10 +129,7 @@ impl Judging {
         let from = last.to.checked_sub(BEHIND)?;
         let all: Vec<_> = kept.overlapping(from, last.to).cloned().collect();
         drop(kept);
-        let mut all = all.into_iter().map(Arc::unwrap_or_clone);
-        let mut whole = all.next()?;
-        all.for_each(|next| whole.merge(next));
-        Some(whole)
+        kept::together(&all)
     }
 
     fn judge(&self, minute: &Timed) {
@@ -141,12 +146,19 @@ impl Judging {
                 hook.tell(told.json());
             }
         }
-        let open = self.open.lock();
+        let open = self.open.lock().all().to_vec();
+        self.metrics
+            .tell(&open, open::verdict(&open, report.verdict));
         self.notify.status(&sentence(
             report.verdict,
             report.dns.client.outcomes.queries(),
-            open.all(),
+            &open,
         ));
+        let told = changes.iter().filter(|(event, _)| *event != Event::Closed);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, open) in told {
+            kept.mark(minute.place.last, Mark::of(&open.finding, open.worst));
+        }
     }
 }
 

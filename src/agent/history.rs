@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::kept::Timed;
+use super::marks::Mark;
 use crate::doctor::Severity;
 use crate::doctor::Verdict;
 use crate::host::Facts;
@@ -58,6 +59,22 @@ impl Line {
             rules: rules.collect(),
             workloads: workloads.take(WORKLOADS_MAX).collect(),
         }
+    }
+
+    /// What was told in its time belongs to it.
+    pub(super) fn learn(mut self, marks: &[Mark]) -> Self {
+        for mark in marks {
+            if mark.verdict.exit_code() > self.verdict.exit_code()
+                || !matches!(self.verdict, Verdict::Warning | Verdict::Critical)
+            {
+                self.verdict = mark.verdict;
+            }
+            self.rules.insert(mark.rule.to_owned());
+            if self.workloads.len() < WORKLOADS_MAX {
+                self.workloads.extend(mark.workload.clone());
+            }
+        }
+        self
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use super::marks::Mark;
+use super::marks::Marks;
 use crate::window::ClosedWindow;
 
 /// A window is closed so often, at whole multiples of it by the wall clock.
@@ -82,6 +84,32 @@ impl Timed {
     }
 }
 
+/// Those of one minute that follow each other.
+pub(super) fn grouped<'a>(all: impl Iterator<Item = &'a Arc<Timed>>) -> Vec<Vec<Arc<Timed>>> {
+    let mut minutes: Vec<Vec<Arc<Timed>>> = Vec::new();
+    for timed in all {
+        match minutes.last_mut() {
+            Some(minute)
+                if minute
+                    .last()
+                    .is_some_and(|last| last.goes_on_in(timed, MINUTE)) =>
+            {
+                minute.push(Arc::clone(timed));
+            }
+            _ => minutes.push(vec![Arc::clone(timed)]),
+        }
+    }
+    minutes
+}
+
+/// One window of several that follow each other.
+pub(super) fn together(all: &[Arc<Timed>]) -> Option<Timed> {
+    let mut all = all.iter().map(|it| Timed::clone(it));
+    let mut whole = all.next()?;
+    all.for_each(|next| whole.merge(next));
+    Some(whole)
+}
+
 fn number(moment: SystemTime, length: Duration) -> u64 {
     let since = moment.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs() / length.as_secs()
@@ -92,6 +120,7 @@ fn number(moment: SystemTime, length: Duration) -> u64 {
 pub struct Kept {
     /// The oldest first; each with its size, in octets.
     windows: VecDeque<(Arc<Timed>, usize)>,
+    marks: Marks,
     octets: usize,
     octets_max: usize,
     forgotten: u64,
@@ -102,6 +131,7 @@ impl Kept {
     pub fn within(octets_max: usize) -> Self {
         Self {
             windows: VecDeque::new(),
+            marks: Marks::default(),
             octets: 0,
             octets_max,
             forgotten: 0,
@@ -174,6 +204,17 @@ impl Kept {
         all.filter(move |timed| timed.overlaps(from, to))
     }
 
+    /// Something was told at the end of the window with this number.
+    pub(super) fn mark(&mut self, number: u64, mark: Mark) {
+        let oldest = self.oldest().map_or(0, |oldest| oldest.first);
+        self.marks.add(oldest, number, mark);
+    }
+
+    /// What was told in these windows of this run.
+    pub(super) fn marks(&self, place: Place) -> Vec<Mark> {
+        self.marks.of(place.first, place.last)
+    }
+
     /// The latest one.
     pub(super) fn last(&self) -> Option<&Arc<Timed>> {
         self.windows.back().map(|(timed, _)| timed)
@@ -186,20 +227,8 @@ impl Kept {
 
     /// Those of minutes that are over, or of all, from this number on: a group for each.
     pub(super) fn minutes(&self, first: u64, with_open: bool) -> Vec<Vec<Arc<Timed>>> {
-        let mut minutes: Vec<Vec<Arc<Timed>>> = Vec::new();
         let all = self.windows.iter().map(|(timed, _)| timed);
-        for timed in all.filter(|timed| timed.place.first >= first) {
-            match minutes.last_mut() {
-                Some(minute)
-                    if minute
-                        .last()
-                        .is_some_and(|last| last.goes_on_in(timed, MINUTE)) =>
-                {
-                    minute.push(Arc::clone(timed));
-                }
-                _ => minutes.push(vec![Arc::clone(timed)]),
-            }
-        }
+        let mut minutes = grouped(all.filter(|timed| timed.place.first >= first));
         if !with_open {
             minutes.pop();
         }

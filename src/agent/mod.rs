@@ -16,6 +16,7 @@ mod hook;
 mod judge;
 mod kept;
 mod live;
+mod marks;
 mod metrics;
 mod open;
 mod past;

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use crate::doctor::Finding;
 use crate::doctor::Severity;
 use crate::doctor::Subject;
+use crate::doctor::Verdict;
 
 /// A finding is closed when so many looks in a row were without it: one that comes and goes
 /// at its threshold stays open.
@@ -109,6 +110,15 @@ impl OpenFindings {
     /// How often one found no room.
     pub(super) fn passed_over(&self) -> u64 {
         self.passed_over
+    }
+}
+
+/// In one word: what is open, or what the doctor says where nothing is.
+pub(super) fn verdict(open: &[Open], now: Verdict) -> Verdict {
+    match open.iter().map(|it| it.worst).max() {
+        Some(Severity::Critical) => Verdict::Critical,
+        Some(_) => Verdict::Warning,
+        None => now,
     }
 }
 

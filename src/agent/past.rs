@@ -16,6 +16,7 @@ use super::disk::Fault;
 use super::history;
 use super::history::Line;
 use super::history::Trouble;
+use super::kept;
 use super::kept::Kept;
 use super::kept::Place;
 use super::kept::Timed;
@@ -89,17 +90,44 @@ impl Past {
         Ok(whole.map(|timed| Whole { timed, notes }))
     }
 
-    /// What each window of this time says of itself.
+    /// What each minute of this time says of itself, wherever it is.
     pub(super) fn lines(&self, time: (SystemTime, SystemTime)) -> Vec<Line> {
         let (mut memory, oldest) = self.in_memory(time);
         let mut lines = match self.open() {
             Some(connection) => lines_of(&connection, time, oldest, &mut memory),
             None => Vec::new(),
         };
-        lines.extend(memory.iter().map(|timed| Line::of(timed)));
+        lines.extend(self.judged(&kept::grouped(memory.iter())));
         lines
     }
+
+    /// What memory has is judged by the minute, as it is when it is written.
+    fn judged(&self, minutes: &[Vec<Arc<Timed>>]) -> Vec<Line> {
+        let wholes = minutes.iter().filter_map(|minute| kept::together(minute));
+        let marked = wholes.map(|whole| {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let marks = kept.marks(whole.place);
+            drop(kept);
+            Line::of(&whole).learn(&marks)
+        });
+        marked.collect()
+    }
+
+    /// When the windows of this time were, and how many queries ended in each.
+    pub(super) fn extents(&self, time: (SystemTime, SystemTime)) -> Vec<Extent> {
+        let (mut memory, oldest) = self.in_memory(time);
+        let lines = match self.open() {
+            Some(connection) => lines_of(&connection, time, oldest, &mut memory),
+            None => Vec::new(),
+        };
+        let on_disk = lines.iter().map(|line| (line.from, line.to, line.queries));
+        let of = |timed: &Arc<Timed>| (timed.from, timed.to, timed.window.queries());
+        on_disk.chain(memory.iter().map(of)).collect()
+    }
 }
+
+/// From when to when, and queries.
+pub(super) type Extent = (SystemTime, SystemTime, u64);
 
 /// What the files of an agent say that does not run; `None` if there are none.
 pub fn troubles_on_disk(folder: &Path, question: Question) -> Option<Result<Vec<Trouble>>> {

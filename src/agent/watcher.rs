@@ -135,7 +135,8 @@ impl Watcher {
             live: live.clone(),
             hook: hook.clone(),
         };
-        let herald = Herald::start(Arc::clone(&kept), open, Arc::clone(&notify), hook.clone())?;
+        let (windows, told) = (Arc::clone(&kept), Arc::clone(&metrics));
+        let herald = Herald::start(windows, open, told, Arc::clone(&notify), hook.clone())?;
         let counting = counters.map(|it| Counting::start(it, Arc::clone(&metrics)));
         let counting = counting.transpose()?;
         let watcher = Self {

@@ -20,6 +20,7 @@ use super::disk::Bounds;
 use super::disk::Disk;
 use super::disk::Fault;
 use super::history::Line;
+use super::kept;
 use super::kept::Kept;
 use super::kept::Timed;
 use super::rows::Written;
@@ -245,10 +246,12 @@ impl Work {
 
     /// One row of a minute's windows.
     fn written(&self, minute: &[Arc<Timed>]) -> Option<Written> {
-        let mut windows = minute.iter().map(|it| Timed::clone(it));
-        let mut whole = windows.next()?;
-        windows.for_each(|next| whole.merge(next));
-        let line = Line::of(&whole);
+        let whole = kept::together(minute)?;
+        let marks = {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.marks(whole.place)
+        };
+        let line = Line::of(&whole).learn(&marks);
         let failed = whole.window.failed();
         let stored = whole.window.store(self.names);
         let window = stored.inspect_err(|why| log::error!("a window cannot be written: {why}"));

@@ -12,6 +12,7 @@ mod totals;
 mod view;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -27,15 +28,13 @@ use self::labels::Server;
 pub(super) use self::standing::Standing;
 use self::totals::Totals;
 use super::kept::Timed;
+use super::open::Open;
 use crate::counters::Workload;
-use crate::doctor::Finding;
 use crate::doctor::Rule;
+use crate::doctor::Severity;
 use crate::doctor::Verdict;
 use crate::host::Signal;
 use crate::report::Report;
-
-/// Findings that are told at one time. The doctor tells of six places for each rule at most.
-const FINDINGS_MAX: usize = 256;
 
 /// The two formats that scrapers ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,19 +55,15 @@ impl Format {
     }
 }
 
-/// A finding stays open for so many further steps of ten seconds without it, so that who scrapes
-/// seldom sees it, and one that comes and goes is one.
-const STAYS_OPEN: u64 = 3;
-
 /// All figures, up to the last ten seconds that are over.
 #[derive(Clone, Debug, Default)]
 struct Figures {
     totals: Totals,
     books: Books,
-    /// Each with the step that had it last.
-    findings: BTreeMap<Labels, u64>,
-    /// By rule: queries in the step that had a finding of it last, and which that was.
-    finding_queries: BTreeMap<Rule, (u64, u64)>,
+    /// Those that are open.
+    findings: BTreeSet<Labels>,
+    /// What they explain, by rule.
+    finding_queries: BTreeMap<Rule, u64>,
     verdict: Option<Verdict>,
     signals: Vec<Signal>,
     standing: Standing,
@@ -94,9 +89,14 @@ impl Metrics {
         let mut figures = self.lock();
         figures.totals.add(report);
         figures.books.add(&report.accounting, step.to);
-        figures.verdict = Some(report.verdict);
         figures.signals.clone_from(&report.signals);
-        figures.tell_findings(&report.findings);
+    }
+
+    /// What is open now, and that in one word: the same that the log tells.
+    pub(super) fn tell(&self, open: &[Open], verdict: Verdict) {
+        let mut figures = self.lock();
+        figures.verdict = Some(verdict);
+        figures.tell_findings(open);
     }
 
     /// Counters beside DNS are told as well: each program, and whether it runs.
@@ -138,35 +138,29 @@ impl Metrics {
 }
 
 impl Figures {
-    /// What is wrong with these ten seconds is open.
-    fn tell_findings(&mut self, findings: &[Finding]) {
-        let step = self.books.windows;
-        let is_open = |last: u64| step.saturating_sub(last) <= STAYS_OPEN;
-        self.findings.retain(|_, last| is_open(*last));
-        self.finding_queries.retain(|_, (_, last)| is_open(*last));
-        for finding in findings {
+    fn tell_findings(&mut self, open: &[Open]) {
+        self.findings.clear();
+        self.finding_queries.clear();
+        for Open { finding, worst, .. } in open {
             let mut labels: Labels = vec![
                 ("rule", finding.rule.name().to_owned()),
-                ("severity", severity(finding).to_owned()),
+                ("severity", severity(*worst).to_owned()),
             ];
             let server = finding.scope.server.as_ref();
             let server = server.map(|it| std::net::SocketAddr::new(it.ip, it.port));
             labels.extend(server.map(|it| self.totals.shown(Server::At(it)).label()));
-            if self.findings.len() < FINDINGS_MAX || self.findings.contains_key(&labels) {
-                self.findings.insert(labels, step);
-            }
+            self.findings.insert(labels);
             let queries = self.finding_queries.entry(finding.rule).or_default();
-            let so_far = if queries.1 == step { queries.0 } else { 0 };
-            *queries = (so_far.saturating_add(finding.queries), step);
+            *queries = queries.saturating_add(finding.queries);
         }
     }
 }
 
-fn severity(finding: &Finding) -> &'static str {
-    match finding.severity {
-        crate::doctor::Severity::Info => "info",
-        crate::doctor::Severity::Warning => "warning",
-        crate::doctor::Severity::Critical => "critical",
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Critical => "critical",
     }
 }
 

@@ -10,6 +10,9 @@ use std::time::SystemTime;
 
 use proptest::prelude::*;
 
+use super::super::open;
+use super::super::open::AWAY;
+use super::super::open::OpenFindings;
 use super::*;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
@@ -68,7 +71,16 @@ fn take(metrics: &Metrics, window: ClosedWindow) -> Report {
         },
         &report,
     );
+    let mut findings = OpenFindings::default();
+    look(metrics, &mut findings, &report);
     report
+}
+
+/// As the herald does.
+fn look(metrics: &Metrics, findings: &mut OpenFindings, report: &Report) {
+    let _changes = findings.see(&report.findings, report.time);
+    let open = findings.all();
+    metrics.tell(open, open::verdict(open, report.verdict));
 }
 
 /// Every line of the text with its value, but for those of the process.
@@ -241,11 +253,17 @@ fn what_is_wrong_is_open_and_is_over_some_time_later() {
         .map(|n| attempt(n, SERVERS[0], Outcome::Answered, 1))
         .collect();
     let open = || sum(&lines(&metrics, Format::Text), "kerno_finding", &[]);
-    take(&metrics, window_of(&well));
+    let mut findings = OpenFindings::default();
+    let mut look = |report: &Report| look(&metrics, &mut findings, report);
+    look(&take(&metrics, window_of(&well)));
     assert_eq!(open(), 0);
     let report = take(&metrics, window_of(&silent));
+    look(&report);
     let dead = lines(&metrics, Format::Text);
-    for finding in &report.findings {
+    let hurting = report.findings.iter();
+    let hurting: Vec<_> = hurting.filter(|it| it.severity > Severity::Info).collect();
+    assert!(!hurting.is_empty());
+    for finding in hurting {
         let rule = format!("rule=\"{}\"", finding.rule.name());
         assert_eq!(sum(&dead, "kerno_finding", &[&rule]), 1, "{rule}");
         assert_eq!(
@@ -253,19 +271,17 @@ fn what_is_wrong_is_open_and_is_over_some_time_later() {
             finding.queries
         );
     }
-    assert!(
-        sum(
-            &dead,
-            "kerno_finding",
-            &["server=\"10.0.0.10:53\"", "critical"]
-        ) >= 1
-    );
+    let labels = ["server=\"10.0.0.10:53\"", "critical"];
+    assert!(sum(&dead, "kerno_finding", &labels) >= 1);
     assert_eq!(sum(&dead, "kerno_verdict", &["critical"]), 1);
-    for _ in 0..STAYS_OPEN {
-        take(&metrics, window_of(&well));
+    // For as long as it is open it is what is told.
+    for _ in 1..AWAY {
+        look(&take(&metrics, window_of(&well)));
         assert!(open() > 0);
+        let now = lines(&metrics, Format::Text);
+        assert_eq!(sum(&now, "kerno_verdict", &["critical"]), 1);
     }
-    take(&metrics, window_of(&well));
+    look(&take(&metrics, window_of(&well)));
     assert_eq!(open(), 0);
     let after = lines(&metrics, Format::Text);
     assert_eq!(sum(&after, "kerno_finding_queries", &[]), 0);

@@ -161,17 +161,17 @@ fn workloads(families: &mut Families<'_>, totals: &Totals) -> Result<(), Error> 
 }
 
 fn findings(families: &mut Families<'_>, figures: &Figures) -> Result<(), Error> {
-    let open = figures.findings.keys();
+    let open = figures.findings.iter();
     families.gauge(
         "kerno_finding",
-        "1 for each finding that is open: one of the last four times ten seconds had it",
+        "1 for each finding that is open, as the log tells it: the last minute had it, or did up to 30 s ago",
         open.map(|labels| (labels.clone(), 1.0)),
     )?;
     let queries = figures.finding_queries.iter();
     families.gauge(
         "kerno_finding_queries",
-        "Queries that the open findings of a rule explain, in the last ten seconds that had one",
-        queries.map(|(rule, (number, _))| (one("rule", rule.name()), *number as f64)),
+        "Queries that the open findings of a rule explain, in the last minute that had them",
+        queries.map(|(rule, number)| (one("rule", rule.name()), *number as f64)),
     )?;
     let verdicts = [
         ("critical", Verdict::Critical),
@@ -183,7 +183,7 @@ fn findings(families: &mut Families<'_>, figures: &Figures) -> Result<(), Error>
     let is_it = |verdict| f64::from(u8::from(figures.verdict == Some(verdict)));
     families.gauge(
         "kerno_verdict",
-        "1 for the verdict on the last ten seconds that are over",
+        "1 for the verdict: the worst that is open, else that on the last minute",
         verdicts.map(|(name, verdict)| (one("verdict", name), is_it(verdict))),
     )?;
     let signals = figures.signals.iter();

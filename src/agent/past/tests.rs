@@ -6,8 +6,10 @@ use proptest::prelude::*;
 
 use super::super::disk::Bounds;
 use super::super::disk::Disk;
+use super::super::marks::Mark;
 use super::super::rows::Written;
 use super::*;
+use crate::doctor::Verdict;
 use crate::window::End;
 use crate::window::Names;
 use crate::window::Window;
@@ -128,7 +130,37 @@ fn a_report_is_about_one_boot_and_says_so() {
         .expect("windows");
     assert_eq!(before.timed.window.queries(), 12);
     assert!(before.notes.is_empty());
-    assert_eq!(all.lines((at(0), at(300))).len(), 3 + 2);
+    // A minute is one line, wherever it is.
+    assert_eq!(all.lines((at(0), at(300))).len(), 3 + 1);
+    assert_eq!(all.extents((at(0), at(300))).len(), 3 + 2);
+}
+
+/// A minute that the log or an alert has told of is in the history, whatever it shows alone.
+#[test]
+fn what_was_told_is_in_the_minute_in_which_it_was_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let all = past(folder.path(), 0..18, &[]);
+    let mark = |verdict, workload: &str| Mark {
+        verdict,
+        rule: "dns_servfail",
+        workload: Some(workload.to_owned()),
+    };
+    let told = |number, mark| all.kept.lock().expect("no panic").mark(number, mark);
+    told(7, mark(Verdict::Warning, "pod shop/web-1"));
+    told(11, mark(Verdict::Critical, "pod shop/web-2"));
+    let lines = all.lines((at(0), at(300)));
+    let verdicts: Vec<_> = lines.iter().map(|it| it.verdict).collect();
+    assert_eq!(
+        verdicts,
+        [Verdict::Healthy, Verdict::Critical, Verdict::Healthy]
+    );
+    let troubles = history::of(lines);
+    assert_eq!(troubles.len(), 1);
+    assert_eq!(troubles[0].from, "2027-01-15T08:01:00.000Z");
+    assert_eq!(troubles[0].rules.len(), 1);
+    assert_eq!(troubles[0].workloads.len(), 2);
+    // It stands where its window does, and goes with it.
+    assert_eq!(all.lines((at(0), at(60)))[0].verdict, Verdict::Healthy);
 }
 
 #[test]
