@@ -24,7 +24,7 @@ fn start(port: u16, history: &Path) -> Agent {
 }
 
 /// Asks in vain, and waits until the agent knows.
-fn fail(agent: &Agent, port: u16, ids: std::ops::Range<u16>) {
+pub(crate) fn fail(agent: &Agent, port: u16, ids: std::ops::Range<u16>) {
     let before = unanswered(agent);
     let silent = Silent::start(port);
     let number = ids.len() as u64;
@@ -34,21 +34,25 @@ fn fail(agent: &Agent, port: u16, ids: std::ops::Range<u16>) {
     });
 }
 
-fn unanswered(agent: &Agent) -> u64 {
+pub(crate) fn unanswered(agent: &Agent) -> u64 {
     let told = agent.asked(&["doctor", "--last", "1h", "--output", "json"]);
     let report: Value = serde_json::from_str(&told.output).unwrap_or_default();
     report["dns"]["unanswered"].as_u64().unwrap_or(0)
 }
 
-fn end(agent: &mut Agent) {
+pub(crate) fn end(agent: &mut Agent) {
     agent.process.signal(Signal::SIGTERM);
     assert_eq!(agent.process.ended().code(), Some(0));
 }
 
-fn status(agent: &Agent) -> Value {
+pub(crate) fn status(agent: &Agent) -> Value {
+    told(agent, "/v1/status")
+}
+
+/// What its socket says.
+pub(crate) fn told(agent: &Agent, path: &str) -> Value {
     let mut stream = agent.connect();
-    let request = b"GET /v1/status HTTP/1.1\r\nhost: kerno\r\n\r\n";
-    stream.write_all(request).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: kerno\r\n\r\n").expect("it listens");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     let body = answer.split("\r\n\r\n").nth(1).expect("a body");

@@ -21,6 +21,7 @@ mod router;
 mod silent_files;
 mod site;
 mod unbound;
+mod wall_clock;
 
 // What they look at.
 mod doctor;
@@ -41,6 +42,7 @@ mod agent_faults;
 mod agent_history;
 mod agent_live;
 mod agent_manners;
+mod agent_world;
 mod alerts;
 mod chaos;
 mod clients_libc;
