@@ -463,7 +463,7 @@ proptest::proptest! {
     /// what it took.
     #[test]
     fn the_books_add_up(
-        all in proptest::collection::vec((0..4u8, 0..3u8, 0..400u64, 0..7u8, 1..4u32), 1..60)
+        all in proptest::collection::vec((0..4u8, 0..3u8, 0..400u64, 0..9u8, 1..4u32), 1..60)
     ) {
         let all: Vec<_> = all
             .into_iter()
@@ -478,6 +478,8 @@ proptest::proptest! {
                     3 => it.silent(300),
                     4 => it.refused(),
                     5 => it.rcode(OptRcode::SERVFAIL),
+                    7 => it.silent(300).given_up(100),
+                    8 => it.silent(300).given_up(299),
                     _ => it.takes(250),
                 }
             })

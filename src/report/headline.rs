@@ -80,7 +80,7 @@ fn healthy(report: &Report) -> String {
     }
     let queries = units::queries(client.queries());
     let failed = match client.outcomes.failed() {
-        0 => "none failed".to_owned(),
+        0 => lookups::none_failed(report).to_owned(),
         n => format!(
             "{} failed ({})",
             units::count(n),
@@ -89,7 +89,7 @@ fn healthy(report: &Report) -> String {
     };
     if let Some(latency) = &client.lookups.latency {
         let failed = match client.lookups.failed {
-            0 => "none failed".to_owned(),
+            0 => lookups::none_failed(report).to_owned(),
             n => format!("{} failed", units::count(n)),
         };
         return format!(

@@ -7,6 +7,7 @@ use super::page::BOLD;
 use super::page::DIM;
 use super::page::PLAIN;
 use super::page::Page;
+use crate::doctor::Rule;
 use crate::units;
 
 /// Causes of lost time that are named.
@@ -19,7 +20,7 @@ pub(super) fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         return Ok(());
     };
     let failed = match lookups.failed {
-        0 => "none failed".to_owned(),
+        0 => none_failed(report).to_owned(),
         n => format!(
             "{} failed ({})",
             units::count(n),
@@ -41,6 +42,15 @@ pub(super) fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     page.flowing((BOLD, "Time lost  "), &lost(report))?;
     let text = "A lookup is what a program wanted to know once, with all its queries.";
     page.paragraph((DIM, "           "), (PLAIN, text))
+}
+
+/// Who has no file descriptor left fails before he asks, and kerno does not see that.
+pub(super) fn none_failed(report: &Report) -> &'static str {
+    let mut findings = report.findings.iter();
+    match findings.any(|it| it.rule == Rule::DescriptorsFull) {
+        true => "none that came to a query failed",
+        false => "none failed",
+    }
 }
 
 /// `1 lookup`, `2,000 lookups`

@@ -125,6 +125,43 @@ fn healthy() -> Fed {
     fed
 }
 
+/// Lookups that failed before there was a query are in no figure.
+#[test]
+fn nobody_says_that_none_failed_where_some_could_not_ask() {
+    let story = |is_full: bool| {
+        let mut fed = Fed::default();
+        let name = crate::attempt::RawQuestion::new(b"\x01a\0\0\x01\0\x01");
+        let asked = Attempt {
+            question: name,
+            ..answer_after(CURL, GOOD, 1)
+        };
+        fed.feed(40, &asked);
+        let mut host = HostSample::default();
+        if is_full {
+            let full = crate::sampler::Full {
+                comm: crate::attempt::Comm::new(CURL.0.as_bytes()),
+                open: 64,
+                limit: 64,
+                times: 2,
+            };
+            host.descriptors.full.insert(CURL.1, full);
+        }
+        let ending = Ending {
+            counters: Counters {
+                queries: 40,
+                ..Counters::default()
+            },
+            ..Ending::default()
+        };
+        let closed = fed.closed(ending, host, signals());
+        pretty(&Report::new(UNIX_EPOCH, Facts::default(), &closed))
+    };
+    let (well, full) = (story(false), story(true));
+    assert!(well.contains("none failed"), "{well}");
+    assert!(!full.contains("none failed"), "{full}");
+    assert!(full.contains("dns_descriptors_full"), "{full}");
+}
+
 /// A stub on this host that is flooded: both roles see it.
 fn slow_server() -> Fed {
     let mut fed = Fed::default();
