@@ -2,10 +2,12 @@
 //! name", where A of the same name has an address. No query failed, but musl does.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use domain::base::iana::Rtype;
 
+use super::c_libraries;
 use super::explanation::Explanation;
 use super::explanation::Measured;
 use super::finding::Finding;
@@ -26,7 +28,7 @@ use crate::units;
 
 /// One finding for each server and namespace.
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
-    let mut servers: BTreeMap<(u32, SocketAddr), (Questions, u64)> = BTreeMap::new();
+    let mut servers: BTreeMap<(u32, SocketAddr), Denied> = BTreeMap::new();
     for (asking, said) in said::all(evidence) {
         if asking.role != Role::Client || asking.question.rtype != Rtype::AAAA || !is_denied(said) {
             continue;
@@ -41,16 +43,25 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
         let Some(a) = evidence.answers.of(&a).filter(|a| has_address(a)) else {
             continue;
         };
-        let (questions, addresses) = servers.entry((asking.netns, asking.server)).or_default();
-        questions.add(said, said.no_such_name);
-        *addresses += a.records;
+        let denied = servers.entry((asking.netns, asking.server)).or_default();
+        denied.questions.add(said, said.no_such_name);
+        denied.addresses += a.records;
+        denied.askers.insert((said.pid, said.comm));
     }
     let servers = servers.into_iter();
-    let told = servers.filter(|(_, (questions, _))| questions.answers >= FAILURES_MIN);
-    told.map(|((netns, server), (questions, addresses))| {
-        finding(evidence, netns, server, &questions, addresses)
-    })
-    .collect()
+    let told = servers.filter(|(_, denied)| denied.questions.answers >= FAILURES_MIN);
+    told.map(|((netns, server), denied)| finding(evidence, netns, server, denied))
+        .collect()
+}
+
+/// At one server.
+#[derive(Default)]
+struct Denied {
+    questions: Questions,
+    /// Answers to type A that had records.
+    addresses: u64,
+    /// The latest of each question.
+    askers: BTreeSet<(Option<u32>, Comm)>,
 }
 
 fn is_denied(aaaa: &Said) -> bool {
@@ -61,13 +72,12 @@ fn has_address(a: &Said) -> bool {
     a.records > 0 && a.records * 100 >= a.answers() * DEAD_PERCENT
 }
 
-fn finding(
-    evidence: &Evidence,
-    netns: u32,
-    server: SocketAddr,
-    questions: &Questions,
-    addresses: u64,
-) -> Finding {
+fn finding(evidence: &Evidence, netns: u32, server: SocketAddr, denied: Denied) -> Finding {
+    let Denied {
+        questions,
+        addresses,
+        askers,
+    } = denied;
     let dig = questions.dig_name(evidence, netns, server);
     let explanation = Explanation::of(
         format!("{server} says NXDOMAIN to AAAA of names that have an A"),
@@ -84,6 +94,7 @@ fn finding(
         units::counted(addresses, "answer of type A", "answers of type A"),
     ))
     .lines(questions.examples())
+    .lines(c_libraries::told(evidence, askers))
     .run("Ask for both, and compare the status:", dig.clone().and("A"))
     .run("…", dig.and("AAAA"))
     .say(

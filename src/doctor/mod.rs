@@ -3,6 +3,7 @@
 mod aaaa_denied;
 mod answer_emptied;
 mod breakdown;
+mod c_libraries;
 mod causes;
 mod commands;
 mod contradiction;

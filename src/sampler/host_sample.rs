@@ -9,6 +9,7 @@ use std::time::Duration;
 use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 
+use super::CLibrary;
 use super::ConntrackCounters;
 use super::Descriptors;
 use super::Flow;
@@ -114,6 +115,8 @@ pub struct Process {
     pub spans: Vec<Span>,
     /// Of a client; `None` if it has none, or had ended before it could be read.
     pub resolv_conf: Option<ResolvConf>,
+    /// Of a client: its C library, if it is one that is known by name.
+    pub c_library: Option<CLibrary>,
 }
 
 impl HostSample {
@@ -223,6 +226,7 @@ impl Process {
         let old = self.spans.len().saturating_sub(SPANS_MAX);
         self.spans.drain(..old);
         self.resolv_conf = next.resolv_conf.or(self.resolv_conf.take());
+        self.c_library = next.c_library.or(self.c_library);
     }
 }
 

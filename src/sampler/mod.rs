@@ -44,5 +44,6 @@ pub use thread::Sampler;
 
 pub use crate::host::proc::cgroup::Version;
 pub use crate::host::proc::conntrack_table::Flow;
+pub use crate::host::proc::maps::CLibrary;
 pub use crate::host::proc::resolv_conf::ResolvConf;
 pub use crate::host::proc::snmp::Unreachable;

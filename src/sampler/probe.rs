@@ -21,6 +21,7 @@ use super::missing;
 use super::ports;
 use crate::attempt::Role;
 use crate::host::proc::Root;
+use crate::host::proc::maps;
 use crate::host::proc::resolv_conf;
 use crate::host::proc::route;
 
@@ -194,9 +195,10 @@ fn server(baseline: &mut Baseline, pid: u32) {
 }
 
 fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32) {
-    let Some(client) = lock().process(pid) else {
+    let Some(mut client) = lock().process(pid) else {
         return;
     };
+    client.c_library = maps::c_library(&client.folder);
     lock().clients.insert(pid, client);
     let resolv_conf = resolv_conf::read(root, pid);
     if let Err(error) = &resolv_conf {

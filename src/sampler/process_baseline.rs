@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::CLibrary;
 use super::Process;
 use super::Quota;
 use super::ResolvConf;
@@ -37,6 +38,8 @@ pub(super) struct ProcessBaseline {
     pub(super) memory: Option<MemoryBaseline>,
     /// Of a client.
     pub(super) resolv_conf: Option<ResolvConf>,
+    /// The same.
+    pub(super) c_library: Option<CLibrary>,
 }
 
 impl ProcessBaseline {
@@ -54,6 +57,7 @@ impl ProcessBaseline {
             history: History::default(),
             memory: None,
             resolv_conf: None,
+            c_library: None,
         })
     }
 
@@ -65,6 +69,7 @@ impl ProcessBaseline {
             quota: groups.quota(&self.groups),
             spans: self.history.into_spans(),
             resolv_conf: self.resolv_conf,
+            c_library: self.c_library,
         }
     }
 }

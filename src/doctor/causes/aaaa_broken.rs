@@ -6,6 +6,7 @@ use super::Cause;
 use super::contrasts;
 use super::group::Group;
 use super::place::Place;
+use crate::doctor::c_libraries;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::FailureKind;
@@ -43,6 +44,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let silent = group.count(Incident::has_failed);
     let both = group.asked().families;
+    let owners = group.incidents().map(|it| it.attempt.owner);
+    let askers = owners.map(|owner| (owner.pid, owner.comm));
     Explanation::of(
         format!("{server} fails on AAAA (IPv6) questions, but answers A"),
         "The server, or a box in front of it, does not handle type AAAA. It stays silent or \
@@ -67,6 +70,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     ))
     .line("kerno saw none of these queries discarded on this host.")
     .lines(group.asked_by_and_for())
+    .lines(c_libraries::told(group.evidence, askers))
     .say(
         "Let the server answer AAAA with NOERROR and no records: CoreDNS `template IN AAAA { rcode \
          NOERROR }`, or repair the zone's servers.",

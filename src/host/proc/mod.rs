@@ -11,6 +11,7 @@ pub mod conntrack_table;
 pub mod cpu_stat;
 pub mod descriptors;
 pub(super) mod kallsyms;
+pub mod maps;
 pub mod memory;
 pub mod mountinfo;
 pub mod neighbour_stat;

@@ -52,6 +52,22 @@ fn no_such_name_for_one_type_alone_is_wrong() {
         rules(aaaa_denied()),
         [("dns_aaaa_broken", 40, Severity::Warning)]
     );
+    // Which library the one has who asked.
+    let mut story = aaaa_denied();
+    let pids: Vec<_> = story
+        .attempts
+        .iter()
+        .filter_map(|it| it.owner.pid)
+        .collect();
+    for pid in pids {
+        let client = crate::sampler::Process {
+            c_library: Some(crate::sampler::CLibrary::Musl),
+            ..Default::default()
+        };
+        story.host.clients.insert(pid, client);
+    }
+    let told = findings(story).remove(0).evidence;
+    assert!(told.iter().any(|it| it.ends_with("uses musl.")), "{told:?}");
     let told = findings(aaaa_denied()).remove(0).evidence.remove(0);
     assert_eq!(
         told,
