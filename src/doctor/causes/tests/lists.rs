@@ -135,6 +135,16 @@ fn wildcards(story: Story, search: &[&str]) -> Vec<Finding> {
         .collect()
 }
 
+/// What is said of a wildcard below this domain, whatever it is called.
+pub(super) fn wildcard_below(domain: &str) -> Vec<Finding> {
+    let names: Vec<String> = WILD
+        .iter()
+        .filter_map(|name| Some(format!("{}.{domain}", name.strip_suffix(".wild.lab")?)))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    wildcards(Story::default().with(asked(&names, 1, 0)), &[domain])
+}
+
 #[test]
 fn a_wildcard_below_a_search_domain_is_told() {
     let found = wildcards(Story::default().with(asked(&WILD, 1, 0)), &["wild.lab"]);

@@ -1,6 +1,7 @@
 //! Whatever names strangers choose, a shell reads each command of each fix as the
 //! same words.
 
+mod domains;
 mod histories;
 mod shell;
 
