@@ -77,18 +77,27 @@ pub(in crate::doctor) fn check(evidence: &Evidence, told: &[Finding]) -> Vec<Fin
         .collect()
 }
 
+/// One exchange: when its query came to which socket, and from where. An answer that comes when it
+/// was given up on makes a second view of it.
+fn exchange(view: &ServerView) -> (u64, u64, SocketAddr) {
+    (view.arrived_ns, view.cookie, view.peer)
+}
+
 /// By pid. What a client of this host asked has an incident of its own if it went wrong.
 fn by_server(evidence: &Evidence) -> BTreeMap<u32, Served> {
-    let joined: BTreeSet<_> = evidence
-        .incidents
-        .iter()
-        .filter_map(|it| it.server_view)
+    let views = &evidence.server_views;
+    let joined = evidence.incidents.iter().filter_map(|it| it.server_view);
+    let joined: BTreeSet<_> = joined
+        .filter_map(|place| views.get(place).map(exchange))
         .collect();
+    // The last one says how it ended.
+    let others = views
+        .iter()
+        .filter(|view| !joined.contains(&exchange(view)));
+    let others: BTreeMap<_, _> = others.map(|view| (exchange(view), view)).collect();
     let mut served: BTreeMap<u32, Served> = BTreeMap::new();
-    for (place, view) in evidence.server_views.iter().enumerate() {
-        if let Some(pid) = view.owner.pid
-            && !joined.contains(&place)
-        {
+    for view in others.into_values() {
+        if let Some(pid) = view.owner.pid {
             served.entry(pid).or_default().add(view);
         }
     }
