@@ -235,7 +235,7 @@ fn root_an_agent_tells_counters_as_metrics() {
         poll("what was counted", || {
             let (_, text) = page(listen, "/metrics", "");
             let line = format!(
-                "kerno_counter_events_total{{unit=\"counted.service\",program=\"net\",\
+                "kerno_kernel_events_total{{unit=\"counted.service\",program=\"net\",\
                  counter=\"tcp_failed_connects\"}} {number}"
             );
             text.lines().any(|it| it == line).then_some(text)
@@ -244,10 +244,10 @@ fn root_an_agent_tells_counters_as_metrics() {
     let mut processes = vec![who_failed(&place, 20), who_failed(&place, 30)];
     let text = failed(50);
     for program in ["cpu_sched", "mem", "net"] {
-        let line = format!("kerno_counter_program_active{{program=\"{program}\"}} 1.0");
+        let line = format!("kerno_kernel_program_active{{program=\"{program}\"}} 1.0");
         assert!(text.contains(&line), "{line}");
     }
-    let waited = "kerno_counter_seconds_total{unit=\"counted.service\",program=\"cpu_sched\"";
+    let waited = "kerno_kernel_seconds_total{unit=\"counted.service\",program=\"cpu_sched\"";
     assert!(text.contains(waited), "{waited}");
     assert!(
         !text.contains("program=\"syscall\""),

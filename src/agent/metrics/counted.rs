@@ -94,18 +94,18 @@ impl Counted {
 
     pub(super) fn write(&self, families: &mut Families<'_>) -> Result<(), Error> {
         families.counter(
-            "kerno_counter_events",
+            "kerno_kernel_events",
             "What the kernel counted of a workload beside DNS",
             self.series(|sums| &sums.events),
         )?;
         families.counter(
-            "kerno_counter_bytes",
+            "kerno_kernel_bytes",
             "The same in octets",
             self.series(|sums| &sums.octets),
         )?;
         let seconds = self.series(|sums| &sums.ns);
         families.seconds(
-            "kerno_counter_seconds",
+            "kerno_kernel_seconds",
             "The same in seconds",
             seconds.map(|(labels, ns)| (labels, Duration::from_nanos(ns))),
         )?;
@@ -121,7 +121,7 @@ impl Counted {
             })
         });
         families.counter(
-            "kerno_counter_durations",
+            "kerno_kernel_durations",
             "How often something took how long",
             durations,
         )?;
@@ -133,7 +133,7 @@ impl Counted {
             (labels, *number)
         });
         families.counter(
-            "kerno_counter_lost",
+            "kerno_kernel_lost",
             "What the counters had no room for in the kernel",
             lost,
         )?;
@@ -142,7 +142,7 @@ impl Counted {
             (labels, f64::from(u8::from(*runs)))
         });
         families.gauge(
-            "kerno_counter_program_active",
+            "kerno_kernel_program_active",
             "1 if this program of the counters runs here, else 0",
             programs,
         )

@@ -257,7 +257,7 @@ fn bounds(families: &mut Families<'_>, figures: &Figures) -> Result<(), Error> {
         ),
     ];
     let counted = figures.counted.as_ref().map(Counted::bounds);
-    tables.extend(counted.map(|bounds| ("kerno_counter_events_total", bounds)));
+    tables.extend(counted.map(|bounds| ("kerno_kernel_events_total", bounds)));
     let of = |metric: &'static str| one("metric", metric);
     let all = || tables.iter();
     families.gauge(

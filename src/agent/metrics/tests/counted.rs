@@ -64,15 +64,15 @@ fn figures_have_base_units_and_each_time_is_in_one_class() {
     let text = text(&metrics);
     let whom = "unit=\"a.service\",program=\"net\"";
     for line in [
-        format!("kerno_counter_events_total{{{whom},counter=\"tcp_connects\"}} 6"),
-        format!("kerno_counter_bytes_total{{{whom},counter=\"tcp_sent\"}} 2000"),
-        format!("kerno_counter_seconds_total{{{whom},counter=\"run_queue\"}} 5.0"),
+        format!("kerno_kernel_events_total{{{whom},counter=\"tcp_connects\"}} 6"),
+        format!("kerno_kernel_bytes_total{{{whom},counter=\"tcp_sent\"}} 2000"),
+        format!("kerno_kernel_seconds_total{{{whom},counter=\"run_queue\"}} 5.0"),
     ] {
         assert!(text.lines().any(|it| it == line), "{line} in {text}");
     }
     let took = |class: &str| {
         let line = format!(
-            "kerno_counter_durations_total{{{whom},counter=\"tcp_round_trip\",took=\"{class}\"}} "
+            "kerno_kernel_durations_total{{{whom},counter=\"tcp_round_trip\",took=\"{class}\"}} "
         );
         let found = text.lines().find_map(|it| it.strip_prefix(&line));
         found.map(|number| number.parse::<u64>().expect("a number"))
@@ -87,7 +87,7 @@ fn figures_have_base_units_and_each_time_is_in_one_class() {
 fn nothing_is_told_of_counters_that_nobody_asked_for() {
     let metrics = Arc::new(Metrics::default());
     metrics.count(&[row("/")], BTreeMap::new());
-    assert!(!text(&metrics).contains("kerno_counter_"));
+    assert!(!text(&metrics).contains("kerno_kernel_"));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn what_there_is_no_room_for_is_counted_together_and_said() {
     let text = text(&metrics);
     let series = text
         .lines()
-        .filter(|line| line.starts_with("kerno_counter_events_total{"));
+        .filter(|line| line.starts_with("kerno_kernel_events_total{"));
     let mut sum = 0;
     let mut number = 0;
     for line in series {
@@ -120,7 +120,7 @@ fn what_there_is_no_room_for_is_counted_together_and_said() {
     // 48 counters and the others.
     assert!(number <= 257 * 49, "{number}");
     assert!(text.len() < 2 << 20, "{}", text.len());
-    let said = "kerno_label_overflow_total{metric=\"kerno_counter_events_total\"} ";
+    let said = "kerno_label_overflow_total{metric=\"kerno_kernel_events_total\"} ";
     let said = text.lines().find_map(|line| line.strip_prefix(said));
     // 44 pods with all they have, and of 257 what is beyond 48 counters.
     let wanted = 44 * 60 + 256 * 12 + 44 * 12;
@@ -129,5 +129,5 @@ fn what_there_is_no_room_for_is_counted_together_and_said() {
     for _ in 0..=60 {
         metrics.count(&[], BTreeMap::new());
     }
-    assert!(!self::text(&metrics).contains("kerno_counter_events_total{"));
+    assert!(!self::text(&metrics).contains("kerno_kernel_events_total{"));
 }
