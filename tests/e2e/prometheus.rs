@@ -17,8 +17,9 @@ use crate::metrics::page;
 use crate::place::Place;
 use crate::process::Process;
 
-/// A window takes ten seconds, and a finding stays open for thirty more.
-const WAIT: Duration = Duration::from_secs(100);
+/// A window takes ten seconds; a finding is open until the minute behind has been without it
+/// for three looks.
+const WAIT: Duration = Duration::from_secs(200);
 
 /// In seconds since 1970, as Prometheus has times.
 pub(crate) fn now() -> f64 {
