@@ -222,11 +222,15 @@ impl Index {
 }
 
 /// Ids have 16 bits, and several servers are asked for the same name at once. Who translates
-/// what leads to a server leaves the source alone, or gives it an address of his own.
+/// what leads to a server leaves the source alone, or gives it an address of his own; never one
+/// of loopback. A forwarder that keeps the id (Docker's) does not ask itself.
 fn is_of_another_socket(view: &ServerView, attempt: &Attempt) -> bool {
-    view.peer.ip() == attempt.local.ip()
-        && view.peer.port() != attempt.local.port()
-        && view.local != attempt.peer
+    if view.local == attempt.peer || view.peer.port() == attempt.local.port() {
+        return false;
+    }
+    let asks_itself = view.owner.pid.is_some() && view.owner.pid == attempt.owner.pid;
+    let comes_from_loopback = view.peer.ip().is_loopback() && !attempt.local.ip().is_loopback();
+    view.peer.ip() == attempt.local.ip() || asks_itself || comes_from_loopback
 }
 
 #[cfg(test)]
@@ -240,6 +244,7 @@ mod tests {
         let mut at_server = sample::plain_attempt();
         at_server.local = "10.0.0.53:53".parse().expect("an address");
         at_server.peer = "10.0.0.7:40001".parse().expect("an address");
+        at_server.owner.pid = Some(53);
         views.add(&at_server);
         let (views, _) = views.into_views(&BTreeMap::new());
         let index = Index::new(&views);
@@ -257,5 +262,31 @@ mod tests {
         assert!(is_it("10.1.0.9:40002", "10.96.0.10:53"));
         // The same id and name, from another port to another server.
         assert!(!is_it("10.0.0.7:40002", "203.0.113.63:53"));
+    }
+
+    /// Docker's resolver asks on with its client's id, while that client asks again.
+    #[test]
+    fn a_forwarder_that_keeps_the_id_does_not_ask_itself() {
+        let view_for = |peer: &str, pid: u32| {
+            let mut views = ServerViews::default();
+            let mut at_server = sample::plain_attempt();
+            at_server.local = "127.0.0.11:37043".parse().expect("an address");
+            at_server.peer = peer.parse().expect("an address");
+            at_server.owner.pid = Some(pid);
+            views.add(&at_server);
+            let (views, _) = views.into_views(&BTreeMap::new());
+            let mut attempt = sample::plain_attempt();
+            attempt.local = "10.77.0.2:50000".parse().expect("an address");
+            attempt.peer = "10.77.0.7:53".parse().expect("an address");
+            attempt.owner.pid = Some(765);
+            Index::new(&views).view_of(&views, &attempt).is_some()
+        };
+        assert!(!view_for("127.0.0.1:34048", 765));
+        assert!(!view_for("127.0.0.1:34048", 900));
+        assert!(!view_for("172.18.0.4:34048", 765));
+        // A loop through a service's address: the port is the same.
+        assert!(view_for("10.77.0.2:50000", 765));
+        // Another server, behind two translations.
+        assert!(view_for("172.18.0.4:34048", 900));
     }
 }
