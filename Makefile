@@ -12,6 +12,8 @@ RECORD ?=
 # into docs/overhead.md.
 PART ?=
 ROUNDS ?=
+# For soak: how long, 30 if nothing is said.
+MINUTES ?=
 
 target_dir := $(or $(CARGO_TARGET_DIR),target)
 release := $(target_dir)/release/kerno
@@ -25,7 +27,7 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo demo-agent image test lab lint bpf-verify bench install uninstall clean \
+.PHONY: help setup build demo demo-agent image test lab lint bpf-verify bench soak install uninstall clean \
 	setup-build setup-test setup-kernels setup-bench
 
 help: ## Show this list
@@ -76,6 +78,9 @@ bpf-verify: setup-kernels ## Boot every promised kernel and do kerno's job on it
 
 bench: setup-bench build ## Measure what kerno costs, for minutes (as root; or PART=throughput, ROUNDS=2)
 	@scripts/bench $(PART) $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(RECORD),--record)
+
+soak: build ## Let an agent run beside much that comes and goes, and hold it to its bounds (as root; or MINUTES=3)
+	@scripts/soak $(MINUTES)
 
 install: build ## Install to PREFIX (/usr/local), under DESTDIR if that is set
 	$(as_installer) install -D --mode=755 $(release) '$(bindir)/kerno'

@@ -41,7 +41,7 @@ const MIB: f64 = (1 << 20) as f64;
 pub(crate) fn measure(site: &Site) -> Result<String> {
     let history = site.folder().join("history");
     let folder = history.to_str().context("a folder with a name in UTF-8")?;
-    let agent = Kerno::agent(site, &["--history", folder])?;
+    let agent = Kerno::agent(site, "none", &["--history", folder])?;
     let unbound = site.unbound()?;
     let mut groups = Groups::new(site)?;
     let crowd = Crowd::start(site, &mut groups, RATE)?;

@@ -40,6 +40,8 @@ static MADE: Mutex<Option<PathBuf>> = Mutex::new(None);
 pub(crate) struct Groups {
     top: PathBuf,
     count: usize,
+    /// Those before this number are gone.
+    gone: usize,
 }
 
 impl Groups {
@@ -49,7 +51,11 @@ impl Groups {
         remove(&top);
         *MADE.lock().unwrap_or_else(|error| error.into_inner()) = Some(top.clone());
         fs::create_dir(&top).with_context(|| format!("cannot make {}", top.display()))?;
-        Ok(Self { top, count: 0 })
+        Ok(Self {
+            top,
+            count: 0,
+            gone: 0,
+        })
     }
 
     /// One more.
@@ -57,6 +63,13 @@ impl Groups {
         let path = self.top.join(format!("group-{}", self.count));
         self.count += 1;
         Cgroup::new(path)
+    }
+
+    /// Removes the oldest that is there; its process has ended.
+    pub(crate) fn forget_first(&mut self) -> Result<()> {
+        let path = self.top.join(format!("group-{}", self.gone));
+        self.gone += 1;
+        fs::remove_dir(&path).with_context(|| format!("cannot remove {}", path.display()))
     }
 
     /// One more, in which a process of its own asks the pair's server and ends. The

@@ -18,6 +18,7 @@ use nix::sched::CpuSet;
 use nix::sched::sched_setaffinity;
 use nix::unistd::Pid;
 
+use crate::site::DNS_PORT;
 use crate::site::Site;
 
 /// Where the digits of the name begin: behind the header, a length and `host`.
@@ -42,14 +43,23 @@ pub(crate) struct Pair {
 impl Pair {
     /// A server at this port of the site's loopback address, and its client.
     pub(crate) fn new(site: &Site, port: u16) -> Result<Self> {
+        Self::between(site, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// A server at the port that is watched, of this address, and its client.
+    pub(crate) fn at(site: &Site, address: Ipv4Addr) -> Result<Self> {
+        Self::between(site, SocketAddr::from((address, DNS_PORT)))
+    }
+
+    fn between(site: &Site, address: SocketAddr) -> Result<Self> {
         let sockets = || -> io::Result<_> {
-            let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
+            let server = UdpSocket::bind(address)?;
             let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
             client.connect(server.local_addr()?)?;
             Ok((client, server))
         };
         let sockets = site.namespace.enter(sockets)?;
-        let (client, server) = sockets.with_context(|| format!("port {port} is taken"))?;
+        let (client, server) = sockets.with_context(|| format!("{address} is taken"))?;
         let name = format!("host{:0width$}.bench.test", 0, width = DIGITS_LEN);
         Ok(Self {
             client,

@@ -9,6 +9,7 @@ use std::io::BufReader;
 use std::io::Read as _;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -68,11 +69,11 @@ impl Kerno {
         Self::start(command, options, place, "watching for")
     }
 
-    /// `kerno agent`, watching.
-    pub(crate) fn agent(site: &Site, options: &[&str]) -> Result<Self> {
+    /// `kerno agent`, watching; metrics at an address, or `none`.
+    pub(crate) fn agent(site: &Site, listen: &str, options: &[&str]) -> Result<Self> {
         let place = site.folder().join("kerno.sock");
         let mut command = site.kerno()?;
-        command.args(["agent", "--listen", "none", "--socket"]);
+        command.args(["agent", "--listen", listen, "--socket"]);
         command.arg(&place).stdout(Stdio::null());
         Self::start(command, options, place, "watching; ask")
     }
@@ -180,6 +181,11 @@ impl Kerno {
         Ok(ids.into_iter().collect())
     }
 
+    /// Where an agent is asked.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.place
+    }
+
     /// Asks an agent.
     pub(crate) fn ask(&self, path: &str) -> Result<Value> {
         let mut stream = UnixStream::connect(&self.place).context("the agent's socket")?;
@@ -224,7 +230,8 @@ impl Kerno {
         Ok(texts.filter_map(|text| told(&text)).collect())
     }
 
-    fn file(&self, name: &str) -> String {
+    /// A file of its process.
+    pub(crate) fn file(&self, name: &str) -> String {
         format!("/proc/{}/{name}", self.child.id())
     }
 }

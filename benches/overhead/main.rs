@@ -5,6 +5,8 @@
 //! Only ratios within one run say anything: a figure in nanoseconds is that of one
 //! machine on one day. So what is compared is measured in turns.
 
+#![allow(dead_code, reason = "soak/ takes part of the harness")]
+
 mod agent;
 mod always;
 mod calls;
