@@ -148,9 +148,13 @@ impl Kept {
             }
             _ => self.push(next),
         }
-        self.put_together();
+        self.put_old_together();
         // The last one stays, or nothing could be said of now.
         while self.octets > self.octets_max && self.windows.len() > 1 {
+            // Those of a minute take less together, because their tables are bounded.
+            if self.put_together(|_| true) {
+                continue;
+            }
             if let Some((_, octets)) = self.windows.pop_front() {
                 self.octets -= octets;
                 self.forgotten += 1;
@@ -176,22 +180,25 @@ impl Kept {
     }
 
     /// Those of a minute that is long over become one.
-    fn put_together(&mut self) {
-        let Some((newest, _)) = self.windows.back() else {
-            return;
-        };
-        let young = newest.to.checked_sub(RECENT + MINUTE);
-        let is_old = |timed: &Timed| young.is_some_and(|young| timed.from < young);
-        let pair = (1..self.windows.len()).find(|&at| {
+    fn put_old_together(&mut self) {
+        let newest = self.windows.back().map(|(newest, _)| newest.to);
+        let young = newest.and_then(|newest| newest.checked_sub(RECENT + MINUTE));
+        self.put_together(|timed| young.is_some_and(|young| timed.from < young));
+    }
+
+    /// The first two of a minute become one, if the second is so; the last one stays as it is.
+    /// Whether there were two.
+    fn put_together(&mut self, is_so: impl Fn(&Timed) -> bool) -> bool {
+        let pair = (1..self.windows.len().saturating_sub(1)).find(|&at| {
             let (first, second) = (&self.windows[at - 1].0, &self.windows[at].0);
-            first.goes_on_in(second, MINUTE) && is_old(second)
+            first.goes_on_in(second, MINUTE) && is_so(second)
         });
-        if let Some(at) = pair
-            && let Some((next, octets)) = self.windows.remove(at)
-        {
+        let Some(at) = pair else { return false };
+        if let Some((next, octets)) = self.windows.remove(at) {
             self.octets -= octets;
             self.merge(at - 1, Arc::unwrap_or_clone(next));
         }
+        true
     }
 
     /// Those that have a part in this time, the oldest first.
@@ -377,10 +384,19 @@ mod tests {
         let mut window = ClosedWindow::default();
         window.shrink();
         let one = window.octets();
+        // Five minutes have room as minutes, two have not.
         let kept = filled(30, one * 10);
-        assert_eq!((kept.number(), kept.forgotten()), (10, 20));
-        assert_eq!(kept.octets(), one * 10);
-        assert_eq!(kept.since(), Some(at(200)));
+        assert_eq!((kept.forgotten(), kept.since()), (0, Some(at(0))));
+        assert!(kept.octets() <= one * 10);
+        let kept = filled(30, one * 3);
+        assert_eq!((kept.number(), kept.octets()), (3, one * 3));
+        assert!(kept.forgotten() > 0, "{}", kept.forgotten());
+        let all: Vec<_> = kept.overlapping(at(0), at(300)).collect();
+        assert_eq!(kept.since(), Some(all[0].from));
+        assert_eq!(all[2].to, at(300));
+        assert!(all.windows(2).all(|pair| pair[0].to == pair[1].from));
+        // The last one is not put together with others: it is what is asked for most.
+        assert_eq!(all[2].from, at(290));
         let least = filled(3, 0);
         assert_eq!(least.number(), 1);
     }
