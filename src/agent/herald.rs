@@ -29,9 +29,11 @@ use super::open;
 use super::open::Event;
 use super::open::Open;
 use super::open::OpenFindings;
+use super::turn::in_turn;
 use crate::doctor::Severity;
 use crate::doctor::Verdict;
 use crate::host::Facts;
+use crate::host::give_back_heap;
 use crate::journal;
 use crate::journal::Level;
 use crate::notify::Notify;
@@ -117,9 +119,12 @@ struct Judging {
 impl Judging {
     fn run(&self, windows: &Receiver<()>) {
         while windows.recv().is_ok() {
-            if let Some(minute) = self.minute() {
-                self.judge(&minute);
+            let look = in_turn(|| self.minute().map(|minute| self.judged(&minute)));
+            if let Some(look) = look {
+                self.tell(&look);
             }
+            // The minute is gone, and the next one comes in ten seconds.
+            give_back_heap();
         }
     }
 
@@ -132,16 +137,20 @@ impl Judging {
         kept::together(&all)
     }
 
-    fn judge(&self, minute: &Timed) {
-        let report = Report::new(minute.to, self.host.clone(), &minute.window);
-        let changes = self.open.lock().see(&report.findings, minute.to);
+    fn judged(&self, minute: &Timed) -> Look {
+        Look {
+            to: minute.to,
+            last: minute.place.last,
+            report: Report::new(minute.to, self.host.clone(), &minute.window),
+        }
+    }
+
+    fn tell(&self, look: &Look) {
+        let (report, to) = (&look.report, look.to);
+        let changes = self.open.lock().see(&report.findings, to);
         for (event, open) in &changes {
-            let told = Told::new(*event, open, minute.to, &self.host);
-            journal::tell(
-                level(*event, open),
-                line(*event, open, minute.to),
-                told.fields(),
-            );
+            let told = Told::new(*event, open, to, &self.host);
+            journal::tell(level(*event, open), line(*event, open, to), told.fields());
             if let Some(hook) = &self.hook {
                 hook.tell(told.json());
             }
@@ -157,9 +166,17 @@ impl Judging {
         let told = changes.iter().filter(|(event, _)| *event != Event::Closed);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, open) in told {
-            kept.mark(minute.place.last, Mark::of(&open.finding, open.worst));
+            kept.mark(look.last, Mark::of(&open.finding, open.worst));
         }
     }
+}
+
+/// What the doctor says of the minute behind.
+struct Look {
+    to: SystemTime,
+    /// The number of its last window.
+    last: u64,
+    report: Report,
 }
 
 /// What a program is told of a change.

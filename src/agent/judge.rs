@@ -16,6 +16,7 @@ use super::health::Part;
 use super::kept::STEP;
 use super::kept::Timed;
 use super::metrics::Metrics;
+use super::turn::in_turn;
 use crate::host::Facts;
 use crate::report::Report;
 
@@ -93,7 +94,7 @@ impl Drop for Judge {
 
 fn judge(over: &Receiver<Timed>, metrics: &Metrics, health: &Health) {
     for step in over {
-        let report = Report::new(step.to, Facts::default(), &step.window);
+        let report = in_turn(|| Report::new(step.to, Facts::default(), &step.window));
         metrics.take(&step, &report);
         health.lives(Part::Judge);
     }

@@ -25,6 +25,7 @@ mod rolls;
 mod rows;
 mod server;
 mod stream;
+mod turn;
 mod watcher;
 mod web;
 mod writer;

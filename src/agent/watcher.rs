@@ -227,7 +227,9 @@ impl Watcher {
             last: self.number,
         };
         self.number += 1;
-        let window = self.watching.roll(ending, duration);
+        let mut window = self.watching.roll(ending, duration);
+        // Before there are two of them.
+        window.shrink();
         let timed = Timed {
             place,
             from,

@@ -24,6 +24,7 @@ use super::kept;
 use super::kept::Kept;
 use super::kept::Timed;
 use super::rows::Written;
+use super::turn::in_turn;
 use crate::window::Names;
 
 /// Minutes of one transaction.
@@ -221,7 +222,9 @@ impl Work {
                 return Ok(());
             }
         }
-        let written: Vec<_> = minutes.iter().filter_map(|it| self.written(it)).collect();
+        let written = minutes.iter();
+        let written = written.filter_map(|it| in_turn(|| self.written(it)));
+        let written: Vec<_> = written.collect();
         let Some(last) = written.last().map(|it| it.place.last) else {
             return Ok(());
         };

@@ -30,6 +30,7 @@ pub use cgroup::mount_point as cgroup_mount_point;
 pub use clock::Clock;
 pub use drop_names::DropNames;
 pub use facts::Facts;
+pub use own_pages::give_back_heap;
 pub use own_pages::give_back_pages;
 pub use restrictions::of_programs as what_forbids_programs;
 pub use restrictions::of_symbols as what_hides_functions;

@@ -1,4 +1,4 @@
-//! Memory of kerno itself that it needed for its start only.
+//! Memory of kerno itself that it needed for its start, or for a moment.
 
 use std::ffi::c_int;
 use std::ffi::c_void;
@@ -17,6 +17,16 @@ pub fn give_back_pages() -> usize {
     // loaded and with this number, and keeps neither.
     unsafe { libc::dl_iterate_phdr(Some(first), ptr::from_mut(&mut octets).cast()) };
     octets
+}
+
+/// Lets go of what is free of the heap: glibc keeps it, wherever it lies, for who asks next
+/// (malloc_trim(3)).
+pub fn give_back_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it touches only what nobody has.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// The first object is the program itself (dl_iterate_phdr(3)); 1 ends the walk.
