@@ -42,6 +42,7 @@ mod agent_faults;
 mod agent_history;
 mod agent_live;
 mod agent_manners;
+mod agent_names;
 mod agent_world;
 mod alerts;
 mod chaos;
