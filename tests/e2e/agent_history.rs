@@ -61,7 +61,7 @@ pub(crate) fn told(agent: &Agent, path: &str) -> Value {
 
 #[test]
 fn root_a_later_agent_tells_what_a_former_one_saw() {
-    const PORT: u16 = 10_658;
+    const PORT: u16 = 10_667;
     let folder = tempfile::tempdir().expect("a folder");
     let history = folder.path().join("kerno");
     let mut first = start(PORT, &history);
@@ -102,7 +102,7 @@ impl Drop for Small<'_> {
 
 #[test]
 fn root_a_full_disk_is_told_and_written_to_when_there_is_room() {
-    const PORT: u16 = 10_659;
+    const PORT: u16 = 10_668;
     let folder = tempfile::tempdir().expect("a folder");
     let options = Some("size=4m");
     mount(

@@ -56,7 +56,7 @@ fn says(agent: &mut Agent, words: &str) {
 
 #[test]
 fn root_a_killed_agent_loses_the_open_minute_and_no_more() {
-    const PORT: u16 = 10_662;
+    const PORT: u16 = 10_671;
     let folder = tempfile::tempdir().expect("a folder");
     let clock = WallClock::new();
     for life in 0..3_i64 {
@@ -101,7 +101,7 @@ fn root_a_killed_agent_loses_the_open_minute_and_no_more() {
 
 #[test]
 fn root_a_clock_that_is_set_loses_nothing() {
-    const PORT: u16 = 10_663;
+    const PORT: u16 = 10_672;
     let folder = tempfile::tempdir().expect("a folder");
     let clock = WallClock::new();
     clock.set_to(0, 0);

@@ -66,7 +66,7 @@ pub(crate) fn ask(server: SocketAddr, number: u16, is_answered: bool) {
 
 #[test]
 fn root_metrics_say_what_the_doctor_says() {
-    const PORT: u16 = 10_660;
+    const PORT: u16 = 10_669;
     let listen = free_port();
     let at = listen.to_string();
     let port = PORT.to_string();
@@ -179,7 +179,7 @@ fn root_metrics_say_what_the_doctor_says() {
 fn root_whoever_scrapes_badly_holds_nobody_up() {
     let listen = free_port();
     let at = listen.to_string();
-    let mut agent = Agent::start(&["--port", "10661", "--listen", &at]);
+    let mut agent = Agent::start(&["--port", "10670", "--listen", &at]);
     let second = agent.asked(&["agent", "--listen", &at]);
     assert!(!second.succeeded, "{}", second.output);
     let mut third = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
