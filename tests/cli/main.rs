@@ -2,6 +2,7 @@
 
 #[cfg(feature = "chaos")]
 mod chaos;
+mod fleet;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -12,6 +13,7 @@ const COMMANDS: &[&str] = &[
     "doctor",
     "agent",
     "history",
+    "fleet",
     "watch",
     "counters",
     #[cfg(feature = "chaos")]
