@@ -50,9 +50,15 @@ impl<'a> Trouble<'a> {
     pub(super) fn place(&self) -> Place {
         let able = self.able();
         let everywhere = || self.of(ALL, Vec::new(), &able, &able);
-        self.workload(&able)
-            .or_else(|| self.server(&able))
-            .or_else(|| self.label(&able))
+        let places = [self.workload(&able), self.server(&able), self.label(&able)];
+        // The clearest; of those as clear, the first.
+        let clearest = places.into_iter().flatten().reduce(|best, next| {
+            match Self::margin(&next) > Self::margin(&best) {
+                true => next,
+                false => best,
+            }
+        });
+        clearest
             .or_else(|| self.is_everywhere(&able).then(everywhere))
             .unwrap_or_else(|| self.nodes(&able))
     }

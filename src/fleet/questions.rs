@@ -127,11 +127,13 @@ impl Expressions {
         Self { seconds }
     }
 
-    /// What a counter grew by. One that is born with a value has no rate: what it has is what
-    /// it grew by.
+    /// What a counter grew by. One that is born with a value has no rate: it grew by what it has;
+    /// unless its agent was started anew since, and it grew by more.
     fn growth(&self, counter: &str) -> String {
         let s = self.seconds;
-        format!("(({counter} unless {counter} offset {s}s) or increase({counter}[{s}s]))")
+        let born = format!("({counter} unless {counter} offset {s}s)");
+        let increase = format!("increase({counter}[{s}s])");
+        format!("({born} > {increase} or {increase} or {born})")
     }
 
     fn sum(&self, by: &str, counter: &str) -> String {
@@ -241,7 +243,9 @@ mod tests {
         assert_eq!(
             expressions.failures(),
             "sum by (cluster, node, instance, cause, server) (((kerno_dns_failures_total unless \
-             kerno_dns_failures_total offset 900s) or increase(kerno_dns_failures_total[900s]))) > 0"
+             kerno_dns_failures_total offset 900s) > increase(kerno_dns_failures_total[900s]) or \
+             increase(kerno_dns_failures_total[900s]) or (kerno_dns_failures_total unless \
+             kerno_dns_failures_total offset 900s))) > 0"
         );
     }
 }
