@@ -14,6 +14,7 @@
 #include "maps.h"
 #include "owner.h"
 #include "packet.h"
+#include "waiting.h"
 
 /* An error that a socket connected to a DNS port is told of. */
 static __always_inline void report_socket_error(struct sock *sk)
@@ -30,6 +31,8 @@ static __always_inline void report_socket_error(struct sock *sk)
 		return;
 	r = &s->record;
 	r->cookie = bpf_get_socket_cookie(sk);
+	/* Its query waits no longer: that the socket is closed then, as most are, says nothing. */
+	ends_waiting(r->cookie);
 	r->owner.netns = netns_of(sk);
 	r->transport = BPF_CORE_READ(sk, sk_protocol);
 	r->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
