@@ -1,5 +1,4 @@
-//! What kerno itself takes of a CPU beside its programs: idle, and at a steady rate; and what
-//! the agent takes besides.
+//! What kerno itself takes of a CPU beside its programs: idle, and at a steady rate.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -8,7 +7,6 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::always;
 use crate::exchange::Pair;
 use crate::exchange::on_one_core;
 use crate::figures::Table;
@@ -62,12 +60,11 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
         "### Agent\n\n\
          CPU time of the threads of `kerno doctor` (`schedstat`), for {} s each: with no DNS, and \
          at {} queries/s, evenly, each seen at both ends. A wake-up is a voluntary context \
-         switch.{}\n\n{}{}",
+         switch.{}\n\n{}",
         TIME.as_secs(),
         whole(f64::from(RATE)),
         newcomers(),
         table.text(),
-        always::measure(site)?,
     ))
 }
 

@@ -19,6 +19,7 @@ use crate::figures::whole;
 use crate::figures::with_digits;
 use crate::kerno::Kerno;
 use crate::load::dnsperf;
+use crate::site::NAMES;
 use crate::site::Site;
 
 /// Queries a second, of all programs together.
@@ -130,7 +131,7 @@ pub(crate) fn measure(site: &Site) -> Result<String> {
          that they took by then, as kerno counts it. For ten times as much dnsperf asks unbound \
          alone, for {} s.\n\n{}",
         Crowd::described(),
-        whole(crate::crowd::NAMES as f64),
+        whole(NAMES as f64),
         whole(f64::from(RATE)),
         match crate::crowd::IN_VAIN {
             1 => "once a second".to_owned(),

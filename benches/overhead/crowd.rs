@@ -19,12 +19,12 @@ use anyhow::Result;
 use crate::cgroups::Groups;
 use crate::load::program;
 use crate::site::DNS_PORT;
+use crate::site::NAMES;
 use crate::site::Site;
+use crate::site::name;
 
 /// Programs that get answers.
 const PROGRAMS: u32 = 20;
-/// Names that are asked for; every other one is there.
-pub(crate) const NAMES: usize = 2_000;
 /// Queries a second that nobody answers: one in 10,000, as on a host that is well.
 pub(crate) const IN_VAIN: u32 = 1;
 /// Where nobody answers.
@@ -39,14 +39,6 @@ const TIME: &str = "3600";
 pub(crate) struct Crowd {
     programs: Vec<Child>,
     is_over: Arc<AtomicBool>,
-}
-
-/// A name that unbound has if its number is even (see [`Site::unbound`]).
-pub(crate) fn name(number: usize) -> String {
-    match number.is_multiple_of(2) {
-        true => format!("host{number}.kerno.test"),
-        false => format!("nothing{number}.kerno.test"),
-    }
 }
 
 impl Crowd {

@@ -22,13 +22,13 @@ use nix::sched::unshare;
 use nix::sys::signal::SigSet;
 use tempfile::TempDir;
 
-use crate::crowd;
-
 /// What the tests are built in, beside the binaries.
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// The port that kerno is told to watch here, and no other kerno of this host.
 pub(crate) const DNS_PORT: u16 = 10_553;
+/// Names that a crowd asks for; every other one is there.
+pub(crate) const NAMES: usize = 2_000;
 
 /// A port that means nothing to anybody.
 pub(crate) const OTHER_PORT: u16 = 10_599;
@@ -98,12 +98,20 @@ impl Site {
         command
             .env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?)
             .stderr(File::create(self.folder().join("unbound.log"))?);
-        let names = (0..crowd::NAMES).step_by(2).map(crowd::name);
+        let names = (0..NAMES).step_by(2).map(name);
         let data = names.map(|name| format!("local-data: \"{name}. A 192.0.2.2\"\n"));
         let settings = "local-zone: \".\" static\nlocal-data: \"www.kerno.test. A 192.0.2.1\"\n";
         let settings = settings.to_owned() + &data.collect::<String>();
         let listens = [SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT))];
         Unbound::start(command, &self.namespace, &listens, &settings)
+    }
+}
+
+/// A name that unbound has if its number is even.
+pub(crate) fn name(number: usize) -> String {
+    match number.is_multiple_of(2) {
+        true => format!("host{number}.kerno.test"),
+        false => format!("nothing{number}.kerno.test"),
     }
 }
 

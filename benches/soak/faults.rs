@@ -12,10 +12,10 @@ use anyhow::ensure;
 use domain::base::iana::Rtype;
 use kerno_chaos::testbed::client;
 
+use crate::asked::Asked;
+use crate::asked::Due;
 use crate::site::DNS_PORT;
 use crate::site::Site;
-use crate::traffic::Asked;
-use crate::traffic::Due;
 
 /// Each kind of fault comes in spells of so many queries.
 const SPELL: u64 = 200;

@@ -9,19 +9,16 @@
 
 #[path = "../overhead/cgroups.rs"]
 mod cgroups;
-#[path = "../overhead/crowd.rs"]
-mod crowd;
 #[path = "../overhead/exchange.rs"]
 mod exchange;
 #[path = "../overhead/figures.rs"]
 mod figures;
 #[path = "../overhead/kerno.rs"]
 mod kerno;
-#[path = "../overhead/load.rs"]
-mod load;
 #[path = "../overhead/site.rs"]
 mod site;
 
+mod asked;
 mod askers;
 mod faults;
 mod looks;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::HISTORY_MIB;
+use crate::asked::Asked;
 use crate::askers::Totals;
 use crate::figures::Table;
 use crate::figures::greatest;
@@ -14,7 +15,6 @@ use crate::figures::median;
 use crate::figures::whole;
 use crate::figures::with_digits;
 use crate::looks::Look;
-use crate::traffic::Asked;
 
 /// Memory may be so far from its median, of it.
 const FLAT: f64 = 0.05;
