@@ -1,12 +1,10 @@
 //! `kerno doctor`.
 
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
 use anyhow::Result;
 use crossbeam_channel::after;
 use crossbeam_channel::never;
@@ -35,15 +33,8 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
         Output::Json => report.write_json(&mut out),
         Output::Pretty => report.write_pretty(&mut out, report::columns_of_stdout()),
     };
-    match written {
-        // Who needs only the exit code need not read the report.
-        Err(gone) if args.exit_code && gone.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.context("cannot write the report to stdout")?,
-    }
-    Ok(match args.exit_code {
-        true => ExitCode::from(report.verdict.exit_code()),
-        false => ExitCode::SUCCESS,
-    })
+    let code = report.verdict.exit_code();
+    super::reported(written, args.exit_code.then_some(code))
 }
 
 fn watch(args: &DoctorArgs, stop: &Stop, mut watching: Watching) -> Result<Report> {

@@ -1,7 +1,6 @@
 //! `kerno fleet`.
 
 use std::env;
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -41,15 +40,8 @@ pub(super) fn run(args: &FleetArgs) -> Result<ExitCode> {
         Output::Json => report.write_json(&mut out),
         Output::Pretty => report.write_pretty(&mut out, report::columns_of_stdout()),
     };
-    match written {
-        // Who needs only the exit code need not read the report.
-        Err(gone) if args.exit_code && gone.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.context("cannot write the report to stdout")?,
-    }
-    Ok(match args.exit_code {
-        true => ExitCode::from(report.verdict().exit_code()),
-        false => ExitCode::SUCCESS,
-    })
+    let code = report.verdict().exit_code();
+    super::reported(written, args.exit_code.then_some(code))
 }
 
 /// Who asks: from files, else from the environment.

@@ -95,12 +95,5 @@ pub(super) fn report(args: &DoctorArgs) -> Result<ExitCode> {
     let path = format!("/v1/doctor?{}", question.query());
     let (body, code) = agent::ask(&args.socket.socket, &path)?;
     let written = io::stdout().lock().write_all(&body);
-    match written {
-        Err(gone) if args.exit_code && gone.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.context("cannot write the report to stdout")?,
-    }
-    Ok(match code {
-        Some(code) if args.exit_code => ExitCode::from(code),
-        _ => ExitCode::SUCCESS,
-    })
+    super::reported(written, code.filter(|_| args.exit_code))
 }

@@ -82,6 +82,16 @@ fn print(
     .context("cannot write to stdout")
 }
 
+/// Ends a command that has written a report; the code is the verdict's, if it is asked for.
+fn reported(written: io::Result<()>, code: Option<u8>) -> Result<ExitCode> {
+    match written {
+        // Who needs only the exit code need not read the report.
+        Err(gone) if code.is_some() && gone.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.context("cannot write the report to stdout")?,
+    }
+    Ok(code.map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
 /// One line on stderr.
 pub fn say(message: impl Display) {
     journal::tell(Level::Info, message, Map::new());
