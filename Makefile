@@ -27,7 +27,7 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo demo-agent image test lab lint bpf-verify bench soak install uninstall clean \
+.PHONY: help setup build demo demo-agent demo-fleet image test lab lint bpf-verify bench soak install uninstall clean \
 	setup-build setup-test setup-kernels setup-bench
 
 help: ## Show this list
@@ -55,6 +55,9 @@ demo: build ## Flood kerno's own DNS server on loopback and see what the doctor 
 
 demo-agent: build ## Leave kerno running while a fault comes and goes, and ask it afterwards
 	@scripts/demo-agent $(release)
+
+demo-fleet: setup-test build ## Run three nodes with a Prometheus, one with a fault, and ask kerno fleet
+	@scripts/demo-fleet $(release)
 
 image: setup-build ## Pack an image for containers, target/kerno-image.tar
 	deploy/image "$$(scripts/build-static $(image_features))" $(target_dir)/kerno-image.tar
