@@ -1,6 +1,7 @@
 //! Finds out whose an attempt is: process, systemd unit, container, pod.
 //! docs/architecture.md tells of its threads.
 
+mod delegation;
 mod handle;
 mod names;
 mod owners;

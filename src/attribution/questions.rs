@@ -1,6 +1,7 @@
 //! What the threads ask each other, and what they answer.
 
 use crate::attempt::Comm;
+use crate::attempt::identity::Delegated;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Question {
@@ -23,6 +24,8 @@ pub(super) enum Answer {
 pub(super) struct Found {
     /// Its path, of a process the one that tells most, from the root of its hierarchy.
     pub(super) path: Vec<u8>,
+    /// Which part of it is a user's.
+    pub(super) delegated: Option<Delegated>,
     /// When the process started, in nanoseconds of `CLOCK_MONOTONIC`, rounded down to a
     /// clock tick: an attempt from before is not of this process. 0 for a group.
     pub(super) started_ns: u64,

@@ -17,11 +17,12 @@ use nix::poll::PollTimeout;
 use nix::sys::eventfd::EfdFlags;
 use nix::sys::eventfd::EventFd;
 
-use super::process;
+use super::process::Processes;
 use super::questions::Answer;
 use super::questions::Found;
 use super::questions::Question;
 use super::spawn::spawn;
+use super::tree::Place;
 use super::tree::Tree;
 use super::tree::TreeCounts;
 use crate::host::proc::Root;
@@ -67,6 +68,7 @@ impl Resolver {
         let ended = spawn("kerno-cgroups", "looks up cgroups", move || {
             let mut thread = Thread {
                 tree: Tree::new(root),
+                processes: Processes::of(Root::default()),
                 answers,
             };
             thread.run(&asked, &rung);
@@ -95,6 +97,7 @@ impl Resolver {
 
 struct Thread {
     tree: Tree,
+    processes: Processes,
     answers: Sender<Answer>,
 }
 
@@ -131,11 +134,15 @@ impl Thread {
 
     fn find(&mut self, question: Question) -> Option<Found> {
         match question {
-            Question::Cgroup(id) => Some(Found {
-                path: self.tree.path_of(id, Instant::now())?,
-                started_ns: 0,
-            }),
-            Question::Process(pid, _) => process::look(&Root::default(), pid).ok(),
+            Question::Cgroup(id) => {
+                let Place { path, delegated } = self.tree.place_of(id, Instant::now())?;
+                Some(Found {
+                    path: path.to_vec(),
+                    delegated,
+                    started_ns: 0,
+                })
+            }
+            Question::Process(pid, _) => self.processes.look(pid).ok(),
         }
     }
 }

@@ -18,7 +18,7 @@ use crossbeam_channel::select;
 use serde::Serialize;
 
 use super::names::Asking;
-use super::process;
+use super::process::Processes;
 use super::questions::Answer;
 use super::questions::Question;
 use super::recent::Recent;
@@ -28,6 +28,7 @@ use crate::attempt::Attempt;
 use crate::attempt::Identity;
 use crate::attempt::Plain;
 use crate::attempt::SlowRead;
+use crate::attempt::identity::Delegated;
 use crate::attempt::identity::cgroup_path;
 use crate::host::proc::Root;
 use crate::lookup::Lookup;
@@ -90,8 +91,9 @@ pub(super) struct Station {
     has_version_1: bool,
     known: Recent<Question, Looked>,
     asked: HashSet<Question>,
+    processes: Processes,
     /// By path, as long as anybody has one: all processes of a group share it.
-    subjects: HashMap<Vec<u8>, Weak<Subject>>,
+    subjects: HashMap<(Vec<u8>, Option<Delegated>), Weak<Subject>>,
     names: Asking,
     looks: Pace,
     patience: Duration,
@@ -143,6 +145,7 @@ impl Station {
             known: Recent::new(KNOWN_MAX),
             asked: HashSet::new(),
             subjects: HashMap::new(),
+            processes: Processes::of(Root::default()),
             names,
             looks: Pace::new(LOOKS_PER_SECOND, Instant::now()),
             patience: PATIENCE,
@@ -383,7 +386,7 @@ impl Station {
         if let Question::Process(pid, _) = question
             && self.looks.allows(now)
         {
-            let found = process::look(&Root::default(), pid).ok();
+            let found = self.processes.look(pid).ok();
             self.learn(Answer::Found(question, found));
             return self
                 .recall(question, sent_ns, now)
@@ -418,22 +421,23 @@ impl Station {
         };
         let at = Instant::now();
         self.asked.remove(&question);
-        let found = found.map(|it| (self.subject(it.path), it.started_ns));
+        let found = found.map(|it| (self.subject(it.path, it.delegated), it.started_ns));
         // Who is gone keeps what was read before.
         let found = found.or_else(|| self.known.get(&question, at)?.found.take());
         self.known.insert(question, Looked { found, at }, at);
     }
 
-    fn subject(&mut self, path: Vec<u8>) -> Arc<Subject> {
-        if let Some(known) = self.subjects.get(&path).and_then(Weak::upgrade) {
+    fn subject(&mut self, path: Vec<u8>, delegated: Option<Delegated>) -> Arc<Subject> {
+        let key = (path, delegated);
+        if let Some(known) = self.subjects.get(&key).and_then(Weak::upgrade) {
             return known;
         }
         // Doubling keeps the cost of cleaning up in proportion.
         if self.subjects.len() == self.subjects.capacity() {
             self.subjects.retain(|_, known| known.strong_count() > 0);
         }
-        let subject = Arc::new(Subject::of_cgroup(&path));
-        self.subjects.insert(path, Arc::downgrade(&subject));
+        let subject = Arc::new(Subject::of_cgroup(&key.0, delegated));
+        self.subjects.insert(key, Arc::downgrade(&subject));
         self.names.ask(&subject);
         subject
     }

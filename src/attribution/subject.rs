@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use crate::attempt::Identity;
+use crate::attempt::identity::Delegated;
 
 /// Shared by the threads that find it out. An attempt gets what is known when it
 /// goes on; what comes later is in the table at the end.
@@ -20,9 +21,10 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// The control group with this path, as seen from the root.
-    pub(super) fn of_cgroup(path: &[u8]) -> Self {
-        let of_path = Arc::new(Identity::of_cgroup(path));
+    /// The control group with this path, as seen from the root, where a part of it may be a
+    /// user's.
+    pub(super) fn of_cgroup(path: &[u8], delegated: Option<Delegated>) -> Self {
+        let of_path = Arc::new(Identity::of_delegated(path, delegated));
         Self {
             latest: RwLock::new(Arc::clone(&of_path)),
             of_path,
@@ -77,7 +79,7 @@ mod tests {
 
     #[test]
     fn who_has_an_identity_keeps_it_and_the_next_one_gets_the_name() {
-        let pod = Subject::of_cgroup(b"/kubepods/podu-1");
+        let pod = Subject::of_cgroup(b"/kubepods/podu-1", None);
         let before = pod.identity();
         pod.learn(|identity| identity.name_pod("shop", "web-1", ""));
         assert!(before.lacks_names() && !pod.lacks_names());

@@ -25,8 +25,10 @@ use nix::sys::inotify::InotifyEvent;
 use nix::sys::inotify::WatchDescriptor;
 use serde::Serialize;
 
+use super::delegation;
 use super::handle;
 use super::recent::Recent;
+use crate::attempt::identity::Delegated;
 use crate::attempt::identity::cgroup_path;
 use crate::host::proc::Root;
 
@@ -62,11 +64,18 @@ pub(super) struct Tree {
     inotify: Option<Inotify>,
     groups: HashMap<WatchDescriptor, Group>,
     watched: HashMap<Arc<[u8]>, WatchDescriptor>,
-    by_id: HashMap<u64, Arc<[u8]>>,
-    gone: Recent<u64, Arc<[u8]>>,
+    by_id: HashMap<u64, Place>,
+    gone: Recent<u64, Place>,
     watches_max: usize,
     to_visit: Vec<Arc<[u8]>>,
     pub(super) counts: TreeCounts,
+}
+
+/// Where a group is, and which part of that is a user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) path: Arc<[u8]>,
+    pub(super) delegated: Option<Delegated>,
 }
 
 #[derive(Debug)]
@@ -100,9 +109,9 @@ impl Tree {
         let now = Instant::now();
         self.groups.clear();
         self.watched.clear();
-        for (id, path) in self.by_id.drain() {
+        for (id, place) in self.by_id.drain() {
             // Those that are still there will be found again.
-            self.gone.insert(id, path, now);
+            self.gone.insert(id, place, now);
         }
         let flags = InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC;
         self.inotify = Inotify::init(flags)
@@ -150,19 +159,30 @@ impl Tree {
         more || !self.to_visit.is_empty()
     }
 
-    /// The path of a group that is there, or was there lately.
-    pub(super) fn path_of(&mut self, id: u64, now: Instant) -> Option<Vec<u8>> {
+    /// Where a group is, or was lately.
+    pub(super) fn place_of(&mut self, id: u64, now: Instant) -> Option<Place> {
         let found = self
             .by_id
             .get(&id)
             .or_else(|| self.gone.get(&id, now).map(|it| &*it));
-        let path = match found {
-            Some(path) => path.to_vec(),
-            None => handle::path_of(self.root.as_fd(), id)
-                .inspect_err(|error| log::debug!("cgroup {id} has no path: {error}"))
-                .ok()?,
+        if let Some(place) = found {
+            return Some(place.clone());
+        }
+        let path = handle::path_of(self.root.as_fd(), id)
+            .inspect_err(|error| log::debug!("cgroup {id} has no path: {error}"))
+            .ok()?;
+        Some(self.place(path.into()))
+    }
+
+    fn place(&self, path: Arc<[u8]>) -> Place {
+        let delegated = delegation::find(&self.base, &path);
+        // The root is nothing where paths are put together.
+        let path = if path.is_empty() {
+            Arc::from(&b"/"[..])
+        } else {
+            path
         };
-        Some(if path.is_empty() { b"/".to_vec() } else { path })
+        Place { path, delegated }
     }
 
     fn take(&mut self, event: &InotifyEvent) {
@@ -200,17 +220,18 @@ impl Tree {
             self.counts.cgroups_unwatched += 1;
             return;
         }
+        let place = self.place(Arc::clone(&path));
         let mask = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_ONLYDIR;
         let watch = self.inotify.as_ref().map(|it| it.add_watch(&folder, mask));
         if let Some(Ok(wd)) = watch {
-            if self.by_id.insert(id, Arc::clone(&path)).is_none() {
+            if self.by_id.insert(id, place).is_none() {
                 self.counts.cgroups_met += 1;
             }
             self.watched.insert(Arc::clone(&path), wd);
             let path = Arc::clone(&path);
             self.groups.insert(wd, Group { id, path });
         } else {
-            self.gone.insert(id, Arc::clone(&path), Instant::now());
+            self.gone.insert(id, place, Instant::now());
             // It is gone again, but its id is known.
             if watch == Some(Err(Errno::ENOENT)) {
                 self.counts.cgroups_met += 1;
@@ -238,9 +259,10 @@ impl Tree {
         let Some(wd) = self.watched.remove(path) else {
             return;
         };
-        if let Some(group) = self.groups.remove(&wd) {
-            self.by_id.remove(&group.id);
-            self.gone.insert(group.id, group.path, Instant::now());
+        if let Some(group) = self.groups.remove(&wd)
+            && let Some(place) = self.by_id.remove(&group.id)
+        {
+            self.gone.insert(group.id, place, Instant::now());
         }
         if let Some(inotify) = &self.inotify {
             // Before Linux 7.1 a watch would keep the removed folder in memory.

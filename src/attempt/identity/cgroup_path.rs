@@ -57,6 +57,21 @@ pub struct Facts<'a> {
     pub runtime: Option<Runtime>,
     /// The pod's uid, with hyphens.
     pub pod: Option<String>,
+    /// The user whose own service manager has the unit; `None` for a unit of the system, as a
+    /// user's session is.
+    pub manager: Option<u32>,
+    /// The user among whose own groups it is, and who may have given it any name.
+    pub user: Option<u32>,
+}
+
+/// A control group that is handed over to a user (`Delegate=` of systemd, `chown`): what is
+/// below it that user makes, and names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Delegated {
+    /// How many levels below the root it is.
+    pub depth: usize,
+    /// The user's number; of several who own a part of the path the outermost one's.
+    pub uid: u32,
 }
 
 impl Facts<'_> {
@@ -80,28 +95,37 @@ const NAMES: [(&str, Runtime); 6] = [
 ];
 
 /// Looks through a path as `/proc/PID/cgroup` has it, or below the mount point.
-pub fn parse(path: &str) -> Facts<'_> {
-    let is_users = user(path).is_some();
+pub fn parse(path: &str, delegated: Option<Delegated>) -> Facts<'_> {
+    let owner = user(path);
     let mut facts = Facts::default();
     // Where the kubelet puts its pods, and where Docker puts its containers.
     let (mut under_kubepods, mut under_docker) = (false, false);
-    for level in path.split('/').take(LEVELS_MAX) {
+    // What a container was handed over to is in that container, whatever it is called.
+    let mut is_inside = false;
+    for (depth, level) in path.split('/').take(LEVELS_MAX).enumerate() {
+        let delegated = delegated.filter(|it| depth > it.depth);
+        is_inside |= facts.user.is_none() && delegated.is_some() && facts.is_contained();
+        if !is_inside {
+            facts.user = owner.or(delegated.map(|it| it.uid));
+        }
         let pod_folder = level.strip_prefix("pod").filter(|_| under_kubepods);
         let pod = pod_slice(level).or_else(|| uid(pod_folder?));
         // The kubelet's pods are no user's, and what a user calls a folder is no proof.
-        if pod.is_some() && !is_users {
+        if pod.is_some() && facts.user.is_none() && !is_inside {
             // A pod is nobody's unit, and what it runs in is not its container.
             facts = Facts {
                 pod,
                 ..Facts::default()
             };
         }
-        if let Some((id, runtime)) = container(level, under_docker) {
+        if let Some((id, runtime)) = container(level, under_docker).filter(|_| !is_inside) {
             facts.container = Some(id);
             facts.runtime = runtime;
             // A unit that was found before is what the container runs in.
         } else if is_unit(level) {
             facts.unit = Some(level);
+            let of_delegated = facts.user.filter(|_| delegated.is_some());
+            facts.manager = manager(path, level).or(of_delegated);
         }
         let is_class = matches!(level, "burstable" | "besteffort");
         under_kubepods = level == "kubepods" || (under_kubepods && is_class);
@@ -112,14 +136,13 @@ pub fn parse(path: &str) -> Facts<'_> {
 
 /// Whose a control group is: systemd makes one for each user (systemd.slice(5)), and nobody
 /// else may make one beside it. What is below, the user makes.
-pub fn user(path: &str) -> Option<u32> {
+fn user(path: &str) -> Option<u32> {
     let (slice, _) = path.strip_prefix("/user.slice/user-")?.split_once('/')?;
     slice.strip_suffix(".slice")?.parse().ok()
 }
 
-/// The user whose own service manager has the unit; `None` for a unit of the system, as a
-/// user's session is.
-pub fn manager(path: &str, unit: &str) -> Option<u32> {
+/// The user whose own service manager has the unit, by where systemd puts it.
+fn manager(path: &str, unit: &str) -> Option<u32> {
     let uid = user(path)?;
     let of_user = format!("user@{uid}.service");
     let below = path.split('/').any(|level| level == of_user);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 
+pub use cgroup_path::Delegated;
 pub use cgroup_path::Runtime;
 pub use workload_id::ClientKey;
 pub use workload_id::Container;
@@ -37,14 +38,22 @@ pub struct Identity {
     cgroup: Box<str>,
     /// What is known of it; the name of a pod's container stands with the container.
     labels: Labels,
+    /// Who may have chosen the path. Only who asks for names wants to know.
+    #[borsh(skip)]
+    user: Option<u32>,
 }
 
 impl Identity {
     /// Of the control group with this path, as seen from the root.
     pub fn of_cgroup(path: &[u8]) -> Self {
+        Self::of_delegated(path, None)
+    }
+
+    /// The same, where a part of the path is a user's.
+    pub fn of_delegated(path: &[u8], delegated: Option<Delegated>) -> Self {
         let path = path.get(..cgroup_path::PATH_MAX).unwrap_or(path);
         let cgroup = names::visible(path);
-        let facts = cgroup_path::parse(&cgroup);
+        let facts = cgroup_path::parse(&cgroup, delegated);
         let mut hasher = DefaultHasher::new();
         cgroup.hash(&mut hasher);
         let container = facts.container.map(|id| Container {
@@ -58,9 +67,7 @@ impl Identity {
             ..Pod::default()
         });
         let labels = Labels {
-            user: facts
-                .unit
-                .and_then(|unit| cgroup_path::manager(&cgroup, unit)),
+            user: facts.manager,
             unit: facts.unit.map(str::to_owned),
             container,
             pod,
@@ -68,6 +75,7 @@ impl Identity {
         Self {
             key: hasher.finish(),
             labels,
+            user: facts.user,
             cgroup: cgroup.into(),
         }
     }
@@ -93,7 +101,7 @@ impl Identity {
 
     /// The user whose own groups it is among, by id.
     pub fn user(&self) -> Option<u32> {
-        cgroup_path::user(&self.cgroup)
+        self.user
     }
 
     /// The container's id.

@@ -93,8 +93,9 @@ mod tests {
         fs::write(link, "").expect("a file");
         let subject = Arc::new(Subject::of_cgroup(
             format!("/kubepods/burstable/podu-1/{ID}").as_bytes(),
+            None,
         ));
-        let other = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2"));
+        let other = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2", None));
         let folder = log.path().to_owned();
         let mut logs = Logs { folder };
         ask(&mut logs, &[&subject, &other]);
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_host_without_a_kubelet_has_no_names() {
-        let subject = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2"));
+        let subject = Arc::new(Subject::of_cgroup(b"/kubepods/podu-2", None));
         ask(
             &mut Logs {
                 folder: "/nonexistent".into(),

@@ -238,7 +238,7 @@ mod tests {
     const B: &str = "b1946ac92492d2347c6235b4d2611184e59bd4a1c2f3a7d8990123456789abcd";
 
     fn of(path: &str) -> Arc<Subject> {
-        Arc::new(Subject::of_cgroup(path.as_bytes()))
+        Arc::new(Subject::of_cgroup(path.as_bytes(), None))
     }
 
     fn runtime(subject: &Subject) -> Option<Runtime> {

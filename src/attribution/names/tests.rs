@@ -46,13 +46,16 @@ pub(super) fn ask(source: &mut impl Source, wanted: &[&Arc<Subject>]) -> Failure
 }
 
 fn pod(uid: &str) -> Arc<Subject> {
-    Arc::new(Subject::of_cgroup(format!("/kubepods/pod{uid}").as_bytes()))
+    Arc::new(Subject::of_cgroup(
+        format!("/kubepods/pod{uid}").as_bytes(),
+        None,
+    ))
 }
 
 #[test]
 fn a_name_comes_and_says_so() {
     let (names, asking, answers, source) = start(true);
-    let (subject, unit) = (pod("a"), Arc::new(Subject::of_cgroup(b"/a.service")));
+    let (subject, unit) = (pod("a"), Arc::new(Subject::of_cgroup(b"/a.service", None)));
     asking.ask(&unit);
     assert!(!unit.is_awaited(), "a unit is its own name");
     asking.ask(&subject);

@@ -57,6 +57,10 @@ fn root() -> OwnedFd {
     File::open(path).expect("needs root").into()
 }
 
+fn path_of(tree: &mut Tree, id: u64, now: Instant) -> Option<Vec<u8>> {
+    Some(tree.place_of(id, now)?.path.to_vec())
+}
+
 fn settle(tree: &mut Tree) {
     while tree.update() {}
 }
@@ -66,9 +70,12 @@ fn root_a_group_that_is_there_is_found_without_looking_first() {
     let folder = Folder::new("handle");
     let (_, id) = folder.sub("a/b");
     let mut tree = Tree::new(root());
-    assert_eq!(tree.path_of(id, Instant::now()), Some(folder.told("a/b")));
-    assert_eq!(tree.path_of(1, Instant::now()), Some(b"/".to_vec()));
-    assert_eq!(tree.path_of(u64::MAX, Instant::now()), None);
+    assert_eq!(
+        path_of(&mut tree, id, Instant::now()),
+        Some(folder.told("a/b"))
+    );
+    assert_eq!(path_of(&mut tree, 1, Instant::now()), Some(b"/".to_vec()));
+    assert_eq!(path_of(&mut tree, u64::MAX, Instant::now()), None);
 }
 
 #[test]
@@ -81,15 +88,44 @@ fn root_a_group_that_came_and_went_is_known() {
     fs::remove_dir(&path).expect("rmdir");
     settle(&mut tree);
     let later = Instant::now() + Duration::from_secs(59);
-    assert_eq!(tree.path_of(id, later), Some(folder.told("new/inner")));
+    assert_eq!(
+        path_of(&mut tree, id, later),
+        Some(folder.told("new/inner"))
+    );
     // Its number is not reused, and its folder may come back.
     let (_, again) = folder.sub("new/inner");
     settle(&mut tree);
     assert_ne!(id, again);
-    assert_eq!(tree.path_of(again, later), Some(folder.told("new/inner")));
     assert_eq!(
-        tree.by_id.get(&again).map(|path| path.to_vec()),
+        path_of(&mut tree, again, later),
         Some(folder.told("new/inner"))
+    );
+    assert_eq!(
+        tree.by_id.get(&again).map(|place| place.path.to_vec()),
+        Some(folder.told("new/inner"))
+    );
+}
+
+#[test]
+fn root_what_a_user_owned_is_remembered_when_all_of_it_is_gone() {
+    let folder = Folder::new("handed-over");
+    let mut tree = Tree::new(root());
+    settle(&mut tree);
+    let (users, _) = folder.sub("a");
+    std::os::unix::fs::chown(&users, Some(1000), None).expect("needs root");
+    let (path, id) = folder.sub("a/kubepods/podu-1");
+    settle(&mut tree);
+    for gone in [&path, &users.join("kubepods"), &users] {
+        fs::remove_dir(gone).expect("rmdir");
+    }
+    settle(&mut tree);
+    let place = tree.place_of(id, Instant::now()).expect("it was there");
+    assert_eq!(
+        place.delegated,
+        Some(Delegated {
+            depth: 2,
+            uid: 1000
+        })
     );
 }
 
@@ -100,7 +136,7 @@ fn root_what_was_there_before_is_watched_too() {
     let mut tree = Tree::new(root());
     settle(&mut tree);
     assert_eq!(
-        tree.by_id.get(&id).map(|path| path.to_vec()),
+        tree.by_id.get(&id).map(|place| place.path.to_vec()),
         Some(folder.told("a/b/c"))
     );
     let (path, below) = folder.sub("a/b/c/d");
@@ -108,7 +144,7 @@ fn root_what_was_there_before_is_watched_too() {
     fs::remove_dir(path).expect("rmdir");
     settle(&mut tree);
     assert_eq!(
-        tree.path_of(below, Instant::now()),
+        path_of(&mut tree, below, Instant::now()),
         Some(folder.told("a/b/c/d"))
     );
 }
@@ -134,7 +170,7 @@ fn root_lost_events_are_made_up_for() {
     settle(&mut tree);
     assert_eq!(tree.counts.cgroup_rewalks, 1);
     assert_eq!(
-        tree.by_id.get(&id).map(|path| path.to_vec()),
+        tree.by_id.get(&id).map(|place| place.path.to_vec()),
         Some(folder.told("last"))
     );
 }
@@ -158,7 +194,7 @@ fn root_a_crowd_of_short_lived_groups_needs_no_more_memory() {
     // Those of the last moment are known, the memory is bounded, and the watches
     // in the kernel are given back.
     for &id in &ids[ids.len() - GROUPS..] {
-        assert!(tree.path_of(id, now).is_some());
+        assert!(path_of(&mut tree, id, now).is_some());
     }
     let (there, gone) = (tree.by_id.len(), tree.gone.len());
     // Other tests have groups too.

@@ -44,7 +44,7 @@ impl Membership<'_> {
 }
 
 /// Whether a list between commas has a word.
-pub(super) fn has_word(list: &[u8], word: &[u8]) -> bool {
+pub fn has_word(list: &[u8], word: &[u8]) -> bool {
     list.split(|&octet| octet == b',').any(|it| it == word)
 }
 

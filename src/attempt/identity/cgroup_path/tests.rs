@@ -178,8 +178,41 @@ fn every_known_layout_is_read() {
             container,
             runtime,
             pod: pod.map(str::to_owned),
+            manager: unit.and_then(|unit| manager(&path, unit)),
+            user: user(&path),
         };
-        assert_eq!(parse(&path), expected, "{path}");
+        assert_eq!(parse(&path, None), expected, "{path}");
+    }
+}
+
+#[test]
+fn what_is_below_a_group_that_a_user_owns_is_that_users() {
+    let of_1000 = |depth| Some(Delegated { depth, uid: 1000 });
+    // Path, how deep the user's group is; unit and whose, container, pod, whose names.
+    #[rustfmt::skip]
+    let cases = [
+        ("/atk-user/kubepods/burstable/podUID/A", 1, None, Some(A), None, Some(1000)),
+        ("/system.slice/ci.service/kubepods.slice/kubepods-podUID_.slice/cri-containerd-A.scope", 2, Some(("ci.service", None)), Some(A), None, Some(1000)),
+        ("/system.slice/ci.service/unbound.service", 2, Some(("unbound.service", Some(1000))), None, None, Some(1000)),
+        ("/system.slice/ci.service", 2, Some(("ci.service", None)), None, None, None),
+        // Rootless Podman in a unit of the system.
+        ("/system.slice/ci.service/libpod-payload-A", 2, Some(("ci.service", None)), Some(A), None, Some(1000)),
+        // What a container makes of the group that it got is in that container.
+        ("/kubepods/burstable/podUID/A/docker/B", 4, None, Some(A), Some(UID), None),
+        ("/kubepods/burstable/podUID/A/kubepods/podSTATIC/B", 4, None, Some(A), Some(UID), None),
+        ("/system.slice/docker-A.scope/kubepods/podUID/B", 2, None, Some(A), None, None),
+        ("/lxc.payload.web/system.slice/nginx.service", 1, Some(("nginx.service", None)), Some("web"), None, None),
+        // A pod's own group that the user got, not the one above it.
+        ("/kubepods/podUID/A", 3, None, Some(A), Some(UID), None),
+    ];
+    for (template, depth, unit, container, pod, user) in cases {
+        let path = real(template);
+        let facts = parse(&path, of_1000(depth));
+        assert_eq!(facts.unit, unit.map(|(unit, _)| unit), "{path}");
+        assert_eq!(facts.manager, unit.and_then(|(_, of)| of), "{path}");
+        assert_eq!(facts.container, container, "{path}");
+        assert_eq!(facts.pod.as_deref(), pod, "{path}");
+        assert_eq!(facts.user, user, "{path}");
     }
 }
 
@@ -200,10 +233,18 @@ proptest! {
                 Just("kubepods".to_owned()),
             ],
             0..100,
-        )
+        ),
+        depth in proptest::option::of(0..70_usize),
     ) {
         let path = format!("/{}", levels.join("/"));
-        let facts = parse(&path);
+        let delegated = depth.map(|depth| Delegated { depth, uid: 7 });
+        let facts = parse(&path, delegated);
+        if let Some(Delegated { depth, .. }) = delegated {
+            // All that a user did not make says what it says alone.
+            let of_host: Vec<_> = path.split('/').take(depth + 1).collect();
+            let of_host = of_host.join("/");
+            prop_assert_eq!(&facts.pod, &parse(&of_host, None).pod);
+        }
         if let Some(container) = facts.container {
             prop_assert!(path.contains(container));
             prop_assert!(facts.runtime == Some(Runtime::Lxc) || is_id(container));

@@ -25,7 +25,7 @@ fn told(n: usize) -> Told {
 
 fn of(n: usize) -> Arc<Subject> {
     let path = format!("/kubepods/burstable/poduid-{n}/{}", id(n));
-    Arc::new(Subject::of_cgroup(path.as_bytes()))
+    Arc::new(Subject::of_cgroup(path.as_bytes(), None))
 }
 
 fn name(subject: &Subject) -> (String, Option<String>) {
@@ -71,7 +71,7 @@ fn a_pod_is_found_by_its_uid_or_its_sandbox() {
     let mut pause = told(1);
     pause.id = "x".to_owned();
     let server = Server::start(Manner::Answers(vec![pause]));
-    let pod = Arc::new(Subject::of_cgroup(b"/kubepods/poduid-1"));
+    let pod = Arc::new(Subject::of_cgroup(b"/kubepods/poduid-1", None));
     ask(&mut cri(&server), &[&pod]);
     assert_eq!(name(&pod), ("pod shop/web-1".to_owned(), None));
     assert_eq!(pod.identity().pod_uid(), Some("uid-1"));
