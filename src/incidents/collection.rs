@@ -8,6 +8,7 @@ use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 
 use super::answers::Answers;
+use super::arrivals::Arrivals;
 use super::away::AwayServers;
 use super::costs::Costs;
 use super::dead_ends::DeadEnds;
@@ -19,7 +20,8 @@ use super::outages::Outages;
 use super::oversized::OversizedAnswers;
 use super::replicas::Replicas;
 use super::separated::Separated;
-use super::server_view::ServerViews;
+use super::server_view::ServerView;
+use super::server_views::ServerViews;
 use super::serving::Serving;
 use super::side_tries;
 use super::tallies::Tallies;
@@ -61,6 +63,7 @@ pub struct Incidents {
     /// Unanswered ones, for the answer that comes late: socket, id, sent when.
     waiting: HashMap<AttemptKey, usize>,
     views: ServerViews,
+    arrivals: Arrivals,
     tallies: Tallies,
     serving: Serving,
     /// Of attempts that are reported.
@@ -88,7 +91,10 @@ impl Incidents {
             self.answers.record(attempt, question);
         }
         if attempt.role == Role::Server {
-            self.views.add(attempt);
+            if let Some(view) = ServerView::of(attempt) {
+                self.arrivals.record(&view);
+                self.views.add(view);
+            }
             self.tallies.record_served(attempt);
             self.serving.record(attempt);
             return false;
@@ -113,6 +119,7 @@ impl Incidents {
         self.answers.count(plain);
         match plain.example.role {
             Role::Server => {
+                self.arrivals.count(plain);
                 self.views.count(plain);
                 self.tallies.count_served(plain);
                 self.serving.count(plain);
@@ -205,9 +212,10 @@ impl Incidents {
 
     /// Begins the window after this one, which took so long: what spans both goes on in it,
     /// and what is long over does not.
-    pub fn next(&self, took: Duration) -> Self {
+    pub fn next(&mut self, took: Duration) -> Self {
         let begin_ns = self.tallies.end_ns(took);
         Self {
+            views: self.views.settle(&self.incidents),
             tallies: self.tallies.next(begin_ns),
             serving: self.serving.next(begin_ns),
             dead_ends: self.dead_ends.next(begin_ns),
@@ -235,6 +243,7 @@ impl Incidents {
             + self.slow_reads.capacity() * size_of::<SlowRead>()
             + self.waiting.capacity() * size_of::<(AttemptKey, usize)>()
             + self.views.octets()
+            + self.arrivals.octets()
             + self.tallies.octets()
             + self.answers.octets()
     }
@@ -245,7 +254,8 @@ impl Incidents {
             self.add(&attempt, FailureKind::Failed, false);
         }
         next.incidents.into_iter().for_each(|it| self.push(it));
-        self.views.follow(next.views);
+        self.views.follow(next.views, &self.incidents);
+        self.arrivals.follow(next.arrivals);
         self.dead_ends
             .follow(next.dead_ends, next.tallies.begin_ns());
         self.tallies.follow(next.tallies);
@@ -294,11 +304,16 @@ impl Incidents {
 
     /// Puts together what belongs together. `unseen` has what this kernel does
     /// not tell.
-    pub fn close(self, host: HostSample, window: Duration, unseen: Vec<String>) -> Evidence {
+    pub fn close(mut self, host: HostSample, window: Duration, unseen: Vec<String>) -> Evidence {
+        let _next = self.views.settle(&self.incidents);
         let (server_views, forgotten) = self.views.into_views(&host.listeners);
         let left_out = [
             (forgotten, "exchanges of servers were not kept"),
             (self.slow_reads_left_out, "slow reads were not kept"),
+            (
+                self.arrivals.left_out,
+                "exchanges of servers were not counted",
+            ),
             (self.tallies.left_out, "attempts were not compared"),
             (
                 self.answers.left_out,
@@ -332,6 +347,7 @@ impl Incidents {
             resolvers: server_views
                 .iter()
                 .filter_map(|view| view.owner.pid)
+                .chain(self.arrivals.processes().map(|(pid, _)| pid))
                 .collect(),
             server_views,
             turned_away,
@@ -349,12 +365,14 @@ impl Incidents {
         let (sizes, traits) = (&evidence.tallies.sizes, &evidence.tallies.traits);
         evidence.oversized = OversizedAnswers::of(sizes, traits);
         let here = evidence.tallies.served_addresses();
-        evidence.separated = Separated::of(&evidence.tallies, &evidence.server_views, &here);
+        evidence.separated = Separated::of(&evidence.tallies, &self.arrivals, &here);
+        evidence.arrivals = self.arrivals;
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);
         evidence.replicas = Replicas::of(&evidence.host.flows);
         evidence.away = AwayServers::of(&evidence.tallies.rates, &evidence.incidents);
-        side_tries::mark(&mut evidence.incidents, &evidence.server_views);
+        let (views, arrivals) = (&evidence.server_views, &evidence.arrivals);
+        side_tries::mark(&mut evidence.incidents, views, arrivals);
         evidence
     }
 }

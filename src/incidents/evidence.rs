@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::answers::Answers;
+use super::arrivals::Arrivals;
 use super::away::AwayServers;
 use super::costs::SearchCosts;
 use super::dead_ends::DeadEnds;
@@ -40,8 +41,11 @@ use crate::sampler::HostSample;
 pub struct Evidence {
     /// What went wrong, of the client role, in the order of its end.
     pub incidents: Vec<Incident>,
-    /// The latest exchanges of the server role.
+    /// Exchanges of the server role that went otherwise than well, or that something depends
+    /// on, in the order in which they came.
     pub server_views: Vec<ServerView>,
+    /// How many there were.
+    pub arrivals: Arrivals,
     /// Processes that answered some of them.
     pub resolvers: HashSet<u32>,
     /// Sockets of servers that had no room.

@@ -200,6 +200,15 @@ impl Incident {
             .is_some_and(|drop| &*drop.reason == NO_SOCKET)
     }
 
+    /// Whether nobody may have had a socket where it arrived: it found none, or lay in one
+    /// that was closed, or its sender was told that the port is closed.
+    pub(super) fn may_have_found_nobody(&self) -> bool {
+        self.errno() == Some(libc::ECONNREFUSED)
+            || self
+                .query_lost()
+                .is_some_and(|drop| &*drop.reason == NO_SOCKET || CLOSED.contains(&&*drop.reason))
+    }
+
     /// The same as [`Self::dropped`], if it is the answer.
     pub fn answer_dropped(&self) -> Option<(&PacketDrop, &str)> {
         self.dropped()

@@ -3,6 +3,7 @@
 //! its neighbours fared, and what the host's own counters say.
 
 mod answers;
+mod arrivals;
 mod asked;
 mod away;
 mod collection;
@@ -16,6 +17,7 @@ pub mod late_reads;
 mod likeness;
 mod loops;
 mod namespaces;
+mod needed;
 mod outages;
 mod overflows;
 mod oversized;
@@ -27,6 +29,7 @@ mod replicas;
 mod resends;
 mod separated;
 mod server_view;
+mod server_views;
 mod serving;
 mod side_tries;
 mod sizes;
@@ -40,6 +43,8 @@ mod waiting;
 pub use answers::Answers;
 pub use answers::Asking;
 pub use answers::Said;
+pub use arrivals::Arrivals;
+pub use arrivals::Served;
 pub use asked::Asked;
 pub use asked::BothFamilies;
 pub use away::Away;

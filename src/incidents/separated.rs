@@ -1,12 +1,12 @@
 //! What separates the queries that failed from those that did not: at one server, over all
 //! namespaces that ask it, and as a server of this host saw them.
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use super::arrivals::Arrivals;
+use super::arrivals::traits_of;
 use super::dead_servers;
 use super::families::BrokenFamilies;
 use super::namespaces::CutOff;
@@ -19,9 +19,7 @@ use super::traits::Trait;
 use super::traits::Traits;
 use super::traits::Way;
 use super::traits::seen;
-use super::traits::sharpest_first;
 use crate::attempt::Attempt;
-use crate::attempt::Transport;
 use crate::contrast::Contrast;
 use crate::contrast::Failed;
 
@@ -44,7 +42,7 @@ pub struct Separated {
 
 impl Separated {
     /// `here` are the addresses of servers on this host.
-    pub(super) fn of(tallies: &Tallies, views: &[ServerView], here: &HashSet<SocketAddr>) -> Self {
+    pub(super) fn of(tallies: &Tallies, arrivals: &Arrivals, here: &HashSet<SocketAddr>) -> Self {
         let traits = &tallies.traits;
         let separated = |failed: fn(&Fates) -> Failed| {
             let of_one = |(way, server): (&Way, &AtServer)| {
@@ -58,7 +56,7 @@ impl Separated {
             answered_with_error: separated(Fates::answered_with_error),
             answered_slowly: separated(Fates::slowly_answered),
             slow_servers: slow_servers(traits, here),
-            at_server: at_server(views),
+            at_server: arrivals.contrasts(),
             over_namespaces: OverNamespaces::of(traits, here),
             dead_servers: dead_servers::of(tallies, here),
             broken_families: BrokenFamilies::of(tallies),
@@ -174,47 +172,4 @@ fn slow_servers(traits: &Traits, here: &HashSet<SocketAddr>) -> HashMap<Way, (Ap
         Some((*way, of_server.or_else(of_netns)?))
     };
     traits.servers.iter().filter_map(of_one).collect()
-}
-
-fn traits_of(view: &ServerView) -> [Trait; 2] {
-    [
-        Trait::ServerSocket(view.cookie),
-        Trait::Network(network_of(view.peer.ip())),
-    ]
-}
-
-fn at_server(views: &[ServerView]) -> ByServer {
-    let mut servers: HashMap<Way, (Failed, BTreeMap<Trait, Failed>)> = HashMap::new();
-    // A connection of TCP has a socket of its own.
-    for view in views.iter().filter(|it| it.transport == Transport::Udp) {
-        let is_silent = !view.is_answered();
-        let (all, of) = servers.entry((view.owner.netns, view.local)).or_default();
-        all.add(1, is_silent);
-        for it in traits_of(view) {
-            of.entry(it).or_default().add(1, is_silent);
-        }
-    }
-    let of_one = |(way, (all, of)): (Way, (Failed, BTreeMap<Trait, Failed>))| {
-        let looked_at = of.len();
-        let found = of
-            .into_iter()
-            .filter_map(|(it, with)| Some((it, Contrast::of(with, all, looked_at)?)));
-        let found = sharpest_first(found.collect());
-        (!found.is_empty()).then_some((way, found))
-    };
-    servers.into_iter().filter_map(of_one).collect()
-}
-
-/// With the bits of the single host set to zero.
-fn network_of(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            [a, b, c, 0].into()
-        }
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            [a, b, c, d, 0, 0, 0, 0].into()
-        }
-    }
 }

@@ -1,8 +1,6 @@
 //! Exchanges as a server on this host saw them.
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -16,11 +14,10 @@ use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Plain;
+use crate::attempt::PlainExchange;
 use crate::attempt::Transport;
-use crate::attempt::identity::IdentityTable;
+use crate::thresholds::LATENCY_WARNING_NS;
 
-/// The latest that are kept, about 150 bytes each: 2.4 MB.
-const VIEWS_MAX: usize = 16_384;
 /// A query that crosses this host arrives within microseconds; one that waits
 /// for a neighbour's address or in a shaper's queue takes up to some seconds.
 const ON_THE_WAY_NS: u64 = 5_000_000_000;
@@ -62,40 +59,9 @@ pub struct ServerView {
 }
 
 impl ServerView {
-    /// From the query's arrival to its end there, in nanoseconds.
-    pub fn took_ns(&self) -> u64 {
-        self.ended_ns.saturating_sub(self.arrived_ns)
-    }
-
-    /// Whether the server sent an answer.
-    pub fn is_answered(&self) -> bool {
-        matches!(self.outcome, Outcome::Answered | Outcome::Late)
-    }
-}
-
-/// The latest exchanges, bounded.
-#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default)]
-pub(super) struct ServerViews {
-    views: VecDeque<ServerView>,
-    forgotten: u64,
-}
-
-impl ServerViews {
-    /// Gives back the room that is not used.
-    pub(super) fn shrink(&mut self) {
-        self.views.shrink_to_fit();
-    }
-
-    /// What it takes, in octets.
-    pub(super) fn octets(&self) -> usize {
-        self.views.capacity() * size_of::<ServerView>()
-    }
-
-    pub(super) fn add(&mut self, attempt: &Attempt) {
-        let Some(id) = attempt.id else {
-            return;
-        };
-        self.push(ServerView {
+    /// Nothing is known of one whose query has no id.
+    pub(super) fn of(attempt: &Attempt) -> Option<Self> {
+        Some(Self {
             arrived_ns: attempt.sent_ns,
             ended_ns: attempt.end_ns,
             outcome: attempt.outcome,
@@ -108,73 +74,64 @@ impl ServerViews {
             local: attempt.local,
             transport: attempt.transport,
             peer: attempt.peer,
-            id,
+            id: attempt.id?,
             question: attempt.question.fingerprint(),
-        });
+        })
     }
 
-    pub(super) fn count(&mut self, plain: &Plain) {
-        self.forgotten += plain.number() - plain.exchanges.len() as u64;
-        for exchange in &plain.exchanges {
-            self.push(ServerView {
-                arrived_ns: exchange.arrived_ns,
-                ended_ns: exchange.ended_ns,
-                outcome: Outcome::Answered,
-                rcode: Some(match exchange.is_nxdomain {
-                    true => OptRcode::NXDOMAIN,
-                    false => OptRcode::NOERROR,
-                }),
-                answer_bytes: exchange.answer_bytes,
-                queued_bytes: exchange.queued_bytes,
-                owner: plain.example.owner,
-                workload: plain.example.workload.clone(),
-                cookie: exchange.cookie,
-                local: plain.example.local,
-                transport: plain.example.transport,
-                peer: exchange.peer,
-                id: exchange.id,
-                question: Some(exchange.question),
-            });
+    /// One of several that were counted together.
+    pub(super) fn of_plain(exchange: &PlainExchange, plain: &Plain) -> Self {
+        Self {
+            arrived_ns: exchange.arrived_ns,
+            ended_ns: exchange.ended_ns,
+            outcome: Outcome::Answered,
+            rcode: Some(match exchange.is_nxdomain {
+                true => OptRcode::NXDOMAIN,
+                false => OptRcode::NOERROR,
+            }),
+            answer_bytes: exchange.answer_bytes,
+            queued_bytes: exchange.queued_bytes,
+            owner: plain.example.owner,
+            workload: plain.example.workload.clone(),
+            cookie: exchange.cookie,
+            local: plain.example.local,
+            transport: plain.example.transport,
+            peer: exchange.peer,
+            id: exchange.id,
+            question: Some(exchange.question),
         }
     }
 
-    pub(super) fn follow(&mut self, next: Self) {
-        self.forgotten += next.forgotten;
-        next.views.into_iter().for_each(|view| self.push(view));
+    /// By when it came; two of the same moment are told apart by the rest.
+    pub(super) fn order(&self) -> (u64, u64, u64, SocketAddr, u16) {
+        let Self {
+            cookie, peer, id, ..
+        } = *self;
+        (self.arrived_ns, self.ended_ns, cookie, peer, id)
     }
 
-    /// Takes over what is known of workloads in the end.
-    pub(super) fn learn(&mut self, known: &IdentityTable) {
-        for view in &mut self.views {
-            known.update(&mut view.workload);
-        }
+    /// By when it was over.
+    pub(super) fn order_of_ends(&self) -> (u64, u64, u64, SocketAddr, u16) {
+        let (arrived_ns, ended_ns, cookie, peer, id) = self.order();
+        (ended_ns, arrived_ns, cookie, peer, id)
     }
 
-    fn push(&mut self, view: ServerView) {
-        if self.views.len() == VIEWS_MAX {
-            self.views.pop_front();
-            self.forgotten += 1;
-        }
-        self.views.push_back(view);
+    /// Whether a known process answered at once, with no error.
+    pub fn is_fine(&self) -> bool {
+        self.outcome == Outcome::Answered
+            && self.owner.pid.is_some()
+            && self.took_ns() <= LATENCY_WARNING_NS
+            && matches!(self.rcode, Some(OptRcode::NOERROR | OptRcode::NXDOMAIN))
     }
 
-    /// Those of a server that never answered get the owner of another exchange
-    /// at the same socket, if one is known, or else of who listens there.
-    pub(super) fn into_views(
-        self,
-        listeners: &BTreeMap<(u32, SocketAddr), u32>,
-    ) -> (Vec<ServerView>, u64) {
-        let known = self.views.iter().filter(|view| view.owner.pid.is_some());
-        let owners: HashMap<_, _> = known.map(|view| (view.cookie, view.owner)).collect();
-        let mut views = Vec::from(self.views);
-        for view in views.iter_mut().filter(|view| view.owner.pid.is_none()) {
-            let listener = listeners.get(&(view.owner.netns, view.local));
-            match owners.get(&view.cookie) {
-                Some(owner) => view.owner = *owner,
-                None => view.owner.pid = listener.copied(),
-            }
-        }
-        (views, self.forgotten)
+    /// From the query's arrival to its end there, in nanoseconds.
+    pub fn took_ns(&self) -> u64 {
+        self.ended_ns.saturating_sub(self.arrived_ns)
+    }
+
+    /// Whether the server sent an answer.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.outcome, Outcome::Answered | Outcome::Late)
     }
 }
 
@@ -205,8 +162,7 @@ impl Index {
             .copied()
             .filter(|&place| {
                 views.get(place).is_some_and(|view| {
-                    view.arrived_ns >= attempt.sent_ns
-                        && view.arrived_ns - attempt.sent_ns <= ON_THE_WAY_NS
+                    is_in_time(view.arrived_ns, attempt.sent_ns)
                         && !is_of_another_socket(view, attempt)
                 })
             })
@@ -219,6 +175,11 @@ impl Index {
                 )
             })
     }
+}
+
+/// Whether a query that came then may be the one that was sent at this moment.
+pub(super) fn is_in_time(arrived_ns: u64, sent_ns: u64) -> bool {
+    arrived_ns >= sent_ns && arrived_ns - sent_ns <= ON_THE_WAY_NS
 }
 
 /// Ids have 16 bits, and several servers are asked for the same name at once. Who translates
@@ -240,13 +201,11 @@ mod tests {
 
     #[test]
     fn another_socket_s_exchange_is_not_taken_for_it() {
-        let mut views = ServerViews::default();
         let mut at_server = sample::plain_attempt();
         at_server.local = "10.0.0.53:53".parse().expect("an address");
         at_server.peer = "10.0.0.7:40001".parse().expect("an address");
         at_server.owner.pid = Some(53);
-        views.add(&at_server);
-        let (views, _) = views.into_views(&BTreeMap::new());
+        let views = [ServerView::of(&at_server).expect("an id")];
         let index = Index::new(&views);
         let is_it = |local: &str, peer: &str| {
             let mut attempt = sample::plain_attempt();
@@ -268,13 +227,11 @@ mod tests {
     #[test]
     fn a_forwarder_that_keeps_the_id_does_not_ask_itself() {
         let view_for = |peer: &str, pid: u32| {
-            let mut views = ServerViews::default();
             let mut at_server = sample::plain_attempt();
             at_server.local = "127.0.0.11:37043".parse().expect("an address");
             at_server.peer = peer.parse().expect("an address");
             at_server.owner.pid = Some(pid);
-            views.add(&at_server);
-            let (views, _) = views.into_views(&BTreeMap::new());
+            let views = [ServerView::of(&at_server).expect("an id")];
             let mut attempt = sample::plain_attempt();
             attempt.local = "10.77.0.2:50000".parse().expect("an address");
             attempt.peer = "10.77.0.7:53".parse().expect("an address");

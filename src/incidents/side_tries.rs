@@ -6,17 +6,15 @@
 
 use std::collections::HashMap;
 
-use domain::base::iana::OptRcode;
-
+use super::arrivals::Arrivals;
 use super::incident::FailureKind;
 use super::incident::Incident;
 use super::server_view::ServerView;
-use crate::thresholds::LATENCY_WARNING_NS;
 use crate::thresholds::SAMPLE_MIN;
 
 /// Marks them.
-pub(super) fn mark(incidents: &mut [Incident], views: &[ServerView]) {
-    let served = Served::of(views);
+pub(super) fn mark(incidents: &mut [Incident], views: &[ServerView], arrivals: &Arrivals) {
+    let served = Served::of(views, arrivals);
     for incident in incidents {
         if incident.kind == FailureKind::Slow {
             continue;
@@ -38,15 +36,19 @@ struct Served {
 
 impl Served {
     /// By process; one that never answered is known by its socket, if at all.
-    fn of(views: &[ServerView]) -> HashMap<u32, Self> {
-        let mut all: HashMap<u32, Self> = HashMap::new();
-        for view in views {
-            let Some(pid) = view.owner.pid else {
-                continue;
+    fn of(views: &[ServerView], arrivals: &Arrivals) -> HashMap<u32, Self> {
+        let well = arrivals.processes().map(|(pid, served)| {
+            let all = Self {
+                exchanges: served.well,
+                hurt: Vec::new(),
             };
-            let served = all.entry(pid).or_default();
-            served.exchanges += 1;
-            if !is_fine(view) {
+            (pid, all)
+        });
+        let mut all: HashMap<u32, Self> = well.collect();
+        for view in views.iter().filter(|view| !view.is_fine()) {
+            if let Some(pid) = view.owner.pid {
+                let served = all.entry(pid).or_default();
+                served.exchanges += 1;
                 served.hurt.push((view.arrived_ns, view.ended_ns));
             }
         }
@@ -60,13 +62,4 @@ impl Served {
         let meets = |(from, to): &(u64, u64)| attempt.sent_ns <= *to && attempt.end_ns >= *from;
         self.exchanges >= SAMPLE_MIN && !self.hurt.iter().any(meets)
     }
-}
-
-fn is_fine(view: &ServerView) -> bool {
-    view.is_answered()
-        && view.took_ns() <= LATENCY_WARNING_NS
-        && matches!(
-            view.rcode,
-            Some(OptRcode::NOERROR | OptRcode::NXDOMAIN) | None
-        )
 }

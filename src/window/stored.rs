@@ -14,7 +14,7 @@ use crate::attempt::hashing;
 
 /// Raise it whenever a type that is written changes, or Borsh or the hashes do: the test
 /// below fails then. Windows of another number are not read.
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 /// Of a window; what it takes is bounded by the tables that it has, at some 30 MB.
 const OCTETS_MAX: u64 = 64 << 20;
 /// zstd's own: a level more is hardly smaller, and slower.

@@ -1,5 +1,7 @@
 //! Two windows that follow each other are one long window.
 
+mod exchanges;
+
 use std::time::Duration;
 
 use domain::base::iana::OptRcode;
@@ -29,6 +31,14 @@ const NAMES: [&[u8]; 3] = [
     b"\x04gone\x04test\0",
 ];
 const NETNS: u32 = 4_026_532_001;
+/// Of packets that are discarded.
+const REASONS: [&str; 5] = [
+    "NEIGH_FAILED",
+    "NETFILTER_DROP",
+    "IP_INNOROUTES",
+    "NO_SOCKET",
+    "SOCKET_RCVBUFF",
+];
 
 /// What becomes of a query, by a few numbers.
 #[derive(Clone, Debug)]
@@ -48,7 +58,7 @@ pub(super) struct Fate {
 pub(super) fn fate() -> impl Strategy<Value = Fate> {
     let late_after = prop::option::weighted(0.3, 1..20usize);
     let numbers = (1..5u32, 0..SERVERS.len(), 0..NAMES.len(), any::<bool>());
-    (numbers, 0..12u8, 1..800u64, late_after, any::<bool>()).prop_map(
+    (numbers, 0..14u8, 1..800u64, late_after, any::<bool>()).prop_map(
         |((process, server, name, keeps_its_port), kind, took_ms, late_after, is_read_late)| Fate {
             process,
             server,
@@ -73,7 +83,7 @@ fn attempt(number: usize, fate: &Fate) -> Attempt {
     let outcome = match fate.kind {
         0..=4 => Outcome::Answered,
         5 | 6 => Outcome::Unanswered,
-        7 => Outcome::Refused,
+        7 | 12 => Outcome::Refused,
         8 => Outcome::Superseded,
         _ => Outcome::Dropped,
     };
@@ -108,9 +118,11 @@ fn attempt(number: usize, fate: &Fate) -> Attempt {
             })
         }
         9.. => {
-            let reason = ["NEIGH_FAILED", "NETFILTER_DROP", "IP_INNOROUTES"];
-            let reason = reason[usize::from(fate.kind - 9)];
-            attempt.reason = Some(Reason::Drop(reason.to_owned()));
+            let reason = REASONS[usize::from(fate.kind - 9)];
+            attempt.reason = Some(match reason {
+                "NO_SOCKET" => Reason::Errno(libc::ECONNREFUSED),
+                _ => Reason::Drop(reason.to_owned()),
+            });
             attempt.drop = Some(Box::new(PacketDrop {
                 at_ns: attempt.end_ns,
                 reason: reason.into(),
@@ -133,25 +145,73 @@ fn attempt(number: usize, fate: &Fate) -> Attempt {
     attempt
 }
 
-/// The same as a server on this host saw it, where it was answered.
-fn at_server(client: &Attempt) -> Option<Attempt> {
-    (client.outcome == Outcome::Answered && client.peer.ip().to_string() == "10.0.0.10").then(
-        || Attempt {
-            role: Role::Server,
-            cookie: 7,
-            local: client.peer,
-            peer: client.local,
-            sent_ns: client.sent_ns + MS / 10,
-            ..client.clone()
+/// The same as a server on this host saw it, where it came: a server that is started anew now
+/// and then, leaves some unanswered, and answers some that are lost on their way back.
+fn at_server(number: usize, client: &Attempt) -> Option<Attempt> {
+    if client.peer.ip().to_string() != "10.0.0.10" {
+        return None;
+    }
+    let (outcome, took_ns) = match client.outcome {
+        Outcome::Answered => (Outcome::Answered, client.end_ns - client.sent_ns),
+        Outcome::Unanswered if number % 2 == 0 => (Outcome::Answered, 3 * MS),
+        Outcome::Unanswered => (Outcome::Unanswered, 5_000 * MS),
+        Outcome::Dropped if has_overflowed(client) => (Outcome::Unanswered, 5_000 * MS),
+        _ => return None,
+    };
+    Some(Attempt {
+        outcome,
+        answer: match outcome {
+            Outcome::Answered => client.answer.or(sample::plain_attempt().answer),
+            _ => None,
         },
-    )
+        ..served(number, client, took_ns)
+    })
+}
+
+fn has_overflowed(attempt: &Attempt) -> bool {
+    let mut drop = attempt.drop.iter();
+    drop.any(|drop| &*drop.reason == "SOCKET_RCVBUFF")
+}
+
+fn served(number: usize, client: &Attempt, took_ns: u64) -> Attempt {
+    let mut owner = client.owner;
+    owner.netns = NETNS;
+    owner.pid = Some(50 + (number / 20) as u32);
+    let sent_ns = client.sent_ns + MS / 10;
+    Attempt {
+        role: Role::Server,
+        cookie: 7 + (number / 20) as u64,
+        local: client.peer,
+        peer: client.local,
+        sent_ns,
+        first_ns: sent_ns,
+        end_ns: sent_ns + took_ns - MS / 5,
+        reason: None,
+        drop: None,
+        owner,
+        ..client.clone()
+    }
+}
+
+/// What another host asked at the same moment, and got.
+fn of_another_host(number: usize, client: &Attempt) -> Attempt {
+    Attempt {
+        outcome: Outcome::Answered,
+        answer: sample::plain_attempt().answer,
+        peer: "192.0.2.7:5353".parse().expect("an address"),
+        local: SERVERS[0].parse().expect("an address"),
+        id: client.id.map(|id| id ^ 0x8000),
+        ..served(number, client, 2 * MS)
+    }
 }
 
 pub(super) fn story(fates: &[Fate]) -> Vec<Told> {
     let mut told: Vec<(usize, Told)> = Vec::new();
     for (number, fate) in fates.iter().enumerate() {
         let attempt = attempt(number, fate);
-        told.extend(at_server(&attempt).map(|view| (number, Told::Attempt(Box::new(view)))));
+        let views = at_server(number, &attempt).into_iter();
+        let views = views.chain(fate.is_read_late.then(|| of_another_host(number, &attempt)));
+        told.extend(views.map(|view| (number, Told::Attempt(Box::new(view)))));
         if attempt.outcome == Outcome::Answered && fate.is_read_late {
             let read = SlowRead {
                 at_ns: attempt.end_ns + 80 * MS,
@@ -293,7 +353,7 @@ proptest! {
 fn a_late_answer_in_the_next_window_moves_the_one_before() {
     let fate = |kind, late_after| Fate {
         process: 1,
-        server: 0,
+        server: 1,
         name: 0,
         keeps_its_port: false,
         kind,
@@ -307,13 +367,13 @@ fn a_late_answer_in_the_next_window_moves_the_one_before() {
     let mut first = window.roll(end(1, 1));
     assert_eq!(first.snapshot().client.outcomes.unanswered, 1);
     take(&mut window, &told[1..]);
-    let mut alone = end(1, 2);
+    let mut alone = end(1, 1);
     alone.kernel.counters.ring_full = 0;
     alone.kernel.in_flight = 0;
     let second = window.roll(alone);
     assert_eq!(second.snapshot().client.outcomes.late, 1);
     let accounting = second.accounting(&second.evidence());
-    assert_eq!((accounting.queries_seen, accounting.balance()), (3, 0));
+    assert_eq!((accounting.queries_seen, accounting.balance()), (2, 0));
     first.merge(second);
     let outcomes = first.snapshot().client.outcomes;
     assert_eq!(

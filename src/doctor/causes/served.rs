@@ -1,7 +1,6 @@
 //! What other hosts feel of a DNS server of this one: their queries are seen only here.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -87,15 +86,26 @@ fn exchange(view: &ServerView) -> (u64, u64, SocketAddr) {
 fn by_server(evidence: &Evidence) -> BTreeMap<u32, Served> {
     let views = &evidence.server_views;
     let joined = evidence.incidents.iter().filter_map(|it| it.server_view);
-    let joined: BTreeSet<_> = joined
-        .filter_map(|place| views.get(place).map(exchange))
+    let joined: BTreeMap<_, _> = joined
+        .filter_map(|place| views.get(place))
+        .map(|view| (exchange(view), view))
         .collect();
     // The last one says how it ended.
     let others = views
         .iter()
-        .filter(|view| !joined.contains(&exchange(view)));
+        .filter(|view| !view.is_fine() && !joined.contains_key(&exchange(view)));
     let others: BTreeMap<_, _> = others.map(|view| (exchange(view), view)).collect();
-    let mut served: BTreeMap<u32, Served> = BTreeMap::new();
+    let well = evidence.arrivals.processes().map(|(pid, it)| {
+        let own = joined.values();
+        let own = own.filter(|view| view.is_fine() && view.owner.pid == Some(pid));
+        let served = Served {
+            all: it.well - own.count() as u64,
+            comm: it.comm,
+            ..Served::default()
+        };
+        (pid, served)
+    });
+    let mut served: BTreeMap<u32, Served> = well.collect();
     for view in others.into_values() {
         if let Some(pid) = view.owner.pid {
             served.entry(pid).or_default().add(view);
