@@ -5,6 +5,7 @@ mod agent;
 mod chaos;
 mod counters;
 mod fleet;
+mod format;
 mod past;
 mod variables;
 
@@ -34,6 +35,7 @@ use agent::SocketArg;
 pub use chaos::ChaosArgs;
 pub use counters::CountersArgs;
 pub use fleet::FleetArgs;
+pub use format::Format;
 pub use past::HistoryArgs;
 use past::PastArgs;
 
@@ -96,6 +98,8 @@ Examples:
   sudo kerno doctor --pod shop/web-1         one pod's DNS
   sudo kerno doctor --last 10m               the time behind us, if `kerno agent` runs
   sudo kerno doctor --output json | jq '.findings[].title'
+  sudo kerno doctor --output markdown        to paste into an issue or a chat
+  sudo kerno doctor --output html >report.html     one file, to attach to a ticket
   sudo kerno doctor --exit-code              for monitoring: 0 healthy, 1 warning or unknown,
                                              2 critical, 3 could not run
 
@@ -271,8 +275,8 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, conflicts_with_all = ["last", "since"])]
     pub duration: Duration,
     /// How to print the report.
-    #[arg(long, value_enum, default_value_t = Output::Pretty)]
-    pub output: Output,
+    #[arg(long, value_enum, default_value_t = Format::Pretty)]
+    pub output: Format,
     /// Tell the verdict by the exit code: 0 healthy or no traffic, 1 warning
     /// or unknown, 2 critical, 3 could not run.
     #[arg(long)]

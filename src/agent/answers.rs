@@ -113,20 +113,10 @@ impl Answers {
         };
         report.notes.extend(notes);
         let mut body = Vec::new();
-        let written = match (question.columns, question.colours) {
-            (None, _) => report.write_json(&mut body),
-            (Some(columns), true) => report.write_pretty(&mut body, columns),
-            (Some(columns), false) => {
-                let mut plain = anstream::StripStream::new(&mut body);
-                report.write_pretty(&mut plain, columns)
-            }
-        };
+        let written = report.write(question.form, &mut body);
         written.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
         Ok(Answer {
-            kind: match question.columns {
-                None => "application/json",
-                Some(_) => "text/plain; charset=utf-8",
-            },
+            kind: question.form.content_type(),
             exit_code: Some(report.verdict.exit_code()),
             body,
         })

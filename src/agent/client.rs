@@ -42,6 +42,45 @@ pub fn ask(socket: &Path, path: &str) -> Result<(Vec<u8>, Option<u8>)> {
         .map_err(|_| anyhow!("the agent at {} does not answer", socket.display()))?
 }
 
+/// Asks for what has no end, and hands on each part of it as it comes; returns when the agent
+/// ends it.
+pub fn follow(socket: &Path, path: &str, each: impl FnMut(&[u8])) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime for the socket")?
+        .block_on(listen(socket, path, each))
+}
+
+async fn listen(socket: &Path, path: &str, mut each: impl FnMut(&[u8])) -> Result<()> {
+    let stream = UnixStream::connect(socket).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get(path)
+        .header(http::header::HOST, "kerno")
+        .body(Empty::<Bytes>::new())?;
+    let parts = async {
+        let mut answer = sender.send_request(request).await?;
+        if answer.status() != http::StatusCode::OK {
+            bail!("the agent says {}", answer.status());
+        }
+        while let Some(frame) = answer.frame().await {
+            if let Some(data) = frame?.data_ref() {
+                each(data);
+            }
+        }
+        Ok(())
+    };
+    tokio::pin!(connection);
+    tokio::pin!(parts);
+    let mut is_over = false;
+    std::future::poll_fn(|context| {
+        // Its end is that of the parts, too.
+        is_over = is_over || connection.as_mut().poll(context).is_ready();
+        parts.as_mut().poll(context)
+    })
+    .await
+}
+
 async fn exchange(socket: &Path, path: &str) -> Result<(Vec<u8>, Option<u8>)> {
     let shown = socket.display();
     let stream = UnixStream::connect(socket).await.map_err(|error| {

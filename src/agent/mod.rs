@@ -31,6 +31,7 @@ mod web;
 mod writer;
 
 pub use client::ask;
+pub use client::follow;
 pub use client::is_there;
 pub use counting::Counters;
 pub use disk::Bounds;

@@ -13,6 +13,7 @@ use super::SocketArg;
 use super::duration;
 use crate::agent::HISTORY;
 use crate::agent::Question;
+use crate::report::Form;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -76,8 +77,7 @@ impl PastArgs {
         Ok(Question {
             from,
             to: self.until,
-            columns: None,
-            colours: false,
+            form: Form::Json,
         })
     }
 }

@@ -6,6 +6,7 @@ mod latency;
 mod lookups;
 mod outcomes;
 mod scope;
+mod series;
 mod snapshot;
 mod spread;
 
@@ -19,6 +20,8 @@ pub use latency::LatencyFigures;
 pub use latency::RESEND_NS;
 pub use lookups::LookupFigures;
 pub use outcomes::OutcomeTotals;
+pub use series::Course;
+pub use series::Moment;
 pub use snapshot::Figures;
 pub use snapshot::ProcessKey;
 pub use snapshot::Row;
@@ -30,10 +33,10 @@ pub use spread::Spread;
 use self::bounded::Bounded;
 use self::latency::Latency;
 use self::scope::Scope;
+use self::series::Series;
 use crate::attempt::Attempt;
 use crate::attempt::Owner;
 use crate::attempt::Plain;
-use crate::attempt::PlainLookups;
 use crate::attempt::Role;
 use crate::attempt::identity::ClientKey;
 use crate::attempt::identity::IdentityTable;
@@ -58,6 +61,8 @@ pub struct Collector {
     processes: Bounded<ProcessKey>,
     workloads: Bounded<ClientKey>,
     servers: Bounded<SocketAddr>,
+    /// Of the client role.
+    series: Series,
     known: IdentityTable,
 }
 
@@ -69,6 +74,7 @@ impl Default for Collector {
             processes: Bounded::new(PROCESSES_MAX),
             workloads: Bounded::new(WORKLOADS_MAX),
             servers: Bounded::new(SERVERS_MAX),
+            series: Series::default(),
             known: IdentityTable::default(),
         }
     }
@@ -88,6 +94,7 @@ impl Collector {
         match attempt.role {
             Role::Client => {
                 self.client.record(attempt);
+                self.series.record(attempt);
                 let Owner { pid, comm, .. } = attempt.owner;
                 self.processes.record(ProcessKey { pid, comm }, attempt);
                 self.workloads.record(ClientKey::of(attempt), attempt);
@@ -106,13 +113,14 @@ impl Collector {
         match attempt.role {
             Role::Client => {
                 self.client.count(plain, latency);
+                self.series.count(plain);
                 let Owner { pid, comm, .. } = attempt.owner;
                 let process = ProcessKey { pid, comm };
                 self.processes.scope(process).count(plain, latency);
                 let workload = ClientKey::of(attempt);
                 self.workloads.scope(workload).count(plain, latency);
                 self.servers.scope(attempt.peer).count(plain, latency);
-                self.count_lookups(attempt, &plain.lookups);
+                self.count_lookups(plain);
             }
             Role::Server => self.server_side.count(plain, latency),
         }
@@ -122,16 +130,19 @@ impl Collector {
     pub fn record_lookup(&mut self, lookup: &Lookup) {
         let workload = ClientKey::of(&lookup.example);
         self.client.lookups().record(&lookup.outline);
+        self.series.lose(lookup.end_ns, lookup.outline.lost_ns);
         let scope = self.workloads.scope(workload);
         scope.lookups().record(&lookup.outline);
     }
 
-    fn count_lookups(&mut self, example: &Attempt, plain: &PlainLookups) {
-        if !plain.durations.is_empty() {
-            let latency = lookups::together(plain);
-            self.client.lookups().count(plain, latency.as_ref());
-            let scope = self.workloads.scope(ClientKey::of(example));
-            scope.lookups().count(plain, latency.as_ref());
+    fn count_lookups(&mut self, plain: &Plain) {
+        let lookups = &plain.lookups;
+        if !lookups.durations.is_empty() {
+            let latency = lookups::together(lookups);
+            self.client.lookups().count(lookups, latency.as_ref());
+            self.series.lose(series::when(plain), lookups.lost_ns);
+            let scope = self.workloads.scope(ClientKey::of(&plain.example));
+            scope.lookups().count(lookups, latency.as_ref());
         }
     }
 
@@ -140,6 +151,7 @@ impl Collector {
         self.processes.shrink();
         self.workloads.shrink();
         self.servers.shrink();
+        self.series.shrink();
     }
 
     /// What it takes, in octets, about.
@@ -150,6 +162,7 @@ impl Collector {
             + self.processes.octets()
             + self.workloads.octets()
             + self.servers.octets()
+            + self.series.octets()
     }
 
     /// Adds what another one has counted right after.
@@ -159,6 +172,7 @@ impl Collector {
         self.processes.follow(&next.processes);
         self.workloads.follow(&next.workloads);
         self.servers.follow(&next.servers);
+        self.series.follow(&next.series);
     }
 
     /// Takes over what is known of workloads in the end.
@@ -174,6 +188,7 @@ impl Collector {
             by_process: self.processes.table(Clone::clone),
             by_workload: self.workloads.table(|key| key.id(&self.known)),
             by_server: self.servers.table(Clone::clone),
+            course: self.series.course(),
         }
     }
 }

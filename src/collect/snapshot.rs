@@ -11,6 +11,7 @@ use super::latency::LatencyFigures;
 use super::latency::RESEND_NS;
 use super::lookups::LookupFigures;
 use super::outcomes::OutcomeTotals;
+use super::series::Course;
 use super::spread::Spread;
 use crate::attempt::Comm;
 use crate::attempt::identity::WorkloadId;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub by_workload: Table<WorkloadId>,
     /// Client role by asked server, [`super::SERVERS_MAX`] of them.
     pub by_server: Table<SocketAddr>,
+    /// The client role as it went.
+    pub course: Course,
 }
 
 /// Who asked or was asked, each with figures of its own as far as there is room.

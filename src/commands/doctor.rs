@@ -1,5 +1,6 @@
 //! `kerno doctor`.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 use std::time::Instant;
@@ -13,11 +14,9 @@ use crossbeam_channel::tick;
 
 use super::progress;
 use crate::cli::DoctorArgs;
-use crate::cli::Output;
 use crate::host::Facts;
 use crate::monitor::Ending;
 use crate::monitor::Message;
-use crate::report;
 use crate::report::Report;
 use crate::stop::Stop;
 use crate::watching::Watching;
@@ -28,11 +27,7 @@ pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     log::info!("watching for {}", humantime::format_duration(args.duration));
     let report = watch(args, stop, watching)?;
 
-    let mut out = anstream::stdout().lock();
-    let written = match args.output {
-        Output::Json => report.write_json(&mut out),
-        Output::Pretty => report.write_pretty(&mut out, report::columns_of_stdout()),
-    };
+    let written = report.write(args.output.form(), &mut io::stdout().lock());
     let code = report.verdict.exit_code();
     super::reported(written, args.exit_code.then_some(code))
 }

@@ -12,9 +12,7 @@ use crate::agent::Question;
 use crate::agent::Trouble;
 use crate::cli::DoctorArgs;
 use crate::cli::HistoryArgs;
-use crate::cli::Output;
 use crate::doctor::Verdict;
-use crate::report;
 
 /// A line for each time that something was wrong.
 pub(super) fn run(args: &HistoryArgs) -> Result<ExitCode> {
@@ -82,15 +80,9 @@ fn write(troubles: &[Trouble], out: &mut dyn io::Write) -> io::Result<()> {
 /// The report about a time that is over, as the agent tells it.
 pub(super) fn report(args: &DoctorArgs) -> Result<ExitCode> {
     args.watched.must_be_the_agents()?;
-    let question = args.past.question()?;
-    let choice = anstream::AutoStream::choice(&io::stdout());
-    let question = match args.output {
-        Output::Json => question,
-        Output::Pretty => Question {
-            columns: Some(report::columns_of_stdout()),
-            colours: choice != anstream::ColorChoice::Never,
-            ..question
-        },
+    let question = Question {
+        form: args.output.form(),
+        ..args.past.question()?
     };
     let path = format!("/v1/doctor?{}", question.query());
     let (body, code) = agent::ask(&args.socket.socket, &path)?;

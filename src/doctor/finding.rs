@@ -32,6 +32,21 @@ pub struct Diagnosis {
     pub slow_by_cause: BTreeMap<Rule, u64>,
     /// Time that lookups lost, each moment by one rule.
     pub losses: Losses,
+    /// Each query that a rule explains, by when it ended.
+    pub explained: Vec<Explained>,
+}
+
+/// A query that went wrong, or several like it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// When the first of them ended, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub at_ns: u64,
+    /// The rule that explains it.
+    pub rule: Rule,
+    /// How many.
+    pub queries: u64,
+    /// Whether they failed; else they were slow, or answered with an error.
+    pub has_failed: bool,
 }
 
 /// Failed attempts that have one cause, one server and one workload.

@@ -31,6 +31,7 @@ mod unseen_clients;
 mod who;
 
 pub use finding::Diagnosis;
+pub use finding::Explained;
 pub use finding::Failures;
 pub use finding::Finding;
 pub use finding::Severity;

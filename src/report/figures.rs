@@ -17,9 +17,28 @@ use crate::units;
 /// Columns of the longest bar, where there is room.
 const BAR: usize = 50;
 
-/// How long answers took, and the queries that have none, as bars.
-pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {
-    let mut rows = Vec::new();
+/// Queries that ended in one way, for a bar.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) weight: Weight,
+    pub(super) name: String,
+    pub(super) count: u64,
+}
+
+/// How bad that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// Answered soon enough.
+    Good,
+    /// Answered, but later than the warning threshold.
+    Slow,
+    /// Not answered in time.
+    Failed,
+}
+
+/// How long answers took, and the queries that have none.
+pub(super) fn parts(client: &Figures) -> Vec<Part> {
+    let mut parts = Vec::new();
     if let Some(latency) = &client.latency {
         let buckets: Vec<_> = latency.spread.buckets().collect();
         let used = |bucket: &(u64, u64, u64)| bucket.2 > 0;
@@ -30,11 +49,15 @@ pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {
                 u64::MAX => format!("over {}", edge(above)),
                 _ => format!("up to {}", edge(up_to)),
             };
-            let style = match above >= LATENCY_WARNING_NS {
-                true => YELLOW,
-                false => PLAIN,
+            let weight = match above >= LATENCY_WARNING_NS {
+                true => Weight::Slow,
+                false => Weight::Good,
             };
-            rows.push((style, name, count));
+            parts.push(Part {
+                weight,
+                name,
+                count,
+            });
         }
     }
     let outcomes = &client.outcomes;
@@ -45,20 +68,47 @@ pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {
         ("dropped here", outcomes.dropped),
     ];
     let failed = failed.into_iter().filter(|(_, count)| *count > 0);
-    rows.extend(failed.map(|(name, count)| (RED, name.to_owned(), count)));
+    parts.extend(failed.map(|(name, count)| Part {
+        weight: Weight::Failed,
+        name: name.to_owned(),
+        count,
+    }));
+    parts
+}
+
+/// Queries that are in none of the parts, in a sentence.
+pub(super) fn not_shown(client: &Figures) -> Option<String> {
+    let superseded = client.outcomes.superseded;
+    (superseded > 0).then(|| {
+        format!(
+            "Not shown: {} asked of several servers at once, where another one answered first.",
+            units::queries(superseded)
+        )
+    })
+}
+
+/// How long answers took, and the queries that have none, as bars.
+pub(super) fn bars(page: &mut Page<'_>, client: &Figures) -> io::Result<()> {
+    let parts = parts(client);
     page.line(&[(BOLD, "How long answers took")])?;
-    let longest = rows.iter().map(|(_, _, count)| *count).max().unwrap_or(0);
+    let longest = parts.iter().map(|part| part.count).max().unwrap_or(0);
     let width = units::count(longest).len();
-    for (style, name, count) in rows {
+    for Part {
+        weight,
+        name,
+        count,
+    } in parts
+    {
+        let style = match weight {
+            Weight::Good => PLAIN,
+            Weight::Slow => YELLOW,
+            Weight::Failed => RED,
+        };
         let figure = format!("  {name:>17}  {:>width$}", units::count(count));
         let room = BAR.min(page.width().saturating_sub(columns(&figure) + 2));
         page.line(&[(PLAIN, &figure), (style, &bar(count, longest, room))])?;
     }
-    if outcomes.superseded > 0 {
-        let text = format!(
-            "Not shown: {} asked of several servers at once, where another one answered first.",
-            units::queries(outcomes.superseded)
-        );
+    if let Some(text) = not_shown(client) {
         page.paragraph((DIM, "  "), (DIM, &text))?;
     }
     rcodes(page, client)
@@ -69,8 +119,18 @@ fn edge(ns: u64) -> String {
     units::duration(ns).replace(".0 ", " ")
 }
 
-/// What the answers said, most frequent first.
 fn rcodes(page: &mut Page<'_>, figures: &Figures) -> io::Result<()> {
+    match said(figures) {
+        Some(told) => {
+            page.blank()?;
+            page.flowing((BOLD, "What they said: "), &told)
+        }
+        None => Ok(()),
+    }
+}
+
+/// What the answers said, most frequent first; `None` without an answer.
+pub(super) fn said(figures: &Figures) -> Option<String> {
     let answers: u64 = figures.rcodes.values().sum();
     let mut rcodes: Vec<_> = figures.rcodes_by_name().into_iter().collect();
     rcodes.sort_by_key(|(_, n)| Reverse(*n));
@@ -84,11 +144,7 @@ fn rcodes(page: &mut Page<'_>, figures: &Figures) -> io::Result<()> {
             )
         })
         .collect();
-    if told.is_empty() {
-        return Ok(());
-    }
-    page.blank()?;
-    page.flowing((BOLD, "What they said: "), &told.join(", "))
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// In proportion, but never nothing for something.

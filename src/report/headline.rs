@@ -34,6 +34,11 @@ pub(super) fn label(report: &Report) -> (Style, &'static str) {
     }
 }
 
+/// Verdict and sentence.
+pub(super) fn whole(report: &Report) -> String {
+    format!("{}{}", label(report).1, sentence(report))
+}
+
 pub(super) fn sentence(report: &Report) -> String {
     match report.verdict {
         Verdict::Critical | Verdict::Warning => troubled(report),

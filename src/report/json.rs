@@ -1,5 +1,7 @@
 //! The shapes of `kerno doctor --output json`. A field is absent, never null.
 
+mod timeline;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
@@ -8,7 +10,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use self::timeline::TimelineJson;
 use super::Report;
+use super::TroubledName;
+use super::headline;
 use crate::attempt::identity::Labels;
 use crate::attempt::identity::WorkloadId;
 use crate::attribution;
@@ -28,14 +33,25 @@ use crate::host::Signal;
 use crate::units;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &object(report))?;
+    out.write_all(b"\n")
+}
+
+/// The same in as little room as there can be.
+pub(super) fn compact(report: &Report) -> serde_json::Result<String> {
+    serde_json::to_string(&object(report))
+}
+
+fn object(report: &Report) -> ReportJson<'_> {
     let by_name = |causes: &BTreeMap<Rule, u64>| {
         let named = causes.iter().map(|(rule, n)| (rule.name(), *n));
         named.collect()
     };
     let gaps = report.accounting.gaps();
-    let object = ReportJson {
+    ReportJson {
         schema: "kerno.doctor.v1",
         time: humantime::format_rfc3339_nanos(report.time).to_string(),
+        headline: headline::whole(report),
         host: &report.host,
         window: report.since.map(|since| WindowJson {
             from: humantime::format_rfc3339_nanos(since).to_string(),
@@ -47,6 +63,8 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         dns: dns(report),
         findings: &report.findings,
         verdict: report.verdict,
+        timeline: timeline::told(report),
+        troubled_names: report.troubled_names.iter().map(name).collect(),
         picture: PictureJson {
             complete: gaps.is_empty(),
             gaps,
@@ -62,15 +80,14 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
                 not_known: &it.complaints,
             }),
         },
-    };
-    serde_json::to_writer_pretty(&mut *out, &object)?;
-    out.write_all(b"\n")
+    }
 }
 
 #[derive(Serialize)]
 struct ReportJson<'a> {
     schema: &'static str,
     time: String,
+    headline: String,
     host: &'a Facts,
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<WindowJson>,
@@ -80,8 +97,21 @@ struct ReportJson<'a> {
     dns: DnsJson,
     findings: &'a [Finding],
     verdict: Verdict,
+    timeline: TimelineJson,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    troubled_names: Vec<NameJson<'a>>,
     picture: PictureJson<'a>,
     accounting: AccountingJson<'a>,
+}
+
+#[derive(Serialize)]
+struct NameJson<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    rtype: &'a str,
+    failed: u64,
+    errors: u64,
+    slow: u64,
 }
 
 #[derive(Serialize)]
@@ -199,6 +229,8 @@ struct FiguresJson {
     failure_percent: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ns: Option<LatencyJson>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    answers_by_latency: BTreeMap<u64, u64>,
     rcodes: BTreeMap<String, u64>,
     answered_after_resend: u64,
 }
@@ -267,6 +299,16 @@ fn workload(row: &Row<WorkloadId>, report: &Report) -> WorkloadJson {
     }
 }
 
+fn name(it: &TroubledName) -> NameJson<'_> {
+    NameJson {
+        name: &it.name,
+        rtype: &it.rtype,
+        failed: it.failed,
+        errors: it.errors,
+        slow: it.slow,
+    }
+}
+
 fn lookups(figures: &LookupFigures, lost: &LostByCause) -> LookupsJson {
     let per_lookup = units::ratio(figures.queries, figures.count);
     LookupsJson {
@@ -305,6 +347,11 @@ fn figures(figures: &Figures) -> FiguresJson {
         outcomes: figures.outcomes,
         failure_percent: (percent * 1e3).round() / 1e3,
         latency_ns: figures.latency.as_ref().map(latency),
+        answers_by_latency: (figures.latency.iter())
+            .flat_map(|it| it.spread.buckets())
+            .filter(|(_, _, answers)| *answers > 0)
+            .map(|(_, up_to, answers)| (up_to, answers))
+            .collect(),
         rcodes: figures.rcodes_by_name(),
         answered_after_resend: figures.answered_after_resend,
     }

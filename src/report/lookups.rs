@@ -12,13 +12,25 @@ use crate::units;
 
 /// Causes of lost time that are named.
 const CAUSES: usize = 4;
+/// For who has not met the word.
+pub(super) const WHAT: &str =
+    "A lookup is what a program wanted to know once, with all its queries.";
 
 /// The first figures of the report, if a lookup was over.
 pub(super) fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    let lookups = &report.dns.client.lookups;
-    let Some(latency) = &lookups.latency else {
+    let Some(told) = told(report) else {
         return Ok(());
     };
+    page.blank()?;
+    page.flowing((BOLD, "Lookups    "), &told)?;
+    page.flowing((BOLD, "Time lost  "), &lost(report))?;
+    page.paragraph((DIM, "           "), (PLAIN, WHAT))
+}
+
+/// How many they were, how many failed, and how long they took; `None` if none was over.
+pub(super) fn told(report: &Report) -> Option<String> {
+    let lookups = &report.dns.client.lookups;
+    let latency = lookups.latency.as_ref()?;
     let failed = match lookups.failed {
         0 => none_failed(report).to_owned(),
         n => format!(
@@ -27,8 +39,7 @@ pub(super) fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             units::percent(n, lookups.count)
         ),
     };
-    page.blank()?;
-    let text = format!(
+    Some(format!(
         "{}, {failed}. Half took up to {}, 95 % up to {}, 99 % up to {}, the longest {}. \
          {:.1} queries a lookup.",
         counted(lookups.count),
@@ -37,11 +48,7 @@ pub(super) fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         units::duration(latency.p99_ns),
         units::duration(latency.max_ns),
         units::ratio(lookups.queries, lookups.count),
-    );
-    page.flowing((BOLD, "Lookups    "), &text)?;
-    page.flowing((BOLD, "Time lost  "), &lost(report))?;
-    let text = "A lookup is what a program wanted to know once, with all its queries.";
-    page.paragraph((DIM, "           "), (PLAIN, text))
+    ))
 }
 
 /// Who has no file descriptor left fails before he asks, and kerno does not see that.
@@ -59,7 +66,7 @@ pub(super) fn counted(lookups: u64) -> String {
 }
 
 /// `61 s: dns_dead_server 60 s, dns_search_amplification 1.0 s.`
-fn lost(report: &Report) -> String {
+pub(super) fn lost(report: &Report) -> String {
     let by_cause = &report.losses.by_cause;
     let sum: u64 = by_cause.values().sum();
     if sum == 0 {

@@ -5,17 +5,29 @@ mod busiest;
 pub mod counters;
 mod explained;
 mod figures;
+mod form;
 mod headline;
+mod html;
 mod json;
 mod lookups;
+mod markdown;
 pub(crate) mod page;
+mod picture;
 mod pretty;
+mod step;
 mod table;
+mod timeline;
+mod troubled;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 use std::time::SystemTime;
+
+pub use form::Form;
+pub use timeline::Slice;
+pub use timeline::Timeline;
+pub use troubled::TroubledName;
 
 use crate::attribution;
 use crate::collect::Accounting;
@@ -60,6 +72,10 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Time that lookups lost, by the rule that explains it.
     pub losses: Losses,
+    /// How it went.
+    pub timeline: Timeline,
+    /// The names that had most trouble.
+    pub troubled_names: Vec<TroubledName>,
     /// The findings in one word.
     pub verdict: Verdict,
     /// What the program itself saw and lost, without filters.
@@ -80,7 +96,9 @@ impl Report {
             failures,
             slow_by_cause,
             losses,
+            explained,
         } = doctor::diagnose(&dns, &evidence);
+        let timeline = Timeline::of(&dns.course, &explained, evidence.clock, time);
         let verdict = Verdict::of(&dns, &findings).given(&accounting);
         Self {
             time,
@@ -99,23 +117,33 @@ impl Report {
                 .chain(window.names_missing().map(str::to_owned))
                 .collect(),
             losses,
+            timeline,
+            troubled_names: troubled::of(&evidence),
             verdict,
             accounting,
             attribution: None,
         }
     }
 
-    /// Writes the report for a script: one JSON object by the contract, with a
-    /// line feed at the end.
-    pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        json::write(self, out)
-    }
-
-    /// Writes the report for a person, in lines of at most so many columns (see
-    /// [`columns_of_stdout`]), with ANSI colours (wrap `out` in
-    /// `anstream::AutoStream` where it may not be a terminal).
-    pub fn write_pretty(&self, out: &mut dyn io::Write, columns: usize) -> io::Result<()> {
-        pretty::write(self, out, columns)
+    /// Writes the report, with a line feed at the end.
+    pub fn write(&self, form: Form, out: &mut dyn io::Write) -> io::Result<()> {
+        match form {
+            Form::Json => json::write(self, out),
+            Form::Pretty {
+                columns,
+                colours: true,
+            } => pretty::write(self, out, columns),
+            Form::Pretty {
+                columns,
+                colours: false,
+            } => {
+                let mut text = Vec::new();
+                pretty::write(self, &mut text, columns)?;
+                out.write_all(&anstream::adapter::strip_bytes(&text).into_vec())
+            }
+            Form::Markdown => markdown::write(self, out),
+            Form::Html => html::write(self, out),
+        }
     }
 }
 
@@ -131,7 +159,8 @@ pub fn columns_of_stdout() -> usize {
     columns_in(terminal.map(|(width, _)| usize::from(width.0)))
 }
 
-fn columns_in(terminal: Option<usize>) -> usize {
+/// How wide it is on a terminal of this width.
+pub(crate) fn columns_in(terminal: Option<usize>) -> usize {
     let (least, most) = COLUMNS_BOUNDS;
     terminal.map_or(COLUMNS, |width| width.clamp(least, most))
 }

@@ -138,7 +138,7 @@ pub(crate) fn beginning(text: &str, columns: usize) -> &str {
 
 /// Control characters as `\xNN` or `\u{NN}`: names come from strangers. Without
 /// variation selectors, on whose width terminals do not agree.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,5 +1,6 @@
 //! Whole reports of typical situations, and of any situation at all.
 
+mod markdown;
 mod width;
 
 use std::sync::Arc;
@@ -49,7 +50,12 @@ fn signals() -> Vec<Signal> {
     ]
 }
 
-fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>) -> Report {
+pub(super) fn report_with(
+    fed: &Fed,
+    kernel: Counters,
+    in_flight: u64,
+    signals: Vec<Signal>,
+) -> Report {
     let mut report = Report::new(
         UNIX_EPOCH + Duration::from_secs(1_800_000_000),
         Facts {
@@ -72,7 +78,7 @@ fn report_with(fed: &Fed, kernel: Counters, in_flight: u64, signals: Vec<Signal>
 }
 
 /// A report whose books add up.
-fn report(fed: &Fed) -> Report {
+pub(super) fn report(fed: &Fed) -> Report {
     let kernel = Counters {
         queries: fed.totals.queries(),
         ..Counters::default()
@@ -86,15 +92,20 @@ fn pretty(report: &Report) -> String {
 
 fn pretty_in(report: &Report, columns: usize) -> String {
     let mut out = Vec::new();
+    let form = Form::Pretty {
+        columns,
+        colours: false,
+    };
     report
-        .write_pretty(&mut out, columns)
+        .write(form, &mut out)
         .expect("a Vec takes everything");
-    anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string()
+    String::from_utf8(out).expect("UTF-8")
 }
 
 fn json(report: &Report) -> serde_json::Value {
     let mut out = Vec::new();
-    report.write_json(&mut out).expect("a Vec takes everything");
+    let written = report.write(Form::Json, &mut out);
+    written.expect("a Vec takes everything");
     assert_eq!(out.last(), Some(&b'\n'));
     serde_json::from_slice(&out).expect("JSON")
 }
@@ -115,7 +126,7 @@ fn with_rcode(mut attempt: Attempt, rcode: u16) -> Attempt {
     attempt
 }
 
-fn healthy() -> Fed {
+pub(super) fn healthy() -> Fed {
     let mut fed = Fed::default();
     for ms in [1, 1, 1, 2, 3, 8] {
         fed.feed(300, &answer_after(NGINX, GOOD, ms));
@@ -235,6 +246,99 @@ fn few_queries() -> Fed {
     fed.feed(9, &answer_after(CURL, GOOD, 2));
     fed.feed(3, &attempt(CURL, GOOD, Outcome::Unanswered, 5_000 * MS));
     fed
+}
+
+/// Of every kind, with a name.
+pub(super) fn typical() -> Vec<(&'static str, Report)> {
+    let of = |name, fed: &Fed| (name, report(fed));
+    vec![
+        of("healthy", &healthy()),
+        of("no traffic", &Fed::default()),
+        of("slow server", &slow_server()),
+        of("one of two fails", &one_of_two_fails()),
+        of("node", &node()),
+        of("few", &few_queries()),
+        of("ten findings", &many_troubles()),
+        ("hostile", hostile("\u{1b}[2J\u{202e}<b>\u{7}\\")),
+    ]
+}
+
+/// Each server fails in a way of its own.
+pub(super) fn many_troubles() -> Fed {
+    let mut fed = Fed::default();
+    fed.feed(900, &answer_after(NGINX, GOOD, 1));
+    for at in 0..5 {
+        let server = format!("10.0.1.{at}:53");
+        let process = ("app", 100 + at);
+        let lost = attempt(process, &server, Outcome::Unanswered, 5_000 * MS);
+        fed.feed(
+            30,
+            &Attempt {
+                end_ns: lost.end_ns + u64::from(at) * 1_000 * MS,
+                ..lost
+            },
+        );
+    }
+    fed.feed(40, &with_rcode(answer_after(CURL, "10.0.2.1:53", 1), 2));
+    fed.feed(40, &with_rcode(answer_after(CURL, "10.0.2.2:53", 1), 5));
+    fed.feed(40, &attempt(CURL, "10.0.2.3:53", Outcome::Refused, MS));
+    fed.feed(40, &answer_after(("java", 9), "10.0.2.4:53", 900));
+    fed
+}
+
+/// Somebody whose every name is this, as far as it can be, asks in vain.
+pub(super) fn hostile(name: &str) -> Report {
+    let mut fed = Fed::default();
+    let lost = attempt((name, 7), BAD, Outcome::Unanswered, 5_000 * MS);
+    let label = &name.as_bytes()[..name.len().min(60)];
+    let mut question = vec![u8::try_from(label.len()).expect("a label")];
+    question.extend(label);
+    question.extend(b"\0\0\x01\0\x01");
+    let lost = Attempt {
+        question: crate::attempt::RawQuestion::new(&question),
+        workload: Some(sample::pod(name, name, name)),
+        ..lost
+    };
+    fed.feed(40, &lost);
+    report(&fed)
+}
+
+/// As many of everything as are kept, with long names.
+pub(super) fn crowded() -> Report {
+    let mut fed = Fed::default();
+    for at in 0..700u32 {
+        let server = format!("10.1.{}.{}:53", at / 256, at % 256);
+        let name = format!("{}-{at}", "long-name-of-a-pod".repeat(8));
+        let label = format!("{at}-{}", "x".repeat(50));
+        let mut question = vec![u8::try_from(label.len()).expect("a label")];
+        question.extend(label.as_bytes());
+        question.extend(b"\0\0\x01\0\x01");
+        let whose = Attempt {
+            question: crate::attempt::RawQuestion::new(&question),
+            workload: Some(sample::pod("namespace", &name, "container")),
+            ..answer_after(("job", 1_000 + at), &server, 1 + u64::from(at % 400))
+        };
+        let end_ns = whose.end_ns + u64::from(at) * 1_000 * MS;
+        fed.feed(
+            1,
+            &Attempt {
+                end_ns,
+                sent_ns: end_ns - 3 * MS,
+                ..whose.clone()
+            },
+        );
+        let outcome = Outcome::Unanswered;
+        fed.feed(
+            u64::from(at % 3),
+            &Attempt {
+                end_ns,
+                outcome,
+                answer: None,
+                ..whose
+            },
+        );
+    }
+    report(&fed)
 }
 
 #[test]

@@ -80,6 +80,7 @@ use std::collections::BTreeMap;
 
 use super::explanation::Measured;
 use super::finding::Diagnosis;
+use super::finding::Explained;
 use super::finding::Failures;
 use super::finding::Finding;
 use super::finding::Severity;
@@ -161,6 +162,7 @@ pub(super) fn explain(
     let mut failures: BTreeMap<Failures, u64> = BTreeMap::new();
     let mut slow_by_cause = BTreeMap::new();
     let mut losses = Losses::default();
+    let mut explained = Vec::new();
     let mut groups: BTreeMap<Rule, BTreeMap<Place, Group<'_>>> = BTreeMap::new();
     let incidents = evidence.incidents.iter().enumerate();
     for (index, incident) in incidents.filter(|(_, incident)| incident.reported) {
@@ -173,6 +175,12 @@ pub(super) fn explain(
         let Some((rule, place, symptom)) = assigned else {
             continue;
         };
+        explained.push(Explained {
+            at_ns: incident.attempt.end_ns,
+            rule,
+            queries: incident.weight,
+            has_failed: incident.has_failed(),
+        });
         if incident.has_failed() {
             let place = Failures::of(rule, incident);
             *failures.entry(place).or_default() += incident.weight;
@@ -225,6 +233,7 @@ pub(super) fn explain(
         failures,
         slow_by_cause,
         losses,
+        explained,
     }
 }
 

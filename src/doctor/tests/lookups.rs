@@ -12,6 +12,7 @@ use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::lookup::Closed;
 use crate::lookup::Grouper;
+use crate::report::Form;
 use crate::report::Report;
 use crate::sample;
 use crate::sample::MS;
@@ -230,11 +231,17 @@ fn the_report_begins_with_lookups_and_the_time_that_they_lost() {
         crate::host::Facts::default(),
         &story.closed(),
     );
-    let mut out = Vec::new();
-    report
-        .write_pretty(&mut out, 100)
-        .expect("a Vec takes everything");
-    let text = anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string();
+    let told = |form| {
+        let mut out = Vec::new();
+        report
+            .write(form, &mut out)
+            .expect("a Vec takes everything");
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let text = told(Form::Pretty {
+        columns: 100,
+        colours: false,
+    });
     let figures = text
         .lines()
         .find(|line| line.contains(char::is_numeric) && line.starts_with("Lookups"));
@@ -246,9 +253,7 @@ fn the_report_begins_with_lookups_and_the_time_that_they_lost() {
         text.contains("Time lost  40 s: dns_dead_server 40 s."),
         "{text}"
     );
-    let mut out = Vec::new();
-    report.write_json(&mut out).expect("a Vec takes everything");
-    let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+    let json: serde_json::Value = serde_json::from_str(&told(Form::Json)).expect("JSON");
     let lookups = &json["lookups"];
     assert_eq!(lookups["count"], 8);
     assert_eq!(lookups["queries_per_lookup"], 2.0);

@@ -52,11 +52,20 @@ fn check(attempts: &[Attempt], late_reads: usize) -> Result<(), TestCaseError> {
         failures,
         slow_by_cause,
         losses,
+        explained,
     } = diagnose(&snapshot, &evidence);
     let client = &snapshot.client;
     let failed = client.outcomes.failed();
     let slow = client.slower_than(100 * MS);
     prop_assert_eq!(failures_by_cause.values().sum::<u64>(), failed);
+    let explained = explained.iter().filter(|it| it.has_failed);
+    let explained: u64 = explained.map(|it| it.queries).sum();
+    prop_assert_eq!(explained + evidence.not_kept, failed);
+    let moments = snapshot.course.moments.iter().map(|it| it.outcomes);
+    let (all, lost) = moments.fold((0, 0), |(all, lost), it| {
+        (all + it.queries(), lost + it.failed())
+    });
+    prop_assert_eq!((all, lost), (snapshot.client.queries(), failed));
     for row in &snapshot.by_server.rows {
         let there = failures
             .iter()
