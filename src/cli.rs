@@ -7,6 +7,7 @@ mod counters;
 mod fleet;
 mod format;
 mod past;
+mod top;
 mod variables;
 
 #[cfg(feature = "k8s")]
@@ -38,6 +39,7 @@ pub use fleet::FleetArgs;
 pub use format::Format;
 pub use past::HistoryArgs;
 use past::PastArgs;
+pub use top::TopArgs;
 
 /// Version and commit, as `kerno --version` prints them.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KERNO_COMMIT"), ")");
@@ -69,6 +71,9 @@ pub enum Command {
     /// Say what is wrong on which nodes, as the Prometheus that scrapes their agents knows it.
     #[command(after_help = fleet::EXAMPLES)]
     Fleet(FleetArgs),
+    /// Look at this host's DNS live, on a screen.
+    #[command(after_help = top::EXAMPLES)]
+    Top(TopArgs),
     /// Stream every finished DNS query as one JSON object per line.
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArgs),
@@ -209,7 +214,7 @@ impl WatchedArgs {
             true => Ok(()),
             false => Err(clap::Error::raw(
                 clap::error::ErrorKind::ArgumentConflict,
-                "--last and --since are about what the agent watched: give filters, --port, \
+                "this is about what the agent watched: give filters, --port, \
                  --timeout and --all-hooks to `kerno agent`\n",
             )),
         }

@@ -32,6 +32,7 @@ pub mod sampler;
 pub mod shell;
 pub mod stop;
 pub mod thresholds;
+pub mod top;
 pub mod track;
 pub mod units;
 pub mod watch;

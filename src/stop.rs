@@ -19,14 +19,17 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// On Ctrl-C and SIGTERM: see [`Self::on`].
+    pub fn on_signals() -> Result<Self> {
+        Self::on(&[Signal::SIGINT, Signal::SIGTERM])
+    }
+
     /// Blocks the signals for this thread and all that it starts, and waits for
     /// them in a thread of its own. Call it before any thread is started. A
     /// second signal ends the process at once: the kernel detaches everything.
-    pub fn on_signals() -> Result<Self> {
+    pub fn on(all: &[Signal]) -> Result<Self> {
         let mut signals = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM] {
-            signals.add(signal);
-        }
+        all.iter().for_each(|signal| signals.add(*signal));
         signals.thread_block().context("cannot block signals")?;
         let (sender, channel) = bounded(1);
         let flag = Arc::new(AtomicBool::new(false));

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use super::Output;
+use super::Format;
 use super::duration;
 use super::past::moment;
 
@@ -15,6 +15,7 @@ Examples:
   kerno fleet --prometheus http://prometheus:9090
   kerno fleet --prometheus https://mimir/prometheus --tenant shop --token-file /run/token --last 1h
   kerno fleet --prometheus http://localhost:9090 --at 03:20 --output json | jq '.findings[].place'
+  kerno fleet --prometheus http://prometheus:9090 --output html >fleet.html
   kerno fleet --prometheus http://prometheus:9090 --exit-code
                      for monitoring: 0 healthy, 1 warning or unknown, 2 critical, 3 could not run
 
@@ -35,8 +36,8 @@ pub struct FleetArgs {
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     pub at: Option<SystemTime>,
     /// How to print the report.
-    #[arg(long, value_enum, default_value_t = Output::Pretty)]
-    pub output: Output,
+    #[arg(long, value_enum, default_value_t = Format::Pretty)]
+    pub output: Format,
     /// Tell the verdict by the exit code: 0 healthy or no traffic, 1 warning or unknown,
     /// 2 critical.
     #[arg(long)]

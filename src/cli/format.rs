@@ -1,6 +1,7 @@
 //! `--output` of the reports.
 
 use std::io;
+use std::io::IsTerminal as _;
 
 use clap::ValueEnum;
 
@@ -21,6 +22,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// An error where stdout is a terminal, and this is none of its business.
+    pub fn must_fit_stdout(self) -> Result<(), clap::Error> {
+        match self == Self::Html && io::stdout().is_terminal() {
+            false => Ok(()),
+            true => Err(clap::Error::raw(
+                clap::error::ErrorKind::ArgumentConflict,
+                "--output html is for a file or a pipe: add >report.html\n",
+            )),
+        }
+    }
+
     /// As stdout takes it: as wide as its terminal, with colours if it has any.
     pub fn form(self) -> Form {
         match self {

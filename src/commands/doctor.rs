@@ -23,6 +23,7 @@ use crate::watching::Watching;
 
 /// Watches until the time is over or a signal comes, then prints the report.
 pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
+    args.output.must_fit_stdout()?;
     let watching = Watching::start(args.watched.options()?)?;
     log::info!("watching for {}", humantime::format_duration(args.duration));
     let report = watch(args, stop, watching)?;

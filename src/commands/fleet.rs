@@ -1,6 +1,7 @@
 //! `kerno fleet`.
 
 use std::env;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -10,12 +11,10 @@ use anyhow::Result;
 use anyhow::bail;
 
 use crate::cli::FleetArgs;
-use crate::cli::Output;
 use crate::fleet::Report;
 use crate::fleet::Secrets;
 use crate::fleet::Source;
 use crate::fleet::read_secret;
-use crate::report;
 
 const TOKEN: &str = "KERNO_PROMETHEUS_TOKEN";
 const PASSWORD: &str = "KERNO_PROMETHEUS_PASSWORD";
@@ -23,6 +22,7 @@ const HEADERS: &str = "KERNO_PROMETHEUS_HEADERS";
 
 /// Asks a Prometheus, and prints the report.
 pub(super) fn run(args: &FleetArgs) -> Result<ExitCode> {
+    args.output.must_fit_stdout()?;
     let source = Source {
         url: args.prometheus.clone(),
         secrets: secrets(args)?,
@@ -35,11 +35,7 @@ pub(super) fn run(args: &FleetArgs) -> Result<ExitCode> {
         bail!("--at must not be in the future");
     }
     let report = Report::ask(&source, at, args.last)?;
-    let mut out = anstream::stdout().lock();
-    let written = match args.output {
-        Output::Json => report.write_json(&mut out),
-        Output::Pretty => report.write_pretty(&mut out, report::columns_of_stdout()),
-    };
+    let written = report.write(args.output.form(), &mut io::stdout().lock());
     let code = report.verdict().exit_code();
     super::reported(written, args.exit_code.then_some(code))
 }

@@ -80,6 +80,7 @@ fn write(troubles: &[Trouble], out: &mut dyn io::Write) -> io::Result<()> {
 /// The report about a time that is over, as the agent tells it.
 pub(super) fn report(args: &DoctorArgs) -> Result<ExitCode> {
     args.watched.must_be_the_agents()?;
+    args.output.must_fit_stdout()?;
     let question = Question {
         form: args.output.form(),
         ..args.past.question()?

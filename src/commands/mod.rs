@@ -8,6 +8,7 @@ mod doctor;
 mod fleet;
 mod history;
 mod progress;
+mod top;
 mod verify;
 mod watch;
 
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use nix::sys::signal;
 use serde::Serialize;
 use serde_json::Map;
 
@@ -41,13 +43,18 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         untrusted::serve()?;
         return Ok(ExitCode::SUCCESS);
     }
-    let stop = Stop::on_signals()?;
+    let stop = match cli.command {
+        // Its terminal is to be given back, also where that is hung up.
+        Command::Top(_) => Stop::on(&[signal::SIGINT, signal::SIGTERM, signal::SIGHUP])?,
+        _ => Stop::on_signals()?,
+    };
     match &cli.command {
         Command::Doctor(args) if args.past.is_named() => history::report(args),
         Command::Doctor(args) => doctor::run(args, &stop),
         Command::Agent(args) => agent::run(args, &stop),
         Command::History(args) => history::run(args),
         Command::Fleet(args) => fleet::run(args),
+        Command::Top(args) => top::run(args, &stop),
         Command::Watch(args) => watch::run(args, &stop),
         Command::Counters(args) => counters::run(args, &stop),
         #[cfg(feature = "chaos")]

@@ -15,6 +15,7 @@ use super::explained;
 use super::figures;
 use super::headline;
 use super::lookups;
+use super::note::Note;
 use super::picture;
 use super::step;
 use crate::collect::Figures;
@@ -62,17 +63,46 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     Ok(())
 }
 
+/// A note of many hosts.
+pub(super) fn write_note(note: &Note, out: &mut dyn io::Write) -> io::Result<()> {
+    let label = prose(note.label.trim_end());
+    writeln!(out, "**{label}** {}\n", prose(&note.sentence))?;
+    writeln!(out, "{}", prose(&note.about))?;
+    for (number, it) in (1..).zip(&note.findings) {
+        let word = word(it.severity);
+        writeln!(out, "\n### {number}. {word}: {}\n", prose(&it.title))?;
+        for (head, text) in &it.rows {
+            writeln!(out, "- **{head}:** {}", prose(text))?;
+        }
+        if let Some((words, command)) = &it.look {
+            writeln!(out, "\n{}\n\n{}", prose(words), fenced("sh", command))?;
+        }
+        writeln!(out, "Rule: {}", prose(&it.rule))?;
+    }
+    if !note.missing.is_empty() {
+        writeln!(out, "\n**Not seen:**\n")?;
+        for sentence in &note.missing {
+            writeln!(out, "- {}", prose(sentence))?;
+        }
+    }
+    Ok(())
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "CRITICAL",
+        Severity::Warning => "WARNING",
+        Severity::Info => "NOTE",
+    }
+}
+
 fn write_finding(
     out: &mut dyn io::Write,
     number: usize,
     finding: &Finding,
     is_brief: bool,
 ) -> io::Result<()> {
-    let word = match finding.severity {
-        Severity::Critical => "CRITICAL",
-        Severity::Warning => "WARNING",
-        Severity::Info => "NOTE",
-    };
+    let word = word(finding.severity);
     writeln!(out, "\n### {number}. {word}: {}\n", prose(&finding.title))?;
     for line in &finding.evidence {
         writeln!(out, "- {}", prose(line))?;

@@ -11,6 +11,7 @@ mod html;
 mod json;
 mod lookups;
 mod markdown;
+pub(crate) mod note;
 pub(crate) mod page;
 mod picture;
 mod pretty;
@@ -166,4 +167,4 @@ pub(crate) fn columns_in(terminal: Option<usize>) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -50,7 +50,7 @@ fn signals() -> Vec<Signal> {
     ]
 }
 
-pub(super) fn report_with(
+pub(crate) fn report_with(
     fed: &Fed,
     kernel: Counters,
     in_flight: u64,
@@ -78,7 +78,7 @@ pub(super) fn report_with(
 }
 
 /// A report whose books add up.
-pub(super) fn report(fed: &Fed) -> Report {
+pub(crate) fn report(fed: &Fed) -> Report {
     let kernel = Counters {
         queries: fed.totals.queries(),
         ..Counters::default()
@@ -126,7 +126,7 @@ fn with_rcode(mut attempt: Attempt, rcode: u16) -> Attempt {
     attempt
 }
 
-pub(super) fn healthy() -> Fed {
+pub(crate) fn healthy() -> Fed {
     let mut fed = Fed::default();
     for ms in [1, 1, 1, 2, 3, 8] {
         fed.feed(300, &answer_after(NGINX, GOOD, ms));
@@ -187,7 +187,7 @@ fn slow_server() -> Fed {
     fed
 }
 
-fn one_of_two_fails() -> Fed {
+pub(crate) fn one_of_two_fails() -> Fed {
     let mut fed = Fed::default();
     fed.feed(800, &answer_after(NGINX, GOOD, 1));
     fed.feed(10, &answer_after(NGINX, BAD, 4));
@@ -249,7 +249,7 @@ fn few_queries() -> Fed {
 }
 
 /// Of every kind, with a name.
-pub(super) fn typical() -> Vec<(&'static str, Report)> {
+pub(crate) fn typical() -> Vec<(&'static str, Report)> {
     let of = |name, fed: &Fed| (name, report(fed));
     vec![
         of("healthy", &healthy()),
@@ -264,7 +264,7 @@ pub(super) fn typical() -> Vec<(&'static str, Report)> {
 }
 
 /// Each server fails in a way of its own.
-pub(super) fn many_troubles() -> Fed {
+pub(crate) fn many_troubles() -> Fed {
     let mut fed = Fed::default();
     fed.feed(900, &answer_after(NGINX, GOOD, 1));
     for at in 0..5 {
@@ -287,7 +287,7 @@ pub(super) fn many_troubles() -> Fed {
 }
 
 /// Somebody whose every name is this, as far as it can be, asks in vain.
-pub(super) fn hostile(name: &str) -> Report {
+pub(crate) fn hostile(name: &str) -> Report {
     let mut fed = Fed::default();
     let lost = attempt((name, 7), BAD, Outcome::Unanswered, 5_000 * MS);
     let label = &name.as_bytes()[..name.len().min(60)];
@@ -304,7 +304,7 @@ pub(super) fn hostile(name: &str) -> Report {
 }
 
 /// As many of everything as are kept, with long names.
-pub(super) fn crowded() -> Report {
+pub(crate) fn crowded() -> Report {
     let mut fed = Fed::default();
     for at in 0..700u32 {
         let server = format!("10.1.{}.{}:53", at / 256, at % 256);

@@ -14,6 +14,7 @@ const COMMANDS: &[&str] = &[
     "agent",
     "history",
     "fleet",
+    "top",
     "watch",
     "counters",
     #[cfg(feature = "chaos")]
@@ -309,4 +310,21 @@ fn root_only_the_capability_that_is_missing_is_named() {
     let said = said_without(&[CAP_SYS_ADMIN, CAP_PERFMON]);
     assert!(said.contains("CAP_PERFMON"), "{said}");
     assert!(!said.contains("CAP_NET_ADMIN"), "{said}");
+}
+
+#[test]
+fn a_screen_needs_a_terminal() {
+    for arguments in [&["top"][..], &["top", "--agent"]] {
+        let done = output(&mut kerno(arguments));
+        assert_eq!(done.status.code(), Some(1), "{arguments:?}");
+        assert_eq!(text(&done.stdout), "", "{arguments:?}");
+        let said = text(&done.stderr);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(
+            said.contains("terminal") && said.contains("kerno doctor"),
+            "{said}"
+        );
+    }
+    let said = usage_error(&["top", "--agent", "--pid", "1"]);
+    assert!(said.contains("kerno agent"), "{said}");
 }

@@ -79,6 +79,7 @@ mod shapes;
 mod slow_reader;
 mod starved;
 mod tcp;
+mod top;
 mod translated;
 mod workloads;
 #[cfg(feature = "k8s")]

@@ -5,21 +5,12 @@ use crate::doctor::Finding;
 use crate::doctor::Severity;
 use crate::report::Report;
 use crate::report::explained;
+use crate::report::note::Told;
 use crate::report::step;
 use crate::units;
 
 pub(super) fn write(html: &mut Html, report: &Report, number: usize, finding: &Finding) {
-    let (class, word) = match finding.severity {
-        Severity::Critical => ("critical", "\u{2716} CRITICAL"),
-        Severity::Warning => ("warning", "! WARNING"),
-        Severity::Info => ("info", "i NOTE"),
-    };
-    html.raw("<article").attribute("class", class);
-    html.attribute("id", format_args!("finding-{number}"))
-        .raw("><h3>");
-    html.element("span class=\"badge\"", word);
-    html.text(format_args!("{number}. {}", finding.title))
-        .raw("</h3><dl class=\"facts\">");
+    begin(html, number, finding.severity, &finding.title);
     if let Some((first, last)) = report.timeline.rules.get(&finding.rule) {
         let (first, last) = (units::time_of_day(*first), units::time_of_day(*last));
         html.raw("<dt>Rule seen</dt><dd>");
@@ -55,6 +46,42 @@ pub(super) fn write(html: &mut Html, report: &Report, number: usize, finding: &F
     html.raw("</dd></dl></article>");
 }
 
+/// Opens it, up to its rows.
+fn begin(html: &mut Html, number: usize, severity: Severity, title: &str) {
+    let (class, word) = match severity {
+        Severity::Critical => ("critical", "\u{2716} CRITICAL"),
+        Severity::Warning => ("warning", "! WARNING"),
+        Severity::Info => ("info", "i NOTE"),
+    };
+    html.raw("<article").attribute("class", class);
+    html.attribute("id", format_args!("finding-{number}"));
+    html.raw("><h3>").element("span class=\"badge\"", word);
+    html.text(format_args!("{number}. {title}"));
+    html.raw("</h3><dl class=\"facts\">");
+}
+
+/// One of many hosts.
+pub(super) fn write_told(html: &mut Html, number: usize, it: &Told) {
+    begin(html, number, it.severity, &it.title);
+    for (head, text) in &it.rows {
+        html.element("dt", head).element("dd", text);
+    }
+    if let Some((words, command)) = &it.look {
+        html.raw("<dt>look</dt><dd>").text(words);
+        write_command(html, command);
+        html.raw("</dd>");
+    }
+    html.raw("<dt>rule</dt><dd>").element("code", &it.rule);
+    html.raw("</dd></dl></article>");
+}
+
+/// With a button to copy it.
+fn write_command(html: &mut Html, command: &str) {
+    html.raw("<div class=\"command\">")
+        .element("pre tabindex=\"0\"", command);
+    html.raw("<button type=\"button\" class=\"copy\" hidden=\"hidden\">Copy</button></div>");
+}
+
 /// What stands between backticks is code, if each has its other one.
 fn words_with_code(html: &mut Html, words: &str) {
     let is_paired = words.matches('`').count().is_multiple_of(2);
@@ -78,11 +105,7 @@ pub(super) fn steps<'a>(html: &mut Html, steps: impl IntoIterator<Item = &'a str
         html.raw("<li>");
         words_with_code(html, words);
         if let Some(command) = command {
-            html.raw("<div class=\"command\">")
-                .element("pre tabindex=\"0\"", command);
-            html.raw(
-                "<button type=\"button\" class=\"copy\" hidden=\"hidden\">Copy</button></div>",
-            );
+            write_command(html, command);
         }
         html.raw("</li>");
     }

@@ -9,18 +9,9 @@ use crate::report::picture;
 use crate::units;
 
 pub(super) fn write(html: &mut Html, report: &Report) {
-    let (class, sign) = match report.verdict {
-        Verdict::Critical => ("critical", "\u{2716}"),
-        Verdict::Warning => ("warning", "!"),
-        Verdict::Healthy => ("healthy", "\u{2714}"),
-        Verdict::Unknown => ("warning", "?"),
-        Verdict::NoTraffic => ("info", "\u{2013}"),
-    };
-    html.raw("<header").attribute("class", class).raw("><h1>");
-    html.element("span class=\"badge\" aria-hidden=\"true\"", sign);
-    html.text(headline::label(report).1.trim_end()).raw("</h1>");
-    html.element("p", headline::sentence(report));
-    html.element("p class=\"muted small\"", picture::origin(report));
+    let label = headline::label(report).1;
+    let (sentence, origin) = (headline::sentence(report), picture::origin(report));
+    verdict(html, report.verdict, label, &sentence, &origin);
     tiles(html, report);
     if let Some(told) = lookups::told(report) {
         html.raw("<p class=\"small\"><strong>Lookups:</strong> ")
@@ -32,6 +23,28 @@ pub(super) fn write(html: &mut Html, report: &Report) {
             .raw("</span></p>");
     }
     html.raw("</header>");
+}
+
+/// Opens the header, with the verdict in words and a sign.
+pub(super) fn verdict(
+    html: &mut Html,
+    verdict: Verdict,
+    label: &str,
+    sentence: &str,
+    origin: &str,
+) {
+    let (class, sign) = match verdict {
+        Verdict::Critical => ("critical", "\u{2716}"),
+        Verdict::Warning => ("warning", "!"),
+        Verdict::Healthy => ("healthy", "\u{2714}"),
+        Verdict::Unknown => ("warning", "?"),
+        Verdict::NoTraffic => ("info", "\u{2013}"),
+    };
+    html.raw("<header").attribute("class", class).raw("><h1>");
+    html.element("span class=\"badge\" aria-hidden=\"true\"", sign);
+    html.text(label.trim_end()).raw("</h1>");
+    html.element("p", sentence);
+    html.element("p class=\"muted small\"", origin);
 }
 
 fn tiles(html: &mut Html, report: &Report) {

@@ -17,6 +17,7 @@ use self::page::Html;
 use super::Report;
 use super::headline;
 use super::json;
+use super::note::Note;
 use super::picture;
 use crate::doctor::Verdict;
 
@@ -25,7 +26,7 @@ const OCTETS_MAX: usize = 300_000;
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// SHA-256 of both in Base64, as a Content Security Policy has them; a test compares.
-const STYLE_HASH: &str = "N2/QD6Z+bxCsYP1UBdKKHXlsxPCwjosxI8qnUI8c7QE=";
+const STYLE_HASH: &str = "jaaMm2mvCpOrrESiAwUDVYOUiVOlkPiNfnJ+1Ji/6vI=";
 const SCRIPT_HASH: &str = "grjd5+4QW2Mn+ifigJtThQZS6I+wyarU0sK6yXcW6PI=";
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
@@ -40,22 +41,8 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 }
 
 fn page(report: &Report, left_out: &[String]) -> io::Result<Html> {
-    let mut html = Html::default();
-    html.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>");
-    html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-");
-    html.raw(STYLE_HASH)
-        .raw("'; script-src 'sha256-")
-        .raw(SCRIPT_HASH);
-    html.raw("'; base-uri 'none'; form-action 'none'\"/>");
-    html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>");
-    html.raw("<meta name=\"referrer\" content=\"no-referrer\"/>");
-    html.element(
-        "title",
-        format_args!("{} {}", headline::label(report).1, report.host.name),
-    );
-    html.raw("<style>")
-        .raw(STYLE)
-        .raw("</style></head><body><main>");
+    let label = headline::label(report).1;
+    let mut html = begin(&format!("{label}{}", report.host.name));
     head::write(&mut html, report);
     way::write(&mut html, report);
     if report.verdict == Verdict::NoTraffic {
@@ -75,15 +62,68 @@ fn page(report: &Report, left_out: &[String]) -> io::Result<Html> {
     tables::write(&mut html, report);
     server_side(&mut html, report);
     trust(&mut html, report, left_out);
+    end(&mut html, "kerno.doctor.v1", &json::compact(report)?);
+    Ok(html)
+}
+
+/// All before the content.
+fn begin(title: &str) -> Html {
+    let mut html = Html::default();
+    html.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>");
+    html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-");
+    html.raw(STYLE_HASH)
+        .raw("'; script-src 'sha256-")
+        .raw(SCRIPT_HASH);
+    html.raw("'; base-uri 'none'; form-action 'none'\"/>");
+    html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>");
+    html.raw("<meta name=\"referrer\" content=\"no-referrer\"/>")
+        .element("title", title);
+    html.raw("<style>")
+        .raw(STYLE)
+        .raw("</style></head><body><main>");
+    html
+}
+
+/// All behind it.
+fn end(html: &mut Html, schema: &'static str, json: &str) {
     html.raw("<footer>Written by kerno ")
         .raw(env!("CARGO_PKG_VERSION"));
-    html.raw(". Times are UTC. The figures stand in this file as JSON, too (kerno.doctor.v1).</footer></main>");
-    html.raw("<script type=\"application/json\" id=\"kerno-report\">");
-    html.json(&json::compact(report)?)
+    html.raw(". Times are UTC. The figures stand in this file as JSON, too (")
+        .raw(schema);
+    html.raw(").</footer></main><script type=\"application/json\" id=\"kerno-report\">");
+    html.json(json)
         .raw("</script><script>")
-        .raw(SCRIPT);
-    html.raw("</script></body></html>\n");
-    Ok(html)
+        .raw(SCRIPT)
+        .raw("</script></body></html>\n");
+}
+
+/// A note of many hosts.
+pub(super) fn write_note(note: &Note, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut html = begin(&note.label);
+    head::verdict(
+        &mut html,
+        note.verdict,
+        &note.label,
+        &note.sentence,
+        &note.about,
+    );
+    html.raw("</header>");
+    if !note.findings.is_empty() {
+        html.raw("<section aria-labelledby=\"findings\"><h2 id=\"findings\">Findings</h2>");
+        for (number, it) in (1..).zip(&note.findings) {
+            finding::write_told(&mut html, number, it);
+        }
+        html.raw("</section>");
+    }
+    if !note.missing.is_empty() {
+        html.raw("<section><h2>Not seen</h2><ul>");
+        for sentence in &note.missing {
+            html.element("li", sentence);
+        }
+        html.raw("</ul></section>");
+    }
+    end(&mut html, "kerno.fleet.v1", &note.json);
+    out.write_all(html.as_bytes())
 }
 
 /// Without any queries of its own, the host's headline says this.

@@ -8,8 +8,11 @@ use crate::report::Report;
 use crate::report::busiest::errors;
 use crate::units;
 
-/// A figure as it is shown, and what it is sorted by.
+/// A figure as it is shown, and what it is sorted by; bold if it is of what went wrong.
 type Cell = (String, Option<u64>);
+
+/// The columns of those: failed, errors.
+const OF_TROUBLE: [usize; 2] = [1, 2];
 
 pub(super) fn write(html: &mut Html, report: &Report) {
     let dns = &report.dns;
@@ -84,11 +87,7 @@ fn begin(html: &mut Html, caption: &'static str, heads: &[&'static str]) {
 fn write_row(html: &mut Html, name: &str, figures: &Figures, lost: Option<u64>, has_lost: bool) {
     let (queries, failed) = (figures.queries(), figures.outcomes.failed());
     let errors = errors(figures);
-    html.raw(if failed + errors > 0 {
-        "<tr class=\"hurt\">"
-    } else {
-        "<tr>"
-    });
+    html.raw("<tr>");
     html.element("td", name);
     let failed_told = match failed {
         0 => "0".to_owned(),
@@ -109,17 +108,21 @@ fn write_row(html: &mut Html, name: &str, figures: &Figures, lost: Option<u64>, 
         latency(|it| it.max_ns),
     ];
     cells.extend(has_lost.then(|| duration(lost)));
-    write_cells(html, cells);
+    write_cells(html, cells, &OF_TROUBLE);
     html.raw("</tr>");
 }
 
-fn write_cells(html: &mut Html, cells: Vec<Cell>) {
-    for (text, number) in cells {
-        html.raw("<td")
-            .attribute("data-n", number.unwrap_or(0))
-            .raw(">")
-            .text(text)
-            .raw("</td>");
+/// `trouble` has the places of figures of what went wrong.
+fn write_cells(html: &mut Html, cells: Vec<Cell>, trouble: &[usize]) {
+    for (at, (text, number)) in cells.into_iter().enumerate() {
+        let is_trouble = trouble.contains(&at) && number > Some(0);
+        html.raw(if is_trouble {
+            "<td class=\"hurt\""
+        } else {
+            "<td"
+        });
+        html.attribute("data-n", number.unwrap_or(0));
+        html.raw(">").text(text).raw("</td>");
     }
 }
 
@@ -146,7 +149,8 @@ fn names(html: &mut Html, report: &Report) {
             .element("td", &it.name)
             .element("td", &it.rtype);
         let figures = [it.failed, it.errors, it.slow];
-        write_cells(html, figures.map(|n| (units::count(n), Some(n))).to_vec());
+        let cells = figures.map(|n| (units::count(n), Some(n))).to_vec();
+        write_cells(html, cells, &[0, 1]);
         html.raw("</tr>");
     }
     html.raw("</tbody></table></div>");

@@ -1,5 +1,6 @@
 //! The page: well-formed, small, its own policy kept, names as text, the same figures as JSON.
 
+mod browser;
 mod contrast;
 
 use base64::Engine as _;

@@ -1,0 +1,47 @@
+//! The pages in a browser: what only it can say.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::situations;
+use crate::report::html::OCTETS_MAX;
+
+/// No error, no request, nothing wider than a phone, and tables that sort: the policy lets the
+/// script run, and it works.
+#[test]
+fn live_a_browser_opens_every_page_and_finds_nothing_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut pages = situations::typical();
+    pages.push(("crowd", situations::crowded()));
+    let mut paths = Vec::new();
+    for (number, (name, report)) in pages.iter().enumerate() {
+        let page = super::page_of(report);
+        assert!(page.len() < OCTETS_MAX, "{name}");
+        let path = folder.path().join(format!("{number}.html"));
+        std::fs::write(&path, page).expect("a page");
+        paths.push(path);
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser.py");
+    let done = Command::new("python3").arg(script).args(&paths).output();
+    let done = done.expect("python3 runs");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    let told: Vec<Value> = serde_json::from_slice(&done.stdout).expect("JSON");
+    // Each page as wide as a phone, and as a screen.
+    assert_eq!(told.len(), 2 * pages.len());
+    for (look, (name, report)) in told.iter().zip(pages.iter().flat_map(|page| [page, page])) {
+        assert_eq!(look["wrong"], Value::Array(Vec::new()), "{name}");
+        assert_eq!(look["requests"], Value::Array(Vec::new()), "{name}");
+        assert!(
+            look["content_width"].as_u64() <= look["width"].as_u64(),
+            "{name}: {look}"
+        );
+        let has_tables = report.dns.client.queries() > 0;
+        assert_eq!(
+            look["sorts"].as_bool(),
+            has_tables.then_some(true),
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! The screen, from what is shown and how: a pure function onto a frame.
+
+mod detail;
+mod head;
+mod lines;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::text::Span;
+use ratatui::widgets::Paragraph;
+
+use super::keys::HELP;
+use super::look::Look;
+use super::state::Over;
+use super::state::State;
+use super::text::cut;
+
+/// Below this there are no graphs.
+const GRAPHS_FROM: (u16, u16) = (50, 14);
+
+/// Draws all of it.
+pub(super) fn draw(frame: &mut Frame<'_>, state: &State, look: Look) {
+    let whole = frame.area();
+    if whole.width < 4 || whole.height < 3 {
+        return;
+    }
+    let width = usize::from(whole.width);
+    let mut top = head::headline(state, look, width, whole.height);
+    if state.over == Over::None {
+        top.extend(head::findings(state, look, width, whole.height));
+        if whole.width >= GRAPHS_FROM.0 && whole.height >= GRAPHS_FROM.1 {
+            top.extend(head::graphs(state, look, width, whole.height));
+        }
+    }
+    let rows = whole.height.saturating_sub(1);
+    let above = u16::try_from(top.len()).unwrap_or(rows).min(rows);
+    let [head, body, foot] = parts(whole, above);
+    frame.render_widget(Paragraph::new(top), head);
+    let height = usize::from(body.height);
+    let lines = match &state.over {
+        Over::None => lines::table(state, look, width, height),
+        Over::Help => scrolled(help(look), state, height),
+        Over::Detail(tab, key) => scrolled(
+            detail::lines(state, look, (*tab, key), width),
+            state,
+            height,
+        ),
+    };
+    frame.render_widget(Paragraph::new(lines), body);
+    frame.render_widget(Paragraph::new(keys(state, look, width)), foot);
+}
+
+/// So many lines above, one below, and what is between.
+fn parts(whole: Rect, above: u16) -> [Rect; 3] {
+    let between = whole.height - above - 1;
+    [
+        Rect {
+            height: above,
+            ..whole
+        },
+        Rect {
+            y: whole.y + above,
+            height: between,
+            ..whole
+        },
+        Rect {
+            y: whole.y + whole.height - 1,
+            height: 1,
+            ..whole
+        },
+    ]
+}
+
+/// What fits, the last page at the latest.
+fn scrolled(lines: Vec<Line<'static>>, state: &State, height: usize) -> Vec<Line<'static>> {
+    let above = state.scrolled.min(lines.len().saturating_sub(height));
+    lines.into_iter().skip(above).take(height).collect()
+}
+
+fn help(look: Look) -> Vec<Line<'static>> {
+    let key = |(key, deed): &(&str, &str)| {
+        Line::from(vec![
+            Span::styled(format!("  {key:<10} "), look.head()),
+            Span::raw((*deed).to_owned()),
+        ])
+    };
+    let legend = [
+        "",
+        "  ! critical, or hurt    ~ warning",
+        "  Figures are of the last two minutes, or as long as it watches.",
+        "  A column of a graph is a second or more; P99: 99 % of the answers came within.",
+    ];
+    let legend = legend.iter().map(|text| Line::from((*text).to_owned()));
+    HELP.iter().map(key).chain(legend).collect()
+}
+
+/// What can be pressed, or what is being written, or what is to be told.
+fn keys(state: &State, look: Look, width: usize) -> Line<'static> {
+    if state.is_writing {
+        return Line::from(cut(
+            look,
+            &format!("/{}_   Enter ends, Esc clears", state.filter),
+            width,
+        ));
+    }
+    if let Some(notice) = &state.notice {
+        return Line::styled(cut(look, notice, width), look.of_sign('~'));
+    }
+    let time = if state.has_history {
+        "  left/right time"
+    } else {
+        ""
+    };
+    let text = match state.over {
+        Over::None => format!("?help /filter p)ause s)ave o)rder Enter:more Tab:next q)uit{time}"),
+        _ => format!("Esc:back  up/down  p)ause  s)ave  ?help  q)uit{time}"),
+    };
+    Line::styled(cut(look, &text, width), look.head())
+}
+
+#[cfg(test)]
+mod tests;

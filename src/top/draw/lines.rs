@@ -1,0 +1,160 @@
+//! A table: its tabs, its heads, and the lines that fit.
+
+use ratatui::text::Line;
+use ratatui::text::Span;
+
+use crate::report::page::columns;
+use crate::top::look::Look;
+use crate::top::state::State;
+use crate::top::tab::Tab;
+use crate::top::table;
+use crate::top::text::cut;
+use crate::top::text::filled;
+
+/// The first column is not cut below this before others are left out.
+const FIRST_MIN: usize = 18;
+/// Columns between two.
+const GAP: usize = 2;
+/// No column but the first is wider.
+const CELL_MAX: usize = 40;
+
+pub(super) fn table(state: &State, look: Look, width: usize, height: usize) -> Vec<Line<'static>> {
+    let all = state.lines();
+    let mut shown = vec![tabs(state, look, width)];
+    let heads = table::columns(state.tab);
+    let widths = widths(state.tab, &all, heads, width);
+    shown.push(head(state, look, heads, &widths));
+    let room = height.saturating_sub(shown.len());
+    // The selected line is always on the screen.
+    let above = state.selected.saturating_sub(room.saturating_sub(1));
+    for (at, line) in all.iter().enumerate().skip(above).take(room) {
+        let mut text = format!("{} ", line.sign);
+        for (at, cell) in line.cells.iter().enumerate().take(widths.len()) {
+            text += &cell_text(look, state.tab, at, cell, &widths);
+        }
+        let style = match at == state.selected {
+            true => look.of_sign(line.sign).patch(look.selected()),
+            false => look.of_sign(line.sign),
+        };
+        shown.push(Line::styled(filled(look, &text, width), style));
+    }
+    if all.is_empty() && room > 0 {
+        shown.push(Line::from(cut(look, nothing(state), width)));
+    }
+    shown.truncate(height);
+    shown
+}
+
+fn nothing(state: &State) -> &'static str {
+    match (state.filter.is_empty(), state.tab) {
+        (false, _) => "  nothing has this text (Esc shows all)",
+        (true, Tab::Findings) => "  no findings",
+        (true, Tab::Failures) => "  nothing failed since this screen is open",
+        (true, Tab::Names | Tab::Causes) => "  nothing failed or was slow",
+        _ => "  nobody asked anything",
+    }
+}
+
+fn tabs(state: &State, look: Look, width: usize) -> Line<'static> {
+    let mut spans = Vec::new();
+    let mut used = 0;
+    for (number, tab) in (1..).zip(Tab::ALL) {
+        // Where there is little room, the others are their number and a beginning.
+        let name = match width < 80 && tab != state.tab {
+            true => &tab.name()[..3],
+            false => tab.name(),
+        };
+        let text = format!("{number}:{name}");
+        used += text.len() + 1;
+        if used > width {
+            break;
+        }
+        let style = match tab == state.tab {
+            true => look.selected(),
+            false => look.head(),
+        };
+        spans.push(Span::styled(text, style));
+        spans.push(Span::raw(" "));
+    }
+    let mut rest = String::new();
+    if !state.filter.is_empty() {
+        rest += &format!("/{} ", state.filter);
+    }
+    if state.lost > 0 {
+        rest += &format!("{} failures not shown", state.lost);
+    }
+    spans.push(Span::raw(cut(look, &rest, width.saturating_sub(used))));
+    Line::from(spans)
+}
+
+/// As wide as their cells; what has no room is left out, the last first, and the first column
+/// has the rest.
+fn widths(tab: Tab, all: &[table::Line], heads: &[&str], width: usize) -> Vec<usize> {
+    let widest = |at: usize, head: &str| {
+        let cells = all.iter().filter_map(|line| line.cells.get(at));
+        let widest = cells.map(|cell| columns(cell)).max().unwrap_or(0);
+        // An arrow stands behind the head that is sorted by.
+        widest.max(head.len() + 1).min(CELL_MAX)
+    };
+    let mut widths: Vec<usize> = (1..)
+        .zip(heads)
+        .map(|(at, head)| widest(at, head))
+        .collect();
+    // A time is short, and what failed is what is looked for.
+    if tab == Tab::Failures {
+        let first = 8;
+        while widths.len() > 1
+            && 2 + first + widths.iter().map(|it| it + GAP).sum::<usize>() > width
+        {
+            let longest = widths.iter().copied().enumerate().max_by_key(|it| it.1);
+            match longest {
+                Some((at, longest)) if longest > 12 => widths[at] -= 1,
+                _ => {
+                    widths.pop();
+                }
+            }
+        }
+        widths.insert(0, first);
+        return widths;
+    }
+    let room = |widths: &[usize]| {
+        width.saturating_sub(2 + widths.iter().map(|it| it + GAP).sum::<usize>())
+    };
+    while widths.len() > 1 && room(&widths) < FIRST_MIN {
+        widths.pop();
+    }
+    let first = room(&widths);
+    widths.insert(0, first);
+    widths
+}
+
+fn head(state: &State, look: Look, heads: &[&'static str], widths: &[usize]) -> Line<'static> {
+    let mut text = "  ".to_owned();
+    let is_sorted = !matches!(state.tab, Tab::Findings | Tab::Failures);
+    let all = std::iter::once(table::subject(state.tab)).chain(heads.iter().copied());
+    for (at, name) in all.enumerate().take(widths.len()) {
+        let arrow = if is_sorted && at == state.sort {
+            "v"
+        } else {
+            ""
+        };
+        text += &cell_text(look, state.tab, at, &format!("{name}{arrow}"), widths);
+    }
+    Line::styled(text, look.head())
+}
+
+/// Names to the left, figures to the right.
+fn cell_text(look: Look, tab: Tab, at: usize, text: &str, widths: &[usize]) -> String {
+    let width = widths[at];
+    if at == 0 {
+        return filled(look, text, width);
+    }
+    match tab {
+        Tab::Failures => format!("{:GAP$}{}", "", filled(look, text, width)),
+        _ => {
+            let text = cut(look, text, width);
+            let space = GAP + width.saturating_sub(columns(&text));
+            format!("{:space$}{text}", "")
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Watches by itself: closes a window each second, and puts together what the screen shows.
+
+use std::collections::VecDeque;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::thread::JoinHandle;
+use std::time::Instant;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+use crossbeam_channel::select;
+use crossbeam_channel::tick;
+
+use super::failure::Failure;
+use super::picture::Picture;
+use super::source;
+use super::source::Inbox;
+use super::source::SPAN;
+use super::source::STEP;
+use super::source::Source;
+use super::source::Wish;
+use crate::filter::Filter;
+use crate::host::Clock;
+use crate::host::Facts;
+use crate::monitor::Ending;
+use crate::monitor::Message;
+use crate::report::Form;
+use crate::report::Report;
+use crate::watch::Record;
+use crate::watching::Options;
+use crate::watching::Watching;
+use crate::window::ClosedWindow;
+
+/// Seconds that are put together to one block.
+const BLOCK: usize = 10;
+
+/// Starts to watch. The handle's thread ends when the source is dropped.
+pub fn watch(options: Options) -> Result<(Source, JoinHandle<()>)> {
+    let failed = Filter {
+        failed: true,
+        ..options.filter.clone()
+    };
+    let watching = Watching::start(options)?;
+    let (source, inbox, wishes) = source::pair(false);
+    let thread = std::thread::Builder::new()
+        .name("kerno-top".to_owned())
+        .spawn(move || {
+            if let Err(error) = fill(watching, &failed, &inbox, &wishes) {
+                inbox.end(error);
+            }
+        })
+        .context("cannot start the thread that watches")?;
+    Ok((source, thread))
+}
+
+fn fill(
+    mut watching: Watching,
+    failed: &Filter,
+    inbox: &Inbox,
+    wishes: &Receiver<Wish>,
+) -> Result<()> {
+    let mut clock = Clock::start();
+    let mut began = Instant::now();
+    let mut recent = Recent::default();
+    let mut last: Option<Report> = None;
+    let ticks = tick(STEP);
+    loop {
+        select! {
+            recv(watching.messages()) -> message => match message {
+                Ok(Message::Rolled(ending)) => {
+                    let report = roll(&mut watching, ending, &mut began, &mut recent);
+                    show(&report, inbox)?;
+                    last = Some(report);
+                    clock.follow();
+                }
+                Ok(Message::Finished(_)) => return Ok(()),
+                Ok(message) => {
+                    tell(&message, failed, &clock, inbox)?;
+                    watching.take(message);
+                }
+                Err(_) => return Err(watching.fault()),
+            },
+            recv(ticks) -> _ => watching.ask_to_roll(),
+            recv(wishes) -> wish => match (wish, &last) {
+                (Ok(Wish::Save), Some(report)) => inbox.notice(save(report)),
+                (Ok(_), _) => {}
+                // The screen is gone.
+                (Err(_), _) => return watching.end(),
+            },
+        }
+    }
+}
+
+fn roll(
+    watching: &mut Watching,
+    ending: Ending,
+    began: &mut Instant,
+    recent: &mut Recent,
+) -> Report {
+    let now = Instant::now();
+    let window = watching.roll(ending, now.duration_since(*began));
+    *began = now;
+    recent.add(window);
+    Report::new(SystemTime::now(), Facts::gather(), &recent.whole())
+}
+
+fn show(report: &Report, inbox: &Inbox) -> Result<()> {
+    let mut json = Vec::new();
+    report.write(Form::Json, &mut json)?;
+    inbox.picture(Picture::of(&json)?);
+    Ok(())
+}
+
+/// Hands on what failed.
+fn tell(message: &Message, failed: &Filter, clock: &Clock, inbox: &Inbox) -> Result<()> {
+    let Message::Ended(attempts) = message else {
+        return Ok(());
+    };
+    for attempt in attempts.iter().filter(|it| failed.matches(it)) {
+        let line = serde_json::to_vec(&Record::new(attempt, clock))?;
+        if let Some(failure) = Failure::parse(&line) {
+            inbox.failure(failure);
+        }
+    }
+    Ok(())
+}
+
+/// The windows of the time that is shown.
+#[derive(Debug, Default)]
+struct Recent {
+    /// The oldest first, each of [`BLOCK`] seconds.
+    blocks: VecDeque<ClosedWindow>,
+    /// All of these together.
+    before: Option<ClosedWindow>,
+    /// What is no whole block yet, and of how many windows.
+    open: Option<(ClosedWindow, usize)>,
+}
+
+impl Recent {
+    fn add(&mut self, window: ClosedWindow) {
+        let open = match self.open.take() {
+            None => (window, 1),
+            Some((mut open, number)) => {
+                open.merge(window);
+                (open, number + 1)
+            }
+        };
+        if open.1 < BLOCK {
+            self.open = Some(open);
+            return;
+        }
+        self.blocks.push_back(open.0);
+        let step = STEP.as_secs().max(1) * BLOCK as u64;
+        while self.blocks.len() as u64 > SPAN.as_secs() / step {
+            self.blocks.pop_front();
+        }
+        self.before = together(self.blocks.iter());
+    }
+
+    /// One window of all.
+    fn whole(&self) -> ClosedWindow {
+        let open = self.open.as_ref().map(|(open, _)| open);
+        together(self.before.iter().chain(open)).unwrap_or_default()
+    }
+}
+
+fn together<'a>(windows: impl Iterator<Item = &'a ClosedWindow>) -> Option<ClosedWindow> {
+    let mut windows = windows.cloned();
+    let mut whole = windows.next()?;
+    windows.for_each(|next| whole.merge(next));
+    Some(whole)
+}
+
+/// Writes the report to a file here; what came of it, in a sentence.
+fn save(report: &Report) -> String {
+    let mut html = Vec::new();
+    let written = report.write(Form::Html, &mut html);
+    match written
+        .map_err(anyhow::Error::from)
+        .and_then(|()| save_as_file(&html))
+    {
+        Ok(name) => format!("saved as {name}"),
+        Err(error) => format!("not saved: {error:#}"),
+    }
+}
+
+/// Into a new file in this folder, for its owner only: names of queries are in it.
+pub(super) fn save_as_file(html: &[u8]) -> Result<String> {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let name = format!("kerno-{}.html", time.replace(['-', ':'], ""));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&name)
+        .with_context(|| name.clone())?;
+    file.write_all(html).with_context(|| name.clone())?;
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Fed;
+    use crate::sample::plain_attempt;
+    use crate::sampler::HostSample;
+
+    #[test]
+    fn the_time_that_is_shown_is_bounded_and_each_second_is_in_it_once() {
+        let mut fed = Fed::default();
+        fed.feed(1, &plain_attempt());
+        let mut second = fed.closed(Ending::default(), HostSample::default(), Vec::new());
+        // Nothing that goes on from one to the next.
+        second.shrink();
+        let mut recent = Recent::default();
+        for number in 1..=300u64 {
+            recent.add(second.clone());
+            let shown = recent.whole().queries();
+            match number {
+                ..=129 => assert_eq!(shown, number),
+                _ => assert!((120..130).contains(&shown), "{shown} at {number}"),
+            }
+        }
+    }
+}
