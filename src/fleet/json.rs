@@ -15,13 +15,23 @@ use super::words;
 use crate::doctor::Verdict;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &object(report))?;
+    out.write_all(b"\n")
+}
+
+/// The same in as little room as there can be.
+pub(super) fn compact(report: &Report) -> serde_json::Result<String> {
+    serde_json::to_string(&object(report))
+}
+
+fn object(report: &Report) -> ReportJson<'_> {
     let table = &report.table;
     let seen = || table.seen().map(|(_, node)| node);
     let from = report
         .to
         .checked_sub(report.last)
         .unwrap_or(SystemTime::UNIX_EPOCH);
-    let object = ReportJson {
+    ReportJson {
         schema: "kerno.fleet.v1",
         window: WindowJson {
             from: time(from),
@@ -40,9 +50,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         },
         findings: report.findings.iter().map(finding).collect(),
         missing: &report.missing,
-    };
-    serde_json::to_writer_pretty(&mut *out, &object)?;
-    out.write_all(b"\n")
+    }
 }
 
 fn time(time: SystemTime) -> String {

@@ -27,6 +27,7 @@ use self::finding::Finding;
 use self::prometheus::Prometheus;
 use self::table::Table;
 use crate::doctor::Verdict;
+use crate::report::Form;
 
 pub use self::prometheus::Source;
 pub use self::secrets::Secrets;
@@ -73,14 +74,21 @@ impl Report {
         self.verdict
     }
 
-    /// One JSON object by the contract, with a line feed at the end.
-    pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        json::write(self, out)
-    }
-
-    /// For a person, in lines of at most so many columns.
-    pub fn write_pretty(&self, out: &mut dyn io::Write, columns: usize) -> io::Result<()> {
-        note::write(self, out, columns)
+    /// Writes the report, with a line feed at the end.
+    pub fn write(&self, form: Form, out: &mut dyn io::Write) -> io::Result<()> {
+        match form {
+            Form::Json => json::write(self, out),
+            Form::Pretty { columns, colours } => {
+                let mut text = Vec::new();
+                note::write(self, &mut text, columns)?;
+                match colours {
+                    true => out.write_all(&text),
+                    false => out.write_all(&anstream::adapter::strip_bytes(&text).into_vec()),
+                }
+            }
+            Form::Markdown => note::of(self, String::new()).write_markdown(out),
+            Form::Html => note::of(self, json::compact(self)?).write_html(out),
+        }
     }
 }
 

@@ -13,7 +13,10 @@ use super::since::Began;
 use super::table::Name;
 use super::table::Severity;
 use super::words;
+use crate::doctor;
 use crate::doctor::Verdict;
+use crate::report::note::Note;
+use crate::report::note::Told;
 use crate::report::page::BOLD;
 use crate::report::page::CYAN;
 use crate::report::page::DIM;
@@ -163,37 +166,73 @@ fn write_finding(
     ])?;
     let mut row =
         |head: &str, text: &str| page.paragraph((DIM, &format!("   {head:<10}")), (PLAIN, text));
-    row("where", &it.place.told())?;
+    for (head, text) in rows(report, it) {
+        row(head, &text)?;
+    }
+    if let Some((words, command)) = look(report, it) {
+        row("look", &words)?;
+        page.command(13, CYAN, &command)?;
+    }
+    Ok(())
+}
+
+/// What is known of it, each with a word for it.
+fn rows(report: &Report, it: &Finding) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("where", it.place.told())];
     let names: Vec<_> = it.nodes.iter().map(|name| &*name.0).collect();
     if it.place.dimension != super::place::NODE || names.len() > NAMES {
-        row("nodes", &listed(&names, NAMES))?;
+        rows.push(("nodes", listed(&names, NAMES)));
     }
     if let Some(began) = it.since {
-        row("since", &since(began, report.to))?;
+        rows.push(("since", since(began, report.to)));
     }
-    row("cost", &cost(it))?;
+    rows.push(("cost", cost(it)));
     if !it.workloads.is_empty() {
         let all = it.workloads.iter();
         let all: Vec<_> = all
             .map(|(name, n)| format!("{name} ({})", units::count(*n)))
             .collect();
-        row("whom", &listed(&all, NAMES))?;
+        rows.push(("whom", listed(&all, NAMES)));
     }
-    for symptom in &it.explains {
-        row("felt", &felt(symptom))?;
+    rows.extend(it.explains.iter().map(|symptom| ("felt", felt(symptom))));
+    rows.push(("not hit", not_affected(report, it)));
+    rows.push(("fix", words::fix(&it.rule).to_owned()));
+    rows
+}
+
+/// On which node to look closer, and how.
+fn look(report: &Report, it: &Finding) -> Option<(String, String)> {
+    let last = humantime::format_duration(report.last).to_string();
+    let look = Command::new("sudo kerno doctor --last").word(last.replace(' ', ""));
+    let node = it.nodes.first()?;
+    Some((format!("on {}:", node.0), look.text()?.to_owned()))
+}
+
+/// All of it as plain data.
+pub(super) fn of(report: &Report, json: String) -> Note {
+    let told = |it: &Finding| Told {
+        severity: match it.severity {
+            Severity::Critical => doctor::Severity::Critical,
+            Severity::Warning => doctor::Severity::Warning,
+            Severity::Info => doctor::Severity::Info,
+        },
+        title: match it.is_open {
+            true => words::title(&it.rule),
+            false => format!("{} (over by now)", words::title(&it.rule)),
+        },
+        rule: it.rule.clone(),
+        rows: rows(report, it),
+        look: look(report, it),
+    };
+    Note {
+        verdict: report.verdict,
+        label: headline(report).1,
+        sentence: sentence(report),
+        about: about(report),
+        findings: report.findings.iter().map(told).collect(),
+        missing: report.missing.clone(),
+        json,
     }
-    row("not hit", &not_affected(report, it))?;
-    row("fix", words::fix(&it.rule))?;
-    let look = Command::new("sudo kerno doctor --last").word(
-        humantime::format_duration(report.last)
-            .to_string()
-            .replace(' ', ""),
-    );
-    if let (Some(look), Some(node)) = (look.text(), it.nodes.first()) {
-        row("look", &format!("on {}:", node.0))?;
-        page.command(13, CYAN, look)?;
-    }
-    Ok(())
 }
 
 fn since(began: Began, now: SystemTime) -> String {

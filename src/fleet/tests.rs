@@ -106,7 +106,11 @@ fn place(report: &Report, at: usize) -> String {
 
 fn pretty(report: &Report) -> String {
     let mut out = Vec::new();
-    report.write_pretty(&mut out, 100).expect("a Vec");
+    let form = Form::Pretty {
+        columns: 100,
+        colours: true,
+    };
+    report.write(form, &mut out).expect("a Vec");
     anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string()
 }
 
@@ -326,7 +330,7 @@ fn the_json_has_what_the_contract_names() {
         fleet.fails(n, "dns_policy_drop", DNS, "nginx.service");
     }
     let mut out = Vec::new();
-    fleet.report().write_json(&mut out).expect("a Vec");
+    fleet.report().write(Form::Json, &mut out).expect("a Vec");
     let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
     assert_eq!(json["schema"], "kerno.fleet.v1");
     assert_eq!(json["verdict"], "critical");
@@ -345,6 +349,47 @@ fn the_json_has_what_the_contract_names() {
         (&2_000.into(), &30_000.0.into())
     );
     assert_eq!(json["missing"], serde_json::json!([]));
+}
+
+/// Names of workloads come from strangers: they stay text in each form.
+#[test]
+fn a_page_and_markdown_say_the_same() {
+    let mut fleet = Fleet::of(60);
+    for n in fleet.in_b() {
+        fleet.fails(n, "dns_policy_drop", DNS, "<script>@all|`.service");
+    }
+    let report = fleet.report();
+    let told = |form| {
+        let mut out = Vec::new();
+        report
+            .write(form, &mut out)
+            .expect("a Vec takes everything");
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let (page, markdown) = (told(Form::Html), told(Form::Markdown));
+    insta::assert_snapshot!("markdown", markdown);
+    let xml = page.strip_prefix("<!DOCTYPE html>\n").expect("HTML");
+    let (before, script) = xml.rsplit_once("<script>").expect("the script");
+    let (_, behind) = script.split_once("</script>").expect("its end");
+    let xml = format!("{before}{behind}");
+    let document = roxmltree::Document::parse(&xml).expect("well-formed");
+    let scripts = document
+        .descendants()
+        .filter(|it| it.has_tag_name("script"));
+    let data: Vec<_> = scripts.filter_map(|it| it.text()).collect();
+    assert_eq!(data.len(), 1);
+    let json: serde_json::Value = serde_json::from_str(data[0]).expect("JSON");
+    let as_json: serde_json::Value = serde_json::from_str(&told(Form::Json)).expect("JSON");
+    assert_eq!(json, as_json);
+    let texts = document.descendants().filter(|it| it.is_text());
+    let text: String = texts.filter_map(|it| it.text()).collect();
+    for words in [
+        "DNS HURTS 20 OF 60 NODES.",
+        "20 of 20 nodes with zone b",
+        "<script>@all|`.service",
+    ] {
+        assert!(text.contains(words), "{words}");
+    }
 }
 
 proptest! {
