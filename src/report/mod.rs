@@ -30,6 +30,8 @@ pub use timeline::Slice;
 pub use timeline::Timeline;
 pub use troubled::TroubledName;
 
+use note::Note;
+
 use crate::attribution;
 use crate::collect::Accounting;
 use crate::collect::Snapshot;
@@ -145,6 +147,18 @@ impl Report {
             Form::Markdown => markdown::write(self, out),
             Form::Html => html::write(self, out),
         }
+    }
+}
+
+impl Note {
+    /// For an issue or a chat.
+    pub(crate) fn write_markdown(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        markdown::write_note(self, out)
+    }
+
+    /// One file to send around.
+    pub(crate) fn write_html(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        html::write_note(self, out)
     }
 }
 

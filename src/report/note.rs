@@ -1,9 +1,5 @@
 //! What the doctor of many hosts has to say, as plain data that is written like a report.
 
-use std::io;
-
-use super::html;
-use super::markdown;
 use crate::doctor::Severity;
 use crate::doctor::Verdict;
 
@@ -39,16 +35,4 @@ pub(crate) struct Told {
     pub(crate) rows: Vec<(&'static str, String)>,
     /// Where to look closer, and the command for it.
     pub(crate) look: Option<(String, String)>,
-}
-
-impl Note {
-    /// For an issue or a chat.
-    pub(crate) fn write_markdown(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        markdown::write_note(self, out)
-    }
-
-    /// One file to send around.
-    pub(crate) fn write_html(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        html::write_note(self, out)
-    }
 }

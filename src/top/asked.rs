@@ -107,7 +107,9 @@ fn save(socket: &Path, back_s: u64) -> String {
 fn follow(socket: &Path, inbox: &Inbox) {
     loop {
         let mut lines = Lines::default();
-        let heard = agent::follow(socket, "/v1/watch?failed=1", |part| lines.take(part, inbox));
+        let heard = agent::follow(socket, "/v1/watch?failed=1&role=client", |part| {
+            lines.take(part, inbox)
+        });
         if let Err(error) = heard {
             log::debug!("{error:#}");
         }

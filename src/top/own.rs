@@ -22,6 +22,7 @@ use super::source::SPAN;
 use super::source::STEP;
 use super::source::Source;
 use super::source::Wish;
+use crate::attempt::Role;
 use crate::filter::Filter;
 use crate::host::Clock;
 use crate::host::Facts;
@@ -39,8 +40,11 @@ const BLOCK: usize = 10;
 
 /// Starts to watch. The handle's thread ends when the source is dropped.
 pub fn watch(options: Options) -> Result<(Source, JoinHandle<()>)> {
+    // Where the server is on this host too, one query would be there twice.
+    let role = options.filter.role.or(Some(Role::Client));
     let failed = Filter {
         failed: true,
+        role,
         ..options.filter.clone()
     };
     let watching = Watching::start(options)?;

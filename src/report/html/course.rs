@@ -219,7 +219,7 @@ fn latency(html: &mut Html, report: &Report, span: Span) {
     area.begin(html, "P99 of the answers by time, on a logarithmic axis");
     levels(html, area, axis);
     for ns in [LATENCY_WARNING_NS, LATENCY_CRITICAL_NS] {
-        area.level(html, plot::log_share(ns, axis), "limit", &plot::edge(ns));
+        area.level(html, plot::log_share(ns, axis), "limit", "");
     }
     let point = |slice: &Slice| {
         let p99_ns = slice.moment.p99_ns?;

@@ -62,7 +62,9 @@ impl Area {
             .number("y1", y)
             .number("y2", y);
         html.raw("/>");
-        self.word(html, (LEFT - 8.0, y + 5.0), "end", label);
+        if !label.is_empty() {
+            self.word(html, (LEFT - 8.0, y + 5.0), "end", label);
+        }
     }
 
     /// A line from top to bottom.

@@ -113,7 +113,7 @@ pub(super) fn write(html: &mut Html, report: &Report) {
     let mut failing: BTreeMap<Hop, Vec<(usize, &Finding)>> = BTreeMap::new();
     for (number, finding) in (1..).zip(&report.findings) {
         let is_trouble = finding.severity > Severity::Info;
-        if let Some(hop) = Hop::of(finding.rule).filter(|_| is_trouble) {
+        if let Some(hop) = hop_of(finding).filter(|_| is_trouble) {
             failing.entry(hop).or_default().push((number, finding));
         }
     }
@@ -150,6 +150,15 @@ pub(super) fn write(html: &mut Html, report: &Report) {
         }
     });
     html.raw("</p></section>");
+}
+
+/// What nothing explains may be the way or the server; one on this host is known to have had it.
+fn hop_of(finding: &Finding) -> Option<Hop> {
+    let is_here = finding.title.contains(", on this host,");
+    match finding.rule {
+        Rule::Unknown if is_here => Some(Hop::Server),
+        rule => Hop::of(rule),
+    }
 }
 
 /// Each rule once, with the number of its first finding, and how many there are.
