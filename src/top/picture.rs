@@ -175,7 +175,8 @@ impl Finding {
         match process {
             Some((comm, pid)) => {
                 let told = format!("{comm} (pid {pid})");
-                texts.any(|text| text.contains(&told)) || self.scope["pid"].to_string() == pid
+                texts.any(|text| text.contains(&told))
+                    || self.scope["pid"].as_u64() == pid.parse().ok()
             }
             None => texts.any(|text| text.contains(whom)),
         }
