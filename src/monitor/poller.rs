@@ -122,7 +122,7 @@ pub(super) fn run(
         sockets: &sockets,
         grouping: Grouping::new(&grouper, config.lookups),
         lookups: Vec::new(),
-        tracker: Tracker::new(DropNames::read()),
+        tracker: Tracker::new(DropNames::read(), timeout),
         ended: Vec::new(),
         slow_reads: Vec::new(),
         turned_away: Vec::new(),

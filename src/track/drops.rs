@@ -20,9 +20,9 @@ use crate::attempt::Role;
 use crate::attempt::Transport;
 use crate::event::Discarded;
 
-/// The longest timeout is a minute: an attempt to several servers is joined when it
-/// ends.
-const KEPT: Duration = Duration::from_secs(61);
+/// For so long after an attempt to several servers is given up on: it is joined when it ends,
+/// which a sweep may tell later.
+const SLACK: Duration = Duration::from_secs(1);
 /// About 700 bytes each: 6 MiB at most.
 const KEPT_MAX: usize = 8192;
 /// Those that have the same port and id, or the same question and id.
@@ -57,6 +57,7 @@ pub(super) struct Kept {
 
 #[derive(Debug, Default)]
 pub(super) struct Drops {
+    kept_ns: u64,
     /// In the order in which they came.
     kept: BTreeMap<u64, Kept>,
     places: HashMap<Place, Vec<u64>>,
@@ -69,6 +70,15 @@ pub(super) struct Drops {
 }
 
 impl Drops {
+    /// For attempts that are given up on after this time.
+    pub(super) fn within(timeout: Duration) -> Self {
+        let kept = timeout.saturating_add(SLACK).as_nanos();
+        Self {
+            kept_ns: kept.try_into().unwrap_or(u64::MAX),
+            ..Self::default()
+        }
+    }
+
     /// Keeps one; the oldest goes if there is no room.
     pub(super) fn add(&mut self, evidence: PacketDrop, discarded: Discarded) {
         if self.kept.len() >= KEPT_MAX
@@ -197,7 +207,7 @@ impl Drops {
     }
 
     pub(super) fn forget(&mut self, now_ns: u64) {
-        let horizon = now_ns.saturating_sub(KEPT.as_nanos() as u64);
+        let horizon = now_ns.saturating_sub(self.kept_ns);
         while let Some((&oldest, kept)) = self.kept.first_key_value()
             && kept.evidence.at_ns < horizon
         {

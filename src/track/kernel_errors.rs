@@ -100,6 +100,14 @@ struct SocketError {
 }
 
 impl KernelErrors {
+    /// For attempts that are given up on after this time.
+    pub(super) fn within(timeout: Duration) -> Self {
+        Self {
+            drops: Drops::within(timeout),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(&mut self, notice: Notice, names: &mut DropNames) {
         self.newest_ns = self.newest_ns.max(notice.at_ns);
         match notice.kind {

@@ -17,6 +17,7 @@ mod unsent;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
@@ -51,10 +52,12 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A tracker that has these names for what the kernel discards.
-    pub fn new(names: DropNames) -> Self {
+    /// A tracker that has these names for what the kernel discards, of attempts that are given
+    /// up on after this time.
+    pub fn new(names: DropNames, timeout: Duration) -> Self {
         Self {
             names,
+            kernel_errors: KernelErrors::within(timeout),
             ..Self::default()
         }
     }

@@ -15,6 +15,7 @@ mod turned_away;
 mod unsent;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use domain::base::iana::OptRcode;
 
@@ -42,6 +43,8 @@ use crate::event::Stray;
 use crate::host::DropNames;
 
 const SECOND: u64 = 1_000_000_000;
+/// When queries are given up on.
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// After so long, what is told of is joined.
 const DELAY: u64 = JOIN_DELAY.as_nanos() as u64;
 
@@ -124,7 +127,7 @@ fn tracker() -> Tracker {
         (UDP_QUEUE_RCV, "udp_queue_rcv_one_skb"),
         (RAW_RCV, "raw_rcv"),
     ];
-    Tracker::new(DropNames::of(&reasons, &functions))
+    Tracker::new(DropNames::of(&reasons, &functions), TIMEOUT)
 }
 
 /// The query of an attempt, discarded somewhere on its way.
