@@ -84,7 +84,8 @@ pub struct Answers {
 impl Answers {
     /// What it takes, in octets.
     pub(super) fn octets(&self) -> usize {
-        self.said.capacity() * size_of::<(Asking, Said)>()
+        let questions = self.said.values().map(|it| it.question.as_bytes().len());
+        self.said.capacity() * size_of::<(Asking, Said)>() + questions.sum::<usize>()
     }
 
     pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {

@@ -43,6 +43,9 @@ pub struct ProcessTally {
     pub names: HashMap<Fingerprint, NameTally>,
     /// Attempts whose question is not in `names`.
     pub unnamed: u64,
+    /// How many questions there were in a window whose names were not kept; in the one that had
+    /// most, if there were several.
+    forgotten: u64,
 }
 
 /// One question of one process.
@@ -66,6 +69,11 @@ pub struct Processes {
 }
 
 impl ProcessTally {
+    /// How many different questions it asked. Those beyond the bound count as asked once.
+    pub fn different(&self) -> u64 {
+        self.forgotten.max(self.names.len() as u64) + self.unnamed
+    }
+
     fn meet(&mut self, attempt: &Attempt) {
         self.comm = attempt.owner.comm;
         self.netns = attempt.owner.netns;
@@ -173,6 +181,7 @@ impl Processes {
             process.tally.absorb(&tally.tally);
             process.reverse += tally.reverse;
             process.unnamed += tally.unnamed;
+            process.forgotten = process.forgotten.max(tally.forgotten);
             for (key, name) in tally.names {
                 let counts = (name.asked, name.nxdomain);
                 process.count(&mut self.names, key, counts, || name.name);
@@ -181,11 +190,24 @@ impl Processes {
         self.left_out += next.left_out;
     }
 
-    /// Takes the names out of it.
+    /// Takes the names out of it: without them a question is told by its number alone.
     pub(super) fn forget_names(&mut self) {
-        let processes = self.processes.values_mut();
-        let names = processes.flat_map(|process| process.names.values_mut());
-        names.for_each(|name| name.name = String::new());
+        for process in self.processes.values_mut() {
+            let names = std::mem::take(&mut process.names);
+            process.forgotten = process.forgotten.max(names.len() as u64);
+        }
+        self.names = 0;
+    }
+
+    /// What it takes, in octets, about.
+    pub(super) fn octets(&self) -> usize {
+        /// What is allocated for a short name.
+        const NAME: usize = 32;
+        let names = self.processes.values().map(|process| &process.names);
+        let names = names.map(|it| it.capacity() * size_of::<(Fingerprint, NameTally)>());
+        self.processes.capacity() * size_of::<(u32, ProcessTally)>()
+            + names.sum::<usize>()
+            + self.names * NAME
     }
 
     pub(super) fn learn(&mut self, known: &IdentityTable) {

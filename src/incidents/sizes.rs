@@ -114,6 +114,11 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
+    /// What it takes, in octets.
+    pub(super) fn octets(&self) -> usize {
+        self.of.capacity() * size_of::<((Way, Fingerprint), OfQuestion)>()
+    }
+
     /// Takes a client's attempt.
     pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
         let (Some(question), Some(seen)) = (question, of_attempt(attempt)) else {

@@ -97,6 +97,8 @@ impl Tallies {
             + self.asked.capacity() * size_of::<((u32, SocketAddr), Asked)>()
             + self.names.capacity() * size_of::<(u64, BothFamilies)>()
             + self.flows.capacity() * size_of::<(FlowKey, Flow)>()
+            + self.processes.octets()
+            + self.sizes.octets()
     }
 
     /// What was asked of this address in all other namespaces.

