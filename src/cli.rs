@@ -6,6 +6,7 @@ mod chaos;
 mod counters;
 mod fleet;
 mod format;
+mod generate;
 mod past;
 mod top;
 mod variables;
@@ -37,6 +38,8 @@ pub use chaos::ChaosArgs;
 pub use counters::CountersArgs;
 pub use fleet::FleetArgs;
 pub use format::Format;
+pub use generate::GenerateArgs;
+pub use generate::Generated;
 pub use past::HistoryArgs;
 use past::PastArgs;
 pub use top::TopArgs;
@@ -87,6 +90,9 @@ pub enum Command {
     /// Check every BPF program and every signal on this kernel.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Write manual pages or completions, for packages.
+    #[command(name = "gen", hide = true, after_help = generate::EXAMPLES)]
+    Generate(GenerateArgs),
     /// Read files of strangers, as standard input says.
     #[command(name = untrusted::COMMAND, hide = true)]
     ReadFiles,

@@ -6,6 +6,7 @@ mod chaos;
 mod counters;
 mod doctor;
 mod fleet;
+mod generate;
 mod history;
 mod progress;
 mod top;
@@ -43,6 +44,9 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         untrusted::serve()?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Generate(args) = &cli.command {
+        return generate::run(args);
+    }
     let stop = match cli.command {
         // Its terminal is to be given back, also where that is hung up.
         Command::Top(_) => Stop::on(&[signal::SIGINT, signal::SIGTERM, signal::SIGHUP])?,
@@ -60,7 +64,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         #[cfg(feature = "chaos")]
         Command::Chaos(args) => chaos::run(args, &stop),
         Command::Verify(args) => verify::run(args),
-        Command::ReadFiles => unreachable!("it was dealt with above"),
+        Command::ReadFiles | Command::Generate(_) => unreachable!("it was dealt with above"),
         #[cfg(feature = "chaos")]
         Command::LabWorker => unreachable!("it was dealt with above"),
     }

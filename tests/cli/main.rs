@@ -3,6 +3,7 @@
 #[cfg(feature = "chaos")]
 mod chaos;
 mod fleet;
+mod generate;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
