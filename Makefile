@@ -27,8 +27,8 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo demo-agent demo-fleet image test lab lint bpf-verify bench soak install uninstall clean \
-	setup-build setup-test setup-kernels setup-bench
+.PHONY: help setup build demo demo-agent demo-fleet image test lab lint bpf-verify bench soak install uninstall dist \
+	dist-verify clean setup-build setup-test setup-kernels setup-bench setup-dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ setup-kernels:
 
 setup-bench:
 	@scripts/setup bench
+
+setup-dist:
+	@scripts/setup dist
 
 build: setup-build ## Build the release binary, target/release/kerno
 	cargo build --locked --release
@@ -85,11 +88,17 @@ bench: setup-bench build ## Measure what kerno costs, for minutes (as root; or P
 soak: build ## Let an agent run beside much that comes and goes, and hold it to its bounds (as root; or MINUTES=3)
 	@scripts/soak $(MINUTES)
 
-install: build ## Install to PREFIX (/usr/local), under DESTDIR if that is set
-	$(as_installer) install -D --mode=755 $(release) '$(bindir)/kerno'
+install: build ## Install kerno, its manual pages, completions and unit to PREFIX (/usr/local), under DESTDIR if that is set
+	$(as_installer) scripts/stage $(release) '$(DESTDIR)' '$(PREFIX)' site-functions
 
 uninstall: ## Remove what install put there
-	$(as_installer) rm -f '$(bindir)/kerno'
+	$(as_installer) scripts/unstage '$(DESTDIR)' '$(PREFIX)'
+
+dist: setup-dist ## Make the packages: .deb, .rpm, archives, an image, checksums, in target/dist
+	@scripts/dist
+
+dist-verify: dist ## Install, upgrade and remove each package in systems made for it (as root)
+	@scripts/dist-verify
 
 clean: ## Remove everything that was built
 	cargo clean
