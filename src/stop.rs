@@ -37,6 +37,9 @@ impl Stop {
         std::thread::Builder::new()
             .name("kerno-signals".to_owned())
             .spawn(move || {
+                // Waiting needs none of them.
+                let _as_before = caps::clear(None, caps::CapSet::Effective)
+                    .and_then(|()| caps::clear(None, caps::CapSet::Permitted));
                 if signals.wait().is_ok() {
                     set.store(true, Ordering::Relaxed);
                     drop(sender);

@@ -1,5 +1,6 @@
 //! `kerno agent`.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::agent::Socket;
 use crate::agent::Watcher;
 use crate::agent::Web;
 use crate::cli::AgentArgs;
+use crate::host::privileges;
 use crate::notify::Notify;
 use crate::stop::Stop;
 use crate::watching::Watching;
@@ -24,13 +26,19 @@ pub(super) fn run(args: &AgentArgs, stop: &Stop) -> Result<ExitCode> {
     // Before anything is attached: a second agent has no business here.
     let mut socket = Socket::take(path)?;
     let web = args.listen.address.map(Web::take).transpose()?;
-    let keep = Keep::start(args.memory, args.history.bounds())?;
+    // Whoever is told of findings may need what the agent gives up.
+    let hook = args.on_finding.clone().map(Hook::start).transpose()?;
+    let history = args.history.bounds();
+    let folder = history.as_ref().map(|(bounds, _)| bounds.folder.as_path());
+    let writable: Vec<&Path> = folder.into_iter().chain(path.parent()).collect();
+    privileges::lower(&writable);
+    let keep = Keep::start(args.memory, history)?;
     let workloads = &args.watched.workloads();
     let watching = Watching::start(options)?;
     super::say_missing(watching.signals());
     let notify = Arc::new(Notify::from_environment());
     let duties = Duties {
-        hook: args.on_finding.clone().map(Hook::start).transpose()?,
+        hook,
         notify: Arc::clone(&notify),
         counters: args
             .counters

@@ -32,6 +32,7 @@ use crate::counters::owners_in;
 use crate::host::DropNames;
 use crate::host::Facts;
 use crate::host::Host;
+use crate::host::privileges;
 use crate::host::proc::untrusted;
 use crate::report;
 use crate::report::counters::CountersReport;
@@ -45,6 +46,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Counts until the time is over or a signal comes, then prints the figures.
 pub(super) fn run(args: &CountersArgs, stop: &Stop) -> Result<ExitCode> {
     let programs = args.programs()?;
+    privileges::lower(&[]);
     untrusted::use_helper();
     let host = Host::probe()?;
     let owners = Owners::start(host.cgroup().try_clone_to_owned()?, &args.workloads())?;

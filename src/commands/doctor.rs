@@ -15,6 +15,7 @@ use crossbeam_channel::tick;
 use super::progress;
 use crate::cli::DoctorArgs;
 use crate::host::Facts;
+use crate::host::privileges;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::report::Report;
@@ -24,6 +25,7 @@ use crate::watching::Watching;
 /// Watches until the time is over or a signal comes, then prints the report.
 pub(super) fn run(args: &DoctorArgs, stop: &Stop) -> Result<ExitCode> {
     args.output.must_fit_stdout()?;
+    privileges::lower(&[]);
     let watching = Watching::start(args.watched.options()?)?;
     log::info!("watching for {}", humantime::format_duration(args.duration));
     let report = watch(args, stop, watching)?;

@@ -18,6 +18,7 @@ use crate::cli::WatchArgs;
 use crate::filter::Filter;
 use crate::host::Clock;
 use crate::host::Host;
+use crate::host::privileges;
 use crate::host::proc::untrusted;
 use crate::kernel::Config;
 use crate::kernel::Wake;
@@ -47,6 +48,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     };
     let filter = args.filter();
     let mut clock = Clock::start();
+    privileges::lower(&[]);
     untrusted::use_helper();
     let host = Host::probe()?;
     let root = host.cgroup().try_clone_to_owned()?;

@@ -10,6 +10,7 @@ mod facts;
 pub mod netlink;
 pub mod netns;
 mod own_pages;
+pub mod privileges;
 pub mod proc;
 mod restrictions;
 mod signals;

@@ -71,6 +71,7 @@ mod not_fooled;
 mod outcomes_late;
 mod outcomes_refused;
 mod outcomes_unanswered;
+mod privileges;
 mod rcodes;
 mod reads;
 mod reports;
