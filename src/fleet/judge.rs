@@ -65,19 +65,19 @@ fn groups(table: &Table) -> Vec<(&str, Group<'_>)> {
     let explained: BTreeSet<&Name> = table
         .open
         .iter()
-        .filter(|it| it.severity > Severity::Info && !words::is_summary(&it.rule))
-        .map(|it| &it.node)
+        .filter(|(whose, it)| it.severity > Severity::Info && !words::is_summary(&whose.rule))
+        .map(|(whose, _)| &whose.node)
         .collect();
-    for open in &table.open {
+    for (whose, open) in &table.open {
         // How much goes wrong is told where nothing says why.
-        let is_told = !words::is_summary(&open.rule) || !explained.contains(&open.node);
+        let is_told = !words::is_summary(&whose.rule) || !explained.contains(&whose.node);
         if open.severity == Severity::Info || !is_told {
             continue;
         }
-        let server = open.server.as_deref();
-        let by_server = causes.entry(&open.rule).or_default();
+        let server = whose.server.as_deref();
+        let by_server = causes.entry(&whose.rule).or_default();
         let group = by_server.entry(server).or_default();
-        group.nodes.insert(&open.node);
+        group.nodes.insert(&whose.node);
         group.servers.extend(server);
         group.severity = group.severity.max(Some(open.severity));
         group.is_open |= open.is_open;
@@ -168,8 +168,7 @@ fn finding(table: &Table, rule: &str, group: &Group<'_>) -> Finding {
 
 /// Failed queries as failed lookups: their share of those that failed on the node.
 fn lookups_of(table: &Table, node: &Name, failed: f64) -> f64 {
-    let all = table.failures.iter().filter(|it| it.node == *node);
-    let all: f64 = all.map(|it| it.failed).sum();
+    let all = table.failed.get(node).copied().unwrap_or_default();
     let lookups = table
         .nodes
         .get(node)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::place::ALL;
+use super::place::NAMESPACE;
 use super::place::NODE;
 use super::place::Place;
 use super::place::SERVER;
@@ -50,7 +51,12 @@ impl<'a> Trouble<'a> {
     pub(super) fn place(&self) -> Place {
         let able = self.able();
         let everywhere = || self.of(ALL, Vec::new(), &able, &able);
-        let places = [self.workload(&able), self.server(&able), self.label(&able)];
+        let places = [
+            self.workload(&able),
+            self.namespace(&able),
+            self.server(&able),
+            self.label(&able),
+        ];
         // The clearest; of those as clear, the first.
         let clearest = places.into_iter().flatten().reduce(|best, next| {
             match Self::margin(&next) > Self::margin(&best) {
@@ -122,31 +128,45 @@ impl<'a> Trouble<'a> {
 
     /// One workload has nearly all failures, while others on its nodes asked too and have not.
     fn workload(&self, able: &Nodes<'a>) -> Option<Place> {
-        let total: f64 = self.workloads.values().sum();
         let (workload, failed) = self.workloads.iter().max_by(|a, b| a.1.total_cmp(b.1))?;
-        if *failed < total * ITS_OWN {
+        let runs = self.table.workload_queries.get(workload)?;
+        self.its_own(WORKLOAD, workload.name(), *failed, runs, able)
+    }
+
+    /// … the workloads of one namespace together.
+    fn namespace(&self, able: &Nodes<'a>) -> Option<Place> {
+        let (namespace, failed) = Workload::worst_namespace(&self.workloads)?;
+        let all = Workload::Namespace(namespace.to_owned());
+        let runs = self.table.workload_queries.get(&all)?;
+        self.its_own(NAMESPACE, namespace.to_owned(), failed, runs, able)
+    }
+
+    fn its_own(
+        &self,
+        dimension: &str,
+        name: String,
+        failed: f64,
+        runs: &BTreeMap<Name, f64>,
+        able: &Nodes<'a>,
+    ) -> Option<Place> {
+        let total: f64 = self.workloads.values().sum();
+        if failed < total * ITS_OWN {
             return None;
         }
-        let runs = self.table.workload_queries.get(workload)?;
         let (mut own, mut all) = (0.0, 0.0);
         for name in &self.affected {
             own += runs.get(*name).copied().unwrap_or_default();
-            all += self
-                .table
-                .nodes
-                .get(*name)
-                .map_or(0.0, |node| node.queries());
+            let node = self.table.nodes.get(*name);
+            all += node.map_or(0.0, |node| node.queries());
         }
         if all - own < SAMPLE_MIN as f64 {
             return None;
         }
-        let here: Nodes<'_> = able
-            .iter()
-            .copied()
-            .filter(|it| runs.contains_key(*it))
-            .collect();
-        let place = self.of(WORKLOAD, vec![workload.name()], &here, able);
-        let is_its_own = place.affected * 2 >= place.of && place.affected > 0;
+        let here = able.iter().copied();
+        let here: Nodes<'_> = here.filter(|it| runs.contains_key(*it)).collect();
+        let place = self.of(dimension, vec![name], &here, able);
+        // On one node, it may as well be the node.
+        let is_its_own = place.affected * 2 >= place.of && place.affected >= 2;
         (is_its_own && place.elsewhere == 0).then_some(place)
     }
 

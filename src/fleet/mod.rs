@@ -1,6 +1,7 @@
 //! One doctor for all nodes: asks a Prometheus, which scrapes their agents, and says what is
 //! wrong, where it sits and what is not affected.
 
+mod expressions;
 mod finding;
 mod join;
 mod json;

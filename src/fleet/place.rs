@@ -5,7 +5,7 @@ use serde::Serialize;
 /// What sets those that have it apart from those that have it not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Place {
-    /// `node`, `server`, `workload`, `all`, or the name of a label.
+    /// `node`, `server`, `workload`, `namespace`, `all`, or the name of a label.
     pub(super) dimension: String,
     /// Its values: names of nodes, addresses of servers, …
     pub(super) values: Vec<String>,
@@ -20,6 +20,7 @@ pub(super) struct Place {
 pub(super) const NODE: &str = "node";
 pub(super) const SERVER: &str = "server";
 pub(super) const WORKLOAD: &str = "workload";
+pub(super) const NAMESPACE: &str = "namespace";
 pub(super) const ALL: &str = "all";
 
 impl Place {
@@ -31,6 +32,7 @@ impl Place {
             ALL => Some("on every node that asks".to_owned()),
             SERVER => Some(format!("wherever the server {values} is asked")),
             WORKLOAD => Some(format!("only where {values} runs")),
+            NAMESPACE => Some(format!("only where pods of the namespace {values} run")),
             label => Some(match self.elsewhere {
                 0 => format!("all with {label} {values}"),
                 _ => format!("nearly all with {label} {values}"),
@@ -60,6 +62,9 @@ impl Place {
             ),
             SERVER => format!("{here} that ask the server {values}{elsewhere}"),
             WORKLOAD => format!("{here} on which {values} runs{elsewhere}"),
+            NAMESPACE => {
+                format!("{here} on which pods of the namespace {values} run{elsewhere}")
+            }
             label => format!("{here} with {label} {values}{elsewhere}"),
         }
     }

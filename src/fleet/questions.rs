@@ -9,19 +9,17 @@ use std::time::SystemTime;
 use anyhow::Result;
 use anyhow::bail;
 
+use super::expressions::Expressions;
 use super::prometheus::Prometheus;
 use super::since;
 use super::table::Table;
 use super::workload::Workload;
 
-/// By what a node is told apart: the scrape says it, and kerno does not.
-const NODE: &str = "cluster, node, instance";
-/// By what a workload is (docs/metrics.md).
-const WORKLOAD: &str = "namespace, pod, container, unit, comm";
-/// Rows about workloads, those with most failures.
-const WORKLOADS_MAX: usize = 2_000;
-/// Workloads that are looked at more closely.
-const SUSPECTS: usize = 5;
+/// Workloads and namespaces that are looked at more closely.
+const SUSPECTS: usize = 6;
+/// … who have so much of a cause's failures. Of those of one server, who is to blame has nearly
+/// all; a cause may be at several servers.
+const SHARE: f64 = 0.5;
 /// How long before the time that is looked at one looks for when it began, in such times.
 const BEFORE: u32 = 24;
 const BEFORE_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -33,7 +31,7 @@ const STEP_MIN: Duration = Duration::from_secs(10);
 /// Asks all of it, about a time that ends at `to`.
 pub(super) fn ask(prometheus: &mut Prometheus, to: SystemTime, last: Duration) -> Result<Table> {
     let mut table = Table::default();
-    let expressions = Expressions::of(last);
+    let mut expressions = Expressions::of(last);
 
     let agents = prometheus.at(&expressions.agents(), to)?;
     if agents.is_empty() {
@@ -48,6 +46,14 @@ pub(super) fn ask(prometheus: &mut Prometheus, to: SystemTime, last: Duration) -
         let answer = prometheus.at(&expression, to);
         prometheus.if_told(what, answer)
     };
+    if let Some(expression) = expressions.has_rules() {
+        let are_there = !ask("whether recording rules are there", expression).is_empty();
+        log::info!(
+            "recording rules are {}",
+            if are_there { "used" } else { "not there" }
+        );
+        expressions.use_rules(are_there);
+    }
     let down = ask("which agents do not answer", expressions.down());
     down.iter().for_each(|it| table.add_down(it));
     let gone = ask("which agents are gone", expressions.gone());
@@ -100,152 +106,27 @@ pub(super) fn ask(prometheus: &mut Prometheus, to: SystemTime, last: Duration) -
     Ok(table)
 }
 
-/// What finds the queries of those with most failures, if there are any.
-fn suspects(table: &Table) -> Option<Vec<String>> {
-    let mut failed: BTreeMap<&Workload, f64> = BTreeMap::new();
+/// Those whose queries are asked for: who has half of a cause's failures, a workload or all
+/// workloads of a namespace.
+fn suspects(table: &Table) -> Option<Vec<Workload>> {
+    let mut causes: BTreeMap<&str, BTreeMap<&Workload, f64>> = BTreeMap::new();
     for blame in &table.blames {
+        let failed = causes.entry(&blame.cause).or_default();
         *failed.entry(&blame.workload).or_default() += blame.failed;
     }
-    let mut all: Vec<_> = failed.into_iter().collect();
+    let mut all: BTreeMap<Workload, f64> = BTreeMap::new();
+    for failed in causes.values() {
+        let half = failed.values().sum::<f64>() * SHARE;
+        let workloads = failed.iter().filter(|(_, failed)| **failed >= half);
+        let workloads = workloads.map(|(it, failed)| ((*it).clone(), *failed));
+        let namespace = Workload::worst_namespace(failed).filter(|(_, failed)| *failed >= half);
+        let namespace = namespace.map(|(it, failed)| (Workload::Namespace(it.to_owned()), failed));
+        for (workload, failed) in workloads.chain(namespace) {
+            *all.entry(workload).or_default() += failed;
+        }
+    }
+    let mut all: Vec<_> = all.into_iter().collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let all: Vec<_> = all
-        .iter()
-        .take(SUSPECTS)
-        .map(|(it, _)| it.matchers())
-        .collect();
+    let all: Vec<_> = all.into_iter().take(SUSPECTS).map(|(it, _)| it).collect();
     (!all.is_empty()).then_some(all)
-}
-
-/// The expressions, over a time of so many seconds.
-struct Expressions {
-    seconds: u64,
-}
-
-impl Expressions {
-    fn of(last: Duration) -> Self {
-        let seconds = last.as_secs().max(1);
-        Self { seconds }
-    }
-
-    /// What a counter grew by. One that is born with a value has no rate: it grew by what it has;
-    /// unless its agent was started anew since, and it grew by more.
-    fn growth(&self, counter: &str) -> String {
-        let s = self.seconds;
-        let born = format!("({counter} unless {counter} offset {s}s)");
-        let increase = format!("increase({counter}[{s}s])");
-        format!("({born} > {increase} or {increase} or {born})")
-    }
-
-    fn sum(&self, by: &str, counter: &str) -> String {
-        format!("sum by ({NODE}, {by}) ({}) > 0", self.growth(counter))
-    }
-
-    fn agents(&self) -> String {
-        format!("last_over_time(kerno_build_info[{}s])", self.seconds)
-    }
-
-    /// Targets of the jobs that have agents.
-    fn down(&self) -> String {
-        let agents = format!("last_over_time(kerno_build_info[{}s])", self.seconds);
-        format!("up == 0 and on (job) group by (job) ({agents})")
-    }
-
-    /// Agents that told something in the hour before, and nothing since.
-    fn gone(&self) -> String {
-        let s = self.seconds;
-        format!(
-            "group by ({NODE}) (last_over_time(kerno_build_info[1h] offset {s}s)) unless on ({NODE}) \
-             group by ({NODE}) (last_over_time(kerno_build_info[{s}s]))"
-        )
-    }
-
-    /// Of kube-state-metrics, if it is there.
-    fn known_nodes(&self) -> String {
-        "group by (cluster, node) (kube_node_info)".to_owned()
-    }
-
-    /// Of kube-state-metrics, if it is told to tell them.
-    fn node_labels(&self) -> String {
-        "kube_node_labels".to_owned()
-    }
-
-    fn findings(&self) -> String {
-        format!(
-            "max by ({NODE}, rule, severity, server) (max_over_time(kerno_finding[{}s]))",
-            self.seconds
-        )
-    }
-
-    fn findings_now(&self) -> String {
-        format!("max by ({NODE}, rule, severity, server) (kerno_finding)")
-    }
-
-    fn findings_by_rule(&self) -> String {
-        r#"count by (rule, server) (kerno_finding{severity!="info"})"#.to_owned()
-    }
-
-    fn failures(&self) -> String {
-        self.sum("cause, server", "kerno_dns_failures_total")
-    }
-
-    fn lost_time(&self) -> String {
-        self.sum("cause", "kerno_dns_lost_seconds_total")
-    }
-
-    fn queries(&self) -> String {
-        let client = r#"kerno_dns_queries_total{role="client",outcome!="superseded"}"#;
-        self.sum("server", client)
-    }
-
-    fn lookups(&self) -> String {
-        self.sum("result", "kerno_dns_lookups_total")
-    }
-
-    /// The share of what an agent saw and whose end it does not know.
-    fn losses(&self) -> String {
-        let grew = |counter| format!("sum by ({NODE}) ({})", self.growth(counter));
-        format!(
-            "{} / ({} > 0)",
-            grew("kerno_lost_total"),
-            grew("kerno_queries_seen_total")
-        )
-    }
-
-    fn verdicts(&self) -> String {
-        "kerno_verdict == 1".to_owned()
-    }
-
-    fn workload_failures(&self) -> String {
-        let sum = self.sum(
-            &format!("cause, {WORKLOAD}"),
-            "kerno_dns_workload_failures_total",
-        );
-        format!("topk({WORKLOADS_MAX}, {sum})")
-    }
-
-    /// Of the workloads that a regular expression for each label names.
-    fn workload_queries(&self, suspects: &[String]) -> String {
-        let of = |matchers: &String| {
-            let counter = format!("kerno_dns_workload_queries_total{{{matchers}}}");
-            self.sum(WORKLOAD, &counter)
-        };
-        suspects.iter().map(of).collect::<Vec<_>>().join(" or ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_counter_that_was_born_with_a_value_counts() {
-        let expressions = Expressions::of(Duration::from_secs(900));
-        assert_eq!(
-            expressions.failures(),
-            "sum by (cluster, node, instance, cause, server) (((kerno_dns_failures_total unless \
-             kerno_dns_failures_total offset 900s) > increase(kerno_dns_failures_total[900s]) or \
-             increase(kerno_dns_failures_total[900s]) or (kerno_dns_failures_total unless \
-             kerno_dns_failures_total offset 900s))) > 0"
-        );
-    }
 }

@@ -60,13 +60,18 @@ pub(super) enum Severity {
     Critical,
 }
 
-/// A finding of a node's agent.
-#[derive(Clone, Debug)]
-pub(super) struct Open {
+/// Of which node a finding is, by which rule, and about which server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Whose {
     pub(super) node: Name,
     pub(super) rule: String,
-    pub(super) severity: Severity,
     pub(super) server: Option<String>,
+}
+
+/// A finding of a node's agent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) severity: Severity,
     /// It is there now, and not only earlier in the time.
     pub(super) is_open: bool,
 }
@@ -93,8 +98,10 @@ pub(super) struct Blame {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     pub(super) nodes: BTreeMap<Name, Node>,
-    pub(super) open: Vec<Open>,
+    pub(super) open: BTreeMap<Whose, Open>,
     pub(super) failures: Vec<Failures>,
+    /// All of a node's, whatever their cause.
+    pub(super) failed: BTreeMap<Name, f64>,
     pub(super) blames: Vec<Blame>,
     /// Seconds that lookups lost, by node and cause.
     pub(super) lost_time: BTreeMap<(Name, String), f64>,
@@ -112,7 +119,7 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn has_trouble(&self) -> bool {
-        let troubles = self.open.iter();
+        let troubles = self.open.values();
         let mut troubles = troubles.filter(|it| it.severity > Severity::Info);
         troubles.next().is_some() || !self.failures.is_empty()
     }
@@ -205,21 +212,14 @@ impl Table {
         if series.value().is_none_or(|value| value <= 0.0) || !self.nodes.contains_key(&node) {
             return;
         }
-        let server = series.label("server").map(str::to_owned);
-        let same = |it: &&mut Open| it.node == node && it.rule == rule && it.server == server;
-        match self.open.iter_mut().find(same) {
-            Some(it) => {
-                it.severity = it.severity.max(severity);
-                it.is_open |= is_open;
-            }
-            None => self.open.push(Open {
-                node,
-                rule: rule.to_owned(),
-                severity,
-                server,
-                is_open,
-            }),
-        }
+        let whose = Whose {
+            node,
+            rule: rule.to_owned(),
+            server: series.label("server").map(str::to_owned),
+        };
+        let it = self.open.entry(whose).or_insert(Open { severity, is_open });
+        it.severity = it.severity.max(severity);
+        it.is_open |= is_open;
     }
 
     pub(super) fn add_failures(&mut self, series: &Series) {
@@ -227,6 +227,7 @@ impl Table {
             return;
         };
         if let Some(failed) = series.value() {
+            *self.failed.entry(node.clone()).or_default() += failed;
             let server = series.label("server").filter(|it| *it != "other");
             self.failures.push(Failures {
                 node,

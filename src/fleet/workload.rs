@@ -1,10 +1,14 @@
 //! What makes pods of many nodes one workload: what made them.
 
+use std::collections::BTreeMap;
+
 use super::series::Series;
 
 /// The alphabet of generated names: no vowels, and nothing that looks like them
 /// (k8s.io/apimachinery/pkg/util/rand).
 const GENERATED: &str = "bcdfghjklmnpqrstvwxz2456789";
+/// What an agent had no room for.
+const OTHER: &str = "other";
 /// Letters of a generated suffix.
 const SUFFIX: usize = 5;
 /// … of a ReplicaSet's hash, written with the same alphabet.
@@ -13,6 +17,8 @@ const HASH: std::ops::RangeInclusive<usize> = 6..=10;
 /// A workload of a fleet, as a report has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Workload {
+    /// All pods of a namespace, or those of its pods that an agent had no room for.
+    Namespace(String),
     /// Namespace and name, without what was generated for each pod.
     Pods(String, String),
     Container(String),
@@ -23,11 +29,16 @@ pub(super) enum Workload {
 impl Workload {
     pub(super) fn of(series: &Series) -> Option<Self> {
         let of = |name| series.label(name).map(str::to_owned);
-        let pods = |pod: &str| {
-            let namespace = of("namespace").unwrap_or_default();
-            Self::Pods(namespace, maker(pod).to_owned())
+        let namespace = of("namespace");
+        let pods = |pod: &str| match &namespace {
+            Some(namespace) if pod == OTHER => Self::Namespace(namespace.clone()),
+            _ => {
+                let namespace = namespace.clone().unwrap_or_default();
+                Self::Pods(namespace, maker(pod).to_owned())
+            }
         };
         let named = series.label("pod").map(pods);
+        let named = named.or_else(|| namespace.clone().map(Self::Namespace));
         let named = named.or_else(|| of("container").map(Self::Container));
         let named = named.or_else(|| of("unit").map(Self::Unit));
         let named = named.or_else(|| of("comm").map(Self::Program))?;
@@ -36,15 +47,45 @@ impl Workload {
 
     /// Those that an agent had no room for.
     fn is_other(&self) -> bool {
-        let (Self::Pods(_, name) | Self::Container(name) | Self::Unit(name) | Self::Program(name)) =
-            self;
-        name == "other"
+        let (Self::Namespace(name)
+        | Self::Pods(_, name)
+        | Self::Container(name)
+        | Self::Unit(name)
+        | Self::Program(name)) = self;
+        name == OTHER
+    }
+
+    /// Whose pods they are.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Namespace(namespace) => Some(namespace),
+            Self::Pods(namespace, _) if !namespace.is_empty() => Some(namespace),
+            _ => None,
+        }
+    }
+
+    /// The namespace with most failures, if they are not all of one workload.
+    pub(super) fn worst_namespace<'a>(failed: &BTreeMap<&'a Self, f64>) -> Option<(&'a str, f64)> {
+        let mut namespaces: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+        for (workload, failed) in failed {
+            if let Some(namespace) = workload.namespace() {
+                let (workloads, all) = namespaces.entry(namespace).or_default();
+                *workloads += 1;
+                *all += failed;
+            }
+        }
+        let worst = namespaces
+            .into_iter()
+            .max_by(|a, b| a.1.1.total_cmp(&b.1.1))?;
+        let (namespace, (workloads, failed)) = worst;
+        (workloads > 1).then_some((namespace, failed))
     }
 
     pub(super) fn name(&self) -> String {
         match self {
             Self::Pods(namespace, name) if namespace.is_empty() => name.clone(),
             Self::Pods(namespace, name) => format!("{namespace}/{name}"),
+            Self::Namespace(name) => format!("namespace {name}"),
             Self::Container(name) | Self::Unit(name) | Self::Program(name) => name.clone(),
         }
     }
@@ -53,6 +94,7 @@ impl Workload {
     pub(super) fn matchers(&self) -> String {
         let is = |label: &str, value: &str| format!("{label}={}", quoted(value));
         match self {
+            Self::Namespace(name) => is("namespace", name),
             Self::Pods(namespace, name) => {
                 let pods = format!("{}(-.*)?", escaped(name));
                 format!("{},pod=~{}", is("namespace", namespace), quoted(&pods))
