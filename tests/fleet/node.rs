@@ -204,10 +204,8 @@ impl Player {
 
     /// The windows between two scrapes.
     fn play(&self, kind: &Kind, node: &Node, page: &mut Page, scrape: u64, began: u64) {
-        let faults = node.faults.iter().zip(&kind.faults);
-        let fault = faults
-            .filter(|(fault, _)| fault.scrapes.start <= scrape)
-            .last();
+        let mut faults = node.faults.iter().zip(&kind.faults);
+        let fault = faults.rfind(|(fault, _)| fault.scrapes.start <= scrape);
         for window in (scrape - began) * WINDOWS..(scrape - began + 1) * WINDOWS {
             let turn = node.number + window as usize;
             self.play_part(&kind.others, page, turn);
