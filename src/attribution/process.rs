@@ -66,13 +66,16 @@ fn in_version_1(text: &[u8]) -> bool {
     cgroup::parse(text).any(|it| it.version() == Version::V1)
 }
 
+/// A control group's path, and which part of it is a user's.
+type Group<'a> = (&'a [u8], Option<Delegated>);
+
 /// Of all hierarchies the path with a container or pod, else a unit, else with
 /// anything; where several have it, version 2 before systemd's own before others. What a
 /// user may have made up tells less.
-fn most_telling<'a>(
-    text: &'a [u8],
+fn most_telling(
+    text: &[u8],
     delegated: impl Fn(&Membership<'_>) -> Option<Delegated>,
-) -> Option<(&'a [u8], Option<Delegated>)> {
+) -> Option<Group<'_>> {
     let mut all: Vec<_> = cgroup::parse(text).collect();
     all.sort_by_key(|it| {
         let order = match it.controllers {
@@ -83,7 +86,7 @@ fn most_telling<'a>(
         (Reverse(telling(it.path, None)), order)
     });
     // Folders are looked at until one path tells what it says.
-    let mut most: Option<(u8, (&[u8], Option<Delegated>))> = None;
+    let mut most: Option<(u8, Group<'_>)> = None;
     for it in &all {
         let says = telling(it.path, None);
         if most.is_some_and(|(tells, _)| tells >= says) {
