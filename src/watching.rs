@@ -111,6 +111,7 @@ impl Watching {
             // They are the window's alone, or it is over.
             Message::Lookups(_)
             | Message::TurnedAway(_)
+            | Message::CameSecond(_)
             | Message::Rolled(_)
             | Message::Finished(_) => {}
         }

@@ -5,6 +5,7 @@
 mod names;
 mod stored;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use borsh::BorshDeserialize;
@@ -99,6 +100,13 @@ impl Window {
             Message::TurnedAway(queries) => {
                 let wanted = queries.iter().filter(|query| self.filter.matches(query));
                 wanted.for_each(|query| self.seen.incidents.record_turned_away(query));
+            }
+            Message::CameSecond(servers) => {
+                let incidents = &mut self.seen.incidents;
+                let count = |(way, number): (&(u32, SocketAddr), &u64)| {
+                    incidents.record_came_second(*way, *number);
+                };
+                servers.iter().for_each(count);
             }
             Message::SlowReads(reads) => {
                 let incidents = &mut self.seen.incidents;

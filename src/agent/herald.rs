@@ -278,7 +278,10 @@ fn sentence(verdict: Verdict, queries: u64, open: &[Open]) -> String {
         }
         _ => match verdict {
             Verdict::NoTraffic => "DNS: no traffic in the last minute".to_owned(),
-            Verdict::Unknown => "DNS: too much went unseen in the last minute to say".to_owned(),
+            Verdict::Unknown => {
+                "DNS: too much went unseen, or too little was asked, in the last minute to say"
+                    .to_owned()
+            }
             _ if queries == 0 => "DNS: no queries of this host in the last minute".to_owned(),
             _ => "DNS: nothing was wrong in the last minute".to_owned(),
         },

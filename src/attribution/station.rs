@@ -196,9 +196,11 @@ impl Station {
                         self.release()
                     }
                     // Whose they would have been nobody knows.
-                    Ok(queries @ (Message::TurnedAway(_) | Message::Suspects(_))) => {
-                        self.output.send(queries).map_err(Gone::from)
-                    }
+                    Ok(
+                        message @ (Message::TurnedAway(_)
+                        | Message::Suspects(_)
+                        | Message::CameSecond(_)),
+                    ) => self.output.send(message).map_err(Gone::from),
                     Ok(Message::SlowReads(reads)) => {
                         self.reads.push_back((self.taken, reads));
                         self.release()

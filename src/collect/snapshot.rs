@@ -16,6 +16,7 @@ use super::spread::Spread;
 use crate::attempt::Comm;
 use crate::attempt::identity::WorkloadId;
 use crate::attempt::names;
+use crate::thresholds::SAMPLE_MIN;
 
 /// Everything that was collected, up to one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,6 +93,16 @@ impl Figures {
     /// All attempts.
     pub fn queries(&self) -> u64 {
         self.outcomes.queries()
+    }
+
+    /// Whether there were too few lookups for a finding, and half of them failed or more:
+    /// nobody would call that healthy. Where no lookup was over, their attempts.
+    pub fn fails_by_halves(&self) -> bool {
+        let (failed, of) = match self.lookups.count {
+            0 => (self.outcomes.failed(), self.queries()),
+            count => (self.lookups.failed, count),
+        };
+        failed > 0 && failed * 2 >= of && of < SAMPLE_MIN
     }
 
     /// Answers by the name of their response code, in its order; `other` for all

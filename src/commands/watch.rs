@@ -101,7 +101,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
                 // An attempt that was answered in time has had its record.
                 Ok(Message::SlowReads(_)) => {}
                 // They are no attempts.
-                Ok(Message::TurnedAway(_) | Message::Suspects(_)) => {}
+                Ok(Message::TurnedAway(_) | Message::Suspects(_) | Message::CameSecond(_)) => {}
                 // None is counted together with others here.
                 Ok(Message::Plain(_)) => {}
                 // It has one window.

@@ -245,7 +245,8 @@ pub enum Verdict {
     Healthy,
     /// Not one query ended in the window: nothing can be said.
     NoTraffic,
-    /// There is no finding, but too much was lost or unseen to say that all is well.
+    /// There is no finding, but too much was lost or unseen to say that all is well; or only a
+    /// few lookups were seen, too few for a finding, and half of them failed.
     Unknown,
 }
 
@@ -255,10 +256,12 @@ impl Verdict {
         match findings.iter().map(|finding| finding.severity).max() {
             Some(Severity::Critical) => Self::Critical,
             Some(Severity::Warning) => Self::Warning,
-            // What hurts nobody is no reason to call.
-            Some(Severity::Info) => Self::Healthy,
             None if snapshot.is_empty() => Self::NoTraffic,
-            None => Self::Healthy,
+            // What hurts nobody is no reason to call; but what little was asked may have failed.
+            Some(Severity::Info) | None => match snapshot.client.fails_by_halves() {
+                true => Self::Unknown,
+                false => Self::Healthy,
+            },
         }
     }
 

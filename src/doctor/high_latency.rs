@@ -109,9 +109,9 @@ fn shape(latency: &LatencyFigures, may_be_far: bool) -> (bool, String) {
         Some(at) => (
             false,
             format!(
-                "The slow answers took about {}: a resolver on the way got no answer, waited for \
-                 that long and asked again. So queries are lost or ignored behind the server that \
-                 is asked; these figures cannot tell which.",
+                "The slow answers took about {}: so long resolvers wait before they ask again. It looks \
+                 as if one on the way got no answer at first: queries are lost or ignored behind the \
+                 server that is asked; these figures cannot tell which.",
                 units::duration(RESEND_NS[at])
             ),
         ),

@@ -18,6 +18,7 @@ mod late_reader;
 mod losses;
 mod metric;
 mod negative_cache;
+mod never_first;
 mod outlier;
 mod own;
 mod party;
@@ -50,7 +51,7 @@ use crate::incidents::Evidence;
 
 /// Applies every rule.
 pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
-    let snapshot = &losses::without_side_tries(snapshot, evidence);
+    let (seen, snapshot) = (snapshot, &losses::without_side_tries(snapshot, evidence));
     let parties = Parties::of(snapshot, evidence);
     let mut diagnosis = causes::explain(evidence, snapshot, &parties);
     let findings = &mut diagnosis.findings;
@@ -63,6 +64,7 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     findings.extend(search_amplification::check(evidence, snapshot));
     findings.extend(search_wildcard::check(evidence));
     findings.extend(descriptors_full::check(evidence, snapshot));
+    findings.extend(never_first::check(seen, evidence, findings));
     findings.extend(summary::check(snapshot, evidence, &parties));
     name_workloads(findings, evidence);
     gone::leave_out(findings, evidence);

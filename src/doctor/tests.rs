@@ -352,6 +352,18 @@ fn the_verdict_is_the_worst_severity() {
     for (groups, expected, code) in [
         (vec![], Verdict::NoTraffic, 0),
         (vec![(100, ANSWERED, MS)], Verdict::Healthy, 0),
+        // Too few to be a finding, and nothing that anybody would call healthy.
+        (vec![(1, UNANSWERED, MS)], Verdict::Unknown, 1),
+        (
+            vec![(2, ANSWERED, MS), (2, UNANSWERED, MS)],
+            Verdict::Unknown,
+            1,
+        ),
+        (
+            vec![(2, ANSWERED, MS), (1, UNANSWERED, MS)],
+            Verdict::Healthy,
+            0,
+        ),
         (vec![(100, ANSWERED, 200 * MS)], Verdict::Warning, 1),
         (
             vec![(80, ANSWERED, 200 * MS), (20, UNANSWERED, MS)],

@@ -22,6 +22,10 @@ pub struct Asked {
     pub tcp: Tally,
     /// Address lookups.
     pub families: BothFamilies,
+    /// Answers that came when another server had answered the same: to superseded attempts,
+    /// which are in none of these. `None` where it is not known: it is not kept on disk.
+    #[borsh(skip)]
+    pub came_second: Option<u64>,
 }
 
 /// Address lookups of one name, or of one server.
@@ -61,6 +65,7 @@ impl BothFamilies {
 impl Asked {
     pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
         self.all.record(attempt);
+        self.came_second.get_or_insert(0);
         if attempt.transport == Transport::Tcp {
             self.tcp.record(attempt);
         } else if attempt.answer.is_some_and(|answer| answer.truncated) {
@@ -73,9 +78,15 @@ impl Asked {
 
     /// Adds what another namespace asked.
     pub fn absorb(&mut self, other: &Self) {
+        let came_second = match (self.came_second, other.came_second) {
+            (Some(own), Some(more)) => Some(own + more),
+            (None, more) if *self == Self::default() => more,
+            _ => None,
+        };
         self.all.absorb(&other.all);
         self.truncated += other.truncated;
         self.tcp.absorb(&other.tcp);
         self.families.absorb(&other.families);
+        self.came_second = came_second;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use borsh::BorshDeserialize;
@@ -140,6 +141,12 @@ impl Incidents {
     /// Takes a query that no server saw, if it passed the filters.
     pub fn record_turned_away(&mut self, query: &Attempt) {
         self.turned_away.record(query);
+    }
+
+    /// Counts answers that came when another server had answered the same, by network
+    /// namespace of who asked, and server.
+    pub fn record_came_second(&mut self, way: (u32, SocketAddr), number: u64) {
+        self.tallies.record_came_second(way, number);
     }
 
     /// Takes an answer that lay unread, if its attempt passed the filters.

@@ -78,6 +78,7 @@ pub use server_view::ServerView;
 pub use slowness::Slow;
 pub use slowness::Slowness;
 pub use tally::Tally;
+pub use traits::ByType;
 pub use traits::Trait;
 pub use turned_away::TurnedAway;
 pub use waiting::Waiting;

@@ -1,5 +1,6 @@
 //! How many answers of each server were slow, of those that no server on this host gave.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -40,6 +41,18 @@ impl Slowness {
             own.fastest_ns = own.fastest_ns.min(took_ns);
         }
         Self(all)
+    }
+
+    /// Of all these queries' servers, each in its client's namespace.
+    pub fn of_all<'a>(&self, incidents: impl Iterator<Item = &'a Incident>) -> Option<Slow> {
+        let way = |it: &Incident| (it.attempt.owner.netns, it.server());
+        let ways: BTreeSet<_> = incidents.map(way).collect();
+        let all = ways.iter().filter_map(|way| self.0.get(way));
+        all.copied().reduce(|sum, it| Slow {
+            udp: sum.udp + it.udp,
+            tcp: sum.tcp + it.tcp,
+            fastest_ns: sum.fastest_ns.min(it.fastest_ns),
+        })
     }
 
     /// Of the server of this query, in its client's namespace.

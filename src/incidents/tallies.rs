@@ -18,6 +18,7 @@ use super::processes::Processes;
 use super::rates::Rates;
 use super::sizes::Sizes;
 use super::tally::Tally;
+use super::traits::ByType;
 use super::traits::Traits;
 use super::traits::Way;
 use crate::attempt::Attempt;
@@ -204,6 +205,14 @@ impl Tallies {
                 Some(both) => both.record(attempt, question.rtype),
                 None => self.left_out += 1,
             }
+        }
+    }
+
+    /// Counts answers that another server was faster than.
+    pub(super) fn record_came_second(&mut self, way: Way, number: u64) {
+        match entry(&mut self.asked, way, ASKED_MAX) {
+            Some(asked) => *asked.came_second.get_or_insert(0) += number,
+            None => self.left_out += number,
         }
     }
 
@@ -413,6 +422,12 @@ impl Tallies {
     pub fn flow(&self, attempt: &Attempt) -> Option<&Flow> {
         self.flows
             .get(&(attempt.owner.netns, attempt.local.port(), attempt.peer))
+    }
+
+    /// Whether its type is what its server answers with errors alone, and no other: both often
+    /// enough to say so.
+    pub fn errs_by_type(&self, attempt: &Attempt) -> Option<ByType> {
+        self.traits.errs_by_type(attempt)
     }
 
     /// What was asked on each way.

@@ -60,6 +60,17 @@ pub enum Trait {
     Group(u64),
 }
 
+/// A type that a server answers with errors alone, and with those of all other types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByType {
+    /// The type.
+    pub rtype: Rtype,
+    /// Its answers, and how many of them are errors: all.
+    pub own: Failed,
+    /// Those of all other types: none is.
+    pub others: Failed,
+}
+
 /// What an attempt is compared by.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
@@ -258,6 +269,28 @@ impl Traits {
         server.map_or_else(Default::default, |it| {
             (it.all.unanswered(), it.of.len() + 1)
         })
+    }
+
+    /// Whether all answers of the attempt's type are errors at its server, and none of the
+    /// other types: what a server says itself is said by no accident.
+    pub(super) fn errs_by_type(&self, attempt: &Attempt) -> Option<ByType> {
+        let server = self.servers.get(&(attempt.owner.netns, attempt.peer))?;
+        let rtype = attempt.question.shape()?.rtype;
+        let (mut own, mut others) = (Failed::default(), Failed::default());
+        for (it, fates) in &server.of {
+            match it {
+                Trait::Type(other) if *other == rtype => {
+                    own.absorb(&fates.answered_with_error());
+                }
+                Trait::Type(_) => others.absorb(&fates.answered_with_error()),
+                _ => {}
+            }
+        }
+        let is_apart = own.failed >= FAILURES_MIN
+            && own.failed == own.of
+            && others.of >= FAILURES_MIN
+            && others.failed == 0;
+        is_apart.then_some(ByType { rtype, own, others })
     }
 
     fn at(&mut self, way: Way, number: u64) -> Option<&mut AtServer> {

@@ -14,6 +14,7 @@ mod poller;
 mod sockets;
 mod standing;
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -142,6 +143,9 @@ pub enum Message {
     /// Queries of other hosts that this one discarded before a server here could see them:
     /// of the server's role, and counted nowhere else.
     TurnedAway(Vec<Attempt>),
+    /// Who answered what another server had answered before, and how often: network namespace
+    /// of who asked, and server.
+    CameSecond(BTreeMap<(u32, SocketAddr), u64>),
     /// Answers that lay in their client's socket before they were read.
     SlowReads(Vec<SlowRead>),
     /// A window is over, and what comes next belongs to the one after.

@@ -425,6 +425,10 @@ impl Poller<'_, '_, '_> {
         if !suspects.is_empty() {
             send(self.out, Message::Suspects(suspects));
         }
+        let second = self.tracker.came_second();
+        if !second.is_empty() {
+            send(self.out, Message::CameSecond(second));
+        }
         if !self.turned_away.is_empty() {
             let queries = std::mem::take(&mut self.turned_away);
             send(self.out, Message::TurnedAway(queries));

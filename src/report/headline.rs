@@ -113,6 +113,19 @@ fn healthy(report: &Report) -> String {
 }
 
 fn unseen(report: &Report) -> String {
+    let client = &report.dns.client;
+    if client.fails_by_halves() && !report.accounting.may_hide_failures() {
+        let lookups = &client.lookups;
+        let (failed, of) = match lookups.count {
+            0 => (client.outcomes.failed(), units::queries(client.queries())),
+            count => (lookups.failed, lookups::counted(count)),
+        };
+        return format!(
+            "{} of {of} in {} failed: too few to say more, and no reason to call it healthy.",
+            units::count(failed),
+            window(report),
+        );
+    }
     format!(
         "kerno saw nothing wrong in {} with {}, but so much escaped it that all may not be well. The \
          end of this note says what.",

@@ -9,11 +9,13 @@ mod query_key;
 #[cfg(test)]
 mod tests;
 mod timed_out;
+mod transfers;
 mod truncated;
 mod turned_away;
 mod unheld;
 mod unsent;
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -32,6 +34,7 @@ pub use kernel_errors::Failure;
 pub use kernel_errors::JOIN_DELAY;
 use kernel_errors::KernelErrors;
 use timed_out::TimedOut;
+use transfers::Transfers;
 use truncated::Truncated;
 use unheld::Unheld;
 
@@ -44,6 +47,7 @@ pub struct Tracker {
     truncated: Truncated,
     unheld: Unheld,
     closings: Closings,
+    transfers: Transfers,
     unsent: u64,
     stray_answers: u64,
     /// Of them, those that came while queries from before may still be answered.
@@ -126,6 +130,7 @@ impl Tracker {
         self.closings.see(&mut attempt);
         self.truncated.see(&mut attempt);
         self.timed_out.number(&mut attempt);
+        self.transfers.see(&attempt);
         if attempt.outcome != Outcome::Answered {
             self.timed_out.remember(&attempt);
         }
@@ -189,6 +194,7 @@ impl Tracker {
         }
         self.kernel_errors.forget(now_ns);
         self.timed_out.forget(now_ns);
+        self.transfers.forget(now_ns);
     }
 
     /// Where queries were discarded since the last time that belonged to nobody here by then:
@@ -205,6 +211,12 @@ impl Tracker {
     /// Those of which it is not certain yet: no attempt will be joined with them any more.
     pub fn turned_away_at_last(&self) -> Vec<Attempt> {
         self.kernel_errors.turned_away_at_last()
+    }
+
+    /// Who answered what another server had answered before, and how often, since the last
+    /// time: network namespace of who asked, and server.
+    pub fn came_second(&mut self) -> BTreeMap<(u32, SocketAddr), u64> {
+        self.timed_out.came_second()
     }
 
     /// Attempts that were known from a drop alone.
@@ -241,6 +253,7 @@ impl Tracker {
     fn stray(&mut self, stray: &Stray, ended: &mut Vec<Attempt>) {
         match self.timed_out.late(stray) {
             Some(attempt) => ended.push(attempt),
+            None if self.transfers.goes_on(stray) => {}
             None => {
                 self.stray_answers += 1;
                 self.strays_early += u64::from(stray.at_ns < self.early_until_ns);

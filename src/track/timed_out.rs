@@ -1,6 +1,7 @@
 //! Attempts that were reported as unanswered, kept for an answer that comes
 //! after all; with the refused ones, kept for the number of the next resend.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
@@ -19,6 +20,8 @@ const KEPT: Duration = Duration::from_secs(60);
 /// About 350 bytes each: 3 MiB at most.
 const KEPT_MAX: usize = 8192;
 
+/// Servers that came second between two sweeps.
+const SECONDS_MAX: usize = 1024;
 /// Of one key; who resends more often without an answer waits for the last ones.
 const KEPT_OF_KEY: usize = 64;
 
@@ -43,6 +46,9 @@ pub(super) struct TimedOut {
     sockets: HashMap<(Transport, u16, u16), Vec<u64>>,
     /// In the order of their end, to forget the oldest.
     order: VecDeque<(u64, Key)>,
+    /// Answers to superseded attempts, by network namespace and server, until they are
+    /// asked for.
+    came_second: BTreeMap<(u32, SocketAddr), u64>,
 }
 
 impl Key {
@@ -140,7 +146,12 @@ impl TimedOut {
             attempt.outcome == Outcome::Superseded && attempt.peer == stray.peer
         });
         if let Some(place) = superseded {
-            attempts.remove(place);
+            let attempt = attempts.remove(place)?;
+            let way = (attempt.owner.netns, attempt.peer);
+            let is_known = self.came_second.contains_key(&way);
+            if is_known || self.came_second.len() < SECONDS_MAX {
+                *self.came_second.entry(way).or_default() += 1;
+            }
             return None;
         }
         // A refused one has had its end; it is here for its number only.
@@ -164,6 +175,11 @@ impl TimedOut {
         }
         attempt.answer = Some(stray.answer);
         Some(attempt)
+    }
+
+    /// Who answered what another server had answered before, since the last time.
+    pub(super) fn came_second(&mut self) -> BTreeMap<(u32, SocketAddr), u64> {
+        std::mem::take(&mut self.came_second)
     }
 
     pub(super) fn forget(&mut self, now_ns: u64) {

@@ -103,6 +103,7 @@ fn root_healthy_is_a_zone_transfer() {
     let accounting = &report["accounting"];
     assert_eq!(accounting["lost"], 0, "{accounting}");
     assert_eq!(accounting["unparsed"], 0, "{accounting}");
+    assert_eq!(accounting["stray_answers"], 0, "{accounting}");
 }
 
 /// A filter denies names, gives none an address, and refuses a few.
@@ -220,16 +221,49 @@ fn root_healthy_is_a_dead_nameserver_that_nobody_waits_for() {
             socket.recv(&mut [0; 512]).expect("an answer");
         }
     });
-    let notes = notes(&report);
+    assert_eq!(notes(&report), ["dns_dead_server"]);
+    let told = report["findings"][0]["evidence"][0].as_str();
+    let told = told.expect("a sentence");
     assert!(
-        notes.iter().all(|rule| rule == "dns_dead_server"),
-        "{notes:?}"
+        told.starts_with("60 queries to it were answered by another server first, and none by"),
+        "{told}"
     );
     let dns = &report["dns"];
     assert_eq!(
         (&dns["answered"], &dns["superseded"]),
         (&60.into(), &60.into())
     );
+}
+
+/// One that is only slower answers too: at a socket that is open, and at one that is closed by
+/// then.
+#[test]
+fn root_healthy_is_a_nameserver_that_comes_second() {
+    const LATER: Duration = Duration::from_millis(30);
+    for (port, is_closed) in [(13_071, false), (13_072, true)] {
+        let site = Site::new();
+        let [slower, well] = [SERVER_V4_TOO, SERVER_V4].map(|ip| (ip, port).into());
+        fake_server::serve(&site.server, slower, |it, _| {
+            vec![(LATER, message::answer(it, 0))]
+        });
+        fake_server::serve(&site.server, well, |it, _| at_once(it));
+        let report = report(port, || {
+            for id in 0..30 {
+                let socket = unconnected(&site.client, slower.ip());
+                let query = query(&site, id, &format!("h{id}"));
+                for server in [slower, well] {
+                    socket.send_to(&query, server).expect("to ask");
+                }
+                let mut answers = if is_closed { 1 } else { 2 };
+                while answers > 0 {
+                    socket.recv(&mut [0; 512]).expect("an answer");
+                    answers -= 1;
+                }
+            }
+        });
+        assert_eq!(notes(&report), [""; 0], "{is_closed}");
+        assert_eq!(report["dns"]["superseded"], 30, "{is_closed}");
+    }
 }
 
 /// A cache keeps its connection, which the server closes when it is idle: the next question

@@ -28,16 +28,18 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     if !is_aaaa || incident.drop().is_some() || incident.errno().is_some() {
         return None;
     }
+    let is_error = incident.kind == FailureKind::ErrorAnswer;
+    let of_type = is_error && evidence.tallies.errs_by_type(&incident.attempt).is_some();
     let of_family = evidence.separated.has_broken_family(&incident.attempt);
     let separates = contrasts::of_silent(incident, evidence)
         .or_else(|| {
             evidence
                 .separated
                 .answered_with_error(&incident.attempt)
-                .filter(|_| incident.kind == FailureKind::ErrorAnswer)
+                .filter(|_| is_error)
         })
         .is_some_and(|(it, _)| it == Trait::Type(Rtype::AAAA));
-    (of_family || separates).then(|| Place::at(incident.server()))
+    (of_family || of_type || separates).then(|| Place::at(incident.server()))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {

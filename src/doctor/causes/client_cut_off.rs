@@ -74,7 +74,7 @@ fn of_namespace(group: &Group<'_>) -> Option<Explanation> {
             whose(group)?
         ),
         format!(
-            "All that differs is where the queries come from: {}. kerno saw none of them discarded on \
+            "Nothing that kerno compares sets these queries apart but where they come from: {}. kerno saw none of them discarded on \
              this host, and {} got answers from the same address. A firewall or policy beyond this host \
              lets them not through, the server's access rules leave out the address that they leave \
              with, or their way leads elsewhere.",
@@ -99,7 +99,7 @@ fn of_group(group: &Group<'_>) -> Option<Explanation> {
     let whose = whose(group)?;
     Explanation::of(
         format!("{server} does not answer {whose}, but others of the same network namespace"),
-        "All that differs is who asks: one control group. kerno saw none of its queries discarded on \
+        "Nothing that kerno compares sets these queries apart but who asks: one control group. kerno saw none of its queries discarded on \
          this host. A rule may send them another way (routing by user or by mark, a VPN for some \
          programs), they may leave with another source address, or something beyond this host limits \
          this program.",

@@ -37,7 +37,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let clients = ranking::first_of(&clients, CLIENTS_SHOWN, |(ip, _)| ip.to_string());
     Explanation::of(
         format!("{server}, on this host, ignores its clients in {network}"),
-        "The server reads these queries and does not answer them, while it answers others at once: \
+        "These queries come to the server, and it does not answer them, while it answers others: \
          its access rules do not allow that network. dnsmasq with `--local-service` (Debian's \
          default) ignores all but its own subnets, unbound with `access-control: … deny`, BIND \
          with `blackhole`.",

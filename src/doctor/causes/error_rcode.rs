@@ -12,6 +12,7 @@ use crate::attempt::ZONE_LABELS;
 use crate::attempt::names;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::ranking;
+use crate::incidents::ByType;
 use crate::incidents::FailureKind;
 use crate::incidents::Incident;
 use crate::units;
@@ -37,18 +38,44 @@ pub(super) fn explanation(
         .as_ref()
         .map_or(String::new(), |zones| format!(", for {zones}"));
     let rcode = names::rcode(rcode);
-    Explanation::of(format!("{server} answers {rcode}{whose}"), cause, impact)
+    let by_type = by_type(group);
+    let which = by_type.map_or(String::new(), |it| {
+        format!(" to queries of type {}", it.rtype)
+    });
+    let title = format!("{server} answers {rcode}{which}{whose}");
+    Explanation::of(title, cause, impact)
+        .causes(by_type.map(|_| {
+            "It answers queries of other types without an error, so look at what it does with this one."
+        }))
         .line(format!(
             "{} from {server} said {rcode}; {} of its {} were NOERROR.",
             units::counted(group.queries(), "answer", "answers"),
             units::count(tally.noerror),
             units::counted(tally.answered, "answer", "answers"),
         ))
-        .lines(group.error_contrast_told())
+        .lines(group.error_contrast_told().or_else(|| by_type.map(by_type_told)))
         .lines(extended_told(group))
         .lines(zones.map(|zones| format!("By zone: {zones}.")))
         .lines(server_told(group))
         .lines(group.asked_by_and_for())
+}
+
+/// The one type that the server answers with errors, if it is that of all these.
+fn by_type(group: &Group<'_>) -> Option<ByType> {
+    let mut types = group.incidents().map(|incident| {
+        let tallies = &group.evidence.tallies;
+        tallies.errs_by_type(&incident.attempt)
+    });
+    let first = types.next()??;
+    types
+        .all(|it| it.is_some_and(|it| it.rtype == first.rtype))
+        .then_some(first)
+}
+
+fn by_type_told(it: ByType) -> String {
+    let which = format!("answers to queries of type {}", it.rtype);
+    let sides = (which.as_str(), "those of all other types");
+    it.own.against(&it.others, sides, "were an error")
 }
 
 /// `The server's own reason (Extended DNS Error): DNSSEC Bogus (6) 40 times, …`

@@ -70,6 +70,8 @@ fn has_no_upstream(incident: &Incident, evidence: &Evidence) -> bool {
     answer.bits.recursion_available
         && view.took_ns() < LATENCY_WARNING_NS
         && asked.noerror * 2 <= asked.answered
+        // Who has nobody to ask does not care for the type.
+        && evidence.tallies.errs_by_type(&incident.attempt).is_none()
         && all_is_counted
         && evidence.tallies.processes.get(pid).is_none()
 }

@@ -45,7 +45,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         title,
         cause,
         "Names that none of them knows by itself time out or fail, and each takes many queries. What \
-         they know themselves, or have in their cache, is fast.",
+         they know themselves, or have in their cache, does not go round.",
     )
     .lines(hops.iter().map(|hop| hop_told(group, hop)))
     .lines(clients_told(group))

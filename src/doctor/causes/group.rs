@@ -34,8 +34,8 @@ pub(in crate::doctor) struct Group<'a> {
     own: Vec<&'a Incident>,
     /// Incidents that failed because of those.
     symptoms: Vec<&'a Incident>,
-    /// Groups of other places that it speaks for too.
-    others: usize,
+    /// Servers of other places that it speaks for too.
+    others: Vec<Option<SocketAddr>>,
 }
 
 impl<'a> Group<'a> {
@@ -50,7 +50,7 @@ impl<'a> Group<'a> {
             parties,
             own: Vec::new(),
             symptoms: Vec::new(),
-            others: 0,
+            others: Vec::new(),
         }
     }
 
@@ -68,9 +68,22 @@ impl<'a> Group<'a> {
         for group in groups {
             merged.own.extend(group.own);
             merged.symptoms.extend(group.symptoms);
-            merged.others += 1;
+            merged.others.push(group.place.server);
         }
         Some(merged)
+    }
+
+    /// Only those that it took itself: what is said of a server or a packet is said of these.
+    /// All, if others that are not in the report have brought it all about.
+    pub(super) fn without_symptoms(&self) -> Self {
+        let symptoms = match self.own.is_empty() {
+            true => self.symptoms.clone(),
+            false => Vec::new(),
+        };
+        Self {
+            symptoms,
+            ..self.clone()
+        }
     }
 
     /// All incidents, those that it took itself first.
@@ -172,9 +185,10 @@ impl<'a> Group<'a> {
         units::queries(self.queries())
     }
 
-    /// `120 packets were`
+    /// `120 packets were`: those that the kernel told of.
     pub(super) fn packets(&self) -> String {
-        units::counted(self.queries(), "packet was", "packets were")
+        let packets = self.count(|incident| incident.drop().is_some());
+        units::counted(packets, "packet was", "packets were")
     }
 
     /// `120 queries failed and 3 were slow`
@@ -217,8 +231,23 @@ impl<'a> Group<'a> {
     pub(in crate::doctor) fn only_server(&self) -> Option<SocketAddr> {
         match &self.servers()[..] {
             [one] => Some(*one),
-            _ => self.place.server.filter(|_| self.others == 0),
+            _ => self.place.server.filter(|_| self.others.is_empty()),
         }
+    }
+
+    /// Whether it is told as being about this server.
+    pub(super) fn is_about(&self, server: SocketAddr) -> bool {
+        let mut all = self.others.iter().chain([&self.place.server]);
+        all.any(|it| *it == Some(server))
+    }
+
+    /// `10.0.0.10:53 and 2 others`: the servers of its places.
+    pub(super) fn places_told(&self) -> Option<String> {
+        let server = self.place.server?;
+        Some(match self.others.len() as u64 {
+            0 => server.to_string(),
+            others => format!("{server} and {}", units::counted(others, "other", "others")),
+        })
     }
 
     fn servers(&self) -> Vec<SocketAddr> {
@@ -243,8 +272,13 @@ impl<'a> Group<'a> {
             return total;
         };
         let whose = self.incidents().filter(|incident| holds(incident));
-        let netns: BTreeSet<u32> = whose.map(|it| it.attempt.owner.netns).collect();
-        for netns in netns {
+        // Of several places each has its server.
+        let way = |it: &Incident| match self.others.is_empty() {
+            true => (it.attempt.owner.netns, server),
+            false => (it.attempt.owner.netns, it.server()),
+        };
+        let ways: BTreeSet<(u32, SocketAddr)> = whose.map(way).collect();
+        for (netns, server) in ways {
             total.absorb(&self.evidence.tallies.asked(netns, server));
         }
         total

@@ -75,8 +75,15 @@ impl Group<'_> {
             return Some(format!("{ends}."));
         };
         let longest = units::duration(*longest_ns);
-        Some(match waited.len() {
+        let known_or_not = self.count(|it| !it.is_side_try);
+        Some(match waited.len() as u64 {
             1 => format!("There was no usable answer for {longest}. {ends}."),
+            known if known < known_or_not => format!(
+                "Of {} it is known how long there was no usable answer: half of them {} or more, one \
+                 {longest}. {ends}.",
+                units::queries(known),
+                units::duration(*median_ns),
+            ),
             _ => format!(
                 "To half of these queries there was no usable answer for {} or more, to one for \
                  {longest}. {ends}.",

@@ -84,9 +84,9 @@ fn server_ended(group: &Group<'_>) -> Explanation {
     let server = group.server();
     let pid = group.views().find_map(|view| view.owner.pid);
     Explanation::of(
-        format!("The DNS server {server} ended with queries unread"),
-        "The server closed its socket, because it ended or restarted. The queries that waited in \
-         it were lost.",
+        format!("The DNS server {server} closed its socket with queries unread"),
+        "The server closed its socket: it ended, restarted, or opened it anew. The queries that waited \
+         in it were lost.",
         group.impact(),
     )
     .line(format!(

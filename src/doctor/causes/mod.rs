@@ -302,13 +302,14 @@ fn finding(rule: Rule, cause: &Cause, group: &Group<'_>) -> Option<Finding> {
     let had_it_hurt = || (cause.severity)(&group.whole_share()).map(|_| Severity::Info);
     let severity = judged.or_else(had_it_hurt)?;
     let severity = limit(rule, group).map_or(severity, |most| severity.min(most));
+    let own = group.without_symptoms();
     let explanation = match side_tries::used_again(group) {
         Some(words) if judged.is_none() => words,
-        _ => (cause.describe)(group)?,
+        _ => (cause.describe)(&own)?,
     };
     let explanation = explanation
-        .with(|it| group.look_at_list(it, rule))
-        .lines(group.slow_contrast_told())
+        .with(|it| own.look_at_list(it, rule))
+        .lines(own.slow_contrast_told())
         .lines(side_tries::told(group))
         .with(|it| match judged {
             Some(_) => it.impacts(group.measured()),

@@ -82,7 +82,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         group,
         rcode,
         cause,
-        "Programs that ask so get no address from this server.",
+        "Programs that ask so get nothing from this server that they can use.",
     )
     .run("Ask as such a client does:", group.ask_example(group.dig()))
     .say(fix)

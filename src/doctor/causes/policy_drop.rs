@@ -77,7 +77,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         impact,
     )
     .causes(is_isolated.then_some(
-        "This client gets no answer at all, and others do: this is what a network policy without \
+        "From one network namespace nothing is answered at all, and from others it is: this is what a network policy without \
          an exception for DNS looks like.",
     ))
     .line(format!(

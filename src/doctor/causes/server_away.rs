@@ -72,7 +72,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     };
     Explanation::of(
         title,
-        "All that sets these queries apart from those that were answered is when they were sent. The \
+        "Nothing that kerno compares sets these queries apart from those that were answered as well as \
+         when they were sent. The \
          server was down or restarted, or the way to it was interrupted (a link, a route, a firewall \
          that was loaded again). kerno saw none of them discarded on this host.",
         group.impact(),

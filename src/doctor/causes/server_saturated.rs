@@ -65,7 +65,8 @@ fn is_quota_known(group: &Group<'_>) -> bool {
     server.is_some_and(|server| server.is_quota_known)
 }
 
-const IMPACT: &str = "All clients of this server wait, and their repeated queries add to its load.";
+const IMPACT: &str =
+    "Who asks this server waits, and each query that is repeated adds to its load.";
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let (ran, waited) = load(group);

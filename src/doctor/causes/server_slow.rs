@@ -58,8 +58,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             format!("The DNS server {server}, on this host, takes long for its answers"),
             match group.views().all(|view| view.queued_bytes < QUEUED_BYTES) {
                 true => {
-                    "No queue was in front of the server when these queries came: it takes that \
-                     long with each."
+                    "Next to nothing lay in its socket when these queries came: it takes that long with \
+                     each."
                 }
                 false => {
                     "Queries that found nothing before them in its socket took as long as the \
@@ -71,7 +71,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let own = "It waits for something else than a slow DNS query (a disk, a database, a lock, a delay \
                in its configuration, or many fast queries one after the other).";
     let own = (group.place.fault != QUEUE).then_some(own);
-    Explanation::of(title, cause, "All clients of this server wait for it.")
+    Explanation::of(title, cause, "Whoever asks this server waits for it.")
         .causes(own)
         .causes([looked_at])
         .line(format!(

@@ -55,7 +55,7 @@ pub(super) fn explanation(server: &str, quota: &Quota, pid: Option<u32>) -> Expl
              its receive buffer is full.",
             quota.cgroup
         ),
-        "All its clients wait, while the CPU of the node may look idle.",
+        "Who asks it then waits, while the CPU of the node may look idle.",
     )
     .line(format!(
         "The cgroup of {} was stopped in {} of {}, for {} in all.{cores}",

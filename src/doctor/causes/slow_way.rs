@@ -95,7 +95,7 @@ fn between(group: &Group<'_>) -> Option<Explanation> {
     let netns = group.first().map(|it| it.attempt.owner.netns);
     Explanation::of(
         format!("The way between {server} and its clients, both on this host, takes the time"),
-        "The server answers at once. Packets wait between the two: in the queue of an interface or \
+        "The server itself takes the smaller part of the time. Packets wait between the two: in the queue of an interface or \
          its rate limit (`tc`), in a tunnel or a VPN, for a link address, or for a CPU that works off \
          packets.",
         IMPACT,
@@ -120,11 +120,14 @@ fn between(group: &Group<'_>) -> Option<Explanation> {
 
 fn elsewhere(group: &Group<'_>, over_tcp: bool) -> Option<Explanation> {
     let server = group.server();
-    let slow = group
-        .incidents()
-        .find_map(|it| group.evidence.slowness.at(it))?;
+    let slow = group.evidence.slowness.of_all(group.incidents())?;
     let fastest = units::duration(slow.fastest_ns);
     let asked = group.asked();
+    let (number, of) = match over_tcp {
+        true => (slow.tcp, asked.tcp.answered),
+        false => (slow.tcp + slow.udp, asked.all.answered),
+    };
+    let each = if number < of { "Nearly each" } else { "Each" };
     let (title, cause) = match over_tcp {
         true => (
             format!("Answers of {server} over TCP take {fastest} or more, over UDP they do not"),
@@ -133,16 +136,12 @@ fn elsewhere(group: &Group<'_>, over_tcp: bool) -> Option<Explanation> {
              that looks into TCP.",
         ),
         false => (
-            format!("Each answer of {server} takes {fastest} or more"),
+            format!("{each} answer of {server} takes {fastest} or more"),
             "A server that is near answers at least what it knows within some milliseconds. Here \
              next to nothing comes faster: the way there takes that long (a server far away, a VPN, \
              a tunnel, a link that is full), or the server is slow with everything. From this host \
              kerno cannot tell which.",
         ),
-    };
-    let (number, of) = match over_tcp {
-        true => (slow.tcp, asked.tcp.answered),
-        false => (slow.tcp + slow.udp, asked.all.answered),
     };
     let netns = group.first().map(|it| it.attempt.owner.netns);
     let ping = Command::new("ping -c 5").word(group.place.ip());

@@ -110,6 +110,7 @@ fn explanation(
     let seconds = evidence.window.as_secs_f64().max(1.0);
     let processes = evidence.tallies.processes.iter();
     let all: u64 = processes.map(|(_, it)| it.queries).sum();
+    let all = all + evidence.tallies.processes.left_out;
     let names = process.names.values().filter(|it| !it.name.is_empty());
     let names = ranking::ranked(names.map(|name| (&*name.name, name.asked)));
     let names = &names[..names.len().min(NAMES_SHOWN)];
@@ -128,7 +129,7 @@ fn explanation(
         impact,
     )
     .line(format!(
-        "{} made {} of {} ({}), {:.0} a second, and asked each question {:.0} times.",
+        "{} made {} of {} ({}), {:.0} a second, and asked each question {:.0} times on average.",
         who::process(Some(pid), process.comm),
         units::count(process.queries),
         units::queries(all),

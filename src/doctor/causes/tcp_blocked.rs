@@ -27,7 +27,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let tally = group.asked();
     Explanation::of(
-        format!("TCP to the DNS server {server} is blocked, so large answers never come"),
+        format!("The DNS server {server} cannot be asked over TCP, so large answers never come"),
         "An answer that does not fit into a UDP packet comes with the TC bit, and the client must \
          ask again over TCP (RFC 7766 section 5). UDP to port 53 gets through, TCP does not. Often \
          a network policy or a security group allows UDP only.",
@@ -68,7 +68,7 @@ fn sent_again(group: &Group<'_>) -> Option<String> {
 fn how_tcp_ended(group: &Group<'_>) -> Vec<String> {
     let reset = group.count(|incident| incident.errno() == Some(libc::ECONNREFUSED));
     let dropped = group.count(|incident| incident.dropped().is_some());
-    let silent = group.queries() - reset - dropped;
+    let silent = group.queries().saturating_sub(reset + dropped);
     let mut lines = Vec::new();
     if let Some((drop, _)) = group.incidents().find_map(Incident::dropped) {
         lines.push(format!(
@@ -80,7 +80,7 @@ fn how_tcp_ended(group: &Group<'_>) -> Vec<String> {
     }
     if silent > 0 {
         lines.push(format!(
-            "{} got no answer, and kerno saw no drop on this host.",
+            "{} came to nothing otherwise, and kerno saw no drop of these on this host.",
             units::count(silent)
         ));
     }

@@ -152,9 +152,9 @@ fn here(
         ),
         _ if read * 2 > ignored => (
             format!("{server}, on this host, reads queries and leaves them unanswered"),
-            "The queries reach the server, it reads them, and does not answer: because it has as \
-             many under way as it allows itself (Docker's resolver drops what is more), or because of \
-             its configuration (a drop list, rate limiting).",
+            "The queries reach the server, it reads them, and does not answer. It may have as many \
+             under way as it allows itself (Docker's resolver drops what is more), or its configuration \
+             says so (a drop list, rate limiting). kerno cannot tell which.",
             format!(
                 "The server is on this host: {} reached its socket and were not answered; of these \
                  it has read at least {}, for it answered queries that came to the same socket \
@@ -175,8 +175,8 @@ fn here(
         ),
         _ => (
             format!("{server}, on this host, leaves queries unanswered"),
-            "The queries reach the server, and it does not answer: because of its configuration (a \
-             drop list, rate limiting), or because it hangs.",
+            "The queries reach the server, and it does not answer. Its configuration may say so (a drop \
+             list, rate limiting), or it hangs. kerno cannot tell which.",
             format!(
                 "The server is on this host: {} reached its socket and were not answered.{}{}",
                 units::queries(ignored),
@@ -208,7 +208,7 @@ fn queue_told(group: &Group<'_>) -> &'static str {
     let is_tcp = |view: &&ServerView| view.transport == Transport::Tcp;
     match group.views().all(|view| is_tcp(&view)) {
         true => " What waits in TCP connections is not looked at.",
-        false => " When they came there was no queue in its UDP socket.",
+        false => " When they came next to nothing lay unread in its UDP socket.",
     }
 }
 

@@ -84,7 +84,7 @@ fn is_full(incident: &Incident, view: &ServerView, evidence: &Evidence) -> bool 
 
 /// What the resolver itself asked that upstream.
 fn is_own(group: &Group<'_>, incident: &Incident) -> bool {
-    incident.is_upstream && Some(incident.server()) == group.place.server
+    incident.is_upstream && group.is_about(incident.server())
 }
 
 /// The answer came, but to a socket that was closed, or after the attempt's end.
@@ -93,7 +93,7 @@ fn came_too_late(incident: &Incident) -> bool {
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let upstream = group.place.server.map(|server| server.to_string());
+    let upstream = group.places_told();
     let upstream = upstream.unwrap_or_else(|| "its upstream".to_owned());
     let own = group.incidents().find(|incident| is_own(group, incident));
     let owner = own.map(|incident| incident.attempt.owner);
@@ -106,7 +106,10 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let dig = group.within(owner.map(|owner| owner.netns), dig);
     Explanation::of(
         format!("The resolver on this host waits for its upstream {upstream}"),
-        format!("{resolver} waits for {upstream}, which {}.", how(group)),
+        format!(
+            "{resolver} waits for {upstream}: what it asks there is {}.",
+            how(group)
+        ),
         "It hits names that must be asked upstream. What the resolver has in its cache, or answers \
          itself, does not wait.",
     )
@@ -130,11 +133,11 @@ fn how(group: &Group<'_>) -> &'static str {
     let silent = own().any(|it| is_silent(&it));
     let slow = own().any(|it| !is_silent(&it));
     match (silent, slow) {
-        (true, false) => "does not answer",
-        (false, true) => "answers slowly",
-        (true, true) => "answers slowly or not at all",
+        (true, false) => "not answered",
+        (false, true) => "answered slowly",
+        (true, true) => "answered slowly or not at all",
         // Its queries were of the time before.
-        (false, false) => "answered slowly or not at all before",
+        (false, false) => "not answered any more, or was answered slowly before",
     }
 }
 
@@ -196,6 +199,12 @@ fn clients_told(group: &Group<'_>) -> Vec<String> {
             units::duration(longest.unwrap_or_default())
         ));
     }
+    if servfail > 0 {
+        lines.push(format!(
+            "{} answered SERVFAIL.",
+            units::counted(servfail, "of these was", "of these were")
+        ));
+    }
     if refused > 0 {
         let most = views()
             .filter_map(|view| waited_for(view, group.evidence))
@@ -205,12 +214,6 @@ fn clients_told(group: &Group<'_>) -> Vec<String> {
              it has no place for more (dnsmasq `dns-forward-max`, CoreDNS `max_concurrent`).",
             units::queries(refused),
             units::count(most.unwrap_or_default() as u64)
-        ));
-    }
-    if servfail > 0 {
-        lines.push(format!(
-            "{} answered SERVFAIL.",
-            units::counted(servfail, "of them was", "of them were")
         ));
     }
     lines

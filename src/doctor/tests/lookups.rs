@@ -263,6 +263,25 @@ fn the_report_begins_with_lookups_and_the_time_that_they_lost() {
     assert_eq!(json["findings"][0]["seconds_lost"], 40.0);
 }
 
+#[test]
+fn what_is_sent_again_for_no_known_reason_loses_its_wait() {
+    let mut story = Story::new();
+    for number in 0..40 {
+        if number % 13 == 5 {
+            story.ask(CURL, GOOD, Outcome::Unanswered, 5_000);
+            story.wait(5_000);
+        }
+        story.ask(CURL, GOOD, Outcome::Answered, 1);
+        story.next();
+    }
+    let diagnosis = story.diagnosis();
+    assert_eq!(
+        diagnosis.losses.by_cause,
+        [(Rule::Unknown, 15_000 * MS)].into()
+    );
+    assert_eq!(diagnosis.failures_by_cause, [(Rule::Unknown, 3)].into());
+}
+
 fn dropped(attempt: &mut Attempt) {
     attempt.reason = Some(Reason::Drop("NETFILTER_DROP".to_owned()));
     attempt.drop = Some(Box::new(crate::attempt::PacketDrop {

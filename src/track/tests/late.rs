@@ -177,9 +177,49 @@ fn the_answer_of_a_superseded_attempt_is_not_late_for_an_older_one() {
     ended_by(&mut tracker, Event::Ended(superseded));
     let answer = Event::Stray(stray(&first_round, 30));
     assert_eq!(ended_by(&mut tracker, answer.clone()), []);
+    // It is known that this server does answer.
+    let way = (first_round.owner.netns, first_round.peer);
+    assert_eq!(tracker.came_second(), [(way, 1)].into());
+    assert_eq!(tracker.came_second(), [].into());
     // A second one can only belong to the first round.
     let ended = ended_by(&mut tracker, answer);
     assert_eq!(ended[0].outcome, Outcome::Late);
+}
+
+/// One question, and as many messages as the zone takes.
+#[test]
+fn what_follows_the_first_message_of_a_zone_transfer_is_no_stray() {
+    let asked = |rtype: u8, transport| Attempt {
+        transport,
+        outcome: Outcome::Answered,
+        question: RawQuestion::new(&[1, b'a', 0, 0, rtype, 0, 1]),
+        ..attempt(10)
+    };
+    let (tcp, udp) = (Transport::Tcp, Transport::Udp);
+    for (rtype, transport, strays) in [(252, tcp, 0), (251, tcp, 0), (1, tcp, 3), (252, udp, 3)] {
+        for role in [Role::Client, Role::Server] {
+            let mut tracker = Tracker::default();
+            let first = Attempt {
+                role,
+                ..asked(rtype, transport)
+            };
+            ended_by(&mut tracker, Event::Ended(first.clone()));
+            // Their questions are left out, as they may be.
+            for number in 1..=3 {
+                let mut more = stray(&first, 20 + number);
+                more.question = RawQuestion::default();
+                assert_eq!(ended_by(&mut tracker, Event::Stray(more)), []);
+            }
+            assert_eq!(tracker.stray_answers(), strays, "{rtype} {transport:?}");
+            // Another id is another matter, and so is what comes a minute later.
+            let mut other = stray(&first, 30);
+            other.id = other.id.wrapping_add(1);
+            ended_by(&mut tracker, Event::Stray(other));
+            tracker.settle(100_000_000_000, &mut Vec::new());
+            ended_by(&mut tracker, Event::Stray(stray(&first, 100_000_000_001)));
+            assert_eq!(tracker.stray_answers(), strays + 2, "{rtype} {transport:?}");
+        }
+    }
 }
 
 #[test]

@@ -27,7 +27,10 @@ pub(crate) const FORWARDER_FULL: Scenario = Scenario {
     makes: "a forwarder with as many queries under way as it may have, at a silent upstream",
     fault: Fault::Lab(Recipe {
         at_servers: true,
-        says: &["does not answer", "answered REFUSED at once"],
+        says: &[
+            "what it asks there is not answered",
+            "answered REFUSED at once",
+        ],
         ..Recipe::of(|lab| {
             let [upstream, forwarder, client] = [
                 lab.pod("upstream")?,

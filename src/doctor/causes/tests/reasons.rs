@@ -176,6 +176,46 @@ fn a_stub_that_asks_nobody_has_no_upstream() {
     assert!(says(&found, "have no RA bit"), "{found:#?}");
 }
 
+/// So many answers of type A that are well, and twice as many errors to another type, of a
+/// server on this host that was not seen to ask anybody.
+fn by_type(number: u64, rcode: u16, rtype: u16) -> Story {
+    let ask = |n: u64, rcode, rtype| {
+        let mut it = answered_with(attempt(n, SERVER, Outcome::Answered), rcode);
+        let bits = &mut it.answer.as_mut().expect("an answer").bits;
+        (bits.recursion_desired, bits.recursion_available) = (true, true);
+        it.question = question(&format!("n{n}.example.com"), rtype);
+        let mut view = at_server(&it, PID, Outcome::Answered, MS / 10);
+        view.answer = it.answer;
+        [view, it]
+    };
+    Story::default()
+        .with((0..number).flat_map(|n| ask(n, 0, TYPE_A)))
+        .with((50..50 + 2 * number).flat_map(|n| ask(n, rcode, rtype)))
+}
+
+#[test]
+fn errors_to_one_type_alone_are_told_as_that() {
+    for number in [3, 20] {
+        for rcode in [SERVFAIL, REFUSED, 4] {
+            let found = only(by_type(number, rcode, TYPE_AAAA));
+            let told = (found.rule, found.queries);
+            assert_eq!(told, (Rule::AaaaBroken, 2 * number), "{found:#?}");
+            let found = only(by_type(number, rcode, 65));
+            assert!(
+                found.title.contains("to queries of type HTTPS"),
+                "{found:#?}"
+            );
+            assert!(!says(&found, "has no server to ask"), "{found:#?}");
+            let others = format!("0 of {number}.");
+            let told = |line: &String| line.contains("type HTTPS") && line.ends_with(&others);
+            assert!(found.evidence.iter().any(told), "{found:#?}");
+        }
+    }
+    // Both types fail: then it is not the type.
+    let all = only(stub(SERVFAIL, b"dnsmasq", true));
+    assert!(says(&all, "has no server to ask"), "{all:#?}");
+}
+
 /// A resolver on this host asks a server of the zone, which does not have it; its client is
 /// answered SERVFAIL.
 fn lame() -> Story {

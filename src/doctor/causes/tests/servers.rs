@@ -113,7 +113,7 @@ fn who_waits_for_a_cpu_is_busy_too() {
 }
 
 /// Five queries at a server with little to do, all answered after 200 ms.
-fn hesitant(ran: f64, waited: f64) -> Story {
+pub(super) fn hesitant(ran: f64, waited: f64) -> Story {
     let slow: Vec<_> = (0..5)
         .map(|n| {
             let mut attempt = attempt(n, SERVER, Outcome::Answered);
@@ -266,7 +266,9 @@ fn what_a_server_left_unread_was_held_up_or_lost_with_it() {
         ("dns_kernel_drop", 5)
     );
     assert!(
-        finding.title.contains("ended with queries unread"),
+        finding
+            .title
+            .contains("closed its socket with queries unread"),
         "{finding:?}"
     );
     for queued_bytes in [0, 100_000] {
@@ -349,6 +351,25 @@ pub(super) fn forwarded(upstream: impl Fn(Attempt) -> Attempt) -> Story {
     Story::default().with(attempts)
 }
 
+/// The same where its upstream answers, and takes most of the time.
+pub(super) fn forwarded_slowly() -> Story {
+    let mut story = Story::default();
+    for n in 0..6 {
+        let mut client = attempt(n, SERVER, Outcome::Answered);
+        client.end_ns = client.sent_ns + 400 * MS;
+        let view = at_server(&client, RESOLVER, Outcome::Answered, 390 * MS);
+        let mut own = attempt(n, UPSTREAM, Outcome::Answered);
+        own.owner.pid = Some(RESOLVER);
+        own.owner.netns = NODE;
+        own.cookie += 5_000;
+        own.id = Some(9_000 + n as u16);
+        shift(&mut own, MS);
+        own.end_ns = own.sent_ns + 380 * MS;
+        story = story.with([view, own, client]);
+    }
+    story
+}
+
 #[test]
 fn a_resolver_that_waits_is_not_the_cause() {
     assert_eq!(forwarded(|own| own).said(), [("dns_upstream_slow", 12)]);
@@ -390,6 +411,10 @@ fn what_hits_the_resolver_itself_is_the_cause_for_its_clients() {
         "{:?}",
         finding.evidence
     );
+    // What is said of packets and of who sent them is said of the resolver's own.
+    let told = finding.evidence.join(" ");
+    assert!(told.contains("6 packets were discarded"), "{told}");
+    assert!(!told.contains("curl (pid 4242)"), "{told}");
 }
 
 #[test]

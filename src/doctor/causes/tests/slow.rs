@@ -173,6 +173,43 @@ fn each_slow_answer_has_one_cause() {
     assert_eq!(by_cause, [(Rule::ServerSlow, 20), (Rule::Unknown, 3)]);
 }
 
+/// Whatever makes an answer slow takes all of them, and nothing else does.
+#[test]
+fn the_slow_answers_of_each_kind_are_its_own() {
+    let stories = [
+        // They wait in the server's queue; it takes long itself; its CPU limit stops it; it waits
+        // for a CPU.
+        (here(300, 299, 9_000), Rule::ServerSlow),
+        (here(300, 299, 0), Rule::ServerSlow),
+        (
+            servers::overloaded(servers::server(Some(servers::quota(90)), 0.2, 0.0)),
+            Rule::ServerThrottled,
+        ),
+        (servers::hesitant(0.01, 0.18), Rule::ServerSaturated),
+        // It waits for its own upstream.
+        (servers::forwarded_slowly(), Rule::UpstreamSlow),
+        // The way there: on this host, far, over TCP, for one type; segments that got lost.
+        (here(300, 1, 0), Rule::SlowWay),
+        (elsewhere(30, 0, UDP), Rule::SlowWay),
+        (elsewhere(20, 40, TCP_AND_UDP), Rule::SlowWay),
+        (
+            slow_of(asks("example.com", 65), asks("example.com", TYPE_A)),
+            Rule::SlowWay,
+        ),
+        (lossy::lossy(), Rule::TcpLossy),
+        (elsewhere(3, 60, UDP), Rule::Unknown),
+    ];
+    for (place, (story, rule)) in stories.into_iter().enumerate() {
+        let slow = story.attempts.iter().filter(|it| {
+            let is_answer = it.role == Role::Client && it.outcome == Outcome::Answered;
+            is_answer && it.elapsed() > Duration::from_millis(100)
+        });
+        let slow = slow.count() as u64;
+        let by_cause = story.explain().slow_by_cause;
+        assert_eq!(by_cause, [(rule, slow)].into(), "{place}");
+    }
+}
+
 /// So many slow answers that are changed so, and 40 others that come at once.
 fn slow_of(with: impl Fn(u64, &mut Attempt), without: impl Fn(u64, &mut Attempt)) -> Story {
     let of = |n, ms, change: &dyn Fn(u64, &mut Attempt)| {

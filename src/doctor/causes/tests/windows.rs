@@ -1,12 +1,10 @@
 //! Whole windows, with their lookups and late reads: what each finding says agrees with itself
 //! and with the sums.
 
-use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::figures::parts;
-use super::figures::run;
-use super::figures::shares;
+use super::figures::check_sentence;
+use super::figures::runs;
 use super::*;
 use crate::doctor::Diagnosis;
 use crate::doctor::diagnose;
@@ -99,12 +97,7 @@ fn check(attempts: &[Attempt], late_reads: usize) -> Result<(), TestCaseError> {
         );
         let texts = [&finding.title, &finding.cause, &finding.impact].into_iter();
         for text in texts.chain(&finding.evidence).chain(&finding.hit_hardest) {
-            for (part, whole) in shares(text) {
-                prop_assert!(part <= whole, "{text}");
-            }
-            if let Some((parts, whole)) = parts(text) {
-                prop_assert!(0 < parts && parts <= whole, "{text}");
-            }
+            check_sentence(text)?;
             let lower = text.to_ascii_lowercase();
             prop_assert!(!NOT_MEASURED.iter().any(|it| lower.contains(it)), "{text}");
         }
@@ -125,7 +118,7 @@ proptest! {
 
     #[test]
     fn a_finding_agrees_with_itself_and_with_the_sums(
-        runs in vec(run(), 1..8),
+        runs in runs(),
         late_reads in 0_usize..60,
     ) {
         let mut attempts = Vec::new();
