@@ -15,6 +15,8 @@ use crate::attempt::identity::IdentityTable;
 use crate::lookup::AttemptKey;
 use crate::lookup::Lookup;
 use crate::lookup::LookupResult;
+use crate::lookup::Step;
+use crate::lookup::StepEnd;
 use crate::thresholds::LATENCY_WARNING_NS;
 
 /// Messages that cost something, about 60 bytes each: 2 MB.
@@ -82,6 +84,13 @@ fn client(attempt: &Attempt) -> (ClientKey, Option<u32>) {
     (ClientKey::of(attempt), attempt.owner.pid)
 }
 
+/// What was refused is got round only by an answer to the same: of an address family that is
+/// not asked for again nobody knows whether it was needed.
+fn has_successor(steps: &[Step], step: &Step) -> bool {
+    let is_same = |it: &Step| it.question == step.question && it.end.is_settled();
+    step.end != StepEnd::Refused || step.question.is_none() || steps.iter().any(is_same)
+}
+
 impl Costs {
     pub(super) fn record(&mut self, lookup: &Lookup) {
         let is_fine = lookup.outline.result != LookupResult::Failed;
@@ -95,7 +104,7 @@ impl Costs {
                     lost_ns,
                     waited_ns: step.took_ns(),
                     has_failed: !is_fine,
-                    was_got_round,
+                    was_got_round: was_got_round && has_successor(&lookup.steps, step),
                 };
                 self.of.insert(step.key, cost);
             } else {

@@ -424,8 +424,7 @@ impl Tallies {
             .get(&(attempt.owner.netns, attempt.local.port(), attempt.peer))
     }
 
-    /// Whether its type is what its server answers with errors alone, and no other: both often
-    /// enough to say so.
+    /// Whether its type is what its server answers with errors alone, and no other.
     pub fn errs_by_type(&self, attempt: &Attempt) -> Option<ByType> {
         self.traits.errs_by_type(attempt)
     }

@@ -271,8 +271,8 @@ impl Traits {
         })
     }
 
-    /// Whether all answers of the attempt's type are errors at its server, and none of the
-    /// other types: what a server says itself is said by no accident.
+    /// Whether all answers of the attempt's type are errors at its server, three or more, and
+    /// none of the other types: what a server says itself is said by no accident.
     pub(super) fn errs_by_type(&self, attempt: &Attempt) -> Option<ByType> {
         let server = self.servers.get(&(attempt.owner.netns, attempt.peer))?;
         let rtype = attempt.question.shape()?.rtype;
@@ -288,7 +288,7 @@ impl Traits {
         }
         let is_apart = own.failed >= FAILURES_MIN
             && own.failed == own.of
-            && others.of >= FAILURES_MIN
+            && others.of > 0
             && others.failed == 0;
         is_apart.then_some(ByType { rtype, own, others })
     }

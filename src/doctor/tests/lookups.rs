@@ -181,6 +181,34 @@ fn what_is_got_round_at_once_is_a_note() {
     assert_eq!(worst, Some(Severity::Critical));
 }
 
+/// A server that closes each connection after one answer: of A and AAAA on one connection the
+/// second has none, and that is not got round by the answer to the first.
+#[test]
+fn what_is_reset_and_not_asked_again_is_no_note() {
+    let mut story = Story::new();
+    for _ in 0..20 {
+        story.ask(CURL, GOOD, Outcome::Answered, 1).transport = Transport::Tcp;
+        let reset = story.ask(CURL, GOOD, Outcome::Refused, 0);
+        reset.transport = Transport::Tcp;
+        reset.reason = Some(Reason::Errno(libc::ECONNRESET));
+        let mut octets = reset.question.as_bytes().to_vec();
+        let rtype = octets.len() - 3;
+        octets[rtype] = 28;
+        reset.question = RawQuestion::new(&octets);
+        story.next();
+    }
+    let found = story.diagnosis().findings.remove(0);
+    assert_eq!(
+        (found.rule, found.severity),
+        (Rule::Unknown, Severity::Critical)
+    );
+    assert!(
+        found.title.contains("are reset before the answer comes"),
+        "{found:#?}"
+    );
+    assert!(!found.impact.contains("Nobody was hurt"), "{found:#?}");
+}
+
 #[test]
 fn a_resolver_that_cannot_reach_some_of_its_servers_is_judged_by_its_clients() {
     let story = |took_ms, clients| {

@@ -211,6 +211,19 @@ fn errors_to_one_type_alone_are_told_as_that() {
             assert!(found.evidence.iter().any(told), "{found:#?}");
         }
     }
+    // musl asks for AAAA again and again, so that few answers to A stand against many.
+    let few = by_type(1, SERVFAIL, TYPE_AAAA).with(
+        by_type(20, SERVFAIL, TYPE_AAAA)
+            .attempts
+            .into_iter()
+            .skip(40),
+    );
+    let found = only(few);
+    assert_eq!(
+        (found.rule, found.queries),
+        (Rule::AaaaBroken, 42),
+        "{found:#?}"
+    );
     // Both types fail: then it is not the type.
     let all = only(stub(SERVFAIL, b"dnsmasq", true));
     assert!(says(&all, "has no server to ask"), "{all:#?}");
