@@ -46,7 +46,7 @@ fn is_silent(server: SocketAddr, figures: &Figures, evidence: &Evidence) -> bool
         && figures.outcomes.failed() < FAILURES_MIN
         && figures.outcomes.answered == 0
         && asked.all.answered == 0
-        && asked.came_second == Some(0)
+        && asked.came_second.is_never()
 }
 
 fn note(server: SocketAddr, superseded: u64) -> Finding {

@@ -25,8 +25,33 @@ pub struct Asked {
     /// Answers that came when another server had answered the same: to superseded attempts,
     /// which are in none of these. `None` where it is not known: it is not kept on disk.
     #[borsh(skip)]
-    pub came_second: Option<u64>,
+    pub came_second: CameSecond,
 }
+
+/// How often, if that is known. Windows are compared without it: one that was read from disk
+/// does not know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CameSecond(Option<u64>);
+
+impl CameSecond {
+    /// So many more.
+    pub(super) fn add(&mut self, number: u64) {
+        *self.0.get_or_insert(0) += number;
+    }
+
+    /// Whether it is known that it never did.
+    pub fn is_never(self) -> bool {
+        self.0 == Some(0)
+    }
+}
+
+impl PartialEq for CameSecond {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for CameSecond {}
 
 /// Address lookups of one name, or of one server.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +90,7 @@ impl BothFamilies {
 impl Asked {
     pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
         self.all.record(attempt);
-        self.came_second.get_or_insert(0);
+        self.came_second.add(0);
         if attempt.transport == Transport::Tcp {
             self.tcp.record(attempt);
         } else if attempt.answer.is_some_and(|answer| answer.truncated) {
@@ -78,7 +103,7 @@ impl Asked {
 
     /// Adds what another namespace asked.
     pub fn absorb(&mut self, other: &Self) {
-        let came_second = match (self.came_second, other.came_second) {
+        let came_second = match (self.came_second.0, other.came_second.0) {
             (Some(own), Some(more)) => Some(own + more),
             (None, more) if *self == Self::default() => more,
             _ => None,
@@ -87,6 +112,6 @@ impl Asked {
         self.truncated += other.truncated;
         self.tcp.absorb(&other.tcp);
         self.families.absorb(&other.families);
-        self.came_second = came_second;
+        self.came_second = CameSecond(came_second);
     }
 }

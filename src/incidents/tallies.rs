@@ -149,6 +149,7 @@ impl Tallies {
         match entry(&mut self.asked, (netns, plain.example.peer), ASKED_MAX) {
             Some(asked) => {
                 asked.all.absorb(&all);
+                asked.came_second.add(0);
                 for question in &plain.questions {
                     asked.families.count(question);
                 }
@@ -211,7 +212,7 @@ impl Tallies {
     /// Counts answers that another server was faster than.
     pub(super) fn record_came_second(&mut self, way: Way, number: u64) {
         match entry(&mut self.asked, way, ASKED_MAX) {
-            Some(asked) => *asked.came_second.get_or_insert(0) += number,
+            Some(asked) => asked.came_second.add(number),
             None => self.left_out += number,
         }
     }
