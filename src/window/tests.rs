@@ -153,7 +153,7 @@ fn at_server(number: usize, client: &Attempt) -> Option<Attempt> {
     }
     let (outcome, took_ns) = match client.outcome {
         Outcome::Answered => (Outcome::Answered, client.end_ns - client.sent_ns),
-        Outcome::Unanswered if number % 2 == 0 => (Outcome::Answered, 3 * MS),
+        Outcome::Unanswered if number.is_multiple_of(2) => (Outcome::Answered, 3 * MS),
         Outcome::Unanswered => (Outcome::Unanswered, 5_000 * MS),
         Outcome::Dropped if has_overflowed(client) => (Outcome::Unanswered, 5_000 * MS),
         _ => return None,

@@ -68,12 +68,15 @@ pub(crate) struct Node {
 /// What stands in the name of a pod for the letters that each node has its own of.
 const SUFFIX: &str = "-zzzzz";
 
+/// Of one series: when, and what.
+type Samples = Vec<(u64, f64)>;
+
 /// The recordings, and how they are played on nodes of the same kind.
 pub(crate) struct Player {
     recordings: BTreeMap<&'static str, Recording>,
     kinds: HashMap<String, Rc<Kind>>,
     /// What nodes with nothing particular tell: by their kind, and by which window is their first.
-    plain: HashMap<(*const Kind, usize), Vec<Vec<(u64, f64)>>>,
+    plain: HashMap<(*const Kind, usize), Vec<Samples>>,
     /// All metrics, and not only what `kerno fleet` asks for.
     is_whole: bool,
 }
