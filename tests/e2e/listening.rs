@@ -79,7 +79,7 @@ impl Listening {
                 let mine = reads.into_iter().filter(|read| is_mine(&read.owner));
                 self.slow_reads.extend(mine);
             }
-            Message::TurnedAway(_) | Message::Suspects(_) => {}
+            Message::TurnedAway(_) | Message::Suspects(_) | Message::CameSecond(_) => {}
             Message::Plain(_) | Message::Lookups(_) => panic!("each is to be told"),
             Message::Rolled(_) => panic!("nobody asked for the end of a window"),
             Message::Finished(_) => panic!("it ended by itself"),
