@@ -48,7 +48,9 @@ fn over_namespaces(by_netns: &BTreeMap<u32, ByServer>, here: &HashSet<SocketAddr
     let ways = by_netns.iter().flat_map(|(netns, servers)| {
         let both = |server: &&SocketAddr| dead.contains(*server);
         // Who asks no other has it on no list beside one that answers.
-        let has_another = servers.keys().any(|server| !dead.contains(server));
+        let answers =
+            |(server, it): (&SocketAddr, &Failed)| !dead.contains(server) && it.failed < it.of;
+        let has_another = servers.iter().any(answers);
         let dead = servers.keys().filter(both).filter(move |_| has_another);
         dead.map(|server| (*netns, *server))
     });
