@@ -131,8 +131,9 @@ impl Series {
         self.lengthen(step.into());
         for slice in &next.slices {
             let mut slice = slice.clone();
+            // They may have become longer by the one before.
             slice.slot /= self.seconds() / next.seconds();
-            self.add(slice);
+            self.add(&slice);
         }
     }
 
@@ -156,47 +157,39 @@ impl Series {
     /// The slice that has this moment.
     fn at(&mut self, at_ns: u64) -> &mut Slice {
         let slot = at_ns / SECOND_NS / self.seconds();
-        let slot = match self.slices.last() {
-            // Far too early is no moment of this window, but of a clock that is not known.
-            Some(last) if slot > last.slot && self.slices.len() == SLICES_MAX => {
-                self.lengthen(usize::from(self.step) + 1);
-                at_ns / SECOND_NS / self.seconds()
-            }
-            _ => slot,
-        };
         let place = self.place(slot);
         &mut self.slices[place]
     }
 
-    /// Where the slice with this number is; it is made if there is none.
-    fn place(&mut self, slot: u64) -> usize {
-        let before = self.slices.iter().rposition(|it| it.slot <= slot);
-        match before {
-            Some(place) if self.slices[place].slot == slot => place,
-            before => {
-                let place = before.map_or(0, |before| before + 1);
+    /// Where the slice with this number is. It is made if there is none; where there is no room
+    /// for it, all become longer, and where they are as long as they get, it is the one before.
+    fn place(&mut self, mut slot: u64) -> usize {
+        loop {
+            let before = self.slices.iter().rposition(|it| it.slot <= slot);
+            let step = usize::from(self.step);
+            let place = match before {
+                Some(place) if self.slices[place].slot == slot => return place,
+                before => before.map_or(0, |before| before + 1),
+            };
+            if self.slices.len() < SLICES_MAX {
                 let slice = Slice {
                     slot,
                     ..Slice::default()
                 };
                 self.slices.insert(place, slice);
-                place
+                return place;
             }
+            let Some(longer) = STEPS_S.get(step + 1) else {
+                return place.saturating_sub(1);
+            };
+            slot /= longer / STEPS_S[step];
+            self.lengthen(step + 1);
         }
     }
 
-    fn add(&mut self, mut slice: Slice) {
-        loop {
-            let is_new = self.slices.iter().rev().all(|it| it.slot != slice.slot);
-            let step = usize::from(self.step);
-            if !(is_new && self.slices.len() >= SLICES_MAX && step + 1 < STEPS_S.len()) {
-                break;
-            }
-            slice.slot /= STEPS_S[step + 1] / STEPS_S[step];
-            self.lengthen(step + 1);
-        }
+    fn add(&mut self, slice: &Slice) {
         let place = self.place(slice.slot);
-        self.slices[place].follow(&slice);
+        self.slices[place].follow(slice);
     }
 
     /// Makes slices as long as this step, if they are shorter.

@@ -74,6 +74,21 @@ fn what_is_kept_has_the_length_of_an_agents_windows() {
     assert_eq!(course.moments.len(), 2);
 }
 
+/// Two groups of moments, far apart and in no order: there is room for no more than a chart has.
+#[test]
+fn moments_that_come_in_no_order_have_no_more_slices() {
+    let mut series = Series::default();
+    let moments = (0..200).flat_map(|n| [40_000 + n, 2_000_000 - 97 * n, 100 * (n + 1)]);
+    for at_s in moments.clone() {
+        series.record(&ended(Outcome::Answered, at_s, MS));
+        assert!(series.course().moments.len() <= SLICES_MAX, "{at_s}");
+    }
+    let course = series.course();
+    let all: u64 = course.moments.iter().map(|it| it.outcomes.queries()).sum();
+    assert_eq!(all, moments.count() as u64);
+    assert!(course.moments.is_sorted_by_key(|it| it.from_ns));
+}
+
 proptest! {
     #[test]
     fn a_bucket_is_an_eighth_wide(ns in any::<u64>()) {
