@@ -28,7 +28,7 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
 .PHONY: help setup build demo demo-agent demo-fleet image test lab lint bpf-verify bench soak install uninstall dist \
-	dist-verify clean setup-build setup-test setup-kernels setup-bench setup-dist
+	clean setup-build setup-test setup-kernels setup-bench setup-dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,11 +94,8 @@ install: build ## Install kerno, its manual pages, completions and unit to PREFI
 uninstall: ## Remove what install put there
 	$(as_installer) scripts/unstage '$(DESTDIR)' '$(PREFIX)'
 
-dist: setup-dist ## Make the packages: .deb, .rpm, archives, an image, checksums, in target/dist
-	@scripts/dist
-
-dist-verify: dist ## Install, upgrade and remove each package in systems made for it (as root)
-	@scripts/dist-verify
+dist: setup-dist ## Make the packages: .deb, .rpm, archive, image, checksums, in target/dist
+	@scripts/dist amd64
 
 clean: ## Remove everything that was built
 	cargo clean
