@@ -1,5 +1,6 @@
 //! No line is wider than its terminal, whatever strangers are called.
 
+use domain::base::iana::OptRcode;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr as _;
 
