@@ -1,5 +1,5 @@
-//! A tenant whose queries are all refused at once, as many as it can: what has ended
-//! makes room for what comes.
+//! A tenant whose queries are all refused at once, more of them than kerno has room for: what
+//! has ended makes room for what comes.
 
 use std::net::UdpSocket;
 use std::thread;
@@ -10,8 +10,10 @@ use crate::ALONE;
 use crate::doctor::Doctor;
 use crate::message;
 
-const QUERIES: u32 = 100_000;
-const PER_SECOND: u32 = 25_000;
+/// Three times what `dns_inflight` takes.
+const QUERIES: u32 = 24_000;
+/// A quarter of what a debug build keeps up with on two slow cores.
+const PER_SECOND: u32 = 2_500;
 
 #[test]
 fn root_a_flood_of_refused_queries_loses_none() {
