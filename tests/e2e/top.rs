@@ -144,8 +144,11 @@ fn root_a_live_screen_shows_a_fault_and_gives_the_terminal_back() {
                 assert!(killed.expect("kill").success());
             }
         }
+        // Until it has gone, it may read what is typed.
+        poll(&format!("its end after {way}"), || {
+            screen.running().is_empty().then_some(())
+        });
         screen.is_given_back(word);
-        assert_eq!(screen.running(), "", "after {way}");
     }
     // A page is none of a terminal's business.
     let command = format!(
