@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use anyhow::Result;
@@ -10,6 +12,10 @@ use crossbeam_channel::Receiver;
 use crossbeam_channel::bounded;
 use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal;
+
+/// A signal so soon after the first is the same wish: timeout(1) sends its signal to the process
+/// and then to its group, and nobody presses a key twice as fast.
+const ONE_WISH: Duration = Duration::from_millis(200);
 
 /// Whether the user wants an end.
 #[derive(Clone, Debug)]
@@ -44,9 +50,12 @@ impl Stop {
                     set.store(true, Ordering::Relaxed);
                     drop(sender);
                 }
-                if let Ok(signal) = signals.wait() {
-                    // The shell's convention for a death by signal.
-                    std::process::exit(128 + signal as i32);
+                let first = Instant::now();
+                while let Ok(signal) = signals.wait() {
+                    if first.elapsed() > ONE_WISH {
+                        // The shell's convention for a death by signal.
+                        std::process::exit(128 + signal as i32);
+                    }
                 }
             })
             .context("cannot start the signal thread")?;

@@ -11,6 +11,8 @@ use nix::sys::signal::Signal;
 
 use crate::ask::ask;
 use crate::message;
+use crate::place::Place;
+use crate::process::finish;
 use crate::process::poll;
 use crate::site::SERVER_V4;
 use crate::site::Site;
@@ -29,6 +31,19 @@ fn root_sigterm_ends_it_well() {
 #[test]
 fn root_sigkill_leaves_nothing_either() {
     assert_eq!(end_by(Signal::SIGKILL), (None, Some(9)));
+}
+
+/// timeout(1) sends its signal to the process, and then to the whole group.
+#[test]
+fn root_a_signal_that_comes_twice_at_once_is_one() {
+    for _ in 0..3 {
+        let mut command = Place::host().command("timeout");
+        command.args(["--preserve-status", "--signal=INT", "2"]);
+        let kerno = env!("CARGO_BIN_EXE_kerno");
+        let done = finish(command.args([kerno, "doctor", "--duration", "60s"]));
+        assert!(done.succeeded, "{}", done.output);
+        assert!(done.output.contains("watched for"), "{}", done.output);
+    }
 }
 
 /// `kerno watch | head -1`
