@@ -30,6 +30,11 @@ impl Fingerprint {
     /// Of the octets of a question; `None` if they hold no whole one. Servers may change the
     /// case of a name, and so may clients on purpose: RFC 4343, draft-vixie-dnsext-dns0x20.
     pub fn of(octets: &[u8]) -> Option<Self> {
+        Self::with_case(octets).map(|(own, _)| own)
+    }
+
+    /// … and whether the name has capital letters.
+    pub fn with_case(octets: &[u8]) -> Option<(Self, bool)> {
         let mut end = 0;
         loop {
             let len = usize::from(*octets.get(end)?);
@@ -61,10 +66,11 @@ impl Fingerprint {
         folded.copy_from_slice(name);
         // A length is below 64, where no letter is.
         folded.make_ascii_lowercase();
-        Some(Self {
+        let own = Self {
             name: hashing::hash(&*folded),
             rtype: Rtype::from_int(u16::from_be_bytes([rtype[0], rtype[1]])),
-        })
+        };
+        Some((own, folded != name))
     }
 }
 
@@ -85,6 +91,14 @@ mod tests {
         // The same letters in other labels are another name.
         let c = Fingerprint::of(&question(b"\x02ww\x03wde\0", 1)).unwrap();
         assert_ne!(a.name, c.name);
+    }
+
+    #[test]
+    fn capitals_are_those_of_the_name() {
+        let has = |name, rtype| Fingerprint::with_case(&question(name, rtype)).unwrap().1;
+        assert!(has(b"\x03wWw\x02de\0", 1) && has(b"\x03www\x02dE\0", 1));
+        // 65 octets are no label, and type 65 is no letter.
+        assert!(!has(b"\x03w-1\x02de\0", 65) && !has(b"\0", 65));
     }
 
     #[test]

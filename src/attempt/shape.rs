@@ -10,8 +10,12 @@ use super::hashing;
 const NAME_MAX: usize = 255;
 /// Labels that are taken for the zone: `example.com`.
 pub const ZONE_LABELS: usize = 2;
-/// Labels of an address below `in-addr.arpa`, and as many of the other kind.
-const LABELS_MAX: usize = 34;
+/// Octets that they take.
+const ZONE_MAX: usize = ZONE_LABELS * 64;
+/// Labels of a name at the most: each takes two octets.
+const LABELS_MAX: usize = NAME_MAX / 2;
+/// Labels of an address below `ip6.arpa`; one of IPv4 has fewer.
+const REVERSE_LABELS_MAX: usize = 34;
 
 /// By which queries are told apart that go to the same server.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,26 +35,31 @@ pub struct Shape {
     pub zone: u64,
     /// The address of a private network, asked for its name.
     pub is_private_reverse: bool,
+    /// Capital letters in the name: a resolver makes them at random against forgeries
+    /// (draft-vixie-dnsext-dns0x20).
+    pub has_capitals: bool,
 }
 
 impl Shape {
     /// Of a message's octets from the question on; `None` if they hold no whole question.
     pub fn of(octets: &[u8]) -> Option<Self> {
-        let (labels, end) = labels(octets)?;
-        let rtype = octets.get(end..end + 2)?;
-        let behind = octets.get(end + 4..)?;
-        let zone_at = labels.len().saturating_sub(ZONE_LABELS);
-        let zone: Vec<u8> = labels[zone_at..]
-            .iter()
-            .flat_map(|label| [&[label.len() as u8], *label].concat())
-            .map(|octet| octet.to_ascii_lowercase())
-            .collect();
+        let labels = Labels::of(octets)?;
+        let (name, behind) = octets.split_at_checked(labels.end)?;
+        let rtype = behind.get(..2)?;
+        let behind = behind.get(4..)?;
+        let zone = labels.last(ZONE_LABELS);
+        let mut folded = [0; ZONE_MAX];
+        let folded = folded.get_mut(..zone.len())?;
+        folded.copy_from_slice(zone);
+        // A length is below 64, where no letter is.
+        folded.make_ascii_lowercase();
         Some(Self {
             rtype: Rtype::from_int(u16::from_be_bytes([rtype[0], rtype[1]])),
             has_edns: behind.starts_with(&OPT),
             room: room(behind),
-            zone: hashing::hash(zone),
+            zone: hashing::hash(&*folded),
             is_private_reverse: is_private_reverse(&labels),
+            has_capitals: name.iter().any(u8::is_ascii_uppercase),
         })
     }
 }
@@ -67,36 +76,71 @@ fn room(behind: &[u8]) -> u16 {
     }
 }
 
-/// The labels, but for the root, and where they end.
-fn labels(octets: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
-    let mut labels = Vec::with_capacity(8);
-    let mut at = 0;
-    loop {
-        let len = usize::from(*octets.get(at)?);
-        // The upper bits mark a compression pointer: RFC 1035 section 4.1.4.
-        if len > 63 || at + len + 1 > NAME_MAX {
-            return None;
+/// Where the labels of a name are, but for the root.
+struct Labels<'a> {
+    octets: &'a [u8],
+    /// Where each begins, with its length.
+    starts: [u8; LABELS_MAX],
+    number: usize,
+    /// Where the name ends.
+    end: usize,
+}
+
+impl<'a> Labels<'a> {
+    fn of(octets: &'a [u8]) -> Option<Self> {
+        let mut own = Self {
+            octets,
+            starts: [0; LABELS_MAX],
+            number: 0,
+            end: 0,
+        };
+        loop {
+            let len = usize::from(*octets.get(own.end)?);
+            // The upper bits mark a compression pointer: RFC 1035 section 4.1.4.
+            if len > 63 || own.end + len + 1 > NAME_MAX {
+                return None;
+            }
+            if len == 0 {
+                own.end += 1;
+                return Some(own);
+            }
+            // Below NAME_MAX.
+            *own.starts.get_mut(own.number)? = own.end as u8;
+            own.number += 1;
+            own.end += len + 1;
         }
-        at += 1 + len;
-        if len == 0 {
-            return Some((labels, at));
-        }
-        labels.push(octets.get(at - len..at)?);
+    }
+
+    /// So many of them from the end, with their lengths, or all.
+    fn last(&self, number: usize) -> &'a [u8] {
+        let first = self.number.saturating_sub(number);
+        let start = self.starts[..self.number].get(first);
+        let start = start.map_or(self.end - 1, |start| usize::from(*start));
+        self.octets.get(start..self.end - 1).unwrap_or_default()
+    }
+
+    /// The label at this place from the end, from 1.
+    fn backwards(&self, place: usize) -> Option<&'a [u8]> {
+        let start = *self.starts.get(self.number.checked_sub(place)?)?;
+        let (len, label) = self.octets.get(usize::from(start)..)?.split_first()?;
+        label.get(..usize::from(*len))
     }
 }
 
 /// Zones that a resolver is to answer itself: RFC 6303 section 4, RFC 7793.
-fn is_private_reverse(labels: &[&[u8]]) -> bool {
-    if labels.len() > LABELS_MAX {
+fn is_private_reverse(labels: &Labels<'_>) -> bool {
+    if labels.number > REVERSE_LABELS_MAX {
         return false;
     }
     let is = |at: usize, text: &str| {
-        let label = labels.len().checked_sub(at).and_then(|at| labels.get(at));
+        let label = labels.backwards(at);
         label.is_some_and(|label| label.eq_ignore_ascii_case(text.as_bytes()))
     };
     let number = |at: usize| -> Option<u8> {
-        let label = labels.get(labels.len().checked_sub(at)?)?;
-        std::str::from_utf8(label).ok()?.parse().ok()
+        std::str::from_utf8(labels.backwards(at)?)
+            .ok()?
+            .parse()
+            .ok()
     };
     if is(1, "arpa") && is(2, "in-addr") {
         return match (number(3), number(4)) {
@@ -162,6 +206,13 @@ mod tests {
         assert_ne!(zone("a.example.com"), zone("a.example.org"));
         assert_ne!(zone("ab.c"), zone("a.bc"));
         assert_eq!(zone(""), zone("."));
+    }
+
+    #[test]
+    fn capitals_are_seen_in_the_name_alone() {
+        assert!(shape("wWw.test", 1, &[]).has_capitals);
+        assert!(shape("www.tesT", 1, &[]).has_capitals);
+        assert!(!shape("www.test", 65, b"ABC").has_capitals);
     }
 
     #[test]

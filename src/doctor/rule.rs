@@ -43,6 +43,7 @@ rules! {
     TcpLossy = "dns_tcp_lossy",
     ForwardingLoop = "dns_forwarding_loop",
     EdnsDropped = "dns_edns_dropped",
+    CaseDropped = "dns_case_dropped",
     PrivateReverse = "dns_private_reverse",
     TypeDropped = "dns_type_dropped",
     OneTransport = "dns_one_transport",

@@ -118,6 +118,10 @@ fn of(rule: Rule) -> (&'static str, &'static str) {
             "Queries with EDNS get no answer",
             "Mend what drops them on the way; until then turn EDNS off at the clients.",
         ),
+        Rule::CaseDropped => (
+            "Queries with capital letters in the name get no answer",
+            "Mend what drops them; until then let resolvers not mix capitals in (use-caps-for-id).",
+        ),
         Rule::PrivateReverse => (
             "Names of private addresses get no answer",
             "Answer them locally (RFC 6303), or forward them to who knows them.",

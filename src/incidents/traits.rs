@@ -1,7 +1,6 @@
 //! What sets the queries apart that failed from those that did not, at one server.
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -9,6 +8,7 @@ use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 use domain::base::iana::Rtype;
 
+use super::table::Table;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
@@ -56,6 +56,8 @@ pub enum Trait {
     Network(IpAddr),
     /// The last labels of its name, hashed.
     Zone(u64),
+    /// Capital letters in its name.
+    Capitals,
     /// The control group of who asks, by its id.
     Group(u64),
 }
@@ -87,6 +89,7 @@ impl Trait {
         let shape = seen.shape.as_ref();
         match self {
             Self::Edns => shape.is_some_and(|it| it.has_edns),
+            Self::Capitals => shape.is_some_and(|it| it.has_capitals),
             Self::PrivateReverse => shape.is_some_and(|it| it.is_private_reverse),
             Self::Type(rtype) => shape.is_some_and(|it| it.rtype == rtype),
             Self::Zone(zone) => shape.is_some_and(|it| it.zone == zone),
@@ -109,6 +112,7 @@ impl Trait {
                 Some(Self::Type(shape.rtype)),
                 Some(Self::Zone(shape.zone)),
                 shape.has_edns.then_some(Self::Edns),
+                shape.has_capitals.then_some(Self::Capitals),
                 shape.is_private_reverse.then_some(Self::PrivateReverse),
             ]
         });
@@ -208,7 +212,7 @@ pub(super) type Way = (u32, SocketAddr);
 /// Counts what queries have, by server.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub(super) struct Traits {
-    pub(super) servers: HashMap<Way, AtServer>,
+    pub(super) servers: Table<Way, AtServer>,
     kept: usize,
     /// Attempts that were not compared, for there was no room.
     pub(super) left_out: u64,
@@ -244,10 +248,10 @@ impl Traits {
         server.all.fine += plain.number();
         server.ports[1].fine += plain.after_answer;
         server.ports[0].fine += plain.number() - plain.after_answer;
-        self.add(way, Trait::Udp, Fate::Fine, plain.number());
+        let mut fine = BTreeMap::from([(Trait::Udp, plain.number())]);
         let cgroup_id = plain.example.owner.cgroup_id;
         if cgroup_id != 0 {
-            self.add(way, Trait::Group(cgroup_id), Fate::Fine, plain.number());
+            fine.insert(Trait::Group(cgroup_id), plain.number());
         }
         for question in &plain.questions {
             let seen = Seen {
@@ -257,8 +261,11 @@ impl Traits {
                 cgroup_id: 0,
             };
             for it in Trait::all_of(&seen).filter(|it| *it != Trait::Udp) {
-                self.add(way, it, Fate::Fine, question.asked);
+                *fine.entry(it).or_default() += question.asked;
             }
+        }
+        for (it, number) in fine {
+            self.add(way, it, Fate::Fine, number);
         }
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct PlainRecord<'a> {
     question: &'a [u8],
     /// What was asked.
     pub(crate) fingerprint: Fingerprint,
+    /// Whether its name has capital letters.
+    pub(crate) has_capitals: bool,
 }
 
 /// Whether answers took much of the client's receive buffer: this one may have found no
@@ -87,11 +89,13 @@ impl<'a> PlainRecord<'a> {
             return None;
         }
         let question = short.question.get(..usize::from(record.question_len))?;
+        let (fingerprint, has_capitals) = Fingerprint::with_case(question)?;
         Some(Self {
             bytes,
             record,
             question,
-            fingerprint: Fingerprint::of(question)?,
+            fingerprint,
+            has_capitals,
         })
     }
 

@@ -75,8 +75,9 @@ struct Cell {
     after_answer: u64,
     latencies: Vec<u32>,
     moments: Vec<u64>,
-    /// With the octets that follow, and RD: the same may be asked with EDNS and without.
-    questions: HashMap<(Fingerprint, usize, (bool, bool)), PlainQuestion, RandomState>,
+    /// With the octets that follow, RD, CD and capitals: the same may be asked with EDNS and
+    /// without.
+    questions: HashMap<(Fingerprint, usize, [bool; 3]), PlainQuestion, RandomState>,
     exchanges: VecDeque<PlainExchange>,
     lookups: PlainLookups,
     idle: u32,
@@ -162,7 +163,7 @@ impl Cells {
                 let before = cell.questions.len();
                 let wants_recursion = record.wants_recursion();
                 let is_unchecked = record.is_unchecked();
-                let bits = (wants_recursion, is_unchecked);
+                let bits = [wants_recursion, is_unchecked, record.has_capitals];
                 let key = (record.fingerprint, record.question().len(), bits);
                 let question = cell.questions.entry(key);
                 let question = question.or_insert_with(|| PlainQuestion {

@@ -19,6 +19,8 @@ use crate::thresholds::BIG_ANSWER_BYTES;
 use crate::units;
 
 const UNANSWERED: &str = "went unanswered";
+/// What a resolver asks that mixes capitals in (0x20).
+pub(super) const CAPITALS: &str = "queries with capital letters in the name";
 const SLOWLY: &str = "were answered slowly";
 
 /// Whether nothing is known of its end but that no answer came.
@@ -190,6 +192,7 @@ impl Group<'_> {
 fn which(it: Trait, example: &Attempt) -> Option<String> {
     Some(match it {
         Trait::Edns => "queries with EDNS (an OPT record)".to_owned(),
+        Trait::Capitals => CAPITALS.to_owned(),
         Trait::PrivateReverse => "reverse lookups of private addresses".to_owned(),
         Trait::Type(rtype) => format!("queries of type {rtype}"),
         Trait::Tcp => "queries over TCP".to_owned(),

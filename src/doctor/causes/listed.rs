@@ -42,6 +42,7 @@ fn is_about_upstream(rule: Rule) -> bool {
         Rule::OtherRcode,
         Rule::SlowWay,
         Rule::EdnsDropped,
+        Rule::CaseDropped,
         Rule::TypeDropped,
         Rule::OneTransport,
     ];

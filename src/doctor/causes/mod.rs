@@ -13,6 +13,7 @@ mod answer_too_big;
 mod askers;
 mod at_server;
 mod bad_replica;
+mod case_dropped;
 mod cause;
 mod client_cut_off;
 mod client_gave_up;
@@ -113,6 +114,7 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::TcpLossy, &tcp_lossy::CAUSE),
     (Rule::ForwardingLoop, &forwarding_loop::CAUSE),
     (Rule::EdnsDropped, &edns_dropped::CAUSE),
+    (Rule::CaseDropped, &case_dropped::CAUSE),
     (Rule::PrivateReverse, &private_reverse::CAUSE),
     (Rule::TypeDropped, &type_dropped::CAUSE),
     (Rule::OneTransport, &one_transport::CAUSE),

@@ -71,6 +71,7 @@ impl Hop {
             | Rule::AnswerTooBig
             | Rule::TcpLossy
             | Rule::EdnsDropped
+            | Rule::CaseDropped
             | Rule::TypeDropped
             | Rule::OneTransport
             | Rule::SecondQuery

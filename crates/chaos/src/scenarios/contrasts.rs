@@ -34,6 +34,21 @@ pub(crate) const EDNS_DROPPED: Scenario = Scenario {
     }),
 };
 
+pub(crate) const CASE_DROPPED: Scenario = Scenario {
+    name: "case-dropped",
+    rule: "dns_case_dropped",
+    makes: "a server that ignores names with capital letters",
+    fault: Fault::lab(|lab| {
+        let with_capitals = |ask: &mut Ask| ask.capitals = true;
+        silent_to(
+            lab,
+            Of::Capitals,
+            "names with capital letters",
+            with_capitals,
+        )
+    }),
+};
+
 pub(crate) const TYPE_DROPPED: Scenario = Scenario {
     name: "type-dropped",
     rule: "dns_type_dropped",

@@ -52,6 +52,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &bad_answers::NO_RECURSION,
     &bad_answers::AAAA_SILENT,
     &contrasts::EDNS_DROPPED,
+    &contrasts::CASE_DROPPED,
     &contrasts::TYPE_DROPPED,
     &contrasts::TCP_UNSERVED,
     &contrasts::PRIVATE_REVERSE,

@@ -63,6 +63,10 @@ pub(super) fn edns_dropped() -> Story {
     split(20, 60, with_edns, same)
 }
 
+pub(super) fn case_dropped() -> Story {
+    split(20, 60, asking("wWW.examPle.com", 1), same)
+}
+
 pub(super) fn type_dropped() -> Story {
     split(14, 28, asking("www.example.com", TYPE_HTTPS), same)
 }
@@ -150,18 +154,33 @@ fn a_rate_limit_answers_as_many_whatever_is_asked() {
     assert_eq!(steady.said(), [("dns_unknown", 100)]);
 }
 
+/// Where the zone, or the type, tells the failures apart as well, it is that.
+#[test]
+fn capitals_are_the_cause_where_nothing_else_is() {
+    let zone = split(20, 60, asking("MYHOST.corp.internal", 1), same);
+    assert_eq!(zone.said(), [("dns_unknown", 20)]);
+    let rtype = split(20, 60, asking("WWW.example.com", TYPE_HTTPS), same);
+    assert_eq!(rtype.said(), [("dns_type_dropped", 20)]);
+}
+
 fn first(story: Story) -> Finding {
     story.explain().findings.remove(0)
 }
 
 #[test]
 fn each_row_takes_its_own_and_says_both_sides() {
-    let rows: [(Story, Rule, u64, &str); 8] = [
+    let rows: [(Story, Rule, u64, &str); 9] = [
         (
             edns_dropped(),
             Rule::EdnsDropped,
             20,
             "Of queries with EDNS (an OPT record), 20 of 20 went unanswered; of all others, 0 of 60.",
+        ),
+        (
+            case_dropped(),
+            Rule::CaseDropped,
+            20,
+            "Of queries with capital letters in the name, 20 of 20 went unanswered; of all others, 0 of 60.",
         ),
         (
             type_dropped(),

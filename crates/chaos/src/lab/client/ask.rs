@@ -81,6 +81,8 @@ pub(crate) struct Ask {
     pub(crate) rtype: u16,
     /// Its names are those of private addresses instead (172.30/16).
     pub(crate) reverse: bool,
+    /// Its names have a capital letter.
+    pub(crate) capitals: bool,
     /// Asks for AAAA as well as A, at once from one socket, as getaddrinfo does.
     pub(crate) aaaa: bool,
     pub(crate) ports: Ports,
@@ -114,6 +116,7 @@ impl Ask {
             names: 0,
             rtype: 1,
             reverse: false,
+            capitals: false,
             aaaa: false,
             ports: Ports::Fresh,
             style: Style::Glibc,

@@ -25,7 +25,10 @@ pub(super) fn run(ask: &Ask, zone: &str, number: u64, origin: &Origin, tally: &T
             number % 256,
             number / 256 % 256
         ),
-        false => format!("q{number}.{}.{zone}", ask.group),
+        false => {
+            let letter = if ask.capitals { 'Q' } else { 'q' };
+            format!("{letter}{number}.{}.{zone}", ask.group)
+        }
     };
     let resolved = match &ask.style {
         Style::Libc => libc_lookup::resolves(&name),

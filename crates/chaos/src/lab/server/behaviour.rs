@@ -30,6 +30,8 @@ pub(crate) enum Of {
     Aaaa,
     /// All with EDNS, whatever their group.
     Edns,
+    /// All with capital letters in the name, whatever their group.
+    Capitals,
     /// All of this type, whatever their group.
     Type(u16),
     /// All over TCP, whatever their group.
@@ -83,6 +85,10 @@ impl Of {
             Self::Any => is_bad,
             Self::Aaaa => is_bad && question.qtype() == Rtype::AAAA,
             Self::Edns => query.opt().is_some(),
+            Self::Capitals => {
+                let mut labels = question.qname().iter_labels();
+                labels.any(|label| label.as_slice().iter().any(u8::is_ascii_uppercase))
+            }
             Self::Type(rtype) => question.qtype().to_int() == rtype,
             Self::OverTcp => over_tcp,
             Self::Reverse => question.qtype() == Rtype::PTR,

@@ -48,10 +48,16 @@ impl History {
         let Names { folder, label } = names;
         let path = [&b"/pods/"[..], folder].concat();
         let workload = std::sync::Arc::new(Identity::of_cgroup(&path));
+        let has_capitals =
+            |it: &Attempt| it.question.shape().is_some_and(|shape| shape.has_capitals);
+        let is_by_case = self.incident.attempts.iter().any(has_capitals);
         for attempt in &mut self.incident.attempts {
-            let length = [label.len() as u8];
-            let name = [&length[..], label, attempt.question.as_bytes()].concat();
-            attempt.question = RawQuestion::new(&name);
+            // Where capitals set some apart, the others must not get any.
+            if !is_by_case || has_capitals(attempt) {
+                let length = [label.len() as u8];
+                let name = [&length[..], label, attempt.question.as_bytes()].concat();
+                attempt.question = RawQuestion::new(&name);
+            }
             attempt.owner.comm = Comm::new(folder);
             attempt.workload = Some(workload.clone());
         }
@@ -279,6 +285,7 @@ fn unusable() -> impl Iterator<Item = Story> {
 fn separated() -> impl Iterator<Item = Story> {
     [
         contrasts::edns_dropped(),
+        contrasts::case_dropped(),
         contrasts::type_dropped(),
         contrasts::private_reverse(),
         contrasts::tcp_unserved(),
