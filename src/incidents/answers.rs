@@ -1,13 +1,14 @@
 //! What servers said about each question: answers that agree with no other cannot be
 //! used, though each by itself looks well.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 
 use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 
+use super::table::Table;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Fingerprint;
@@ -59,7 +60,7 @@ impl Said {
         self.records + self.no_data + self.no_such_name
     }
 
-    fn absorb(&mut self, other: Self) {
+    fn absorb(&mut self, other: &Self) {
         self.records += other.records;
         self.no_data += other.no_data;
         self.no_such_name += other.no_such_name;
@@ -67,16 +68,13 @@ impl Said {
         if self.pid == other.pid {
             self.comm = other.comm;
         }
-        if self.question.as_bytes().is_empty() {
-            self.question = other.question;
-        }
     }
 }
 
 /// What was said about each question, bounded.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct Answers {
-    said: HashMap<Asking, Said>,
+    said: Table<Asking, Said>,
     /// Answers to questions that there was no room for.
     pub(super) left_out: u64,
 }
@@ -111,8 +109,9 @@ impl Answers {
                 no_such_name: u64::from(no_such_name),
                 pid: attempt.owner.pid,
                 comm: attempt.owner.comm,
-                question: attempt.question.clone(),
+                ..Said::default()
             },
+            Some(&attempt.question),
         );
     }
 
@@ -129,8 +128,9 @@ impl Answers {
                     no_such_name: it.nxdomain,
                     pid: example.owner.pid,
                     comm: example.owner.comm,
-                    question: it.question.clone(),
+                    ..Said::default()
                 },
+                Some(&it.question),
             );
         }
         let wanted = |it: &&PlainExchange| it.wants_recursion;
@@ -143,19 +143,32 @@ impl Answers {
                     no_such_name: u64::from(it.is_nxdomain),
                     pid: example.owner.pid,
                     comm: example.owner.comm,
-                    question: RawQuestion::default(),
+                    ..Said::default()
                 },
+                None,
             );
         }
     }
 
-    fn add(&mut self, asking: Asking, said: Said) {
-        if let Some(own) = self.said.get_mut(&asking) {
-            own.absorb(said);
-        } else if self.said.len() < QUESTIONS_MAX {
-            self.said.insert(asking, said);
-        } else {
-            self.left_out += said.answers();
+    /// `said` has no question: it is copied where it is new.
+    fn add(&mut self, asking: Asking, said: Said, question: Option<&RawQuestion>) {
+        let has_room = self.said.len() < QUESTIONS_MAX;
+        let own = match self.said.entry(asking) {
+            Entry::Occupied(own) => {
+                let own = own.into_mut();
+                own.absorb(&said);
+                own
+            }
+            Entry::Vacant(room) if has_room => room.insert(said),
+            Entry::Vacant(_) => {
+                self.left_out += said.answers();
+                return;
+            }
+        };
+        if let Some(question) = question
+            && own.question.as_bytes().is_empty()
+        {
+            own.question.clone_from(question);
         }
     }
 
@@ -168,8 +181,9 @@ impl Answers {
     /// Adds what was said in the window right after.
     pub(super) fn follow(&mut self, next: Self) {
         self.left_out += next.left_out;
-        for (asking, said) in next.said {
-            self.add(asking, said);
+        for (asking, mut said) in next.said {
+            let question = std::mem::take(&mut said.question);
+            self.add(asking, said, Some(&question));
         }
     }
 

@@ -10,6 +10,7 @@ use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 
 use super::server_view::ServerView;
+use super::table::Table;
 use super::traits::Trait;
 use super::traits::Way;
 use super::traits::sharpest_first;
@@ -67,9 +68,9 @@ pub struct Served {
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arrivals {
     /// Over UDP: a connection of TCP has a socket of its own.
-    servers: HashMap<Way, AtServer>,
+    servers: Table<Way, AtServer>,
     kept: usize,
-    processes: HashMap<u32, Served>,
+    processes: Table<u32, Served>,
     /// Exchanges that one of the tables had no room for.
     pub(super) left_out: u64,
 }

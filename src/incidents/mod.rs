@@ -34,6 +34,7 @@ mod serving;
 mod side_tries;
 mod sizes;
 mod slowness;
+mod table;
 mod tallies;
 mod tally;
 mod traits;

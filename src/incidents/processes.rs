@@ -1,6 +1,5 @@
 //! What each process asked for: how much, how often the same, how often in vain.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use borsh::BorshSerialize;
 use domain::base::iana::OptRcode;
 use domain::base::iana::Rtype;
 
+use super::table::Table;
 use super::tally::Tally;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
@@ -40,7 +40,7 @@ pub struct ProcessTally {
     /// Of those, for reverse lookups (PTR).
     pub reverse: u64,
     /// Different questions (name and type), as far as they are told apart.
-    pub names: HashMap<Fingerprint, NameTally>,
+    pub names: Table<Fingerprint, NameTally>,
     /// Attempts whose question is not in `names`.
     pub unnamed: u64,
     /// How many questions there were in a window whose names were not kept; in the one that had
@@ -62,7 +62,7 @@ pub struct NameTally {
 /// The processes that asked most, bounded.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct Processes {
-    processes: HashMap<u32, ProcessTally>,
+    processes: Table<u32, ProcessTally>,
     names: usize,
     /// Attempts of processes that found no room.
     pub left_out: u64,

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 
+use super::table::Table;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
@@ -75,7 +76,7 @@ impl Second {
 
 /// Counts of the latest seconds, by server.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
-pub(super) struct Rates(HashMap<Way, BTreeMap<u64, Second>>);
+pub(super) struct Rates(Table<Way, BTreeMap<u64, Second>>);
 
 /// A server that answers so many queries a second of these clients, and no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! How large the answers to each question are, and for how large a one there was room when
 //! none came.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 
+use super::table::Table;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
@@ -108,9 +108,13 @@ impl OfQuestion {
 /// The same of each question to each server.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub(super) struct Sizes {
-    pub(super) of: HashMap<(Way, Fingerprint), OfQuestion>,
+    pub(super) of: Table<(Way, Fingerprint), OfQuestion>,
     /// Attempts that there was no room for.
     pub(super) left_out: u64,
+    /// It is full of such as tell something, and they stay: it need not be looked through
+    /// again.
+    #[borsh(skip)]
+    all_tell: bool,
 }
 
 impl Sizes {
@@ -143,11 +147,14 @@ impl Sizes {
         let key = (way, question);
         if self.of.len() >= QUESTIONS_MAX && !self.of.contains_key(&key) {
             // Nearly all are answered at once, and tell nothing.
-            self.of.retain(|_, it| it.is_telling());
-        }
-        if self.of.len() >= QUESTIONS_MAX && !self.of.contains_key(&key) {
-            self.left_out += number;
-            return;
+            if !self.all_tell {
+                self.of.retain(|_, it| it.is_telling());
+                self.all_tell = self.of.len() >= QUESTIONS_MAX;
+            }
+            if self.all_tell {
+                self.left_out += number;
+                return;
+            }
         }
         self.left_out += self.of.entry(key).or_default().absorb(seen);
     }

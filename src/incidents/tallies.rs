@@ -1,6 +1,5 @@
 //! How the neighbours of an incident fared: by server, type, name, source port.
 
-use std::collections::HashMap;
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -17,6 +16,7 @@ use super::asked::BothFamilies;
 use super::processes::Processes;
 use super::rates::Rates;
 use super::sizes::Sizes;
+use super::table::Table;
 use super::tally::Tally;
 use super::traits::ByType;
 use super::traits::Traits;
@@ -71,13 +71,13 @@ type FlowKey = (u32, u16, SocketAddr);
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq)]
 pub struct Tallies {
     /// By network namespace.
-    pub netns: HashMap<u32, Tally>,
-    asked: HashMap<(u32, SocketAddr), Asked>,
-    served: HashMap<(u32, SocketAddr), u64>,
+    pub netns: Table<u32, Tally>,
+    asked: Table<(u32, SocketAddr), Asked>,
+    served: Table<(u32, SocketAddr), u64>,
     /// By asking process.
     pub processes: Processes,
-    names: HashMap<u64, BothFamilies>,
-    flows: HashMap<FlowKey, Flow>,
+    names: Table<u64, BothFamilies>,
+    flows: Table<FlowKey, Flow>,
     pub(super) traits: Traits,
     pub(super) rates: Rates,
     pub(super) sizes: Sizes,
@@ -452,7 +452,7 @@ fn leads_to(attempt: &Attempt) -> Option<IpAddr> {
 }
 
 /// The entry, made if there is room.
-fn entry<K: Eq + Hash, V: Default>(map: &mut HashMap<K, V>, key: K, max: usize) -> Option<&mut V> {
+fn entry<K: Eq + Hash, V: Default>(map: &mut Table<K, V>, key: K, max: usize) -> Option<&mut V> {
     if map.len() >= max && !map.contains_key(&key) {
         return None;
     }
