@@ -4,8 +4,16 @@
 use std::fs;
 use std::io::Read as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
+use std::net::UdpSocket;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Instant;
 
+use kerno_chaos::testbed::server::Server;
 use nix::mount::MntFlags;
 use nix::mount::MsFlags;
 use nix::mount::mount;
@@ -15,7 +23,10 @@ use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::agent::Silent;
+use crate::message;
+use crate::process::PATIENCE;
 use crate::process::poll;
+use crate::site::unique_loopback;
 
 fn start(port: u16, history: &Path) -> Agent {
     let port = port.to_string();
@@ -89,6 +100,51 @@ fn root_a_later_agent_tells_what_a_former_one_saw() {
     assert!(told["history"].get("fault").is_none(), "{told}");
     assert!(told["history"]["windows"].as_u64() >= Some(1), "{told}");
     end(&mut second);
+}
+
+/// Somebody asks all the time, also while it ends.
+#[test]
+fn root_an_agent_that_ends_amid_traffic_has_written_what_it_saw() {
+    const PORT: u16 = 10_674;
+    const SOME: u64 = 500;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut first = start(PORT, folder.path());
+    let address = SocketAddr::new(unique_loopback(), PORT);
+    let server = Server::start(&[address], kerno_chaos::testbed::server::well(None));
+    let server = server.expect("the server");
+    let (asked, goes_on) = (AtomicU64::new(0), AtomicBool::new(true));
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            let client = UdpSocket::bind("127.0.0.1:0").expect("the client");
+            let query = message::query(7, &message::labels("busy.kerno.test"), message::A);
+            let mut octets = [0; 512];
+            // Also where the agent never ends, this does.
+            client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            let begin = Instant::now();
+            while goes_on.load(Relaxed) && begin.elapsed() < 2 * PATIENCE {
+                client.send_to(&query, address).expect("to ask");
+                client.recv(&mut octets).expect("the answer");
+                asked.fetch_add(1, Relaxed);
+            }
+        });
+        poll("some answers", || {
+            (asked.load(Relaxed) >= SOME).then_some(())
+        });
+        first.process.signal(Signal::SIGTERM);
+        let code = first.process.ended().code();
+        goes_on.store(false, Relaxed);
+        assert_eq!(code, Some(0));
+    });
+    drop(server);
+    let second = start(PORT, folder.path());
+    // Both ends; how many of those that were asked meanwhile is nobody's to say.
+    let report = second.report(&["--last", "1h"]);
+    let seen = report["accounting"]["queries_seen"].as_u64();
+    let seen = seen.expect("a number");
+    assert!(
+        (2 * SOME..=2 * asked.load(Relaxed)).contains(&seen),
+        "{seen}"
+    );
 }
 
 /// Unmounts a small file system.
