@@ -77,10 +77,11 @@ impl WaitsWatch {
         }
     }
 
-    /// What was counted since it began, by process, of those that are asked for.
-    pub fn read(&self, wanted: impl Fn(u32) -> bool) -> Result<BTreeMap<u32, CpuWaits>> {
+    /// What was counted since it began, or since it was last taken, by process, of those that
+    /// are asked for.
+    pub fn take(&self, wanted: impl Fn(u32) -> bool) -> Result<BTreeMap<u32, CpuWaits>> {
         let mut by_pid: BTreeMap<u32, CpuWaits> = BTreeMap::new();
-        for (owner, it) in cpu_sched::SCHED.read(&self.0.loaded)? {
+        for (owner, it) in cpu_sched::SCHED.drain(&self.0.loaded)? {
             if wanted(owner.tgid) {
                 let waited = Duration::from_nanos(it.run_queue_sum_ns);
                 let waits = CpuWaits::of(&it.run_queue, waited);
