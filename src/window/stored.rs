@@ -17,8 +17,9 @@ use crate::attempt::hashing;
 const FORMAT: u16 = 4;
 /// Of a window; what it takes is bounded by the tables that it has, at some 30 MB.
 const OCTETS_MAX: u64 = 64 << 20;
-/// zstd's own: a level more is hardly smaller, and slower.
-const LEVEL: i32 = 3;
+/// A minute of a host that asks 10,000 times a second is smaller by an eighth than with zstd's
+/// own level, 3, and level 9 makes it no smaller.
+const LEVEL: i32 = 6;
 /// Of what has to be kept at hand to read it, as a power of two: a hostile file says more.
 const LOOK_BACK_MAX: u32 = 23;
 const HEAD: usize = 2 + 8;
