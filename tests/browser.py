@@ -1,10 +1,12 @@
 """Opens pages in a headless Chromium, each as wide as a phone and as a screen, and tells as JSON
-what is wrong with them: errors, what the policy refuses, requests, content that is wider.
+what is wrong with them: errors, what the policy refuses, requests, content that is wider, and what
+axe finds that keeps people out (WCAG 2.1 AA and its best practices), in light and in dark.
 
 Speaks the DevTools protocol over two pipes: JSON messages that end with a zero octet, read by the
 browser from descriptor 3 and written by it to descriptor 4.
 """
 
+import glob
 import json
 import os
 import signal
@@ -30,6 +32,22 @@ SORTS = """
   return sorted(up, 1) && sorted(down, -1) && button.parentNode.ariaSort === "ascending";
 })()
 """
+
+AXE = """
+axe.run({resultTypes: ["violations"]}).then((found) => found.violations.map((it) =>
+  it.id + ": " + it.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ")))
+"""
+
+
+def axe():
+    """The script, where tests/get-python has put it."""
+    target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(os.path.dirname(__file__), "../target")
+    found = glob.glob(os.path.join(glob.escape(target), "tmp/python/lib/python3*/site-packages",
+                                   "axe_playwright_python/axe.min.js"))
+    if not found:
+        sys.exit("no axe.min.js: `make setup` gets it (tests/get-python)")
+    with open(found[0], encoding="utf-8") as file:
+        return file.read()
 
 
 class Browser:
@@ -84,7 +102,7 @@ class Browser:
             self.events.append(self.message())
 
 
-def look(browser, session, page, width):
+def look(browser, session, page, width, script):
     browser.events.clear()
     address = "file://" + page
     browser.call("Emulation.setDeviceMetricsOverride", session, width=width, height=800,
@@ -96,6 +114,15 @@ def look(browser, session, page, width):
         return browser.call("Runtime.evaluate", session, expression=expression,
                             returnByValue=True)["result"].get("value")
 
+    def keeps_out(scheme):
+        browser.call("Emulation.setEmulatedMedia", session,
+                     features=[{"name": "prefers-color-scheme", "value": scheme}])
+        found = browser.call("Runtime.evaluate", session, expression=AXE, awaitPromise=True,
+                             returnByValue=True)
+        if "exceptionDetails" in found:
+            sys.exit("axe: %s" % found["exceptionDetails"])
+        return [scheme + ": " + it for it in found["result"]["value"]]
+
     told = {"width": width, "content_width": value("document.documentElement.scrollWidth"),
             "sorts": value(SORTS)}
     wrong = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
@@ -104,6 +131,9 @@ def look(browser, session, page, width):
     urls = [event["params"]["request"]["url"] for event in events
             if event.get("method") == "Network.requestWillBeSent"]
     told["requests"] = [url for url in urls if url != address]
+    # The page's policy is not for what the DevTools evaluate.
+    browser.call("Runtime.evaluate", session, expression=script)
+    told["keeps_out"] = keeps_out("light") + keeps_out("dark")
     return told
 
 
@@ -115,7 +145,8 @@ def main():
             session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Network"):
                 browser.call(domain + ".enable", session)
-            looks = [look(browser, session, page, width)
+            script = axe()
+            looks = [look(browser, session, page, width, script)
                      for page in sys.argv[1:] for width in WIDTHS]
         finally:
             browser.process.kill()

@@ -6,10 +6,10 @@ use std::process::Command;
 
 #[test]
 fn the_chart_is_what_the_manifests_are() {
-    let python = Path::new(env!("CARGO_TARGET_TMPDIR")).join("helm/bin/python");
+    let python = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python/bin/python");
     assert!(
         python.exists(),
-        "no {}: `make setup` gets Helm and the schemas (tests/helm/get-tools)",
+        "no {}: `make setup` gets Helm and the schemas (tests/get-python)",
         python.display()
     );
     let mut check = Command::new(python);

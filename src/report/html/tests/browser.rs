@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::situations;
 use crate::report::html::OCTETS_MAX;
 
-/// No error, no request, nothing wider than a phone, and tables that sort: the policy lets the
-/// script run, and it works.
+/// No error, no request, nothing wider than a phone, nothing that keeps people out (axe), and
+/// tables that sort: the policy lets the script run, and it works.
 #[test]
 fn live_a_browser_opens_every_page_and_finds_nothing_wrong() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -33,6 +33,7 @@ fn live_a_browser_opens_every_page_and_finds_nothing_wrong() {
     for (look, (name, report)) in told.iter().zip(pages.iter().flat_map(|page| [page, page])) {
         assert_eq!(look["wrong"], Value::Array(Vec::new()), "{name}");
         assert_eq!(look["requests"], Value::Array(Vec::new()), "{name}");
+        assert_eq!(look["keeps_out"], Value::Array(Vec::new()), "{name}");
         assert!(
             look["content_width"].as_u64() <= look["width"].as_u64(),
             "{name}: {look}"
