@@ -21,8 +21,6 @@ use nix::mount::MsFlags;
 use nix::mount::mount;
 use nix::sched::CloneFlags;
 use nix::sched::unshare;
-use nix::sys::statvfs::FsFlags;
-use nix::sys::statvfs::statvfs;
 use seccompiler::BpfProgram;
 use seccompiler::SeccompAction;
 use seccompiler::SeccompCmpArgLen;
@@ -117,9 +115,6 @@ fn make_read_only(writable: &[&Path]) -> Result<()> {
                 .map(Path::to_owned),
         );
     }
-    // What is read-only as the host has it stays so.
-    folders
-        .retain(|folder| statvfs(folder).is_ok_and(|it| !it.flags().contains(FsFlags::ST_RDONLY)));
     for folder in &folders {
         mount(Some(folder), folder, NONE, MsFlags::MS_BIND, NONE)
             .with_context(|| format!("mount --bind {}", folder.display()))?;

@@ -46,27 +46,6 @@ fn root_files_are_written_only_below_the_folders_named() {
     fs::write(other.path().join("file"), "").expect("this thread may");
 }
 
-/// Who mounted it so had a reason.
-#[test]
-fn root_a_folder_that_is_read_only_stays_so() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let written = thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let none: Option<&str> = None;
-            unshare(CloneFlags::CLONE_NEWNS).expect("mounts of its own");
-            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private");
-            let path = folder.path();
-            mount(Some(path), path, none, MsFlags::MS_BIND, none).expect("a mount");
-            let again = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-            mount(none, path, none, again, none).expect("to mount it again");
-            lower(&[path]);
-            errno(fs::write(path.join("file"), ""))
-        });
-        thread.join().expect("it has tried")
-    });
-    assert_eq!(written, Some(libc::EROFS));
-}
-
 #[test]
 fn root_nothing_is_traced_mounted_or_loaded() {
     let (traced, mounted, loaded) = lowered(&[], || {
