@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
+use http::StatusCode;
 use ureq::tls::Certificate;
 use ureq::tls::PemItem;
 use ureq::tls::RootCerts;
@@ -22,6 +23,8 @@ use super::secrets::Secrets;
 use super::series::Answer;
 use super::series::Series;
 use super::series::Status;
+use crate::attempt::names;
+use crate::units;
 
 /// Questions of one report.
 const QUESTIONS_MAX: usize = 20;
@@ -185,14 +188,20 @@ impl Prometheus {
             .limit(ANSWER_MAX)
             .read_to_vec();
         let body = body.map_err(|error| told(base, &error, patience))?;
-        // An error has a sentence as JSON, if it is Prometheus that answers.
-        match serde_json::from_slice::<Answer>(&body) {
-            Ok(answer) if status.is_success() || answer.status == Status::Error => Ok(answer),
-            Err(error) if status.is_success() => {
-                bail!("{base} does not answer as Prometheus does: {error}")
-            }
-            _ => bail!("{base} {}", refused(status.as_u16(), &body)),
+        read(status, &body).map_err(|why| anyhow!("{base} {why}"))
+    }
+}
+
+/// An error has a sentence as JSON, if it is Prometheus that answers.
+pub(super) fn read(status: StatusCode, body: &[u8]) -> Result<Answer, String> {
+    match serde_json::from_slice::<Answer>(body) {
+        Ok(answer) if status.is_success() || answer.status == Status::Error => Ok(answer),
+        // It quotes what was not understood.
+        Err(error) if status.is_success() => {
+            let error = words(&error.to_string());
+            Err(format!("does not answer as Prometheus does: {error}"))
         }
+        _ => Err(refused(status.as_u16(), body)),
     }
 }
 
@@ -276,10 +285,10 @@ fn seconds(time: SystemTime) -> String {
     format!("{:.3}", since.as_secs_f64())
 }
 
-/// Somebody else's sentence: on one line, and not too long.
-fn words(text: &str) -> String {
+/// Somebody else's sentence: on one line, not too long, and nothing that a terminal obeys.
+pub(super) fn words(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    crate::units::shorten(&line, WORDS_MAX)
+    units::shorten(&names::visible(line.as_bytes()), WORDS_MAX)
 }
 
 #[cfg(test)]
@@ -309,6 +318,23 @@ mod tests {
             let error = base(nonsense).expect_err(nonsense).to_string();
             assert!(!error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_word_of_an_answer() {
+        let told = |status, body: &str| read(status, body.as_bytes()).expect_err("no answer");
+        let ok = StatusCode::OK;
+        assert_eq!(
+            told(ok, "{\"status\":\"\\u001b[2J\"}"),
+            "does not answer as Prometheus does: unknown variant `\\x1b[2J`, expected `success` or \
+             `error` at line 1 column 21"
+        );
+        let page = told(StatusCode::BAD_GATEWAY, "<b>\u{1b}[2J\n\u{202e}</b>");
+        assert!(
+            page.ends_with(": <b>\\x1b[2J \\xe2\\x80\\xae</b>"),
+            "{page}"
+        );
+        assert_eq!(words("no\u{7}\n\u{1b}]0;"), "no\\x07 \\x1b]0;");
     }
 
     #[test]

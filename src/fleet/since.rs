@@ -33,7 +33,9 @@ pub(super) fn began(
 ) -> Began {
     let gap = (step * GAPS).max(GAP_MIN);
     let mut stretch: Option<(SystemTime, SystemTime)> = None;
-    for time in times.filter_map(moment) {
+    // Whoever answers otherwise was not asked so.
+    let is_asked = |time: &SystemTime| *time <= to + step;
+    for time in times.filter_map(moment).filter(is_asked) {
         stretch = Some(match stretch {
             Some((begin, end)) if time <= end + gap => (begin, time),
             _ => (time, time),
@@ -82,5 +84,7 @@ mod tests {
         assert_eq!(of(&[1_000.0, 1_060.0, 1_120.0]), Began::Before(at(1_000)));
         assert_eq!(of(&[]), Began::At(at(9_940)));
         assert_eq!(of(&[f64::MAX, -1.0]), Began::At(at(9_940)));
+        // Behind it there is hardly a time, and no year of four digits.
+        assert_eq!(of(&[9e18, 9.2e18, 3e11]), Began::At(at(9_940)));
     }
 }
