@@ -56,9 +56,15 @@ pub mod maybe_duration {
 
 /// Moments by the wall clock; none before 1970.
 pub mod time {
+    use std::time::Duration;
     use std::time::SystemTime;
 
     use super::*;
+
+    /// The last one that can be told, since 1970: RFC 3339 has years of four digits.
+    pub const LAST: Duration = Duration::from_secs(253_402_300_799);
+    /// So much may be added to one that was read: what the kernel's clock counts.
+    const COUNTED: Duration = Duration::from_nanos(u64::MAX);
 
     /// Writes one.
     pub fn write<W: Write>(it: &SystemTime, to: &mut W) -> Result<()> {
@@ -69,8 +75,10 @@ pub mod time {
     /// Reads one.
     pub fn read<R: Read>(from: &mut R) -> Result<SystemTime> {
         let since = duration::read(from)?;
-        let time = SystemTime::UNIX_EPOCH.checked_add(since);
-        time.ok_or_else(|| invalid("no time"))
+        match since <= LAST.saturating_sub(COUNTED) {
+            true => Ok(SystemTime::UNIX_EPOCH + since),
+            false => Err(invalid("no time")),
+        }
     }
 }
 
@@ -145,5 +153,28 @@ pub mod path {
     pub fn read<R: Read>(from: &mut R) -> Result<PathBuf> {
         let octets = Vec::<u8>::deserialize_reader(from)?;
         Ok(PathBuf::from(OsString::from_vec(octets)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_time_that_cannot_be_told_is_none() {
+        let read = |seconds: u64| {
+            let octets = borsh::to_vec(&(seconds, 0_u32)).expect("it is written");
+            time::read(&mut &octets[..])
+        };
+        let told = read(1_800_000_000).expect("a time");
+        // The latest that the kernel's clock can make of it.
+        let last = read(time::LAST.as_secs() - 18_446_744_074).expect("a time");
+        for time in [told, last + Duration::from_nanos(u64::MAX)] {
+            let _told = humantime::format_rfc3339_nanos(time).to_string();
+        }
+        assert!(read(time::LAST.as_secs()).is_err());
+        assert!(read(u64::MAX).is_err());
     }
 }

@@ -13,6 +13,8 @@ use rusqlite::params;
 
 use super::history::Line;
 use super::kept::Place;
+use crate::attempt::names;
+use crate::codec;
 use crate::doctor::Verdict;
 
 /// Raised when what follows changes; a database with a higher one is left alone.
@@ -67,10 +69,10 @@ fn ms(time: SystemTime) -> i64 {
     i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }
 
+/// What no clock said is 1970, or the last moment that RFC 3339 has.
 fn time(ms: i64) -> SystemTime {
     let since = Duration::from_millis(ms.try_into().unwrap_or_default());
-    let time = SystemTime::UNIX_EPOCH.checked_add(since);
-    time.unwrap_or(SystemTime::UNIX_EPOCH)
+    SystemTime::UNIX_EPOCH + since.min(codec::time::LAST)
 }
 
 /// SQLite has no larger integers.
@@ -148,14 +150,19 @@ pub(super) fn lines(
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     let rows = select.query_map(params![ms(begin), ms(end), max], |row| {
         let text = |at| row.get::<_, String>(at);
+        // It is told on a terminal.
+        let texts = |at| -> Result<BTreeSet<String>> {
+            let all: Vec<String> = serde_json::from_str(&text(at)?).unwrap_or_default();
+            Ok(all.iter().map(|it| names::visible(it.as_bytes())).collect())
+        };
         let line = Line {
             from: time(row.get(3)?),
             to: time(row.get(4)?),
             queries: row.get::<_, i64>(5)?.unsigned_abs(),
             // One that a later kerno has is none that this one can compare.
             verdict: serde_json::from_str(&text(6)?).unwrap_or(Verdict::Unknown),
-            rules: serde_json::from_str(&text(7)?).unwrap_or_default(),
-            workloads: serde_json::from_str(&text(8)?).unwrap_or_default(),
+            rules: texts(7)?,
+            workloads: texts(8)?,
         };
         Ok((place(row, 0)?, line))
     })?;
@@ -188,4 +195,26 @@ pub(super) fn extent(from: &Connection) -> Result<(u64, Option<SystemTime>)> {
         let since: Option<i64> = row.get(1)?;
         Ok((row.get::<_, i64>(0)?.unsigned_abs(), since.map(time)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_is_a_time_that_can_be_told() {
+        for (ms, told) in [
+            (i64::MIN, "1970-01-01T00:00:00Z"),
+            (-1, "1970-01-01T00:00:00Z"),
+            (1_800_000_000_000, "2027-01-15T08:00:00Z"),
+            (253_402_300_799_000, "9999-12-31T23:59:59Z"),
+            (253_402_300_800_000, "9999-12-31T23:59:59Z"),
+            (i64::MAX, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(
+                humantime::format_rfc3339_seconds(time(ms)).to_string(),
+                told
+            );
+        }
+    }
 }
