@@ -60,12 +60,19 @@ fn write_escaped(to: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
         .try_for_each(|byte| write!(to, "\\x{byte:02x}"))
 }
 
-/// Not a control character, and none of the marks that reorder or hide text on
-/// a terminal (Unicode Bidi_Control, zero-width characters, the byte order mark).
-fn is_visible(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+/// Nothing that a terminal obeys, and none of the marks that hide text there (zero-width
+/// characters, the byte order mark).
+pub(crate) fn is_visible(c: char) -> bool {
+    !is_obeyed(c)
+        && !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Control characters, and marks that reorder the text around them (Unicode Bidi_Control).
+pub(crate) fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}')
 }
 
 /// IANA name of a response code (RFC 6895 section 2.3), else the number.

@@ -9,6 +9,7 @@ use textwrap::WordSeparator;
 use textwrap::WordSplitter;
 use unicode_width::UnicodeWidthChar as _;
 
+use crate::attempt::names;
 use crate::shell;
 
 /// As the terminal has it.
@@ -136,14 +137,14 @@ pub(crate) fn beginning(text: &str, columns: usize) -> &str {
     end.map_or(text, |(end, _)| &text[..end])
 }
 
-/// Control characters as `\xNN` or `\u{NN}`: names come from strangers. Without
+/// What a terminal obeys as `\n` or `\u{NN}`: names come from strangers. Without
 /// variation selectors, on whose width terminals do not agree.
 pub(super) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\u{fe00}'..='\u{fe0f}' => {}
-            c if c.is_control() => shown.extend(c.escape_default()),
+            c if names::is_obeyed(c) => shown.extend(c.escape_default()),
             c => shown.push(c),
         }
     }
@@ -190,6 +191,13 @@ mod tests {
         let mut out = Vec::new();
         write(&mut Page::new(&mut out, WIDTH)).expect("a Vec takes everything");
         anstream::adapter::strip_str(std::str::from_utf8(&out).expect("UTF-8")).to_string()
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_name() {
+        let hostile = "a\u{1b}[2J\u{202e}b\u{2066}\u{200d}";
+        let shown = written(|page| page.line(&[(PLAIN, hostile)]));
+        assert_eq!(shown, "a\\u{1b}[2J\\u{202e}b\\u{2066}\u{200d}\n");
     }
 
     #[test]
