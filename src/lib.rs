@@ -16,6 +16,8 @@ pub mod doctor;
 pub mod event;
 pub mod filter;
 pub mod fleet;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod host;
 pub mod incidents;
 pub mod journal;

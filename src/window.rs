@@ -13,6 +13,8 @@ use borsh::BorshSerialize;
 
 pub use names::Names;
 pub use stored::Unreadable;
+#[cfg(any(test, fuzzing))]
+pub(crate) use stored::fuzzed;
 
 use crate::attempt::Attempt;
 use crate::attempt::Plain;

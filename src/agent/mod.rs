@@ -9,6 +9,8 @@ mod client;
 mod connections;
 mod counting;
 mod disk;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod health;
 mod herald;
 mod history;

@@ -186,7 +186,11 @@ fn leave_out(
 }
 
 /// Ids of processes, sockets and namespaces, and the kernel's clock, begin anew with the host.
-fn of_one_boot(mut found: Vec<Found>, now: Option<&String>, notes: &mut Vec<String>) -> Vec<Found> {
+pub(super) fn of_one_boot(
+    mut found: Vec<Found>,
+    now: Option<&String>,
+    notes: &mut Vec<String>,
+) -> Vec<Found> {
     let last = found.last().map(|it| it.boot.clone());
     let boot = now.cloned().or(last).unwrap_or_default();
     let before = found.iter().rposition(|it| it.boot != boot);

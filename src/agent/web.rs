@@ -175,7 +175,7 @@ impl Pages {
 }
 
 /// What is wanted more (RFC 9110 section 12.5.1), or the older one.
-fn format_for(accept: &str) -> Format {
+pub(super) fn format_for(accept: &str) -> Format {
     let weight_of = |wanted: &str| {
         let ranges = accept.split(',').filter_map(|range| {
             let mut parts = range.split(';').map(str::trim);

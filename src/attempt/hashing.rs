@@ -19,7 +19,7 @@ pub fn use_key(key: u64) -> u64 {
 
 /// The key that is in use. Whoever knows it can choose collisions.
 pub fn key() -> u64 {
-    *KEY.get_or_init(|| match cfg!(test) {
+    *KEY.get_or_init(|| match cfg!(any(test, fuzzing)) {
         // What is written is compared.
         true => 7,
         // The standard library takes its own from the system, at random.

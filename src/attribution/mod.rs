@@ -24,6 +24,8 @@ use serde::Serialize;
 
 pub use names::NameCounts;
 pub use names::Options;
+#[cfg(any(test, fuzzing))]
+pub(crate) use names::fuzzed;
 pub use owners::OwnerKey;
 pub use owners::Owners;
 pub use owners::Whose;

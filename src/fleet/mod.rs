@@ -3,6 +3,8 @@
 
 mod expressions;
 mod finding;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod join;
 mod json;
 mod judge;

@@ -211,7 +211,7 @@ fn attempt(record: &dns_record, send: &dns_send) -> Attempt {
     }
 }
 
-fn answer(record: &dns_record, echo: &[u8]) -> Answer {
+pub(super) fn answer(record: &dns_record, echo: &[u8]) -> Answer {
     let opt = opt_behind(echo).unwrap_or_default();
     Answer {
         rcode: OptRcode::masked_from_int(extended_rcode(opt) << 4 | record.flags & RCODE_MASK),

@@ -7,6 +7,8 @@ mod discarded;
 mod entry;
 mod features;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod hooks;
 mod inflight;
 mod load;

@@ -60,14 +60,14 @@ fn entries(folder: &Path) -> impl Iterator<Item = String> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
 }
 
-fn pod_folder(name: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn pod_folder(name: &str) -> Option<(&str, &str, &str)> {
     match name.split('_').collect::<Vec<_>>()[..] {
         [namespace, pod, uid] => Some((namespace, pod, uid)),
         _ => None,
     }
 }
 
-fn container_log(name: &str) -> Option<(&str, &str)> {
+pub(super) fn container_log(name: &str) -> Option<(&str, &str)> {
     let (_pod_and_namespace, last) = name.strip_suffix(".log")?.rsplit_once('_')?;
     last.rsplit_once('-')
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "k8s")]
 mod cri;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod logs;
 mod runtimes;
 

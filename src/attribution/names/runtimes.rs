@@ -75,7 +75,7 @@ impl Folder {
 /// `config.v2.json` of Docker, as far as it counts here.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct DockerConfig {
+pub(super) struct DockerConfig {
     name: String,
     config: DockerLabels,
 }
@@ -88,7 +88,7 @@ struct DockerLabels {
 
 /// An entry of `containers.json` of containers/storage.
 #[derive(Deserialize)]
-struct Stored {
+pub(super) struct Stored {
     id: String,
     names: Option<Vec<String>>,
 }
@@ -137,19 +137,9 @@ impl StateFolders {
             .docker
             .iter()
             .filter_map(|it| it.read(&file, CONFIG_MAX, failures));
-        let Some(DockerConfig { name, config }) = configs.next() else {
-            return;
-        };
-        let labels = config.labels.unwrap_or_default();
-        let label = |name: &str| labels.get(&format!("io.kubernetes.{name}"));
-        subject.learn(|it| {
-            if let (Some(namespace), Some(pod)) = (label("pod.namespace"), label("pod.name")) {
-                it.name_pod(namespace, pod, label("pod.uid").map_or("", String::as_str));
-            }
-            let name = label("container.name").unwrap_or(&name);
-            it.name_container(name.trim_start_matches('/'));
-            it.tell_runtime(Runtime::Docker);
-        });
+        if let Some(config) = configs.next() {
+            name_configured(subject, config);
+        }
     }
 
     fn name_by_storage(&self, wanted: &HashMap<&str, &Subject>, failures: &mut Failures) {
@@ -160,11 +150,29 @@ impl StateFolders {
             let lists = files
                 .iter()
                 .filter_map(|it| folder.read(it, LIST_MAX, failures));
-            for stored in lists.flat_map(Vec::<Stored>::into_iter) {
-                if let Some(subject) = wanted.get(stored.id.as_str()) {
-                    name_stored(subject, stored.names.unwrap_or_default());
-                }
-            }
+            lists.for_each(|list| name_listed(wanted, list));
+        }
+    }
+}
+
+pub(super) fn name_configured(subject: &Subject, configured: DockerConfig) {
+    let DockerConfig { name, config } = configured;
+    let labels = config.labels.unwrap_or_default();
+    let label = |name: &str| labels.get(&format!("io.kubernetes.{name}"));
+    subject.learn(|it| {
+        if let (Some(namespace), Some(pod)) = (label("pod.namespace"), label("pod.name")) {
+            it.name_pod(namespace, pod, label("pod.uid").map_or("", String::as_str));
+        }
+        let name = label("container.name").unwrap_or(&name);
+        it.name_container(name.trim_start_matches('/'));
+        it.tell_runtime(Runtime::Docker);
+    });
+}
+
+pub(super) fn name_listed(wanted: &HashMap<&str, &Subject>, list: Vec<Stored>) {
+    for stored in list {
+        if let Some(subject) = wanted.get(stored.id.as_str()) {
+            name_stored(subject, stored.names.unwrap_or_default());
         }
     }
 }
@@ -212,7 +220,7 @@ impl Source for StateFolders {
 }
 
 /// Home folders by user, as passwd(5) has them.
-fn homes(passwd: &[u8]) -> HashMap<u32, PathBuf> {
+pub(super) fn homes(passwd: &[u8]) -> HashMap<u32, PathBuf> {
     let homes = passwd.split(|&octet| octet == b'\n').filter_map(|line| {
         let mut fields = std::str::from_utf8(line).ok()?.split(':').skip(2);
         let uid = fields.next()?.parse().ok()?;

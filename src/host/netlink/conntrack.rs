@@ -87,7 +87,7 @@ pub fn entries<T>(
     })
 }
 
-fn flow(netns: u32, family: u8, entry: Attributes<'_>) -> Option<Flow> {
+pub(super) fn flow(netns: u32, family: u8, entry: Attributes<'_>) -> Option<Flow> {
     let asked = entry.nested(CTA_TUPLE_ORIG)?;
     let expected = entry.nested(CTA_TUPLE_REPLY)?;
     let protocol = asked.nested(CTA_TUPLE_PROTO)?.get(CTA_PROTO_NUM)?;

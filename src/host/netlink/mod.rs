@@ -4,6 +4,8 @@
 //! questions with a dozen attributes need these few lines.
 
 pub mod conntrack;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 
 use std::io;
 use std::os::fd::AsRawFd as _;

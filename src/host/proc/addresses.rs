@@ -21,7 +21,7 @@ pub fn is_own(net: &Root, ip: IpAddr) -> Option<bool> {
 }
 
 /// `address index prefix scope flags device`, the address as 32 digits.
-fn parse(line: &str) -> Option<u128> {
+pub(super) fn parse(line: &str) -> Option<u128> {
     let digits = line.split_ascii_whitespace().next()?;
     (digits.len() == 32)
         .then(|| u128::from_str_radix(digits, 16).ok())

@@ -35,7 +35,7 @@ pub fn max(root: &Root) -> Option<u64> {
 /// A line of names, then a line for each CPU in hexadecimal. Names and not
 /// places count: kernels give columns new names and meanings (`searched` became
 /// `clashres`, `delete_list` became `chainlength`).
-fn parse(text: &str) -> Option<ConntrackStat> {
+pub(super) fn parse(text: &str) -> Option<ConntrackStat> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next()?.split_ascii_whitespace().collect();
     let column = |name| names.iter().position(|&it| it == name);

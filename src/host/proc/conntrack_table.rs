@@ -80,7 +80,7 @@ pub fn read(
 /// net/netfilter/nf_conntrack_standalone.c): family, protocol, what remains of
 /// its time, for TCP a state, the tuple as it was asked and the one expected
 /// back.
-fn parse(netns: u32, line: &str) -> Option<Flow> {
+pub(super) fn parse(netns: u32, line: &str) -> Option<Flow> {
     let mut words = line.split_ascii_whitespace();
     words.nth(3)?.parse().ok().filter(|it| carries_dns(*it))?;
     let is_replied = !line.contains("[UNREPLIED]");

@@ -44,7 +44,7 @@ impl CpuStat {
 
 /// Times are nanoseconds in cpu.stat and microseconds elsewhere; -1 is no quota
 /// (Documentation/scheduler/sched-bwc.rst).
-fn parse_v1(stat: &str, quota: &str, period: &str) -> Option<CpuStat> {
+pub(super) fn parse_v1(stat: &str, quota: &str, period: &str) -> Option<CpuStat> {
     let quota: i64 = quota.trim().parse().ok()?;
     Some(CpuStat {
         quota: u64::try_from(quota).ok().map(Duration::from_micros),
@@ -57,7 +57,7 @@ fn parse_v1(stat: &str, quota: &str, period: &str) -> Option<CpuStat> {
 
 /// Times are microseconds; `max` is no quota
 /// (Documentation/admin-guide/cgroup-v2.rst).
-fn parse_v2(stat: &str, max: &str) -> Option<CpuStat> {
+pub(super) fn parse_v2(stat: &str, max: &str) -> Option<CpuStat> {
     let (quota, period) = max.trim().split_once(' ')?;
     let quota = match quota {
         "max" => None,

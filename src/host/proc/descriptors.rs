@@ -33,7 +33,10 @@ pub fn open(process: &Root, max: usize) -> io::Result<u64> {
 
 /// How many it may have (`RLIMIT_NOFILE`); `None` without such a line, or without a limit.
 pub fn limit(process: &Root) -> Option<u64> {
-    let limits = process.text("limits", LIMITS_MAX).ok()?;
+    limit_in(&process.text("limits", LIMITS_MAX).ok()?)
+}
+
+pub(super) fn limit_in(limits: &str) -> Option<u64> {
     let line = limits
         .lines()
         .find_map(|it| it.strip_prefix("Max open files"))?;
@@ -43,13 +46,16 @@ pub fn limit(process: &Root) -> Option<u64> {
 /// How many files all processes have open, and how many they may have
 /// (`/proc/sys/fs/file-nr`).
 pub fn of_all(root: &Root) -> Option<(u64, u64)> {
-    let text = root.text("proc/sys/fs/file-nr", FILE_NR_MAX).ok()?;
-    let mut numbers = text.split_ascii_whitespace().map(str::parse);
+    open_and_most(&root.text("proc/sys/fs/file-nr", FILE_NR_MAX).ok()?)
+}
+
+pub(super) fn open_and_most(file_nr: &str) -> Option<(u64, u64)> {
+    let mut numbers = file_nr.split_ascii_whitespace().map(str::parse);
     let (open, _free, most) = (numbers.next()?, numbers.next()?, numbers.next()?);
     Some((open.ok()?, most.ok()?))
 }
 
-fn socket(link: &str) -> Option<u64> {
+pub(super) fn socket(link: &str) -> Option<u64> {
     let inode = link.strip_prefix("socket:[")?.strip_suffix(']')?;
     inode.parse().ok()
 }

@@ -32,7 +32,7 @@ impl Symbols {
 
     /// Lines of address, type and name; a module's also have its name. With
     /// kptr_restrict every address is zero (proc(5)).
-    fn parse(mut lines: impl BufRead) -> Self {
+    pub(super) fn parse(mut lines: impl BufRead) -> Self {
         let mut symbols = Self::default();
         let mut line = Vec::new();
         while symbols.places.len() < SYMBOLS_MAX {

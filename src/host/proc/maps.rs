@@ -36,7 +36,7 @@ pub fn c_library(process: &Root) -> Option<CLibrary> {
 }
 
 /// Address, rights, offset, device, inode, path (proc(5)).
-fn of_line(line: &str) -> Option<CLibrary> {
+pub(super) fn of_line(line: &str) -> Option<CLibrary> {
     let path = line.get(line.find('/')?..)?;
     let path = path.strip_suffix(" (deleted)").unwrap_or(path);
     let (folder, file) = path.rsplit_once('/')?;

@@ -35,7 +35,7 @@ impl MemoryStat {
     }
 }
 
-fn parse_v1(limit: &str, hits: Option<String>) -> Option<MemoryStat> {
+pub(super) fn parse_v1(limit: &str, hits: Option<String>) -> Option<MemoryStat> {
     let limit: u64 = limit.trim().parse().ok()?;
     Some(MemoryStat {
         limit: (limit < UNLIMITED).then_some(limit),
@@ -44,7 +44,7 @@ fn parse_v1(limit: &str, hits: Option<String>) -> Option<MemoryStat> {
 }
 
 /// `max` is no limit (Documentation/admin-guide/cgroup-v2.rst).
-fn parse_v2(limit: &str, events: Option<String>) -> Option<MemoryStat> {
+pub(super) fn parse_v2(limit: &str, events: Option<String>) -> Option<MemoryStat> {
     Some(MemoryStat {
         limit: match limit.trim() {
             "max" => None,

@@ -10,6 +10,8 @@ pub mod conntrack_stat;
 pub mod conntrack_table;
 pub mod cpu_stat;
 pub mod descriptors;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 pub(super) mod kallsyms;
 pub mod maps;
 pub mod memory;

@@ -45,7 +45,7 @@ pub fn entries_max(root: &Root, family: Family) -> Option<u64> {
 }
 
 /// A line of names, then one for each CPU in hexadecimal; entries are the same on each.
-fn parse(text: &str) -> Option<NeighbourStat> {
+pub(super) fn parse(text: &str) -> Option<NeighbourStat> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next()?.split_ascii_whitespace().collect();
     let column = |name| names.iter().position(|&it| it == name);

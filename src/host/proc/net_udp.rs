@@ -32,7 +32,7 @@ pub fn sockets(net: &Root) -> io::Result<impl Iterator<Item = Socket> + use<>> {
 
 /// `sl local_address rem_address st queues timer retrnsmt uid timeout inode ref
 /// pointer drops` (proc_pid_net(5)).
-fn parse(line: &str) -> Option<Socket> {
+pub(super) fn parse(line: &str) -> Option<Socket> {
     let mut fields = line.split_ascii_whitespace();
     Some(Socket {
         local: address(fields.nth(1)?)?,

@@ -67,7 +67,7 @@ pub fn read(root: &Root, pid: u32) -> io::Result<ResolvConf> {
 
 /// A keyword counts at the start of a line only, the last `search` or `domain`
 /// line wins, and options add up.
-fn parse(path: PathBuf, text: &str) -> ResolvConf {
+pub(super) fn parse(path: PathBuf, text: &str) -> ResolvConf {
     let mut conf = ResolvConf {
         path,
         nameservers: nameservers(text).filter_map(address).collect(),

@@ -15,7 +15,7 @@ const RTF_UP: u32 = 0x1;
 const RTF_REJECT: u32 = 0x200;
 
 #[derive(Clone, Copy, Debug)]
-struct Route {
+pub(super) struct Route {
     network: u128,
     /// Length of the prefix.
     bits: u32,
@@ -59,7 +59,7 @@ fn whole(net: &Root, table: &str) -> Option<String> {
 }
 
 /// The longest prefix decides, then the lowest metric.
-fn leads(routes: &[Route], ip: u128, width: u32) -> bool {
+pub(super) fn leads(routes: &[Route], ip: u128, width: u32) -> bool {
     let below = |bits: u32| width.saturating_sub(bits);
     let network = |bits: u32| ip.checked_shr(below(bits)).unwrap_or(0);
     let best = routes
@@ -77,7 +77,7 @@ fn hexadecimal(fields: &[&str], field: usize) -> Option<u32> {
 
 /// `Iface Destination Gateway Flags RefCnt Use Metric Mask …`; addresses are the
 /// number that their octets form in memory, in hexadecimal.
-fn parse_v4(text: &str) -> Vec<Route> {
+pub(super) fn parse_v4(text: &str) -> Vec<Route> {
     text.lines()
         .skip(1)
         .filter_map(|line| {
@@ -96,7 +96,7 @@ fn parse_v4(text: &str) -> Vec<Route> {
 
 /// `destination bits source bits next_hop metric refs use flags device`, all in
 /// hexadecimal, addresses as 32 digits in network order.
-fn parse_v6(text: &str) -> Vec<Route> {
+pub(super) fn parse_v6(text: &str) -> Vec<Route> {
     text.lines()
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -115,7 +115,7 @@ fn parse_v6(text: &str) -> Vec<Route> {
 
 /// What belongs to the namespace itself: a line with a network, then one for
 /// each prefix of it.
-fn parse_own(fib_trie: &str) -> Vec<Route> {
+pub(super) fn parse_own(fib_trie: &str) -> Vec<Route> {
     let mut network: Option<u32> = None;
     fib_trie
         .lines()

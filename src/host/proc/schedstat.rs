@@ -34,7 +34,7 @@ pub fn read(task: &Root) -> Option<ThreadTimes> {
 
 /// Nanoseconds on a CPU, nanoseconds waiting for one, time slices
 /// (Documentation/scheduler/sched-stats.rst).
-fn parse(schedstat: &str) -> Option<ThreadTimes> {
+pub(super) fn parse(schedstat: &str) -> Option<ThreadTimes> {
     let mut numbers = schedstat.split_ascii_whitespace();
     let mut time = || numbers.next()?.parse().ok().map(Duration::from_nanos);
     Some(ThreadTimes {

@@ -59,7 +59,7 @@ impl Snmp {
 
 /// `snmp` has a line of names and one of values for each protocol, `snmp6` a
 /// line for each counter (proc_pid_net(5)).
-fn parse(snmp: &str, snmp6: &str) -> Option<Snmp> {
+pub(super) fn parse(snmp: &str, snmp6: &str) -> Option<Snmp> {
     let v4 = |protocol: &str, wanted: &str| {
         let mut lines = snmp
             .lines()

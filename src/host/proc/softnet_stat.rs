@@ -31,7 +31,7 @@ pub fn backlog_max(root: &Root) -> Option<u64> {
 
 /// A line for each CPU in hexadecimal: processed, dropped, `time_squeeze`, and more that differs
 /// between kernels (softnet_seq_show() in net/core/net-procfs.c).
-fn parse(text: &str) -> Option<SoftnetStat> {
+pub(super) fn parse(text: &str) -> Option<SoftnetStat> {
     let mut sum = SoftnetStat::default();
     for line in text.lines() {
         let mut values = line

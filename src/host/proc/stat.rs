@@ -61,7 +61,7 @@ impl Stat {
 
 /// The name stands in parentheses and may hold any octet, parentheses too; the
 /// numbers behind the last one count from the third field (proc_pid_stat(5)).
-fn parse(stat: &[u8]) -> Option<Stat> {
+pub(super) fn parse(stat: &[u8]) -> Option<Stat> {
     let name_ends = stat.iter().rposition(|&octet| octet == b')')?;
     let fields: Vec<&str> = std::str::from_utf8(stat.get(name_ends + 1..)?)
         .ok()?

@@ -15,7 +15,10 @@ pub fn effective_capabilities(process: &Root) -> io::Result<Option<u64>> {
 
 /// The number behind a name with its colon, as `Seccomp:`.
 pub fn number(process: &Root, name: &str) -> Option<u64> {
-    let status = process.text("status", STATUS_MAX).ok()?;
+    number_in(&process.text("status", STATUS_MAX).ok()?, name)
+}
+
+pub(super) fn number_in(status: &str, name: &str) -> Option<u64> {
     let value = status.lines().find_map(|line| line.strip_prefix(name))?;
     value.trim().parse().ok()
 }
@@ -25,13 +28,13 @@ pub fn octets(process: &Root, name: &str) -> Option<u64> {
     octets_in(&process.text("status", STATUS_MAX).ok()?, name)
 }
 
-fn octets_in(status: &str, name: &str) -> Option<u64> {
+pub(super) fn octets_in(status: &str, name: &str) -> Option<u64> {
     let value = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
 
-fn parse(status: &str) -> Option<u64> {
+pub(super) fn parse(status: &str) -> Option<u64> {
     let mut lines = status.lines();
     let mask = lines.find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()

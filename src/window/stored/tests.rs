@@ -137,7 +137,7 @@ proptest! {
 }
 
 /// One of each kind of fate.
-fn sample_window() -> ClosedWindow {
+pub(super) fn sample_window() -> ClosedWindow {
     let mut window = Window::new(Filter::default());
     let mut attempt = sample::plain_attempt();
     window.attempt(&attempt);

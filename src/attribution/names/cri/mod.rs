@@ -4,6 +4,8 @@
 mod call;
 #[cfg(test)]
 mod fake;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzed;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use prost::DecodeError;
 use prost::Message as _;
+use prost::bytes::Buf;
 
 use self::call::Connection;
 use self::call::Failure;
@@ -185,7 +189,11 @@ fn ask(path: &Path, known: Option<Runtime>, wanted: &[Arc<Subject>]) -> Result<T
 
 /// With the cgroupfs driver a path has the bare id of a container.
 async fn ask_who(connection: &mut Connection) -> Result<Option<Runtime>, Failure> {
-    let version = VersionResponse::decode(connection.call(VERSION, &()).await?)?;
+    Ok(who(connection.call(VERSION, &()).await?)?)
+}
+
+fn who(answer: impl Buf) -> Result<Option<Runtime>, DecodeError> {
+    let version = VersionResponse::decode(answer)?;
     Ok(match version.runtime_name.as_str() {
         "containerd" => Some(Runtime::Containerd),
         "cri-o" => Some(Runtime::CriO),
