@@ -14,6 +14,9 @@ PART ?=
 ROUNDS ?=
 # For soak: how long, 30 if nothing is said.
 MINUTES ?=
+# For fuzz: how many seconds each target runs, 60 if nothing is said; some targets alone.
+TIME ?=
+TARGETS ?=
 
 target_dir := $(or $(CARGO_TARGET_DIR),target)
 release := $(target_dir)/release/kerno
@@ -27,7 +30,7 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo demo-agent demo-fleet image test lab lint bpf-verify bench soak install uninstall dist \
+.PHONY: help setup build demo demo-agent demo-fleet image test lab lint fuzz deny msrv bpf-verify bench soak install uninstall dist \
 	clean setup-build setup-test setup-kernels setup-bench setup-dist
 
 help: ## Show this list
@@ -78,6 +81,15 @@ lint: setup-build ## Check format, lints and documentation
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --locked --no-default-features -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps
+
+fuzz: setup-build ## Run every fuzz target for 60 seconds, on stable Rust (or TIME=300, TARGETS="record answer")
+	@scripts/fuzz $(or $(TIME),60) $(TARGETS)
+
+deny: ## Check licences, versions and sources of all crates (cargo-deny)
+	@scripts/deny
+
+msrv: setup-build ## Check that all crates build with the oldest Rust that is promised
+	@scripts/msrv
 
 bpf-verify: setup-kernels ## Boot every promised kernel and do kerno's job on it (or KERNEL=path/to/vmlinuz)
 	@scripts/bpf-verify $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RECORD),--record)
