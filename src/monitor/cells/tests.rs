@@ -53,6 +53,33 @@ fn the_first_of_its_kind_is_told_and_those_like_it_are_counted() {
     assert!(take(&mut cells, &attempt), "it is known still");
 }
 
+/// A server may answer names in small letters alone: what separates them must not be mixed.
+#[test]
+fn a_question_in_capitals_is_counted_apart() {
+    let mut cells = Cells::new(Instant::now());
+    let small = sample::plain_attempt();
+    let capitals = Attempt {
+        question: RawQuestion::new(b"\x03WWW\x04test\0\0\x01\0\x01"),
+        ..small.clone()
+    };
+    assert!(!take(&mut cells, &small));
+    for attempt in [&small, &capitals, &capitals] {
+        assert!(take(&mut cells, attempt));
+    }
+    let counted = cells.hand_on(Instant::now());
+    let questions = counted.iter().flat_map(|plain| &plain.questions);
+    let mut asked: Vec<_> = questions
+        .map(|it| {
+            (
+                it.question.shape().is_some_and(|shape| shape.has_capitals),
+                it.asked,
+            )
+        })
+        .collect();
+    asked.sort_unstable();
+    assert_eq!(asked, [(false, 1), (true, 2)]);
+}
+
 #[test]
 fn who_has_been_quiet_for_long_is_new_again() {
     let now = Instant::now();
