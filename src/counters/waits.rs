@@ -78,7 +78,8 @@ impl WaitsWatch {
     }
 
     /// What was counted since it began, or since it was last taken, by process, of those that
-    /// are asked for.
+    /// are asked for. A wait that ends just while it is taken may be missed; to begin anew
+    /// would miss all for as long as the programs are loaded.
     pub fn take(&self, wanted: impl Fn(u32) -> bool) -> Result<BTreeMap<u32, CpuWaits>> {
         let mut by_pid: BTreeMap<u32, CpuWaits> = BTreeMap::new();
         for (owner, it) in cpu_sched::SCHED.drain(&self.0.loaded)? {

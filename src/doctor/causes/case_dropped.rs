@@ -21,8 +21,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     )
     .causes([
         "Some resolvers mix capitals in at random, so that an answer is harder to forge (0x20: unbound \
-         `use-caps-for-id`, dnsdist, Google). dig and the C library send names as they are written, so \
-         these work.",
+         with `use-caps-for-id`, Knot Resolver). dig and the C library send names as they are written, \
+         so these work.",
     ])
     .lines(group.contrast_told(contrasts::CAPITALS))
     .lines(group.asked_by_and_for())
@@ -30,7 +30,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     .say("Mend or update that server, or what stands in front of it.")
     .say(
         "Until then send it names as they are: unbound `use-caps-for-id: no`, or `caps-exempt` for \
-         these zones.",
+         these zones; Knot Resolver `NO_0X20`.",
     )
     .into()
 }
