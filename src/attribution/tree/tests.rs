@@ -26,14 +26,9 @@ impl Folder {
         (path, id)
     }
 
-    fn told(&self, name: &str) -> Vec<u8> {
-        let own = self.0.file_name().expect("a name").as_bytes();
-        let name = if name.is_empty() {
-            String::new()
-        } else {
-            format!("/{name}")
-        };
-        [b"/", own, name.as_bytes()].concat()
+    /// Of this folder alone: no other test's groups are seen.
+    fn tree(&self) -> Tree {
+        Tree::new(File::open(&self.0).expect("the folder").into())
     }
 }
 
@@ -70,9 +65,10 @@ fn root_a_group_that_is_there_is_found_without_looking_first() {
     let folder = Folder::new("handle");
     let (_, id) = folder.sub("a/b");
     let mut tree = Tree::new(root());
+    let own = folder.0.file_name().expect("a name").as_bytes();
     assert_eq!(
         path_of(&mut tree, id, Instant::now()),
-        Some(folder.told("a/b"))
+        Some([b"/", own, b"/a/b"].concat())
     );
     assert_eq!(path_of(&mut tree, 1, Instant::now()), Some(b"/".to_vec()));
     assert_eq!(path_of(&mut tree, u64::MAX, Instant::now()), None);
@@ -81,35 +77,32 @@ fn root_a_group_that_is_there_is_found_without_looking_first() {
 #[test]
 fn root_a_group_that_came_and_went_is_known() {
     let folder = Folder::new("short");
-    let mut tree = Tree::new(root());
+    let mut tree = folder.tree();
     settle(&mut tree);
     let (path, id) = folder.sub("new/inner");
     settle(&mut tree);
     fs::remove_dir(&path).expect("rmdir");
     settle(&mut tree);
     let later = Instant::now() + Duration::from_secs(59);
-    assert_eq!(
-        path_of(&mut tree, id, later),
-        Some(folder.told("new/inner"))
-    );
+    assert_eq!(path_of(&mut tree, id, later), Some(b"/new/inner".to_vec()));
     // Its number is not reused, and its folder may come back.
     let (_, again) = folder.sub("new/inner");
     settle(&mut tree);
     assert_ne!(id, again);
     assert_eq!(
         path_of(&mut tree, again, later),
-        Some(folder.told("new/inner"))
+        Some(b"/new/inner".to_vec())
     );
     assert_eq!(
         tree.by_id.get(&again).map(|place| place.path.to_vec()),
-        Some(folder.told("new/inner"))
+        Some(b"/new/inner".to_vec())
     );
 }
 
 #[test]
 fn root_what_a_user_owned_is_remembered_when_all_of_it_is_gone() {
     let folder = Folder::new("handed-over");
-    let mut tree = Tree::new(root());
+    let mut tree = folder.tree();
     settle(&mut tree);
     let (users, _) = folder.sub("a");
     std::os::unix::fs::chown(&users, Some(1000), None).expect("needs root");
@@ -123,7 +116,7 @@ fn root_what_a_user_owned_is_remembered_when_all_of_it_is_gone() {
     assert_eq!(
         place.delegated,
         Some(Delegated {
-            depth: 2,
+            depth: 1,
             uid: 1000
         })
     );
@@ -133,11 +126,11 @@ fn root_what_a_user_owned_is_remembered_when_all_of_it_is_gone() {
 fn root_what_was_there_before_is_watched_too() {
     let folder = Folder::new("before");
     let (_, id) = folder.sub("a/b/c");
-    let mut tree = Tree::new(root());
+    let mut tree = folder.tree();
     settle(&mut tree);
     assert_eq!(
         tree.by_id.get(&id).map(|place| place.path.to_vec()),
-        Some(folder.told("a/b/c"))
+        Some(b"/a/b/c".to_vec())
     );
     let (path, below) = folder.sub("a/b/c/d");
     settle(&mut tree);
@@ -145,7 +138,7 @@ fn root_what_was_there_before_is_watched_too() {
     settle(&mut tree);
     assert_eq!(
         path_of(&mut tree, below, Instant::now()),
-        Some(folder.told("a/b/c/d"))
+        Some(b"/a/b/c/d".to_vec())
     );
 }
 
@@ -159,7 +152,7 @@ fn root_lost_events_are_made_up_for() {
         .parse()
         .expect("a number");
     let folder = Folder::new("overflow");
-    let mut tree = Tree::new(root());
+    let mut tree = folder.tree();
     settle(&mut tree);
     // A group that comes and goes makes two events.
     for _ in 0..=queue / 2 {
@@ -171,17 +164,17 @@ fn root_lost_events_are_made_up_for() {
     assert_eq!(tree.counts.cgroup_rewalks, 1);
     assert_eq!(
         tree.by_id.get(&id).map(|place| place.path.to_vec()),
-        Some(folder.told("last"))
+        Some(b"/last".to_vec())
     );
 }
 
 #[test]
 fn root_a_crowd_of_short_lived_groups_needs_no_more_memory() {
-    const GROUPS: usize = 2_000;
+    const GROUPS: usize = 100;
     let folder = Folder::new("crowd");
-    let mut tree = Tree::new(root());
+    let mut tree = folder.tree();
+    tree.gone = Recent::new(2 * GROUPS);
     settle(&mut tree);
-    let start = tree.by_id.len();
     let mut ids = Vec::new();
     for n in 0..3 * GROUPS {
         let (path, id) = folder.sub(&format!("pod{n}"));
@@ -196,10 +189,8 @@ fn root_a_crowd_of_short_lived_groups_needs_no_more_memory() {
     for &id in &ids[ids.len() - GROUPS..] {
         assert!(path_of(&mut tree, id, now).is_some());
     }
-    let (there, gone) = (tree.by_id.len(), tree.gone.len());
-    // Other tests have groups too.
-    assert!(there < start + 100, "{there}");
-    assert!(gone <= GONE_MAX, "{gone}");
+    assert!(tree.gone.len() <= 2 * GROUPS, "{}", tree.gone.len());
+    assert_eq!(tree.by_id.len(), 1, "the folder alone is there");
     assert_eq!(tree.groups.len(), tree.by_id.len());
     let watches = fs::read_to_string(format!(
         "/proc/self/fdinfo/{}",
