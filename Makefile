@@ -31,7 +31,7 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
 .PHONY: help setup build demo demo-agent demo-fleet image test lab lint fuzz deny msrv bpf-verify bench soak install uninstall dist \
-	clean setup-build setup-test setup-kernels setup-bench setup-dist
+	dist-verify clean setup-build setup-test setup-kernels setup-bench setup-dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ uninstall: ## Remove what install put there
 
 dist: setup-dist ## Make the packages: .deb, .rpm, archive, image, checksums, in target/dist
 	@scripts/dist amd64
+
+dist-verify: dist ## Install, use, upgrade and remove each package in a clean Debian 12 made for it (as root)
+	@scripts/dist-verify
 
 clean: ## Remove everything that was built
 	cargo clean
