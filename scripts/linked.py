@@ -23,6 +23,11 @@ INSTALLED = {
 
 def crates(target):
     """Packages that are linked into kerno, without what only builds or tests."""
+    return crates_and_needs(target)[0]
+
+
+def crates_and_needs(target):
+    """The same, and for the id of each the ids of those that it needs."""
     said = subprocess.run(
         ["cargo", "metadata", "--locked", "--format-version=1", f"--filter-platform={target}"],
         check=True, stdout=subprocess.PIPE).stdout
@@ -31,19 +36,20 @@ def crates(target):
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     root = next(id for id, package in packages.items()
                 if package["name"] == "kerno" and package["source"] is None)
-    seen, ahead = set(), [root]
+    needs, ahead = {}, [root]
     while ahead:
         here = ahead.pop()
-        if here in seen:
+        if here in needs:
             continue
-        seen.add(here)
+        needs[here] = []
         # Macros run in the compiler; what they need is not linked in.
         if any("proc-macro" in made["kind"] for made in packages[here]["targets"]):
             continue
-        for dependency in nodes[here]["deps"]:
-            if any(kind["kind"] is None for kind in dependency["dep_kinds"]):
-                ahead.append(dependency["pkg"])
-    return sorted((packages[id] for id in seen), key=lambda package: (package["name"], package["version"]))
+        needs[here] = [dependency["pkg"] for dependency in nodes[here]["deps"]
+                       if any(kind["kind"] is None for kind in dependency["dep_kinds"])]
+        ahead += needs[here]
+    linked = sorted((packages[id] for id in needs), key=lambda package: (package["name"], package["version"]))
+    return linked, needs
 
 
 def folder_of(package):
