@@ -154,22 +154,19 @@ impl Watching {
 
     /// Closes the window that took so long, and begins the next.
     pub fn roll(&mut self, kernel: Ending, duration: Duration) -> ClosedWindow {
-        self.window.roll(End {
+        let end = End {
             duration,
             kernel,
             host: self.sampler.roll(),
             known: self.attribution.known(),
             signals: self.signals.clone(),
             clock: Some(Clock::start()),
-        })
+        };
+        self.window.roll(end).attributed(self.attribution.roll())
     }
 
-    /// Closes the last window, and says how it went to find out whose attempts are.
-    pub fn close(
-        self,
-        kernel: Ending,
-        duration: Duration,
-    ) -> Result<(ClosedWindow, attribution::Ending)> {
+    /// Closes the last window.
+    pub fn close(self, kernel: Ending, duration: Duration) -> Result<ClosedWindow> {
         self.monitor.join()?;
         // Before the figures are taken: names that came late are in them.
         let attributed = self.attribution.finish();
@@ -177,11 +174,11 @@ impl Watching {
             duration,
             kernel,
             host: self.sampler.finish(),
-            known: attributed.known.clone(),
+            known: attributed.known,
             signals: self.signals,
             clock: Some(Clock::start()),
         });
-        Ok((closed, attributed))
+        Ok(closed.attributed(attributed.books))
     }
 
     /// Ends without a last window.

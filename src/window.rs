@@ -19,6 +19,7 @@ pub(crate) use stored::fuzzed;
 use crate::attempt::Attempt;
 use crate::attempt::Plain;
 use crate::attempt::identity::IdentityTable;
+use crate::attribution;
 use crate::collect::Accounting;
 use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
@@ -78,6 +79,9 @@ pub struct ClosedWindow {
     end: End,
     /// Which names of queries it has: one that was stored may have less.
     names: Names,
+    /// How it went to say whose attempts are, if that was counted. At the end: older stored
+    /// windows are without.
+    attribution: Option<attribution::Books>,
 }
 
 impl Window {
@@ -175,6 +179,7 @@ impl Window {
             seen,
             end,
             names: Names::All,
+            attribution: None,
         }
     }
 }
@@ -213,6 +218,23 @@ impl ClosedWindow {
         // Hooks only get lost: the later list is the shorter one.
         self.end.signals = next.end.signals;
         self.names = self.names.min(next.names);
+        // A part of a sum would pass for the whole.
+        self.attribution =
+            (self.attribution.take().zip(next.attribution)).map(|(mut books, next)| {
+                books.follow(next);
+                books
+            });
+    }
+
+    /// Says how it went to say whose its attempts are.
+    pub fn attributed(mut self, books: attribution::Books) -> Self {
+        self.attribution = Some(books);
+        self
+    }
+
+    /// How it went to say whose its attempts are, if that was counted in all of it.
+    pub fn attribution(&self) -> Option<&attribution::Books> {
+        self.attribution.as_ref()
     }
 
     /// Gives back the room that only an open window needs.

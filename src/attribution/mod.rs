@@ -1,6 +1,7 @@
 //! Finds out whose an attempt is: process, systemd unit, container, pod.
 //! docs/architecture.md tells of its threads.
 
+mod books;
 mod delegation;
 mod handle;
 mod names;
@@ -15,13 +16,18 @@ mod subject;
 mod tree;
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::bounded;
-use serde::Serialize;
+use crossbeam_channel::unbounded;
 
+pub use books::Books;
+pub use books::Counts;
 pub use names::NameCounts;
 pub use names::Options;
 #[cfg(any(test, fuzzing))]
@@ -52,34 +58,23 @@ const LAST_TRY: Duration = Duration::from_secs(3);
 pub struct Attribution {
     messages: Receiver<Message>,
     station: Receiver<(Attributed, Resolver)>,
+    /// What the station had counted when it let the last word about a window go.
+    tallies: Receiver<Attributed>,
     names: Names,
+    tree: Arc<Mutex<TreeCounts>>,
+    /// What had been counted when the last window ended.
+    told: Counts,
 }
 
 /// How the attribution went.
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
-    /// The figures of it.
-    pub counts: Counts,
-    /// What could not be found out and why, as sentences.
-    pub complaints: Vec<String>,
-    /// Whether they were logged when they were due.
+    /// What was counted in the last window, and what could not be found out.
+    pub books: Books,
+    /// Whether the complaints were logged when they were due.
     pub are_logged: bool,
     /// Names that may have come after their attempts had gone on.
     pub known: IdentityTable,
-}
-
-/// Everything that is counted about it. Unfiltered, both roles.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Attempts.
-    #[serde(flatten)]
-    pub attempts: Attributed,
-    /// Names.
-    #[serde(flatten)]
-    pub names: NameCounts,
-    /// Control groups.
-    #[serde(flatten)]
-    pub tree: TreeCounts,
 }
 
 impl Attribution {
@@ -88,15 +83,21 @@ impl Attribution {
         let (tell, answers) = bounded(ANSWERS_MAX);
         let (names, asking) = Names::start(names::sources(options), tell.clone())?;
         let resolver = Resolver::start(root, tell)?;
+        let tree = resolver.counts();
         let (output, out) = bounded(CHANNEL_BATCHES);
-        let station = Station::new(output, resolver, asking, has_version_1());
+        // One for each window that ends: the station never waits with it.
+        let (tally, tallies) = unbounded();
+        let station = Station::new(output, tally, resolver, asking, has_version_1());
         let station = spawn("kerno-whose", "says whose an attempt is", move || {
             station.run(messages, answers)
         })?;
         Ok(Self {
             messages: out,
             station,
+            tallies,
             names,
+            tree,
+            told: Counts::default(),
         })
     }
 
@@ -110,25 +111,40 @@ impl Attribution {
         self.names.known()
     }
 
+    /// How it went in the window that is over: to be asked once for each
+    /// [`Message::Rolled`] and for [`Message::Finished`], when it has come.
+    pub fn roll(&mut self) -> Books {
+        let told = self.names.so_far();
+        let now = Counts {
+            attempts: self.tallies.try_recv().unwrap_or(self.told.attempts),
+            names: told.counts,
+            tree: *self.tree.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        let before = std::mem::replace(&mut self.told, now);
+        Books::since(&before, now, told.complaints)
+    }
+
     /// Tries a last time to find the names that are missing.
     pub fn finish(self) -> Ending {
         drop(self.messages);
         let Ok((attempts, resolver)) = self.station.recv() else {
             return Ending {
-                complaints: vec!["the thread that says whose an attempt is died".to_owned()],
+                books: Books {
+                    complaints: vec!["the thread that says whose an attempt is died".to_owned()],
+                    ..Books::default()
+                },
                 ..Ending::default()
             };
         };
-        let tree = resolver.finish(LAST_TRY).unwrap_or_default();
+        let tree = resolver.finish(LAST_TRY).unwrap_or(self.told.tree);
         let (told, known) = self.names.finish(LAST_TRY);
-        let told = told.unwrap_or_default();
+        let now = Counts {
+            attempts,
+            names: told.counts,
+            tree,
+        };
         Ending {
-            counts: Counts {
-                attempts,
-                names: told.counts,
-                tree,
-            },
-            complaints: told.complaints,
+            books: Books::since(&self.told, now, told.complaints),
             are_logged: told.are_logged,
             known,
         }

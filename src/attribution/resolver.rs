@@ -3,6 +3,8 @@
 use std::os::fd::AsFd as _;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -39,6 +41,7 @@ pub(super) struct Resolver {
     questions: Sender<Question>,
     bell: Bell,
     ended: Receiver<TreeCounts>,
+    counts: Arc<Mutex<TreeCounts>>,
 }
 
 /// Wakes the thread; for the last time when it is dropped.
@@ -65,11 +68,14 @@ impl Resolver {
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         let rung = Arc::new(EventFd::from_flags(flags).context("no eventfd")?);
         let bell = Bell(Arc::clone(&rung));
+        let counts = Arc::<Mutex<TreeCounts>>::default();
+        let shared = Arc::clone(&counts);
         let ended = spawn("kerno-cgroups", "looks up cgroups", move || {
             let mut thread = Thread {
                 tree: Tree::new(root),
                 processes: Processes::of(Root::default()),
                 answers,
+                counts: shared,
             };
             thread.run(&asked, &rung);
             thread.tree.counts
@@ -78,7 +84,13 @@ impl Resolver {
             questions,
             bell,
             ended,
+            counts,
         })
+    }
+
+    /// What has been counted so far, now and later.
+    pub(super) fn counts(&self) -> Arc<Mutex<TreeCounts>> {
+        Arc::clone(&self.counts)
     }
 
     /// Whether there was room for the question. Never waits.
@@ -99,6 +111,7 @@ struct Thread {
     tree: Tree,
     processes: Processes,
     answers: Sender<Answer>,
+    counts: Arc<Mutex<TreeCounts>>,
 }
 
 impl Thread {
@@ -116,7 +129,9 @@ impl Thread {
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
-            if !self.tree.update() && questions.is_empty() {
+            let has_more = self.tree.update();
+            *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.tree.counts;
+            if !has_more && questions.is_empty() {
                 self.wait(bell);
             }
         }

@@ -9,6 +9,8 @@ use std::sync::Weak;
 use std::time::Duration;
 use std::time::Instant;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::SendError;
 use crossbeam_channel::Sender;
@@ -53,7 +55,9 @@ const LOOKS_PER_SECOND: u32 = 1000;
 const TICK_NS: u64 = 10_000_000;
 
 /// How often it could be said whose an attempt is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize,
+)]
 pub struct Attributed {
     /// Attempts that went on with all that there is to know.
     pub attributed: u64,
@@ -87,6 +91,8 @@ struct Looked {
 
 pub(super) struct Station {
     output: Sender<Message>,
+    /// What was counted up to the last word about each window.
+    tallies: Sender<Attributed>,
     resolver: Resolver,
     has_version_1: bool,
     known: Recent<Question, Looked>,
@@ -134,12 +140,14 @@ impl Owner {
 impl Station {
     pub(super) fn new(
         output: Sender<Message>,
+        tallies: Sender<Attributed>,
         resolver: Resolver,
         names: Asking,
         has_version_1: bool,
     ) -> Self {
         Self {
             output,
+            tallies,
             resolver,
             has_version_1,
             known: Recent::new(KNOWN_MAX),
@@ -175,6 +183,8 @@ impl Station {
                 && let Some(message) = last_word.take()
             {
                 let is_end = matches!(message, Message::Finished(_));
+                // Before the word: who has got that one finds this.
+                let _gone = self.tallies.send(self.counts);
                 if self.output.send(message).is_err() || is_end {
                     break;
                 }

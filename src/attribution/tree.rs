@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use nix::errno::Errno;
 use nix::sys::inotify::AddWatchFlags;
 use nix::sys::inotify::InitFlags;
@@ -46,7 +48,9 @@ const STEP: usize = 32;
 const READS_MAX: usize = 64;
 
 /// How the watching goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize,
+)]
 pub struct TreeCounts {
     /// Control groups that were met, those that are gone included.
     pub cgroups_met: u64,

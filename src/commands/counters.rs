@@ -155,7 +155,7 @@ fn count(
         workloads,
         placed,
         lost,
-        not_known: ending.complaints,
+        not_known: ending.books.complaints,
     })
 }
 

@@ -66,11 +66,8 @@ fn watch(args: &DoctorArgs, stop: &Stop, mut watching: Watching) -> Result<Repor
         }
     };
     progress.finish_and_clear();
-    let (closed, attributed) = watching.close(ending, duration)?;
-    Ok(Report {
-        attribution: Some(attributed),
-        ..Report::new(SystemTime::now(), Facts::gather(), &closed)
-    })
+    let closed = watching.close(ending, duration)?;
+    Ok(Report::new(SystemTime::now(), Facts::gather(), &closed))
 }
 
 const STEP: Duration = Duration::from_millis(250);

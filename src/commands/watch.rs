@@ -128,7 +128,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
     monitor.join()?;
     let attributed = attribution.finish();
     if !attributed.are_logged {
-        attributed.complaints.iter().for_each(super::say);
+        attributed.books.complaints.iter().for_each(super::say);
     }
     Ok(ExitCode::SUCCESS)
 }

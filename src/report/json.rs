@@ -136,7 +136,7 @@ struct AccountingJson<'a> {
     counts: &'a Accounting,
     failures_by_cause: BTreeMap<&'static str, u64>,
     slow_by_cause: BTreeMap<&'static str, u64>,
-    /// Only of the whole time that kerno watched.
+    /// Windows that an older kerno wrote say nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     workloads: Option<AttributionJson<'a>>,
 }

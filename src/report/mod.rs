@@ -83,8 +83,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// What the program itself saw and lost, without filters.
     pub accounting: Accounting,
-    /// How it went to say whose each attempt is, without filters, if the watching is over.
-    pub attribution: Option<attribution::Ending>,
+    /// How it went to say whose each attempt is, without filters, where that is known.
+    pub attribution: Option<attribution::Books>,
 }
 
 impl Report {
@@ -124,7 +124,7 @@ impl Report {
             troubled_names: troubled::of(&evidence),
             verdict,
             accounting,
-            attribution: None,
+            attribution: window.attribution().cloned(),
         }
     }
 

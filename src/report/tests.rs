@@ -79,7 +79,7 @@ pub(crate) fn report_with(
             signals,
         ),
     );
-    report.attribution = Some(attribution::Ending::default());
+    report.attribution = Some(attribution::Books::default());
     report
 }
 

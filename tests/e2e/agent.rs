@@ -179,6 +179,7 @@ fn root_an_agent_says_of_the_past_what_a_doctor_says() {
         "/accounting/unanswered",
         "/accounting/in_flight",
         "/accounting/lost",
+        "/accounting/workloads/attributed",
     ] {
         assert_eq!(past.pointer(path), live.pointer(path), "{path}");
     }

@@ -99,5 +99,14 @@ pub(crate) fn checked(text: &str) -> Value {
     ];
     let sum: u64 = placed.into_iter().map(count).sum();
     assert_eq!(count("queries_seen"), sum, "{}", report["accounting"]);
+    let whose = &report["accounting"]["workloads"];
+    let told = ["attributed", "unnamed", "unknown"]
+        .into_iter()
+        .map(|field| whose[field].as_u64().expect(field))
+        .sum();
+    let ended = sum - count("in_flight") - count("lost");
+    // What was answered late has ended twice.
+    let either = ended..=ended + count("late");
+    assert!(either.contains(&told), "{told}: {}", report["accounting"]);
     report
 }

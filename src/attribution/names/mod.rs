@@ -19,6 +19,8 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Result;
+use borsh::BorshDeserialize;
+use borsh::BorshSerialize;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
@@ -65,17 +67,22 @@ pub(super) struct Failures {
     times: u64,
     /// Why the first time, in a sentence.
     complaint: Option<String>,
+    /// Whether it has told names since it failed last.
+    is_over: bool,
 }
 
 impl Failures {
     fn add(&mut self, complaint: impl FnOnce() -> String) {
         self.times += 1;
+        self.is_over = false;
         self.complaint.get_or_insert_with(complaint);
     }
 }
 
 /// How the naming went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize,
+)]
 pub struct NameCounts {
     /// Containers and pods that have names.
     pub named: u64,
@@ -116,8 +123,16 @@ impl Asking {
 #[derive(Debug)]
 pub(super) struct Names {
     told: Receiver<Told>,
-    /// Those that have names, though a source may never let go of the thread.
-    known: Arc<Mutex<IdentityTable>>,
+    /// A source may never let go of the thread.
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// What the thread has found out so far.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Those that have names.
+    known: IdentityTable,
+    told: Told,
 }
 
 impl Names {
@@ -127,8 +142,8 @@ impl Names {
         answers: Sender<Answer>,
     ) -> Result<(Self, Asking)> {
         let (asking, asked) = bounded(WAITING_MAX);
-        let known = Arc::<Mutex<IdentityTable>>::default();
-        let shared = Arc::clone(&known);
+        let shared = Arc::<Mutex<Shared>>::default();
+        let threads = Arc::clone(&shared);
         let told = spawn("kerno-names", "looks up names", move || {
             let sources = sources.into_iter();
             let mut thread = Thread {
@@ -136,29 +151,36 @@ impl Names {
                 answers,
                 nameless: Vec::new(),
                 told: Told::default(),
-                known: shared,
+                shared: threads,
             };
             thread.run(&asked);
             thread.told()
         })?;
-        Ok((Self { told, known }, Asking(asking)))
+        Ok((Self { told, shared }, Asking(asking)))
     }
 
     /// Those that have names by now.
     pub(super) fn known(&self) -> IdentityTable {
-        lock(&self.known).clone()
+        lock(&self.shared).known.clone()
     }
 
-    /// Waits for the last try, which is `None` if a source does not let go.
-    pub(super) fn finish(self, patience: Duration) -> (Option<Told>, IdentityTable) {
-        let told = self.told.recv_timeout(patience).ok();
-        (told, std::mem::take(&mut lock(&self.known)))
+    /// What has been counted, and why names are missing now.
+    pub(super) fn so_far(&self) -> Told {
+        lock(&self.shared).told.clone()
+    }
+
+    /// Waits for the last try; if a source does not let go, what was known before it.
+    pub(super) fn finish(self, patience: Duration) -> (Told, IdentityTable) {
+        let told = self.told.recv_timeout(patience);
+        let mut shared = lock(&self.shared);
+        let told = told.unwrap_or_else(|_| std::mem::take(&mut shared.told));
+        (told, std::mem::take(&mut shared.known))
     }
 }
 
-fn lock(known: &Mutex<IdentityTable>) -> MutexGuard<'_, IdentityTable> {
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     // An entry is there or not, whoever panics.
-    known.lock().unwrap_or_else(PoisonError::into_inner)
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Thread {
@@ -166,7 +188,7 @@ struct Thread {
     answers: Sender<Answer>,
     nameless: Vec<Nameless>,
     told: Told,
-    known: Arc<Mutex<IdentityTable>>,
+    shared: Arc<Mutex<Shared>>,
 }
 
 /// A control group that is asked for, or that nobody knew when it was.
@@ -192,6 +214,7 @@ impl Thread {
                         tries: 0,
                     };
                     self.name(iter::once(first).chain(others).map(new).collect());
+                    self.share();
                     let _gone = self.answers.send(Answer::Named);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -200,6 +223,7 @@ impl Thread {
             let now = Instant::now();
             let due = self.nameless.extract_if(.., |it| it.next <= now).collect();
             self.name(due);
+            self.share();
         }
         let all = std::mem::take(&mut self.nameless);
         self.name(all);
@@ -212,7 +236,10 @@ impl Thread {
             if lacking.is_empty() {
                 break;
             }
+            let (before, failed) = (lacking.len(), failures.times);
             name(source.as_mut(), lacking, failures);
+            let has_told = self::lacking(&subjects).len() < before;
+            failures.is_over |= has_told && failures.times == failed;
         }
         for nameless in wanted {
             self.settle(nameless);
@@ -224,7 +251,7 @@ impl Thread {
         subject.set_awaited(false);
         if !subject.lacks_names() {
             self.told.counts.named += 1;
-            if lock(&self.known).insert(subject.identity()) {
+            if lock(&self.shared).known.insert(subject.identity()) {
                 self.told.counts.named_late += subject.take_unnamed();
             }
             return;
@@ -246,15 +273,16 @@ impl Thread {
             return;
         }
         // Without a failure a name may only be late.
-        let complaints = self.complaints(tries == RETRIES.len());
+        let complaints = self.complaints(tries == RETRIES.len(), |_| true);
         self.told.are_logged = !complaints.is_empty();
         for complaint in complaints {
             log::warn!("{complaint}");
         }
     }
 
-    fn complaints(&self, nobody_knows: bool) -> Vec<String> {
+    fn complaints(&self, nobody_knows: bool, counts: impl Fn(&Failures) -> bool) -> Vec<String> {
         let failures = self.sources.iter().map(|(_, failures)| failures);
+        let failures = failures.filter(|it| counts(it));
         let mut complaints: Vec<_> = failures.filter_map(|it| it.complaint.clone()).collect();
         if complaints.is_empty() && nobody_knows {
             complaints.push(NOBODY_KNOWS.to_owned());
@@ -262,14 +290,29 @@ impl Thread {
         complaints
     }
 
+    fn share(&mut self) {
+        self.told.counts.source_failures = self.source_failures();
+        let has_nameless = self.told.counts.nameless > 0;
+        let told = Told {
+            // Of long ago is what has been made good since.
+            complaints: self.complaints(has_nameless, |it| !it.is_over),
+            ..self.told.clone()
+        };
+        lock(&self.shared).told = told;
+    }
+
+    fn source_failures(&self) -> u64 {
+        self.sources.iter().map(|(_, it)| it.times).sum()
+    }
+
     fn told(mut self) -> Told {
+        self.told.counts.source_failures = self.source_failures();
         let counts = &mut self.told.counts;
         counts.nameless += self.nameless.len() as u64;
-        counts.source_failures = self.sources.iter().map(|(_, it)| it.times).sum();
         let has_nameless = counts.nameless > 0;
         // A source that nobody missed is no trouble.
         if has_nameless || counts.named_late > 0 {
-            self.told.complaints = self.complaints(has_nameless);
+            self.told.complaints = self.complaints(has_nameless, |_| true);
         }
         self.told
     }

@@ -54,6 +54,7 @@ struct Site {
     poller: Sender<Message>,
     command: Receiver<Message>,
     station: JoinHandle<(Attributed, Resolver)>,
+    tallies: Receiver<Attributed>,
     names: Names,
 }
 
@@ -72,12 +73,14 @@ impl Site {
         let resolver = Resolver::start(root(), tell).expect("a thread");
         let (poller, input) = unbounded();
         let (output, command) = unbounded();
-        let mut station = Station::new(output, resolver, asking, has_version_1);
+        let (tally, tallies) = unbounded();
+        let mut station = Station::new(output, tally, resolver, asking, has_version_1);
         adjust(&mut station);
         let site = Self {
             poller,
             command,
             station: std::thread::spawn(move || station.run(input, answers)),
+            tallies,
             names,
         };
         (site, gate)
@@ -306,8 +309,16 @@ fn root_a_window_ends_behind_those_that_wait() {
         .recv_timeout(ENOUGH)
         .expect("the end of the window");
     assert!(matches!(next, Message::Rolled(_)), "{next:?}");
+    let rolled = site
+        .tallies
+        .try_recv()
+        .expect("what was counted until then");
+    assert_eq!((rolled.attributed, rolled.unknown), (1, 0));
     assert_eq!(site.receive(1).len(), 1);
-    site.finish();
+    let tallies = site.tallies.clone();
+    let ended = site.finish();
+    assert_eq!((ended.attributed, ended.unknown), (1, 1));
+    assert_eq!(tallies.try_recv(), Ok(ended));
 }
 
 #[test]
@@ -329,7 +340,8 @@ fn root_without_anybody_who_answers_the_station_waits_and_does_not_spin() {
     let resolver = Resolver::start(root(), tell).expect("a thread");
     let (poller, input) = unbounded();
     let (output, command) = unbounded();
-    let station = Station::new(output, resolver, asking, false);
+    let (tally, _untold) = unbounded();
+    let station = Station::new(output, tally, resolver, asking, false);
     let (_, closed) = bounded(0);
     let station = std::thread::spawn(move || {
         let _ended = station.run(input, closed);

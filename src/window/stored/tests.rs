@@ -17,6 +17,9 @@ use super::*;
 use crate::attempt::Comm;
 use crate::attempt::Identity;
 use crate::attempt::identity::IdentityTable;
+use crate::attribution::Attributed;
+use crate::attribution::Books;
+use crate::attribution::Counts;
 use crate::filter::Filter;
 use crate::host::Clock;
 use crate::host::Facts;
@@ -106,10 +109,10 @@ proptest! {
         take(&mut window, &story[..cut]);
         let turned_away = sample::turned_away("10.1.0.7:4000", "10.0.0.53:53", "NETFILTER_DROP");
         window.take(&Message::TurnedAway(vec![turned_away]));
-        let first = window.roll(full_end(1, 10));
+        let first = window.roll(full_end(1, 10)).attributed(books(10));
         take(&mut window, &story[cut..]);
         window.take(&Message::Plain(vec![sample::plain(&[sample::plain_attempt()])]));
-        let second = window.roll(full_end(1, 10));
+        let second = window.roll(full_end(1, 10)).attributed(books(7));
 
         let (first_again, second_again) = (read_back(&first), read_back(&second));
         for (written, read) in [(&first, &first_again), (&second, &second_again)] {
@@ -125,6 +128,8 @@ proptest! {
             both
         };
         let expected = merged(&first, &second);
+        let both = expected.attribution().map(|it| it.counts.attempts);
+        prop_assert_eq!(both.map(|it| (it.attributed, it.unnamed)), Some((17, 6)));
         for both in [
             merged(&first_again, &second_again),
             merged(&first_again, &second),
@@ -163,7 +168,22 @@ pub(super) fn sample_window() -> ClosedWindow {
         clock: None,
         ..full_end(10, 206)
     };
-    window.close(end)
+    window.close(end).attributed(books(206))
+}
+
+fn books(attributed: u64) -> Books {
+    let attempts = Attributed {
+        attributed,
+        unnamed: 3,
+        ..Attributed::default()
+    };
+    Books {
+        counts: Counts {
+            attempts,
+            ..Counts::default()
+        },
+        complaints: vec!["nobody knows the names".to_owned()],
+    }
 }
 
 /// Where this fails, something is written otherwise than before: raise [`FORMAT`] (once for
@@ -172,13 +192,52 @@ pub(super) fn sample_window() -> ClosedWindow {
 #[test]
 fn what_is_written_changes_only_with_its_number() {
     let octets = borsh::to_vec(&sample_window()).expect("it is written");
-    // FNV-1a.
-    let hash = octets
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
-            (hash ^ u64::from(*octet)).wrapping_mul(0x100_0000_01b3)
-        });
-    assert_eq!((FORMAT, hash), (4, 11_083_014_553_954_776_013));
+    assert_eq!((FORMAT, hash(&octets)), (5, 6_960_124_430_169_427_298));
+}
+
+/// FNV-1a.
+fn hash(octets: &[u8]) -> u64 {
+    octets.iter().fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
+        (hash ^ u64::from(*octet)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+/// A row that a kerno wrote which counted no attribution.
+#[test]
+fn a_window_of_the_number_before_is_read_and_says_nothing_of_attribution() {
+    let mut expected = sample_window();
+    expected.attribution = None;
+    let mut plain = borsh::to_vec(&expected).expect("it is written");
+    assert_eq!(plain.pop(), Some(0), "what that number was without");
+    let as_it_was = (FORMAT_BEFORE, hash(&plain));
+    assert_eq!(as_it_was, (4, 11_083_014_553_954_776_013));
+    let stored = |plain: &[u8]| {
+        let head = [
+            &FORMAT_BEFORE.to_le_bytes()[..],
+            &hashing::mark().to_le_bytes(),
+        ];
+        let packed = zstd::stream::encode_all(plain, LEVEL).expect("it is compressed");
+        [&head.concat()[..], &packed].concat()
+    };
+    let read = ClosedWindow::restore(&stored(&plain)).expect("it is read");
+    assert_eq!(told(&read), told(&expected));
+    assert!(read.evidence() == expected.evidence());
+    assert!(!told(&read).1.contains("\"attributed\""));
+    // What is put together of both cannot say it of the whole.
+    for (mut first, second) in [
+        (sample_window(), read.clone()),
+        (read.clone(), sample_window()),
+    ] {
+        first.merge_apart(second);
+        assert_eq!(first.attribution(), None);
+        assert_eq!(first.queries(), 2 * expected.queries());
+    }
+    let whole = borsh::to_vec(&Some(books(1))).expect("it is written");
+    for more in [vec![0], vec![1], whole] {
+        let longer = [&plain[..], &more].concat();
+        let read = ClosedWindow::restore(&stored(&longer));
+        assert_eq!(read.err(), Some(Unreadable::Corrupt), "{more:?}");
+    }
 }
 
 #[test]
