@@ -31,6 +31,8 @@ use super::connections::Door;
 use super::stream::Stream;
 use super::web::Pages;
 use super::web::Web;
+use crate::host;
+use crate::host::proc::Root;
 
 /// Tells what `kerno doctor --exit-code` ends with.
 pub(super) const EXIT_CODE: &str = "kerno-exit-code";
@@ -123,10 +125,10 @@ fn listen(socket: &Path) -> Result<UnixListener> {
     // Names of queries are told there: root's and the group kerno's only.
     fs::set_permissions(socket, fs::Permissions::from_mode(0o660))
         .with_context(|| format!("cannot protect {shown}"))?;
-    if let Ok(Some(group)) = nix::unistd::Group::from_name("kerno") {
+    if let Some(group) = host::group_id(&Root::default(), "kerno") {
         // As a service of that group it is so already, and may not change it.
-        if fs::symlink_metadata(socket).is_ok_and(|it| it.gid() != group.gid.as_raw()) {
-            nix::unistd::chown(socket, None, Some(group.gid))
+        if fs::symlink_metadata(socket).is_ok_and(|it| it.gid() != group) {
+            nix::unistd::chown(socket, None, Some(group.into()))
                 .with_context(|| format!("cannot give {shown} to the group kerno"))?;
         }
     }
