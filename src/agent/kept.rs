@@ -120,6 +120,11 @@ fn number(moment: SystemTime, length: Duration) -> u64 {
 pub struct Kept {
     /// The oldest first; each with its size, in octets.
     windows: VecDeque<(Arc<Timed>, usize)>,
+    /// One that has made room and is not written yet. It stays until it is, beyond the bound:
+    /// the next one that makes room takes its place.
+    leaving: Option<(Arc<Timed>, usize)>,
+    /// Where somebody writes: the first window that is not written.
+    unwritten: Option<u64>,
     marks: Marks,
     octets: usize,
     octets_max: usize,
@@ -131,6 +136,8 @@ impl Kept {
     pub fn within(octets_max: usize) -> Self {
         Self {
             windows: VecDeque::new(),
+            leaving: None,
+            unwritten: None,
             marks: Marks::default(),
             octets: 0,
             octets_max,
@@ -155,11 +162,51 @@ impl Kept {
             if self.put_together(|_| true) {
                 continue;
             }
-            if let Some((_, octets)) = self.windows.pop_front() {
-                self.octets -= octets;
-                self.forgotten += 1;
+            match self.is_one_minute() {
+                // It is over when it is written, and the bound is less than it takes.
+                true => self.merge_last(),
+                false => self.forget_first(),
             }
         }
+    }
+
+    /// Whether nothing is left but the minute that is open.
+    fn is_one_minute(&self) -> bool {
+        let mut all = self.windows.iter().map(|(timed, _)| timed);
+        match (all.next(), all.next(), all.next()) {
+            (Some(first), Some(last), None) => first.goes_on_in(last, MINUTE),
+            _ => false,
+        }
+    }
+
+    fn merge_last(&mut self) {
+        if let Some((last, octets)) = self.windows.pop_back() {
+            self.octets -= octets;
+            self.merge(self.windows.len() - 1, Arc::unwrap_or_clone(last));
+        }
+    }
+
+    fn forget_first(&mut self) {
+        let Some((first, octets)) = self.windows.pop_front() else {
+            return;
+        };
+        self.octets -= octets;
+        self.forgotten += 1;
+        if self.unwritten.is_some_and(|next| next <= first.place.last) {
+            self.leaving = Some((first, octets));
+        }
+    }
+
+    /// All before this one are written, or lost.
+    pub(super) fn written(&mut self, next: u64) {
+        self.unwritten = Some(next);
+        let is_written = |(timed, _): &(Arc<Timed>, usize)| timed.place.last < next;
+        self.leaving.take_if(|it| is_written(it));
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Timed>> {
+        let all = self.leaving.iter().chain(&self.windows);
+        all.map(|(timed, _)| timed)
     }
 
     fn push(&mut self, timed: Timed) {
@@ -207,8 +254,7 @@ impl Kept {
         from: SystemTime,
         to: SystemTime,
     ) -> impl Iterator<Item = &Arc<Timed>> {
-        let all = self.windows.iter().map(|(timed, _)| timed);
-        all.filter(move |timed| timed.overlaps(from, to))
+        self.all().filter(move |timed| timed.overlaps(from, to))
     }
 
     /// Something was told at the end of the window with this number.
@@ -229,13 +275,12 @@ impl Kept {
 
     /// The oldest that there is.
     pub(super) fn oldest(&self) -> Option<Place> {
-        self.windows.front().map(|(timed, _)| timed.place)
+        self.all().next().map(|timed| timed.place)
     }
 
     /// Those of minutes that are over, or of all, from this number on: a group for each.
     pub(super) fn minutes(&self, first: u64, with_open: bool) -> Vec<Vec<Arc<Timed>>> {
-        let all = self.windows.iter().map(|(timed, _)| timed);
-        let mut minutes = grouped(all.filter(|timed| timed.place.first >= first));
+        let mut minutes = grouped(self.all().filter(|timed| timed.place.first >= first));
         if !with_open {
             minutes.pop();
         }
@@ -244,7 +289,7 @@ impl Kept {
 
     /// Since when there are windows.
     pub fn since(&self) -> Option<SystemTime> {
-        self.windows.front().map(|(timed, _)| timed.from)
+        self.all().next().map(|timed| timed.from)
     }
 
     /// How many there are.
@@ -254,7 +299,7 @@ impl Kept {
 
     /// What they take, in octets; counted, not measured.
     pub fn octets(&self) -> usize {
-        self.octets
+        self.octets + self.leaving.as_ref().map_or(0, |(_, octets)| *octets)
     }
 
     /// Those that had to make room.
@@ -264,140 +309,4 @@ impl Kept {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BEGIN: u64 = 1_800_000_000;
-
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(BEGIN + seconds)
-    }
-
-    fn place(number: u64) -> Place {
-        Place {
-            run: 1,
-            first: number,
-            last: number,
-        }
-    }
-
-    fn filled(number: u64, octets_max: usize) -> Kept {
-        let mut kept = Kept::within(octets_max);
-        for n in 0..number {
-            kept.add(Timed {
-                place: place(n),
-                from: at(n * 10),
-                to: at(n * 10 + 10),
-                window: ClosedWindow::default(),
-            });
-        }
-        kept
-    }
-
-    #[test]
-    fn old_ones_become_minutes_and_nothing_lies_between() {
-        let kept = filled(360, usize::MAX);
-        // An hour: the last 11 minutes in tens of seconds at least, the rest in minutes.
-        assert!(
-            (49 + 60..49 + 80).contains(&kept.number()),
-            "{}",
-            kept.number()
-        );
-        let all: Vec<_> = kept.overlapping(at(0), at(3600)).collect();
-        assert!(all.windows(2).all(|pair| pair[0].to == pair[1].from));
-        assert_eq!((all[0].from, all[0].to), (at(0), at(60)));
-        let last = all.last().expect("a window");
-        assert_eq!((last.from, last.to), (at(3590), at(3600)));
-        assert_eq!(kept.since(), Some(at(0)));
-    }
-
-    #[test]
-    fn what_is_asked_for_is_what_has_a_part_in_it() {
-        let kept = filled(60, usize::MAX);
-        let some: Vec<_> = kept.overlapping(at(95), at(121)).collect();
-        let (first, last) = (some[0], some[some.len() - 1]);
-        assert_eq!((first.from, last.to), (at(90), at(130)));
-        assert_eq!(kept.overlapping(at(600), at(700)).count(), 0);
-        let instant = kept.overlapping(at(100), at(100));
-        assert_eq!(instant.count(), 0, "no time at all");
-    }
-
-    #[test]
-    fn who_asks_often_makes_no_more_windows() {
-        let mut kept = Kept::within(usize::MAX);
-        let ms = |ms| at(0) + Duration::from_millis(ms);
-        for n in 0..2_000 {
-            kept.add(Timed {
-                place: place(n),
-                from: ms(n * 10),
-                to: ms(n * 10 + 10),
-                window: ClosedWindow::default(),
-            });
-        }
-        assert_eq!(kept.number(), 2);
-        let all: Vec<_> = kept.overlapping(at(0), at(20)).collect();
-        assert_eq!((all[0].from, all[1].to), (at(0), at(20)));
-        assert_eq!((all[0].place.first, all[1].place.last), (0, 1_999));
-        let counted: usize = kept
-            .overlapping(at(0), at(20))
-            .map(|it| it.window.octets())
-            .sum();
-        assert_eq!(kept.octets(), counted);
-    }
-
-    #[test]
-    fn minutes_that_are_over_are_told_and_none_is_torn() {
-        let kept = filled(20, usize::MAX);
-        let places = |first, with_open| -> Vec<_> {
-            let minutes = kept.minutes(first, with_open);
-            let ends = minutes
-                .iter()
-                .map(|it| (it[0].place.first, it[it.len() - 1].place.last));
-            ends.collect()
-        };
-        assert_eq!(places(0, false), [(0, 5), (6, 11), (12, 17)]);
-        assert_eq!(places(6, true), [(6, 11), (12, 17), (18, 19)]);
-        assert_eq!(places(18, false), []);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_tears_a_minute_and_loses_nothing() {
-        let mut kept = Kept::within(usize::MAX);
-        // At 20 s it is set back to 0.
-        for (n, from) in [(0, 0), (1, 10), (2, 0), (3, 10), (4, 20)] {
-            kept.add(Timed {
-                place: place(n),
-                from: at(from),
-                to: at(from + 10),
-                window: ClosedWindow::default(),
-            });
-        }
-        assert_eq!(kept.number(), 5);
-        assert_eq!(kept.overlapping(at(0), at(20)).count(), 4);
-        let minutes = kept.minutes(0, true);
-        let sizes: Vec<_> = minutes.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [2, 3]);
-    }
-
-    #[test]
-    fn the_oldest_make_room_and_are_counted() {
-        let mut window = ClosedWindow::default();
-        window.shrink();
-        let one = window.octets();
-        // Five minutes have room as minutes, two have not.
-        let kept = filled(30, one * 10);
-        assert_eq!((kept.forgotten(), kept.since()), (0, Some(at(0))));
-        assert!(kept.octets() <= one * 10);
-        let kept = filled(30, one * 3);
-        assert_eq!((kept.number(), kept.octets()), (3, one * 3));
-        assert!(kept.forgotten() > 0, "{}", kept.forgotten());
-        let all: Vec<_> = kept.overlapping(at(0), at(300)).collect();
-        assert_eq!(kept.since(), Some(all[0].from));
-        assert_eq!(all[2].to, at(300));
-        assert!(all.windows(2).all(|pair| pair[0].to == pair[1].from));
-        // The last one is not put together with others: it is what is asked for most.
-        assert_eq!(all[2].from, at(290));
-        let least = filled(3, 0);
-        assert_eq!(least.number(), 1);
-    }
-}
+mod tests;

@@ -208,9 +208,14 @@ impl Work {
         for minutes in minutes.chunks(MINUTES_AT_ONCE) {
             match self.write_some(minutes) {
                 Ok(()) => self.succeed(),
-                Err(fault) => return self.fail(&fault),
+                Err(fault) => {
+                    self.fail(&fault);
+                    break;
+                }
             }
         }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.written(self.next);
     }
 
     fn write_some(&mut self, minutes: &[Vec<Arc<Timed>>]) -> Result<(), Fault> {

@@ -124,12 +124,28 @@ fn what_memory_forgets_before_it_is_written_is_counted() {
     let mut work = work(&place, 0);
     add(&work, 0..20);
     work.write(false);
-    // Memory has one window, which may go on.
-    assert_eq!(told(&work).unwritten, 19);
+    // Memory has the minute that is open.
+    assert_eq!(told(&work).unwritten, 18);
     fs::remove_file(&place).expect("removed");
     work.write(true);
     let now = told(&work);
-    assert_eq!((now.written, now.unwritten), (1, 19));
+    assert_eq!((now.written, now.unwritten), (1, 18));
+}
+
+/// Where no window has room beside another.
+#[test]
+fn minutes_that_memory_has_no_room_for_are_written_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut work = work(folder.path(), 0);
+    for number in 0..20 {
+        add(&work, number..number + 1);
+        work.write(false);
+    }
+    let now = told(&work);
+    assert_eq!((now.written, now.unwritten, now.failures), (3, 0, 0));
+    work.write(true);
+    let now = told(&work);
+    assert_eq!((now.written, now.windows, now.unwritten), (4, 4, 0));
 }
 
 #[test]
