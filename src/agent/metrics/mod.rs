@@ -12,7 +12,6 @@ mod totals;
 mod view;
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -60,8 +59,9 @@ impl Format {
 struct Figures {
     totals: Totals,
     books: Books,
-    /// Those that are open.
-    findings: BTreeSet<Labels>,
+    /// Those that are open, and the server that each names: whether it has series of its own is
+    /// known when its ten seconds are counted, which may be later.
+    findings: Vec<(Labels, Option<Server>)>,
     /// What they explain, by rule.
     finding_queries: BTreeMap<Rule, u64>,
     verdict: Option<Verdict>,
@@ -142,14 +142,13 @@ impl Figures {
         self.findings.clear();
         self.finding_queries.clear();
         for Open { finding, worst, .. } in open {
-            let mut labels: Labels = vec![
+            let labels: Labels = vec![
                 ("rule", finding.rule.name().to_owned()),
                 ("severity", severity(*worst).to_owned()),
             ];
             let server = finding.scope.server.as_ref();
             let server = server.map(|it| std::net::SocketAddr::new(it.ip, it.port));
-            labels.extend(server.map(|it| self.totals.shown(Server::At(it)).label()));
-            self.findings.insert(labels);
+            self.findings.push((labels, server.map(Server::At)));
             let queries = self.finding_queries.entry(finding.rule).or_default();
             *queries = queries.saturating_add(finding.queries);
         }

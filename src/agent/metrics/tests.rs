@@ -1,6 +1,7 @@
 //! Running totals say what all windows together say, and the text says what they hold.
 
 mod counted;
+mod findings;
 mod standing;
 
 use std::net::SocketAddr;
@@ -11,7 +12,6 @@ use std::time::SystemTime;
 use proptest::prelude::*;
 
 use super::super::open;
-use super::super::open::AWAY;
 use super::super::open::OpenFindings;
 use super::*;
 use crate::attempt::Attempt;
@@ -241,51 +241,6 @@ proptest! {
         prop_assert_eq!(sum(&now, "kerno_queries_seen_total", &[]), fates.len() as u64);
         prop_assert_eq!(sum(&now, "kerno_queries_ended_total", &[]), fates.len() as u64);
     }
-}
-
-#[test]
-fn what_is_wrong_is_open_and_is_over_some_time_later() {
-    let metrics = Arc::new(Metrics::default());
-    let silent: Vec<_> = (0..40)
-        .map(|n| attempt(n, SERVERS[0], Outcome::Unanswered, 5_000))
-        .collect();
-    let well: Vec<_> = (0..40)
-        .map(|n| attempt(n, SERVERS[0], Outcome::Answered, 1))
-        .collect();
-    let open = || sum(&lines(&metrics, Format::Text), "kerno_finding", &[]);
-    let mut findings = OpenFindings::default();
-    let mut look = |report: &Report| look(&metrics, &mut findings, report);
-    look(&take(&metrics, window_of(&well)));
-    assert_eq!(open(), 0);
-    let report = take(&metrics, window_of(&silent));
-    look(&report);
-    let dead = lines(&metrics, Format::Text);
-    let hurting = report.findings.iter();
-    let hurting: Vec<_> = hurting.filter(|it| it.severity > Severity::Info).collect();
-    assert!(!hurting.is_empty());
-    for finding in hurting {
-        let rule = format!("rule=\"{}\"", finding.rule.name());
-        assert_eq!(sum(&dead, "kerno_finding", &[&rule]), 1, "{rule}");
-        assert_eq!(
-            sum(&dead, "kerno_finding_queries", &[&rule]),
-            finding.queries
-        );
-    }
-    let labels = ["server=\"10.0.0.10:53\"", "critical"];
-    assert!(sum(&dead, "kerno_finding", &labels) >= 1);
-    assert_eq!(sum(&dead, "kerno_verdict", &["critical"]), 1);
-    // For as long as it is open it is what is told.
-    for _ in 1..AWAY {
-        look(&take(&metrics, window_of(&well)));
-        assert!(open() > 0);
-        let now = lines(&metrics, Format::Text);
-        assert_eq!(sum(&now, "kerno_verdict", &["critical"]), 1);
-    }
-    look(&take(&metrics, window_of(&well)));
-    assert_eq!(open(), 0);
-    let after = lines(&metrics, Format::Text);
-    assert_eq!(sum(&after, "kerno_finding_queries", &[]), 0);
-    assert_eq!(sum(&after, "kerno_verdict", &["healthy"]), 1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which metrics there are: docs/metrics.md has each, and a test holds the two together.
 
+use std::collections::BTreeSet;
 use std::fmt::Error;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -161,11 +162,16 @@ fn workloads(families: &mut Families<'_>, totals: &Totals) -> Result<(), Error> 
 }
 
 fn findings(families: &mut Families<'_>, figures: &Figures) -> Result<(), Error> {
-    let open = figures.findings.iter();
+    let open = figures.findings.iter().map(|(labels, server)| {
+        let server = server.map(|it| figures.totals.shown(it).label());
+        labels.iter().cloned().chain(server).collect::<Labels>()
+    });
+    // Several servers may be told as the others.
+    let open: BTreeSet<_> = open.collect();
     families.gauge(
         "kerno_finding",
         "1 for each finding that is open, as the log tells it: the last minute had it, or did up to 30 s ago",
-        open.map(|labels| (labels.clone(), 1.0)),
+        open.into_iter().map(|labels| (labels, 1.0)),
     )?;
     let queries = figures.finding_queries.iter();
     families.gauge(
