@@ -77,13 +77,15 @@ fn memory(page: &mut Page, second: &[Look]) {
     let resident: Vec<_> = second.iter().map(|it| it.resident).collect();
     let middle = median(&resident);
     let (low, high) = (least(resident.clone()), greatest(resident));
+    let peak = greatest(second.iter().map(|it| it.highest));
     page.holds(
         "memory is flat in the second half (5 % around its median)",
         format!(
-            "{} to {} MiB, median {}",
+            "{} to {} MiB, median {}; up to {} while a minute is judged",
             with_digits(low, 1),
             with_digits(high, 1),
-            with_digits(middle, 1)
+            with_digits(middle, 1),
+            with_digits(peak, 1)
         ),
         low >= middle * (1.0 - FLAT) && high <= middle * (1.0 + FLAT),
     );
