@@ -1,5 +1,6 @@
 //! A wall clock of a process's own, which a test can set: the machine's is everybody's.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::process::run;
 pub(crate) struct WallClock {
     folder: TempDir,
     file: File,
+    apart: Cell<i64>,
 }
 
 impl WallClock {
@@ -28,7 +30,12 @@ impl WallClock {
         compile.args(["-shared", "-fPIC", "-O1", "-o"]);
         run(compile.arg(library).arg(source));
         let file = File::create(folder.path().join("apart")).expect("a file");
-        let clock = Self { folder, file };
+        let apart = Cell::new(0);
+        let clock = Self {
+            folder,
+            file,
+            apart,
+        };
         clock.set_apart(0);
         clock
     }
@@ -49,6 +56,12 @@ impl WallClock {
     pub(crate) fn set_apart(&self, seconds: i64) {
         let octets = seconds.to_ne_bytes();
         self.file.write_all_at(&octets, 0).expect("to set it");
+        self.apart.set(seconds);
+    }
+
+    /// How far it is from the machine's, in seconds.
+    pub(crate) fn apart(&self) -> i64 {
+        self.apart.get()
     }
 
     /// Sets it to this second of a minute, some minutes from now.
