@@ -31,7 +31,7 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
 .PHONY: help setup build demo demo-agent demo-fleet image test lab lint fuzz deny msrv bpf-verify bench soak install uninstall dist \
-	dist-verify clean setup-build setup-test setup-kernels setup-bench setup-dist
+	dist-verify reproducible clean setup-build setup-test setup-kernels setup-bench setup-dist
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ dist: setup-dist ## Make the packages: .deb, .rpm, archive, image, checksums, in
 
 dist-verify: dist ## Install, use, upgrade and remove each package in a clean Debian 12 made for it (as root)
 	@scripts/dist-verify
+
+reproducible: setup-dist ## Make the packages twice in different folders: the same octets? (twice as long as make dist)
+	@scripts/reproducible
 
 clean: ## Remove everything that was built
 	cargo clean

@@ -61,7 +61,11 @@ fn main() -> Result<()> {
 
 fn compiler(source: &Path, object: &Path) -> SkeletonBuilder {
     let mut builder = SkeletonBuilder::new();
+    // The lines' file names stay in the binary, and must not tell where it was built.
+    let generated = object.parent().unwrap_or(object).display();
     builder.source(source).obj(object).clang_args([
+        &format!("-ffile-prefix-map={generated}=counters"),
+        "-fdebug-compilation-dir=.",
         "-Ivmlinux",
         // LLVM 20 and later default to v3, which 5.10 does not fully verify.
         "-mcpu=v2",

@@ -26,7 +26,14 @@ fn main() -> Result<()> {
         .obj(out.join("chaos_deny.bpf.o"))
         .reference_obj(true)
         // Flags as kerno's own build has them, for its reasons.
-        .clang_args([&types, "-mcpu=v2", "-Wall", "-Wextra", "-Werror"]);
+        .clang_args([
+            &types,
+            "-fdebug-compilation-dir=.",
+            "-mcpu=v2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+        ]);
     if let Some(clang) = env::var_os("CLANG") {
         builder.clang(clang);
     }
