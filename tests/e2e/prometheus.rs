@@ -39,15 +39,15 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
-/// The rules of `deploy/` with their times divided: 30 seconds for 5 minutes, and alerts that
+/// The rules of `deploy/` with their times divided: 10 seconds for 5 minutes, and alerts that
 /// ring when they have been true for 2. `promtool test rules` holds the times as they are.
 fn rules() -> String {
     let rules = fs::read_to_string("deploy/prometheus/rules.yml").expect("the rules");
     let mut rules = rules
-        .replace("[5m]", "[30s]")
-        .replace("offset 5m", "offset 30s")
-        .replace("* 300", "* 30")
-        .replace("/ 300", "/ 30");
+        .replace("[5m]", "[10s]")
+        .replace("offset 5m", "offset 10s")
+        .replace("* 300", "* 10")
+        .replace("/ 300", "/ 10");
     for minutes in ["2m", "5m", "10m"] {
         rules = rules.replace(&format!("for: {minutes}\n"), "for: 2s\n");
     }
