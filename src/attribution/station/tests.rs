@@ -317,7 +317,7 @@ fn root_a_window_ends_behind_those_that_wait() {
     assert_eq!(site.receive(1).len(), 1);
     let tallies = site.tallies.clone();
     let ended = site.finish();
-    assert_eq!((ended.attributed, ended.unknown), (1, 1));
+    assert_eq!((ended.attributed, ended.unknown), (2, 0));
     assert_eq!(tallies.try_recv(), Ok(ended));
 }
 
