@@ -150,14 +150,18 @@ static __noinline int displace(struct __sk_buff *skb, struct dns_key *key,
 			       struct dns_packet *p, struct dns_query *q, struct staying *stay)
 {
 	int attempt = q->sends[0].attempt;
+	__u32 n = q->nsends;
 	int mine;
 
 	if (stay->same)
 		stay->first_ns = q->first_ns;
-	if (joins(p, q, stay->same)) {
+	/* None yet in one that another thread has put in its place and is just filling:
+	 * that has nothing that could go on, and is told of.
+	 */
+	if (n && joins(p, q, stay->same)) {
 		stay->sends[0] = q->sends[0];
 		stay->sends[1] = q->sends[1];
-		stay->n = q->nsends;
+		stay->n = n;
 		mine = claim(key, q);
 	} else {
 		attempt = stay->same ? attempt + 1 : 1;

@@ -151,10 +151,17 @@ static __always_inline int claim(struct dns_key *key, struct dns_query *q)
 	return 1;
 }
 
+/* How many are told of. None is in it yet if it was put in the place of another and is just
+ * being filled: whoever claims that has one.
+ */
+static __always_inline __u32 sends_of(struct dns_query *q)
+{
+	return q->nsends ? q->nsends : 1;
+}
+
 static __always_inline int conclude_lost(struct dns_key *key, struct dns_query *q)
 {
-	/* None yet in one that is just being filled anew. */
-	__u32 nsends = q->nsends ? q->nsends : 1;
+	__u32 nsends = sends_of(q);
 
 	if (!claim(key, q))
 		return 0;
@@ -193,7 +200,7 @@ static __noinline int conclude_full(struct __sk_buff *skb, struct dns_key *key,
 		return conclude_lost(key, q);
 	fill_record(&f->record, q, key, p, which);
 	__builtin_memcpy(f->question, q->question, sizeof(f->question));
-	f->nsends = q->nsends;
+	f->nsends = sends_of(q);
 	f->answered = which;
 	f->pad = 0;
 	__builtin_memcpy(f->sends, q->sends, sizeof(f->sends));

@@ -81,7 +81,7 @@ pub(super) fn take_claim(
         return Ok(Claim::Kernels);
     };
     let query = query_of(&bytes)?;
-    if query.ready == 0 {
+    if query.ready == 0 || query.nsends == 0 {
         // Whose it was is not known yet: the slots of its bucket stay unused, which
         // costs time and nothing else.
         return Ok(Claim::Lost);

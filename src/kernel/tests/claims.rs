@@ -42,7 +42,7 @@ fn ours(claim: Claim) -> Vec<Attempt> {
 }
 
 /// Changes a query in flight as the kernel could have.
-fn change(programs: &Programs, change: impl Fn(&mut Entry)) {
+pub(super) fn change(programs: &Programs, change: impl Fn(&mut Entry)) {
     let mut entry = programs.the_query();
     change(&mut entry);
     if entry.place.is_some() {

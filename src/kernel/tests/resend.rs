@@ -1,6 +1,9 @@
 //! Several sends with one id: resends, and one question to several servers.
 
 use super::super::counters::Counters;
+use super::super::entry::Claim;
+use super::super::inflight::take_claim;
+use super::claims::change;
 use super::message::Dns;
 use super::packet::Path;
 use super::programs::BOTH;
@@ -202,4 +205,26 @@ fn root_the_next_server_after_a_while_is_a_new_attempt() {
     assert_eq!(summary(&ended), [(Outcome::Unanswered, 1, 1)]);
     let left = programs.the_query().give_up(0);
     assert_eq!(summary(&left), [(Outcome::Unanswered, 2, 2)]);
+}
+
+/// Another thread may have put a query in the place of the one that was looked up, and just
+/// be filling it: whoever takes that out tells of one.
+#[test]
+fn root_an_entry_that_is_just_being_filled_has_an_end() {
+    let programs = Programs::load();
+    // Which dns_inflight has, whatever the kernel.
+    let query = Dns::query(7, &"long-label.".repeat(20));
+    let mut socket = Socket::new(&programs);
+    socket.quiet(Egress, &Path::v4().udp(&query.bytes()));
+    change(&programs, |entry| entry.query.nsends = 0);
+    let ended = socket.ended_by(Egress, &Path::v4().udp(&query.bytes()));
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!(programs.in_flight().len(), 1);
+    assert_eq!(programs.counters().queries, 2);
+    // The same where user space takes it out.
+    change(&programs, |entry| entry.query.nsends = 0);
+    let map = &programs.maps().dns_inflight;
+    let taken = take_claim(map, programs.slots(), &programs.the_query(), 99);
+    assert_eq!(taken.expect("the map can be used"), Claim::Lost);
+    assert_eq!(programs.in_flight().len(), 0);
 }
