@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::record::Endpoint;
 use super::record::Whose;
 use crate::doctor::Rule;
 use crate::host::Clock;
@@ -23,6 +24,7 @@ pub struct LookupRecord {
     queries: u64,
     waited_by_cause: BTreeMap<&'static str, u64>,
     exact: bool,
+    server: Endpoint,
     #[serde(flatten)]
     whose: Whose,
 }
@@ -40,6 +42,7 @@ impl LookupRecord {
             queries: lookup.outline.queries,
             waited_by_cause: waited.into_iter().map(|(it, ns)| (it.name(), ns)).collect(),
             exact: lookup.is_exact,
+            server: lookup.example.server().into(),
             whose: Whose::of(&lookup.example),
         }
     }

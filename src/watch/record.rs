@@ -84,7 +84,7 @@ pub(super) struct Whose {
 }
 
 #[derive(Debug, Serialize)]
-struct Endpoint {
+pub(super) struct Endpoint {
     ip: IpAddr,
     port: u16,
 }
