@@ -64,6 +64,7 @@ rules! {
     ClientsIgnored = "dns_clients_ignored",
     SocketUnread = "dns_socket_unread",
     BadReplica = "dns_bad_replica",
+    InFlightLimit = "dns_in_flight_limit",
     RateLimit = "dns_rate_limit",
     ClientCutOff = "dns_client_cut_off",
     ServerAway = "dns_server_away",

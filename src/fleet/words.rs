@@ -26,6 +26,7 @@ pub(super) fn is_of_server(name: &str) -> bool {
                 | Rule::UpstreamSlow
                 | Rule::ForwardingLoop
                 | Rule::SocketUnread
+                | Rule::InFlightLimit
                 | Rule::RateLimit
         )
     )
@@ -201,6 +202,10 @@ fn of(rule: Rule) -> (&'static str, &'static str) {
         Rule::BadReplica => (
             "One of the servers behind an address does not answer",
             "Take it out of the service, and look at its node.",
+        ),
+        Rule::InFlightLimit => (
+            "A DNS server takes so many queries at once, and ignores the rest",
+            "Find out why its answers take long, ask less at once, or let it take more.",
         ),
         Rule::RateLimit => (
             "A DNS server limits how much it answers",

@@ -14,6 +14,7 @@ use super::away::AwayServers;
 use super::costs::Costs;
 use super::dead_ends::DeadEnds;
 use super::evidence::Evidence;
+use super::in_flight::InFlightLimits;
 use super::incident::FailureKind;
 use super::incident::Incident;
 use super::likeness::Likeness;
@@ -376,6 +377,7 @@ impl Incidents {
         evidence.arrivals = self.arrivals;
         evidence.join();
         evidence.join_dead_ends(&self.dead_ends);
+        evidence.in_flight = InFlightLimits::of(&evidence.incidents, &here);
         evidence.replicas = Replicas::of(&evidence.host.flows);
         evidence.away = AwayServers::of(&evidence.tallies.rates, &evidence.incidents);
         let (views, arrivals) = (&evidence.server_views, &evidence.arrivals);

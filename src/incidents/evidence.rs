@@ -11,6 +11,7 @@ use super::arrivals::Arrivals;
 use super::away::AwayServers;
 use super::costs::SearchCosts;
 use super::dead_ends::DeadEnds;
+use super::in_flight::InFlightLimits;
 use super::incident::Incident;
 use super::loops::Loops;
 use super::outages::Outages;
@@ -82,6 +83,8 @@ pub struct Evidence {
     pub answers: Answers,
     /// Servers that answer so many a second and no more, by namespace of their clients.
     pub rate_limits: HashMap<(u32, SocketAddr), RateLimit>,
+    /// Servers that take so many queries at once and no more.
+    pub in_flight: InFlightLimits,
     /// Servers whose large answers never come, or are cut short.
     pub oversized: OversizedAnswers,
     /// Servers behind one address of which some do not answer.

@@ -18,7 +18,7 @@ use crate::incidents::Trait;
 use crate::thresholds::BIG_ANSWER_BYTES;
 use crate::units;
 
-const UNANSWERED: &str = "went unanswered";
+pub(super) const UNANSWERED: &str = "went unanswered";
 /// What a resolver asks that mixes capitals in (0x20).
 pub(super) const CAPITALS: &str = "queries with capital letters in the name";
 const SLOWLY: &str = "were answered slowly";

@@ -32,6 +32,7 @@ mod forwarding_loop;
 mod group;
 mod hurt;
 mod impact;
+mod in_flight_limit;
 mod kernel_drop;
 mod kernel_reasons;
 mod limits;
@@ -135,6 +136,7 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::ClientsIgnored, &clients_ignored::CAUSE),
     (Rule::SocketUnread, &socket_unread::CAUSE),
     (Rule::BadReplica, &bad_replica::CAUSE),
+    (Rule::InFlightLimit, &in_flight_limit::CAUSE),
     (Rule::RateLimit, &rate_limit::CAUSE),
     (Rule::ClientCutOff, &client_cut_off::CAUSE),
     (Rule::ServerAway, &server_away::CAUSE),

@@ -92,6 +92,7 @@ impl Hop {
             | Rule::AaaaBroken
             | Rule::ClientsIgnored
             | Rule::BadReplica
+            | Rule::InFlightLimit
             | Rule::ServerAway
             | Rule::DeadServer
             | Rule::Servfail

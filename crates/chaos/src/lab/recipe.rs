@@ -14,6 +14,9 @@ pub struct Recipe {
     pub(crate) during: Option<fn(&mut Lab) -> Result<()>>,
     /// How many attempts of a client that is hurt count as broken.
     pub(crate) broken: fn(&Counts) -> u64,
+    /// The rule that must explain what is answered slowly, where slowness is no fault of its
+    /// own but goes with it.
+    pub(crate) slow_rule: Option<&'static str>,
     /// Whether those with which a server dealt badly on purpose count, too: what
     /// no client of the lab counts, because a real resolver sent it.
     pub(crate) at_servers: bool,
@@ -43,6 +46,7 @@ impl Recipe {
             make,
             during: None,
             broken: Counts::failed,
+            slow_rule: None,
             at_servers: false,
             of_strangers: false,
             asker: None,

@@ -99,6 +99,9 @@ impl Report {
                 Some(rule) => also.entry(rule.clone()).or_default(),
             };
             *by_rule += (recipe.broken)(counts);
+            if let Some(rule) = recipe.slow_rule {
+                *also.entry(rule.to_owned()).or_default() += counts.slow;
+            }
         }
         let healthy_failed = of(Share::Healthy).map(|(_, counts)| counts.failed()).sum();
         let clients = pairs().map(|(client, counts)| client_report(client, counts));

@@ -205,6 +205,31 @@ pub(crate) const RATE_LIMIT: Scenario = Scenario {
     }),
 };
 
+/// What the server takes at once, and how long each takes: not a multiple of the time between
+/// two queries, so that no query comes in the moment in which another is answered.
+const AT_ONCE: usize = 5;
+const TAKES: Duration = Duration::from_millis(420);
+
+/// What is under way together is answered, slowly, and what comes beyond is not.
+pub(crate) const IN_FLIGHT_LIMIT: Scenario = Scenario {
+    name: "in-flight-limit",
+    rule: "dns_in_flight_limit",
+    makes: "a server that takes 5 queries at once, 420 ms each, and ignores the rest",
+    fault: Fault::Lab(Recipe {
+        slow_rule: Some("dns_server_slow"),
+        says: &["sent while 5 or more others waited"],
+        ..Recipe::of(|lab| {
+            let server = lab.pod("server")?;
+            let client = lab.pod("client")?;
+            let mut serve = Serve::well("lab-dns", server.dns());
+            serve.limits.in_flight = Some((AT_ONCE, TAKES));
+            lab.serve(&server, serve)?;
+            lab.change(format!("{} takes {AT_ONCE} queries at once", server.dns()));
+            lab.ask(&client, Ask::broken("lab-app", server.dns()))
+        })
+    }),
+};
+
 /// So many names that none is asked for as often as a storm would, and an odd number, so that
 /// not always the same come too often.
 const NAMES: u64 = 79;

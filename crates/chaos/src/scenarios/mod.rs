@@ -59,6 +59,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &contrasts::SECOND_QUERY,
     &contrasts::CLIENTS_IGNORED,
     &contrasts::SOCKET_UNREAD,
+    &contrasts::IN_FLIGHT_LIMIT,
     &contrasts::RATE_LIMIT,
     &contrasts::CUT_SHORT,
     &elsewhere::BAD_REPLICA,

@@ -136,6 +136,51 @@ pub(super) fn rate_limited(asked: impl Fn(u64) -> u64, answered: impl Fn(u64) ->
     story
 }
 
+/// It takes ten at once, each 1,250 ms, and is asked each 100 ms.
+pub(super) fn in_flight_limited() -> Story {
+    let mut under_way: Vec<u64> = Vec::new();
+    let asked = |n: u64| {
+        let sent_ns = 1_000_000 * MS + n * 100 * MS;
+        under_way.retain(|end_ns| *end_ns > sent_ns);
+        let has_room = under_way.len() < 10;
+        let it = attempt(n, SERVER, Outcome::Answered);
+        let it = Attempt {
+            sent_ns,
+            first_ns: sent_ns,
+            end_ns: sent_ns + 1_250 * MS,
+            ..it
+        };
+        under_way.extend(has_room.then_some(it.end_ns));
+        if has_room { it } else { silent(it) }
+    };
+    Story::default().with((0..90).map(asked))
+}
+
+#[test]
+fn a_limit_in_flight_is_told_by_how_many_others_waited() {
+    let said = in_flight_limited().said();
+    assert_eq!(said, [("dns_slow_way", 70), ("dns_in_flight_limit", 20)]);
+    let mut findings = in_flight_limited().explain().findings;
+    findings.retain(|it| it.rule == Rule::InFlightLimit);
+    let found = findings.remove(0);
+    assert_eq!(
+        found.evidence[..2],
+        [
+            "Of queries sent while 10 or more others waited for their answers there, 20 of 20 went \
+             unanswered; of those sent while fewer did, 0 of 70.",
+            "Half of those that were answered took 1.2 s or more; answers within 100 ms are left out \
+             of this."
+        ]
+    );
+    // Where what is asked tells the failures apart as well, it is that.
+    let mut story = in_flight_limited();
+    for it in &mut story.attempts {
+        let is_silent = it.outcome == Outcome::Unanswered;
+        it.question = question("www.example.com", if is_silent { TYPE_HTTPS } else { 1 });
+    }
+    assert_eq!(story.said()[0], ("dns_type_dropped", 20));
+}
+
 #[test]
 fn a_rate_limit_answers_as_many_whatever_is_asked() {
     let varied = |second: u64| if second.is_multiple_of(2) { 30 } else { 60 };

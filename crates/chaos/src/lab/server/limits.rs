@@ -37,6 +37,9 @@ pub(crate) struct Limits {
     pub(crate) unread_twin: bool,
     /// With this query it begins to take memory, and never stops.
     pub(crate) hoards_from: Option<u64>,
+    /// It takes so many queries at once, so long each, and leaves without an answer what comes
+    /// beyond.
+    pub(crate) in_flight: Option<(usize, Duration)>,
     /// It leaves without an answer what exceeds this in a second.
     pub(crate) limit: Option<NonZeroU32>,
     /// It cuts every second answer short that exceeds the limit, and has none over TCP:

@@ -152,6 +152,8 @@ fn twin(listen: SocketAddr) -> io::Result<OwnedFd> {
 struct Faults {
     serve: Serve,
     pace: Mutex<Pace>,
+    /// When those that are under way are answered, where their number is limited.
+    in_flight: Mutex<Vec<Instant>>,
     /// Queries beyond the pace.
     beyond: AtomicU64,
     /// What each source port asked for last, where that counts. One that asks for another
@@ -174,6 +176,7 @@ impl Faults {
         Ok(Self {
             serve: serve.clone(),
             ports: Mutex::default(),
+            in_flight: Mutex::default(),
             beyond: AtomicU64::default(),
             pace: Mutex::new(Pace::new(serve.limits.limit, Instant::now())),
             elsewhere: elsewhere.context("cannot listen on the other address")?,
@@ -201,6 +204,24 @@ impl Faults {
         ports.insert(query.client, label.clone()) != Some(label)
     }
 
+    /// How long it takes, if there is room for one more.
+    fn takes(&self) -> Option<Duration> {
+        let Some((most, takes)) = self.serve.limits.in_flight else {
+            return Some(Duration::ZERO);
+        };
+        let now = Instant::now();
+        let mut in_flight = self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        in_flight.retain(|until| *until > now);
+        let has_room = in_flight.len() < most;
+        has_room.then(|| {
+            in_flight.push(now + takes);
+            takes
+        })
+    }
+
     fn reply(&self, query: Query<'_>) -> Replies {
         let limits = &self.serve.limits;
         let is_served = limits.serves(query.number, &self.pace) || (limits.slips && query.over_tcp);
@@ -214,6 +235,9 @@ impl Faults {
         if self.ignores(&query) {
             return Replies::new();
         }
+        let Some(takes) = self.takes() else {
+            return Replies::new();
+        };
         let fault = self
             .serve
             .fault
@@ -236,7 +260,7 @@ impl Faults {
                 Replies::new()
             }
             (Some(Does::Delay(time)), _) => vec![(time, answer)],
-            _ => vec![(Duration::ZERO, answer)],
+            _ => vec![(takes, answer)],
         }
     }
 }

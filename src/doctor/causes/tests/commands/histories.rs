@@ -293,6 +293,7 @@ fn separated() -> impl Iterator<Item = Story> {
         contrasts::second_query(),
         contrasts::clients_ignored(),
         contrasts::socket_unread(),
+        contrasts::in_flight_limited(),
         contrasts::rate_limited(|second| 30 + 10 * (second % 4), |_| 20),
         replicas::bad_replica(),
         apart::cut_off(),
