@@ -13,6 +13,7 @@ use serde::Serialize;
 use self::timeline::TimelineJson;
 use super::Report;
 use super::TroubledName;
+use super::explained;
 use super::headline;
 use crate::attempt::identity::Labels;
 use crate::attempt::identity::WorkloadId;
@@ -61,7 +62,9 @@ fn object(report: &Report) -> ReportJson<'_> {
         signals: report.signals.iter().map(signal).collect(),
         lookups: lookups(&report.dns.client.lookups, &report.losses.by_cause),
         dns: dns(report),
-        findings: &report.findings,
+        findings: (report.findings.iter())
+            .map(|it| finding(report, it))
+            .collect(),
         verdict: report.verdict,
         timeline: timeline::told(report),
         troubled_names: report.troubled_names.iter().map(name).collect(),
@@ -95,13 +98,28 @@ struct ReportJson<'a> {
     signals: Vec<SignalJson<'a>>,
     lookups: LookupsJson,
     dns: DnsJson,
-    findings: &'a [Finding],
+    findings: Vec<FindingJson<'a>>,
     verdict: Verdict,
     timeline: TimelineJson,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     troubled_names: Vec<NameJson<'a>>,
     picture: PictureJson<'a>,
     accounting: AccountingJson<'a>,
+}
+
+#[derive(Serialize)]
+struct FindingJson<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    causes_above: bool,
+}
+
+fn finding<'a>(report: &Report, finding: &'a Finding) -> FindingJson<'a> {
+    FindingJson {
+        finding,
+        causes_above: explained::is_brief(report, finding),
+    }
 }
 
 #[derive(Serialize)]

@@ -42,6 +42,9 @@ pub(super) fn write(html: &mut Html, report: &Report) {
         "p class=\"muted small\"",
         format_args!("A bar is {step}. Each query stands where it ended."),
     );
+    html.raw(
+        "<p class=\"small narrow\">The plots are wider than this screen: move them sideways.</p>",
+    );
     queries(html, report, span);
     failures(html, report, span);
     latency(html, report, span);

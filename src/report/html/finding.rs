@@ -13,12 +13,18 @@ pub(super) fn write(html: &mut Html, report: &Report, number: usize, finding: &F
     begin(html, number, finding.severity, &finding.title);
     if let Some((first, last)) = report.timeline.rules.get(&finding.rule) {
         let (first, last) = (units::time_of_day(*first), units::time_of_day(*last));
-        html.raw("<dt>Rule seen</dt><dd>");
+        let findings = report.findings.iter();
+        let several = findings.filter(|it| it.rule == finding.rule).count() > 1;
+        html.raw("<dt>Seen</dt><dd>");
         match first == last {
             true => html.text(format_args!("at {first}")),
             false => html.text(format_args!("from {first} to {last}")),
         };
-        html.raw("</dd>");
+        html.raw(if several {
+            " (all findings of this rule)</dd>"
+        } else {
+            "</dd>"
+        });
     }
     html.raw("<dt>Evidence</dt><dd><ul>");
     for line in &finding.evidence {

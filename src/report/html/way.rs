@@ -14,6 +14,8 @@ use crate::units;
 const NAMES: usize = 3;
 /// Characters of one.
 const NAME: usize = 60;
+/// Characters of a finding's title.
+const TITLE: usize = 100;
 
 /// A hop of the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,12 +134,16 @@ pub(super) fn write(html: &mut Html, report: &Report) {
         for name in names(hop, report) {
             html.element("span class=\"small\"", units::shorten(&name, NAME));
         }
-        for (rule, number, findings) in by_rule(fails) {
+        for (worst, number, findings) in by_rule(fails) {
             html.raw("<span class=\"mark\">\u{2716} <a");
             html.attribute("href", format_args!("#finding-{number}"));
-            html.raw(">").text(rule.name()).raw("</a>");
+            let title = units::shorten(&worst.title, TITLE);
+            html.raw(">")
+                .text(format_args!("{number}. {title}"))
+                .raw("</a>");
             if findings > 1 {
-                html.text(format_args!(" ({findings} findings)"));
+                let rule = worst.rule.name();
+                html.text(format_args!(" ({rule}, {findings} findings)"));
             }
             html.raw("</span>");
         }
@@ -163,13 +169,13 @@ fn hop_of(finding: &Finding) -> Option<Hop> {
     }
 }
 
-/// Each rule once, with the number of its first finding, and how many there are.
-fn by_rule(findings: Option<&Vec<(usize, &Finding)>>) -> Vec<(Rule, usize, usize)> {
-    let mut rules: Vec<(Rule, usize, usize)> = Vec::new();
-    for (number, finding) in findings.into_iter().flatten() {
-        match rules.iter_mut().find(|it| it.0 == finding.rule) {
+/// The worst finding of each rule with its number, and how many there are.
+fn by_rule<'a>(findings: Option<&Vec<(usize, &'a Finding)>>) -> Vec<(&'a Finding, usize, usize)> {
+    let mut rules: Vec<(&Finding, usize, usize)> = Vec::new();
+    for &(number, finding) in findings.into_iter().flatten() {
+        match rules.iter_mut().find(|it| it.0.rule == finding.rule) {
             Some(known) => known.2 += 1,
-            None => rules.push((finding.rule, *number, 1)),
+            None => rules.push((finding, number, 1)),
         }
     }
     rules
