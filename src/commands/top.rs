@@ -1,5 +1,6 @@
 //! `kerno top`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -7,6 +8,7 @@ use anyhow::anyhow;
 use anyhow::bail;
 
 use crate::cli::TopArgs;
+use crate::host::privileges;
 use crate::stop::Stop;
 use crate::top;
 
@@ -22,6 +24,8 @@ pub(super) fn run(args: &TopArgs, stop: &Stop) -> Result<ExitCode> {
              write a report"
         );
     }
+    // What is on the screen is saved in this folder.
+    privileges::lower(&[Path::new(".")]);
     if args.agent {
         top::run(top::ask(&args.socket.socket)?, stop)?;
         return Ok(ExitCode::SUCCESS);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::base::iana::OptRcode;
+use domain::base::iana::Rtype;
 
 use crate::attempt::Answer;
 use crate::attempt::Attempt;
@@ -29,6 +30,9 @@ use crate::collect::Collector;
 use crate::collect::OutcomeTotals;
 use crate::host::Signal;
 use crate::incidents::Evidence;
+use crate::lookup::Lookup;
+use crate::lookup::LookupResult;
+use crate::lookup::Outline;
 use crate::monitor::Ending;
 use crate::sampler::HostSample;
 use crate::window::ClosedWindow;
@@ -226,6 +230,28 @@ impl Fed {
             self.totals.record(attempt);
             self.window.attempt(attempt);
         }
+        self
+    }
+
+    /// Feeds a lookup that failed with this attempt, which took all of its time.
+    pub(crate) fn failed_lookup(&mut self, attempt: &Attempt) -> &mut Self {
+        let duration_ns = attempt.end_ns - attempt.sent_ns;
+        let lookup = Lookup {
+            example: attempt.clone(),
+            name: Some("www.example.com".to_owned()),
+            types: vec![Rtype::A],
+            outline: Outline {
+                result: LookupResult::Failed,
+                duration_ns,
+                queries: 1,
+                lost_ns: duration_ns,
+            },
+            end_ns: attempt.end_ns,
+            steps: Vec::new(),
+            is_exact: true,
+        };
+        self.collector.record_lookup(&lookup);
+        self.window.lookup(&lookup);
         self
     }
 

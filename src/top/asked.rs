@@ -15,6 +15,7 @@ use super::own::save_as_file;
 use super::picture::Picture;
 use super::source;
 use super::source::Inbox;
+use super::source::Kind;
 use super::source::SPAN;
 use super::source::STEP;
 use super::source::Source;
@@ -35,11 +36,24 @@ pub fn ask(socket: &Path) -> Result<Source> {
     let picture = Picture::of(&json)?;
     let (source, inbox, wishes) = source::pair(true);
     inbox.picture(picture);
-    let (live, at) = (inbox.clone(), socket.to_owned());
-    std::thread::Builder::new()
-        .name("kerno-failures".to_owned())
-        .spawn(move || follow(&at, &live))
-        .context("cannot start the thread that listens")?;
+    for (kind, name, path) in [
+        (
+            Kind::Query,
+            "kerno-failures",
+            "/v1/watch?failed=1&role=client",
+        ),
+        (
+            Kind::Lookup,
+            "kerno-lookups",
+            "/v1/watch?lookups=1&failed=1&role=client",
+        ),
+    ] {
+        let (live, at) = (inbox.clone(), socket.to_owned());
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || follow(&at, path, kind, &live))
+            .context("cannot start a thread that listens")?;
+    }
     let at = socket.to_owned();
     std::thread::Builder::new()
         .name("kerno-asks".to_owned())
@@ -104,12 +118,10 @@ fn save(socket: &Path, back_s: u64) -> String {
 }
 
 /// Listens for as long as the process runs; an agent that comes again is heard again.
-fn follow(socket: &Path, inbox: &Inbox) {
+fn follow(socket: &Path, path: &str, kind: Kind, inbox: &Inbox) {
     loop {
         let mut lines = Lines::default();
-        let heard = agent::follow(socket, "/v1/watch?failed=1&role=client", |part| {
-            lines.take(part, inbox)
-        });
+        let heard = agent::follow(socket, path, |part| lines.take(part, kind, inbox));
         if let Err(error) = heard {
             log::debug!("{error:#}");
         }
@@ -126,7 +138,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn take(&mut self, part: &[u8], inbox: &Inbox) {
+    fn take(&mut self, part: &[u8], kind: Kind, inbox: &Inbox) {
         for piece in part.split_inclusive(|octet| *octet == b'\n') {
             let is_whole = piece.ends_with(b"\n");
             match self.begun.len() + piece.len() <= LINE_MAX && !self.is_skipped {
@@ -142,9 +154,9 @@ impl Lines {
             match Failure::parse(&self.begun) {
                 Some(Failure {
                     lost: Some(lost), ..
-                }) => inbox.lost(lost),
-                Some(failure) => inbox.failure(failure),
-                None => inbox.lost(1),
+                }) => inbox.lost(kind, lost),
+                Some(failure) => inbox.failure(kind, failure),
+                None => inbox.lost(kind, 1),
             }
             self.begun.clear();
             self.is_skipped = false;
@@ -162,13 +174,15 @@ mod tests {
         let mut lines = Lines::default();
         let line = br#"{"name":"a.example"}"#;
         let text = [&line[..], b"\n", line, b"\n{\n", br#"{"lost":3}"#, b"\n"].concat();
-        text.chunks(7).for_each(|part| lines.take(part, &inbox));
+        text.chunks(7)
+            .for_each(|part| lines.take(part, Kind::Query, &inbox));
         let news = source.take();
-        assert_eq!((news.failures.len(), news.lost), (2, 4));
-        lines.take(&vec![b'x'; LINE_MAX + 1], &inbox);
-        lines.take(b"y\n", &inbox);
-        lines.take(&[&line[..], b"\n"].concat(), &inbox);
+        assert_eq!((news.queries.told.len(), news.queries.lost), (2, 4));
+        let long = vec![b'x'; LINE_MAX + 1];
+        for part in [&long[..], b"y\n", line, b"\n"] {
+            lines.take(part, Kind::Lookup, &inbox);
+        }
         let news = source.take();
-        assert_eq!((news.failures.len(), news.lost), (1, 1));
+        assert_eq!((news.lookups.told.len(), news.lookups.lost), (1, 1));
     }
 }

@@ -1,6 +1,7 @@
 //! The screen, from what is shown and how: a pure function onto a frame.
 
 mod detail;
+mod graphs;
 mod head;
 mod lines;
 
@@ -30,7 +31,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, look: Look) {
     if state.over == Over::None {
         top.extend(head::findings(state, look, width, whole.height));
         if whole.width >= GRAPHS_FROM.0 && whole.height >= GRAPHS_FROM.1 {
-            top.extend(head::graphs(state, look, width, whole.height));
+            top.extend(graphs::graphs(state, look, width, whole.height));
         }
     }
     let rows = whole.height.saturating_sub(1);
@@ -38,17 +39,24 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, look: Look) {
     let [head, body, foot] = parts(whole, above);
     frame.render_widget(Paragraph::new(top), head);
     let height = usize::from(body.height);
-    let lines = match &state.over {
-        Over::None => lines::table(state, look, width, height),
-        Over::Help => scrolled(help(look), state, height),
-        Over::Detail(tab, key) => scrolled(
-            detail::lines(state, look, (*tab, key), width),
-            state,
-            height,
-        ),
+    let page = match &state.over {
+        Over::None => None,
+        Over::Help => Some(help(look)),
+        Over::Detail(tab, key) => Some(detail::lines(state, look, (*tab, key), width)),
+    };
+    let mut place = String::new();
+    let lines = match page {
+        None => lines::table(state, look, width, height),
+        Some(page) => {
+            let above = state.scrolled.min(page.len().saturating_sub(height));
+            if page.len() > height {
+                place = format!("{}-{} of {} ", above + 1, above + height, page.len());
+            }
+            page.into_iter().skip(above).take(height).collect()
+        }
     };
     frame.render_widget(Paragraph::new(lines), body);
-    frame.render_widget(Paragraph::new(keys(state, look, width)), foot);
+    frame.render_widget(Paragraph::new(keys(state, look, width, &place)), foot);
 }
 
 /// So many lines above, one below, and what is between.
@@ -72,12 +80,6 @@ fn parts(whole: Rect, above: u16) -> [Rect; 3] {
     ]
 }
 
-/// What fits, the last page at the latest.
-fn scrolled(lines: Vec<Line<'static>>, state: &State, height: usize) -> Vec<Line<'static>> {
-    let above = state.scrolled.min(lines.len().saturating_sub(height));
-    lines.into_iter().skip(above).take(height).collect()
-}
-
 fn help(look: Look) -> Vec<Line<'static>> {
     let key = |(key, deed): &(&str, &str)| {
         Line::from(vec![
@@ -95,8 +97,9 @@ fn help(look: Look) -> Vec<Line<'static>> {
     HELP.iter().map(key).chain(legend).collect()
 }
 
-/// What can be pressed, or what is being written, or what is to be told.
-fn keys(state: &State, look: Look, width: usize) -> Line<'static> {
+/// What can be pressed, or what is being written, or what is to be told; and which lines of a
+/// longer page are shown.
+fn keys(state: &State, look: Look, width: usize, place: &str) -> Line<'static> {
     if state.is_writing {
         return Line::from(cut(
             look,
@@ -114,7 +117,7 @@ fn keys(state: &State, look: Look, width: usize) -> Line<'static> {
     };
     let text = match state.over {
         Over::None => format!("?help /filter p)ause s)ave o)rder Enter:more Tab:next q)uit{time}"),
-        _ => format!("Esc:back  up/down  p)ause  s)ave  ?help  q)uit{time}"),
+        _ => format!("{place}Esc:back up/down PgDn p)ause s)ave ?help q)uit{time}"),
     };
     Line::styled(cut(look, &text, width), look.head())
 }

@@ -1,10 +1,10 @@
-//! A line of `kerno watch --failed`, as the screen needs it.
+//! A line of `kerno watch --failed`, with or without `--lookups`, as the screen needs it.
 
 use serde::Deserialize;
 
 use crate::units;
 
-/// A query that failed.
+/// A query that failed, or a lookup.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub(super) struct Failure {
@@ -17,6 +17,10 @@ pub(super) struct Failure {
     pub(super) name: Option<String>,
     #[serde(rename = "type")]
     rtype: Option<String>,
+    /// Of a lookup, as the next two.
+    types: Vec<String>,
+    duration_ns: Option<u64>,
+    queries: u64,
     server: Option<Address>,
     pid: Option<u32>,
     comm: Option<String>,
@@ -92,19 +96,21 @@ impl Failure {
     /// What was asked.
     pub(super) fn question(&self) -> String {
         let name = self.name.as_deref().unwrap_or("(no question)");
-        match &self.rtype {
-            Some(rtype) => format!("{name} {rtype}"),
-            None => name.to_owned(),
-        }
+        let types = self.rtype.iter().chain(&self.types);
+        types.fold(name.to_owned(), |asked, it| asked + " " + it)
     }
 
-    /// `unanswered after 5.0 s`, `SERVFAIL in 2.0 ms`, `refused: ECONNREFUSED`
+    /// `failed after 5.0 s, 2 queries`, `unanswered after 5.0 s`, `SERVFAIL in 2.0 ms`, `refused: ECONNREFUSED`
     pub(super) fn end(&self) -> String {
         let took = |ns: Option<u64>, word: &str| {
             ns.map_or(String::new(), |ns| {
                 format!(" {word} {}", units::duration(ns))
             })
         };
+        if self.duration_ns.is_some() {
+            let queries = units::queries(self.queries);
+            return format!("failed{}, {queries}", took(self.duration_ns, "after"));
+        }
         match (&self.rcode, &self.reason) {
             (Some(rcode), _) => {
                 let late = if self.outcome == "late" { ", late" } else { "" };
@@ -133,6 +139,18 @@ mod tests {
         assert_eq!(failure.server(), "[2001:db8::1]:53");
         assert_eq!(failure.question(), "a.example A");
         assert_eq!(failure.end(), "unanswered after 5.0 s");
+    }
+
+    #[test]
+    fn a_lookup_says_what_it_took() {
+        let line = br#"{"schema":"kerno.lookup.v1","time":"2026-11-27T12:03:04.5Z","name":"db",
+            "types":["A","AAAA"],"result":"failed","duration_ns":1500000000,"queries":2,
+            "waited_by_cause":{"dns_unknown":1500000000},"exact":true,"pid":7,"comm":"curl",
+            "server":{"ip":"10.0.0.1","port":53}}"#;
+        let failure = Failure::parse(line).expect("a line");
+        assert_eq!(failure.question(), "db A AAAA");
+        assert_eq!(failure.end(), "failed after 1.5 s, 2 queries");
+        assert_eq!(failure.server(), "10.0.0.1:53");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) const HELP: [(&str, &str); 14] = [
     ),
     ("Esc", "back; also clears the filter"),
     ("/", "show only lines with a text; Enter ends it"),
-    ("o", "sort by the next column"),
+    ("o", "sort by the next column; at first who is hurt most"),
     ("p, space", "pause"),
     ("left", "a minute back (with --agent)"),
     ("right", "a minute forward"),
@@ -71,7 +71,9 @@ impl State {
             KeyCode::Char('/') => self.is_writing = true,
             KeyCode::Char('p' | ' ') => self.is_paused = !self.is_paused,
             KeyCode::Char('s') => return Deed::Wish(Wish::Save),
-            KeyCode::Char('o') => self.sort = self.sort % (table::columns(self.tab).len()) + 1,
+            KeyCode::Char('o') => {
+                self.sort = (self.sort + 1) % (table::columns(self.tab).len() + 1);
+            }
             KeyCode::Left | KeyCode::Right | KeyCode::Char('n') => return self.travel(key.code),
             KeyCode::Tab => self.open(self.tab.step(1)),
             KeyCode::BackTab => self.open(self.tab.step(Tab::ALL.len() - 1)),
@@ -109,7 +111,7 @@ impl State {
 
     fn open(&mut self, tab: Tab) {
         self.tab = tab;
-        self.sort = 1;
+        self.sort = 0;
         self.selected = 0;
         self.show(Over::None);
     }

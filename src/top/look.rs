@@ -61,6 +61,11 @@ impl Look {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
+    /// Stands behind the head of the column that is sorted by, the most first.
+    pub(super) fn down(self) -> &'static str {
+        if self.has_unicode { "▼" } else { "*" }
+    }
+
     pub(super) fn selected(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }

@@ -1,10 +1,12 @@
 //! Watches by itself: closes a window each second, and puts together what the screen shows.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
@@ -13,11 +15,13 @@ use anyhow::Result;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::select;
 use crossbeam_channel::tick;
+use serde::Serialize;
 
 use super::failure::Failure;
 use super::picture::Picture;
 use super::source;
 use super::source::Inbox;
+use super::source::Kind;
 use super::source::SPAN;
 use super::source::STEP;
 use super::source::Source;
@@ -26,10 +30,13 @@ use crate::attempt::Role;
 use crate::filter::Filter;
 use crate::host::Clock;
 use crate::host::Facts;
+use crate::lookup::Lookup;
+use crate::lookup::LookupResult;
 use crate::monitor::Ending;
 use crate::monitor::Message;
 use crate::report::Form;
 use crate::report::Report;
+use crate::watch::LookupRecord;
 use crate::watch::Record;
 use crate::watching::Options;
 use crate::watching::Watching;
@@ -120,14 +127,39 @@ fn show(report: &Report, inbox: &Inbox) -> Result<()> {
 
 /// Hands on what failed.
 fn tell(message: &Message, failed: &Filter, clock: &Clock, inbox: &Inbox) -> Result<()> {
-    let Message::Ended(attempts) = message else {
-        return Ok(());
-    };
-    for attempt in attempts.iter().filter(|it| failed.matches(it)) {
-        let line = serde_json::to_vec(&Record::new(attempt, clock))?;
-        if let Some(failure) = Failure::parse(&line) {
-            inbox.failure(failure);
+    match message {
+        Message::Ended(attempts) => {
+            for attempt in attempts.iter().filter(|it| failed.matches(it)) {
+                hand_on(inbox, Kind::Query, || Record::new(attempt, clock))?;
+            }
         }
+        Message::Lookups(lookups) => {
+            for lookup in lookups.iter().filter(|it| has_failed(it, failed)) {
+                // What they waited for is in the findings.
+                let line = || LookupRecord::new(lookup, BTreeMap::new(), clock);
+                hand_on(inbox, Kind::Lookup, line)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn has_failed(lookup: &Lookup, failed: &Filter) -> bool {
+    let has_failed = lookup.outline.result == LookupResult::Failed;
+    let took = Duration::from_nanos(lookup.outline.duration_ns);
+    failed.wants(&lookup.example, lookup.name.as_deref(), has_failed, took)
+}
+
+/// A line costs more than it is worth if nobody would see it.
+fn hand_on<L: Serialize>(inbox: &Inbox, kind: Kind, line: impl FnOnce() -> L) -> Result<()> {
+    let failure = match inbox.has_room(kind) {
+        true => Failure::parse(&serde_json::to_vec(&line())?),
+        false => None,
+    };
+    match failure {
+        Some(failure) => inbox.failure(kind, failure),
+        None => inbox.lost(kind, 1),
     }
     Ok(())
 }
@@ -195,11 +227,14 @@ fn save(report: &Report) -> String {
 pub(super) fn save_as_file(html: &[u8]) -> Result<String> {
     let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let name = format!("kerno-{}.html", time.replace(['-', ':'], ""));
+    // By its whole path: the folder that may be written to is mounted over the one in which this
+    // process began.
+    let path = std::path::absolute(&name)?;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&name)
+        .open(path)
         .with_context(|| name.clone())?;
     file.write_all(html).with_context(|| name.clone())?;
     Ok(name)

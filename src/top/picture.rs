@@ -84,6 +84,7 @@ pub(super) struct Finding {
     pub(super) scope: Value,
     pub(super) queries: u64,
     pub(super) seconds_lost: f64,
+    pub(super) causes_above: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -20,6 +20,15 @@ pub(super) const STEP: Duration = Duration::from_secs(1);
 /// Failures that wait for the screen.
 const WAITING_MAX: usize = 4_096;
 
+/// What failed, one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// As `kerno watch --failed` tells it.
+    Query,
+    /// As `kerno watch --failed --lookups` does.
+    Lookup,
+}
+
 /// What is wanted of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
@@ -29,13 +38,30 @@ pub(super) enum Wish {
     Save,
 }
 
+/// Those of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// As they came.
+    pub(super) told: Vec<Failure>,
+    /// There was no room for so many.
+    pub(super) lost: u64,
+}
+
+impl News {
+    fn of(&mut self, kind: Kind) -> &mut Failures {
+        match kind {
+            Kind::Query => &mut self.queries,
+            Kind::Lookup => &mut self.lookups,
+        }
+    }
+}
+
 /// What the screen has not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct News {
     pub(super) picture: Option<Picture>,
-    pub(super) failures: Vec<Failure>,
-    /// Failures that there was no room for.
-    pub(super) lost: u64,
+    pub(super) queries: Failures,
+    pub(super) lookups: Failures,
     /// A sentence for whoever looks.
     pub(super) notice: Option<String>,
     /// It is over, and why if something is wrong.
@@ -78,16 +104,22 @@ impl Inbox {
     }
 
     /// It is taken with the next picture: thousands a second ring no bell.
-    pub(super) fn failure(&self, failure: Failure) {
+    pub(super) fn failure(&self, kind: Kind, failure: Failure) {
         let mut news = self.lock();
-        match news.failures.len() < WAITING_MAX {
-            true => news.failures.push(failure),
-            false => news.lost += 1,
+        let failures = news.of(kind);
+        match failures.told.len() < WAITING_MAX {
+            true => failures.told.push(failure),
+            false => failures.lost += 1,
         }
     }
 
-    pub(super) fn lost(&self, number: u64) {
-        self.lock().lost += number;
+    /// Whether another one would be taken.
+    pub(super) fn has_room(&self, kind: Kind) -> bool {
+        self.lock().of(kind).told.len() < WAITING_MAX
+    }
+
+    pub(super) fn lost(&self, kind: Kind, number: u64) {
+        self.lock().of(kind).lost += number;
     }
 
     pub(super) fn notice(&self, notice: String) {
@@ -135,16 +167,21 @@ mod tests {
     fn who_does_not_look_is_told_how_much_went_by() {
         let (source, inbox, _wished) = pair(false);
         for _ in 0..WAITING_MAX + 5 {
-            inbox.failure(Failure::default());
+            inbox.failure(Kind::Query, Failure::default());
         }
+        // One kind does not crowd out the other.
+        assert!(!inbox.has_room(Kind::Query) && inbox.has_room(Kind::Lookup));
+        inbox.failure(Kind::Lookup, Failure::default());
         let news = source.take();
-        assert_eq!((news.failures.len(), news.lost), (WAITING_MAX, 5));
+        let seen = |it: &Failures| (it.told.len(), it.lost);
+        assert_eq!(seen(&news.queries), (WAITING_MAX, 5));
+        assert_eq!(seen(&news.lookups), (1, 0));
         assert!(source.rings.try_recv().is_err());
         inbox.notice("a".to_owned());
         inbox.notice("b".to_owned());
         assert!(source.rings.try_recv().is_ok());
         assert!(source.rings.try_recv().is_err(), "it rings once");
         let news = source.take();
-        assert_eq!((news.lost, news.notice.as_deref()), (0, Some("b")));
+        assert_eq!((news.queries.lost, news.notice.as_deref()), (0, Some("b")));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::failure::Failure;
 use super::picture::Picture;
+use super::source::Failures;
 use super::source::News;
 use super::tab::Tab;
 use super::table;
@@ -24,16 +25,37 @@ pub(super) enum Over {
     Detail(Tab, String),
 }
 
+/// What failed, one by one, of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// The latest first.
+    pub(super) latest: VecDeque<Failure>,
+    /// So many came too fast to be shown.
+    pub(super) lost: u64,
+}
+
+impl Kept {
+    fn take(&mut self, failures: Failures) {
+        for failure in failures.told {
+            self.latest.push_front(failure);
+        }
+        // They are told when it is known what became of them, not in the order of their ends.
+        let all = self.latest.make_contiguous();
+        all.sort_by(|one, other| other.time.cmp(&one.time));
+        self.latest.truncate(FAILURES_MAX);
+        self.lost += failures.lost;
+    }
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) picture: Option<Picture>,
-    /// The latest first.
-    pub(super) failures: VecDeque<Failure>,
-    pub(super) lost: u64,
+    pub(super) queries: Kept,
+    pub(super) lookups: Kept,
     pub(super) notice: Option<String>,
     pub(super) tab: Tab,
-    /// The column that is sorted by.
+    /// The column that is sorted by; by the first one, who is hurt most stands first.
     pub(super) sort: usize,
     pub(super) selected: usize,
     pub(super) over: Over,
@@ -52,7 +74,6 @@ impl State {
     pub(super) fn new(has_history: bool) -> Self {
         Self {
             has_history,
-            sort: 1,
             ..Self::default()
         }
     }
@@ -68,17 +89,14 @@ impl State {
         if let Some(picture) = news.picture {
             self.picture = Some(picture);
         }
-        for failure in news.failures {
-            self.failures.push_front(failure);
-        }
-        self.failures.truncate(FAILURES_MAX);
-        self.lost += news.lost;
+        self.queries.take(news.queries);
+        self.lookups.take(news.lookups);
         self.select(self.selected);
     }
 
     /// The lines of the table that is shown.
     pub(super) fn lines(&self) -> Vec<Line> {
-        let mut lines = table::lines(self.picture.as_ref(), &self.failures, self.tab);
+        let mut lines = table::lines(self.picture.as_ref(), &self.queries.latest, self.tab);
         if !self.filter.is_empty() {
             let wanted = self.filter.to_lowercase();
             lines.retain(|line| line.text().to_lowercase().contains(&wanted));

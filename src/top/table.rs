@@ -19,6 +19,8 @@ pub(super) struct Line {
     pub(super) cells: Vec<String>,
     /// What columns with figures are sorted by.
     figures: Vec<f64>,
+    /// What went wrong for it.
+    hurt: f64,
     /// `!` where something is wrong, and ` ` where not: colour never tells it alone.
     pub(super) sign: char,
 }
@@ -30,6 +32,8 @@ impl Line {
         Self {
             key,
             cells: first.into_iter().chain(cells).collect(),
+            // The first column of each table with figures.
+            hurt: figures.first().copied().unwrap_or(0.0),
             figures,
             sign: if is_hurt { '!' } else { ' ' },
         }
@@ -40,12 +44,11 @@ impl Line {
         self.cells.join(" ")
     }
 
-    /// By a column, the most first; the first one has figures none, but names.
+    /// By a column, the most first; by the first one, which has no figures, the most hurt.
     pub(super) fn order(&self, other: &Self, column: usize) -> Ordering {
-        let of = |line: &Self| {
-            column
-                .checked_sub(1)
-                .and_then(|at| line.figures.get(at).copied())
+        let of = |line: &Self| match column.checked_sub(1) {
+            Some(at) => line.figures.get(at).copied(),
+            None => Some(line.hurt),
         };
         let by_figure = of(other).unwrap_or(0.0).total_cmp(&of(self).unwrap_or(0.0));
         by_figure.then_with(|| self.key.cmp(&other.key))
@@ -60,7 +63,7 @@ pub(super) fn columns(tab: Tab) -> &'static [&'static str] {
         Tab::Servers | Tab::Processes => &["failed", "queries", "errors", "P50", "P99"],
         Tab::Names => &["failed", "errors", "slow"],
         Tab::Causes => &["failed", "slow", "lost"],
-        Tab::Failures => &["what", "whom", "server", "how"],
+        Tab::Failures => &["what", "whom", "how", "server"],
     }
 }
 
@@ -141,7 +144,11 @@ fn whose(row: &Row, is_workload: bool) -> Line {
         true => cells.extend([latency(|it| it.p99), seconds(row.lookups.seconds_lost)]),
         false => cells.extend([latency(|it| it.p50), latency(|it| it.p99)]),
     }
-    Line::new(row.whom(), cells, row.failed() + row.errors() > 0)
+    let hurt = row.failed() + row.errors();
+    Line {
+        hurt: hurt as f64,
+        ..Line::new(row.whom(), cells, hurt > 0)
+    }
 }
 
 fn finding(number: usize, it: &Finding) -> Line {
@@ -162,7 +169,10 @@ fn finding(number: usize, it: &Finding) -> Line {
 
 fn name(it: &super::picture::Name) -> Line {
     let cells = vec![count(it.failed), count(it.errors), count(it.slow)];
-    Line::new(format!("{} {}", it.name, it.rtype), cells, true)
+    Line {
+        hurt: (it.failed + it.errors + it.slow) as f64,
+        ..Line::new(format!("{} {}", it.name, it.rtype), cells, true)
+    }
 }
 
 fn causes(picture: &Picture) -> Vec<Line> {
@@ -178,13 +188,18 @@ fn causes(picture: &Picture) -> Vec<Line> {
             count(all.get(rule).copied().unwrap_or(0))
         };
         let lost = seconds(lost.get(rule).copied().unwrap_or(0.0));
-        Line::new(rule.clone(), vec![of(failures), of(slow), lost], true)
+        let mut line = Line::new(rule.clone(), vec![of(failures), of(slow), lost], true);
+        // In words, too: the first finding of the rule is the worst.
+        if let Some(it) = picture.findings.iter().find(|it| it.rule == *rule) {
+            line.cells[0] = format!("{rule}: {}", it.title);
+        }
+        line
     };
     rules.into_iter().map(line).collect()
 }
 
 fn failure(it: &Failure) -> Line {
-    let texts = [it.question(), it.workload(), it.server(), it.end()];
+    let texts = [it.question(), it.workload(), it.end(), it.server()];
     let cells = texts.map(|text| (text, 0.0)).to_vec();
     Line::new(it.moment().to_owned(), cells, true)
 }

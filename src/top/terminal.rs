@@ -68,7 +68,10 @@ impl Terminal {
     fn enter(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
         execute!(self.inner.backend_mut(), EnterAlternateScreen, cursor::Hide)?;
-        self.inner.clear()
+        // All of it is drawn anew. `clear()` would ask the terminal where its cursor is, and
+        // not every one answers.
+        let size = self.inner.size()?;
+        self.inner.resize(size.into())
     }
 
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {

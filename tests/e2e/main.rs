@@ -16,6 +16,7 @@ mod message;
 mod place;
 mod process;
 mod prometheus;
+mod pty;
 mod resolved;
 mod router;
 mod silent_files;
@@ -81,6 +82,7 @@ mod slow_reader;
 mod starved;
 mod tcp;
 mod top;
+mod top_unread;
 mod translated;
 mod workloads;
 #[cfg(feature = "k8s")]

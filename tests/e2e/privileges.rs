@@ -1,10 +1,13 @@
-//! What an agent that watches has given up, as the kernel tells it of each thread.
+//! What an agent and a screen that watch have given up, as the kernel tells it of each thread.
 
 use std::fs;
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::agent::Agent;
+use crate::place::Place;
 use crate::process::poll;
+use crate::pty::Pty;
 
 /// CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE,
 /// CAP_SYSLOG, CAP_PERFMON and CAP_BPF, include/uapi/linux/capability.h.
@@ -40,19 +43,18 @@ fn threads(pid: u32) -> Vec<Thread> {
         .collect()
 }
 
-#[test]
-fn root_an_agent_has_the_rights_that_it_needs_and_no_more() {
-    let agent = Agent::start(&["--port", "10691", "--on-finding", "true"]);
+/// When these threads are there.
+fn threads_with(pid: u32, names: &[&str]) -> Vec<Thread> {
     // A thread that was just started has its creator's name for a moment.
-    let threads = poll("the agent's threads", || {
-        let threads = threads(agent.process.pid());
-        let is_there = |name| threads.iter().any(|thread| thread.name == name);
-        ["kerno-poller", "kerno-sampler", "kerno-socket"]
-            .into_iter()
-            .all(is_there)
-            .then_some(threads)
-    });
-    for thread in &threads {
+    poll("its threads", || {
+        let threads = threads(pid);
+        let is_there = |name: &&str| threads.iter().any(|thread| thread.name == *name);
+        names.iter().all(is_there).then_some(threads)
+    })
+}
+
+fn check(threads: &[Thread]) {
+    for thread in threads {
         let name = &thread.name;
         let held = u64::from_str_radix(thread.value("CapEff"), 16).expect("a mask");
         match name.as_str() {
@@ -67,11 +69,53 @@ fn root_an_agent_has_the_rights_that_it_needs_and_no_more() {
             }
         }
     }
-    let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", agent.process.pid()));
-    let mounts = mounts.expect("its mounts");
-    let root = mounts
-        .lines()
-        .find(|line| line.split(' ').nth(4) == Some("/"));
-    let options = root.and_then(|line| line.split(' ').nth(5));
-    assert!(options.expect("a root").starts_with("ro"), "{root:?}");
+}
+
+/// Whether a mount is read-only for this process; `None` if there is none.
+fn is_read_only(pid: u32, folder: &Path) -> Option<bool> {
+    let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).expect("its mounts");
+    let folder = folder.to_str().expect("UTF-8");
+    // The last one lies over the others.
+    let is_it = |line: &&str| line.split(' ').nth(4) == Some(folder);
+    let mount = mounts.lines().rfind(is_it)?;
+    let options = mount.split(' ').nth(5).expect("options");
+    Some(options.split(',').any(|it| it == "ro"))
+}
+
+#[test]
+fn root_an_agent_has_the_rights_that_it_needs_and_no_more() {
+    let agent = Agent::start(&["--port", "10691", "--on-finding", "true"]);
+    let pid = agent.process.pid();
+    check(&threads_with(
+        pid,
+        &["kerno-poller", "kerno-sampler", "kerno-socket"],
+    ));
+    assert_eq!(is_read_only(pid, Path::new("/")), Some(true));
+}
+
+#[test]
+fn root_a_live_screen_writes_nowhere_but_in_its_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pty = Pty::open();
+    let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
+    command
+        .args(["top", "--port", "10692"])
+        .current_dir(&folder);
+    let mut kerno = pty.start(&mut command);
+    // There is something to save.
+    pty.shows("TRAFFIC");
+    check(&threads_with(
+        kerno.pid(),
+        &["kerno-poller", "kerno-sampler", "kerno-top", "kerno-keys"],
+    ));
+    assert_eq!(is_read_only(kerno.pid(), Path::new("/")), Some(true));
+    assert_eq!(is_read_only(kerno.pid(), folder.path()), Some(false));
+    pty.press("s");
+    pty.shows("saved");
+    let mut files = fs::read_dir(&folder).expect("the folder");
+    let file = files.next().expect("a file").expect("a file").path();
+    let page = fs::read_to_string(&file).expect("the report");
+    assert!(page.starts_with("<!DOCTYPE html>"), "{page:.80}");
+    pty.press("q");
+    assert_eq!(kerno.ended().code(), Some(0));
 }

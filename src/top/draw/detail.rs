@@ -1,6 +1,8 @@
 //! All that is known of one line: its findings with evidence and fix, how long its answers took,
 //! its last failures.
 
+use std::time::Duration;
+
 use ratatui::style::Style;
 use ratatui::text::Line;
 use ratatui::text::Span;
@@ -11,13 +13,14 @@ use crate::top::picture::Finding;
 use crate::top::picture::Picture;
 use crate::top::picture::Row;
 use crate::top::picture::moment;
+use crate::top::state::Kept;
 use crate::top::state::State;
 use crate::top::tab::Tab;
 use crate::top::text::filled;
 use crate::top::text::wrapped;
 use crate::units;
 
-/// Failures that are listed.
+/// Failures of each kind that are listed.
 const FAILURES: usize = 20;
 /// Columns of the longest bar.
 const BAR: usize = 40;
@@ -50,13 +53,20 @@ pub(super) fn lines(
     if let Some(row) = row(picture, tab, key) {
         page.figures(row);
     }
-    let failures: Vec<_> = state
-        .failures
-        .iter()
-        .filter(|it| is_of(it, tab, key))
-        .collect();
-    if tab != Tab::Findings && tab != Tab::Causes {
-        page.failures(&failures);
+    // A lookup may have asked other names than the one that its program meant.
+    if matches!(tab, Tab::Workloads | Tab::Servers | Tab::Processes) {
+        page.failures(
+            &state.lookups,
+            ("failed lookup", "failed lookups"),
+            (tab, key),
+        );
+    }
+    if !matches!(tab, Tab::Findings | Tab::Causes) {
+        page.failures(
+            &state.queries,
+            ("failed query", "failed queries"),
+            (tab, key),
+        );
     }
     page.lines
 }
@@ -137,14 +147,28 @@ impl Page {
         }
         if let Some(times) = picture.timeline.rules.get(&it.rule) {
             let (first, last) = (moment(&times.first), moment(&times.last));
-            self.text(
-                "  seen      ",
-                &format!("{first} to {last} UTC (all of {})", it.rule),
-                false,
-            );
+            let several = picture
+                .findings
+                .iter()
+                .filter(|other| other.rule == it.rule);
+            let of_all = match several.count() {
+                ..=1 => String::new(),
+                _ => format!(" (of all findings of {})", it.rule),
+            };
+            let text = match first == last {
+                true => format!("{first} UTC{of_all}"),
+                false => format!("{first} to {last} UTC{of_all}"),
+            };
+            self.text("  seen      ", &text, false);
         }
         for line in &it.evidence {
             self.text("  evidence  ", line, false);
+        }
+        if it.causes_above {
+            let text = "These are overall figures; the findings before it say why (key 1).";
+            self.text("  cause     ", text, false);
+            self.lines.push(Line::default());
+            return;
         }
         self.text("  cause     ", &it.cause, false);
         self.text("  impact    ", &it.impact, false);
@@ -171,6 +195,18 @@ impl Page {
             units::count(row.errors())
         );
         self.text("", &text, true);
+        let lookups = &row.lookups;
+        if lookups.count > 0 {
+            let failed = units::percent(lookups.failed, lookups.count);
+            let lost = Duration::try_from_secs_f64(lookups.seconds_lost).unwrap_or_default();
+            let text = format!(
+                "{}, {} failed ({failed}), {} lost",
+                units::counted(lookups.count, "lookup", "lookups"),
+                units::count(lookups.failed),
+                units::duration(lost.as_nanos().try_into().unwrap_or(u64::MAX)),
+            );
+            self.text("", &text, true);
+        }
         let Some(latency) = row.latency_ns else {
             self.text("  ", "There was no answer in time.", false);
             return;
@@ -204,13 +240,26 @@ impl Page {
         self.lines.push(Line::default());
     }
 
-    fn failures(&mut self, failures: &[&Failure]) {
-        let text = match failures.is_empty() {
-            true => "No failed query since this screen is open.",
-            false => "Its last failed queries:",
+    fn failures(&mut self, kept: &Kept, (one, many): (&str, &str), (tab, key): (Tab, &str)) {
+        let all: Vec<_> = kept
+            .latest
+            .iter()
+            .filter(|it| is_of(it, tab, key))
+            .collect();
+        let text = match all.len() {
+            0 => format!("No {one} since this screen is open."),
+            number if number > FAILURES => format!("Its last {many}, of {number} that are kept:"),
+            _ => format!("Its last {many}:"),
         };
-        self.text("", text, true);
-        for it in failures.iter().take(FAILURES) {
+        self.text("", &text, true);
+        if kept.lost > 0 {
+            let text = format!(
+                "  {} of all came too fast to be shown.",
+                units::counted(kept.lost, one, many)
+            );
+            self.text("", &text, false);
+        }
+        for it in all.iter().take(FAILURES) {
             let text = format!(
                 "  {}  {}  {}  {}  {}",
                 it.moment(),

@@ -1,23 +1,26 @@
-//! What an operator looks at first: the verdict, what is open, and how it goes.
+//! What an operator looks at first: the verdict, what is open, and what to do about it.
+
+use std::time::Duration;
+use std::time::SystemTime;
 
 use ratatui::text::Line;
 use ratatui::text::Span;
 
-use crate::report::page::columns;
 use crate::top::look::Look;
 use crate::top::picture::Picture;
-use crate::top::picture::Slice;
+use crate::top::picture::Times;
 use crate::top::picture::moment;
-use crate::top::source::SPAN;
 use crate::top::state::State;
 use crate::top::text::cut;
-use crate::top::text::filled;
 use crate::top::text::wrapped;
 use crate::units;
 
-/// Columns before and behind a graph.
-const LABEL: usize = 14;
-const VALUE: usize = 12;
+/// From this height on the fix of the worst finding stands below the findings, and from the
+/// next one on a longer one.
+const FIX_FROM: (u16, u16) = (20, 30);
+/// Nothing of a rule for so long, and nothing else fails: it may be over. An unanswered query is
+/// told of when it has been waited for.
+const OVER: Duration = Duration::from_secs(20);
 
 /// The verdict in words: as many lines as it needs, but no more than a third of the screen.
 pub(super) fn headline(state: &State, look: Look, width: usize, height: u16) -> Vec<Line<'static>> {
@@ -28,8 +31,8 @@ pub(super) fn headline(state: &State, look: Look, width: usize, height: u16) -> 
         )];
     };
     let style = look.of_verdict(&picture.verdict);
-    let most = (usize::from(height) / 5).clamp(1, 6);
     let mut rows = wrapped(look, &picture.headline, width);
+    let most = headline_rows(height);
     if rows.len() > most {
         rows.truncate(most);
         if let Some(last) = rows.last_mut() {
@@ -45,6 +48,10 @@ pub(super) fn headline(state: &State, look: Look, width: usize, height: u16) -> 
         lines.push(Line::styled(cut(look, &text, width), look.of_sign('~')));
     }
     lines
+}
+
+fn headline_rows(height: u16) -> usize {
+    (usize::from(height) / 5).clamp(1, 6)
 }
 
 /// What makes this picture another one than that of now, whole.
@@ -80,9 +87,11 @@ pub(super) fn findings(state: &State, look: Look, width: usize, height: u16) -> 
             "warning" => ('~', "WARNING"),
             _ => (' ', "NOTE"),
         };
-        let since = picture.timeline.rules.get(&it.rule);
-        let since = since.map_or(String::new(), |it| format!(", since {}", moment(&it.first)));
-        let text = format!("{sign} {number}. {word} {}{since}", it.title);
+        let times = picture.timeline.rules.get(&it.rule);
+        let times = times.map_or(String::new(), |it| told_times(picture, it));
+        // Of a long title the end is cut off, never since when it is.
+        let text = format!("{sign} {number}. {word} {}", it.title);
+        let text = cut(look, &text, width.saturating_sub(times.len())) + &times;
         lines.push(Line::styled(cut(look, &text, width), look.of_sign(sign)));
     }
     let more = picture.findings.len().saturating_sub(most) as u64;
@@ -93,134 +102,65 @@ pub(super) fn findings(state: &State, look: Look, width: usize, height: u16) -> 
         );
         lines.push(Line::from(cut(look, &text, width)));
     }
-    if let (true, Some(whom)) = (
-        lines.len() < most,
-        picture
-            .findings
-            .first()
-            .and_then(|it| it.hit_hardest.as_ref()),
-    ) {
-        lines.push(Line::from(cut(
-            look,
-            &format!("  hit hardest: {whom}"),
-            width,
-        )));
+    let worst = picture.findings.first();
+    // The headline says it last, if it has the room.
+    let is_cut = wrapped(look, &picture.headline, width).len() > headline_rows(height);
+    let whom = worst.and_then(|it| it.hit_hardest.as_ref());
+    if let Some(whom) = whom.filter(|_| is_cut && lines.len() < most) {
+        let text = format!("  hit hardest: {whom}");
+        lines.push(Line::from(cut(look, &text, width)));
+    }
+    if let Some(step) = worst.and_then(|it| it.fix.first()) {
+        lines.extend(fix(look, step, width, height));
     }
     lines
 }
 
-/// Queries, failures, P99 and time lost, each a row or more.
-pub(super) fn graphs(state: &State, look: Look, width: usize, height: u16) -> Vec<Line<'static>> {
-    let empty = Picture::default();
-    let picture = state.picture.as_ref().unwrap_or(&empty);
-    let room = width.saturating_sub(LABEL + VALUE + 2);
-    let rows = match height {
-        ..30 => 1,
-        30..45 => 2,
-        _ => 3,
+/// What to do first, as far as there is room.
+fn fix(look: Look, step: &str, width: usize, height: u16) -> Vec<Line<'static>> {
+    const HEAD: &str = "  fix: ";
+    const REST: &str = "       ";
+    let most = match height {
+        height if height < FIX_FROM.0 => 0,
+        height if height < FIX_FROM.1 => 2,
+        _ => 4,
     };
-    let slots = slots(picture);
-    let step = picture.timeline.step_seconds.max(1e-3);
-    let sum = |all: &[&Slice], of: fn(&Slice) -> f64| all.iter().map(|it| of(it)).sum::<f64>();
-    let grouped = |of: &dyn Fn(&[&Slice]) -> f64| -> (Vec<f64>, usize) {
-        let group = slots.len().div_ceil(room.max(1)).max(1);
-        // The latest stands at the right end, whole.
-        let first = slots.len() % group;
-        let (head, rest) = slots.split_at(first);
-        let groups = std::iter::once(head)
-            .filter(|it| !it.is_empty())
-            .chain(rest.chunks(group));
-        (
-            groups
-                .map(|it| of(&it.iter().flatten().copied().collect::<Vec<_>>()))
-                .collect(),
-            group,
-        )
-    };
-    let queries = grouped(&|all| sum(all, |it| it.queries as f64));
-    let failed = grouped(&|all| sum(all, |it| it.failed as f64));
-    let lost = grouped(&|all| sum(all, |it| it.seconds_lost));
-    let p99 = grouped(&|all| all.iter().filter_map(|it| it.p99_ns).max().unwrap_or(0) as f64);
-    let seconds = step * queries.1 as f64;
-    let rate = |value: f64| format!("{}/s", units::count((value / seconds).round() as u64));
-    let count = |value: f64| units::count(value.round() as u64);
-    let ns = |value: f64| match value as u64 {
-        0 => "-".to_owned(),
-        ns => units::duration(ns),
-    };
-    let lost_ns = |value: f64| ns(value * 1e9);
-    // From what a healthy answer takes to what glibc waits.
-    let log = |value: f64| match value > 0.0 {
-        true => ((value / 1e5).max(1.0).ln() / 5e4f64.ln()).max(0.02),
-        false => 0.0,
-    };
+    let room = width.saturating_sub(HEAD.len());
+    let rows = wrapped(look, &step.replace('`', ""), room);
+    let is_cut = rows.len() > most;
     let mut lines = Vec::new();
-    let mut graph =
-        |name: &str, values: &[f64], told: &dyn Fn(f64) -> String, is_bad: bool, is_log: bool| {
-            let most = values.iter().copied().fold(0.0, f64::max);
-            let shares: Vec<_> = values
-                .iter()
-                .map(|value| {
-                    if is_log {
-                        log(*value)
-                    } else {
-                        value / most.max(1e-9)
-                    }
-                })
-                .collect();
-            let style = look.of_sign(if is_bad && most > 0.0 { '!' } else { ' ' });
-            for row in (0..rows).rev() {
-                let bars: String = shares
-                    .iter()
-                    .map(|share| look.bar(share * f64::from(rows) - f64::from(row)))
-                    .collect();
-                let bars = format!("{bars:>room$}");
-                let (label, value) = match row {
-                    0 => (name, format!("most {}", told(most))),
-                    _ => ("", String::new()),
-                };
-                lines.push(Line::from(vec![
-                    Span::raw(filled(look, label, LABEL)),
-                    Span::styled(bars, style),
-                    Span::raw(format!("  {}", fit(look, &value))),
-                ]));
-            }
-        };
-    graph("queries", &queries.0, &rate, false, false);
-    graph("failed", &failed.0, &count, true, false);
-    graph("P99", &p99.0, &ns, false, true);
-    graph("time lost", &lost.0, &lost_ns, true, false);
+    for (at, mut row) in rows.into_iter().take(most).enumerate() {
+        if is_cut && at + 1 == most {
+            row = cut(look, &format!("{row} ... (Enter)"), room);
+        }
+        let head = if at == 0 { HEAD } else { REST };
+        let row = Span::styled(row, look.command());
+        lines.push(Line::from(vec![Span::raw(head), row]));
+    }
     lines
 }
 
-fn fit(look: Look, value: &str) -> String {
-    let text = cut(look, value, VALUE);
-    debug_assert!(columns(&text) <= VALUE);
-    text
-}
-
-/// Each slot of the time that is shown, with its slice if something ended in it.
-fn slots(picture: &Picture) -> Vec<Option<&Slice>> {
+/// Since when queries have gone wrong by a rule, or from when to when.
+fn told_times(picture: &Picture, times: &Times) -> String {
     let parse = |time: &str| humantime::parse_rfc3339(time).ok();
-    let slices = &picture.timeline.slices;
-    let step = picture.timeline.step_seconds;
-    let last = slices.last().and_then(|it| parse(&it.from));
-    let (Some(last), true) = (last, step > 0.0) else {
-        return Vec::new();
+    let is_before = |one: Option<SystemTime>, other: Option<SystemTime>| match (one, other) {
+        (Some(one), Some(other)) => other.duration_since(one).is_ok_and(|it| it >= OVER),
+        _ => false,
     };
-    let end = parse(&picture.time).unwrap_or(last).max(last);
-    let idle = end.duration_since(last).unwrap_or_default().as_secs_f64() / step;
-    let number = (SPAN.as_secs_f64() / step).ceil().clamp(1.0, 600.0) as usize;
-    let mut slots = vec![None; number];
-    for slice in slices {
-        let Some(from) = parse(&slice.from) else {
-            continue;
-        };
-        let before = last.duration_since(from).unwrap_or_default().as_secs_f64() / step;
-        let back = (before.round() + idle.floor()) as usize;
-        if back < number {
-            slots[number - 1 - back] = Some(slice);
-        }
+    let last = parse(&times.last);
+    let step = Duration::try_from_secs_f64(picture.timeline.step_seconds).unwrap_or_default();
+    // Of very many not each one is kept: whatever fails later may be of this rule.
+    let end = last.and_then(|it| it.checked_add(step));
+    let fails_on = picture.timeline.slices.iter().any(|slice| {
+        let begins_later = parse(&slice.from)
+            .zip(end)
+            .is_none_or(|(from, end)| from > end);
+        slice.failed > 0 && begins_later
+    });
+    let (from, to) = (moment(&times.first), moment(&times.last));
+    match is_before(last, parse(&picture.time)) && !fails_on {
+        true if from == to => format!(", at {to} UTC"),
+        true => format!(", {from} to {to} UTC"),
+        false => format!(", since {from} UTC"),
     }
-    slots
 }

@@ -80,8 +80,8 @@ fn tabs(state: &State, look: Look, width: usize) -> Line<'static> {
     if !state.filter.is_empty() {
         rest += &format!("/{} ", state.filter);
     }
-    if state.lost > 0 {
-        rest += &format!("{} failures not shown", state.lost);
+    if state.queries.lost > 0 {
+        rest += &format!("{} failures not shown", state.queries.lost);
     }
     spans.push(Span::raw(cut(look, &rest, width.saturating_sub(used))));
     Line::from(spans)
@@ -100,12 +100,15 @@ fn widths(tab: Tab, all: &[table::Line], heads: &[&str], width: usize) -> Vec<us
         .zip(heads)
         .map(|(at, head)| widest(at, head))
         .collect();
-    // A time is short, and what failed is what is looked for.
+    // A time is short, and what failed and how is what is looked for: the server goes first.
     if tab == Tab::Failures {
         let first = 8;
-        while widths.len() > 1
-            && 2 + first + widths.iter().map(|it| it + GAP).sum::<usize>() > width
-        {
+        let is_too_wide =
+            |widths: &[usize]| 2 + first + widths.iter().map(|it| it + GAP).sum::<usize>() > width;
+        if is_too_wide(&widths) {
+            widths.pop();
+        }
+        while widths.len() > 1 && is_too_wide(&widths) {
             let longest = widths.iter().copied().enumerate().max_by_key(|it| it.1);
             match longest {
                 Some((at, longest)) if longest > 12 => widths[at] -= 1,
@@ -134,7 +137,7 @@ fn head(state: &State, look: Look, heads: &[&'static str], widths: &[usize]) -> 
     let all = std::iter::once(table::subject(state.tab)).chain(heads.iter().copied());
     for (at, name) in all.enumerate().take(widths.len()) {
         let arrow = if is_sorted && at == state.sort {
-            "v"
+            look.down()
         } else {
             ""
         };

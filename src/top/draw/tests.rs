@@ -7,12 +7,15 @@ use ratatui::style::Color;
 use ratatui::style::Modifier;
 
 use super::*;
+use crate::attempt::Outcome;
 use crate::report::Form;
 use crate::report::Report;
 use crate::report::tests as situations;
+use crate::sample;
 use crate::top::failure::Failure;
 use crate::top::keys::Deed;
 use crate::top::picture::Picture;
+use crate::top::source::Failures;
 use crate::top::source::News;
 use crate::top::source::Wish;
 use crate::top::tab::Tab;
@@ -35,14 +38,25 @@ fn picture(report: &Report) -> Picture {
     Picture::of(&json).expect("kerno's own JSON")
 }
 
+fn told(line: &[u8]) -> Failures {
+    Failures {
+        told: vec![Failure::parse(line).expect("a line"); 3],
+        lost: 0,
+    }
+}
+
 fn state(report: &Report) -> State {
     let mut state = State::new(true);
     let line = br#"{"time":"2027-01-15T07:59:59.5Z","outcome":"unanswered","waited_ns":5000000000,
         "name":"a\u001b[2J.example","type":"A","pid":4242,"comm":"curl",
         "server":{"ip":"10.0.0.11","port":53}}"#;
+    let lookup = br#"{"time":"2027-01-15T07:59:59.5Z","result":"failed","duration_ns":6000000000,
+        "name":"a.example","types":["A","AAAA"],"queries":2,"pid":4242,"comm":"curl",
+        "server":{"ip":"10.0.0.11","port":53}}"#;
     state.take(News {
         picture: Some(picture(report)),
-        failures: vec![Failure::parse(line).expect("a line"); 3],
+        queries: told(&line[..]),
+        lookups: told(lookup),
         ..News::default()
     });
     state
@@ -166,6 +180,7 @@ fn a_line_tells_all_that_is_known_of_it() {
         "99 % within",
         "up to",
         "unanswered after 5.0 s",
+        "a.example A AAAA  curl (4242)  10.0.0.11:53  failed after 6.0 s, 2 queries",
     ] {
         assert!(page.contains(word), "{word} in {page}");
     }
@@ -181,6 +196,73 @@ fn a_line_tells_all_that_is_known_of_it() {
     assert!(finding.contains("fix 1"), "{finding}");
     press(&mut state, "?");
     insta::assert_snapshot!("help", text(&state, FULL, (80, 24)));
+}
+
+/// The row of the one who fails, as the JSON has it, against what is told of it.
+#[test]
+fn figures_are_those_of_the_json() {
+    let mut fed = situations::one_of_two_fails();
+    for took_ms in [5_000, 2_500] {
+        fed.failed_lookup(&sample::attempt(
+            ("curl", 4242),
+            "10.0.0.11:53",
+            Outcome::Unanswered,
+            took_ms * 1_000_000,
+        ));
+    }
+    let report = situations::report(&fed);
+    let mut json = Vec::new();
+    report
+        .write(Form::Json, &mut json)
+        .expect("a Vec takes everything");
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("kerno's own JSON");
+    let rows = json["dns"]["by_workload"].as_array().expect("rows");
+    let row = rows
+        .iter()
+        .find(|row| row["name"] == "curl")
+        .expect("curl's row");
+    let of = |row: &serde_json::Value, field: &str| row[field].as_u64().expect("a count");
+    let failed: u64 = ["unanswered", "late", "refused", "dropped"]
+        .map(|it| of(row, it))
+        .iter()
+        .sum();
+    let lookups = &row["lookups"];
+    let lost_s = lookups["seconds_lost"].as_f64().expect("seconds");
+    assert!(failed > 0 && of(lookups, "failed") > 0);
+    let mut state = state(&report);
+    press(&mut state, "2 / c u r l enter enter");
+    let page = text(&state, FULL, (120, 100));
+    for line in [
+        format!("{} queries, {failed} failed", of(row, "queries")),
+        format!(
+            "{} lookups, {} failed ({}), {} lost",
+            of(lookups, "count"),
+            of(lookups, "failed"),
+            crate::units::percent(of(lookups, "failed"), of(lookups, "count")),
+            crate::units::duration((lost_s * 1e9).round() as u64),
+        ),
+    ] {
+        assert!(page.contains(&line), "{line} in {page}");
+    }
+}
+
+#[test]
+fn the_latest_failure_stands_first_whenever_it_was_told() {
+    let at = |second: u64| {
+        let line = format!("{{\"time\":\"2027-01-15T07:59:0{second}.5Z\"}}");
+        Failure::parse(line.as_bytes()).expect("a line")
+    };
+    let mut state = State::new(false);
+    for told in [vec![at(3), at(1)], vec![at(2)]] {
+        state.take(News {
+            queries: Failures { told, lost: 1 },
+            ..News::default()
+        });
+    }
+    press(&mut state, "7");
+    let times: Vec<_> = state.lines().into_iter().map(|it| it.key).collect();
+    assert_eq!(times, ["07:59:03", "07:59:02", "07:59:01"]);
+    assert_eq!(state.queries.lost, 2);
 }
 
 #[test]
@@ -200,11 +282,11 @@ fn a_table_is_sorted_and_filtered() {
     press(&mut state, "esc");
     assert_eq!(keys(&state).len(), 2);
     // By P99: the last column.
-    press(&mut state, "o o o o");
+    press(&mut state, "o o o o o");
     assert_eq!(state.sort, 5);
     assert_eq!(keys(&state), ["nginx (812)", "curl (4242)"]);
     press(&mut state, "o");
-    assert_eq!(state.sort, 1);
+    assert_eq!(state.sort, 0);
     press(&mut state, "down down down");
     assert_eq!(state.selected, 1);
     press(&mut state, "up up");
@@ -219,13 +301,13 @@ fn what_is_paused_stays_as_it_is() {
     press(&mut state, "p");
     state.take(News {
         picture: Some(picture(&one_finding())),
-        failures: vec![Failure::default()],
+        queries: told(b"{}"),
         notice: Some("saved".to_owned()),
         ..News::default()
     });
     let shown = text(&state, FULL, (80, 24));
     assert!(shown.contains("PAUSED") && shown.contains("HEALTHY") && shown.contains("saved"));
-    assert_eq!(state.failures.len(), 3);
+    assert_eq!(state.queries.latest.len(), 3);
     press(&mut state, "p");
     state.take(News {
         picture: Some(picture(&one_finding())),

@@ -1,0 +1,132 @@
+//! `kerno top` in a terminal that nobody reads: it goes on watching, and ends when it is told to.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::ask::connected;
+use crate::fake_server;
+use crate::fake_server::at_once;
+use crate::message;
+use crate::place::Place;
+use crate::process::Process;
+use crate::process::poll;
+use crate::pty::Pty;
+use crate::site::SERVER_V4;
+use crate::site::Site;
+
+/// Three times what the kernel's ring buffer takes, as in `slow_reader`: if nobody took them, some
+/// would be lost.
+const QUERIES: u16 = 16_384;
+/// Of these so many at a time.
+const PART: u16 = 1_024;
+
+fn top(port: u16) -> Command {
+    let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
+    command.args(["top", "--port", &port.to_string(), "--timeout", "100ms"]);
+    // With a filter each query is told by itself.
+    command.args(["--role", "client"]);
+    command
+}
+
+/// Of the thread with this name.
+fn thread_file(process: &Process, name: &str, file: &str) -> String {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.pid())).expect("its threads");
+    let mut threads = threads.map(|it| it.expect("a thread").path());
+    let is_it = |it: &std::path::PathBuf| {
+        fs::read_to_string(it.join("comm")).is_ok_and(|comm| comm.trim() == name)
+    };
+    let thread = threads.find(is_it).expect(name);
+    fs::read_to_string(thread.join(file)).expect(file)
+}
+
+/// Returns when the thread that draws waits for room on the terminal.
+fn waits_for_room(process: &Process) {
+    #[cfg(target_arch = "x86_64")]
+    let calls = [libc::SYS_poll, libc::SYS_ppoll];
+    #[cfg(not(target_arch = "x86_64"))]
+    let calls = [libc::SYS_ppoll];
+    poll("kerno to wait for the terminal", || {
+        let call = thread_file(process, "kerno", "syscall");
+        let number = call.split(' ').next().and_then(|it| it.parse().ok());
+        number.is_some_and(|it| calls.contains(&it)).then_some(())
+    });
+}
+
+/// How often the thread that takes the kernel's records had nothing to do.
+fn sleeps(process: &Process) -> u64 {
+    let status = thread_file(process, "kerno-poller", "status");
+    let count = status
+        .lines()
+        .find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"));
+    count.expect("a count").trim().parse().expect("a number")
+}
+
+#[test]
+fn root_a_terminal_that_nobody_reads_holds_up_no_query() {
+    const PORT: u16 = 10_683;
+    let site = Site::new();
+    let server = SocketAddr::new(SERVER_V4, PORT);
+    fake_server::serve(&site.server, server, |query, _| at_once(query));
+    let pty = Pty::open();
+    let mut kerno = pty.start(&mut top(PORT));
+    pty.shows("nobody");
+    pty.press("3");
+    pty.shows("server");
+    pty.fill();
+    waits_for_room(&kerno);
+
+    let name = message::labels(&site.name("unread"));
+    let socket = connected(&site.client, server);
+    for part in (0..QUERIES).step_by(PART.into()) {
+        for id in part..part + PART {
+            let query = message::query(id, &name, message::A);
+            socket.send(&query).expect("to ask");
+            socket.recv(&mut [0; 512]).expect("an answer");
+        }
+        // It has taken these, unless who takes them from it stands still.
+        let before = sleeps(&kerno);
+        poll("the kernel's records to be taken", || {
+            (sleeps(&kerno) > before + 1).then_some(())
+        });
+    }
+    waits_for_room(&kerno);
+
+    // Another size has all of it drawn anew.
+    pty.resize(110, 30);
+    let shown = pty.shows("16,384");
+    assert!(!shown.contains("INCOMPLETE"), "{shown}");
+
+    pty.fill();
+    waits_for_room(&kerno);
+    assert!(!pty.is_plain());
+    kerno.signal(Signal::SIGTERM);
+    assert_eq!(kerno.ended().code(), Some(0));
+    assert!(pty.is_plain());
+}
+
+#[test]
+fn root_a_full_terminal_is_given_back_when_it_hangs_up() {
+    const PORT: u16 = 10_684;
+    let pty = Pty::open();
+    let mut kerno = pty.start(&mut top(PORT));
+    pty.shows("nobody");
+    pty.fill();
+    waits_for_room(&kerno);
+    kerno.signal(Signal::SIGHUP);
+    assert_eq!(kerno.ended().code(), Some(0));
+    assert!(pty.is_plain());
+
+    // It is gone before anybody has said so.
+    let mut kerno = {
+        let pty = Pty::open();
+        let kerno = pty.start(&mut top(PORT));
+        pty.shows("nobody");
+        pty.fill();
+        waits_for_room(&kerno);
+        kerno
+    };
+    assert_eq!(kerno.ended().code(), Some(0));
+}
