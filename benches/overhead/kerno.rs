@@ -8,6 +8,7 @@ use std::io::BufRead as _;
 use std::io::BufReader;
 use std::io::Read as _;
 use std::io::Write as _;
+use std::os::fd::FromRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
@@ -115,6 +116,11 @@ impl Kerno {
             .stdin(Stdio::null())
             .stdout(File::create("/dev/null")?)
             .stderr(Stdio::null());
+        Self::once_loaded(&mut command)
+    }
+
+    /// Of one that tells nobody when it watches.
+    fn once_loaded(command: &mut Command) -> Result<Self> {
         let begin = Instant::now();
         let kerno = Self {
             child: command.spawn().context("kerno does not start")?,
@@ -123,12 +129,31 @@ impl Kerno {
         };
         while kerno.programs()?.is_empty() {
             if begin.elapsed() > PATIENCE {
-                bail!("kerno watch does not load its programs");
+                bail!("kerno does not load its programs");
             }
             thread::sleep(TICK);
         }
         thread::sleep(SETTLED);
         Ok(kerno)
+    }
+
+    /// `kerno top`, on a terminal of so many columns and lines that is read all the time.
+    pub(crate) fn top(site: &Site, (columns, lines): (u16, u16)) -> Result<Self> {
+        let (screen, side) = terminal(columns, lines)?;
+        thread::spawn(move || {
+            // It fails when the other end is closed.
+            let _octets = std::io::copy(&mut &screen, &mut std::io::sink());
+        });
+        let mut command = site.kerno()?;
+        command
+            .args(["top", "--port", &DNS_PORT.to_string()])
+            .env("TERM", "xterm-256color")
+            .env("LANG", "C.UTF-8")
+            .current_dir(site.folder())
+            .stdin(side.try_clone()?)
+            .stdout(side)
+            .stderr(Stdio::null());
+        Self::once_loaded(&mut command)
     }
 
     /// What its threads have done, by name.
@@ -241,6 +266,32 @@ impl Drop for Kerno {
         let _gone_already = self.child.kill();
         let _status = self.child.wait();
     }
+}
+
+/// Both ends of a new terminal: of whoever looks, and of the program.
+fn terminal(columns: u16, lines: u16) -> Result<(File, File)> {
+    let (mut screen, mut side) = (-1, -1);
+    let size = libc::winsize {
+        ws_row: lines,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: it writes two descriptors, reads a winsize, and has neither name nor modes to read.
+    let opened = unsafe {
+        libc::openpty(
+            &raw mut screen,
+            &raw mut side,
+            std::ptr::null_mut(),
+            std::ptr::null(),
+            &raw const size,
+        )
+    };
+    if opened != 0 {
+        return Err(std::io::Error::last_os_error()).context("no terminal can be opened");
+    }
+    // SAFETY: both were just opened, and nobody else has them.
+    Ok(unsafe { (File::from_raw_fd(screen), File::from_raw_fd(side)) })
 }
 
 /// The number behind a name at the beginning of a line.

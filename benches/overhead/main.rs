@@ -24,6 +24,7 @@ mod record;
 mod rivals;
 mod site;
 mod throughput;
+mod top;
 
 use std::io;
 use std::io::Write as _;
@@ -38,11 +39,12 @@ use site::Site;
 type Part = (&'static str, fn(&Site) -> Result<String>);
 
 /// In the order in which they are measured and printed.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("programs", programs::measure),
     ("calls", calls::measure),
     ("throughput", throughput::measure),
     ("agent", agents),
+    ("top", top::measure),
     ("memory", memory::measure),
     ("growth", growth::measure),
 ];
