@@ -168,7 +168,7 @@ fn a_limit_in_flight_is_told_by_how_many_others_waited() {
         [
             "Of queries sent while 10 or more others waited for their answers there, 20 of 20 went \
              unanswered; of those sent while fewer did, 0 of 70.",
-            "Half of those that were answered took 1.2 s or more; answers within 100 ms are left out \
+            "Half of those that were answered took 1.3 s or more; answers within 100 ms are left out \
              of this."
         ]
     );
