@@ -42,10 +42,21 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     (of_family || of_type || separates).then(|| Place::at(incident.server()))
 }
 
+/// Against those of type A by the same clients; where only others have asked for that, against all
+/// that the server was asked.
+fn against_a(group: &Group<'_>) -> Option<String> {
+    let both = group.asked().families;
+    let (aaaa, a) = (useless(&both.aaaa), useless(&both.a));
+    if a.of == 0 {
+        return group.contrast_told("queries of type AAAA");
+    }
+    let which = format!("queries of type AAAA to {}", group.server());
+    Some(aaaa.against(&a, (&which, "those of type A"), "were not answered NOERROR"))
+}
+
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let silent = group.count(Incident::has_failed);
-    let both = group.asked().families;
     let owners = group.incidents().map(|it| it.attempt.owner);
     let askers = owners.map(|owner| (owner.pid, owner.comm));
     Explanation::of(
@@ -62,14 +73,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         units::count(silent),
         units::count(group.queries() - silent)
     ))
-    .line(useless(&both.aaaa).against(
-        &useless(&both.a),
-        (
-            &format!("queries of type AAAA to {server}"),
-            "those of type A",
-        ),
-        "were not answered NOERROR",
-    ))
+    .lines(against_a(group))
     .line("kerno saw none of these queries discarded on this host.")
     .lines(group.asked_by_and_for())
     .lines(c_libraries::told(group.evidence, askers))
