@@ -3,6 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
@@ -20,6 +22,8 @@ use crate::site::Site;
 /// Three times what the kernel's ring buffer takes, as in `slow_reader`: if nobody took them, some
 /// would be lost.
 const QUERIES: u16 = 16_384;
+/// Long enough for a screen to be drawn.
+const REDRAW: Duration = Duration::from_millis(300);
 /// Of these so many at a time.
 const PART: u16 = 1_024;
 
@@ -64,6 +68,24 @@ fn sleeps(process: &Process) -> u64 {
     count.expect("a count").trim().parse().expect("a number")
 }
 
+/// Reads until this stands there. Another size has all of it drawn anew, what has changed in a
+/// figure else comes alone.
+fn drawn_anew(pty: &Pty, words: &str) -> String {
+    let mut text = Vec::new();
+    let mut columns = 110;
+    let mut since = None;
+    poll(&format!("{words:?} on the terminal"), || {
+        if since.is_none_or(|it: Instant| it.elapsed() > REDRAW) {
+            columns = if columns == 110 { 111 } else { 110 };
+            pty.resize(columns, 30);
+            since = Some(Instant::now());
+        }
+        pty.read(&mut text);
+        let text = String::from_utf8_lossy(&text);
+        text.contains(words).then(|| text.into_owned())
+    })
+}
+
 #[test]
 fn root_a_terminal_that_nobody_reads_holds_up_no_query() {
     const PORT: u16 = 10_683;
@@ -94,9 +116,7 @@ fn root_a_terminal_that_nobody_reads_holds_up_no_query() {
     }
     waits_for_room(&kerno);
 
-    // Another size has all of it drawn anew.
-    pty.resize(110, 30);
-    let shown = pty.shows("16,384");
+    let shown = drawn_anew(&pty, "16,384");
     assert!(!shown.contains("INCOMPLETE"), "{shown}");
 
     pty.fill();
