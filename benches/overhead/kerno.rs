@@ -8,7 +8,6 @@ use std::io::BufRead as _;
 use std::io::BufReader;
 use std::io::Read as _;
 use std::io::Write as _;
-use std::os::fd::FromRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
@@ -23,6 +22,8 @@ use std::time::Instant;
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
+use nix::pty::Winsize;
+use nix::pty::openpty;
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -270,28 +271,14 @@ impl Drop for Kerno {
 
 /// Both ends of a new terminal: of whoever looks, and of the program.
 fn terminal(columns: u16, lines: u16) -> Result<(File, File)> {
-    let (mut screen, mut side) = (-1, -1);
-    let size = libc::winsize {
+    let size = Winsize {
         ws_row: lines,
         ws_col: columns,
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
-    // SAFETY: it writes two descriptors, reads a winsize, and has neither name nor modes to read.
-    let opened = unsafe {
-        libc::openpty(
-            &raw mut screen,
-            &raw mut side,
-            std::ptr::null_mut(),
-            std::ptr::null(),
-            &raw const size,
-        )
-    };
-    if opened != 0 {
-        return Err(std::io::Error::last_os_error()).context("no terminal can be opened");
-    }
-    // SAFETY: both were just opened, and nobody else has them.
-    Ok(unsafe { (File::from_raw_fd(screen), File::from_raw_fd(side)) })
+    let ends = openpty(&size, None).context("no terminal can be opened")?;
+    Ok((ends.master.into(), ends.slave.into()))
 }
 
 /// The number behind a name at the beginning of a line.

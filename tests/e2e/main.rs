@@ -27,6 +27,8 @@ mod wall_clock;
 // What they look at.
 mod doctor;
 mod exchange;
+#[cfg(target_arch = "x86_64")]
+mod injected;
 mod listening;
 mod record;
 mod watch;

@@ -4,7 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+#[cfg(target_arch = "x86_64")]
+use nix::errno::Errno;
+
 use crate::agent::Agent;
+#[cfg(target_arch = "x86_64")]
+use crate::injected::Argument::Number;
+#[cfg(target_arch = "x86_64")]
+use crate::injected::Argument::Text;
+#[cfg(target_arch = "x86_64")]
+use crate::injected::Held;
 use crate::place::Place;
 use crate::process::poll;
 use crate::pty::Pty;
@@ -82,6 +91,70 @@ fn is_read_only(pid: u32, folder: &Path) -> Option<bool> {
     Some(options.split(',').any(|it| it == "ro"))
 }
 
+/// What the kernel says if threads of a screen, the one that draws among them, try it.
+#[cfg(target_arch = "x86_64")]
+fn refuses(pid: u32) {
+    let name = format!("kerno-test-{pid}");
+    let elsewhere = format!("/etc/{name}");
+    let create = i64::from(libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC);
+    let open = |held: &Held, path| {
+        let arguments = [
+            Number(libc::AT_FDCWD.into()),
+            Text(path),
+            Number(create),
+            Number(0o600),
+        ];
+        held.call(libc::SYS_openat, &arguments)
+    };
+    let socket = |held: &Held, kind: libc::c_int| {
+        let arguments = [Number(libc::AF_INET.into()), Number(kind.into())];
+        held.call(libc::SYS_socket, &arguments)
+    };
+    for name_of_thread in ["kerno", "kerno-top", "kerno-poller"] {
+        let held = Held::hold(thread_id(pid, name_of_thread));
+        // What it may do.
+        for done in [open(&held, &name), socket(&held, libc::SOCK_DGRAM)] {
+            let descriptor = done.expect(name_of_thread);
+            held.call(libc::SYS_close, &[Number(descriptor)])
+                .expect("it is open");
+        }
+        let gone = [Number(libc::AT_FDCWD.into()), Text(&name), Number(0)];
+        held.call(libc::SYS_unlinkat, &gone).expect("it is there");
+        // And what not. Nobody here is traced by it, and no mount is told of: without the filter
+        // these would be ESRCH and EFAULT.
+        assert_eq!(
+            open(&held, &elsewhere),
+            Err(Errno::EROFS),
+            "{name_of_thread}"
+        );
+        let peek = [Number(libc::PTRACE_PEEKUSER.into()), Number(1)];
+        for refused in [
+            socket(&held, libc::SOCK_STREAM),
+            socket(&held, libc::SOCK_STREAM | libc::SOCK_NONBLOCK),
+            held.call(libc::SYS_ptrace, &peek),
+            held.call(libc::SYS_mount, &[]),
+        ] {
+            assert_eq!(refused, Err(Errno::EPERM), "{name_of_thread}");
+        }
+    }
+    assert!(!Path::new(&elsewhere).exists());
+}
+
+/// Of a thread with this name.
+#[cfg(target_arch = "x86_64")]
+fn thread_id(pid: u32, name: &str) -> u32 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
+    let mut threads = threads.map(|it| it.expect("a thread").path());
+    let thread = threads
+        .find(|it| fs::read_to_string(it.join("comm")).is_ok_and(|comm| comm.trim() == name));
+    let thread = thread.expect(name);
+    let id = thread
+        .file_name()
+        .and_then(|it| it.to_str())
+        .map(str::parse);
+    id.expect("a name").expect("a number")
+}
+
 #[test]
 fn root_an_agent_has_the_rights_that_it_needs_and_no_more() {
     let agent = Agent::start(&["--port", "10691", "--on-finding", "true"]);
@@ -110,6 +183,8 @@ fn root_a_live_screen_writes_nowhere_but_in_its_folder() {
     ));
     assert_eq!(is_read_only(kerno.pid(), Path::new("/")), Some(true));
     assert_eq!(is_read_only(kerno.pid(), folder.path()), Some(false));
+    #[cfg(target_arch = "x86_64")]
+    refuses(kerno.pid());
     pty.press("s");
     pty.shows("saved");
     let mut files = fs::read_dir(&folder).expect("the folder");

@@ -1,18 +1,20 @@
 //! A terminal of which the test holds the other end, so that it says when somebody reads it.
 
-use std::ffi::c_int;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::io::Read as _;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
-use std::os::fd::FromRawFd as _;
 use std::process::Command;
 use std::process::Stdio;
 
 use nix::fcntl::FcntlArg;
 use nix::fcntl::OFlag;
 use nix::fcntl::fcntl;
+use nix::pty::Winsize;
+use nix::pty::openpty;
+use nix::sys::termios::LocalFlags;
+use nix::sys::termios::tcgetattr;
 
 use crate::process::Process;
 use crate::process::poll;
@@ -28,20 +30,8 @@ pub(crate) struct Pty {
 
 impl Pty {
     pub(crate) fn open() -> Self {
-        let (mut screen, mut side): (c_int, c_int) = (-1, -1);
-        // SAFETY: it writes two descriptors, and has neither name, modes nor size to read.
-        let opened = unsafe {
-            libc::openpty(
-                &raw mut screen,
-                &raw mut side,
-                std::ptr::null_mut(),
-                std::ptr::null(),
-                std::ptr::null(),
-            )
-        };
-        assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
-        // SAFETY: both were just opened, and nobody else has them.
-        let (screen, side) = unsafe { (File::from_raw_fd(screen), File::from_raw_fd(side)) };
+        let ends = openpty(None, None).expect("a terminal");
+        let (screen, side): (File, File) = (ends.master.into(), ends.slave.into());
         for end in [&screen, &side] {
             // None of them is for programs but where it is handed over.
             let flags = FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
@@ -54,7 +44,7 @@ impl Pty {
     }
 
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
-        let size = libc::winsize {
+        let size = Winsize {
             ws_row: rows,
             ws_col: columns,
             ws_xpixel: 0,
@@ -123,11 +113,7 @@ impl Pty {
 
     /// Whether what is typed is shown and comes line by line, as a shell has it.
     pub(crate) fn is_plain(&self) -> bool {
-        // SAFETY: all octets zero are a valid termios.
-        let mut modes: libc::termios = unsafe { std::mem::zeroed() };
-        // SAFETY: the descriptor is open, and the call writes a termios.
-        let done = unsafe { libc::tcgetattr(self.side.as_raw_fd(), &raw mut modes) };
-        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-        modes.c_lflag & (libc::ECHO | libc::ICANON) == libc::ECHO | libc::ICANON
+        let modes = tcgetattr(&self.side).expect("a terminal").local_flags;
+        modes.contains(LocalFlags::ECHO | LocalFlags::ICANON)
     }
 }

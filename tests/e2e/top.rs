@@ -120,7 +120,7 @@ fn root_a_live_screen_shows_a_fault_and_gives_the_terminal_back() {
     poll("a smaller screen", || {
         let text = screen.text();
         let lines: Vec<_> = text.lines().collect();
-        (lines.len() == 15 && lines[14].starts_with("?help")).then_some(())
+        (lines.len() == 15 && lines[14].starts_with("?:help")).then_some(())
     });
     // It stops and goes on.
     screen.press(&["C-z"]);
