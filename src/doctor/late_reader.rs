@@ -48,7 +48,7 @@ fn finding(
     let reason = Reason::of(pid, evidence);
     let explanation = Explanation::of(
         match came_ns {
-            Some(_) => format!("DNS is innocent: {name} reads its answers late"),
+            Some(_) => format!("{name} reads its answers late, and they came in time"),
             None => format!("{name} reads its answers late, whatever DNS itself does"),
         },
         reason.cause,

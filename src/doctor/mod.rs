@@ -44,6 +44,9 @@ pub use losses::Losses;
 pub use losses::LostByCause;
 pub use rule::Rule;
 
+#[cfg(test)]
+pub(crate) use causes::tests::commands::findings_of_every_rule;
+
 use self::party::Parties;
 use crate::attempt::identity::WorkloadId;
 use crate::collect::Snapshot;

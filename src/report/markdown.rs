@@ -17,6 +17,7 @@ use super::headline;
 use super::lookups;
 use super::note::Note;
 use super::picture;
+use super::seen;
 use super::step;
 use crate::collect::Figures;
 use crate::doctor::Finding;
@@ -38,8 +39,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         write_steps(out, picture::next_steps(report))?;
     }
     for (number, finding) in (1..).zip(&report.findings) {
-        let is_brief = explained::is_brief(report, finding);
-        write_finding(out, number, finding, is_brief)?;
+        write_finding(out, report, number, finding)?;
     }
     let client = &report.dns.client;
     if client.queries() > 0 {
@@ -98,17 +98,23 @@ fn word(severity: Severity) -> &'static str {
 
 fn write_finding(
     out: &mut dyn io::Write,
+    report: &Report,
     number: usize,
     finding: &Finding,
-    is_brief: bool,
 ) -> io::Result<()> {
     let word = word(finding.severity);
     writeln!(out, "\n### {number}. {word}: {}\n", prose(&finding.title))?;
+    let seen = seen::told(report, finding).map(|seen| ("Seen", seen));
+    let whom = finding.hit_hardest.clone();
+    let rows = seen.into_iter().chain(whom.map(|it| ("Hit hardest", it)));
+    for (head, text) in rows {
+        writeln!(out, "**{head}:** {}\n", prose(&text))?;
+    }
     for line in &finding.evidence {
         writeln!(out, "- {}", prose(line))?;
     }
     let rule = finding.rule.name();
-    if is_brief {
+    if explained::is_brief(report, finding) {
         return writeln!(
             out,
             "\nRule: `{rule}` (overall figures; the causes are above)"
@@ -116,7 +122,7 @@ fn write_finding(
     }
     if finding.lost_ns > 0 {
         let lost = units::duration(finding.lost_ns);
-        writeln!(out, "\n**Time lost:** {lost} of lookups")?;
+        writeln!(out, "\n**Time lost:** {lost}, all lookups added up")?;
     }
     writeln!(out, "\n**Cause:** {}", prose(&finding.cause))?;
     writeln!(out, "\n**Impact:** {}", prose(&finding.impact))?;

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod busiest;
+mod code;
 pub mod counters;
 mod explained;
 mod figures;
@@ -15,6 +16,7 @@ pub(crate) mod note;
 pub(crate) mod page;
 mod picture;
 mod pretty;
+mod seen;
 mod step;
 mod table;
 mod timeline;

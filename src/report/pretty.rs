@@ -81,7 +81,7 @@ fn write_finding(
         return page.paragraph((DIM, "   Rule      "), (DIM, &text));
     }
     if finding.lost_ns > 0 {
-        let text = format!("{} of lookups", units::duration(finding.lost_ns));
+        let text = format!("{}, all lookups added up", units::duration(finding.lost_ns));
         page.paragraph((DIM, "   Time lost "), (PLAIN, &text))?;
     }
     page.paragraph((DIM, "   Cause     "), (PLAIN, &finding.cause))?;

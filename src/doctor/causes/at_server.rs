@@ -119,12 +119,17 @@ pub(super) fn queue_told(group: &Group<'_>) -> Vec<String> {
     if let (Some(median), Some(most)) = (queued.get(queued.len() / 2), queued.last())
         && *most > 0
     {
-        lines.push(format!(
-            "When these queries came, {} bytes or more lay unread in the server's socket (for half \
-             of them), at most {}.",
-            units::count(u64::from(*median)),
-            units::count(u64::from(*most))
-        ));
+        let (half, most) = (units::count((*median).into()), units::count((*most).into()));
+        lines.push(match half == most {
+            true => format!(
+                "When at least half of these queries came, {most} bytes lay unread in the server's socket, \
+                 and never more."
+            ),
+            false => format!(
+                "When half of these queries came, {half} bytes or more lay unread in the server's socket, \
+                 and at most {most}."
+            ),
+        });
     }
     let overflowed = group.count(Incident::has_overflowed);
     if overflowed > 0 {

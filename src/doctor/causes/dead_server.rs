@@ -81,7 +81,7 @@ format!(
             )
             .run("See if it is back:", group.dig_root()),
         false => it
-            .run("Take it out of the list:", group.grep_nameservers())
+            .run("Find it in the list of nameservers, and take it out there:", group.grep_nameservers())
             .run("See if it is back:", group.dig_root())
             .say(
                 "Until then: `options timeout:1 attempts:2 rotate` in resolv.conf shortens the wait.",

@@ -57,7 +57,7 @@ impl Group<'_> {
             (_, 0) => return None,
             (0, 1) => "Its lookup led to an answer in the end",
             (1, 1) => "Its lookup failed",
-            (0, _) => "No lookup failed by them",
+            (0, _) => "No lookup failed because of them",
             _ if failed == all => "All were for lookups that failed",
             _ => "",
         };
@@ -79,13 +79,13 @@ impl Group<'_> {
         Some(match waited.len() as u64 {
             1 => format!("There was no usable answer for {longest}. {ends}."),
             known if known < known_or_not => format!(
-                "Of {} it is known how long there was no usable answer: half of them {} or more, one \
-                 {longest}. {ends}.",
+                "Of {} it is known how long they were without a usable answer: half of them for {} or \
+                 more, the worst one for {longest}. {ends}.",
                 units::queries(known),
                 units::duration(*median_ns),
             ),
             _ => format!(
-                "To half of these queries there was no usable answer for {} or more, to one for \
+                "Half of these queries were without a usable answer for {} or more, the worst one for \
                  {longest}. {ends}.",
                 units::duration(*median_ns),
             ),

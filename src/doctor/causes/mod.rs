@@ -71,7 +71,7 @@ mod stub_address;
 mod tcp_blocked;
 mod tcp_lossy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod turned_away;
 mod type_dropped;
 mod unknown;

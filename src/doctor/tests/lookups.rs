@@ -341,8 +341,8 @@ fn what_is_discarded_here_costs_the_wait_until_it_is_asked_again() {
         (Rule::PolicyDrop, Severity::Critical)
     );
     assert_eq!(found.lost_ns, 50_000 * MS);
-    let told = "To half of these queries there was no usable answer for 5.0 s or more, to one for \
-                5.0 s. No lookup failed by them.";
+    let told = "Half of these queries were without a usable answer for 5.0 s or more, the worst one for \
+                5.0 s. No lookup failed because of them.";
     assert_eq!(found.impact, told);
     // Where it is not asked again nobody knows how long it was waited for.
     let mut story = Story::new();

@@ -4,31 +4,26 @@ use super::page::Html;
 use crate::doctor::Finding;
 use crate::doctor::Severity;
 use crate::report::Report;
+use crate::report::code;
 use crate::report::explained;
 use crate::report::note::Told;
+use crate::report::seen;
 use crate::report::step;
 use crate::units;
 
 pub(super) fn write(html: &mut Html, report: &Report, number: usize, finding: &Finding) {
     begin(html, number, finding.severity, &finding.title);
-    if let Some((first, last)) = report.timeline.rules.get(&finding.rule) {
-        let (first, last) = (units::time_of_day(*first), units::time_of_day(*last));
-        let findings = report.findings.iter();
-        let several = findings.filter(|it| it.rule == finding.rule).count() > 1;
-        html.raw("<dt>Seen</dt><dd>");
-        match first == last {
-            true => html.text(format_args!("at {first}")),
-            false => html.text(format_args!("from {first} to {last}")),
-        };
-        html.raw(if several {
-            " (all findings of this rule)</dd>"
-        } else {
-            "</dd>"
-        });
+    if let Some(seen) = seen::told(report, finding) {
+        html.raw("<dt>Seen</dt>").element("dd", seen);
+    }
+    if let Some(whom) = &finding.hit_hardest {
+        html.raw("<dt>Hit hardest</dt>").element("dd", whom);
     }
     html.raw("<dt>Evidence</dt><dd><ul>");
     for line in &finding.evidence {
-        html.element("li", line);
+        html.raw("<li>");
+        words_with_code(html, line);
+        html.raw("</li>");
     }
     html.raw("</ul></dd>");
     if explained::is_brief(report, finding) {
@@ -37,10 +32,13 @@ pub(super) fn write(html: &mut Html, report: &Report, number: usize, finding: &F
         if finding.lost_ns > 0 {
             let lost = units::duration(finding.lost_ns);
             html.raw("<dt>Time lost</dt>")
-                .element("dd", format_args!("{lost} of lookups"));
+                .element("dd", format_args!("{lost}, all lookups added up"));
         }
-        html.raw("<dt>Cause</dt>").element("dd", &finding.cause);
-        html.raw("<dt>Impact</dt>").element("dd", &finding.impact);
+        for (head, text) in [("Cause", &finding.cause), ("Impact", &finding.impact)] {
+            html.element("dt", head).raw("<dd>");
+            words_with_code(html, text);
+            html.raw("</dd>");
+        }
         if !finding.fix.is_empty() {
             html.raw("<dt>Fix</dt><dd>");
             steps(html, finding.fix.iter().map(|step| &**step));
@@ -70,7 +68,9 @@ fn begin(html: &mut Html, number: usize, severity: Severity, title: &str) {
 pub(super) fn write_told(html: &mut Html, number: usize, it: &Told) {
     begin(html, number, it.severity, &it.title);
     for (head, text) in &it.rows {
-        html.element("dt", head).element("dd", text);
+        html.element("dt", head).raw("<dd>");
+        words_with_code(html, text);
+        html.raw("</dd>");
     }
     if let Some((words, command)) = &it.look {
         html.raw("<dt>look</dt><dd>").text(words);
@@ -88,17 +88,11 @@ fn write_command(html: &mut Html, command: &str) {
     html.raw("<button type=\"button\" class=\"copy\" hidden=\"hidden\">Copy</button></div>");
 }
 
-/// What stands between backticks is code, if each has its other one.
 fn words_with_code(html: &mut Html, words: &str) {
-    let is_paired = words.matches('`').count().is_multiple_of(2);
-    if !is_paired {
-        html.text(words);
-        return;
-    }
-    for (at, part) in words.split('`').enumerate() {
-        match at % 2 {
-            1 => html.element("code", part),
-            _ => html.text(part),
+    for (is_code, part) in code::parts(words) {
+        match is_code {
+            true => html.element("code", part),
+            false => html.text(part),
         };
     }
 }

@@ -55,7 +55,11 @@ fn tiles(html: &mut Html, report: &Report) {
     let lookups = &client.lookups;
     let failed = |failed: u64, all: u64| match failed {
         0 => "0".to_owned(),
-        n => format!("{} ({})", units::count(n), units::percent(n, all)),
+        n => {
+            // The sign stays with its number.
+            let percent = units::percent(n, all).replace(' ', "\u{a0}");
+            format!("{} ({percent})", units::count(n))
+        }
     };
     let mut tiles = vec![
         ("Queries", units::count(client.queries())),

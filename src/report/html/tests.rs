@@ -17,6 +17,9 @@ use crate::units;
 
 const EVIL: &str = "<img src=x onerror=alert(1)>\"'`&amp;]]></script><!--";
 
+/// The same without what ends code.
+const CODE: &str = "<img src=x onerror=alert(1)>";
+
 fn page_of(report: &Report) -> String {
     let mut out = Vec::new();
     write(report, &mut out).expect("a Vec takes everything");
@@ -151,7 +154,7 @@ fn names_are_text() {
     for finding in &mut report.findings {
         let texts = [&mut finding.title, &mut finding.cause, &mut finding.impact];
         texts.into_iter().for_each(|it| *it = EVIL.to_owned());
-        finding.evidence = vec![EVIL.to_owned()];
+        finding.evidence = vec![EVIL.to_owned(), format!("of (`{CODE}`)")];
         finding.fix = vec![EVIL.to_owned(), format!("run `{EVIL}`")];
         finding.hit_hardest = Some(EVIL.to_owned());
     }
@@ -170,6 +173,10 @@ fn names_are_text() {
     let events = document.descendants().flat_map(|it| it.attributes());
     assert!(events.into_iter().all(|it| !it.name().starts_with("on")));
     assert!(text(document.root()).matches("onerror=alert(1)").count() > 10);
+    // Between backticks it is shown as code, and still text.
+    let mut codes = document.descendants().filter(|it| it.has_tag_name("code"));
+    assert!(codes.any(|it| it.text() == Some(CODE)));
+    assert!(codes.all(|it| it.text() != Some(EVIL)));
     let mut out = Vec::new();
     report.write(Form::Json, &mut out).expect("a Vec");
     let json: Value = serde_json::from_slice(&out).expect("JSON");

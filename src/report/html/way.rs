@@ -132,7 +132,7 @@ pub(super) fn write(html: &mut Html, report: &Report) {
         });
         html.element("strong", hop.name());
         for name in names(hop, report) {
-            html.element("span class=\"small\"", units::shorten(&name, NAME));
+            html.element("span class=\"small\"", name);
         }
         for (worst, number, findings) in by_rule(fails) {
             html.raw("<span class=\"mark\">\u{2716} <a");
@@ -185,27 +185,29 @@ fn by_rule<'a>(findings: Option<&Vec<(usize, &'a Finding)>>) -> Vec<(&'a Finding
 fn names(hop: Hop, report: &Report) -> Vec<String> {
     let dns = &report.dns;
     match hop {
-        Hop::Asker if dns.has_workloads() => busiest(&dns.by_workload),
-        Hop::Asker => {
-            let rows = dns.by_process.rows.iter().take(NAMES);
-            let named = rows.map(|row| match row.whom.pid {
-                Some(pid) => format!("{} ({pid})", row.whom.comm),
-                None => "unknown".to_owned(),
-            });
-            with_rest(named.collect(), dns.by_process.rows.len())
-        }
+        Hop::Asker if dns.has_workloads() => busiest(&dns.by_workload, ToString::to_string),
+        Hop::Asker => busiest(&dns.by_process, |whom| match whom.pid {
+            Some(pid) => format!("{} ({pid})", whom.comm),
+            None => "unknown".to_owned(),
+        }),
         Hop::Host => vec![report.host.name.clone()],
-        Hop::Server => busiest(&dns.by_server),
+        Hop::Server => busiest(&dns.by_server, ToString::to_string),
         Hop::Network | Hop::Upstream => Vec::new(),
     }
 }
 
-/// Those that were hurt most, then the busiest.
-fn busiest<K: ToString>(table: &Table<K>) -> Vec<String> {
+/// Those that were hurt most, and how much; then the busiest.
+fn busiest<K>(table: &Table<K>, name: impl Fn(&K) -> String) -> Vec<String> {
     let mut rows: Vec<_> = table.rows.iter().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.figures.outcomes.failed()));
-    let names = rows.iter().take(NAMES).map(|row| row.whom.to_string());
-    with_rest(names.collect(), table.rows.len())
+    let named = rows.iter().take(NAMES).map(|row| {
+        let name = units::shorten(&name(&row.whom), NAME);
+        match row.figures.outcomes.failed() {
+            0 => name,
+            failed => format!("{name}: {} failed", units::count(failed)),
+        }
+    });
+    with_rest(named.collect(), table.rows.len())
 }
 
 fn with_rest(mut names: Vec<String>, all: usize) -> Vec<String> {

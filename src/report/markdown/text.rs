@@ -21,21 +21,13 @@ pub(super) fn cell(text: &str) -> String {
     inline(text, Place::Cell)
 }
 
-/// What stands between backticks is code, if each has its other one.
 fn inline(text: &str, place: Place) -> String {
     let text = printable(text);
-    let is_paired = text.matches('`').count().is_multiple_of(2);
     let mut written = String::with_capacity(text.len() + 16);
-    match is_paired {
-        false => push_words(&text, place, true, &mut written),
-        true => {
-            for (at, part) in text.split('`').enumerate() {
-                match at % 2 {
-                    1 if part.trim().is_empty() => {}
-                    1 => written += &code(part, place),
-                    _ => push_words(part, place, at == 0, &mut written),
-                }
-            }
+    for (at, (is_code, part)) in crate::report::code::parts(&text).into_iter().enumerate() {
+        match is_code {
+            true => written += &code(part, place),
+            false => push_words(part, place, at == 0, &mut written),
         }
     }
     written.trim().to_owned()
@@ -156,7 +148,7 @@ mod tests {
         assert_eq!(prose("set `a|b  c`, then"), "set `a|b  c`, then");
         assert_eq!(cell("set `a|b`"), "set `a\\|b`");
         assert_eq!(prose("``` x"), "\\`\\`\\` x");
-        assert_eq!(prose("`` x"), "x");
+        assert_eq!(prose("`` x"), "\\`\\` x");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod answers;
 mod apart;
-mod commands;
+pub(crate) mod commands;
 mod contrasts;
 mod counts;
 mod dead_ends;

@@ -63,7 +63,7 @@ fn late_reads_of(incident: Story, number: usize, lay_ns: u64, took_ns: u64) -> V
 fn dns_is_innocent_if_its_answers_lay_unread() {
     let found = late_reads(10, 300 * MS, MS);
     assert_eq!((found.len(), found[0].queries), (1, 10));
-    assert!(found[0].title.starts_with("DNS is innocent"), "{found:?}");
+    assert!(found[0].title.ends_with("they came in time"), "{found:?}");
     // Too few, and not long enough.
     assert_eq!(late_reads(9, 300 * MS, MS), []);
     assert_eq!(late_reads(10, 49 * MS, MS), []);
@@ -122,7 +122,7 @@ fn whether_others_had_the_cpu_is_said_only_where_no_limit_is_known_to() {
 fn nobody_is_called_innocent_who_is_slow_himself() {
     let found = late_reads(20, 300 * MS, 200 * MS);
     assert_eq!((found.len(), found[0].queries), (1, 20));
-    assert!(!found[0].title.contains("innocent"), "{found:?}");
+    assert!(!found[0].title.contains("in time"), "{found:?}");
 }
 
 /// Lookups of these names with a search list, as glibc makes them.

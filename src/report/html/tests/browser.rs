@@ -1,11 +1,34 @@
 //! The pages in a browser: what only it can say.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::situations;
+use crate::doctor::Rule;
+use crate::doctor::findings_of_every_rule;
+use crate::report::Report;
 use crate::report::html::OCTETS_MAX;
+
+/// Of a page, without one being left out.
+const FINDINGS: usize = 30;
+
+/// Pages that together have a finding of each rule, as many on each as have room.
+fn of_every_rule(name: &'static str, whose: &[u8], label: &[u8]) -> Vec<(&'static str, Report)> {
+    let mut known = BTreeSet::new();
+    let mut findings = findings_of_every_rule(whose, label);
+    findings.retain(|it| known.insert(it.rule));
+    assert_eq!(known.len(), Rule::all().count(), "{name}");
+    let parts = findings.chunks(FINDINGS);
+    parts
+        .map(|part| {
+            let mut report = situations::report(&situations::one_of_two_fails());
+            report.findings = part.to_vec();
+            (name, report)
+        })
+        .collect()
+}
 
 /// No error, no request, nothing wider than a phone, nothing that keeps people out (axe), and
 /// tables that sort: the policy lets the script run, and it works.
@@ -14,10 +37,23 @@ fn live_a_browser_opens_every_page_and_finds_nothing_wrong() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut pages = situations::typical();
     pages.push(("crowd", situations::crowded()));
+    pages.extend(of_every_rule("every rule", b"folder", b"label"));
+    pages.extend(of_every_rule(
+        "every rule, hostile",
+        b"<b>`x`</b>&'\"",
+        &[0xff; 63],
+    ));
     let mut paths = Vec::new();
     for (number, (name, report)) in pages.iter().enumerate() {
         let page = super::page_of(report);
         assert!(page.len() < OCTETS_MAX, "{name}");
+        for finding in &report.findings {
+            assert!(
+                page.contains(finding.rule.name()),
+                "{name}: {}",
+                finding.rule.name()
+            );
+        }
         let path = folder.path().join(format!("{number}.html"));
         std::fs::write(&path, page).expect("a page");
         paths.push(path);

@@ -35,6 +35,15 @@ fn names(folder: &[u8], label: &[u8]) -> Names {
     }
 }
 
+/// What the doctor says of a history of each rule, with names that a stranger chose.
+pub(crate) fn findings_of_every_rule(name: &[u8], label: &[u8]) -> Vec<Finding> {
+    let names = names(name, label);
+    let histories = histories::all(std::path::Path::new("/groups")).into_iter();
+    histories
+        .flat_map(|it| it.renamed(&names).findings())
+        .collect()
+}
+
 /// What a shell reads if all names are harmless.
 static HARMLESS: LazyLock<Read> =
     LazyLock::new(|| shell::read(&names(FOLDER.as_bytes(), LABEL.as_bytes())));
