@@ -20,6 +20,11 @@ use super::text::cut;
 /// Below this there are no graphs.
 const GRAPHS_FROM: (u16, u16) = (50, 14);
 
+/// Below this not all keys have room.
+const KEYS_FROM: usize = 65;
+/// Where there is a past, and room to say so.
+const PAST: &str = " left:past";
+
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State, look: Look) {
     let whole = frame.area();
@@ -90,8 +95,9 @@ fn help(look: Look) -> Vec<Line<'static>> {
     let legend = [
         "",
         "  ! critical, or hurt    ~ warning",
-        "  Figures are of the last two minutes, or as long as it watches.",
-        "  A column of a graph is a second or more; P99: 99 % of the answers came within.",
+        "  Figures are of the last two minutes, or as long as it watches. Times are UTC.",
+        "  P99: 99 % of the answers came within. A column of a graph is a second or more.",
+        "  Time lost: what lookups waited in vain, added up: 10 s in one second can be.",
     ];
     let legend = legend.iter().map(|text| Line::from((*text).to_owned()));
     HELP.iter().map(key).chain(legend).collect()
@@ -110,15 +116,16 @@ fn keys(state: &State, look: Look, width: usize, place: &str) -> Line<'static> {
     if let Some(notice) = &state.notice {
         return Line::styled(cut(look, notice, width), look.of_sign('~'));
     }
-    let time = if state.has_history {
-        "  left/right time"
-    } else {
-        ""
+    let mut text = match state.over {
+        Over::None if width < KEYS_FROM => {
+            "?:help /:filter p:pause s:save Enter:more Tab:next q:quit".to_owned()
+        }
+        Over::None => "?:help /:filter p:pause s:save o:sort Enter:more Tab:next q:quit".to_owned(),
+        _ => format!("{place}Esc:back up/down PgDn p:pause s:save ?:help q:quit"),
     };
-    let text = match state.over {
-        Over::None => format!("?help /filter p)ause s)ave o)rder Enter:more Tab:next q)uit{time}"),
-        _ => format!("{place}Esc:back up/down PgDn p)ause s)ave ?help q)uit{time}"),
-    };
+    if state.has_history && text.len() + PAST.len() <= width {
+        text += PAST;
+    }
     Line::styled(cut(look, &text, width), look.head())
 }
 

@@ -54,8 +54,10 @@ pub fn watch(options: Options) -> Result<(Source, JoinHandle<()>)> {
         role,
         ..options.filter.clone()
     };
+    let is_filtered = !options.filter.is_all();
     let watching = Watching::start(options)?;
-    let (source, inbox, wishes) = source::pair(false);
+    let (mut source, inbox, wishes) = source::pair(false);
+    source.is_filtered = is_filtered;
     let thread = std::thread::Builder::new()
         .name("kerno-top".to_owned())
         .spawn(move || {

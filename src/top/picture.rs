@@ -133,6 +133,9 @@ pub(super) struct Trust {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Accounting {
+    /// Whatever options choose.
+    pub(super) queries_seen: u64,
+    pub(super) in_flight: u64,
     pub(super) failures_by_cause: BTreeMap<String, u64>,
     pub(super) slow_by_cause: BTreeMap<String, u64>,
 }

@@ -38,7 +38,7 @@ pub fn run(source: Source, stop: &Stop) -> Result<()> {
 fn show(source: &Source, stop: &Stop, terminal: &mut Terminal) -> Result<()> {
     let events = terminal::events()?;
     let look = Look::of_environment();
-    let mut state = State::new(source.has_history);
+    let mut state = State::new(source.has_history, source.is_filtered);
     loop {
         terminal.draw(|frame| draw::draw(frame, &state, look))?;
         select! {

@@ -77,6 +77,8 @@ pub struct Source {
     pub(super) wishes: Sender<Wish>,
     /// Whether there is a past to look at.
     pub(super) has_history: bool,
+    /// Whether options choose what is watched.
+    pub(super) is_filtered: bool,
 }
 
 impl Source {
@@ -155,6 +157,7 @@ pub(super) fn pair(has_history: bool) -> (Source, Inbox, Receiver<Wish>) {
         rings,
         wishes,
         has_history,
+        is_filtered: false,
     };
     (source, news, wished)
 }

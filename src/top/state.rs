@@ -68,12 +68,15 @@ pub(super) struct State {
     /// How long ago what is shown ended, in seconds.
     pub(super) back_s: u64,
     pub(super) has_history: bool,
+    /// Whether options choose what is watched.
+    pub(super) is_filtered: bool,
 }
 
 impl State {
-    pub(super) fn new(has_history: bool) -> Self {
+    pub(super) fn new(has_history: bool, is_filtered: bool) -> Self {
         Self {
             has_history,
+            is_filtered,
             ..Self::default()
         }
     }
@@ -96,7 +99,7 @@ impl State {
 
     /// The lines of the table that is shown.
     pub(super) fn lines(&self) -> Vec<Line> {
-        let mut lines = table::lines(self.picture.as_ref(), &self.queries.latest, self.tab);
+        let mut lines = self.unfiltered();
         if !self.filter.is_empty() {
             let wanted = self.filter.to_lowercase();
             lines.retain(|line| line.text().to_lowercase().contains(&wanted));
@@ -106,6 +109,11 @@ impl State {
             lines.sort_by(|a, b| a.order(b, self.sort));
         }
         lines
+    }
+
+    /// All lines that it has, in no order.
+    pub(super) fn unfiltered(&self) -> Vec<Line> {
+        table::lines(self.picture.as_ref(), &self.queries.latest, self.tab)
     }
 
     /// Selects the line at this place, or the last one.

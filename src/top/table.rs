@@ -19,8 +19,8 @@ pub(super) struct Line {
     pub(super) cells: Vec<String>,
     /// What columns with figures are sorted by.
     figures: Vec<f64>,
-    /// What went wrong for it.
-    hurt: f64,
+    /// What went wrong for it, and how long it waited: of who is hurt alike, that counts.
+    hurt: (f64, f64),
     /// `!` where something is wrong, and ` ` where not: colour never tells it alone.
     pub(super) sign: char,
 }
@@ -33,7 +33,7 @@ impl Line {
             key,
             cells: first.into_iter().chain(cells).collect(),
             // The first column of each table with figures.
-            hurt: figures.first().copied().unwrap_or(0.0),
+            hurt: (figures.first().copied().unwrap_or(0.0), 0.0),
             figures,
             sign: if is_hurt { '!' } else { ' ' },
         }
@@ -47,10 +47,12 @@ impl Line {
     /// By a column, the most first; by the first one, which has no figures, the most hurt.
     pub(super) fn order(&self, other: &Self, column: usize) -> Ordering {
         let of = |line: &Self| match column.checked_sub(1) {
-            Some(at) => line.figures.get(at).copied(),
-            None => Some(line.hurt),
+            Some(at) => (line.figures.get(at).copied().unwrap_or(0.0), 0.0),
+            None => line.hurt,
         };
-        let by_figure = of(other).unwrap_or(0.0).total_cmp(&of(self).unwrap_or(0.0));
+        let (one, other_one) = (of(self), of(other));
+        let by_figure = other_one.0.total_cmp(&one.0);
+        let by_figure = by_figure.then_with(|| other_one.1.total_cmp(&one.1));
         by_figure.then_with(|| self.key.cmp(&other.key))
     }
 }
@@ -58,12 +60,12 @@ impl Line {
 /// The heads of a table's columns behind the first, in which it says what it is about.
 pub(super) fn columns(tab: Tab) -> &'static [&'static str] {
     match tab {
-        Tab::Findings => &["queries", "lost"],
-        Tab::Workloads => &["failed", "queries", "errors", "P99", "lost"],
+        Tab::Findings => &["queries", "time lost"],
+        Tab::Workloads => &["failed", "queries", "errors", "P99", "time lost"],
         Tab::Servers | Tab::Processes => &["failed", "queries", "errors", "P50", "P99"],
         Tab::Names => &["failed", "errors", "slow"],
-        Tab::Causes => &["failed", "slow", "lost"],
-        Tab::Failures => &["what", "whom", "how", "server"],
+        Tab::Causes => &["failed", "slow", "time lost"],
+        Tab::Failures => &["question", "who asked", "result", "server"],
     }
 }
 
@@ -145,9 +147,12 @@ fn whose(row: &Row, is_workload: bool) -> Line {
         false => cells.extend([latency(|it| it.p50), latency(|it| it.p99)]),
     }
     let hurt = row.failed() + row.errors();
+    let line = Line::new(row.whom(), cells, hurt > 0);
+    // The last column is of time.
+    let waited = line.figures.last().copied().unwrap_or(0.0);
     Line {
-        hurt: hurt as f64,
-        ..Line::new(row.whom(), cells, hurt > 0)
+        hurt: (hurt as f64, waited),
+        ..line
     }
 }
 
@@ -170,7 +175,7 @@ fn finding(number: usize, it: &Finding) -> Line {
 fn name(it: &super::picture::Name) -> Line {
     let cells = vec![count(it.failed), count(it.errors), count(it.slow)];
     Line {
-        hurt: (it.failed + it.errors + it.slow) as f64,
+        hurt: ((it.failed + it.errors + it.slow) as f64, 0.0),
         ..Line::new(format!("{} {}", it.name, it.rtype), cells, true)
     }
 }

@@ -1,5 +1,9 @@
 //! Text as it fits: every text that comes to the screen goes through one of these.
 
+use textwrap::Options;
+use textwrap::WordSeparator;
+use textwrap::WordSplitter;
+
 use super::look::Look;
 use crate::report::page::beginning;
 use crate::report::page::columns;
@@ -21,9 +25,12 @@ pub(super) fn filled(look: Look, text: &str, width: usize) -> String {
     format!("{text}{:space$}", "")
 }
 
-/// Words in rows.
+/// Words in rows, none broken at a hyphen: a name or an option is one word.
 pub(super) fn wrapped(look: Look, text: &str, width: usize) -> Vec<String> {
     let text = look.text(text);
-    let rows = textwrap::wrap(&text, width.max(1)).into_iter();
+    let options = Options::new(width.max(1))
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    let rows = textwrap::wrap(&text, options).into_iter();
     rows.map(|row| row.into_owned()).collect()
 }

@@ -16,6 +16,7 @@ use crate::top::picture::moment;
 use crate::top::state::Kept;
 use crate::top::state::State;
 use crate::top::tab::Tab;
+use crate::top::table;
 use crate::top::text::filled;
 use crate::top::text::wrapped;
 use crate::units;
@@ -38,7 +39,12 @@ pub(super) fn lines(
         width,
         lines: Vec::new(),
     };
-    page.text("", &format!("{}: {key}", tab.name()), true);
+    match tab {
+        // Its title follows, and says the same.
+        Tab::Findings => {}
+        Tab::Failures => page.text("", &format!("failures at {key} UTC"), true),
+        _ => page.text("", &format!("{}: {key}", table::subject(tab)), true),
+    }
     let findings: Vec<_> = picture
         .findings
         .iter()
@@ -159,29 +165,26 @@ impl Page {
                 true => format!("{first} UTC{of_all}"),
                 false => format!("{first} to {last} UTC{of_all}"),
             };
-            self.text("  seen      ", &text, false);
+            self.text("  seen         ", &text, false);
         }
-        for line in &it.evidence {
-            self.text("  evidence  ", line, false);
-        }
+        // What it is and what to do come first: a small screen has no room for all.
         if it.causes_above {
             let text = "These are overall figures; the findings before it say why (key 1).";
-            self.text("  cause     ", text, false);
-            self.lines.push(Line::default());
-            return;
+            self.text("  cause        ", text, false);
+        } else {
+            if let Some(whom) = &it.hit_hardest {
+                self.text("  hit hardest  ", whom, false);
+            }
+            self.text("  cause        ", &it.cause, false);
+            for (number, step) in (1..).zip(&it.fix) {
+                let style = self.look.command();
+                let head = format!("  fix {number:<8} ");
+                self.styled(&head, &step.replace('`', ""), style);
+            }
+            self.text("  impact       ", &it.impact, false);
         }
-        self.text("  cause     ", &it.cause, false);
-        self.text("  impact    ", &it.impact, false);
-        if let Some(whom) = &it.hit_hardest {
-            self.text("  hit most  ", whom, false);
-        }
-        for (number, step) in (1..).zip(&it.fix) {
-            let style = self.look.command();
-            self.styled(
-                &format!("  fix {number:<5} "),
-                &step.replace('`', ""),
-                style,
-            );
+        for line in &it.evidence {
+            self.text("  evidence     ", line, false);
         }
         self.lines.push(Line::default());
     }

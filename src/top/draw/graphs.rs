@@ -1,5 +1,7 @@
 //! How it goes: a row of bars or more for each figure.
 
+use std::time::Duration;
+
 use ratatui::text::Line;
 use ratatui::text::Span;
 
@@ -7,6 +9,7 @@ use crate::report::page::columns;
 use crate::top::look::Look;
 use crate::top::picture::Picture;
 use crate::top::picture::Slice;
+use crate::top::picture::moment;
 use crate::top::source::SPAN;
 use crate::top::state::State;
 use crate::top::text::cut;
@@ -16,6 +19,8 @@ use crate::units;
 /// Columns before and behind a graph.
 const LABEL: usize = 14;
 const VALUE: usize = 12;
+/// From this height on there is a line for the time axis.
+const AXIS_FROM: u16 = 20;
 
 /// Queries, failures, P99 and time lost, each a row or more.
 pub(super) fn graphs(state: &State, look: Look, width: usize, height: u16) -> Vec<Line<'static>> {
@@ -52,8 +57,8 @@ pub(super) fn graphs(state: &State, look: Look, width: usize, height: u16) -> Ve
     let seconds = step * queries.1 as f64;
     // One unit for all: a column may be several seconds.
     let rate = |value: f64| match value / seconds {
-        rate if rate > 0.0 && rate < 9.95 => format!("{rate:.1}/s"),
-        rate => format!("{}/s", units::count(rate.round() as u64)),
+        rate if rate > 0.0 && rate < 9.95 => format!("{rate:.1}"),
+        rate => units::count(rate.round() as u64),
     };
     let ns = |value: f64| match value as u64 {
         0 => "-".to_owned(),
@@ -61,7 +66,7 @@ pub(super) fn graphs(state: &State, look: Look, width: usize, height: u16) -> Ve
     };
     let lost_rate = |value: f64| match ns(value / seconds * 1e9) {
         lost if lost == "-" => "0".to_owned(),
-        lost => format!("{lost}/s"),
+        lost => lost,
     };
     // From what a healthy answer takes to what glibc waits.
     let log = |value: f64| match value > 0.0 {
@@ -90,7 +95,7 @@ pub(super) fn graphs(state: &State, look: Look, width: usize, height: u16) -> Ve
                     .collect();
                 let bars = format!("{bars:>room$}");
                 let (label, value) = match row {
-                    0 => (name, format!("most {}", told(most))),
+                    0 => (name, format!("max {}", told(most))),
                     _ => ("", String::new()),
                 };
                 lines.push(Line::from(vec![
@@ -100,11 +105,34 @@ pub(super) fn graphs(state: &State, look: Look, width: usize, height: u16) -> Ve
                 ]));
             }
         };
-    graph("queries", &queries.0, &rate, false, false);
-    graph("failed", &failed.0, &rate, true, false);
+    graph("queries/s", &queries.0, &rate, false, false);
+    graph("failed/s", &failed.0, &rate, true, false);
     graph("P99", &p99.0, &ns, false, true);
-    graph("time lost", &lost.0, &lost_rate, true, false);
+    graph("time lost/s", &lost.0, &lost_rate, true, false);
+    if height >= AXIS_FROM {
+        lines.extend(axis(picture, look, room, queries.0.len(), seconds));
+    }
     lines
+}
+
+/// When the first of so many columns begins, each of so many seconds, and when the last ends.
+fn axis(
+    picture: &Picture,
+    look: Look,
+    room: usize,
+    columns: usize,
+    seconds: f64,
+) -> Option<Line<'static>> {
+    let end = humantime::parse_rfc3339(&picture.time).ok()?;
+    let span = Duration::try_from_secs_f64(seconds * columns as f64).ok()?;
+    let begin = humantime::format_rfc3339_seconds(end.checked_sub(span)?).to_string();
+    let end = format!("{} UTC", moment(&picture.time));
+    let before = LABEL + room.checked_sub(columns)?;
+    let between = columns
+        .checked_sub(end.len())
+        .filter(|it| *it > begin.len() / 2)?;
+    let text = format!("{:before$}{:between$}{end}", "", moment(&begin));
+    Some(Line::raw(look.text(&text)))
 }
 
 fn fit(look: Look, value: &str) -> String {

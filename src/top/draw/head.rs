@@ -10,19 +10,20 @@ use crate::top::look::Look;
 use crate::top::picture::Picture;
 use crate::top::picture::Times;
 use crate::top::picture::moment;
+use crate::top::state::Over;
 use crate::top::state::State;
 use crate::top::text::cut;
 use crate::top::text::wrapped;
 use crate::units;
 
-/// From this height on the fix of the worst finding stands below the findings, and from the
-/// next one on a longer one.
-const FIX_FROM: (u16, u16) = (20, 30);
+/// From these heights on the fix of the worst finding stands below the findings, in so many rows.
+const FIX_ROWS: [(u16, usize); 3] = [(36, 6), (30, 4), (20, 2)];
 /// Nothing of a rule for so long, and nothing else fails: it may be over. An unanswered query is
 /// told of when it has been waited for.
 const OVER: Duration = Duration::from_secs(20);
 
-/// The verdict in words: as many lines as it needs, but no more than a third of the screen.
+/// The verdict in words: as many lines as it needs, but no more than a fifth of the screen, and
+/// one where a page has the rest.
 pub(super) fn headline(state: &State, look: Look, width: usize, height: u16) -> Vec<Line<'static>> {
     let Some(picture) = &state.picture else {
         return vec![Line::styled(
@@ -32,7 +33,10 @@ pub(super) fn headline(state: &State, look: Look, width: usize, height: u16) -> 
     };
     let style = look.of_verdict(&picture.verdict);
     let mut rows = wrapped(look, &picture.headline, width);
-    let most = headline_rows(height);
+    let most = match state.over {
+        Over::None => headline_rows(height),
+        _ => 1,
+    };
     if rows.len() > most {
         rows.truncate(most);
         if let Some(last) = rows.last_mut() {
@@ -97,7 +101,7 @@ pub(super) fn findings(state: &State, look: Look, width: usize, height: u16) -> 
     let more = picture.findings.len().saturating_sub(most) as u64;
     if more > 0 {
         let text = format!(
-            "  and {} (1)",
+            "  and {} (press 1)",
             units::counted(more, "more finding", "more findings")
         );
         lines.push(Line::from(cut(look, &text, width)));
@@ -110,32 +114,37 @@ pub(super) fn findings(state: &State, look: Look, width: usize, height: u16) -> 
         let text = format!("  hit hardest: {whom}");
         lines.push(Line::from(cut(look, &text, width)));
     }
-    if let Some(step) = worst.and_then(|it| it.fix.first()) {
-        lines.extend(fix(look, step, width, height));
+    if let Some(worst) = worst {
+        lines.extend(fix(look, &worst.fix, width, height));
     }
     lines
 }
 
-/// What to do first, as far as there is room.
-fn fix(look: Look, step: &str, width: usize, height: u16) -> Vec<Line<'static>> {
-    const HEAD: &str = "  fix: ";
-    const REST: &str = "       ";
-    let most = match height {
-        height if height < FIX_FROM.0 => 0,
-        height if height < FIX_FROM.1 => 2,
-        _ => 4,
-    };
-    let room = width.saturating_sub(HEAD.len());
-    let rows = wrapped(look, &step.replace('`', ""), room);
-    let is_cut = rows.len() > most;
+/// What to do, as many steps as there is room for; the first one is there in any case.
+fn fix(look: Look, steps: &[String], width: usize, height: u16) -> Vec<Line<'static>> {
+    let rows = FIX_ROWS.iter().find(|(from, _)| height >= *from);
+    let most = rows.map_or(0, |(_, rows)| *rows);
     let mut lines = Vec::new();
-    for (at, mut row) in rows.into_iter().take(most).enumerate() {
-        if is_cut && at + 1 == most {
-            row = cut(look, &format!("{row} ... (Enter)"), room);
+    for (number, step) in (1..).zip(steps) {
+        let head = format!("  fix {number}/{}: ", steps.len());
+        let room = width.saturating_sub(head.len());
+        let mut rows = wrapped(look, &step.replace('`', ""), room);
+        let left = most - lines.len();
+        if rows.len() > left {
+            if number > 1 || left == 0 {
+                break;
+            }
+            rows.truncate(left);
+            if let Some(last) = rows.last_mut() {
+                *last = cut(look, &format!("{last} ... (Enter)"), room);
+            }
         }
-        let head = if at == 0 { HEAD } else { REST };
-        let row = Span::styled(row, look.command());
-        lines.push(Line::from(vec![Span::raw(head), row]));
+        let rest = " ".repeat(head.len());
+        let heads = std::iter::once(head).chain(std::iter::repeat(rest));
+        lines.extend(heads.zip(rows).map(|(head, row)| {
+            let row = Span::styled(row, look.command());
+            Line::from(vec![Span::raw(head), row])
+        }));
     }
     lines
 }

@@ -10,11 +10,15 @@ use crate::top::tab::Tab;
 use crate::top::table;
 use crate::top::text::cut;
 use crate::top::text::filled;
+use crate::top::text::wrapped;
+use crate::units;
 
 /// The first column is not cut below this before others are left out.
 const FIRST_MIN: usize = 18;
 /// Columns between two.
 const GAP: usize = 2;
+/// At the head of the first column, as long as no other one is chosen.
+const WORST_FIRST: &str = "worst first";
 /// No column but the first is wider.
 const CELL_MAX: usize = 40;
 
@@ -39,20 +43,41 @@ pub(super) fn table(state: &State, look: Look, width: usize, height: usize) -> V
         shown.push(Line::styled(filled(look, &text, width), style));
     }
     if all.is_empty() && room > 0 {
-        shown.push(Line::from(cut(look, nothing(state), width)));
+        let rows = wrapped(look, &nothing(state), width.saturating_sub(2));
+        shown.extend(rows.into_iter().map(|row| Line::from(format!("  {row}"))));
     }
     shown.truncate(height);
     shown
 }
 
-fn nothing(state: &State) -> &'static str {
-    match (state.filter.is_empty(), state.tab) {
-        (false, _) => "  nothing has this text (Esc shows all)",
-        (true, Tab::Findings) => "  no findings",
-        (true, Tab::Failures) => "  nothing failed since this screen is open",
-        (true, Tab::Names | Tab::Causes) => "  nothing failed or was slow",
-        _ => "  nobody asked anything",
+/// Why there is no line.
+fn nothing(state: &State) -> String {
+    let hidden = state.unfiltered().len() as u64;
+    if hidden > 0 {
+        let lines = units::counted(hidden, "line", "lines");
+        return format!("the filter /{} hides {lines}: Esc shows all", state.filter);
     }
+    let ended = match &state.picture {
+        Some(it) if it.verdict == "no_traffic" => {
+            (it.accounting.queries_seen).saturating_sub(it.accounting.in_flight)
+        }
+        _ => 0,
+    };
+    let text = match state.tab {
+        Tab::Findings => "no findings",
+        Tab::Failures => "nothing failed since this screen is open",
+        Tab::Names | Tab::Causes => "nothing failed or was slow",
+        _ if state.is_filtered && ended > 0 => {
+            return format!(
+                "the options with which this screen was started hide all: {} ended, and none is what \
+                 they choose; q ends it, and without options it shows every query",
+                units::queries(ended)
+            );
+        }
+        _ if state.is_filtered => "no program that the options choose asked anything",
+        _ => "nobody asked anything",
+    };
+    text.to_owned()
 }
 
 fn tabs(state: &State, look: Look, width: usize) -> Line<'static> {
@@ -136,12 +161,14 @@ fn head(state: &State, look: Look, heads: &[&'static str], widths: &[usize]) -> 
     let is_sorted = !matches!(state.tab, Tab::Findings | Tab::Failures);
     let all = std::iter::once(table::subject(state.tab)).chain(heads.iter().copied());
     for (at, name) in all.enumerate().take(widths.len()) {
-        let arrow = if is_sorted && at == state.sort {
-            look.down()
-        } else {
-            ""
+        let head = match (is_sorted && at == state.sort, at) {
+            // Not by its names.
+            (true, 0) if name.len() + WORST_FIRST.len() + 2 > widths[0] => WORST_FIRST.to_owned(),
+            (true, 0) => format!("{name}, {WORST_FIRST}"),
+            (true, _) => format!("{name}{}", look.down()),
+            (false, _) => name.to_owned(),
         };
-        text += &cell_text(look, state.tab, at, &format!("{name}{arrow}"), widths);
+        text += &cell_text(look, state.tab, at, &head, widths);
     }
     Line::styled(text, look.head())
 }

@@ -46,7 +46,7 @@ fn told(line: &[u8]) -> Failures {
 }
 
 fn state(report: &Report) -> State {
-    let mut state = State::new(true);
+    let mut state = State::new(true, false);
     let line = br#"{"time":"2027-01-15T07:59:59.5Z","outcome":"unanswered","waited_ns":5000000000,
         "name":"a\u001b[2J.example","type":"A","pid":4242,"comm":"curl",
         "server":{"ip":"10.0.0.11","port":53}}"#;
@@ -104,7 +104,7 @@ fn press(state: &mut State, keys: &str) -> Deed {
 #[test]
 fn the_screen_at_each_size() {
     let all = [
-        ("empty", State::new(false)),
+        ("empty", State::new(false, false)),
         (
             "no_traffic",
             state(&situations::report(&Default::default())),
@@ -252,7 +252,7 @@ fn the_latest_failure_stands_first_whenever_it_was_told() {
         let line = format!("{{\"time\":\"2027-01-15T07:59:0{second}.5Z\"}}");
         Failure::parse(line.as_bytes()).expect("a line")
     };
-    let mut state = State::new(false);
+    let mut state = State::new(false, false);
     for told in [vec![at(3), at(1)], vec![at(2)]] {
         state.take(News {
             queries: Failures { told, lost: 1 },
@@ -278,7 +278,7 @@ fn a_table_is_sorted_and_filtered() {
     assert!(text(&state, FULL, (80, 24)).contains("/Cu_"));
     press(&mut state, "back q enter");
     assert_eq!((&*state.filter, state.is_writing), ("Cq", false));
-    assert!(text(&state, FULL, (80, 24)).contains("nothing has this text"));
+    assert!(text(&state, FULL, (80, 24)).contains("the filter /Cq hides 2 lines: Esc shows all"));
     press(&mut state, "esc");
     assert_eq!(keys(&state).len(), 2);
     // By P99: the last column.
@@ -293,6 +293,62 @@ fn a_table_is_sorted_and_filtered() {
     assert_eq!(state.selected, 0);
     press(&mut state, "tab");
     assert_eq!((state.tab, state.selected), (Tab::Names, 0));
+}
+
+#[test]
+fn what_options_hide_is_no_silence() {
+    let mut report = situations::report(&Default::default());
+    let mut state = state(&report);
+    let shown = |state: &State| text(state, FULL, (80, 24));
+    assert!(shown(&state).contains("nobody asked anything"));
+    state.is_filtered = true;
+    assert!(shown(&state).contains("no program that the options choose asked anything"));
+    report.accounting.queries_seen = 12;
+    report.accounting.in_flight = 2;
+    state.picture = Some(picture(&report));
+    let hidden = shown(&state);
+    for words in [
+        "options with which this screen was started hide all: 10",
+        "without options it",
+    ] {
+        assert!(hidden.contains(words), "{hidden}");
+    }
+    // A text that is looked for hides nothing here.
+    press(&mut state, "/ x enter");
+    assert!(shown(&state).contains("options with which"));
+}
+
+/// Who waits longest, if nobody's queries fail.
+#[test]
+fn the_slow_stand_above_the_fast() {
+    let mut fed = situations::healthy();
+    fed.feed(
+        5,
+        &sample::attempt(("zz", 1), "10.0.0.9:53", Outcome::Answered, 90_000_000),
+    );
+    let mut state = state(&situations::report(&fed));
+    press(&mut state, "3");
+    assert_eq!(
+        state.lines().iter().map(|it| &*it.key).collect::<Vec<_>>(),
+        ["10.0.0.10:53", "10.0.0.9:53"]
+    );
+    press(&mut state, "4");
+    assert_eq!(state.lines().last().map(|it| &*it.key), Some("nginx (812)"));
+}
+
+/// A command is read as it is pasted.
+#[test]
+fn no_word_of_a_fix_is_broken() {
+    let mut report = one_finding();
+    report.findings[0].fix = vec![
+        "Look at what it says there: `dig +tries=1 q0.bad.edns-dropped.lab.test`".to_owned(),
+        "Then: `b`".to_owned(),
+    ];
+    for (size, is_there) in [((60, 24), false), ((60, 40), true)] {
+        let shown = text(&state(&report), FULL, size);
+        assert!(shown.contains(" q0.bad.edns-dropped.lab.test "), "{shown}");
+        assert_eq!(shown.contains("fix 2/2: Then: b"), is_there, "{shown}");
+    }
 }
 
 #[test]
@@ -318,7 +374,7 @@ fn what_is_paused_stays_as_it_is() {
 
 #[test]
 fn keys_that_ask_for_something_say_so() {
-    let mut state = State::new(true);
+    let mut state = State::new(true, false);
     assert_eq!(press(&mut state, "s"), Deed::Wish(Wish::Save));
     assert_eq!(press(&mut state, "q"), Deed::Quit);
     assert_eq!(press(&mut state, "left left"), Deed::Wish(Wish::Back(120)));
@@ -328,7 +384,7 @@ fn keys_that_ask_for_something_say_so() {
     press(&mut state, "/");
     assert_eq!(state.key(control('c')), Deed::Quit);
     assert_eq!(state.key(control('z')), Deed::Suspend);
-    let mut own = State::new(false);
+    let mut own = State::new(false, false);
     assert_eq!(press(&mut own, "left"), Deed::None);
     assert!(text(&own, FULL, (80, 24)).contains("--agent"));
 }
