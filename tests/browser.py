@@ -15,8 +15,9 @@ import sys
 import tempfile
 
 WIDTHS = (360, 1200)
-# Two busy cores take a minute for some twenty looks; a browser that hangs takes for ever.
-PATIENCE_S = 300
+# Two busy cores take a minute for some twenty looks, ten times as busy ones more than five; a
+# browser that hangs takes for ever.
+PATIENCE_S = 900
 
 SORTS = """
 (() => {

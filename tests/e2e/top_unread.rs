@@ -94,7 +94,7 @@ fn root_a_terminal_that_nobody_reads_holds_up_no_query() {
     fake_server::serve(&site.server, server, |query, _| at_once(query));
     let pty = Pty::open();
     let mut kerno = pty.start(&mut top(PORT));
-    pty.shows("nobody");
+    pty.shows("options");
     pty.press("3");
     pty.shows("server");
     pty.fill();
@@ -132,7 +132,7 @@ fn root_a_full_terminal_is_given_back_when_it_hangs_up() {
     const PORT: u16 = 10_684;
     let pty = Pty::open();
     let mut kerno = pty.start(&mut top(PORT));
-    pty.shows("nobody");
+    pty.shows("options");
     pty.fill();
     waits_for_room(&kerno);
     kerno.signal(Signal::SIGHUP);
@@ -143,7 +143,7 @@ fn root_a_full_terminal_is_given_back_when_it_hangs_up() {
     let mut kerno = {
         let pty = Pty::open();
         let kerno = pty.start(&mut top(PORT));
-        pty.shows("nobody");
+        pty.shows("options");
         pty.fill();
         waits_for_room(&kerno);
         kerno

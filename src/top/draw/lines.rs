@@ -58,6 +58,8 @@ fn nothing(state: &State) -> String {
         return format!("the filter /{} hides {lines}: Esc shows all", state.filter);
     }
     let ended = match &state.picture {
+        // Nothing is known yet.
+        None => return String::new(),
         Some(it) if it.verdict == "no_traffic" => {
             (it.accounting.queries_seen).saturating_sub(it.accounting.in_flight)
         }
