@@ -29,10 +29,10 @@ use crate::units;
 /// One finding for each server and namespace.
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
     let mut servers: BTreeMap<(u32, SocketAddr), Denied> = BTreeMap::new();
-    for (asking, said) in said::all(evidence) {
-        if asking.role != Role::Client || asking.question.rtype != Rtype::AAAA || !is_denied(said) {
-            continue;
-        }
+    let is_one = |asking: &Asking, said: &Said| {
+        asking.role == Role::Client && asking.question.rtype == Rtype::AAAA && is_denied(said)
+    };
+    for (asking, said) in said::sorted(evidence, is_one) {
         let a = Asking {
             question: Fingerprint {
                 rtype: Rtype::A,

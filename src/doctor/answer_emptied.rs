@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use domain::base::iana::Rtype;
@@ -18,6 +19,7 @@ use super::who;
 use crate::attempt::Comm;
 use crate::attempt::Fingerprint;
 use crate::attempt::Role;
+use crate::incidents::Asking;
 use crate::incidents::Evidence;
 use crate::incidents::Said;
 use crate::thresholds::FAILURES_MIN;
@@ -39,23 +41,32 @@ struct Emptied {
 
 /// One finding for each forwarder.
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
-    let all = said::all(evidence);
-    // What each process of this host was told by others.
+    let is_empty = |asking: &Asking, said: &Said| asking.role == Role::Server && said.records == 0;
+    let empty = evidence.answers.iter();
+    let empty = empty.filter(|(asking, said)| is_empty(asking, said));
+    let servers: HashSet<u32> = empty.filter_map(|(_, said)| said.pid).collect();
+    let is_server = |said: &Said| said.pid.is_some_and(|pid| servers.contains(&pid));
+    // What each of these processes was told by others.
+    let asked = |asking: &Asking, said: &Said| asking.role == Role::Client && is_server(said);
+    let asked = said::sorted(evidence, asked);
+    if asked.is_empty() {
+        return Vec::new();
+    }
     let mut told: HashMap<(u32, Fingerprint), Vec<(SocketAddr, &Said)>> = HashMap::new();
-    for &(asking, said) in all.iter().filter(|(it, _)| it.role == Role::Client) {
+    for (asking, said) in asked {
         if let Some(pid) = said.pid {
             let told = told.entry((pid, asking.question)).or_default();
             told.push((asking.server, said));
         }
     }
     let mut forwarders: BTreeMap<Forwarder, Emptied> = BTreeMap::new();
-    for &(asking, handed_on) in all.iter().filter(|(it, _)| it.role == Role::Server) {
+    for (asking, handed_on) in said::sorted(evidence, is_empty) {
         let Some(pid) = handed_on.pid else { continue };
         let Some(got) = told.get(&(pid, asking.question)) else {
             continue;
         };
         let is_full = |said: &Said| said.records > 0 && said.records == said.answers();
-        if handed_on.records > 0 || !got.iter().all(|(_, said)| is_full(said)) {
+        if !got.iter().all(|(_, said)| is_full(said)) {
             continue;
         }
         let key = (asking.netns, asking.server, pid);

@@ -16,7 +16,9 @@ use super::said;
 use super::who;
 use crate::attempt::Comm;
 use crate::attempt::Role;
+use crate::incidents::Asking;
 use crate::incidents::Evidence;
+use crate::incidents::Said;
 use crate::shell::Command;
 use crate::thresholds::FAILURES_MIN;
 use crate::units;
@@ -46,18 +48,26 @@ struct Below {
 
 /// One finding for each network namespace and suffix.
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
-    let all = said::all(evidence);
-    let clients = || all.iter().filter(|(asking, _)| asking.role == Role::Client);
-    let named = || clients().filter_map(|(asking, said)| Some((asking, said, name_of(said)?)));
-    let known: HashSet<String> = named()
-        .filter(|(_, said, _)| said.records > 0)
-        .map(|(_, _, name)| name)
+    let conf_of = |said: &Said| {
+        let client = evidence.host.clients.get(&said.pid?)?;
+        let conf = client.resolv_conf.as_ref()?;
+        (!conf.search.is_empty()).then_some(conf)
+    };
+    let is_client = |asking: &Asking, _: &Said| asking.role == Role::Client;
+    let searches = said::sorted(evidence, |asking, said| {
+        is_client(asking, said) && conf_of(said).is_some()
+    });
+    if searches.is_empty() {
+        return Vec::new();
+    }
+    let all = evidence.answers.iter();
+    let known: HashSet<String> = all
+        .filter(|(asking, said)| is_client(asking, said) && said.records > 0)
+        .filter_map(|(_, said)| name_of(said))
         .collect();
     let mut suffixes: BTreeMap<(u32, String), Below> = BTreeMap::new();
-    for (asking, said, name) in named() {
-        let Some(pid) = said.pid else { continue };
-        let client = evidence.host.clients.get(&pid);
-        let Some(conf) = client.and_then(|it| it.resolv_conf.as_ref()) else {
+    for (asking, said) in searches {
+        let (Some(pid), Some(conf), Some(name)) = (said.pid, conf_of(said), name_of(said)) else {
             continue;
         };
         let suffix = conf.search.iter().map(|it| it.to_ascii_lowercase());
@@ -104,7 +114,7 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
 }
 
 /// In lower case; `None` if it was not kept.
-fn name_of(said: &crate::incidents::Said) -> Option<String> {
+fn name_of(said: &Said) -> Option<String> {
     Some(said.question.parse()?.name.to_ascii_lowercase())
 }
 
