@@ -112,6 +112,7 @@ impl Watching {
             Message::Lookups(_)
             | Message::TurnedAway(_)
             | Message::CameSecond(_)
+            | Message::Questions(_)
             | Message::Rolled(_)
             | Message::Finished(_) => {}
         }

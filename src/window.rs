@@ -103,6 +103,9 @@ impl Window {
         match message {
             Message::Ended(attempts) => attempts.iter().for_each(|attempt| self.attempt(attempt)),
             Message::Plain(plain) => plain.iter().for_each(|plain| self.plain(plain)),
+            Message::Questions(asked) => {
+                asked.iter().for_each(|it| self.seen.incidents.ask(it));
+            }
             Message::TurnedAway(queries) => {
                 let wanted = queries.iter().filter(|query| self.filter.matches(query));
                 wanted.for_each(|query| self.seen.incidents.record_turned_away(query));
@@ -194,36 +197,36 @@ impl Seen {
 impl ClosedWindow {
     /// Puts the window behind it that was begun when this one ended
     /// ([`Window::roll`]).
-    pub fn merge(&mut self, next: Self) {
+    pub fn merge(&mut self, next: &Self) {
         self.end.kernel.follow(&next.end.kernel);
         self.join(next);
     }
 
     /// Puts a later window behind it that did not begin when this one ended: of another run,
     /// or with others missing between them.
-    pub fn merge_apart(&mut self, next: Self) {
+    pub fn merge_apart(&mut self, next: &Self) {
         self.end.kernel.add(&next.end.kernel);
         self.join(next);
     }
 
-    fn join(&mut self, next: Self) {
+    fn join(&mut self, next: &Self) {
         self.seen.totals.follow(&next.seen.totals);
         self.seen.collector.follow(&next.seen.collector);
-        self.seen.incidents.follow(next.seen.incidents);
-        self.end.known.follow(next.end.known);
+        self.seen.incidents.follow(&next.seen.incidents);
+        self.end.known.follow(next.end.known.clone());
         self.seen.learn(&self.end.known);
         self.end.duration += next.end.duration;
-        self.end.host.follow(next.end.host);
+        self.end.host.follow(next.end.host.clone());
         self.end.clock = next.end.clock.or(self.end.clock);
         // Hooks only get lost: the later list is the shorter one.
-        self.end.signals = next.end.signals;
+        self.end.signals.clone_from(&next.end.signals);
         self.names = self.names.min(next.names);
         // A part of a sum would pass for the whole.
-        self.attribution =
-            (self.attribution.take().zip(next.attribution)).map(|(mut books, next)| {
-                books.follow(next);
-                books
-            });
+        let both = self.attribution.take().zip(next.attribution.clone());
+        self.attribution = both.map(|(mut books, next)| {
+            books.follow(next);
+            books
+        });
     }
 
     /// Says how it went to say whose its attempts are.
@@ -298,16 +301,23 @@ impl ClosedWindow {
         self.seen.collector.snapshot()
     }
 
-    /// What went wrong, with all that is known about it.
-    pub fn evidence(&self) -> Evidence {
+    /// What went wrong, with all that is known about it: it is taken out, whose tables are most
+    /// of a window. What was seen and lost, and the figures, stay.
+    pub fn take_evidence(&mut self) -> Evidence {
         let missing = |signal: &Signal| signal.missing.clone();
         let unseen = self.end.signals.iter().filter_map(missing).collect();
-        let host = self.end.host.clone();
-        let incidents = self.seen.incidents.clone();
+        let host = std::mem::take(&mut self.end.host);
+        let incidents = std::mem::take(&mut self.seen.incidents);
         let mut evidence = incidents.close(host, self.end.duration, unseen);
         evidence.on_demand = self.end.kernel.on_demand;
         evidence.clock = self.end.clock;
         evidence
+    }
+
+    /// The same of a copy.
+    #[cfg(test)]
+    pub(crate) fn evidence(&self) -> Evidence {
+        self.clone().take_evidence()
     }
 
     /// What was seen and lost.

@@ -109,7 +109,7 @@ impl Answers {
         } = timed;
         let mut report = Report {
             since: Some(from),
-            ..Report::new(to, Facts::gather(), &window)
+            ..Report::new(to, Facts::gather(), window)
         };
         report.notes.extend(notes);
         let mut body = Vec::new();

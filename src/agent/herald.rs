@@ -119,7 +119,7 @@ struct Judging {
 impl Judging {
     fn run(&self, windows: &Receiver<()>) {
         while windows.recv().is_ok() {
-            let look = in_turn(|| self.minute().map(|minute| self.judged(&minute)));
+            let look = in_turn(|| self.minute().map(|minute| self.judged(minute)));
             if let Some(look) = look {
                 self.tell(&look);
             }
@@ -137,11 +137,11 @@ impl Judging {
         kept::together(&all)
     }
 
-    fn judged(&self, minute: &Timed) -> Look {
+    fn judged(&self, minute: Timed) -> Look {
         Look {
             to: minute.to,
             last: minute.place.last,
-            report: Report::new(minute.to, self.host.clone(), &minute.window),
+            report: Report::new(minute.to, self.host.clone(), minute.window),
         }
     }
 

@@ -44,8 +44,9 @@ pub(super) struct Line {
 
 impl Line {
     /// Of this window; the doctor is asked.
-    pub(super) fn of(timed: &Timed) -> Self {
-        let report = Report::new(timed.to, Facts::default(), &timed.window);
+    pub(super) fn of(timed: Timed) -> Self {
+        let queries = timed.window.queries();
+        let report = Report::new(timed.to, Facts::default(), timed.window);
         let findings = report.findings.iter();
         let findings = findings.filter(|finding| finding.severity > Severity::Info);
         let rules = findings.clone().map(|it| it.rule.name().to_owned());
@@ -54,7 +55,7 @@ impl Line {
         Self {
             from: timed.from,
             to: timed.to,
-            queries: timed.window.queries(),
+            queries,
             verdict: report.verdict,
             rules: rules.collect(),
             workloads: workloads.take(WORKLOADS_MAX).collect(),

@@ -27,8 +27,8 @@ const WAITING_MAX: usize = 6;
 #[derive(Debug)]
 pub(super) struct Judge {
     /// What is not handed on yet: its ten seconds are not over, or there is no room.
-    open: Option<Timed>,
-    steps: Option<Sender<Timed>>,
+    open: Option<Arc<Timed>>,
+    steps: Option<Sender<Arc<Timed>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -49,10 +49,10 @@ impl Judge {
 
     /// Takes a window that is closed. Those that were closed for a question are put together
     /// with the rest of their ten seconds: whoever asks changes no figure.
-    pub(super) fn take(&mut self, next: Timed) {
+    pub(super) fn take(&mut self, next: Arc<Timed>) {
         let open = match self.open.take() {
             Some(mut open) if open.to == next.from => {
-                open.merge(next);
+                Arc::make_mut(&mut open).merge(&next);
                 open
             }
             // The clock was set: nothing is one with what was before.
@@ -68,7 +68,7 @@ impl Judge {
         }
     }
 
-    fn hand_on(&mut self, step: Timed) {
+    fn hand_on(&mut self, step: Arc<Timed>) {
         let Some(steps) = &self.steps else { return };
         match steps.try_send(step) {
             Ok(()) => {}
@@ -92,10 +92,13 @@ impl Drop for Judge {
     }
 }
 
-fn judge(over: &Receiver<Timed>, metrics: &Metrics, health: &Health) {
+fn judge(over: &Receiver<Arc<Timed>>, metrics: &Metrics, health: &Health) {
     for step in over {
-        let report = in_turn(|| Report::new(step.to, Facts::default(), &step.window));
-        metrics.take(&step, &report);
+        let to = step.to;
+        // Memory keeps it, nearly always.
+        let step = Arc::unwrap_or_clone(step);
+        let report = in_turn(|| Report::new(to, Facts::default(), step.window));
+        metrics.take(to, &report);
         health.lives(Part::Judge);
     }
 }

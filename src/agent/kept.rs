@@ -49,11 +49,11 @@ pub struct Timed {
 
 impl Timed {
     /// Puts a later one behind it.
-    pub(super) fn merge(&mut self, next: Self) {
+    pub(super) fn merge(&mut self, next: &Self) {
         self.to = next.to;
         match self.place.is_before(&next.place) {
-            true => self.window.merge(next.window),
-            false => self.window.merge_apart(next.window),
+            true => self.window.merge(&next.window),
+            false => self.window.merge_apart(&next.window),
         }
         if self.place.run == next.place.run {
             self.place.last = next.place.last;
@@ -104,9 +104,9 @@ pub(super) fn grouped<'a>(all: impl Iterator<Item = &'a Arc<Timed>>) -> Vec<Vec<
 
 /// One window of several that follow each other.
 pub(super) fn together(all: &[Arc<Timed>]) -> Option<Timed> {
-    let mut all = all.iter().map(|it| Timed::clone(it));
-    let mut whole = all.next()?;
-    all.for_each(|next| whole.merge(next));
+    let (first, rest) = all.split_first()?;
+    let mut whole = Timed::clone(first);
+    rest.iter().for_each(|next| whole.merge(next));
     Some(whole)
 }
 
@@ -145,13 +145,13 @@ impl Kept {
         }
     }
 
-    /// Adds the one that is over just now.
-    pub fn add(&mut self, mut next: Timed) {
-        next.window.shrink();
+    /// Adds the one that is over just now, and was shrunk.
+    pub fn add(&mut self, next: impl Into<Arc<Timed>>) {
+        let next = next.into();
         match self.windows.back() {
             // It was closed because somebody asked: whoever asks often takes no more room.
             Some((last, _)) if last.goes_on_in(&next, STEP) => {
-                self.merge(self.windows.len() - 1, next);
+                self.merge(self.windows.len() - 1, &next);
             }
             _ => self.push(next),
         }
@@ -182,7 +182,7 @@ impl Kept {
     fn merge_last(&mut self) {
         if let Some((last, octets)) = self.windows.pop_back() {
             self.octets -= octets;
-            self.merge(self.windows.len() - 1, Arc::unwrap_or_clone(last));
+            self.merge(self.windows.len() - 1, &last);
         }
     }
 
@@ -209,14 +209,14 @@ impl Kept {
         all.map(|(timed, _)| timed)
     }
 
-    fn push(&mut self, timed: Timed) {
+    fn push(&mut self, timed: Arc<Timed>) {
         let octets = timed.window.octets();
         self.octets += octets;
-        self.windows.push_back((Arc::new(timed), octets));
+        self.windows.push_back((timed, octets));
     }
 
     /// Puts it behind the one at this place.
-    fn merge(&mut self, at: usize, next: Timed) {
+    fn merge(&mut self, at: usize, next: &Timed) {
         if let Some((first, octets)) = self.windows.get_mut(at) {
             // Whoever is just looking at it has it as it was.
             Arc::make_mut(first).merge(next);
@@ -243,7 +243,7 @@ impl Kept {
         let Some(at) = pair else { return false };
         if let Some((next, octets)) = self.windows.remove(at) {
             self.octets -= octets;
-            self.merge(at - 1, Arc::unwrap_or_clone(next));
+            self.merge(at - 1, &next);
         }
         true
     }

@@ -85,7 +85,7 @@ impl Past {
             whole = read(&connection, &found, &mut notes);
         }
         for next in memory {
-            add(&mut whole, Timed::clone(&next));
+            add(&mut whole, next);
         }
         Ok(whole.map(|timed| Whole { timed, notes }))
     }
@@ -108,7 +108,7 @@ impl Past {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let marks = kept.marks(whole.place);
             drop(kept);
-            Line::of(&whole).learn(&marks)
+            Line::of(whole).learn(&marks)
         });
         marked.collect()
     }
@@ -219,15 +219,16 @@ fn read(connection: &Connection, found: &[Found], notes: &mut Vec<String>) -> Op
             Err(_) => Err(Unreadable::Corrupt),
         };
         match stored {
-            Ok(window) => add(
-                &mut whole,
-                Timed {
-                    place: it.place,
-                    from: it.from,
-                    to: it.to,
+            Ok(window) => {
+                let (place, from, to) = (it.place, it.from, it.to);
+                let timed = Timed {
+                    place,
+                    from,
+                    to,
                     window,
-                },
-            ),
+                };
+                add(&mut whole, timed.into());
+            }
             Err(why) => match unreadable.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, number)) => *number += 1,
                 None => unreadable.push((why, 1)),
@@ -243,10 +244,10 @@ fn read(connection: &Connection, found: &[Found], notes: &mut Vec<String>) -> Op
     whole
 }
 
-fn add(whole: &mut Option<Timed>, next: Timed) {
+fn add(whole: &mut Option<Timed>, next: Arc<Timed>) {
     match whole {
-        Some(whole) => whole.merge(next),
-        None => *whole = Some(next),
+        Some(whole) => whole.merge(&next),
+        None => *whole = Some(Arc::unwrap_or_clone(next)),
     }
 }
 

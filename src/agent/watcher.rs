@@ -230,13 +230,13 @@ impl Watcher {
         let mut window = self.watching.roll(ending, duration);
         // Before there are two of them.
         window.shrink();
-        let timed = Timed {
+        let timed = Arc::new(Timed {
             place,
             from,
             to,
             window,
-        };
-        self.judge.take(timed.clone());
+        });
+        self.judge.take(Arc::clone(&timed));
         self.health.lives(Part::Windows);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.add(timed);

@@ -259,7 +259,7 @@ impl Work {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.marks(whole.place)
         };
-        let line = Line::of(&whole).learn(&marks);
+        let line = Line::of(whole.clone()).learn(&marks);
         let failed = whole.window.failed();
         let stored = whole.window.store(self.names);
         let window = stored.inspect_err(|why| log::error!("a window cannot be written: {why}"));

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use super::Attempt;
+use super::Comm;
 use super::Fingerprint;
 use super::RawQuestion;
+use super::Role;
 
 /// Of queries that were sent within this time, one is told when it was; in nanoseconds.
 pub const MOMENT_NS: u64 = 100_000_000;
@@ -23,8 +25,6 @@ pub struct Plain {
     pub latencies: Vec<u32>,
     /// When some of them were sent: see [`MOMENT_NS`].
     pub moments: Vec<u64>,
-    /// What was asked, each question once; of a client only.
-    pub questions: Vec<PlainQuestion>,
     /// Each exchange, but for the eldest of too many; of a server only.
     pub exchanges: Vec<PlainExchange>,
     /// Lookups that began with one of them and were over meanwhile; of a client only.
@@ -83,13 +83,44 @@ impl Plain {
     }
 }
 
+/// What was asked in such attempts at one server, by all that asked from one network namespace;
+/// or what a server of this host was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlainQuestions {
+    /// At which end they were seen.
+    pub role: Role,
+    /// Network namespace of that end.
+    pub netns: u32,
+    /// The server.
+    pub server: SocketAddr,
+    /// What was asked, each question once.
+    pub questions: Vec<PlainQuestion>,
+    /// Who asked; of clients only.
+    pub askers: Vec<PlainAsker>,
+}
+
+/// What one process asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlainAsker {
+    /// The process.
+    pub pid: Option<u32>,
+    /// Its name.
+    pub comm: Comm,
+    /// Places of questions, how often each was asked, and how often it was answered NXDOMAIN.
+    pub names: Vec<(u32, u32, u32)>,
+}
+
 /// A question of some of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlainQuestion {
     /// Which it is.
     pub fingerprint: Fingerprint,
-    /// As one of them asked it.
+    /// As one of them asked it; empty where a server was asked.
     pub question: RawQuestion,
+    /// The first process that asked or answered it.
+    pub pid: Option<u32>,
+    /// Its name.
+    pub comm: Comm,
     /// How often it was asked.
     pub asked: u64,
     /// How often the answer was NXDOMAIN.

@@ -209,7 +209,8 @@ impl Station {
                     Ok(
                         message @ (Message::TurnedAway(_)
                         | Message::Suspects(_)
-                        | Message::CameSecond(_)),
+                        | Message::CameSecond(_)
+                        | Message::Questions(_)),
                     ) => self.output.send(message).map_err(Gone::from),
                     Ok(Message::SlowReads(reads)) => {
                         self.reads.push_back((self.taken, reads));

@@ -67,7 +67,7 @@ fn watch(args: &DoctorArgs, stop: &Stop, mut watching: Watching) -> Result<Repor
     };
     progress.finish_and_clear();
     let closed = watching.close(ending, duration)?;
-    Ok(Report::new(SystemTime::now(), Facts::gather(), &closed))
+    Ok(Report::new(SystemTime::now(), Facts::gather(), closed))
 }
 
 const STEP: Duration = Duration::from_millis(250);

@@ -103,7 +103,7 @@ pub(super) fn run(args: &WatchArgs, stop: &Stop) -> Result<ExitCode> {
                 // They are no attempts.
                 Ok(Message::TurnedAway(_) | Message::Suspects(_) | Message::CameSecond(_)) => {}
                 // None is counted together with others here.
-                Ok(Message::Plain(_)) => {}
+                Ok(Message::Plain(_) | Message::Questions(_)) => {}
                 // It has one window.
                 Ok(Message::Rolled(_)) => {}
                 Ok(Message::Finished(ending)) => {

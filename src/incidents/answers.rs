@@ -13,9 +13,8 @@ use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
-use crate::attempt::Plain;
-use crate::attempt::PlainExchange;
 use crate::attempt::PlainQuestion;
+use crate::attempt::PlainQuestions;
 use crate::attempt::RawQuestion;
 use crate::attempt::Role;
 
@@ -116,37 +115,24 @@ impl Answers {
     }
 
     /// As [`Self::record`] of each of them.
-    pub(super) fn count(&mut self, plain: &Plain) {
-        let example = &plain.example;
+    pub(super) fn count(&mut self, asked: &PlainQuestions) {
         let wanted = |it: &&PlainQuestion| it.wants_recursion;
-        for it in plain.questions.iter().filter(wanted) {
-            self.add(
-                asking(example, it.fingerprint),
-                Said {
-                    records: it.asked - it.nxdomain - it.no_data,
-                    no_data: it.no_data,
-                    no_such_name: it.nxdomain,
-                    pid: example.owner.pid,
-                    comm: example.owner.comm,
-                    ..Said::default()
-                },
-                Some(&it.question),
-            );
-        }
-        let wanted = |it: &&PlainExchange| it.wants_recursion;
-        for it in plain.exchanges.iter().filter(wanted) {
-            self.add(
-                asking(example, it.question),
-                Said {
-                    records: u64::from(!it.is_no_data && !it.is_nxdomain),
-                    no_data: u64::from(it.is_no_data),
-                    no_such_name: u64::from(it.is_nxdomain),
-                    pid: example.owner.pid,
-                    comm: example.owner.comm,
-                    ..Said::default()
-                },
-                None,
-            );
+        for it in asked.questions.iter().filter(wanted) {
+            let asking = Asking {
+                role: asked.role,
+                netns: asked.netns,
+                server: asked.server,
+                question: it.fingerprint,
+            };
+            let said = Said {
+                records: it.asked - it.nxdomain - it.no_data,
+                no_data: it.no_data,
+                no_such_name: it.nxdomain,
+                pid: it.pid,
+                comm: it.comm,
+                ..Said::default()
+            };
+            self.add(asking, said, Some(&it.question));
         }
     }
 
@@ -179,11 +165,14 @@ impl Answers {
     }
 
     /// Adds what was said in the window right after.
-    pub(super) fn follow(&mut self, next: Self) {
+    pub(super) fn follow(&mut self, next: &Self) {
         self.left_out += next.left_out;
-        for (asking, mut said) in next.said {
-            let question = std::mem::take(&mut said.question);
-            self.add(asking, said, Some(&question));
+        for (asking, said) in &next.said {
+            let counts = Said {
+                question: RawQuestion::default(),
+                ..*said
+            };
+            self.add(*asking, counts, Some(&said.question));
         }
     }
 

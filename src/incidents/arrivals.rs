@@ -150,15 +150,15 @@ impl Arrivals {
     }
 
     /// Adds what came in the window right after.
-    pub(super) fn follow(&mut self, next: Self) {
+    pub(super) fn follow(&mut self, next: &Self) {
         self.left_out += next.left_out;
-        for (pid, served) in next.processes {
-            self.add_process(pid, served.comm, served.well);
+        for (pid, served) in &next.processes {
+            self.add_process(*pid, served.comm, served.well);
         }
-        for (way, server) in next.servers {
-            self.add_all(way, server.all);
-            for (it, came) in server.of {
-                self.add(way, it, came);
+        for (way, server) in &next.servers {
+            self.add_all(*way, server.all);
+            for (it, came) in &server.of {
+                self.add(*way, *it, *came);
             }
         }
     }

@@ -31,6 +31,7 @@ use super::turned_away::TurnedAways;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
+use crate::attempt::PlainQuestions;
 use crate::attempt::Role;
 use crate::attempt::SlowRead;
 use crate::attempt::identity::IdentityTable;
@@ -118,7 +119,6 @@ impl Incidents {
 
     /// Takes attempts that were counted together.
     pub fn count(&mut self, plain: &Plain) {
-        self.answers.count(plain);
         match plain.example.role {
             Role::Server => {
                 self.arrivals.count(plain);
@@ -131,6 +131,14 @@ impl Incidents {
                 self.dead_ends.count(plain);
                 self.costs.count(plain);
             }
+        }
+    }
+
+    /// Takes what was asked in attempts that were counted together.
+    pub fn ask(&mut self, asked: &PlainQuestions) {
+        self.answers.count(asked);
+        if asked.role == Role::Client {
+            self.tallies.ask(asked);
         }
     }
 
@@ -257,26 +265,28 @@ impl Incidents {
     }
 
     /// Adds what was seen in the window that was begun by [`Self::next`].
-    pub fn follow(&mut self, next: Self) {
-        for attempt in next.late {
-            self.add(&attempt, FailureKind::Failed, false);
+    /// What both have is not copied, and that is nearly all of the larger tables.
+    pub fn follow(&mut self, next: &Self) {
+        for attempt in &next.late {
+            self.add(attempt, FailureKind::Failed, false);
         }
-        next.incidents.into_iter().for_each(|it| self.push(it));
-        self.views.follow(next.views, &self.incidents);
-        self.arrivals.follow(next.arrivals);
+        let incidents = next.incidents.iter();
+        incidents.for_each(|it| self.push(it.clone()));
+        self.views.follow(&next.views, &self.incidents);
+        self.arrivals.follow(&next.arrivals);
         self.dead_ends
-            .follow(next.dead_ends, next.tallies.begin_ns());
-        self.tallies.follow(next.tallies);
-        self.serving.follow(next.serving);
-        self.answers.follow(next.answers);
-        self.turned_away.follow(next.turned_away);
-        self.answered = next.answered;
+            .follow(next.dead_ends.clone(), next.tallies.begin_ns());
+        self.tallies.follow(&next.tallies);
+        self.serving.follow(next.serving.clone());
+        self.answers.follow(&next.answers);
+        self.turned_away.follow(next.turned_away.clone());
+        self.answered.clone_from(&next.answered);
         self.slow_reads_left_out += next.slow_reads_left_out;
         next.slow_reads
-            .into_iter()
-            .for_each(|it| self.keep_slow_read(it));
+            .iter()
+            .for_each(|it| self.keep_slow_read(*it));
         self.not_kept += next.not_kept;
-        self.costs.follow(next.costs);
+        self.costs.follow(next.costs.clone());
     }
 
     /// Takes over what is known of workloads in the end.

@@ -16,6 +16,7 @@ use crate::attempt::Fingerprint;
 use crate::attempt::Identity;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
+use crate::attempt::PlainQuestions;
 use crate::attempt::identity::IdentityTable;
 
 const PROCESSES_MAX: usize = 512;
@@ -156,35 +157,50 @@ impl Processes {
         process.queries += plain.number();
         let tally = Tally::of_plain(plain.number(), plain.nxdomain);
         process.tally.absorb(&tally);
-        for question in &plain.questions {
-            if question.fingerprint.rtype == Rtype::PTR {
-                process.reverse += question.asked;
+    }
+
+    /// What was asked in them.
+    pub(super) fn ask(&mut self, all: &PlainQuestions) {
+        for asker in &all.askers {
+            let Some(pid) = asker.pid else { continue };
+            self.make_room(pid);
+            let process = self.processes.entry(pid).or_default();
+            (process.comm, process.netns) = (asker.comm, all.netns);
+            for &(place, asked, nxdomain) in &asker.names {
+                let Some(question) = all.questions.get(place as usize) else {
+                    continue;
+                };
+                if question.fingerprint.rtype == Rtype::PTR {
+                    process.reverse += u64::from(asked);
+                }
+                let counts = (asked.into(), nxdomain.into());
+                process.count(&mut self.names, question.fingerprint, counts, || {
+                    let question = question.question.parse();
+                    question.map(|question| question.name).unwrap_or_default()
+                });
             }
-            let counts = (question.asked, question.nxdomain);
-            process.count(&mut self.names, question.fingerprint, counts, || {
-                let question = question.question.parse();
-                question.map(|question| question.name).unwrap_or_default()
-            });
         }
     }
 
-    pub(super) fn follow(&mut self, next: Self) {
-        let mut processes: Vec<_> = next.processes.into_iter().collect();
+    pub(super) fn follow(&mut self, next: &Self) {
+        let mut processes: Vec<_> = next.processes.iter().collect();
         processes.sort_unstable_by_key(|(pid, _)| *pid);
-        for (pid, tally) in processes {
+        for (&pid, tally) in processes {
             self.make_room(pid);
             let process = self.processes.entry(pid).or_default();
             process.comm = tally.comm;
             process.netns = tally.netns;
-            process.workload = process.workload.take().or(tally.workload);
+            if process.workload.is_none() {
+                process.workload.clone_from(&tally.workload);
+            }
             process.queries += tally.queries;
             process.tally.absorb(&tally.tally);
             process.reverse += tally.reverse;
             process.unnamed += tally.unnamed;
             process.forgotten = process.forgotten.max(tally.forgotten);
-            for (key, name) in tally.names {
+            for (key, name) in &tally.names {
                 let counts = (name.asked, name.nxdomain);
-                process.count(&mut self.names, key, counts, || name.name);
+                process.count(&mut self.names, *key, counts, || name.name.clone());
             }
         }
         self.left_out += next.left_out;

@@ -130,10 +130,10 @@ impl Rates {
     }
 
     /// Adds what was counted in the window right after.
-    pub(super) fn follow(&mut self, next: Self) {
-        for (way, seconds) in next.0 {
+    pub(super) fn follow(&mut self, next: &Self) {
+        for (way, seconds) in &next.0 {
             for (at, second) in seconds {
-                self.add(way, at, second);
+                self.add(*way, *at, *second);
             }
         }
     }

@@ -108,16 +108,16 @@ impl ServerViews {
     }
 
     /// Adds those of the window right after. Both are over.
-    pub(super) fn follow(&mut self, next: Self, incidents: &[Incident]) {
+    pub(super) fn follow(&mut self, next: &Self, incidents: &[Incident]) {
         self.forgotten += next.forgotten;
         let known: HashSet<_> = match next.carried {
             0 => HashSet::new(),
             _ => self.kept.iter().map(ServerView::order).collect(),
         };
         let carried = next.carried;
-        for (place, view) in next.kept.into_iter().enumerate() {
+        for (place, view) in next.kept.iter().enumerate() {
             if place >= carried || !known.contains(&view.order()) {
-                self.keep(view);
+                self.keep(view.clone());
             }
         }
         self.leave_out(incidents);

@@ -10,7 +10,7 @@ use super::table::Table;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
-use crate::attempt::Plain;
+use crate::attempt::PlainQuestions;
 use crate::attempt::Transport;
 
 /// Questions to servers, some 100 bytes each: 400 KB.
@@ -132,9 +132,9 @@ impl Sizes {
     }
 
     /// As [`Self::record`] of each of them.
-    pub(super) fn count(&mut self, plain: &Plain) {
-        let way = (plain.example.owner.netns, plain.example.peer);
-        for it in &plain.questions {
+    pub(super) fn ask(&mut self, all: &PlainQuestions) {
+        let way = (all.netns, all.server);
+        for it in &all.questions {
             let seen = OfQuestion {
                 whole: it.answer_bytes,
                 ..OfQuestion::default()
@@ -160,10 +160,10 @@ impl Sizes {
     }
 
     /// Adds what was counted in the window right after.
-    pub(super) fn follow(&mut self, next: Self) {
+    pub(super) fn follow(&mut self, next: &Self) {
         self.left_out += next.left_out;
-        for ((way, question), seen) in next.of {
-            self.add(way, question, &seen, 1);
+        for ((way, question), seen) in &next.of {
+            self.add(*way, *question, seen, 1);
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::attempt::Fingerprint;
 use crate::attempt::Outcome;
 use crate::attempt::Owner;
 use crate::attempt::Plain;
+use crate::attempt::PlainQuestions;
 use crate::thresholds::FAILURES_MIN;
 
 /// Bounds of each table; what finds no room is counted.
@@ -150,20 +151,31 @@ impl Tallies {
             Some(asked) => {
                 asked.all.absorb(&all);
                 asked.came_second.add(0);
-                for question in &plain.questions {
-                    asked.families.count(question);
-                }
             }
             None => self.left_out += number,
         }
         self.processes.count(plain);
         self.traits.count(plain);
         self.rates.count(plain);
-        self.sizes.count(plain);
-        for question in &plain.questions {
+    }
+
+    /// What was asked in them. Where there is no room for a server, its answers were counted as
+    /// left out.
+    pub(super) fn ask(&mut self, all: &PlainQuestions) {
+        self.processes.ask(all);
+        self.traits.ask(all);
+        self.sizes.ask(all);
+        let mut asked = entry(&mut self.asked, (all.netns, all.server), ASKED_MAX);
+        for question in &all.questions {
+            if let Some(asked) = &mut asked {
+                asked.families.count(question);
+            }
             let Fingerprint { name, rtype } = question.fingerprint;
-            if question.is_unchecked && question.asked > question.nxdomain {
-                self.meet_unchecked(netns, name);
+            if question.is_unchecked
+                && question.asked > question.nxdomain
+                && self.unchecked.len() < NAMES_MAX
+            {
+                self.unchecked.insert((all.netns, name));
             }
             if !matches!(rtype, Rtype::A | Rtype::AAAA) {
                 continue;
@@ -301,8 +313,9 @@ impl Tallies {
     }
 
     /// Adds what was counted in the window that was begun by [`Self::next`].
-    pub(super) fn follow(&mut self, mut next: Self) {
-        for (key, flow) in &mut next.flows {
+    pub(super) fn follow(&mut self, next: &Self) {
+        let mut flows = next.flows.clone();
+        for (key, flow) in &mut flows {
             if let Some(own) = self.flows.get(key).filter(|_| flow.is_carried) {
                 // By now it may be known what was asked before that window too.
                 flow.before = own.before;
@@ -312,7 +325,7 @@ impl Tallies {
             }
         }
         // What was not carried had no answer either.
-        let own = std::mem::replace(&mut self.flows, next.flows);
+        let own = std::mem::replace(&mut self.flows, flows);
         let is_of_another_run = next.begin_ns == 0;
         for (key, flow) in own {
             let is_left = is_of_another_run || flow.is_over(next.begin_ns);
@@ -321,38 +334,38 @@ impl Tallies {
             }
         }
         self.latest_ns = self.latest_ns.max(next.latest_ns);
-        for (netns, tally) in next.netns {
+        for (&netns, tally) in &next.netns {
             match entry(&mut self.netns, netns, NETNS_MAX) {
-                Some(own) => own.absorb(&tally),
+                Some(own) => own.absorb(tally),
                 None => self.left_out += 1,
             }
         }
-        for (way, asked) in next.asked {
+        for (&way, asked) in &next.asked {
             match entry(&mut self.asked, way, ASKED_MAX) {
-                Some(own) => own.absorb(&asked),
+                Some(own) => own.absorb(asked),
                 None => self.left_out += 1,
             }
         }
-        for (server, served) in next.served {
+        for (&server, served) in &next.served {
             match entry(&mut self.served, server, ASKED_MAX) {
                 Some(own) => *own += served,
                 None => self.left_out += 1,
             }
         }
-        for (name, both) in next.names {
+        for (&name, both) in &next.names {
             match entry(&mut self.names, name, NAMES_MAX) {
-                Some(own) => own.absorb(&both),
+                Some(own) => own.absorb(both),
                 None => self.left_out += 1,
             }
         }
-        for (netns, name) in next.unchecked {
+        for &(netns, name) in &next.unchecked {
             self.meet_unchecked(netns, name);
         }
         self.left_out += next.left_out;
-        self.processes.follow(next.processes);
-        self.traits.follow(next.traits);
-        self.rates.follow(next.rates);
-        self.sizes.follow(next.sizes);
+        self.processes.follow(&next.processes);
+        self.traits.follow(&next.traits);
+        self.rates.follow(&next.rates);
+        self.sizes.follow(&next.sizes);
     }
 
     /// What one namespace asked one server.

@@ -12,6 +12,7 @@ use super::table::Table;
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
+use crate::attempt::PlainQuestions;
 use crate::attempt::Shape;
 use crate::attempt::Transport;
 use crate::contrast::Contrast;
@@ -253,7 +254,19 @@ impl Traits {
         if cgroup_id != 0 {
             fine.insert(Trait::Group(cgroup_id), plain.number());
         }
-        for question in &plain.questions {
+        for (it, number) in fine {
+            self.add(way, it, Fate::Fine, number);
+        }
+    }
+
+    /// What was asked in them.
+    pub(super) fn ask(&mut self, all: &PlainQuestions) {
+        let way = (all.netns, all.server);
+        if self.at(way, 0).is_none() {
+            return;
+        }
+        let mut fine = BTreeMap::new();
+        for question in &all.questions {
             let seen = Seen {
                 shape: question.question.shape(),
                 transport: Transport::Udp,
@@ -327,9 +340,9 @@ impl Traits {
     }
 
     /// Adds what was counted in the window right after.
-    pub(super) fn follow(&mut self, next: Self) {
+    pub(super) fn follow(&mut self, next: &Self) {
         self.left_out += next.left_out;
-        for (way, more) in next.servers {
+        for (&way, more) in &next.servers {
             if let Some(server) = self.at(way, 1) {
                 server.all.absorb(&more.all);
                 for (own, more) in server.ports.iter_mut().zip(&more.ports) {

@@ -11,16 +11,17 @@ use std::time::Instant;
 
 use foldhash::quality::RandomState;
 
+use super::DRAIN_MAX;
+use super::questions::Asked;
+use super::questions::Questions;
 use super::sockets::Sockets;
 use crate::attempt::Attempt;
-use crate::attempt::Fingerprint;
 use crate::attempt::MOMENT_NS;
 use crate::attempt::Outcome;
 use crate::attempt::Plain;
 use crate::attempt::PlainExchange;
 use crate::attempt::PlainLookups;
-use crate::attempt::PlainQuestion;
-use crate::attempt::RawQuestion;
+use crate::attempt::PlainQuestions;
 use crate::attempt::Role;
 use crate::kernel::PlainKey;
 use crate::kernel::PlainRecord;
@@ -31,8 +32,10 @@ use crate::lookup::Outline;
 const KEPT: Duration = Duration::from_secs(1);
 /// … or when there are so many answers, questions or exchanges.
 const ANSWERS_MAX: usize = 65_536;
-const QUESTIONS_MAX: usize = 8_192;
 const EXCHANGES_MAX: usize = 16_384;
+/// So many records may come before they can be handed on again: two drains of the ring buffer.
+/// They are handed on while there is room for as many, or the last ones would be told one by one.
+const BETWEEN: usize = 2 * DRAIN_MAX;
 /// Cells at one time. Who finds no room is told one by one.
 const CELLS_MAX: usize = 1_024;
 /// A cell that counted nothing so often in a row goes.
@@ -54,8 +57,8 @@ pub(super) struct Cells {
     cells: Vec<Cell>,
     free: Vec<u32>,
     answers: usize,
-    questions: usize,
     exchanges: usize,
+    questions: Questions,
     ports: Ports,
     servers: HashSet<(u32, IpAddr), RandomState>,
     suspects_since: Instant,
@@ -75,9 +78,7 @@ struct Cell {
     after_answer: u64,
     latencies: Vec<u32>,
     moments: Vec<u64>,
-    /// With the octets that follow, RD, CD and capitals: the same may be asked with EDNS and
-    /// without.
-    questions: HashMap<(Fingerprint, usize, [bool; 3]), PlainQuestion, RandomState>,
+    asked: Asked,
     exchanges: VecDeque<PlainExchange>,
     lookups: PlainLookups,
     idle: u32,
@@ -117,8 +118,8 @@ impl Cells {
             cells: Vec::new(),
             free: Vec::new(),
             answers: 0,
-            questions: 0,
             exchanges: 0,
+            questions: Questions::new(),
             ports: Ports([Box::new([0; 1024]), Box::new([0; 1024])]),
             servers: HashSet::default(),
             suspects_since: now,
@@ -154,33 +155,13 @@ impl Cells {
         if cell.example.is_none() {
             cell.example = record.attempt();
         }
-        if cell.example.is_none() {
+        let Some(example) = &cell.example else {
             return false;
-        }
-        let is_nxdomain = u64::from(record.is_nxdomain());
+        };
+        self.questions
+            .count(&record, &mut cell.asked, &example.owner);
         match record.role() {
             Role::Client => {
-                let before = cell.questions.len();
-                let wants_recursion = record.wants_recursion();
-                let is_unchecked = record.is_unchecked();
-                let bits = [wants_recursion, is_unchecked, record.has_capitals];
-                let key = (record.fingerprint, record.question().len(), bits);
-                let question = cell.questions.entry(key);
-                let question = question.or_insert_with(|| PlainQuestion {
-                    fingerprint: record.fingerprint,
-                    question: RawQuestion::new(record.question()),
-                    asked: 0,
-                    nxdomain: 0,
-                    no_data: 0,
-                    answer_bytes: 0,
-                    wants_recursion,
-                    is_unchecked,
-                });
-                question.asked += 1;
-                question.nxdomain += is_nxdomain;
-                question.no_data += u64::from(record.is_no_data());
-                question.answer_bytes = question.answer_bytes.max(record.answer_bytes());
-                self.questions += cell.questions.len() - before;
                 cell.after_answer += u64::from(sockets.answered(record.cookie()));
                 grouper.plain(&record.step(), cell_id(place, cell.generation));
             }
@@ -198,7 +179,7 @@ impl Cells {
         if !cell.moments.last().is_some_and(is_of_last) {
             cell.moments.push(sent_ns);
         }
-        cell.nxdomain += is_nxdomain;
+        cell.nxdomain += u64::from(record.is_nxdomain());
         cell.latencies.push(record.latency_ns());
         self.answers += 1;
         self.counted += 1;
@@ -241,9 +222,11 @@ impl Cells {
     }
 
     fn is_full(&self) -> bool {
-        self.answers >= ANSWERS_MAX
-            || self.questions >= QUESTIONS_MAX
-            || self.exchanges >= 2 * EXCHANGES_MAX
+        !self.has_room_for(1) || !self.questions.has_room_for(1)
+    }
+
+    fn has_room_for(&self, more: usize) -> bool {
+        self.answers + more <= ANSWERS_MAX && self.exchanges + more <= 2 * EXCHANGES_MAX
     }
 
     /// Answers of this server to that network namespace are to be told one by one.
@@ -274,7 +257,22 @@ impl Cells {
 
     /// Whether it is time to hand on what was counted.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.is_full() || now.saturating_duration_since(self.handed_on) >= KEPT
+        !self.has_room_for(BETWEEN) || now.saturating_duration_since(self.handed_on) >= KEPT
+    }
+
+    /// Whether there are so many questions that they are to be handed on before the window ends.
+    pub(super) fn has_many_questions(&self) -> bool {
+        !self.questions.has_room_for(BETWEEN)
+    }
+
+    /// Takes out what was asked.
+    pub(super) fn hand_on_questions(&mut self) -> Vec<PlainQuestions> {
+        for cell in &mut self.cells {
+            if let Some(example) = &cell.example {
+                self.questions.leave(&mut cell.asked, &example.owner);
+            }
+        }
+        self.questions.take()
     }
 
     /// Takes out what was counted.
@@ -286,7 +284,7 @@ impl Cells {
             self.servers.clear();
         }
         let mut counted = Vec::new();
-        let (cells, free) = (&mut self.cells, &mut self.free);
+        let (cells, free, questions) = (&mut self.cells, &mut self.free, &mut self.questions);
         self.places.retain(|_, place| {
             let cell = &mut cells[*place as usize];
             match cell.take() {
@@ -295,6 +293,9 @@ impl Cells {
             }
             let stays = cell.idle < IDLE_MAX;
             if !stays {
+                if let Some(example) = &cell.example {
+                    questions.leave(&mut cell.asked, &example.owner);
+                }
                 *cell = Cell {
                     generation: cell.generation.wrapping_add(1),
                     ..Cell::default()
@@ -303,7 +304,7 @@ impl Cells {
             }
             stays
         });
-        (self.answers, self.questions, self.exchanges) = (0, 0, 0);
+        (self.answers, self.exchanges) = (0, 0);
         counted
     }
 
@@ -327,7 +328,6 @@ impl Cell {
             after_answer: std::mem::take(&mut self.after_answer),
             latencies: std::mem::take(&mut self.latencies),
             moments: std::mem::take(&mut self.moments),
-            questions: self.questions.drain().map(|(_, it)| it).collect(),
             exchanges: std::mem::take(&mut self.exchanges).into(),
             lookups: std::mem::take(&mut self.lookups),
         })

@@ -11,6 +11,7 @@ mod demand;
 mod fill;
 mod grouping;
 mod poller;
+mod questions;
 mod sockets;
 mod standing;
 
@@ -39,6 +40,7 @@ pub use standing::KernelState;
 
 use crate::attempt::Attempt;
 use crate::attempt::Plain;
+use crate::attempt::PlainQuestions;
 use crate::attempt::SlowRead;
 use crate::host::Host;
 use crate::host::Signal;
@@ -51,6 +53,9 @@ use crate::lookup::Lookup;
 /// Batches that may wait for the receiver; with the ring buffer behind it, the
 /// memory that a stopped reader can cost.
 const CHANNEL_BATCHES: usize = 4;
+
+/// Records taken from the ring buffer at once; bounds what a flood can pile up.
+const DRAIN_MAX: usize = 2048;
 
 /// What the poller is told, each after the other.
 const WATCHING: u8 = 0;
@@ -135,6 +140,8 @@ pub enum Message {
     Ended(Vec<Attempt>),
     /// Attempts that ended well, counted together; before any that failed later.
     Plain(Vec<Plain>),
+    /// What was asked in these, by server; before the end of the window at the latest.
+    Questions(Vec<PlainQuestions>),
     /// Lookups that are over, but those that were counted; after their attempts.
     Lookups(Vec<Lookup>),
     /// Where queries were discarded that may be those of other hosts: network namespace and

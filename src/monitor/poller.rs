@@ -19,6 +19,7 @@ use nix::poll::PollFd;
 use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
 
+use super::DRAIN_MAX;
 use super::Ending;
 use super::KernelStanding;
 use super::Message;
@@ -51,8 +52,6 @@ use crate::lookup::Lookup;
 use crate::track::JOIN_DELAY;
 use crate::track::Tracker;
 
-/// Records taken from the ring buffer at once; bounds what a flood can pile up.
-const DRAIN_MAX: usize = 2048;
 /// So often, and the ring buffer was empty once: it has room for 9,709 of the
 /// shortest records, which take 216 bytes of its 2 MiB.
 const DRAINS_OF_RING: usize = 5;
@@ -451,10 +450,17 @@ impl Poller<'_, '_, '_> {
         self.reported += cells.take_counted();
         self.tracker.filters().for_each(|way| cells.suspect(way));
         let any_failed = cells.see(&self.ended);
-        if any_failed || is_over || cells.is_due(now) || !self.phase.is(WATCHING) {
+        let is_over = is_over || !self.phase.is(WATCHING);
+        if any_failed || is_over || cells.is_due(now) {
             let plain = cells.hand_on(now);
             if !plain.is_empty() {
                 send(self.out, Message::Plain(plain));
+            }
+        }
+        if is_over || cells.has_many_questions() {
+            let questions = cells.hand_on_questions();
+            if !questions.is_empty() {
+                send(self.out, Message::Questions(questions));
             }
         }
     }

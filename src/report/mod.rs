@@ -91,9 +91,10 @@ pub struct Report {
 
 impl Report {
     /// Examines the figures and puts the report together.
-    pub fn new(time: SystemTime, host: Facts, window: &ClosedWindow) -> Self {
+    pub fn new(time: SystemTime, host: Facts, mut window: ClosedWindow) -> Self {
         let dns = window.snapshot();
-        let evidence = window.evidence();
+        let signals = window.signals();
+        let evidence = window.take_evidence();
         let accounting = window.accounting(&evidence);
         let Diagnosis {
             findings,
@@ -110,7 +111,7 @@ impl Report {
             host,
             since: None,
             window: window.duration(),
-            signals: window.signals(),
+            signals,
             dns,
             findings,
             failures_by_cause,

@@ -69,7 +69,7 @@ pub(crate) fn report_with(
             kernel: "6.18.5".to_owned(),
             arch: "x86_64".to_owned(),
         },
-        &fed.closed(
+        fed.closed(
             Ending {
                 counters: kernel,
                 in_flight,
@@ -144,7 +144,7 @@ fn nobody_says_that_none_failed_where_some_could_not_ask() {
             ..Ending::default()
         };
         let closed = fed.closed(ending, host, signals());
-        pretty(&Report::new(UNIX_EPOCH, Facts::default(), &closed))
+        pretty(&Report::new(UNIX_EPOCH, Facts::default(), closed))
     };
     let (well, full) = (story(false), story(true));
     assert!(well.contains("none failed"), "{well}");

@@ -19,9 +19,11 @@ use crate::attempt::Owner;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
 use crate::attempt::Plain;
+use crate::attempt::PlainAsker;
 use crate::attempt::PlainExchange;
 use crate::attempt::PlainLookups;
 use crate::attempt::PlainQuestion;
+use crate::attempt::PlainQuestions;
 use crate::attempt::RawQuestion;
 use crate::attempt::Reason;
 use crate::attempt::Role;
@@ -125,7 +127,6 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
         after_answer: attempts.iter().filter(|it| it.is_after_answer).count() as u64,
         latencies: Vec::new(),
         moments: Vec::new(),
-        questions: Vec::new(),
         exchanges: Vec::new(),
         lookups: PlainLookups::default(),
         example,
@@ -144,11 +145,7 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
         {
             plain.moments.push(attempt.sent_ns);
         }
-        let nxdomain = u64::from(is_nxdomain(attempt));
         let answer = attempt.answer.expect("an answer");
-        let no_data = u64::from(answer.is_no_data());
-        let wants_recursion = answer.bits.recursion_desired;
-        let is_unchecked = answer.bits.checking_disabled;
         if attempt.role == Role::Server {
             plain.exchanges.push(PlainExchange {
                 arrived_ns: attempt.sent_ns,
@@ -156,43 +153,70 @@ pub(crate) fn plain(attempts: &[Attempt]) -> Plain {
                 cookie: attempt.cookie,
                 peer: attempt.peer,
                 id: attempt.id.expect("a message"),
-                answer_bytes: attempt.answer.expect("an answer").bytes,
-                is_nxdomain: nxdomain > 0,
-                is_no_data: no_data > 0,
-                wants_recursion,
+                answer_bytes: answer.bytes,
+                is_nxdomain: is_nxdomain(attempt),
+                is_no_data: answer.is_no_data(),
+                wants_recursion: answer.bits.recursion_desired,
                 queued_bytes: attempt.queued_bytes,
                 question: fingerprint,
             });
-            continue;
-        }
-        let mut known = plain.questions.iter_mut();
-        let bits = (wants_recursion, is_unchecked);
-        match known.find(|it| {
-            it.fingerprint == fingerprint && (it.wants_recursion, it.is_unchecked) == bits
-        }) {
-            Some(question) => {
-                question.asked += 1;
-                question.nxdomain += nxdomain;
-                question.no_data += no_data;
-                question.answer_bytes = question.answer_bytes.max(answer_bytes(attempt));
-            }
-            None => plain.questions.push(PlainQuestion {
-                fingerprint,
-                question: attempt.question.clone(),
-                asked: 1,
-                nxdomain,
-                no_data,
-                answer_bytes: answer_bytes(attempt),
-                wants_recursion,
-                is_unchecked,
-            }),
         }
     }
     plain
 }
 
-fn answer_bytes(attempt: &Attempt) -> u16 {
-    attempt.answer.expect("an answer").bytes
+/// What was asked in these, which are of one process.
+pub(crate) fn questions(attempts: &[Attempt]) -> PlainQuestions {
+    let example = attempts.first().expect("one at least");
+    let Owner { pid, comm, .. } = example.owner;
+    let is_client = example.role == Role::Client;
+    let mut questions: Vec<PlainQuestion> = Vec::new();
+    let mut names: Vec<(u32, u32, u32)> = Vec::new();
+    for attempt in attempts {
+        let fingerprint = attempt.question.fingerprint().expect("a question");
+        let answer = attempt.answer.expect("an answer");
+        let bits = (answer.bits.recursion_desired, answer.bits.checking_disabled);
+        let known = questions.iter().position(|it| {
+            it.fingerprint == fingerprint && (it.wants_recursion, it.is_unchecked) == bits
+        });
+        let place = known.unwrap_or(questions.len());
+        if known.is_none() {
+            questions.push(PlainQuestion {
+                fingerprint,
+                question: match is_client {
+                    true => attempt.question.clone(),
+                    false => RawQuestion::default(),
+                },
+                pid,
+                comm,
+                asked: 0,
+                nxdomain: 0,
+                no_data: 0,
+                answer_bytes: 0,
+                wants_recursion: bits.0,
+                is_unchecked: bits.1,
+            });
+            names.push((place as u32, 0, 0));
+        }
+        let is_nxdomain = answer.rcode == OptRcode::NXDOMAIN;
+        let question = &mut questions[place];
+        question.asked += 1;
+        question.nxdomain += u64::from(is_nxdomain);
+        question.no_data += u64::from(answer.is_no_data());
+        question.answer_bytes = question.answer_bytes.max(answer.bytes);
+        names[place].1 += 1;
+        names[place].2 += u32::from(is_nxdomain);
+    }
+    PlainQuestions {
+        role: example.role,
+        netns: example.owner.netns,
+        server: example.server(),
+        questions,
+        askers: match is_client {
+            true => vec![PlainAsker { pid, comm, names }],
+            false => Vec::new(),
+        },
+    }
 }
 
 /// A control group that somebody is in.

@@ -117,7 +117,7 @@ fn roll(
     let window = watching.roll(ending, now.duration_since(*began));
     *began = now;
     recent.add(window);
-    Report::new(SystemTime::now(), Facts::gather(), &recent.whole())
+    Report::new(SystemTime::now(), Facts::gather(), recent.whole())
 }
 
 fn show(report: &Report, inbox: &Inbox) -> Result<()> {
@@ -182,7 +182,7 @@ impl Recent {
         let open = match self.open.take() {
             None => (window, 1),
             Some((mut open, number)) => {
-                open.merge(window);
+                open.merge(&window);
                 (open, number + 1)
             }
         };
@@ -205,9 +205,8 @@ impl Recent {
     }
 }
 
-fn together<'a>(windows: impl Iterator<Item = &'a ClosedWindow>) -> Option<ClosedWindow> {
-    let mut windows = windows.cloned();
-    let mut whole = windows.next()?;
+fn together<'a>(mut windows: impl Iterator<Item = &'a ClosedWindow>) -> Option<ClosedWindow> {
+    let mut whole = windows.next()?.clone();
     windows.for_each(|next| whole.merge(next));
     Some(whole)
 }

@@ -66,7 +66,7 @@ struct Known {
 impl Known {
     fn new(waits: &Waits) -> Self {
         let mut all = waits.before.clone();
-        all.follow(waits.now.clone());
+        all.follow(&waits.now);
         let since = waits.since[1].or(waits.since[0]);
         let window = since.map_or(LEAST, |since| since.elapsed().max(LEAST));
         let evidence = all.close(HostSample::default(), window, Vec::new());

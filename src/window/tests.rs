@@ -292,7 +292,7 @@ proptest! {
             seconds += 1;
             let closed = window.roll(end(1, 10));
             match &mut merged {
-                Some(merged) => merged.merge(closed),
+                Some(merged) => merged.merge(&closed),
                 None => merged = Some(closed),
             }
         }
@@ -338,6 +338,7 @@ proptest! {
         attempts.iter().for_each(|attempt| one_by_one.attempt(attempt));
         let mut together = Window::new(Filter::default());
         together.take(&Message::Plain(vec![crate::sample::plain(&attempts)]));
+        together.take(&Message::Questions(vec![crate::sample::questions(&attempts)]));
         prop_assert_eq!(one_by_one.queries(), together.queries());
         let (one_by_one, together) = (one_by_one.close(end(1, 1)), together.close(end(1, 1)));
         prop_assert_eq!(one_by_one.snapshot(), together.snapshot());
@@ -374,7 +375,7 @@ fn a_late_answer_in_the_next_window_moves_the_one_before() {
     assert_eq!(second.snapshot().client.outcomes.late, 1);
     let accounting = second.accounting(&second.evidence());
     assert_eq!((accounting.queries_seen, accounting.balance()), (2, 0));
-    first.merge(second);
+    first.merge(&second);
     let outcomes = first.snapshot().client.outcomes;
     assert_eq!(
         (outcomes.unanswered, outcomes.late, outcomes.answered),
@@ -411,7 +412,7 @@ fn what_is_over_is_not_carried_for_ever() {
     assert!(sizes[0] > 100_000, "{sizes:?}");
     assert!(sizes.last() < Some(&3_000), "{sizes:?}");
     let first = all.remove(0).evidence();
-    all.into_iter().for_each(|next| whole.merge(next));
+    all.iter().for_each(|next| whole.merge(next));
     let merged = whole.evidence();
     assert_eq!(merged.incidents, first.incidents);
     let flow = |evidence: &crate::incidents::Evidence| {

@@ -80,7 +80,9 @@ impl Listening {
                 self.slow_reads.extend(mine);
             }
             Message::TurnedAway(_) | Message::Suspects(_) | Message::CameSecond(_) => {}
-            Message::Plain(_) | Message::Lookups(_) => panic!("each is to be told"),
+            Message::Plain(_) | Message::Questions(_) | Message::Lookups(_) => {
+                panic!("each is to be told")
+            }
             Message::Rolled(_) => panic!("nobody asked for the end of a window"),
             Message::Finished(_) => panic!("it ended by itself"),
         }

@@ -16,6 +16,13 @@ fn place(number: u64) -> Place {
     }
 }
 
+/// As it is handed in.
+fn empty() -> ClosedWindow {
+    let mut window = ClosedWindow::default();
+    window.shrink();
+    window
+}
+
 fn filled(number: u64, octets_max: usize) -> Kept {
     let mut kept = Kept::within(octets_max);
     for n in 0..number {
@@ -23,7 +30,7 @@ fn filled(number: u64, octets_max: usize) -> Kept {
             place: place(n),
             from: at(n * 10),
             to: at(n * 10 + 10),
-            window: ClosedWindow::default(),
+            window: empty(),
         });
     }
     kept
@@ -66,7 +73,7 @@ fn who_asks_often_makes_no_more_windows() {
             place: place(n),
             from: ms(n * 10),
             to: ms(n * 10 + 10),
-            window: ClosedWindow::default(),
+            window: empty(),
         });
     }
     assert_eq!(kept.number(), 2);
@@ -104,7 +111,7 @@ fn a_clock_that_is_set_back_tears_a_minute_and_loses_nothing() {
             place: place(n),
             from: at(from),
             to: at(from + 10),
-            window: ClosedWindow::default(),
+            window: empty(),
         });
     }
     assert_eq!(kept.number(), 5);
@@ -116,9 +123,7 @@ fn a_clock_that_is_set_back_tears_a_minute_and_loses_nothing() {
 
 #[test]
 fn the_oldest_make_room_and_are_counted() {
-    let mut window = ClosedWindow::default();
-    window.shrink();
-    let one = window.octets();
+    let one = empty().octets();
     // Five minutes have room as minutes, two have not.
     let kept = filled(30, one * 10);
     assert_eq!((kept.forgotten(), kept.since()), (0, Some(at(0))));
@@ -153,7 +158,7 @@ fn what_makes_room_stays_until_it_is_written() {
             place: place(n),
             from: at(n * 10),
             to: at(n * 10 + 10),
-            window: ClosedWindow::default(),
+            window: empty(),
         });
     };
     for n in 3..7 {

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::SystemTime;
 
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::encoding::text;
@@ -26,7 +27,6 @@ use self::labels::Labels;
 use self::labels::Server;
 pub(super) use self::standing::Standing;
 use self::totals::Totals;
-use super::kept::Timed;
 use super::open::Open;
 use crate::counters::Workload;
 use crate::doctor::Rule;
@@ -85,10 +85,10 @@ impl Metrics {
     }
 
     /// Adds ten seconds that are over, as the doctor has judged them.
-    pub(super) fn take(&self, step: &Timed, report: &Report) {
+    pub(super) fn take(&self, to: SystemTime, report: &Report) {
         let mut figures = self.lock();
         figures.totals.add(report);
-        figures.books.add(&report.accounting, step.to);
+        figures.books.add(&report.accounting, to);
         figures.signals.clone_from(&report.signals);
     }
 

@@ -60,17 +60,8 @@ fn window_of(attempts: &[Attempt]) -> ClosedWindow {
 
 fn take(metrics: &Metrics, window: ClosedWindow) -> Report {
     let to = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let report = Report::new(to, Facts::default(), &window);
-    let from = to - Duration::from_secs(10);
-    metrics.take(
-        &Timed {
-            place: Default::default(),
-            from,
-            to,
-            window,
-        },
-        &report,
-    );
+    let report = Report::new(to, Facts::default(), window);
+    metrics.take(to, &report);
     let mut findings = OpenFindings::default();
     look(metrics, &mut findings, &report);
     report
@@ -183,7 +174,7 @@ proptest! {
             begin = cut;
             let step = closed(&mut window, ended, 10);
             match &mut whole {
-                Some(whole) => whole.merge(step.clone()),
+                Some(whole) => whole.merge(&step),
                 None => whole = Some(step.clone()),
             }
             causes += take(&metrics, step).failures_by_cause.values().sum::<u64>();
@@ -202,7 +193,7 @@ proptest! {
         prop_assert_eq!(differs, None);
         prop_assert_eq!(now.len(), open.len());
         let whole = whole.expect("a window");
-        let report = Report::new(SystemTime::now(), Facts::default(), &whole);
+        let report = Report::new(SystemTime::now(), Facts::default(), whole);
         let (client, served) = (&report.dns.client, &report.dns.server_side);
         let queries = |labels: &[&str]| sum(&now, "kerno_dns_queries_total", labels);
         prop_assert_eq!(queries(&[CLIENT]), client.queries());
@@ -376,7 +367,7 @@ fn each_metric_is_documented() {
     }
     let mut window = window_of(&all);
     let lookup = window_of(&[attempt(900, SERVERS[1], Outcome::Answered, 1)]);
-    window.merge(lookup);
+    window.merge(&lookup);
     // Labels of time lost are those of failures; no lookup is made here.
     let mut report = take(&metrics, window.clone());
     report.losses.by_cause.insert(Rule::Unknown, 1);
@@ -387,16 +378,7 @@ fn each_metric_is_documented() {
         attached: None,
     });
     let to = SystemTime::now();
-    let from = to - Duration::from_secs(10);
-    metrics.take(
-        &Timed {
-            place: Default::default(),
-            from,
-            to,
-            window,
-        },
-        &report,
-    );
+    metrics.take(to, &report);
     let rows: Vec<_> = paths.iter().map(|path| counted::row(path)).collect();
     metrics.begin_to_count(vec![("net", true), ("mem", false)]);
     metrics.count(&rows, BTreeMap::from([(("net", "net"), 3)]));

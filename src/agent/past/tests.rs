@@ -40,11 +40,11 @@ fn window(run: i64, number: u64) -> Timed {
 fn written(boot: &str, run: i64, minute: u64) -> Written {
     let mut all = (minute * 6..minute * 6 + 6).map(|number| window(run, number));
     let mut whole = all.next().expect("six");
-    all.for_each(|next| whole.merge(next));
+    all.for_each(|next| whole.merge(&next));
     Written {
         boot: boot.to_owned(),
         place: whole.place,
-        line: Line::of(&whole),
+        line: Line::of(whole.clone()),
         failed: 0,
         window: whole.window.store(Names::All).expect("it is written"),
     }

@@ -257,7 +257,7 @@ fn the_report_begins_with_lookups_and_the_time_that_they_lost() {
     let report = Report::new(
         std::time::SystemTime::UNIX_EPOCH,
         crate::host::Facts::default(),
-        &story.closed(),
+        story.closed(),
     );
     let told = |form| {
         let mut out = Vec::new();

@@ -1,14 +1,19 @@
 //! What is counted is what was told, and what may concern a failure is told by itself.
 
+use std::collections::BTreeMap;
+
 use domain::base::iana::OptRcode;
 use proptest::prelude::*;
 
 use super::*;
 use crate::attempt::Answer;
 use crate::attempt::Comm;
+use crate::attempt::Fingerprint;
 use crate::attempt::Owner;
+use crate::attempt::RawQuestion;
 use crate::kernel::bytes;
 use crate::kernel::encoded;
+use crate::monitor::questions::QUESTIONS_MAX;
 use crate::sample;
 
 fn take(cells: &mut Cells, attempt: &Attempt) -> bool {
@@ -66,7 +71,7 @@ fn a_question_in_capitals_is_counted_apart() {
     for attempt in [&small, &capitals, &capitals] {
         assert!(take(&mut cells, attempt));
     }
-    let counted = cells.hand_on(Instant::now());
+    let counted = cells.hand_on_questions();
     let questions = counted.iter().flat_map(|plain| &plain.questions);
     let mut asked: Vec<_> = questions
         .map(|it| {
@@ -159,8 +164,56 @@ fn a_crowd_is_bounded_and_told_by_itself() {
             ..of(1)
         }
     };
+    assert!(!cells.has_many_questions());
+    cells.hand_on_questions();
     let counted = (0..2 * QUESTIONS_MAX).filter(|number| take(&mut cells, &question(*number)));
     assert_eq!(counted.count(), QUESTIONS_MAX);
+    assert!(cells.has_many_questions());
+}
+
+/// What comes until the next turn of the poller is counted as well.
+#[test]
+fn what_was_counted_is_handed_on_before_there_is_no_room() {
+    let now = Instant::now();
+    let mut cells = Cells::new(now);
+    let question = |number: usize| Attempt {
+        question: RawQuestion::new(format!("\u{6}{number:06}\0\0\u{1}\0\u{1}").as_bytes()),
+        ..sample::plain_attempt()
+    };
+    take(&mut cells, &question(0));
+    let mut numbers = 0..;
+    let mut ask = |cells: &mut Cells| take(cells, &question(numbers.next().expect("one")));
+    while !cells.has_many_questions() {
+        assert!(ask(&mut cells));
+    }
+    for _ in 0..BETWEEN - 1 {
+        assert!(ask(&mut cells));
+    }
+    assert!(cells.hand_on_questions()[0].questions.len() > QUESTIONS_MAX / 2);
+    assert!(!cells.has_many_questions() && ask(&mut cells));
+}
+
+/// Who has gone has asked nevertheless, and who goes on is counted anew.
+#[test]
+fn questions_are_handed_on_once_with_who_asked() {
+    let now = Instant::now();
+    let mut cells = Cells::new(now);
+    let attempt = sample::plain_attempt();
+    take(&mut cells, &attempt);
+    (0..3).for_each(|_| assert!(take(&mut cells, &attempt)));
+    let expected = [sample::questions(&vec![attempt.clone(); 3])];
+    // Long quiet by then.
+    for _ in 0..=IDLE_MAX {
+        cells.hand_on(now);
+    }
+    assert_eq!(cells.hand_on_questions(), expected);
+    assert!(cells.hand_on_questions().is_empty());
+    take(&mut cells, &attempt);
+    assert!(take(&mut cells, &attempt));
+    let again = cells.hand_on_questions();
+    assert_eq!(again, [sample::questions(std::slice::from_ref(&attempt))]);
+    assert!(take(&mut cells, &attempt));
+    assert_eq!(cells.hand_on_questions(), again);
 }
 
 prop_compose! {
@@ -195,6 +248,36 @@ prop_compose! {
     }
 }
 
+/// At which end, by which process, or all of them, and which question.
+type Asking = (Role, Option<u32>, u64, u16);
+
+/// How often each question was asked and answered NXDOMAIN.
+fn by_question(all: &[PlainQuestions]) -> BTreeMap<Asking, (u64, u64)> {
+    let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+    let mut add = |role, pid, it: Fingerprint, (asked, nxdomain)| {
+        let sum = sums.entry((role, pid, it.name, it.rtype.to_int()));
+        let sum = sum.or_default();
+        *sum = (sum.0 + asked, sum.1 + nxdomain);
+    };
+    for all in all {
+        for it in &all.questions {
+            add(all.role, None, it.fingerprint, (it.asked, it.nxdomain));
+        }
+        for asker in &all.askers {
+            for &(place, asked, nxdomain) in &asker.names {
+                let question = all.questions[place as usize].fingerprint;
+                add(
+                    all.role,
+                    asker.pid,
+                    question,
+                    (asked.into(), nxdomain.into()),
+                );
+            }
+        }
+    }
+    sums
+}
+
 proptest! {
     /// Each is told or counted, in one cell with those that are alike.
     #[test]
@@ -214,21 +297,18 @@ proptest! {
             }
         }
         prop_assert_eq!(told + cells.take_counted(), attempts.len() as u64);
+        let asked = cells.hand_on_questions();
+        let told = expected.values().map(|it| sample::questions(it));
+        prop_assert_eq!(by_question(&asked), by_question(&told.collect::<Vec<_>>()));
         let mut counted = cells.hand_on(Instant::now());
         let mut expected: Vec<_> = expected.values().map(|it| sample::plain(it)).collect();
         for plain in counted.iter_mut().chain(&mut expected) {
-            plain.questions.sort_by_key(|it| (it.fingerprint.name, it.fingerprint.rtype.to_int()));
             plain.example = sample::plain_attempt();
             plain.example.owner.pid = None;
         }
         let by = |it: &Plain| (it.latencies.clone(), it.moments.clone(), it.exchanges.len());
         counted.sort_by_key(by);
         expected.sort_by_key(by);
-        for plain in &mut expected {
-            // Which of them spelled the question first is not said.
-            let asked = plain.questions.iter().map(|it| it.asked).sum::<u64>();
-            prop_assert!(asked == plain.number() || asked == 0);
-        }
         prop_assert_eq!(counted, expected);
     }
 }

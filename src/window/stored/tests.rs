@@ -80,7 +80,7 @@ fn told(window: &ClosedWindow) -> (String, String) {
         name: "node".to_owned(),
         ..Facts::default()
     };
-    let report = Report::new(SystemTime::UNIX_EPOCH, facts, window);
+    let report = Report::new(SystemTime::UNIX_EPOCH, facts, window.clone());
     let text = |form| {
         let mut out = Vec::new();
         report.write(form, &mut out).expect("it is told");
@@ -111,7 +111,9 @@ proptest! {
         window.take(&Message::TurnedAway(vec![turned_away]));
         let first = window.roll(full_end(1, 10)).attributed(books(10));
         take(&mut window, &story[cut..]);
-        window.take(&Message::Plain(vec![sample::plain(&[sample::plain_attempt()])]));
+        let one = [sample::plain_attempt()];
+        window.take(&Message::Plain(vec![sample::plain(&one)]));
+        window.take(&Message::Questions(vec![sample::questions(&one)]));
         let second = window.roll(full_end(1, 10)).attributed(books(7));
 
         let (first_again, second_again) = (read_back(&first), read_back(&second));
@@ -124,7 +126,7 @@ proptest! {
         }
         let merged = |first: &ClosedWindow, second: &ClosedWindow| {
             let mut both = first.clone();
-            both.merge(second.clone());
+            both.merge(second);
             both
         };
         let expected = merged(&first, &second);
@@ -164,6 +166,7 @@ pub(super) fn sample_window() -> ClosedWindow {
     window.attempt(&dropped);
     let many: Vec<_> = (0..200).map(|_| sample::plain_attempt()).collect();
     window.take(&Message::Plain(vec![sample::plain(&many)]));
+    window.take(&Message::Questions(vec![sample::questions(&many)]));
     let end = End {
         clock: None,
         ..full_end(10, 206)
@@ -228,7 +231,7 @@ fn a_window_of_the_number_before_is_read_and_says_nothing_of_attribution() {
         (sample_window(), read.clone()),
         (read.clone(), sample_window()),
     ] {
-        first.merge_apart(second);
+        first.merge_apart(&second);
         assert_eq!(first.attribution(), None);
         assert_eq!(first.queries(), 2 * expected.queries());
     }
@@ -284,7 +287,7 @@ fn without_names_the_figures_and_causes_stay() {
         assert_eq!(rules(&read), rules(&window));
         assert!(told(&read).0.contains("--history-names"));
         let mut both = window.clone();
-        both.merge_apart(read);
+        both.merge_apart(&read);
         assert!(both.names_missing().is_some());
         let balance = |it: &ClosedWindow| it.accounting(&it.evidence()).balance();
         assert_eq!(balance(&both), 2 * balance(&window));
@@ -311,7 +314,7 @@ fn how_many_questions_there_were_is_known_without_their_names() {
     };
     for names in [Names::None, Names::Failed, Names::All] {
         let mut both = minute(names);
-        both.merge(minute(names));
+        both.merge(&minute(names));
         let evidence = both.evidence();
         let (_, process) = evidence.tallies.processes.iter().next().expect("one");
         assert_eq!((process.different(), process.queries), (3, 60), "{names:?}");

@@ -29,7 +29,7 @@ fn exchanges_that_went_well_are_not_kept() {
         if number % 500 == 499 {
             let closed = window.roll(end(1, 500));
             match &mut merged {
-                Some(merged) => merged.merge(closed),
+                Some(merged) => merged.merge(&closed),
                 None => merged = Some(closed),
             }
         }
@@ -79,6 +79,6 @@ fn an_answer_that_was_lost_may_be_of_the_window_before() {
     };
     assert_eq!(views_of(&second), (Some(failed.sent_ns), 1));
     assert_eq!(first.evidence().server_views.len(), 2);
-    first.merge(second);
+    first.merge(&second);
     assert_eq!(views_of(&first), (Some(failed.sent_ns), 3));
 }

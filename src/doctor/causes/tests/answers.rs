@@ -192,6 +192,7 @@ fn plain_answers_count_as_well() {
     let together = |attempts: &[Attempt]| {
         let mut incidents = Incidents::default();
         incidents.count(&sample::plain(attempts));
+        incidents.ask(&sample::questions(attempts));
         incidents.close(HostSample::default(), Duration::from_secs(30), Vec::new())
     };
     let counted = together(&story.attempts);

@@ -223,6 +223,7 @@ fn plain_answers_tell_their_size_as_well() {
     let whole: Vec<_> = story.attempts.drain(..20).collect();
     let mut incidents = Incidents::default();
     incidents.count(&sample::plain(&whole));
+    incidents.ask(&sample::questions(&whole));
     for attempt in &story.attempts {
         incidents.record(attempt, true);
     }
