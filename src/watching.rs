@@ -184,6 +184,9 @@ impl Watching {
 
     /// Ends without a last window.
     pub fn end(self) -> Result<()> {
+        // Nobody takes what is told any more, so who hands it on must not wait for room: the poller
+        // would wait for him.
+        drop(self.attribution);
         self.monitor.join()
     }
 

@@ -4,14 +4,27 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
+use kerno::attempt::Role;
+use kerno::attribution;
+use kerno::filter::Filter;
+use kerno::watching::Options;
+use kerno::watching::Watching;
 use libbpf_rs::query::LinkInfoIter;
 use libbpf_rs::query::ProgInfoIter;
 use nix::sys::signal::Signal;
 
 use crate::ask::ask;
+use crate::ask::connected;
+use crate::fake_server;
+use crate::fake_server::at_once;
 use crate::message;
 use crate::place::Place;
+use crate::process::PATIENCE;
 use crate::process::finish;
 use crate::process::poll;
 use crate::site::SERVER_V4;
@@ -149,4 +162,52 @@ fn mounted() -> Vec<String> {
         .filter(|line| kinds.iter().any(|k| line.contains(k)))
         .map(String::from)
         .collect()
+}
+
+/// Nobody takes what is told any more, while each one who hands it on waits for room.
+#[test]
+fn root_who_watches_no_more_is_waited_for_by_nobody() {
+    let site = Site::new();
+    let server = SocketAddr::new(SERVER_V4, 53);
+    fake_server::serve(&site.server, server, |query, _| at_once(query));
+    let others = pollers();
+    let watching = Watching::start(Options {
+        ports: vec![53],
+        timeout: Duration::from_secs(1),
+        // With a filter each query is told by itself.
+        filter: Filter {
+            role: Some(Role::Client),
+            ..Filter::default()
+        },
+        workloads: attribution::Options::default(),
+        all_hooks: false,
+    });
+    let watching = watching.expect("a host that kerno can watch");
+    let poller = pollers().difference(&others).next().cloned();
+    let poller = poller.expect("a poller").join("syscall");
+    let socket = connected(&site.client, server);
+    let query = message::query(1, &message::labels(&site.name("unheard")), message::A);
+    poll("the poller to wait for room", || {
+        for _ in 0..64 {
+            socket.send(&query).expect("to ask");
+            socket.recv(&mut [0; 512]).expect("an answer");
+        }
+        let call = fs::read_to_string(&poller).expect("it runs");
+        let number = call.split(' ').next().and_then(|it| it.parse().ok());
+        (watching.messages().is_full() && number == Some(libc::SYS_futex)).then_some(())
+    });
+    let (tell, ended) = mpsc::channel();
+    thread::spawn(move || tell.send(watching.end()));
+    let ended = ended.recv_timeout(PATIENCE).expect("an end");
+    ended.expect("an end without a fault");
+}
+
+/// The threads of this process that take the kernel's records.
+fn pollers() -> BTreeSet<PathBuf> {
+    let tasks = fs::read_dir("/proc/self/task").expect("threads");
+    let tasks = tasks.filter_map(|it| it.ok().map(|it| it.path()));
+    let is_one = |task: &PathBuf| {
+        fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == "kerno-poller")
+    };
+    tasks.filter(is_one).collect()
 }

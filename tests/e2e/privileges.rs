@@ -93,9 +93,12 @@ fn is_read_only(pid: u32, folder: &Path) -> Option<bool> {
 
 /// What the kernel says if threads of a screen, the one that draws among them, try it.
 #[cfg(target_arch = "x86_64")]
-fn refuses(pid: u32) {
+fn refuses(pid: u32, folder: &Path) {
     let name = format!("kerno-test-{pid}");
     let elsewhere = format!("/etc/{name}");
+    // By its whole path: its own folder is that below the mount.
+    let here = folder.join(&name);
+    let here = here.to_str().expect("UTF-8");
     let create = i64::from(libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC);
     let open = |held: &Held, path| {
         let arguments = [
@@ -113,12 +116,12 @@ fn refuses(pid: u32) {
     for name_of_thread in ["kerno", "kerno-top", "kerno-poller"] {
         let held = Held::hold(thread_id(pid, name_of_thread));
         // What it may do.
-        for done in [open(&held, &name), socket(&held, libc::SOCK_DGRAM)] {
+        for done in [open(&held, here), socket(&held, libc::SOCK_DGRAM)] {
             let descriptor = done.expect(name_of_thread);
             held.call(libc::SYS_close, &[Number(descriptor)])
                 .expect("it is open");
         }
-        let gone = [Number(libc::AT_FDCWD.into()), Text(&name), Number(0)];
+        let gone = [Number(libc::AT_FDCWD.into()), Text(here), Number(0)];
         held.call(libc::SYS_unlinkat, &gone).expect("it is there");
         // And what not. Nobody here is traced by it, and no mount is told of: without the filter
         // these would be ESRCH and EFAULT.
@@ -184,7 +187,7 @@ fn root_a_live_screen_writes_nowhere_but_in_its_folder() {
     assert_eq!(is_read_only(kerno.pid(), Path::new("/")), Some(true));
     assert_eq!(is_read_only(kerno.pid(), folder.path()), Some(false));
     #[cfg(target_arch = "x86_64")]
-    refuses(kerno.pid());
+    refuses(kerno.pid(), folder.path());
     pty.press("s");
     pty.shows("saved");
     let mut files = fs::read_dir(&folder).expect("the folder");
