@@ -8,12 +8,14 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use kerno_chaos::testbed::Namespace;
 use nix::fcntl::Flock;
 use nix::fcntl::FlockArg;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::cgroup;
+use crate::cgroup::Cgroup;
 use crate::place::Place;
 use crate::process::Finished;
 use crate::process::Process;
@@ -41,7 +43,11 @@ struct Running {
 
 impl Running {
     fn start(scenario: &str) -> Self {
-        let mut command = Place::host().command(env!("CARGO_BIN_EXE_kerno"));
+        Self::start_at(&Place::host(), scenario)
+    }
+
+    fn start_at(place: &Place, scenario: &str) -> Self {
+        let mut command = place.command(env!("CARGO_BIN_EXE_kerno"));
         command.args(["chaos", "--induce", scenario, "--duration", "10m"]);
         command.args(["--yes", "--output", "json"]);
         command.stdout(Stdio::piped());
@@ -134,25 +140,80 @@ fn root_a_killed_lab_leaves_nothing() {
     lab.await_nothing_left();
 }
 
+/// The machine's limit of tracked connections, which `conntrack-full` lowers.
+struct Limit {
+    before: String,
+}
+
+impl Limit {
+    const PATH: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
+
+    fn read() -> String {
+        fs::read_to_string(Self::PATH).expect("connection tracking")
+    }
+
+    fn before() -> Self {
+        // Other tests that change it have the lock meanwhile.
+        let file = fs::File::open(Self::PATH).expect("connection tracking");
+        let lock = Flock::lock(file, FlockArg::LockExclusive).expect("a lock");
+        let before = Self::read();
+        drop(lock);
+        Self { before }
+    }
+
+    fn await_low() {
+        poll("the limit to be lowered to the lab's entries", || {
+            let now: u64 = Self::read().trim().parse().expect("a number");
+            (600..700).contains(&now).then_some(())
+        });
+    }
+
+    fn await_as_before(&self) {
+        poll("the limit to be as before", || {
+            (Self::read() == self.before).then_some(())
+        });
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // The machine needs it, whatever was wrong here.
+        if std::thread::panicking() {
+            let _tried = fs::write(Self::PATH, &self.before);
+        }
+    }
+}
+
 #[test]
 fn root_a_killed_lab_gives_the_machine_its_limit_back() {
-    const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
-    let read = || fs::read_to_string(MAX).expect("connection tracking");
-    // Other tests that change it have the lock meanwhile.
-    let file = fs::File::open(MAX).expect("connection tracking");
-    let lock = Flock::lock(file, FlockArg::LockExclusive).expect("a lock");
-    let before = read();
-    drop(lock);
+    let limit = Limit::before();
     let mut lab = Running::start("conntrack-full");
-    poll("the limit to be lowered to the lab's entries", || {
-        let now: u64 = read().trim().parse().expect("a number");
-        (600..700).contains(&now).then_some(())
-    });
+    Limit::await_low();
     lab.process.signal(Signal::SIGKILL);
     lab.process.ended();
-    poll("the limit to be as before", || {
-        (read() == before).then_some(())
+    limit.await_as_before();
+    lab.await_nothing_left();
+}
+
+/// As by a container runtime, or a service manager: its janitor dies with it.
+#[test]
+fn root_the_next_lab_undoes_what_a_killed_group_left() {
+    let limit = Limit::before();
+    let host = Namespace::host().expect("the test's own namespace");
+    let place = Place::with(host, Cgroup::new());
+    let mut lab = Running::start_at(&place, "conntrack-full");
+    Limit::await_low();
+    let killed = members(place.cgroup.path());
+    assert!(killed.len() >= 2, "the lab and its janitor: {killed:?}");
+    fs::write(place.cgroup.path().join("cgroup.kill"), "1").expect("Linux 5.14");
+    lab.process.ended();
+    poll("everybody in the group to be gone", || {
+        members(place.cgroup.path()).is_empty().then_some(())
     });
+    // That of another test may have been the next one already.
+    let finished = run("nft-drop", "1s");
+    assert!(finished.succeeded, "{}", finished.output);
+    limit.await_as_before();
     lab.await_nothing_left();
 }
 

@@ -5,6 +5,7 @@
 pub(crate) mod client;
 pub(crate) mod elsewhere;
 mod machine;
+mod note;
 pub(crate) mod outside;
 pub(crate) mod pod;
 pub mod recipe;
@@ -69,6 +70,7 @@ pub fn run(
     stop: &Receiver<()>,
 ) -> Result<Report> {
     permit(scenario, recipe, options.yes)?;
+    undo::after_the_killed()?;
     let zone = options.zone.clone();
     let zone = zone.unwrap_or_else(|| format!("{}.lab.test", scenario.name));
     let mut lab = Lab::new(&zone, options.machine.clone())?;

@@ -18,7 +18,7 @@ use super::site::Client;
 use super::site::Counter;
 use super::site::Lab;
 use super::site::Server;
-use super::worker::Worker;
+use super::undo::Janitor;
 use crate::flood::Endpoint;
 use crate::scenario::Scenario;
 use crate::testbed::tool::NFT;
@@ -136,7 +136,7 @@ impl Report {
             servers,
             changed: lab.changed,
             wire,
-            left: lab.janitor.map_or(Ok(Vec::new()), Worker::finish)?,
+            left: lab.janitor.map_or(Ok(Vec::new()), Janitor::finish)?,
         })
     }
 

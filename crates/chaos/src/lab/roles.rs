@@ -66,7 +66,7 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
         }
         Role::Outside(beyond) => serde_json::to_value(outside::run(beyond, input, ready)?)?,
         Role::Stranger(whom) => serde_json::to_value(stranger::run(&whom, input, ready)?)?,
-        Role::Janitor => serde_json::to_value(undo::run(&mut input, ready)?)?,
+        Role::Janitor(note) => serde_json::to_value(undo::run(note, &mut input, ready)?)?,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Where a scenario plays: pods joined by a node, as on a host of Kubernetes.
 
 use std::any::Any;
+use std::fs;
+use std::fs::File;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -14,6 +16,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
+use nix::fcntl::Flock;
+use nix::fcntl::FlockArg;
 
 use super::client::Ask;
 use super::elsewhere::Leaves;
@@ -29,6 +33,7 @@ use super::server::Served;
 use super::stranger;
 use super::stranger::Stranger;
 use super::undo;
+use super::undo::Janitor;
 use super::undo::Undo;
 use super::worker::PROGRAM;
 use super::worker::Role;
@@ -94,7 +99,7 @@ pub(crate) struct Lab {
     pub(super) outside: Option<Worker>,
     /// What was done, a sentence each.
     pub(crate) changed: Vec<String>,
-    pub(super) janitor: Option<Worker>,
+    pub(super) janitor: Option<Janitor>,
     /// What else lasts as long as the lab: sockets, locks, programs.
     kept: Vec<Box<dyn Any>>,
 }
@@ -455,8 +460,41 @@ impl Lab {
     pub(crate) fn promise(&mut self, undo: &Undo) -> Result<()> {
         let janitor = match self.janitor.take() {
             Some(janitor) => janitor,
-            None => undo::start()?,
+            None => Janitor::start()?,
         };
-        self.janitor.insert(janitor).tell(undo)
+        self.janitor.insert(janitor).promise(undo)
     }
+
+    /// A limit of the whole machine, as it is. Others of kerno who change it wait until this
+    /// lab ends.
+    pub(crate) fn limit(&mut self, path: &'static str) -> Result<MachineLimit> {
+        let file = File::open(path).with_context(|| format!("cannot open {path}"))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error);
+        self.keep(lock.with_context(|| format!("cannot lock {path}"))?);
+        // Whoever had it may have been killed.
+        undo::after_the_killed()?;
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+        let now = text.trim().parse();
+        let now = now.with_context(|| format!("{path} has no number"))?;
+        Ok(MachineLimit { path, now })
+    }
+
+    /// Sets it for as long as the lab is there.
+    pub(crate) fn set_limit(&mut self, limit: &MachineLimit, to: u64) -> Result<()> {
+        let MachineLimit { path, now } = limit;
+        self.promise(&Undo::Write {
+            path: PathBuf::from(path),
+            before: now.to_string(),
+            set: to.to_string(),
+        })?;
+        fs::write(path, to.to_string())
+            .with_context(|| format!("cannot write {path}, which only the host itself may"))
+    }
+}
+
+/// A limit of the whole machine that this lab alone may change.
+#[derive(Debug)]
+pub(crate) struct MachineLimit {
+    path: &'static str,
+    pub(crate) now: u64,
 }

@@ -1,9 +1,9 @@
-//! What lies outside the lab's namespaces, and how it is undone.
-//! By the janitor: there is no other way, so that this one is used every time.
+//! What lies outside the lab's namespaces, and how it is undone: by the janitor, or if
+//! that was killed too, by the next lab.
 
 use std::fs;
 use std::io;
-use std::io::BufRead;
+use std::io::Read;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -14,11 +14,15 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use anyhow::Result;
+use anyhow::bail;
+use log::warn;
 use nix::sys::signal::SigSet;
 use nix::unistd::setsid;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::note;
+use super::note::Note;
 use super::worker::PROGRAM;
 use super::worker::Role;
 use super::worker::Worker;
@@ -33,47 +37,92 @@ const TICK: Duration = Duration::from_millis(20);
 pub(crate) enum Undo {
     /// A control group was made: its folder is removed when it is empty.
     RemoveGroup(PathBuf),
-    /// A file of the kernel had this content: it is written again.
-    Write(PathBuf, String),
+    /// A file of the kernel had the content `before`, which is written again if the lab's
+    /// own is still there.
+    Write {
+        path: PathBuf,
+        before: String,
+        set: String,
+    },
 }
 
-/// Starts the janitor. It is told what to undo before that is done, and says at its
-/// end what could not be, a sentence each.
-pub(super) fn start() -> Result<Worker> {
-    let mut command = Command::new(PROGRAM);
-    let apart = || {
-        // Ctrl-C and a closing terminal are not meant for it.
-        setsid()?;
-        Ok(())
-    };
-    // SAFETY: a system call without arguments.
-    unsafe { command.pre_exec(apart) };
-    Worker::start("the janitor of the lab", &Role::Janitor, command)
-}
-
-/// Is the janitor: collects promises until the lab lets go, then keeps them,
-/// the last one first. Returns what could not be undone.
-pub(crate) fn run(input: &mut impl BufRead, ready: impl FnOnce()) -> Result<Vec<String>> {
-    SigSet::all().thread_block()?;
-    ready();
-    // A line cut short is of a kerno that was killed before it did anything.
-    let lines = input.lines().map_while(Result::ok);
-    let promises: Vec<Undo> = lines
-        .filter_map(|line| serde_json::from_str(&line).ok())
-        .collect();
-    let kept = promises.iter().rev().map(keep);
-    let failed = kept.filter_map(Result::err);
-    Ok(failed.map(|error| format!("{error:#}")).collect())
-}
-
-fn keep(undo: &Undo) -> Result<()> {
-    match undo {
-        Undo::RemoveGroup(path) => {
-            remove_group(path).with_context(|| format!("cannot remove {}", path.display()))
+impl Undo {
+    pub(super) fn keep(&self) -> Result<()> {
+        match self {
+            Self::RemoveGroup(path) => {
+                remove_group(path).with_context(|| format!("cannot remove {}", path.display()))
+            }
+            Self::Write { path, before, set } => {
+                let name = path.display();
+                let now =
+                    fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+                match now.trim() {
+                    now if now == set => fs::write(path, before)
+                        .with_context(|| format!("cannot write {before} to {name} again")),
+                    // The lab was killed before it wrote.
+                    now if now == before => Ok(()),
+                    now => bail!(
+                        "{name} is {now}, which this lab did not write, and was {before} before it"
+                    ),
+                }
+            }
         }
-        Undo::Write(path, content) => fs::write(path, content)
-            .with_context(|| format!("cannot write {content:?} to {} again", path.display())),
     }
+}
+
+/// Who undoes, a process of its own: it lives on when the lab is killed, and begins when
+/// the lab lets go.
+#[derive(Debug)]
+pub(super) struct Janitor {
+    note: Note,
+    worker: Worker,
+}
+
+impl Janitor {
+    pub(super) fn start() -> Result<Self> {
+        let note = Note::create(Path::new(note::FOLDER))?;
+        let mut command = Command::new(PROGRAM);
+        let apart = || {
+            // Ctrl-C and a closing terminal are not meant for it.
+            setsid()?;
+            Ok(())
+        };
+        // SAFETY: a system call without arguments.
+        unsafe { command.pre_exec(apart) };
+        let role = Role::Janitor(note.path().to_owned());
+        let worker = Worker::start("the janitor of the lab", &role, command)?;
+        Ok(Self { note, worker })
+    }
+
+    pub(super) fn promise(&mut self, undo: &Undo) -> Result<()> {
+        self.note.add(undo)
+    }
+
+    /// Has it begin, and returns what could not be undone, a sentence each.
+    pub(super) fn finish(self) -> Result<Vec<String>> {
+        self.worker.finish()
+    }
+}
+
+/// Is the janitor. Returns what could not be undone.
+pub(super) fn run(
+    note: PathBuf,
+    input: &mut impl Read,
+    ready: impl FnOnce(),
+) -> Result<Vec<String>> {
+    SigSet::all().thread_block()?;
+    let note = Note::join(note)?;
+    ready();
+    io::copy(input, &mut io::sink())?;
+    note.keep()
+}
+
+/// Undoes what labs have left of which no process lives any more, and says so.
+pub(super) fn after_the_killed() -> Result<()> {
+    for sentence in note::keep_of_the_killed(Path::new(note::FOLDER))? {
+        warn!("{sentence}");
+    }
+    Ok(())
 }
 
 fn remove_group(path: &Path) -> io::Result<()> {
@@ -86,46 +135,5 @@ fn remove_group(path: &Path) -> io::Result<()> {
             Err(error) if begin.elapsed() > PATIENCE => return Err(error),
             Err(_) => thread::sleep(TICK),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn promises_are_kept_from_the_last_to_the_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let group = folder.path().join("group");
-        let limit = folder.path().join("limit");
-        fs::create_dir(&group).unwrap();
-        fs::write(&limit, "3").unwrap();
-        let promises = [
-            Undo::Write(limit.clone(), "1".to_owned()),
-            Undo::RemoveGroup(group.clone()),
-            Undo::RemoveGroup(folder.path().join("never made")),
-            Undo::Write(limit.clone(), "2".to_owned()),
-        ];
-        let mut input = String::new();
-        for promise in &promises {
-            input += &serde_json::to_string(promise).unwrap();
-            input.push('\n');
-        }
-        input += "{\"Write\":[\"/cut/sh";
-        let mut begun = false;
-        let failed = run(&mut input.as_bytes(), || begun = true).unwrap();
-        assert!(begun);
-        assert_eq!(failed, [""; 0]);
-        assert_eq!(fs::read_to_string(&limit).unwrap(), "1");
-        assert!(!group.exists());
-    }
-
-    #[test]
-    fn what_cannot_be_undone_is_named() {
-        let path = PathBuf::from("/nonexistent/file");
-        let undo = Undo::Write(path, "1".to_owned());
-        let input = serde_json::to_string(&undo).unwrap();
-        let failed = run(&mut input.as_bytes(), || ()).unwrap();
-        assert!(failed[0].contains("/nonexistent/file"), "{failed:?}");
     }
 }

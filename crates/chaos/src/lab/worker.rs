@@ -7,6 +7,7 @@ use std::io::BufRead as _;
 use std::io::BufReader;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::ChildStdin;
 use std::process::ChildStdout;
@@ -49,8 +50,8 @@ pub(super) enum Role {
     Stranger(Stranger),
     /// Uses all that it gets of this CPU, by number.
     Hog(usize),
-    /// Undoes what lies outside the lab's namespaces.
-    Janitor,
+    /// Undoes what lies outside the lab's namespaces: what is written down there.
+    Janitor(PathBuf),
 }
 
 /// A line from a worker to the lab.
@@ -90,7 +91,7 @@ impl Worker {
             child,
             stdin,
             end: None,
-            kill: !matches!(role, Role::Janitor),
+            kill: !matches!(role, Role::Janitor(_)),
         };
         worker.tell(role)?;
         let mut end = End {

@@ -1,23 +1,17 @@
 //! `backlog-full`: a program sends so many questions in one call that a CPU's backlog, where
 //! packets of virtual interfaces wait, has no room for all.
 
-use std::fs;
-use std::fs::File;
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
-use nix::fcntl::Flock;
-use nix::fcntl::FlockArg;
 
 use crate::lab::client::Ask;
 use crate::lab::client::Style;
 use crate::lab::recipe::Recipe;
 use crate::lab::site::Lab;
-use crate::lab::undo::Undo;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 use crate::testbed::scatter;
@@ -62,18 +56,12 @@ fn make(lab: &mut Lab) -> Result<()> {
     lab.ask(&crowd, ask)?;
     lab.ask(&client, Ask::healthy("lab-web", server.dns()))?;
     lab.await_links()?;
-    // Others of kerno who change it wait for each other.
-    let file = File::open(MAX).with_context(|| format!("cannot open {MAX}"))?;
-    let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error);
-    lab.keep(lock.with_context(|| format!("cannot lock {MAX}"))?);
-    let before = fs::read_to_string(MAX).with_context(|| format!("cannot read {MAX}"))?;
-    let before = before.trim().to_owned();
-    if before.parse::<u64>().is_ok_and(|before| before <= LIMIT) {
+    let limit = lab.limit(MAX)?;
+    let before = limit.now;
+    if before <= LIMIT {
         bail!("{MAX} is {before}, which is too small for this scenario");
     }
-    lab.promise(&Undo::Write(Path::new(MAX).to_owned(), before.clone()))?;
-    fs::write(MAX, LIMIT.to_string())
-        .with_context(|| format!("cannot write {MAX}, which only the host itself may"))?;
+    lab.set_limit(&limit, LIMIT)?;
     lab.change(format!(
         "lab-crawler sends {BURST} questions in one call, and netdev_max_backlog is {LIMIT} \
          instead of {before}"

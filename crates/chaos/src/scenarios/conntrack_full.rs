@@ -4,19 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::fs::File;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
-use nix::fcntl::Flock;
-use nix::fcntl::FlockArg;
 use nix::sys::socket::Backlog;
 use nix::sys::socket::listen;
 
@@ -24,7 +20,6 @@ use crate::lab::client::Ask;
 use crate::lab::pod::Pod;
 use crate::lab::recipe::Recipe;
 use crate::lab::site::Lab;
-use crate::lab::undo::Undo;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 
@@ -116,18 +111,12 @@ fn fill(lab: &mut Lab) -> Result<()> {
              could be hurt. Use a machine with less traffic"
         );
     }
-    // Others of kerno who change it wait for each other.
-    let file = File::open(MAX).with_context(|| format!("cannot open {MAX}"))?;
-    let lock = Flock::lock(file, FlockArg::LockExclusive);
-    let lock = lock.map_err(|(_, error)| error);
-    lab.keep(lock.with_context(|| format!("cannot lock {MAX}"))?);
-    let before = number(MAX)?;
+    let limit = lab.limit(MAX)?;
+    let before = limit.now;
     if before != 0 && before <= entries {
         bail!("{MAX} is {before}, less than the {entries} that this scenario needs");
     }
-    lab.promise(&Undo::Write(Path::new(MAX).to_owned(), before.to_string()))?;
-    fs::write(MAX, entries.to_string())
-        .with_context(|| format!("cannot write {MAX}, which only the host itself may"))?;
+    lab.set_limit(&limit, entries)?;
     lab.change(format!(
         "the node tracks {entries} connections, and nf_conntrack_max is {entries} instead of {before}"
     ));

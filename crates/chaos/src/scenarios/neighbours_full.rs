@@ -2,22 +2,17 @@
 //! with many pods. It is that of IPv6, which the healthy client does not need.
 
 use std::fs;
-use std::fs::File;
 use std::net::Ipv6Addr;
-use std::path::Path;
 
 use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
-use nix::fcntl::Flock;
-use nix::fcntl::FlockArg;
 
 use crate::lab::client::Ask;
 use crate::lab::pod::dns_at;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Serve;
 use crate::lab::site::Lab;
-use crate::lab::undo::Undo;
 use crate::scenario::Fault;
 use crate::scenario::Scenario;
 use crate::testbed::tool::IP;
@@ -105,21 +100,15 @@ fn fill(lab: &mut Lab, first: Ipv6Addr) -> Result<()> {
     for namespace in pods.chain([&lab.node]) {
         namespace.run(IP, "-6 neighbour flush all", "")?;
     }
-    // Others of kerno who change it wait for each other.
-    let file = File::open(MAX).with_context(|| format!("cannot open {MAX}"))?;
-    let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error);
-    lab.keep(lock.with_context(|| format!("cannot lock {MAX}"))?);
-    let before = fs::read_to_string(MAX).with_context(|| format!("cannot read {MAX}"))?;
-    let before = before.trim().to_owned();
+    let limit = lab.limit(MAX)?;
+    let before = limit.now;
     lab.node
         .set("ipv6/neigh/server/base_reachable_time_ms", REACHABLE_MS)?;
     let script: String = (0..ENTRIES as u128)
         .map(|n| entry(Ipv6Addr::from(u128::from(first) + n)))
         .collect();
     lab.node.run(IP, "-6 -batch -", &script)?;
-    lab.promise(&Undo::Write(Path::new(MAX).to_owned(), before.clone()))?;
-    fs::write(MAX, ENTRIES.to_string())
-        .with_context(|| format!("cannot write {MAX}, which only the host itself may"))?;
+    lab.set_limit(&limit, ENTRIES as u64)?;
     // What can be thrown out is, until there is nothing left.
     let mut more = (0..=u128::from(OTHERS_MAX)).map(|n| u128::from(first) + ENTRIES as u128 + n);
     let is_full = |ip: u128| {
