@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
+use nix::sys::signal::SigHandler;
 use nix::sys::signal::Signal;
+use nix::sys::signal::signal;
 
 use crate::ask::connected;
 use crate::fake_server;
@@ -146,6 +149,29 @@ fn root_a_full_terminal_is_given_back_when_it_hangs_up() {
         pty.shows("options");
         pty.fill();
         waits_for_room(&kerno);
+        kerno
+    };
+    assert_eq!(kerno.ended().code(), Some(0));
+}
+
+#[test]
+fn root_it_ends_with_its_terminal_though_nobody_tells_it() {
+    const PORT: u16 = 10_685;
+    let mut command = top(PORT);
+    let ignore = || {
+        // SAFETY: it sets what a signal does, and runs nothing.
+        unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
+        Ok(())
+    };
+    // SAFETY: a system call, which may be made between fork and exec.
+    unsafe { command.pre_exec(ignore) };
+    let mut kerno = {
+        let pty = Pty::open();
+        let kerno = pty.start(&mut command);
+        // Nothing on its screen changes from here on.
+        pty.shows("options");
+        pty.press("p");
+        pty.shows("PAUSED");
         kerno
     };
     assert_eq!(kerno.ended().code(), Some(0));
