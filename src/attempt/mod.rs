@@ -246,7 +246,7 @@ pub struct Attempt {
     pub drop: Option<Box<PacketDrop>>,
     /// The system call that failed; `reason` has its error if that is known.
     pub failed_call: Option<FailedCall>,
-    /// Whether its socket had an answer to another query before; of a client over UDP.
+    /// Whether its socket had an answer to another query before; of a client.
     pub is_after_answer: bool,
     /// When its program closed the socket, if it did without an answer: it waited no longer,
     /// though one might still come. Of a client; `None` also if that is not known.

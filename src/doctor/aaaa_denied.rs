@@ -88,7 +88,7 @@ fn finding(evidence: &Evidence, netns: u32, server: SocketAddr, denied: Denied) 
          Resolvers that cache NXDOMAIN deny the A as well for a while.",
     )
     .line(format!(
-        "{} of type AAAA said NXDOMAIN, for {} of which {} said so: NOERROR with records.",
+        "{} of type AAAA said NXDOMAIN, for {}; for the same names {} had records.",
         units::counted(questions.answers, "answer", "answers"),
         units::counted(questions.number(), "name", "names"),
         units::counted(addresses, "answer of type A", "answers of type A"),

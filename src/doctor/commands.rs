@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use domain::base::iana::Rtype;
 
+use crate::incidents::Evidence;
 use crate::shell::Command;
 
 /// `dig @10.0.0.2 -p 1053 +tcp +tries=1 +timeout=6`; what to ask is still missing.
@@ -44,6 +45,23 @@ pub(super) fn of_type(dig: Command, rtype: Option<Rtype>) -> Command {
 /// The same with the question that every server can answer.
 pub(super) fn dig_root(server: SocketAddr, over_tcp: bool) -> Command {
     dig(server, over_tcp).and(". SOA")
+}
+
+/// A command as it is run inside a network namespace: with `nsenter`, if that is not this
+/// program's own: by a process that lives there, if one is known.
+pub(super) fn within(evidence: &Evidence, netns: Option<u32>, command: Command) -> Command {
+    let Some(netns) = netns.filter(|&netns| netns != 0) else {
+        return command;
+    };
+    if evidence.host.own_netns == Some(netns) {
+        return command;
+    }
+    // Who asked may be gone, or live elsewhere than its socket: dockerd asks from within
+    // its containers' namespaces.
+    match evidence.inhabitant(netns) {
+        Some(pid) => in_netns_of(pid, command),
+        None => in_netns(netns, command),
+    }
 }
 
 /// A command as it is run in the network namespace of this process.

@@ -88,6 +88,8 @@ fn finding(
     (denied, records): (&Questions, u64),
     cache: Option<Cache>,
 ) -> Finding {
+    let idle = cache.filter(|cache| !cache.asks);
+    let cache = cache.filter(|cache| cache.asks);
     let explanation = match cache {
         Some(cache) => Explanation::of(
             cache.title(denying),
@@ -102,7 +104,8 @@ fn finding(
          comes, and NXDOMAIN is one. Usually one is inside (VPN, company, cluster) and one outside.",
             "Whether such a name resolves depends on which server answers first: with musl by chance, with \
          glibc whenever the first on the list is slow or down, or `rotate` is set.",
-        ),
+        )
+        .causes(idle.map(|cache| cache.may_be(knowing)).as_deref()),
     };
     let explanation = explanation.line(format!(
         "{denying} said NXDOMAIN {} about {} of which {knowing} had records {}.",
@@ -124,7 +127,11 @@ fn finding(
                 "Have only servers on the list that know all names. Let the inside one forward to the outside \
                  one, or a local resolver choose by zone: systemd-resolved `Domains=~corp.example` on that \
                  link, dnsmasq `server=/corp.example/ADDRESS`.",
-            ),
+            )
+            .with(|it| match idle {
+                Some(cache) => it.run("If it is a cache, empty it:", cache.flush()),
+                None => it,
+            }),
     });
     Finding {
         scope: Subject {

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::for_others::ForOthers;
 use super::losses::Losses;
 use super::rule::Rule;
 use crate::attempt::Comm;
@@ -32,6 +33,8 @@ pub struct Diagnosis {
     pub slow_by_cause: BTreeMap<Rule, u64>,
     /// Time that lookups lost, each moment by one rule.
     pub losses: Losses,
+    /// What of all lookups resolvers on this host made for others.
+    pub for_others: ForOthers,
     /// Each query that a rule explains, by when it ended.
     pub explained: Vec<Explained>,
 }

@@ -12,6 +12,7 @@ mod descriptors_full;
 mod explanation;
 mod failure_rate;
 mod finding;
+mod for_others;
 mod gone;
 mod high_latency;
 mod late_reader;
@@ -20,6 +21,8 @@ mod metric;
 mod negative_cache;
 mod never_first;
 mod outlier;
+#[cfg(test)]
+mod overheard;
 mod own;
 mod party;
 mod ranking;
@@ -40,6 +43,7 @@ pub use finding::Subject;
 pub use finding::SubjectServer;
 pub use finding::Unit;
 pub use finding::Verdict;
+pub use for_others::ForOthers;
 pub use losses::Losses;
 pub use losses::LostByCause;
 pub use rule::Rule;
@@ -57,6 +61,7 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     let (seen, snapshot) = (snapshot, &losses::without_side_tries(snapshot, evidence));
     let parties = Parties::of(snapshot, evidence);
     let mut diagnosis = causes::explain(evidence, snapshot, &parties);
+    diagnosis.for_others = for_others::of(&parties, &diagnosis.losses);
     let findings = &mut diagnosis.findings;
     findings.extend(aaaa_denied::check(evidence));
     findings.extend(answer_emptied::check(evidence));
@@ -72,6 +77,8 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     name_workloads(findings, evidence);
     gone::leave_out(findings, evidence);
     finding::rank(findings);
+    #[cfg(test)]
+    overheard::tell(&*findings);
     diagnosis
 }
 

@@ -31,6 +31,9 @@ pub(super) struct Caches<'a> {
 pub(super) struct Cache {
     pid: u32,
     comm: Comm,
+    /// Whether it was seen to ask the server that knows. If not, it may as well be a server with
+    /// a zone of its own.
+    pub(super) asks: bool,
 }
 
 fn key(question: Fingerprint) -> (u64, u16) {
@@ -73,12 +76,13 @@ impl<'a> Caches<'a> {
         let said = self.served.get(&(denying, name, rtype))?;
         let pid = said.pid?;
         let told = self.denied.get(&(pid, name, rtype)).copied();
-        let upstreams = self.asked.get(&pid).into_iter().flat_map(|it| it.keys());
-        let asks_others = upstreams.into_iter().any(|it| *it != knowing);
+        let upstreams = || self.asked.get(&pid).into_iter().flat_map(|it| it.keys());
+        let asks_others = upstreams().any(|it| *it != knowing);
         let is_cached = said.no_such_name > told.unwrap_or_default();
         (is_cached && !asks_others).then_some(Cache {
             pid,
             comm: said.comm,
+            asks: upstreams().next().is_some(),
         })
     }
 }
@@ -96,6 +100,15 @@ impl Cache {
             "The names were asked for before they were made. The cache keeps the answer that there are none, \
              for as long as the zone's SOA record says (RFC 2308), and does not ask again meanwhile; {knowing} \
              knows them by now."
+        )
+    }
+
+    /// Of one that asks nobody.
+    pub(super) fn may_be(self, knowing: SocketAddr) -> String {
+        format!(
+            "{} was not seen to ask anybody for them: it has them in a zone or a file of its own, or, if it \
+             is a cache of {knowing}, keeps an answer from before the names were made.",
+            who::process(Some(self.pid), self.comm)
         )
     }
 

@@ -13,6 +13,7 @@ use super::rule::Rule;
 use crate::collect::Figures;
 use crate::collect::Snapshot;
 use crate::incidents::Evidence;
+use crate::sampler::ResolvConf;
 use crate::shell::Command;
 use crate::thresholds::FAILURES_MIN;
 use crate::thresholds::SAMPLE_MIN;
@@ -34,7 +35,7 @@ pub(super) fn check(
     };
     let rows = snapshot.by_server.rows.iter();
     rows.filter(|row| is_silent(row.whom, &row.figures, evidence) && !is_told(row.whom))
-        .map(|row| note(row.whom, row.figures.outcomes.superseded))
+        .map(|row| note(row.whom, row.figures.outcomes.superseded, evidence))
         .collect()
 }
 
@@ -49,7 +50,16 @@ fn is_silent(server: SocketAddr, figures: &Figures, evidence: &Evidence) -> bool
         && asked.came_second.is_never()
 }
 
-fn note(server: SocketAddr, superseded: u64) -> Finding {
+fn note(server: SocketAddr, superseded: u64, evidence: &Evidence) -> Finding {
+    // A client that has it on its list, a living one if there is any.
+    let has_it = |conf: &ResolvConf| conf.nameservers.contains(&server.ip());
+    let clients = evidence.host.clients.values();
+    let listed = clients.filter(|it| it.resolv_conf.as_ref().is_some_and(has_it));
+    let client = listed.min_by_key(|it| it.ended);
+    let netns = client.and_then(|it| it.netns);
+    let conf = client.and_then(|it| it.resolv_conf.as_ref());
+    let grep = Command::new("grep -n nameserver");
+    let own = grep.clone().and("/etc/resolv.conf");
     let explanation = Explanation::of(
         format!("The nameserver {server} never answers; others that are asked at the same moment do"),
         format!(
@@ -63,10 +73,16 @@ fn note(server: SocketAddr, superseded: u64) -> Finding {
         "{} to it were answered by another server first, and none by {server}, in time or later.",
         units::queries(superseded)
     ))
-    .run("See if it answers:", commands::dig_root(server, false))
+    .run(
+        "See if it answers:",
+        commands::within(evidence, netns, commands::dig_root(server, false)),
+    )
     .run(
         "If not, take it out of the list:",
-        Command::new("grep nameserver /etc/resolv.conf"),
+        match conf {
+            Some(conf) => grep.word(conf.path.as_path()).or(own),
+            None => own,
+        },
     );
     let measured = Measured::queries(superseded);
     Finding {

@@ -56,6 +56,12 @@ impl<'a> Parties<'a> {
         }
     }
 
+    /// Those that ask for others.
+    pub(super) fn resolvers(&self) -> impl Iterator<Item = &'a Row<WorkloadId>> {
+        let all = self.all.iter().filter(|it| it.asks_for_others);
+        all.flat_map(|it| it.rows.iter().copied())
+    }
+
     /// Its attempts that went wrong, as far as they were kept.
     pub(super) fn incidents<'p>(
         &'p self,

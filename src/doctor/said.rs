@@ -65,13 +65,7 @@ impl Questions {
     pub(super) fn dig_name(&self, evidence: &Evidence, netns: u32, server: SocketAddr) -> Command {
         let dig = commands::dig(server, false);
         let dig = commands::ask_for(dig, self.first().map(|(name, _)| name));
-        if evidence.host.own_netns == Some(netns) || netns == 0 {
-            return dig;
-        }
-        match evidence.inhabitant(netns) {
-            Some(pid) => commands::in_netns_of(pid, dig),
-            None => commands::in_netns(netns, dig),
-        }
+        commands::within(evidence, Some(netns), dig)
     }
 }
 

@@ -50,7 +50,11 @@ fn waste(process: &ProcessTally, conf: &ResolvConf) -> (u64, Vec<String>) {
         .map(|name| name.name.to_ascii_lowercase())
         .collect();
     let (mut queries, mut names, mut examples) = (0, HashSet::new(), Vec::new());
-    for name in process.names.values().filter(|name| name.nxdomain > 0) {
+    // The same examples whenever it is told.
+    let mut denied: Vec<_> = process.names.values().collect();
+    denied.retain(|name| name.nxdomain > 0);
+    denied.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    for name in denied {
         let Some(meant) = meant(&name.name.to_ascii_lowercase(), conf, &asked) else {
             continue;
         };

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashSet;
+use std::net::SocketAddr;
 
+use super::commands;
 use super::explanation::Explanation;
 use super::explanation::Measured;
 use super::finding::Finding;
@@ -44,6 +46,8 @@ struct Below {
     pids: BTreeSet<u32>,
     comm: Comm,
     ndots: u32,
+    /// Who answered.
+    server: Option<SocketAddr>,
 }
 
 /// One finding for each network namespace and suffix.
@@ -96,6 +100,7 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
         }
         below.pids.insert(pid);
         below.comm = said.comm;
+        below.server = Some(asking.server);
         let is_top = base
             .rsplit('.')
             .next()
@@ -138,6 +143,13 @@ fn finding(evidence: &Evidence, netns: u32, suffix: &str, below: &Below) -> Find
     let look = conf.map_or(Command::default(), |conf| {
         Command::new("grep -nE 'search|domain|ndots'").word(conf.path.as_path())
     });
+    let dig = match below.server {
+        Some(server) => commands::dig(server, false),
+        None => Command::new("dig"),
+    };
+    let dig = dig
+        .and("+short")
+        .word(format!("there-is-no-such-name.{suffix}"));
     let explanation = Explanation::of(
         format!("Every name exists below the search domain {shown}: other names get its answer"),
         format!(
@@ -158,7 +170,7 @@ fn finding(evidence: &Evidence, netns: u32, suffix: &str, below: &Below) -> Find
     .lines(examples.map(|examples| format!("Asked for: {examples}.")))
     .run(
         "Ask for a name that nobody has made; an address is the wildcard:",
-        Command::new("dig +short").word(format!("there-is-no-such-name.{suffix}")),
+        commands::within(evidence, Some(netns), dig),
     )
     .run("See the search list:", look)
     .say("Take the domain out of the search list, or the wildcard out of the zone.")

@@ -1,34 +1,42 @@
-//! Servers that leave queries unanswered while others wait for their answers there: the
-//! contrast by the number in flight.
+//! Servers that leave queries unanswered, or answer them with an error, while others wait for
+//! their answers there: the contrast by the number in flight.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use super::incident::FailureKind;
 use super::incident::Incident;
 use super::traits::Way;
 use crate::attempt::Outcome;
-use crate::attempt::Transport;
 use crate::contrast::Contrast;
 use crate::contrast::Failed;
 
-/// A server that takes so many queries at once and leaves the rest unanswered.
+/// A server that takes so many queries at once and leaves the rest unanswered, or answers
+/// the rest with an error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InFlightLimit {
     /// How many others waited for their answers, at the least, when a query was sent that
-    /// went unanswered.
+    /// got none, or an error.
     pub others: u64,
     /// Queries that were sent while so many waited, against those sent while fewer did.
     pub contrast: Contrast,
-    /// What half of those that were answered took or more, in nanoseconds.
+    /// What half of those that waited took or more, in nanoseconds.
     pub median_ns: u64,
+}
+
+/// Of those that go unanswered, and of those that get an error.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InFlightLimits {
+    silent: Limits,
+    errors: Limits,
 }
 
 /// By network namespace of the clients and server; a server elsewhere is the same one for
 /// all who ask it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct InFlightLimits {
+struct Limits {
     ways: HashMap<Way, InFlightLimit>,
     elsewhere: HashMap<SocketAddr, InFlightLimit>,
 }
@@ -37,15 +45,40 @@ pub struct InFlightLimits {
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     sent_ns: u64,
-    /// When its answer came.
-    answered_ns: Option<u64>,
+    /// Until when it waited at the server, if it did.
+    waited_until_ns: Option<u64>,
 }
 
 impl InFlightLimits {
     /// `here` are the addresses of servers on this host.
     pub(super) fn of(incidents: &[Incident], here: &HashSet<SocketAddr>) -> Self {
+        Self {
+            silent: Limits::of(incidents, here, silent),
+            errors: Limits::of(incidents, here, error),
+        }
+    }
+
+    /// The limit that this unanswered query met, if its server has one.
+    pub fn of_silent(&self, incident: &Incident) -> Option<&InFlightLimit> {
+        silent(incident)?.waited_until_ns.is_none().then_some(())?;
+        self.silent.at(incident)
+    }
+
+    /// The limit that this query met which got an error, if its server has one.
+    pub fn of_error(&self, incident: &Incident) -> Option<&InFlightLimit> {
+        error(incident)?.waited_until_ns.is_none().then_some(())?;
+        self.errors.at(incident)
+    }
+}
+
+impl Limits {
+    fn of(
+        incidents: &[Incident],
+        here: &HashSet<SocketAddr>,
+        sent: fn(&Incident) -> Option<Sent>,
+    ) -> Self {
         let mut ways: HashMap<Way, Vec<Sent>> = HashMap::new();
-        for incident in incidents {
+        for incident in incidents.iter().filter(|it| !it.is_tcp()) {
             if let Some(sent) = sent(incident) {
                 let way = (incident.attempt.owner.netns, incident.server());
                 ways.entry(way).or_default().push(sent);
@@ -63,19 +96,18 @@ impl InFlightLimits {
         }
     }
 
-    /// The limit that this unanswered query met, if its server has one.
-    pub fn of_incident(&self, incident: &Incident) -> Option<&InFlightLimit> {
+    fn at(&self, incident: &Incident) -> Option<&InFlightLimit> {
         let way = (incident.attempt.owner.netns, incident.server());
         let of_server = || self.elsewhere.get(&way.1);
         let limit = self.ways.get(&way).or_else(of_server)?;
-        sent(incident)?.answered_ns.is_none().then_some(limit)
+        (!incident.is_tcp()).then_some(limit)
     }
 }
 
-/// A query over UDP that was answered, or of whose end nothing is known.
-fn sent(incident: &Incident) -> Option<Sent> {
+/// A query that was answered, or of whose end nothing is known.
+fn silent(incident: &Incident) -> Option<Sent> {
     let attempt = &incident.attempt;
-    let answered_ns = match attempt.outcome {
+    let waited_until_ns = match attempt.outcome {
         Outcome::Answered | Outcome::Late => Some(attempt.end_ns),
         Outcome::Unanswered
             if attempt.ignored.count() == 0
@@ -86,9 +118,24 @@ fn sent(incident: &Incident) -> Option<Sent> {
         }
         _ => return None,
     };
-    (attempt.transport == Transport::Udp).then_some(Sent {
+    Some(Sent {
         sent_ns: attempt.sent_ns,
-        answered_ns,
+        waited_until_ns,
+    })
+}
+
+/// A query that was answered with an error, or waited there: for an answer, or in vain.
+fn error(incident: &Incident) -> Option<Sent> {
+    let attempt = &incident.attempt;
+    let waited_until_ns = match (incident.kind, attempt.outcome) {
+        (FailureKind::ErrorAnswer, _) => None,
+        (_, Outcome::Answered | Outcome::Late) => Some(attempt.end_ns),
+        (_, Outcome::Unanswered) => Some(attempt.end_ns),
+        _ => return None,
+    };
+    Some(Sent {
+        sent_ns: attempt.sent_ns,
+        waited_until_ns,
     })
 }
 
@@ -100,7 +147,7 @@ fn limits<K: Eq + std::hash::Hash>(queries: HashMap<K, Vec<Sent>>) -> HashMap<K,
 }
 
 fn limit(queries: &[Sent]) -> Option<InFlightLimit> {
-    let span = |it: &Sent| Some((it.sent_ns, it.answered_ns?));
+    let span = |it: &Sent| Some((it.sent_ns, it.waited_until_ns?));
     let (mut begun, mut ended): (Vec<u64>, Vec<u64>) = queries.iter().filter_map(span).unzip();
     let mut took: Vec<u64> = begun
         .iter()
@@ -113,7 +160,7 @@ fn limit(queries: &[Sent]) -> Option<InFlightLimit> {
     let median_ns = *took.get(took.len() / 2)?;
     let in_flight = |it: &Sent| {
         let before = |times: &[u64]| times.partition_point(|at| *at <= it.sent_ns) as u64;
-        let itself = u64::from(it.answered_ns.is_some());
+        let itself = u64::from(it.waited_until_ns.is_some());
         before(&begun).saturating_sub(before(&ended) + itself)
     };
     // What was under way when the watch began is not known: the first queries may have met
@@ -121,7 +168,7 @@ fn limit(queries: &[Sent]) -> Option<InFlightLimit> {
     let settled_ns = queries.iter().map(|it| it.sent_ns).min()? + took.last()?;
     let compared = |from_ns: u64| {
         let counted = queries.iter().filter(|it| it.sent_ns >= from_ns);
-        cut(counted.map(|it| (in_flight(it), it.answered_ns.is_none())))
+        cut(counted.map(|it| (in_flight(it), it.waited_until_ns.is_none())))
     };
     let (others, contrast) = compared(0).or_else(|| compared(settled_ns))?;
     Some(InFlightLimit {
@@ -165,11 +212,11 @@ mod tests {
             let sent_ns = n * every_ms * MS;
             under_way.retain(|end| *end > sent_ns);
             let has_room = under_way.len() < limit;
-            let answered_ns = has_room.then_some(sent_ns + takes_ms * MS);
-            under_way.extend(answered_ns);
+            let waited_until_ns = has_room.then_some(sent_ns + takes_ms * MS);
+            under_way.extend(waited_until_ns);
             Sent {
                 sent_ns,
-                answered_ns,
+                waited_until_ns,
             }
         };
         (0..number).map(query).collect()
@@ -203,10 +250,10 @@ mod tests {
     fn losses_at_random_and_outages_have_no_limit() {
         let slow = |n: u64| Sent {
             sent_ns: n * 50 * MS,
-            answered_ns: Some(n * 50 * MS + 400 * MS),
+            waited_until_ns: Some(n * 50 * MS + 400 * MS),
         };
         let silent = |n: u64| Sent {
-            answered_ns: None,
+            waited_until_ns: None,
             ..slow(n)
         };
         // A third is lost, in no order.

@@ -92,6 +92,12 @@ impl OversizedAnswers {
         largest.copied().filter(|_| is_one)
     }
 
+    /// The largest answer that came whole over UDP from there, in octets; 0 if none did.
+    pub fn largest(&self, attempt: &Attempt) -> u16 {
+        let way = (attempt.owner.netns, attempt.peer);
+        self.largest.get(&way).copied().unwrap_or_default()
+    }
+
     /// How often that server cut answers short that would have had room.
     pub fn slips(&self, attempt: &Attempt) -> Option<u64> {
         let slips = self.slips.get(&(attempt.owner.netns, attempt.peer));

@@ -360,7 +360,8 @@ pub(super) fn seen(attempt: &Attempt) -> Seen {
     Seen {
         shape: attempt.question.shape(),
         transport: attempt.transport,
-        is_after_answer: attempt.is_after_answer,
+        // A port is what address translation may forget; a connection it does not.
+        is_after_answer: attempt.is_after_answer && attempt.transport == Transport::Udp,
         cgroup_id: attempt.owner.cgroup_id,
     }
 }

@@ -4,7 +4,6 @@
 use crate::attempt::Attempt;
 use crate::attempt::Outcome;
 use crate::attempt::Role;
-use crate::attempt::Transport;
 
 /// Places of sockets, 128 KiB: as many as are answered while a query is waited for, on all
 /// but the busiest hosts.
@@ -38,9 +37,7 @@ impl Sockets {
 
     /// Attempts that have ended one by one, in their order.
     pub(super) fn see(&mut self, attempts: &mut [Attempt]) {
-        let is_asked = |it: &&mut Attempt| {
-            it.role == Role::Client && it.transport == Transport::Udp && it.id.is_some()
-        };
+        let is_asked = |it: &&mut Attempt| it.role == Role::Client && it.id.is_some();
         for attempt in attempts.iter_mut().filter(is_asked) {
             attempt.is_after_answer = match attempt.outcome {
                 Outcome::Answered => self.answered(attempt.cookie),
@@ -94,7 +91,7 @@ mod tests {
         // One by one.
         let mut attempts = vec![sample::plain_attempt(); 4];
         attempts[1].outcome = Outcome::Unanswered;
-        attempts[2].transport = Transport::Tcp;
+        attempts[2].role = Role::Server;
         attempts[3].cookie = 99;
         sockets.see(&mut attempts);
         let after: Vec<_> = attempts.iter().map(|it| it.is_after_answer).collect();

@@ -26,6 +26,7 @@ use crate::collect::OutcomeTotals;
 use crate::collect::ProcessKey;
 use crate::collect::Row;
 use crate::doctor::Finding;
+use crate::doctor::ForOthers;
 use crate::doctor::LostByCause;
 use crate::doctor::Rule;
 use crate::doctor::Verdict;
@@ -60,7 +61,10 @@ fn object(report: &Report) -> ReportJson<'_> {
         }),
         window_seconds: rounded_seconds(report.window),
         signals: report.signals.iter().map(signal).collect(),
-        lookups: lookups(&report.dns.client.lookups, &report.losses.by_cause),
+        lookups: AllLookupsJson {
+            all: lookups(&report.dns.client.lookups, &report.losses.by_cause),
+            for_others: (report.for_others.lookups > 0).then(|| for_others(&report.for_others)),
+        },
         dns: dns(report),
         findings: (report.findings.iter())
             .map(|it| finding(report, it))
@@ -96,7 +100,7 @@ struct ReportJson<'a> {
     window: Option<WindowJson>,
     window_seconds: f64,
     signals: Vec<SignalJson<'a>>,
-    lookups: LookupsJson,
+    lookups: AllLookupsJson,
     dns: DnsJson,
     findings: Vec<FindingJson<'a>>,
     verdict: Verdict,
@@ -221,6 +225,21 @@ struct WorkloadJson {
 }
 
 #[derive(Serialize)]
+struct AllLookupsJson {
+    #[serde(flatten)]
+    all: LookupsJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    for_others: Option<ForOthersJson>,
+}
+
+#[derive(Serialize)]
+struct ForOthersJson {
+    count: u64,
+    failed: u64,
+    seconds_lost: f64,
+}
+
+#[derive(Serialize)]
 struct LookupsJson {
     count: u64,
     failed: u64,
@@ -338,6 +357,14 @@ fn lookups(figures: &LookupFigures, lost: &LostByCause) -> LookupsJson {
         lost_by_cause: (lost.iter())
             .map(|(rule, ns)| (rule.name(), units::seconds(*ns)))
             .collect(),
+    }
+}
+
+fn for_others(sum: &ForOthers) -> ForOthersJson {
+    ForOthersJson {
+        count: sum.lookups,
+        failed: sum.failed,
+        seconds_lost: units::seconds(sum.lost_ns),
     }
 }
 

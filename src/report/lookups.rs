@@ -7,6 +7,7 @@ use super::page::BOLD;
 use super::page::DIM;
 use super::page::PLAIN;
 use super::page::Page;
+use crate::doctor::ForOthers;
 use crate::doctor::Rule;
 use crate::units;
 
@@ -39,7 +40,7 @@ pub(super) fn told(report: &Report) -> Option<String> {
             units::percent(n, lookups.count)
         ),
     };
-    Some(format!(
+    let told = format!(
         "{}, {failed}. Half took up to {}, 95 % up to {}, 99 % up to {}, the longest {}. \
          {:.1} queries a lookup.",
         counted(lookups.count),
@@ -48,7 +49,28 @@ pub(super) fn told(report: &Report) -> Option<String> {
         units::duration(latency.p99_ns),
         units::duration(latency.max_ns),
         units::ratio(lookups.queries, lookups.count),
-    ))
+    );
+    Some(match for_others(report) {
+        Some(more) => format!("{told} {more}"),
+        None => told,
+    })
+}
+
+/// Lookups of resolvers, that the same people waited for.
+fn for_others(report: &Report) -> Option<String> {
+    let ForOthers {
+        lookups, failed, ..
+    } = report.for_others;
+    let failed = match failed {
+        0 => "none failed".to_owned(),
+        n => format!("{} failed", units::count(n)),
+    };
+    (lookups > 0).then(|| {
+        format!(
+            "{} of these, of which {failed}, were made by programs that answer others here.",
+            units::count(lookups)
+        )
+    })
 }
 
 /// Who has no file descriptor left fails before he asks, and kerno does not see that.
@@ -84,5 +106,12 @@ pub(super) fn lost(report: &Report) -> String {
             units::counted(more as u64, "more cause", "more causes")
         ));
     }
-    format!("{}: {}.", units::duration(sum), told.join(", "))
+    let for_others = match report.for_others.lost_ns {
+        0 => String::new(),
+        ns => format!(
+            " {} of it by programs that answer others here, whose clients waited meanwhile.",
+            units::duration(ns)
+        ),
+    };
+    format!("{}: {}.{for_others}", units::duration(sum), told.join(", "))
 }

@@ -41,6 +41,7 @@ use crate::doctor;
 use crate::doctor::Diagnosis;
 use crate::doctor::Failures;
 use crate::doctor::Finding;
+use crate::doctor::ForOthers;
 use crate::doctor::Losses;
 use crate::doctor::Rule;
 use crate::doctor::Verdict;
@@ -77,6 +78,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Time that lookups lost, by the rule that explains it.
     pub losses: Losses,
+    /// What of all lookups resolvers on this host made for others.
+    pub for_others: ForOthers,
     /// How it went.
     pub timeline: Timeline,
     /// The names that had most trouble.
@@ -102,6 +105,7 @@ impl Report {
             failures,
             slow_by_cause,
             losses,
+            for_others,
             explained,
         } = doctor::diagnose(&dns, &evidence);
         let timeline = Timeline::of(&dns.course, &explained, evidence.clock, time);
@@ -123,6 +127,7 @@ impl Report {
                 .chain(window.names_missing().map(str::to_owned))
                 .collect(),
             losses,
+            for_others,
             timeline,
             troubled_names: troubled::of(&evidence),
             verdict,

@@ -55,7 +55,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         .lines(group.asked_by_and_for())
         .run(
             "Compare the question in the answer with yours:",
-            group.dig_root(),
+            group.ask_example(group.dig()),
         )
         .say(
             "Find what stands between the client and the server (`tcpdump -ni any port 53` on \

@@ -6,21 +6,9 @@ use crate::doctor::commands;
 use crate::shell::Command;
 
 impl Group<'_> {
-    /// A command as it is run inside a network namespace: with `nsenter`, if that
-    /// is not this program's own: by a process that lives there, if one is known.
+    /// A command as it is run inside a network namespace.
     pub(super) fn within(&self, netns: Option<u32>, command: Command) -> Command {
-        let Some(netns) = netns.filter(|&netns| netns != 0) else {
-            return command;
-        };
-        if self.evidence.host.own_netns == Some(netns) {
-            return command;
-        }
-        // Who asked may be gone, or live elsewhere than its socket: dockerd asks from within
-        // its containers' namespaces.
-        match self.evidence.inhabitant(netns) {
-            Some(pid) => commands::in_netns_of(pid, command),
-            None => commands::in_netns(netns, command),
-        }
+        commands::within(self.evidence, netns, command)
     }
 
     /// A command as it is run in the namespace of this place.

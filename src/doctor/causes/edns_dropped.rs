@@ -34,7 +34,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          512 bytes), or update it.",
     )
     .say(
-        "Until then leave EDNS out: Go `GODEBUG=netdns=cgo`, unbound or BIND by `edns no` for that \
+        "Until then leave EDNS out: Go `GODEBUG=netdns=cgo`, BIND by `edns no` for that \
          server; or ask another server.",
     )
     .into()

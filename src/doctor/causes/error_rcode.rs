@@ -43,6 +43,11 @@ pub(super) fn explanation(
         format!(" to queries of type {}", it.rtype)
     });
     let title = format!("{server} answers {rcode}{which}{whose}");
+    // What a C library does with it is of no matter then.
+    let impact = match group.is_asked_by_resolvers() {
+        true => "The resolver that asked has nothing of it to hand on.",
+        false => impact,
+    };
     Explanation::of(title, cause, impact)
         .causes(by_type.map(|_| {
             "It answers queries of other types without an error, so look at what it does with this one."

@@ -4,11 +4,14 @@ use domain::base::iana::OptRcode;
 
 use super::error_rcode;
 use super::group::Group;
+use super::in_flight_limit;
 use super::listed::RESOLVED;
 use super::place::Place;
+use crate::attempt::names;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
 use crate::incidents::Evidence;
+use crate::incidents::InFlightLimit;
 use crate::incidents::Incident;
 use crate::shell::Command;
 use crate::thresholds::LATENCY_WARNING_NS;
@@ -23,6 +26,7 @@ pub(super) const PROHIBITED: usize = 5;
 pub(super) const NOT_ITS_ZONE: usize = 6;
 pub(super) const NO_UPSTREAM: usize = 7;
 pub(super) const LAME: usize = 8;
+pub(super) const FULL: usize = 9;
 
 /// What is known of the reason of this error answer.
 pub(super) fn place(incident: &Incident, rcode: OptRcode, evidence: &Evidence) -> Option<Place> {
@@ -32,6 +36,7 @@ pub(super) fn place(incident: &Incident, rcode: OptRcode, evidence: &Evidence) -
         let is_unsigned = || evidence.tallies.is_fine_unchecked(&incident.attempt);
         match rcode {
             OptRcode::SERVFAIL if is_unsigned() => Some(DNSSEC),
+            _ if limit(incident, evidence).is_some() => Some(FULL),
             _ if has_no_upstream(incident, evidence) => Some(NO_UPSTREAM),
             _ if is_lame(incident, evidence) => Some(LAME),
             _ => None,
@@ -82,6 +87,15 @@ fn is_lame(incident: &Incident, evidence: &Evidence) -> bool {
     let asks_for_others = asker.is_some_and(|pid| evidence.resolvers.contains(&pid));
     let answer = incident.attempt.answer;
     asks_for_others && answer.is_some_and(|it| !it.bits.recursion_desired && !it.bits.is_no_query)
+}
+
+/// The number under way that the server takes, where nothing that the queries have themselves
+/// tells as well which of them get an error.
+fn limit<'a>(incident: &Incident, evidence: &'a Evidence) -> Option<&'a InFlightLimit> {
+    let found = evidence.in_flight.of_error(incident)?;
+    let other = evidence.separated.answered_with_error(&incident.attempt);
+    let is_sharpest = other.is_none_or(|(_, other)| found.contrast.chance < other.chance);
+    is_sharpest.then_some(found)
 }
 
 /// Title, cause and steps of a known reason; `None` where there is none.
@@ -143,6 +157,7 @@ pub(super) fn describe(group: &Group<'_>, rcode: OptRcode, impact: &str) -> Opti
              `nsd-control zonestatus`, `knotc zone-status`; or have the zone above name another one.",
         ),
         NO_UPSTREAM => no_upstream(group, rcode, impact)?,
+        FULL => full(group, rcode, impact)?,
         _ => return None,
     })
 }
@@ -219,7 +234,7 @@ fn no_upstream(group: &Group<'_>, rcode: OptRcode, impact: &str) -> Option<Expla
         format!(
             "{name} at {} has no server to ask: it answers {}",
             group.server(),
-            crate::attempt::names::rcode(rcode)
+            names::rcode(rcode)
         )
     })
     .line(format!(
@@ -240,4 +255,52 @@ fn no_upstream(group: &Group<'_>, rcode: OptRcode, impact: &str) -> Option<Expla
             )
             .say("Give it one, and have it read its configuration again."),
     })
+}
+
+fn full(group: &Group<'_>, rcode: OptRcode, impact: &str) -> Option<Explanation> {
+    let found = group
+        .incidents()
+        .find_map(|incident| limit(incident, group.evidence))?;
+    let InFlightLimit {
+        others,
+        contrast,
+        median_ns,
+    } = found;
+    let rcode_name = names::rcode(rcode);
+    let told = contrast.with.against(
+        &contrast.others,
+        (
+            &in_flight_limit::sent_while(*others),
+            in_flight_limit::SENT_WHILE_FEWER,
+        ),
+        &format!("were answered {rcode_name}"),
+    );
+    error_rcode::explanation(
+        group,
+        rcode,
+        "Those that it takes wait long for their answers, so that many are under way together; what \
+         comes beyond its limit gets this error at once. Forwarders have such a limit: dnsmasq \
+         `--dns-forward-max` (150 if not set), CoreDNS `max_concurrent`.",
+        impact,
+    )
+    .titled(|_| {
+        format!(
+            "{} takes about {} at once, and answers {rcode_name} to the rest",
+            group.server(),
+            units::queries(*others)
+        )
+    })
+    .line(told)
+    .line(format!(
+        "Half of those that waited did so for {} or more; answers within {} are left out of this.",
+        units::duration(*median_ns),
+        units::duration(LATENCY_WARNING_NS)
+    ))
+    .say(
+        "Find out why its answers take long: most of all, the servers that it asks itself. With \
+         faster answers fewer are under way.",
+    )
+    .say("Ask less at once: a cache in the program or on its host, fewer lookups side by side.")
+    .say("Or let it take more at once: dnsmasq `dns-forward-max`, CoreDNS `max_concurrent`.")
+    .into()
 }

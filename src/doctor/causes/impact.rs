@@ -8,8 +8,9 @@ use crate::incidents::Cost;
 use crate::incidents::Incident;
 use crate::units;
 
-const AT_ONCE: &str = "The program is told at once. glibc then asks its other servers; musl takes \
-                       no notice, and asks again when it has waited.";
+const AT_ONCE: &str = "The program is told at once.";
+const C_LIBRARIES: &str = "glibc then asks its other servers; musl takes no notice, and asks again when \
+                           it has waited.";
 
 /// Whether the system call failed, or the socket was told with an error.
 fn is_told(incident: &Incident) -> bool {
@@ -25,7 +26,8 @@ impl Group<'_> {
         let told = self.count(|incident| incident.has_failed() && is_told(incident));
         match told {
             0 => self.usual_impact(USUAL_WAIT),
-            _ if told == failed => AT_ONCE.to_owned(),
+            _ if told == failed && self.is_asked_by_resolvers() => AT_ONCE.to_owned(),
+            _ if told == failed => format!("{AT_ONCE} {C_LIBRARIES}"),
             _ => format!("Of {} the program is told at once.", units::queries(told)),
         }
     }
@@ -57,7 +59,7 @@ impl Group<'_> {
             (_, 0) => return None,
             (0, 1) => "Its lookup led to an answer in the end",
             (1, 1) => "Its lookup failed",
-            (0, _) => "No lookup failed because of them",
+            (0, _) => "Each lookup of these led to an answer in the end",
             _ if failed == all => "All were for lookups that failed",
             _ => "",
         };

@@ -15,7 +15,7 @@ pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
 /// Where nothing that the queries have themselves tells as well.
 fn limit<'a>(incident: &Incident, evidence: &'a Evidence) -> Option<&'a InFlightLimit> {
-    let found = evidence.in_flight.of_incident(incident)?;
+    let found = evidence.in_flight.of_silent(incident)?;
     let other = evidence.separated.any_of(&incident.attempt);
     let is_sharpest = other.is_none_or(|other| found.contrast.chance < other.chance);
     (contrasts::is_silent(incident) && is_sharpest).then_some(found)
@@ -24,6 +24,16 @@ fn limit<'a>(incident: &Incident, evidence: &'a Evidence) -> Option<&'a InFlight
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     limit(incident, evidence).map(|_| Place::at(incident.server()))
 }
+
+/// Which queries meet the limit, and which do not.
+pub(super) fn sent_while(others: u64) -> String {
+    format!(
+        "queries sent while {} or more others waited for their answers there",
+        units::count(others)
+    )
+}
+
+pub(super) const SENT_WHILE_FEWER: &str = "those sent while fewer did";
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
@@ -36,10 +46,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         median_ns,
     } = found;
     let many = units::queries(*others);
-    let which = format!(
-        "queries sent while {} or more others waited for their answers there",
-        units::count(*others)
-    );
+    let which = sent_while(*others);
     Explanation::of(
         format!("{server} takes about {many} at once, and ignores the rest"),
         "Those that it answers take long, so that many are under way together; what comes beyond its \
@@ -50,7 +57,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     )
     .line(contrast.with.against(
         &contrast.others,
-        (&which, "those sent while fewer did"),
+        (&which, SENT_WHILE_FEWER),
         contrasts::UNANSWERED,
     ))
     .line(format!(

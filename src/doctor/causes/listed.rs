@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 
 use super::group::Group;
+use super::nobody_listening;
 use super::send_denied;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::rule::Rule;
@@ -70,6 +71,10 @@ impl Group<'_> {
 
     /// Adds where the list is that has the server.
     pub(super) fn look_at_list(&self, explanation: Explanation, rule: Rule) -> Explanation {
+        // A firewall is in the way of other servers, too.
+        if rule == Rule::NobodyListening && nobody_listening::is_rejected(self) {
+            return explanation;
+        }
         match is_about_upstream(rule) && self.is_asked_by_resolved() {
             true => explanation
                 .run(
@@ -93,7 +98,15 @@ impl Group<'_> {
             Rule::SendDenied => self.place.fault == send_denied::NO_ROUTE,
             _ => true,
         };
-        let unlisted = self.unlisted().filter(|_| is_about_list(rule) && is_plain);
+        // Nor does a server that serves these clients: they have it from somewhere that is right.
+        let asked = self.asked().all;
+        let serves = match rule {
+            Rule::NoRecursion => false,
+            Rule::RefusedRcode => asked.noerror > 0,
+            _ => asked.answered > 0,
+        };
+        let is_about_it = is_about_list(rule) && is_plain && !serves;
+        let unlisted = self.unlisted().filter(|_| is_about_it);
         if let Some(conf) = unlisted {
             return explanation
                 .line(format!(

@@ -238,6 +238,7 @@ pub(super) fn explain(
         slow_by_cause,
         losses,
         explained,
+        ..Diagnosis::default()
     }
 }
 

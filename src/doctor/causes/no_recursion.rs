@@ -32,7 +32,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
          cannot go on by themselves. It is on their list by mistake, or its recursion is off for \
          them.",
         "A lookup of a name that is not the server's own gets an answer that looks well: programs say \
-         \"no address associated with hostname\".",
+         \"no address associated with hostname\" or \"temporary failure in name resolution\".",
     )
     .line(format!(
         "{} from {server} had no record, neither RA (recursion available) nor AA (its own zone), \

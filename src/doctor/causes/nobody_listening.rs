@@ -29,6 +29,12 @@ const REJECTED: usize = 2;
 const REJECTED_WHEN_SENT: usize = 3;
 const REJECTED_ELSEWHERE: usize = 4;
 
+/// Whether it is a firewall that says so.
+pub(super) fn is_rejected(group: &Group<'_>) -> bool {
+    let fault = group.place.fault;
+    [REJECTED, REJECTED_WHEN_SENT, REJECTED_ELSEWHERE].contains(&fault)
+}
+
 /// See [`outage::limit`].
 pub(super) fn limit(group: &Group<'_>) -> Option<Severity> {
     match group.place.fault {
@@ -89,12 +95,18 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let netns = group.drop_netns();
     let here = group.netns_told(netns.unwrap_or_default());
     let led = led_to(group);
+    let is_one = group.queries() == 1;
     let port = led.map_or(group.place.port(), |it| it.port());
     let (cause, found, look) = match group.place.fault {
         CLOSED_PORT => (
             format!(
-                "The queries {} in {here}, on this host, and no program {} that port open. {}",
-                if outage.is_over { "arrived" } else { "arrive" },
+                "{} in {here}, on this host, and no program {} that port open. {}",
+                match (outage.is_over, is_one) {
+                    (true, true) => "The query arrived",
+                    (true, false) => "The queries arrived",
+                    (false, true) => "The query arrives",
+                    (false, false) => "The queries arrive",
+                },
                 if outage.is_over { "had" } else { "has" },
                 match outage.is_over {
                     true => "The DNS server there was not running, or was just starting. It answers again.",
@@ -103,10 +115,14 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             ),
             match led {
                 Some(led) => format!(
-                    "They were led to {led} in {here} (address translation), and found no socket there \
-                     ({NO_SOCKET})."
+                    "{} led to {led} in {here} (address translation), and found no socket there \
+                     ({NO_SOCKET}).",
+                    if is_one { "It was" } else { "They were" }
                 ),
-                None => format!("They arrived in {here} and found no socket ({NO_SOCKET})."),
+                None => format!(
+                    "{} arrived in {here} and found no socket ({NO_SOCKET}).",
+                    if is_one { "It" } else { "They" }
+                ),
             },
             group.within(netns, commands::sockets("ss -lntup", port)),
         ),

@@ -1,7 +1,7 @@
 //! When a server on this host was not there, and who answered before and after: a
 //! restart is told in the past tense.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::group::Group;
 use crate::attempt::identity::WorkloadId;
@@ -25,7 +25,7 @@ pub(super) struct Outage<'a> {
     /// The last answer of the server before, and the first after it.
     before: Option<&'a ServerView>,
     after: Option<&'a ServerView>,
-    /// Processes that answered there.
+    /// Processes that answered there, one after the other.
     processes: usize,
     /// Queries sent later were answered.
     pub(super) is_over: bool,
@@ -48,7 +48,7 @@ impl<'a> Outage<'a> {
         let before = views().filter(|view| view.ended_ns <= first_ns);
         let after = views().filter(|view| view.arrived_ns > last_ns);
         let after = after.min_by_key(|view| view.arrived_ns);
-        let processes: BTreeSet<_> = views().filter_map(|view| view.owner.pid).collect();
+        let processes = one_after_the_other(views());
         let mut ways = group
             .incidents()
             .map(|it| (it.attempt.owner.netns, it.server().ip()));
@@ -62,7 +62,7 @@ impl<'a> Outage<'a> {
             last_ns,
             before: before.max_by_key(|view| view.ended_ns),
             after,
-            processes: processes.len(),
+            processes,
             is_over: after.is_some() || is_answered,
         })
     }
@@ -166,6 +166,28 @@ impl<'a> Outage<'a> {
             _ => Command::default(),
         }
     }
+}
+
+/// How many processes answered of which each began when the one before had given its last
+/// answer: workers that answer side by side are one.
+fn one_after_the_other<'a>(views: impl Iterator<Item = &'a ServerView>) -> usize {
+    let mut spans: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    for view in views {
+        let Some(pid) = view.owner.pid else { continue };
+        let (first, last) = spans.entry(pid).or_insert((u64::MAX, 0));
+        (*first, *last) = ((*first).min(view.arrived_ns), (*last).max(view.ended_ns));
+    }
+    let mut by_end: Vec<_> = spans.into_values().collect();
+    by_end.sort_unstable_by_key(|(_, last)| *last);
+    let mut number = 0;
+    let mut ended_ns = 0;
+    for (first_ns, last_ns) in by_end {
+        if number == 0 || first_ns > ended_ns {
+            number += 1;
+            ended_ns = last_ns;
+        }
+    }
+    number
 }
 
 /// Who is told that it is over need not be woken; one of a hundred is a note.

@@ -8,10 +8,13 @@ use super::place::Place;
 use super::socket_filter;
 use crate::attempt::Packet;
 use crate::attempt::PacketDrop;
+use crate::attempt::Transport;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::shell::Command;
+use crate::thresholds::FAILURES_MIN;
+use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
@@ -70,6 +73,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let by = by(drop);
     let there = |command| group.within(Some(drop.netns), Command::new(command));
     let to = group.place.server.map(|server| server.ip().to_string());
+    let passed = group.asked().all.answered;
+    let large_only = large_only(group);
     let is_isolated = group.takes_all_of_a_namespace() && group.others_are_answered();
     Explanation::of(
         format!("A firewall discards DNS {what} for {server}"),
@@ -90,6 +95,20 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         drop.source, drop.destination
     ))
     .line(conntrack_told(group, drop))
+    .lines((passed > 0).then(|| {
+        format!(
+            "{} to the same server from the same network namespaces got an answer: the rule does not \
+             take all of them, or was not there all the time.",
+            units::queries(passed)
+        )
+    }))
+    .lines(large_only.map(|(least, most)| {
+        format!(
+            "The answers that it discards have {} bytes or more; the largest that came had {}.",
+            units::count(least.into()),
+            units::count(most.into())
+        )
+    }))
     .lines(group.asked_by_and_for())
     .with(|it| match &*drop.reason == NETFILTER {
         true => group
@@ -98,11 +117,18 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             .run("Or, with the legacy tools:", there("iptables-save -c")),
         false => it.run("List the programs on the interfaces there:", there("bpftool net show")),
     })
-    .say(format!(
-        "Allow UDP and TCP port {} to {}.",
-        group.place.port(),
-        to.unwrap_or(server),
-    ))
+    .say(match large_only {
+        Some(_) => {
+            "Let large packets and fragments pass; or keep answers small: an EDNS buffer size of 1,232 \
+             bytes at the server (unbound and BIND `max-udp-size`, dnsmasq `edns-packet-max`)."
+                .to_owned()
+        }
+        None => format!(
+            "Allow UDP and TCP port {} to {}.",
+            group.place.port(),
+            to.unwrap_or(server),
+        ),
+    })
     .with(|it| {
         group.on_a_node(
             it,
@@ -110,6 +136,21 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         )
     })
     .into()
+}
+
+/// The smallest answer of a server on this host that was discarded, and the largest that came,
+/// in octets, if their size is what sets them apart.
+fn large_only(group: &Group<'_>) -> Option<(u16, u16)> {
+    let over_udp = group
+        .views()
+        .filter(|view| view.transport == Transport::Udp);
+    let sizes = over_udp.map(|view| view.answer_bytes);
+    let least = sizes.filter(|bytes| *bytes > 0).min()?;
+    let oversized = &group.evidence.oversized;
+    let most = group.incidents().map(|it| oversized.largest(&it.attempt));
+    let most = most.max().filter(|most| *most > 0)?;
+    let came = group.asked().all.answered;
+    (group.place.fault == 0 && least > most && came >= FAILURES_MIN).then_some((least, most))
 }
 
 /// What did it.

@@ -25,6 +25,9 @@ pub(super) const CAUSE: Cause = Cause {
 /// purpose, as a filter does: nobody is to be woken for it. But somebody all of whose
 /// queries are refused is not served at all.
 pub(super) fn limit(group: &Group<'_>) -> Option<Severity> {
+    if group.place.fault == error_reason::FULL {
+        return None;
+    }
     let unserved = group.parties.judged(|party| {
         let whoms: Vec<_> = party.whoms().collect();
         let refused = group.count(|it| whoms.contains(&&WorkloadId::made(&it.attempt)));
@@ -47,25 +50,34 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     if let Some(known) = error_reason::describe(group, OptRcode::REFUSED, IMPACT) {
         return Some(known);
     }
-    let ask = group.ask_example(group.dig());
-    let on_purpose = refuses_few(group).then_some(
-        "It answers nearly all else that these clients ask, so it refuses these names on purpose: \
-         this is what a filter or a blocklist looks like.",
-    );
-    error_rcode::explanation(
-        group,
-        OptRcode::REFUSED,
-        "The server does not want to answer this client or this zone: an access list, recursion \
-         that is off, or a zone that it does not serve. Or it is a forwarder with more queries \
-         under way than it allows (dnsmasq --dns-forward-max, CoreDNS max_concurrent).",
-        IMPACT,
-    )
-    .causes(on_purpose)
-    .causes(error_reason::without_recursion(group))
-    .run("Ask from where the client is:", ask)
-    .say(
-        "Allow the client's addresses in the server: unbound `access-control:`, BIND \
-         `allow-recursion`. Or ask another server for that zone.",
-    )
-    .into()
+    let is_filter = refuses_few(group);
+    let cause = match is_filter {
+        true => {
+            "The server answers nearly all else that these clients ask, so it refuses these names on \
+             purpose: this is what a filter or a blocklist looks like, or a zone that it does not serve."
+        }
+        false => {
+            "The server does not want to answer this client or this zone: an access list, recursion \
+             that is off, or a zone that it does not serve. Or it takes no more at the moment: \
+             it limits how many it answers a second, or has as many under way as it allows (dnsmasq \
+             --dns-forward-max, CoreDNS max_concurrent)."
+        }
+    };
+    error_rcode::explanation(group, OptRcode::REFUSED, cause, IMPACT)
+        .causes(error_reason::without_recursion(group))
+        .run(
+            "Ask from where the client is:",
+            group.ask_example(group.dig()),
+        )
+        .say(match is_filter {
+            true => {
+                "If nobody misses these names, nothing is to be done. Else let them pass in the filter, \
+                 or ask another server for that zone."
+            }
+            false => {
+                "Allow the client's addresses in the server: unbound `access-control:`, BIND \
+                 `allow-recursion`. Or ask another server for that zone."
+            }
+        })
+        .into()
 }

@@ -16,6 +16,7 @@ use crate::incidents::Evidence;
 use crate::incidents::Incident;
 use crate::incidents::ServerView;
 use crate::shell::Command;
+use crate::thresholds::FAILURES_MIN;
 use crate::thresholds::QUEUED_BYTES;
 use crate::units;
 
@@ -46,7 +47,15 @@ fn with_error(group: &Group<'_>) -> Explanation {
     let errors = ranking::first_of(&errors, ERRORS_SHOWN, |(errno, n)| {
         format!("{errno} {}", units::counted(*n, "time", "times"))
     });
+    let after_answer = group.count(|it| it.is_tcp() && it.attempt.is_after_answer);
+    let ends_connections = after_answer >= FAILURES_MIN && after_answer == group.queries();
     let (title, cause) = match group.place.fault {
+        RESET if ends_connections => (
+            format!("{server} ends TCP connections after an answer, and more is asked on them"),
+            "The server, or a firewall before it, ends a connection when it has had one answer, or \
+             several, or was idle for a while, and the program asks on it all the same. A server should \
+             let its clients ask several questions on one connection (RFC 7766 section 6.2.1).",
+        ),
         RESET => (
             format!("Connections to {server} are reset before the answer comes"),
             "The other end of the connection ended it with a reset while a question was open: the \
@@ -64,6 +73,11 @@ fn with_error(group: &Group<'_>) -> Explanation {
     group
         .opening(title, cause, "")
         .lines(errors.map(|errors| format!("The errors: {errors}.")))
+        .lines(ends_connections.then(|| {
+            "All of these were asked on a connection that had an answer before; none was the first on \
+             its connection."
+                .to_owned()
+        }))
         .lines((tally.ended() > 0).then(|| {
             format!(
                 "Of {} over TCP {} were answered.",
@@ -73,7 +87,7 @@ fn with_error(group: &Group<'_>) -> Explanation {
         }))
         .lines(group.missing_signals())
         .lines(group.asked_by_and_for())
-        .run(ASK, group.dig_root())
+        .run(ASK, group.ask_example(group.dig()))
         .say("Look into the server's log, and for its limits on TCP: connections, questions on each, idle time.")
 }
 
@@ -124,9 +138,18 @@ fn elsewhere(group: &Group<'_>) -> (String, &'static str, String) {
             "{} {how}; kerno sees no reason on this host",
             group.server()
         ),
-        "The queries leave this host and no answer comes back. The server is down or overloaded, \
-         or a firewall or a bad link on the way discards them. From this host kerno cannot tell \
-         which.",
+        match tally.answered {
+            0 => {
+                "The queries leave this host and no answer comes back. The server is down or overloaded, \
+                 or a firewall or a bad link on the way discards them. From this host kerno cannot tell \
+                 which."
+            }
+            _ => {
+                "The queries leave this host, and to some of them no answer comes back. The server is \
+                 overloaded, or answers only so many, or a firewall or a bad link on the way discards \
+                 some. From this host kerno cannot tell which."
+            }
+        },
         "On this host kerno saw no drop, no ICMP error and no failed send for them.".to_owned(),
     )
 }
@@ -241,7 +264,7 @@ fn fix_here(explanation: Explanation, group: &Group<'_>) -> Explanation {
             0 => it,
             _ => it.run("Let it go on:", commands::go_on(pid)),
         })
-        .run(ASK, group.dig_root())
+        .run(ASK, group.ask_example(group.dig()))
 }
 
 fn fix_elsewhere(explanation: Explanation, group: &Group<'_>) -> Explanation {
@@ -250,7 +273,7 @@ fn fix_elsewhere(explanation: Explanation, group: &Group<'_>) -> Explanation {
         .word(group.place.ip());
     let netns = group.first().map(|incident| incident.attempt.owner.netns);
     explanation
-        .run(ASK, group.dig_root())
+        .run(ASK, group.ask_example(group.dig()))
         .with(|it| match group.room_told() {
             Some(_) => it.run(
                 "See if it is the size of the answers that is in the way:",

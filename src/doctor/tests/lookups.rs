@@ -342,7 +342,7 @@ fn what_is_discarded_here_costs_the_wait_until_it_is_asked_again() {
     );
     assert_eq!(found.lost_ns, 50_000 * MS);
     let told = "Half of these queries were without a usable answer for 5.0 s or more, the worst one for \
-                5.0 s. No lookup failed because of them.";
+                5.0 s. Each lookup of these led to an answer in the end.";
     assert_eq!(found.impact, told);
     // Where it is not asked again nobody knows how long it was waited for.
     let mut story = Story::new();
@@ -352,4 +352,44 @@ fn what_is_discarded_here_costs_the_wait_until_it_is_asked_again() {
     }
     let found = story.diagnosis().findings.remove(0);
     assert_eq!(found.impact, "All were for lookups that failed.");
+}
+
+/// Whoever asks a resolver waits for what that waits for: both are counted, and it is told.
+#[test]
+fn what_a_resolver_asks_for_others_is_told_apart() {
+    let mut story = Story::new();
+    for _ in 0..20 {
+        story.ask(UNBOUND, BAD, Outcome::Unanswered, 2_000);
+        let client = story.ask(CURL, "10.0.0.5:53", Outcome::Unanswered, 1_000);
+        client.cookie += 1_000;
+        story.serve(UNBOUND, 1);
+        story.next();
+    }
+    let diagnosis = story.diagnosis();
+    let lost_ns: u64 = diagnosis.losses.by_cause.values().sum();
+    assert_eq!(lost_ns, 60_000 * MS);
+    let for_others = ForOthers {
+        lookups: 20,
+        failed: 20,
+        lost_ns: 40_000 * MS,
+    };
+    assert_eq!(diagnosis.for_others, for_others);
+    let told = |form| {
+        let host = crate::host::Facts::gather();
+        let report = Report::new(std::time::SystemTime::UNIX_EPOCH, host, &story.closed());
+        let mut text = Vec::new();
+        report.write(form, &mut text).expect("room");
+        String::from_utf8(text).expect("UTF-8")
+    };
+    let text = told(Form::Markdown);
+    for sentence in [
+        "20 of these, of which 20 failed, were made by programs that answer others here.",
+        "40 s of it by programs that answer others here, whose clients waited meanwhile.",
+    ] {
+        assert!(text.contains(sentence), "{text}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&told(Form::Json)).expect("JSON");
+    let own = &json["lookups"]["for_others"];
+    assert_eq!((&own["count"], &own["failed"]), (&20.into(), &20.into()));
+    assert_eq!(own["seconds_lost"], 40.0);
 }

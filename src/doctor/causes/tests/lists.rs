@@ -142,7 +142,9 @@ pub(super) fn wildcard_below(domain: &str) -> Vec<Finding> {
         .filter_map(|name| Some(format!("{}.{domain}", name.strip_suffix(".wild.lab")?)))
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    wildcards(Story::default().with(asked(&names, 1, 0)), &[domain])
+    let mut story = Story::default().with(asked(&names, 1, 0));
+    story.host.own_netns = story.attempts.first().map(|it| it.owner.netns);
+    wildcards(story, &[domain])
 }
 
 #[test]

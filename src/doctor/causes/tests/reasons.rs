@@ -322,3 +322,59 @@ fn a_command_asks_for_the_type_that_goes_wrong() {
     let found = only(Story::default().with(errors(SERVFAIL, |_| {})));
     assert!(found.fix[0].ends_with(".example.com`"), "{found:#?}");
 }
+
+/// A forwarder that takes ten at once, each for 1,250 ms, and answers the rest with an error.
+pub(super) fn full(rcode: u16) -> Story {
+    let mut story = contrasts::in_flight_limited();
+    let beyond = story.attempts.iter_mut();
+    for it in beyond.filter(|it| it.outcome == Outcome::Unanswered) {
+        let refused = answered_with(it.clone(), rcode);
+        let end_ns = refused.sent_ns + MS;
+        *it = Attempt { end_ns, ..refused };
+    }
+    story
+}
+
+#[test]
+fn a_full_forwarder_is_told_by_how_many_others_waited() {
+    for (rcode, rule, name) in [
+        (REFUSED, Rule::RefusedRcode, "REFUSED"),
+        (SERVFAIL, Rule::Servfail, "SERVFAIL"),
+    ] {
+        let mut findings = full(rcode).explain().findings;
+        findings.retain(|it| it.rule == rule);
+        let found = findings.remove(0);
+        assert_eq!(
+            found.title,
+            format!("10.0.0.10:53 takes about 10 queries at once, and answers {name} to the rest")
+        );
+        assert_eq!((found.queries, found.severity), (20, Severity::Critical));
+        let told = format!(
+            "Of queries sent while 10 or more others waited for their answers there, 20 of 20 were \
+             answered {name}; of those sent while fewer did, 0 of 70."
+        );
+        assert!(says(&found, &told), "{found:#?}");
+    }
+    // Where what is asked tells them apart as well, it is that.
+    let mut by_zone = full(REFUSED);
+    for it in &mut by_zone.attempts {
+        let is_refused = it.answer.is_some_and(|it| it.rcode == OptRcode::REFUSED);
+        let name = if is_refused {
+            "www.evil.test"
+        } else {
+            "www.good.test"
+        };
+        it.question = question(name, 1);
+    }
+    let findings = by_zone.explain().findings;
+    let found = findings.iter().find(|it| it.rule == Rule::RefusedRcode);
+    let found = found.expect("a finding");
+    assert!(!says(found, "at once"), "{found:#?}");
+    // Few beside the rest, as a filter refuses them, but this is none.
+    let mut busy = full(REFUSED);
+    busy.attempts
+        .extend((200..400).map(|n| attempt(n, SERVER, Outcome::Answered)));
+    let mut findings = busy.explain().findings;
+    findings.retain(|it| it.rule == Rule::RefusedRcode);
+    assert_eq!(findings[0].severity, Severity::Critical);
+}

@@ -232,3 +232,39 @@ fn plain_answers_tell_their_size_as_well() {
     let slips = evidence.oversized.slips(&silent.expect("one").attempt);
     assert_eq!(slips, Some(20));
 }
+
+/// A firewall here takes the large answers of a server here, and lets the small ones pass.
+pub(super) fn large_ones_discarded(small: u16) -> Story {
+    let one = |n| {
+        let mut query = attempt(n, SERVER, Outcome::Answered);
+        query.answer.as_mut().expect("an answer").bytes = small;
+        let mut view = at_server(&query, servers::RESOLVER, Outcome::Answered, MS / 10);
+        let is_large = n < 14;
+        view.answer.as_mut().expect("an answer").bytes = if is_large { 2_800 } else { small };
+        let seen = match is_large {
+            true => dropped(query, Packet::Answer, "NETFILTER_DROP", "nft_do_chain"),
+            false => query,
+        };
+        [view, seen]
+    };
+    Story::default().with((0..54).flat_map(one))
+}
+
+#[test]
+fn a_rule_that_takes_large_answers_alone_is_told_so() {
+    let found = first(large_ones_discarded(60));
+    assert_eq!((found.rule, found.queries), (Rule::PolicyDrop, 14));
+    let told = found.evidence.join("\n") + &found.fix.join("\n");
+    for words in [
+        "40 queries to the same server from the same network namespaces got an answer",
+        "have 2,800 bytes or more; the largest that came had 60.",
+        "Let large packets and fragments pass",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    // Of the same size: it is something else.
+    let told = first(large_ones_discarded(2_800));
+    let told = told.evidence.join("\n") + &told.fix.join("\n");
+    assert!(!told.contains("bytes or more"), "{told}");
+    assert!(told.contains("Allow UDP and TCP port 53"), "{told}");
+}

@@ -125,3 +125,36 @@ fn a_server_that_answers_later_queries_is_not_said_not_to_read() {
     assert!(says(&hangs, "does not read its queries"), "{hangs:#?}");
     assert!(says(&hangs, "4,000 bytes lie unread"), "{hangs:#?}");
 }
+
+/// A server that ends each connection after its first answer: the second question is reset.
+pub(super) fn ended_after_an_answer(first_too: u64) -> Story {
+    let over_tcp = |it: Attempt| Attempt {
+        transport: Transport::Tcp,
+        ..it
+    };
+    let answered = many(25, SERVER, Outcome::Answered).map(over_tcp);
+    let reset = more(25, SERVER, Outcome::Refused).map(move |it| Attempt {
+        is_after_answer: it.cookie - 1_500 >= first_too,
+        ..refused(over_tcp(it), libc::ECONNRESET)
+    });
+    Story::default().with(answered).with(reset)
+}
+
+#[test]
+fn connections_that_end_after_an_answer_are_told_as_such() {
+    let found = finding(ended_after_an_answer(0));
+    assert_eq!(
+        found.title,
+        "10.0.0.10:53 ends TCP connections after an answer, and more is asked on them"
+    );
+    assert!(
+        says(&found, "none was the first on its connection"),
+        "{found:#?}"
+    );
+    // One of them was the first.
+    let found = finding(ended_after_an_answer(1));
+    assert!(
+        says(&found, "are reset before the answer comes"),
+        "{found:#?}"
+    );
+}

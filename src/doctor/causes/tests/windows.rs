@@ -50,8 +50,12 @@ fn check(attempts: &[Attempt], late_reads: usize) -> Result<(), TestCaseError> {
         failures,
         slow_by_cause,
         losses,
+        for_others,
         explained,
     } = diagnose(&snapshot, &evidence);
+    let (all, lost) = (&snapshot.client.lookups, losses.by_cause.values().sum());
+    prop_assert!(for_others.lookups <= all.count && for_others.failed <= all.failed);
+    prop_assert!(for_others.lost_ns <= lost);
     let client = &snapshot.client;
     let failed = client.outcomes.failed();
     let slow = client.slower_than(100 * MS);

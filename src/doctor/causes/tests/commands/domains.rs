@@ -31,7 +31,13 @@ fn judge(domain: &str) -> Result<(), String> {
     let words = read(domain);
     let name = format!("there-is-no-such-name.{domain}");
     let is_whole = |words: &[Vec<u8>]| match words {
-        [option, word] => option == b"+short" && word.eq_ignore_ascii_case(name.as_bytes()),
+        [server, tries, timeout, option, word] => {
+            let before = [server, tries, timeout, option];
+            let expected = ["@10.0.0.10", "+tries=1", "+timeout=6", "+short"];
+            let read = before.into_iter().map(Vec::as_slice);
+            read.eq(expected.into_iter().map(str::as_bytes))
+                && word.eq_ignore_ascii_case(name.as_bytes())
+        }
         _ => false,
     };
     match words.is_empty() || is_whole(&words) {
@@ -43,7 +49,7 @@ fn judge(domain: &str) -> Result<(), String> {
 #[test]
 fn a_search_domain_is_one_word_or_there_is_no_command() {
     for shown in ["wild.lab", "it's", "~", "*", ">stray", "|canary"] {
-        assert_eq!(read(shown).len(), 2, "{shown}");
+        assert_eq!(read(shown).len(), 5, "{shown}");
     }
     for domain in [
         "$(canary).lab",

@@ -18,6 +18,7 @@ use super::super::replicas;
 use super::super::servers;
 use super::super::sizes;
 use super::super::slow;
+use super::super::unexplained;
 use super::super::*;
 use super::Names;
 use crate::attempt::Comm;
@@ -72,6 +73,14 @@ impl History {
     }
 }
 
+/// What all of them together say.
+pub(in super::super) fn findings(folder: &Path) -> Vec<Finding> {
+    all(folder)
+        .into_iter()
+        .flat_map(History::findings)
+        .collect()
+}
+
 /// All of them; control groups and a resolv.conf are in the folder.
 pub(super) fn all(folder: &Path) -> Vec<History> {
     let mut all: Vec<History> = Vec::new();
@@ -84,7 +93,8 @@ pub(super) fn all(folder: &Path) -> Vec<History> {
     all.extend(slow::all().map(History::from));
     all.extend(reasons::all().map(History::from));
     let caches: [&[u8]; 3] = [b"unbound", b"dnsmasq", b"systemd-resolve"];
-    all.extend(caches.map(|comm| negative::denying(comm, &[]).into()));
+    all.extend(caches.map(|comm| negative::denying(comm, &[(SERVER, 10)]).into()));
+    all.push(negative::denying(b"unbound", &[]).into());
     all.extend(by_pattern(folder).map(History::from));
     all.extend(separated().map(History::from));
     all.extend(unusable().map(History::from));
@@ -301,6 +311,10 @@ fn separated() -> impl Iterator<Item = Story> {
         apart::silent_while(300, |n| (100..200).contains(&n)),
         sizes::slipping(120, 1_232),
         sizes::too_big(),
+        sizes::large_ones_discarded(60),
+        reasons::full(5),
+        unexplained::ended_after_an_answer(0),
+        unexplained::ended_after_an_answer(1),
         sizes::small_ones_come(12, 4_096),
     ]
     .into_iter()
