@@ -230,6 +230,30 @@ pub(crate) const IN_FLIGHT_LIMIT: Scenario = Scenario {
     }),
 };
 
+/// The same, with a word.
+pub(crate) const REFUSED_WHEN_FULL: Scenario = Scenario {
+    name: "refused-when-full",
+    rule: "dns_refused_rcode",
+    makes: "a server that takes 5 queries at once, 420 ms each, and refuses the rest",
+    fault: Fault::Lab(Recipe {
+        slow_rule: Some("dns_server_slow"),
+        says: &[
+            "takes about 5 queries at once, and answers REFUSED to the rest",
+            "sent while 5 or more others waited",
+        ],
+        ..Recipe::of(|lab| {
+            let server = lab.pod("server")?;
+            let client = lab.pod("client")?;
+            let mut serve = Serve::well("lab-dns", server.dns());
+            serve.limits.in_flight = Some((AT_ONCE, TAKES));
+            serve.limits.refuses = true;
+            lab.serve(&server, serve)?;
+            lab.change(format!("{} takes {AT_ONCE} queries at once", server.dns()));
+            lab.ask(&client, Ask::broken("lab-app", server.dns()))
+        })
+    }),
+};
+
 /// So many names that none is asked for as often as a storm would, and an odd number, so that
 /// not always the same come too often.
 const NAMES: u64 = 79;

@@ -4,10 +4,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::lab::client::Ask;
+use crate::lab::client::Style;
 use crate::lab::pod::dns_at;
 use crate::lab::recipe::Recipe;
 use crate::lab::server::Serve;
 use crate::scenario::Fault;
+use crate::scenario::NOTHING;
 use crate::scenario::Scenario;
 
 /// A server outside (TEST-NET-3, RFC 5737), where no host has it.
@@ -47,6 +49,35 @@ pub(crate) const DEAD_SERVER: Scenario = Scenario {
             lab.ask(&client, Ask::healthy("lab-web", server.dns()))
         },
         &["is dead, and is still asked", "number 1 of 2 nameservers"],
+    ),
+};
+
+/// Another one outside, so that what others find out of [`OUTSIDE`] is not said of it.
+const SILENT: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 54);
+
+/// musl asks all nameservers at once, so nobody waits for one that never answers.
+pub(crate) const NEVER_FIRST: Scenario = Scenario {
+    name: "never-first",
+    rule: NOTHING,
+    makes: "nothing that hurts: a dead nameserver is asked beside a good one, as musl does",
+    fault: Fault::telling(
+        |lab| {
+            let server = lab.dns_pod("server")?;
+            let client = lab.pod("client")?;
+            lab.silent_outside(SILENT)?;
+            let dead = dns_at(SILENT);
+            lab.change(format!("{dead} never answers, {} does", server.dns()));
+            let mut ask = Ask::healthy("lab-musl", dead);
+            ask.servers.push(server.dns());
+            ask.style = Style::Musl;
+            let list = format!("nameserver {SILENT}\nnameserver {}\n", server.ip);
+            ask.resolv_conf = Some(list);
+            lab.ask(&client, ask)
+        },
+        &[
+            "203.0.113.54:53 never answers; others that are asked at the same moment do",
+            "See if it answers: `nsenter -t ",
+        ],
     ),
 };
 

@@ -40,6 +40,8 @@ pub(crate) struct Limits {
     /// It takes so many queries at once, so long each, and leaves without an answer what comes
     /// beyond.
     pub(crate) in_flight: Option<(usize, Duration)>,
+    /// It answers with REFUSED what comes beyond that.
+    pub(crate) refuses: bool,
     /// It leaves without an answer what exceeds this in a second.
     pub(crate) limit: Option<NonZeroU32>,
     /// It cuts every second answer short that exceeds the limit, and has none over TCP:

@@ -147,6 +147,9 @@ fn twin(listen: SocketAddr) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// RFC 1035 section 4.1.1.
+const REFUSED: u8 = 5;
+
 /// A server at work, with what is wrong with it.
 #[derive(Debug)]
 struct Faults {
@@ -236,7 +239,10 @@ impl Faults {
             return Replies::new();
         }
         let Some(takes) = self.takes() else {
-            return Replies::new();
+            let refused =
+                (limits.refuses).then(|| Does::Rcode(REFUSED).answer(query.octets, query.over_tcp));
+            let refused = refused.flatten().into_iter();
+            return refused.map(|answer| (Duration::ZERO, answer)).collect();
         };
         let fault = self
             .serve
