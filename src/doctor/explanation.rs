@@ -115,7 +115,7 @@ impl Explanation {
     /// As a finding about the clients of this host, with what was measured and what
     /// it was compared with.
     pub(super) fn finding(self, rule: Rule, severity: Severity, measured: Measured) -> Finding {
-        Finding {
+        let finding = Finding {
             rule,
             severity,
             title: self.title,
@@ -130,7 +130,10 @@ impl Explanation {
             scope: Subject::default(),
             queries: 0,
             lost_ns: 0,
-        }
+        };
+        #[cfg(test)]
+        super::overheard::tell([&finding]);
+        finding
     }
 }
 

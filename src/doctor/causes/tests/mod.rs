@@ -22,6 +22,7 @@ mod rejects;
 mod replicas;
 mod restarts;
 mod send_denied;
+mod sentences;
 mod served;
 mod servers;
 mod sizes;

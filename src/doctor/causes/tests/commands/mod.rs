@@ -2,7 +2,7 @@
 //! same words.
 
 mod domains;
-mod histories;
+pub(super) mod histories;
 mod shell;
 
 use std::collections::BTreeSet;
