@@ -1,9 +1,6 @@
 //! Lookups that resolvers of this host made for others: whoever asked them waits for the same,
 //! and is counted beside them.
 
-use super::losses::Losses;
-use super::party::Parties;
-
 /// What those that answer others here asked themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForOthers {
@@ -13,16 +10,4 @@ pub struct ForOthers {
     pub failed: u64,
     /// Time that they lost, in nanoseconds.
     pub lost_ns: u64,
-}
-
-pub(super) fn of(parties: &Parties<'_>, losses: &Losses) -> ForOthers {
-    let mut sum = ForOthers::default();
-    for row in parties.resolvers() {
-        let own = &row.figures.lookups;
-        sum.lookups += own.count;
-        sum.failed += own.failed;
-        let lost = losses.by_workload.get(&row.whom);
-        sum.lost_ns += lost.map_or(0, |lost| lost.values().sum());
-    }
-    sum
 }

@@ -61,7 +61,7 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     let (seen, snapshot) = (snapshot, &losses::without_side_tries(snapshot, evidence));
     let parties = Parties::of(snapshot, evidence);
     let mut diagnosis = causes::explain(evidence, snapshot, &parties);
-    diagnosis.for_others = for_others::of(&parties, &diagnosis.losses);
+    diagnosis.for_others = parties.for_others(&diagnosis.losses);
     let findings = &mut diagnosis.findings;
     findings.extend(aaaa_denied::check(evidence));
     findings.extend(answer_emptied::check(evidence));

@@ -8,6 +8,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::finding::Subject;
+use super::for_others::ForOthers;
+use super::losses::Losses;
 use super::metric::Metric;
 use super::who;
 use crate::attempt::Comm;
@@ -56,10 +58,18 @@ impl<'a> Parties<'a> {
         }
     }
 
-    /// Those that ask for others.
-    pub(super) fn resolvers(&self) -> impl Iterator<Item = &'a Row<WorkloadId>> {
-        let all = self.all.iter().filter(|it| it.asks_for_others);
-        all.flat_map(|it| it.rows.iter().copied())
+    /// What those that ask for others asked.
+    pub(super) fn for_others(&self, losses: &Losses) -> ForOthers {
+        let resolvers = self.all.iter().filter(|it| it.asks_for_others);
+        let mut sum = ForOthers::default();
+        for row in resolvers.flat_map(|it| &it.rows) {
+            let own = &row.figures.lookups;
+            sum.lookups += own.count;
+            sum.failed += own.failed;
+            let lost = losses.by_workload.get(&row.whom);
+            sum.lost_ns += lost.map_or(0, |lost| lost.values().sum());
+        }
+        sum
     }
 
     /// Its attempts that went wrong, as far as they were kept.
