@@ -376,7 +376,7 @@ fn what_a_resolver_asks_for_others_is_told_apart() {
     assert_eq!(diagnosis.for_others, for_others);
     let told = |form| {
         let host = crate::host::Facts::gather();
-        let report = Report::new(std::time::SystemTime::UNIX_EPOCH, host, &story.closed());
+        let report = Report::new(std::time::SystemTime::UNIX_EPOCH, host, story.closed());
         let mut text = Vec::new();
         report.write(form, &mut text).expect("room");
         String::from_utf8(text).expect("UTF-8")
