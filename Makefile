@@ -17,6 +17,8 @@ MINUTES ?=
 # For fuzz: how many seconds each target runs, 60 if nothing is said; some targets alone.
 TIME ?=
 TARGETS ?=
+# For host-verify: releases of Debian, bookworm if nothing is said.
+HOSTS ?=
 
 target_dir := $(or $(CARGO_TARGET_DIR),target)
 release := $(target_dir)/release/kerno
@@ -31,7 +33,8 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
 .PHONY: help setup build demo demo-agent demo-fleet image test lab lint fuzz deny msrv bpf-verify bench soak install uninstall dist \
-	dist-verify reproducible clean setup-build setup-test setup-kernels setup-bench setup-dist
+	dist-verify host-verify reproducible clean setup-build setup-test setup-kernels setup-bench setup-dist \
+	setup-hosts
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +55,9 @@ setup-bench:
 
 setup-dist:
 	@scripts/setup dist
+
+setup-hosts:
+	@scripts/setup hosts
 
 build: setup-build ## Build the release binary, target/release/kerno
 	cargo build --locked --release
@@ -111,6 +117,9 @@ dist: setup-dist ## Make the packages: .deb, .rpm, archive, image, checksums, in
 
 dist-verify: dist ## Install, use, upgrade and remove each package in a clean Debian 12 made for it (as root)
 	@scripts/dist-verify
+
+host-verify: setup-hosts dist ## Boot a real Debian 12 and have the .deb do kerno's job there (as root)
+	@scripts/host-verify $(HOSTS)
 
 reproducible: setup-dist ## Make the packages twice in different folders: the same octets? (twice as long as make dist)
 	@scripts/reproducible
