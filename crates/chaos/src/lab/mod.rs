@@ -1,9 +1,10 @@
 //! The fault lab: real faults in network namespaces of their own.
 //! Everything is held by processes of kerno and goes with them, even after
-//! SIGKILL; what lies outside the namespaces is the janitor's (`undo`).
+//! SIGKILL; what lies outside the namespaces is the janitor's (`janitor`).
 
 pub(crate) mod client;
 pub(crate) mod elsewhere;
+mod janitor;
 mod machine;
 mod note;
 pub(crate) mod outside;
@@ -14,7 +15,7 @@ mod roles;
 pub(crate) mod server;
 pub(crate) mod site;
 pub(crate) mod stranger;
-pub(crate) mod undo;
+mod undo;
 mod worker;
 
 use std::thread;
@@ -70,7 +71,7 @@ pub fn run(
     stop: &Receiver<()>,
 ) -> Result<Report> {
     permit(scenario, recipe, options.yes)?;
-    undo::after_the_killed()?;
+    janitor::after_the_killed()?;
     let zone = options.zone.clone();
     let zone = zone.unwrap_or_else(|| format!("{}.lab.test", scenario.name));
     let mut lab = Lab::new(&zone, options.machine.clone())?;

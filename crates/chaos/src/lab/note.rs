@@ -169,8 +169,11 @@ fn enter(folder: &Path) -> io::Result<Flock<File>> {
         };
         let about = opened.metadata()?;
         if about.uid() != nix::unistd::geteuid().as_raw() || about.mode() & 0o022 != 0 {
-            let message = "it belongs to somebody else, or others may write there";
-            return Err(io::Error::other(message));
+            return Err(io::Error::other(format!(
+                "{folder} belongs to somebody else, or others may write there, so what stands in it is \
+                 not believed: look who made it, and remove it",
+                folder = folder.display()
+            )));
         }
         let locked = Flock::lock(opened, FlockArg::LockExclusive);
         let locked = locked.map_err(|(_, error)| error)?;

@@ -12,13 +12,13 @@ use serde_json::Value;
 
 use super::client::Counts;
 use super::client::Share;
+use super::janitor::Janitor;
 use super::recipe::Recipe;
 use super::server::Served;
 use super::site::Client;
 use super::site::Counter;
 use super::site::Lab;
 use super::site::Server;
-use super::undo::Janitor;
 use crate::flood::Endpoint;
 use crate::scenario::Scenario;
 use crate::testbed::tool::NFT;

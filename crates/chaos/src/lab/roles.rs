@@ -15,10 +15,10 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::client;
+use super::janitor;
 use super::outside;
 use super::server;
 use super::stranger;
-use super::undo;
 use super::worker::Line;
 use super::worker::Role;
 use super::worker::say;
@@ -66,7 +66,7 @@ fn serve(mut input: BufReader<io::Stdin>) -> Result<Value> {
         }
         Role::Outside(beyond) => serde_json::to_value(outside::run(beyond, input, ready)?)?,
         Role::Stranger(whom) => serde_json::to_value(stranger::run(&whom, input, ready)?)?,
-        Role::Janitor(note) => serde_json::to_value(undo::run(note, &mut input, ready)?)?,
+        Role::Janitor(note) => serde_json::to_value(janitor::run(note, &mut input, ready)?)?,
     })
 }
 

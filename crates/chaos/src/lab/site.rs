@@ -21,6 +21,8 @@ use nix::fcntl::FlockArg;
 
 use super::client::Ask;
 use super::elsewhere::Leaves;
+use super::janitor;
+use super::janitor::Janitor;
 use super::machine::Machine;
 use super::outside;
 use super::outside::Beyond;
@@ -32,8 +34,6 @@ use super::server::Serve;
 use super::server::Served;
 use super::stranger;
 use super::stranger::Stranger;
-use super::undo;
-use super::undo::Janitor;
 use super::undo::Undo;
 use super::worker::PROGRAM;
 use super::worker::Role;
@@ -457,7 +457,7 @@ impl Lab {
     }
 
     /// Has the janitor undo it on every way out. Call it before the change.
-    pub(crate) fn promise(&mut self, undo: &Undo) -> Result<()> {
+    fn promise(&mut self, undo: &Undo) -> Result<()> {
         let janitor = match self.janitor.take() {
             Some(janitor) => janitor,
             None => Janitor::start()?,
@@ -472,7 +472,7 @@ impl Lab {
         let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error);
         self.keep(lock.with_context(|| format!("cannot lock {path}"))?);
         // Whoever had it may have been killed.
-        undo::after_the_killed()?;
+        janitor::after_the_killed()?;
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
         let now = text.trim().parse();
         let now = now.with_context(|| format!("{path} has no number"))?;
