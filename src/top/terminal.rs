@@ -75,11 +75,6 @@ impl Terminal {
     }
 
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        // The signal may be ignored (`nohup`) or somebody else's, a screen that stays as it is
-        // writes nothing, and to read keys from such a terminal ends nowhere.
-        if LineWriter::new(io::stdout()).reader_is_gone() {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
         self.inner.draw(draw).map(|_| ())
     }
 

@@ -57,13 +57,13 @@ impl<F: AsFd> LineWriter<F> {
         Ok(Written::Whole)
     }
 
-    /// Whether the other end of a pipe, socket or terminal has been closed.
+    /// Whether the other end of a pipe or socket has been closed.
     pub fn reader_is_gone(&self) -> bool {
         let mut fds = [PollFd::new(self.out.as_fd(), PollFlags::empty())];
         nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok()
             && fds[0]
                 .revents()
-                .is_some_and(|events| events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP))
+                .is_some_and(|events| events.contains(PollFlags::POLLERR))
     }
 }
 
