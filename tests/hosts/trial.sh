@@ -36,7 +36,6 @@ await() {
 
 # observe [OPTION...]: returns when a doctor and a stream watch
 observe() {
-	# Another one would be stopped too early by the names of the last.
 	kerno watch "$@" >"$out/records" 2>"$out/watch.err" &
 	stream=$!
 	kerno -v doctor --duration 10m --output json "$@" >"$out/report" 2>"$out/doctor.err" &
