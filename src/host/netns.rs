@@ -1,6 +1,7 @@
 //! The network namespaces of this host, and ways to look into them.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::fs::File;
 use std::os::linux::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -102,6 +103,17 @@ impl NetnsHandle {
         threads.find(is_there).map(Self::Task)
     }
 
+    /// Whether it leads there by now: numbers of processes, and those of namespaces, are given
+    /// anew when their bearers have ended.
+    pub fn leads_to(&self, netns: u32) -> bool {
+        match self {
+            Self::Task(task) => of(task) == Some(netns),
+            Self::Mount(point) => {
+                fs::metadata(point).is_ok_and(|it| it.st_ino() == u64::from(netns))
+            }
+        }
+    }
+
     /// Calls `look` with the folder that has the files of `/proc/net` for the
     /// namespace. `None` if this handle does not lead there any more.
     pub fn visit<T: Send>(&self, netns: u32, look: impl FnOnce(&Root) -> T + Send) -> Option<T> {
@@ -109,9 +121,8 @@ impl NetnsHandle {
             return self.enter(netns, || look(&Root::at("/proc/thread-self/net")));
         };
         // Before and after: the number may have been given to another process.
-        let still_there = || task.inode(NS).is_ok_and(|it| it == netns);
-        let seen = still_there().then(|| look(&task.below("net")))?;
-        still_there().then_some(seen)
+        let seen = self.leads_to(netns).then(|| look(&task.below("net")))?;
+        self.leads_to(netns).then_some(seen)
     }
 
     /// Calls `look` in a thread that is in the namespace and ends there: the one
@@ -166,8 +177,6 @@ fn mounted(root: &Root) -> Vec<(u32, PathBuf)> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     /// A host with processes whose namespaces are numbered as its files are.
@@ -191,6 +200,7 @@ mod tests {
         let net = handle.visit(main, |net| net.clone());
         assert_eq!(net, Some(process.below("net")));
         // It has moved on.
+        assert!(handle.leads_to(main) && !handle.leads_to(thread));
         assert_eq!(handle.visit(thread, |_| ()), None);
         assert_eq!(NetnsHandle::through(&process, u32::MAX), None);
     }

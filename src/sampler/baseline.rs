@@ -69,7 +69,7 @@ pub(super) struct Baseline {
     pub(super) missing: Missing,
     /// When all processes were gone through.
     pub(super) indexed: Option<Instant>,
-    handles: BTreeMap<u32, NetnsHandle>,
+    pub(super) handles: BTreeMap<u32, NetnsHandle>,
     shared: SharedBaseline,
 }
 
@@ -173,6 +173,11 @@ impl Baseline {
         if through.is_some() {
             return through;
         }
+        if let Some(old) = self.handles.get(&netns)
+            && !old.leads_to(netns)
+        {
+            self.handles.remove(&netns);
+        }
         let fresh = self.indexed.is_some_and(|it| it.elapsed() < INDEX_INTERVAL);
         if !fresh && !self.handles.contains_key(&netns) {
             self.handles = NetnsIndex::take(&self.root).handles;
@@ -200,10 +205,14 @@ impl Baseline {
         }
     }
 
+    /// All processes are gone through anew, if there is a reason to.
+    pub(super) fn search_again(&mut self) {
+        self.indexed = None;
+    }
+
     /// Looks once more for namespaces that are younger than the last search.
     pub(super) fn look_for_namespaces(&mut self) {
-        // All processes are gone through anew, if there is a reason to.
-        self.indexed = None;
+        self.search_again();
         for (netns, drops) in std::mem::take(&mut self.not_found) {
             self.meet_namespace(netns, None, drops);
         }

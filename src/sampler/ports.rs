@@ -19,7 +19,7 @@ const HOLDERS_MAX: usize = 3;
 /// Some may have been given back before they were counted.
 const USED_UP_PERCENT: u64 = 95;
 
-/// The UDP ports of a network namespace, at the moment when the first call failed there.
+/// The UDP ports of a network namespace, soon after the first call failed there.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ports {
     /// Which the kernel gives to who names none, if that could be read

@@ -79,8 +79,13 @@ pub(super) enum ProbeRequest {
 
 /// Looks at one of them. The baseline is locked only while something is written or
 /// read from procfs and control groups; files of strangers, which may hang, are
-/// read while it is not.
-pub(super) fn look_at(root: &Root, baseline: &Mutex<Baseline>, request: ProbeRequest) {
+/// read while it is not. Gives the request back if nothing leads into its namespace: that may be
+/// younger than the last search, and who asked from there may have ended.
+pub(super) fn look_at(
+    root: &Root,
+    baseline: &Mutex<Baseline>,
+    request: ProbeRequest,
+) -> Option<ProbeRequest> {
     let lock = || baseline.lock().unwrap_or_else(PoisonError::into_inner);
     match request {
         ProbeRequest::Process {
@@ -103,20 +108,39 @@ pub(super) fn look_at(root: &Root, baseline: &Mutex<Baseline>, request: ProbeReq
         ProbeRequest::Ports { netns, pid } => {
             // Many descriptors may be looked at: nobody is to wait for it.
             let handle = lock().handle(netns, pid);
-            let ports = handle.and_then(|handle| ports::look(root, &handle, netns));
-            lock().ports.extend(ports.map(|ports| (netns, ports)));
+            match handle.and_then(|handle| ports::look(root, &handle, netns)) {
+                Some(ports) => drop(lock().ports.insert(netns, ports)),
+                None => return Some(request),
+            }
         }
         ProbeRequest::Bound { netns, address } => bound(&mut lock(), netns, address),
         ProbeRequest::Route { netns, pid, ip } => {
             let mut baseline = lock();
-            let known = baseline
+            let seen = baseline
                 .handle(netns, pid)
-                .and_then(|handle| handle.visit(netns, |net| route::is_known(net, ip)))
-                .flatten();
-            baseline
-                .routes
-                .extend(known.map(|known| ((netns, ip), known)));
+                .and_then(|handle| handle.visit(netns, |net| route::is_known(net, ip)));
+            let Some(known) = seen else {
+                return Some(request);
+            };
+            let known = known.map(|known| ((netns, ip), known));
+            baseline.routes.extend(known);
         }
+    }
+    None
+}
+
+/// Looks once more, and for the last time, at what nothing led to.
+pub(super) fn look_at_put_off(
+    root: &Root,
+    baseline: &Mutex<Baseline>,
+    put_off: &mut Vec<ProbeRequest>,
+) {
+    let lock = || baseline.lock().unwrap_or_else(PoisonError::into_inner);
+    if !put_off.is_empty() {
+        lock().search_again();
+    }
+    for request in put_off.drain(..) {
+        look_at(root, baseline, request);
     }
 }
 

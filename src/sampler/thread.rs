@@ -29,6 +29,7 @@ use super::missing;
 use super::probe::ProbeRequest;
 use super::probe::look_again;
 use super::probe::look_at;
+use super::probe::look_at_put_off;
 use super::readers::Readers;
 use crate::attempt::Attempt;
 use crate::attempt::Comm;
@@ -429,13 +430,21 @@ fn may_have_waited(attempt: &Attempt) -> bool {
 /// What the thread does until nobody can ask for anything any more.
 fn work(root: &Root, baseline: &Mutex<Baseline>, requests: &Receiver<ProbeRequest>) {
     let seconds = tick(Duration::from_secs(1));
+    let mut put_off = Vec::new();
     loop {
         select! {
-            recv(requests) -> request => match request {
-                Ok(request) => look_at(root, baseline, request),
-                Err(_) => break,
-            },
+            recv(requests) -> request => {
+                // At the end there is no other time.
+                if matches!(request, Ok(ProbeRequest::Roll { .. }) | Err(_)) {
+                    look_at_put_off(root, baseline, &mut put_off);
+                }
+                match request {
+                    Ok(request) => put_off.extend(look_at(root, baseline, request)),
+                    Err(_) => break,
+                }
+            }
             recv(seconds) -> _ => {
+                look_at_put_off(root, baseline, &mut put_off);
                 let mut baseline = baseline.lock().unwrap_or_else(PoisonError::into_inner);
                 // While the groups of who was killed are still there.
                 baseline.look_at_kills();

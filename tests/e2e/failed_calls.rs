@@ -197,7 +197,7 @@ fn root_a_connect_without_a_free_port_is_told() {
         "2 UDP ports of the 2 that the kernel gives (40000 to 40001)",
         &held,
     ] {
-        assert!(said.contains(part), "{finding:#}");
+        assert!(said.contains(part), "{finding:#}\n{:#}", report["not_read"]);
     }
 }
 

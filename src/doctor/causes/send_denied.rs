@@ -163,22 +163,26 @@ fn no_ipv6(group: &Group<'_>) -> Explanation {
 }
 
 /// What is known of why no socket can be connected.
-fn no_port(group: &Group<'_>) -> &'static str {
-    match ports(group).and_then(Ports::are_used_up) {
+fn no_port(group: &Group<'_>) -> String {
+    let route = group.first().map(|it| group.evidence.has_route(it));
+    let route = match route.flatten() {
+        Some(true) => "There is a route, but the call fails",
+        _ => "The call fails, and whether there is a route was not seen",
+    };
+    let why = match ports(group).and_then(Ports::are_used_up) {
         Some(true) => {
-            "There is a route, but the call fails: the local ports of this network namespace are used \
-             up (EAGAIN, EADDRNOTAVAIL)."
+            "the local ports of this network namespace are used up (EAGAIN, EADDRNOTAVAIL)."
         }
         Some(false) => {
-            "There is a route, and there were free ports in this network namespace when that was \
-             looked at; still the call fails: the address cannot be used from here, or the ports had \
-             been used up just before."
+            "there were free ports in this network namespace when that was looked at, so the \
+             address cannot be used from here, or the ports had been used up just before."
         }
         None => {
-            "There is a route, but the call fails: all local ports are in use (EAGAIN, \
-             EADDRNOTAVAIL), or the address cannot be used from here."
+            "all local ports are in use (EAGAIN, EADDRNOTAVAIL), or the address cannot be used \
+             from here."
         }
-    }
+    };
+    format!("{route}: {why}")
 }
 
 fn ports<'a>(group: &Group<'a>) -> Option<&'a Ports> {
@@ -199,7 +203,7 @@ fn ports_told(group: &Group<'_>) -> Vec<String> {
     };
     let used = units::counted(ports.used, "UDP port", "UDP ports");
     let verb = if ports.used == 1 { "was" } else { "were" };
-    let told = format!("When the first call failed there, {used}{of} {verb} in use.");
+    let told = format!("Soon after the first call failed there, {used}{of} {verb} in use.");
     let holders: Vec<_> = ports
         .holders
         .iter()

@@ -357,3 +357,30 @@ fn root_a_namespace_younger_than_the_last_search_is_looked_for_again() {
         "{missing:?}"
     );
 }
+
+/// Its number may have been that of another namespace, to which another way led; and who asked
+/// from there has ended.
+#[test]
+fn root_ports_of_a_namespace_younger_than_the_last_search_are_looked_at_later() {
+    let baseline = Mutex::new(Baseline::open(Root::default(), Kills::default()));
+    let place = Inhabitant::of_a_namespace();
+    let netns = place.netns();
+    {
+        let mut baseline = baseline.lock().unwrap();
+        let elsewhere = NetnsHandle::Task(Root::default().process(std::process::id()));
+        baseline.handles.insert(netns, elsewhere);
+        baseline.indexed = Some(Instant::now() + Duration::from_secs(60));
+    }
+    let root = Root::default();
+    let pid = Some(u32::MAX);
+    let ports = || look_at(&root, &baseline, ProbeRequest::Ports { netns, pid });
+    let ip = "127.0.0.1".parse().unwrap();
+    let route = || look_at(&root, &baseline, ProbeRequest::Route { netns, pid, ip });
+    let mut put_off: Vec<_> = [ports(), route()].into_iter().flatten().collect();
+    assert_eq!(put_off.len(), 2);
+    look_at_put_off(&root, &baseline, &mut put_off);
+    let baseline = baseline.lock().unwrap();
+    let range = baseline.ports.get(&netns).map(|it| it.range.is_some());
+    assert_eq!(range, Some(true), "{put_off:?}");
+    assert!(baseline.routes.contains_key(&(netns, ip)));
+}
