@@ -1,5 +1,6 @@
 //! Which attempts a user wants to see.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::attempt::Attempt;
 use crate::attempt::Comm;
 use crate::attempt::Identity;
 use crate::attempt::Role;
+use crate::shell::Command;
 
 /// The filters of `doctor` and `watch`; the default lets everything through.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,43 @@ impl Filter {
             return false;
         };
         true
+    }
+
+    /// The options that make it, as they are written in a shell. `None` if everything is wanted.
+    /// A value that cannot stand in a command is `…`.
+    pub fn options(&self) -> Option<String> {
+        let role = |role| match role {
+            Role::Client => "client",
+            Role::Server => "server",
+        };
+        let options = [
+            ("--pid", self.pid.map(|it| it.to_string())),
+            ("--comm", self.comm.map(|it| it.to_string())),
+            ("--name", self.name.as_ref().map(NameGlob::to_string)),
+            ("--role", self.role.map(|it| role(it).to_owned())),
+            (
+                "--slower-than",
+                self.slower_than
+                    .map(|it| humantime::format_duration(it).to_string().replace(' ', "")),
+            ),
+            (
+                "--pod",
+                self.pod
+                    .as_ref()
+                    .map(|it| format!("{}/{}", it.namespace, it.name)),
+            ),
+            ("--container", self.container.clone()),
+            ("--unit", self.unit.clone()),
+        ];
+        let mut told: Vec<String> = options
+            .into_iter()
+            .filter_map(|(option, value)| {
+                let whole = Command::new(option).word(value?);
+                Some((whole.text()).map_or_else(|| format!("{option} …"), str::to_owned))
+            })
+            .collect();
+        told.extend(self.failed.then(|| "--failed".to_owned()));
+        (!told.is_empty()).then(|| told.join(" "))
     }
 
     /// Whether the attempt is wanted.
@@ -182,6 +221,12 @@ impl FromStr for NameGlob {
     }
 }
 
+impl fmt::Display for NameGlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
 impl NameGlob {
     /// Whether the whole name matches. Linear memory, at most quadratic time:
     /// on a mismatch only the last `*` is tried again.
@@ -241,6 +286,30 @@ mod tests {
         for (pattern, name, expected) in cases {
             assert_eq!(glob(pattern).matches(name), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn its_options_are_told_as_a_shell_reads_them() {
+        assert_eq!(Filter::default().options(), None);
+        let some = Filter {
+            comm: Some(Comm::new(b"$(reboot)")),
+            name: Some(glob("*.Example.com.")),
+            role: Some(Role::Client),
+            unit: Some("a`b".to_owned()),
+            failed: true,
+            ..Filter::default()
+        };
+        let told = "--comm '$(reboot)' --name '*.example.com' --role client --unit … --failed";
+        assert_eq!(some.options().as_deref(), Some(told));
+        let others = Filter {
+            pid: Some(7),
+            slower_than: Some(Duration::from_millis(1_500)),
+            pod: Some("shop/web-1".parse().expect("a pod")),
+            container: Some("nginx".to_owned()),
+            ..Filter::default()
+        };
+        let told = "--pid 7 --slower-than 1s500ms --pod shop/web-1 --container nginx";
+        assert_eq!(others.options().as_deref(), Some(told));
     }
 
     #[test]

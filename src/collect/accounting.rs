@@ -112,7 +112,13 @@ impl Accounting {
 
     /// Whether anything shows that there was DNS, though not one query was seen.
     pub fn has_traces(&self) -> bool {
-        self.drops_unjoined >= FAILURES_MIN || self.may_hide_failures()
+        self.has_nothing_but_drops() || self.may_hide_failures()
+    }
+
+    /// Where queries were seen, packets that belong to none of them are late resends, or of others
+    /// on their way through.
+    fn has_nothing_but_drops(&self) -> bool {
+        self.queries_seen == 0 && self.drops_unjoined >= FAILURES_MIN
     }
 
     /// One sentence for each thing that is missing from the picture; empty if the
@@ -141,7 +147,7 @@ impl Accounting {
                 units::counted(strays, "answer belonged to", "answers belonged to")
             ));
         }
-        if self.queries_seen == 0 && self.drops_unjoined >= FAILURES_MIN {
+        if self.has_nothing_but_drops() {
             gaps.push(format!(
                 "The kernel discarded {} with a DNS port, which belonged to no query that kerno \
                  saw.",

@@ -66,8 +66,12 @@ fn watch(args: &DoctorArgs, stop: &Stop, mut watching: Watching) -> Result<Repor
         }
     };
     progress.finish_and_clear();
+    let filter = watching.filter().options();
     let closed = watching.close(ending, duration)?;
-    Ok(Report::new(SystemTime::now(), Facts::gather(), closed))
+    Ok(Report {
+        filter,
+        ..Report::new(SystemTime::now(), Facts::gather(), closed)
+    })
 }
 
 const STEP: Duration = Duration::from_millis(250);

@@ -60,6 +60,7 @@ fn object(report: &Report) -> ReportJson<'_> {
             to: humantime::format_rfc3339_nanos(report.time).to_string(),
         }),
         window_seconds: rounded_seconds(report.window),
+        filter: report.filter.as_deref(),
         signals: report.signals.iter().map(signal).collect(),
         lookups: AllLookupsJson {
             all: lookups(&report.dns.client.lookups, &report.losses.by_cause),
@@ -99,6 +100,8 @@ struct ReportJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<WindowJson>,
     window_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a str>,
     signals: Vec<SignalJson<'a>>,
     lookups: AllLookupsJson,
     dns: DnsJson,

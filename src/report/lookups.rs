@@ -23,8 +23,8 @@ pub(super) fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         return Ok(());
     };
     page.blank()?;
-    page.flowing((BOLD, "Lookups    "), &told)?;
-    page.flowing((BOLD, "Time lost  "), &lost(report))?;
+    page.paragraph((BOLD, "Lookups    "), (PLAIN, &told))?;
+    page.paragraph((BOLD, "Time lost  "), (PLAIN, &lost(report)))?;
     page.paragraph((DIM, "           "), (PLAIN, WHAT))
 }
 

@@ -60,6 +60,8 @@ pub struct Report {
     pub since: Option<SystemTime>,
     /// How long was watched.
     pub window: Duration,
+    /// The options that choose what it is about, if that is not everything.
+    pub filter: Option<String>,
     /// Which hooks were active, and why not where they were not.
     pub signals: Vec<Signal>,
     /// The figures of the attempts that passed the filters.
@@ -115,6 +117,7 @@ impl Report {
             host,
             since: None,
             window: window.duration(),
+            filter: None,
             signals,
             dns,
             findings,

@@ -109,16 +109,19 @@ pub(super) fn next_steps(report: &Report) -> Vec<&'static str> {
     steps
 }
 
-/// Where, with which kernel, for how long and until when was watched.
+/// Where, with which kernel, for how long and until when was watched, and what.
 pub(super) fn origin(report: &Report) -> String {
     let host = &report.host;
+    let only = report.filter.as_ref();
+    let only = only.map(|options| format!(", only {options}"));
     format!(
-        "{} (Linux {}, {}), watched for {} until {}",
+        "{} (Linux {}, {}), watched for {} until {}{}",
         host.name,
         host.kernel,
         host.arch,
         headline::window(report),
-        humantime::format_rfc3339_seconds(report.time)
+        humantime::format_rfc3339_seconds(report.time),
+        only.unwrap_or_default()
     )
 }
 

@@ -16,6 +16,7 @@ use super::page::Page;
 use super::page::RED;
 use super::page::YELLOW;
 use super::picture;
+use super::seen;
 use super::step;
 use crate::doctor::Finding;
 use crate::doctor::Severity;
@@ -34,7 +35,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write, width: usize) -> i
     }
     for (number, finding) in (1..).zip(&report.findings) {
         page.blank()?;
-        write_finding(page, number, finding, explained::is_brief(report, finding))?;
+        write_finding(page, number, finding, report)?;
     }
     if report.dns.client.queries() > 0 {
         page.blank()?;
@@ -57,7 +58,7 @@ fn write_finding(
     page: &mut Page<'_>,
     number: usize,
     finding: &Finding,
-    brief: bool,
+    report: &Report,
 ) -> io::Result<()> {
     let (style, word) = match finding.severity {
         Severity::Critical => (RED, "CRITICAL"),
@@ -68,12 +69,18 @@ fn write_finding(
         (style, &format!("{number}. {word}  ")),
         (BOLD, &finding.title),
     )?;
+    if let Some(seen) = seen::told(report, finding) {
+        page.paragraph((DIM, "   Seen      "), (PLAIN, &seen))?;
+    }
+    if let Some(whom) = &finding.hit_hardest {
+        page.paragraph((DIM, "   Hit most  "), (PLAIN, whom))?;
+    }
     let mut head = "   Evidence  ";
     for line in &finding.evidence {
         page.paragraph((DIM, &format!("{head}• ")), (PLAIN, line))?;
         head = "             ";
     }
-    if brief {
+    if explained::is_brief(report, finding) {
         let text = format!(
             "{}: overall figures; the causes are above",
             finding.rule.name()

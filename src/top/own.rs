@@ -117,7 +117,10 @@ fn roll(
     let window = watching.roll(ending, now.duration_since(*began));
     *began = now;
     recent.add(window);
-    Report::new(SystemTime::now(), Facts::gather(), recent.whole())
+    Report {
+        filter: watching.filter().options(),
+        ..Report::new(SystemTime::now(), Facts::gather(), recent.whole())
+    }
 }
 
 fn show(report: &Report, inbox: &Inbox) -> Result<()> {
