@@ -85,16 +85,18 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let first = group.first()?;
     let tallies = &group.evidence.tallies;
-    let entry = entry(first, group.evidence);
+    let entry = group
+        .incidents()
+        .find_map(|incident| entry(incident, group.evidence));
+    // One of both is known of each.
     let dead = group
         .incidents()
         .find_map(|incident| tallies.flow(&incident.attempt)?.leads_to)
-        .or_else(|| entry.map(|flow| flow.reply_source.ip()));
-    let leads_to = dead.map_or("an address that is gone".to_owned(), |it| it.to_string());
+        .or_else(|| entry.map(|flow| flow.reply_source.ip()))?;
     let answered = fresh(first, group.evidence).map_or(0, |fresh| fresh.answered);
     let netns = entry.map(|flow| flow.netns).or(group.drop_netns());
     Explanation::of(
-        format!("An old conntrack entry sends queries for {server} to {leads_to}"),
+        format!("An old conntrack entry sends queries for {server} to {dead}"),
         "Address translation chose a server once for this source port. Each further packet keeps \
          that choice alive, so the entry does not expire while the program goes on asking. That \
          server is gone, and whoever removed it (often kube-proxy) did not remove the entry. New \
@@ -107,9 +109,9 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         "From other source ports {} to the same server were answered.",
         units::queries(answered)
     ))
-    .lines(dead.map(|dead| {
-        format!("The conntrack entry of that source port translates {server} to {dead}.")
-    }))
+    .line(format!(
+        "The conntrack entry of that source port translates {server} to {dead}."
+    ))
     .run(
         "Delete the entry:",
         group.within(netns, delete(group, dead)),
@@ -134,11 +136,11 @@ fn ports_told(group: &Group<'_>) -> String {
     )
 }
 
-fn delete(group: &Group<'_>, dead: Option<IpAddr>) -> Command {
-    let delete = Command::new("conntrack -D -p udp --orig-dst").word(group.place.ip());
-    let delete = match dead {
-        Some(dead) => delete.and("--reply-src").word(dead.to_string()),
-        None => delete,
-    };
-    delete.and("--dport").word(group.place.port().to_string())
+fn delete(group: &Group<'_>, dead: IpAddr) -> Command {
+    Command::new("conntrack -D -p udp --orig-dst")
+        .word(group.place.ip())
+        .and("--reply-src")
+        .word(dead.to_string())
+        .and("--dport")
+        .word(group.place.port().to_string())
 }

@@ -66,7 +66,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             format!("queries sent within {lasted}"),
         ),
         (false, ..) => (
-            format!("{server} has stopped to answer"),
+            format!("{server} does not answer any more"),
             format!("queries sent in the last {lasted} in which it was asked"),
         ),
     };
