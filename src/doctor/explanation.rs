@@ -132,7 +132,7 @@ impl Explanation {
             lost_ns: 0,
         };
         #[cfg(test)]
-        super::overheard::tell([&finding]);
+        super::overheard::tell(super::overheard::texts(&finding));
         finding
     }
 }

@@ -78,13 +78,16 @@ pub fn diagnose(snapshot: &Snapshot, evidence: &Evidence) -> Diagnosis {
     gone::leave_out(findings, evidence);
     finding::rank(findings);
     #[cfg(test)]
-    overheard::tell(&*findings);
+    overheard::tell(findings.iter().flat_map(overheard::texts));
     diagnosis
 }
 
 /// Programs whose lookups are no DNS packets, a sentence for each resolver that they ask.
 pub fn unseen_clients(evidence: &Evidence) -> Vec<String> {
-    unseen_clients::told(evidence)
+    let told = unseen_clients::told(evidence);
+    #[cfg(test)]
+    overheard::tell(&told);
+    told
 }
 
 /// The rule that explains one incident by what is known of it; `None` for a slow answer that

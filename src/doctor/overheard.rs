@@ -20,14 +20,14 @@ pub(super) fn texts(finding: &Finding) -> impl Iterator<Item = &String> {
 }
 
 /// Tells what was said, each text once and on one line.
-pub(super) fn tell<'a>(findings: impl IntoIterator<Item = &'a Finding>) {
+pub(super) fn tell<'a>(said: impl IntoIterator<Item = &'a String>) {
     static HEARD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let Some(path) = env::var_os(OVERHEARD) else {
         return;
     };
     let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
     let mut news = String::new();
-    for text in findings.into_iter().flat_map(texts) {
+    for text in said {
         if heard.insert(text.clone()) {
             news.push_str(&text.replace('\n', " "));
             news.push('\n');

@@ -210,6 +210,46 @@ fn one_bad_server_is_named() {
 }
 
 #[test]
+fn slow_servers_are_compared_with_the_others() {
+    let cause = |of_b| {
+        let mut fed = Fed::default();
+        for process in [CURL, NGINX] {
+            fed.feed(500, &attempt(process, A, ANSWERED, 700 * MS));
+            fed.feed(500, &attempt(process, B, ANSWERED, of_b));
+        }
+        findings(&fed)[0].cause.clone()
+    };
+    let (one, both) = (cause(MS), cause(700 * MS));
+    let (that_one, several) = (
+        "Other servers answer faster, so it is that one.",
+        "Several servers are slow, so look also at what they share",
+    );
+    assert!(one.contains(that_one) && !one.contains(several), "{one}");
+    assert!(both.contains(several) && !both.contains(that_one), "{both}");
+}
+
+#[test]
+fn late_answers_and_those_to_a_second_message_are_told() {
+    let told = |late, number| {
+        let mut fed = fed(&[(20, UNANSWERED, MS), (late, Outcome::Late, 6_000 * MS)]);
+        let mut answered = attempt(CURL, A, ANSWERED, 2 * MS);
+        answered.number = number;
+        answered.first_ns -= 5_000 * MS;
+        fed.feed(10, &answered);
+        let found = findings(&fed).remove(0);
+        found.cause + &found.evidence.join("\n")
+    };
+    let (both, neither) = (told(5, 2), told(0, 1));
+    for sentence in [
+        "Some answers came late, which points to an overloaded server.",
+        "10 queries were answered only when the program asked again; it had waited up to 5.0 s by then.",
+    ] {
+        assert!(both.contains(sentence), "{both}");
+        assert!(!neither.contains(sentence), "{neither}");
+    }
+}
+
+#[test]
 fn one_hurt_process_is_named() {
     let mut fed = Fed::default();
     fed.feed(500, &attempt(NGINX, A, ANSWERED, MS));
@@ -256,6 +296,9 @@ fn the_shape_of_the_latencies_is_told() {
     assert!(resends.contains("took about 5.0 s"), "{resends}");
     let all = cause(&[(300, ANSWERED, 300 * MS), (300, ANSWERED, 700 * MS)]);
     assert!(all.contains("Half of all answers"), "{all}");
+    let musl = findings(&fed(&[(900, ANSWERED, MS), (100, ANSWERED, 2_503 * MS)]));
+    let told = "100 answers took about 2.5 s or a little longer, the time after which musl sends a query again.";
+    assert!(musl[0].evidence.iter().any(|it| it == told), "{musl:?}");
     let tail = cause(&[(900, ANSWERED, MS), (100, ANSWERED, 700 * MS)]);
     assert!(tail.contains("Most answers are fast"), "{tail}");
 }

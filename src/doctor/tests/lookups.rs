@@ -344,6 +344,30 @@ fn what_is_discarded_here_costs_the_wait_until_it_is_asked_again() {
     let told = "Half of these queries were without a usable answer for 5.0 s or more, the worst one for \
                 5.0 s. Each lookup of these led to an answer in the end.";
     assert_eq!(found.impact, told);
+    // Of ten that were asked again, and of one.
+    let told = |again: u64, lost: u64| {
+        let mut story = Story::new();
+        for number in 0..lost {
+            dropped(story.ask(CURL, GOOD, Outcome::Dropped, 0));
+            if number < again {
+                story.wait(5_000);
+                story.ask(CURL, GOOD, Outcome::Answered, 1);
+            }
+            story.next();
+        }
+        let found = story.diagnosis().findings.into_iter();
+        let mut policy = found.filter(|it| it.rule == Rule::PolicyDrop);
+        policy.next().expect("a finding").impact
+    };
+    assert_eq!(
+        told(2, 10),
+        "Of 2 queries it is known how long they were without a usable answer: half of them for 5.0 s or more, \
+         the worst one for 5.0 s. 8 of 10 were for lookups that failed."
+    );
+    assert_eq!(
+        told(1, 1),
+        "There was no usable answer for 5.0 s. Its lookup led to an answer in the end."
+    );
     // Where it is not asked again nobody knows how long it was waited for.
     let mut story = Story::new();
     for _ in 0..10 {

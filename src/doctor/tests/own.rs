@@ -250,8 +250,16 @@ fn the_worst_few_are_told_one_by_one() {
             of_pod(&format!("web-{n}"), lost(("app", n))),
         )
     };
-    let fed = beside(50_000, &(1..=8).map(pod).collect::<Vec<_>>());
-    let found = summaries(&fed);
+    let of = |pods| summaries(&beside(50_000, &(1..=pods).map(pod).collect::<Vec<_>>()));
+    let four = of(4);
+    let last = four[2].evidence.last().expect("a line");
+    assert!(
+        last.starts_with(
+            "Judged by their own attempts, 1 more workload has the same trouble; the worst"
+        ),
+        "{last}"
+    );
+    let found = of(8);
     let failed: Vec<_> = found.iter().map(|finding| finding.queries).collect();
     assert_eq!(failed, [28, 27, 26]);
     assert_eq!(

@@ -74,6 +74,15 @@ fn no_such_name_for_one_type_alone_is_wrong() {
         "40 answers of type AAAA said NXDOMAIN, for 40 names; for the same names 40 answers of type A \
          had records."
     );
+    // Asked three times, and for the address once.
+    let one = (1..4).map(|n| said(n, SERVER, "m.field.test", TYPE_AAAA, 3, 0));
+    let one = Story::default().with(one);
+    let one = one.with([said(0, SERVER, "m.field.test", TYPE_A, 0, 1)]);
+    let told = findings(one).remove(0).evidence.remove(0);
+    assert_eq!(
+        told,
+        "3 answers of type AAAA said NXDOMAIN, for 1 name; for the same names 1 answer of type A had records."
+    );
     // As it should be: no records of that type; or no such name at all.
     assert_eq!(rules(pairs(40, 0, 0)), []);
     assert_eq!(rules(pairs(40, 0, 1)), []);

@@ -2,6 +2,7 @@
 
 mod answers;
 mod apart;
+mod besides;
 pub(crate) mod commands;
 mod contrasts;
 mod counts;

@@ -4,6 +4,8 @@ use super::*;
 use crate::attempt::SlowRead;
 use crate::doctor::Diagnosis;
 use crate::doctor::diagnose;
+use crate::doctor::overheard::texts;
+use crate::monitor::OnDemand;
 use crate::sampler::Process;
 use crate::sampler::ResolvConf;
 
@@ -13,6 +15,11 @@ const CURL: u32 = 4242;
 
 /// All rules together: these are no causes of failed queries.
 pub(super) fn diagnosed(incident: Story, reads: &[SlowRead]) -> Diagnosis {
+    let (evidence, snapshot) = closed(incident, reads);
+    diagnose(&snapshot, &evidence)
+}
+
+fn closed(incident: Story, reads: &[SlowRead]) -> (Evidence, Snapshot) {
     let mut incidents = Incidents::default();
     let mut collector = Collector::default();
     for attempt in &incident.attempts {
@@ -24,7 +31,7 @@ pub(super) fn diagnosed(incident: Story, reads: &[SlowRead]) -> Diagnosis {
     }
     let window = Duration::from_secs(30);
     let evidence = incidents.close(incident.host, window, Vec::new());
-    diagnose(&collector.snapshot(), &evidence)
+    (evidence, collector.snapshot())
 }
 
 pub(super) fn read_late(attempt: &Attempt, lay_ns: u64) -> SlowRead {
@@ -116,6 +123,50 @@ fn whether_others_had_the_cpu_is_said_only_where_no_limit_is_known_to() {
     let unknown = cause(false);
     assert!(unknown.contains("is not known"), "{unknown}");
     assert!(!unknown.contains("too little CPU"), "{unknown}");
+}
+
+#[test]
+fn a_cpu_limit_that_stopped_the_reader_is_told() {
+    let told = |periods| {
+        let mut incident = Story::default();
+        let client = Process {
+            quota: Some(servers::quota(periods)),
+            is_quota_known: true,
+            ..Process::default()
+        };
+        incident.host.clients.insert(CURL, client);
+        let found = late_reads_of(incident, 20, 300 * MS, MS).remove(0);
+        let lines: Vec<_> = texts(&found).cloned().collect();
+        lines.join("\n")
+    };
+    let (stopped, free) = (told(90), told(0));
+    for sentence in [
+        "because its CPU limit had stopped it.",
+        "Its cgroup /sys/fs/cgroup/cpu/dns was stopped by its CPU limit in 90 of 100 quota periods.",
+        "Raise its CPU limit, or let it do less at once.",
+    ] {
+        assert!(stopped.contains(sentence), "{stopped}");
+        assert!(!free.contains(sentence), "{free}");
+    }
+}
+
+#[test]
+fn reads_that_were_looked_at_for_a_part_of_the_time_are_told_as_such() {
+    let attempts: Vec<_> = many(20, SERVER, Outcome::Answered).collect();
+    let reads: Vec<_> = attempts.iter().map(|it| read_late(it, 300 * MS)).collect();
+    let (mut evidence, snapshot) = closed(Story::default().with(attempts), &reads);
+    let mut told = |seconds| {
+        evidence.on_demand = Some(OnDemand {
+            reads: Duration::from_secs(seconds),
+            ..OnDemand::default()
+        });
+        diagnose(&snapshot, &evidence).findings[0]
+            .evidence
+            .join("\n")
+    };
+    let part = "Reads were looked at for 50 % of the time, so that there may have been more.";
+    assert!(told(15).contains(part));
+    assert!(!told(30).contains("were looked at"));
 }
 
 #[test]
@@ -271,4 +322,31 @@ fn a_namespace_is_entered_by_a_living_process_of_its_own() {
         assert!(other.contains(&by_number), "{other}");
         assert!(!other.contains(&by_process), "{other}");
     }
+}
+
+/// A lookup by the C library: each suffix is tried for both types, then the name itself.
+#[test]
+fn a_search_list_tells_how_many_queries_a_lookup_takes() {
+    let mut story = searching(10, 10, &["svc.lab", "lab"]);
+    for it in &mut story.attempts {
+        it.owner.tid = it.owner.pid;
+        // One after the other.
+        let n = it.id.unwrap_or_default();
+        it.sent_ns = u64::from(n / 10) * 1_000 * MS + u64::from(n % 10) * 2 * MS;
+        it.first_ns = it.sent_ns;
+        it.end_ns = it.sent_ns + MS;
+    }
+    let closed = windows::closed(&story.attempts, 0);
+    let mut evidence = closed.evidence();
+    evidence.host = story.host.clone();
+    let findings = diagnose(&closed.snapshot(), &evidence).findings;
+    let rule = Rule::SearchAmplification;
+    let found = findings
+        .iter()
+        .find(|it| it.rule == rule)
+        .expect("a finding");
+    let told = "100 lookups of curl (pid 4242) took 3.0 queries each.";
+    assert!(found.evidence.iter().any(|it| it == told), "{found:#?}");
+    // The time for the suffixes is the finding's.
+    assert!(found.lost_ns > 0, "{found:#?}");
 }

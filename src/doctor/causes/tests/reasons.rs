@@ -378,3 +378,22 @@ fn a_full_forwarder_is_told_by_how_many_others_waited() {
     findings.retain(|it| it.rule == Rule::RefusedRcode);
     assert_eq!(findings[0].severity, Severity::Critical);
 }
+
+#[test]
+fn systemd_resolved_is_asked_what_it_validated() {
+    let of = |comm: &[u8]| {
+        let errors = errors(SERVFAIL, told(6));
+        let views: Vec<_> = errors
+            .iter()
+            .map(|it| {
+                let mut view = at_server(it, PID, Outcome::Answered, MS / 2);
+                view.owner.comm = crate::attempt::Comm::new(comm);
+                view
+            })
+            .collect();
+        only(Story::default().with(views).with(errors))
+    };
+    let step = "systemd-resolved tells what it validated: `resolvectl query NAME`";
+    assert!(says(&of(b"systemd-resolve"), step));
+    assert!(!says(&of(b"unbound"), step));
+}

@@ -176,15 +176,23 @@ fn a_restart_elsewhere_is_over_when_later_queries_are_answered() {
 
 #[test]
 fn when_it_was_is_told_by_the_wall_clock() {
-    let story = restart(4);
-    let mut collector = Collector::default();
-    story.attempts.iter().for_each(|it| collector.record(it));
-    let mut evidence = story.evidence();
-    evidence.clock = Some(Clock::start());
-    let findings = explained(&evidence, &collector.snapshot()).findings;
-    let told = findings[0].evidence.join("\n");
-    assert!(told.contains(" UTC"), "{told}");
-    assert!(told.contains("the last 300 ms later"), "{told}");
+    let clock = Clock::start();
+    let told = |lost| {
+        let story = restart(lost);
+        let mut collector = Collector::default();
+        story.attempts.iter().for_each(|it| collector.record(it));
+        let mut evidence = story.evidence();
+        evidence.clock = Some(clock);
+        let findings = explained(&evidence, &collector.snapshot()).findings;
+        findings[0].evidence.join("\n")
+    };
+    let four = told(4);
+    assert!(four.contains(" UTC"), "{four}");
+    assert!(four.contains("the last 300 ms later"), "{four}");
+    let sent = crate::units::time_of_day(clock.wall(at(100, Outcome::Refused).sent_ns));
+    let sent = format!("It was sent at {sent}.");
+    let one = told(1);
+    assert!(one.contains(&sent) && !four.contains(&sent), "{one}");
 }
 
 /// The stub of systemd-resolved is the host's own.

@@ -241,7 +241,7 @@ fn a_server_that_hangs_is_named_though_it_never_answered() {
 }
 
 /// What lay in the socket of a server that ended.
-fn left_unread(queued_bytes: u32) -> Story {
+pub(super) fn left_unread(queued_bytes: u32) -> Story {
     let mut attempts = Vec::new();
     for n in 0..5 {
         let query = attempt(n, SERVER, Outcome::Dropped);

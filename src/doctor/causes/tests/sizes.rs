@@ -268,3 +268,30 @@ fn a_rule_that_takes_large_answers_alone_is_told_so() {
     assert!(!told.contains("bytes or more"), "{told}");
     assert!(told.contains("Allow UDP and TCP port 53"), "{told}");
 }
+
+#[test]
+fn that_no_answer_came_whole_is_told() {
+    let told = |truncated| {
+        let story = Story::default()
+            .with((0..12).map(|n| silent(asking(at(n), "big.example.com", TYPE_TXT, 4_096))))
+            .with((100..160).map(|n| {
+                let name = format!("n{n}.example.com");
+                answered(asking(at(n), &name, TYPE_TXT, 512), 120, truncated)
+            }))
+            .with((200..204).map(|n| {
+                let it = asking(at(n), "big.example.com", TYPE_TXT, 4_096);
+                over_tcp(answered(it, 1_800, false))
+            }));
+        let found = first(story);
+        assert_eq!(found.rule, Rule::AnswerTooBig, "{found:#?}");
+        found.evidence.join("\n")
+    };
+    let none = "No answer came whole over UDP from there.";
+    assert!(told(true).contains(none));
+    let some = told(false);
+    assert!(!some.contains(none), "{some}");
+    assert!(
+        some.contains("The largest answer that came whole over UDP from there had 120 bytes."),
+        "{some}"
+    );
+}

@@ -6,7 +6,7 @@ const PID: u32 = 53;
 
 /// Twenty answers that took so long, and what their server on this host took of it, with so
 /// much before them in its socket.
-fn here(took_ms: u64, at_server_ms: u64, queued_bytes: u32) -> Story {
+pub(super) fn here(took_ms: u64, at_server_ms: u64, queued_bytes: u32) -> Story {
     let mut story = Story::default();
     for n in 0..20 {
         let mut client = attempt(n, SERVER, Outcome::Answered);
@@ -236,7 +236,7 @@ fn asks(name: &'static str, rtype: u16) -> impl Fn(u64, &mut Attempt) {
 #[test]
 fn what_is_slow_alone_is_named_with_both_sides() {
     let same = asks("example.com", TYPE_A);
-    let cases: [(Story, &str); 4] = [
+    let cases: [(Story, &str); 5] = [
         (
             slow_of(asks("far.example", TYPE_A), &same),
             "names of far.example",
@@ -255,6 +255,10 @@ fn what_is_slow_alone_is_named_with_both_sides() {
                 |_, it| it.owner.cgroup_id = 78,
             ),
             "queries of curl (pid 4242)",
+        ),
+        (
+            slow_of(|_, it| it.is_after_answer = true, |_, _| ()),
+            "queries from a source port that had an answer before",
         ),
     ];
     for (story, which) in cases {

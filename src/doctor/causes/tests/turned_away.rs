@@ -5,10 +5,13 @@ use crate::doctor::finding::Finding;
 
 /// What is said of so many queries from this client, if a socket is bound or not.
 fn said_of(client: &str, number: u64, reason: &str, is_bound: bool) -> Vec<Finding> {
+    let queries = (0..number).map(|_| sample::turned_away(client, SERVER, reason));
+    said_of_all(queries, is_bound)
+}
+
+fn said_of_all(queries: impl Iterator<Item = Attempt>, is_bound: bool) -> Vec<Finding> {
     let mut incidents = Incidents::default();
-    for _ in 0..number {
-        incidents.record_turned_away(&sample::turned_away(client, SERVER, reason));
-    }
+    queries.for_each(|query| incidents.record_turned_away(&query));
     let mut host = HostSample {
         own_netns: Some(sample::NODE),
         ..HostSample::default()
@@ -83,4 +86,26 @@ fn what_the_kernel_itself_discards_has_its_own_words() {
     assert_eq!(other[0].rule.name(), "dns_policy_drop");
     assert!(other[0].cause.contains("A BPF program"));
     assert!(!other[0].cause.contains("INPUT"));
+}
+
+#[test]
+fn connections_and_further_addresses_are_counted() {
+    let told = |number: u64, transport| {
+        let queries = (0..number).map(move |n| Attempt {
+            transport,
+            ..sample::turned_away(&format!("10.1.{n}.7:4000"), SERVER, "NETFILTER_DROP")
+        });
+        said_of_all(queries, true).remove(0).evidence.join("\n")
+    };
+    let many = told(70, Transport::Tcp);
+    for part in [
+        "70 queries of other hosts discarded (70 of them over TCP, whose connection was not opened):",
+        "; 6 queries of further addresses.",
+    ] {
+        assert!(many.contains(part), "{many}");
+    }
+    let few = told(64, Transport::Udp);
+    for part in ["over TCP", "further addresses"] {
+        assert!(!few.contains(part), "{few}");
+    }
 }

@@ -17,7 +17,7 @@ use crate::window::Window;
 /// Words that claim what nobody has measured: how long a program waits by its own settings.
 const NOT_MEASURED: [&str; 3] = ["each lookup waits", "waits 5 s", "takes 5 s"];
 
-fn closed(attempts: &[Attempt], late_reads: usize) -> crate::window::ClosedWindow {
+pub(super) fn closed(attempts: &[Attempt], late_reads: usize) -> crate::window::ClosedWindow {
     let mut window = Window::default();
     let mut grouper = Grouper::default();
     for attempt in attempts {
@@ -131,31 +131,4 @@ proptest! {
         }
         check(&attempts, late_reads)?;
     }
-}
-
-/// A lookup by the C library: each suffix is tried for both types, then the name itself.
-#[test]
-fn a_search_list_tells_how_many_queries_a_lookup_takes() {
-    let mut story = programs::searching(10, 10, &["svc.lab", "lab"]);
-    for it in &mut story.attempts {
-        it.owner.tid = it.owner.pid;
-        // One after the other.
-        let n = it.id.unwrap_or_default();
-        it.sent_ns = u64::from(n / 10) * 1_000 * MS + u64::from(n % 10) * 2 * MS;
-        it.first_ns = it.sent_ns;
-        it.end_ns = it.sent_ns + MS;
-    }
-    let closed = closed(&story.attempts, 0);
-    let mut evidence = closed.evidence();
-    evidence.host = story.host.clone();
-    let findings = diagnose(&closed.snapshot(), &evidence).findings;
-    let rule = Rule::SearchAmplification;
-    let found = findings
-        .iter()
-        .find(|it| it.rule == rule)
-        .expect("a finding");
-    let told = "100 lookups of curl (pid 4242) took 3.0 queries each.";
-    assert!(found.evidence.iter().any(|it| it == told), "{found:#?}");
-    // The time for the suffixes is the finding's.
-    assert!(found.lost_ns > 0, "{found:#?}");
 }
