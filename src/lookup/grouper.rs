@@ -207,7 +207,7 @@ impl Grouper {
             let thread = Thread::of(attempt);
             let chain = chain(thread.pid, first_label(question));
             self.adopt_all(chain);
-            self.find(chain, thread, &step, question)
+            self.find(chain, thread, &step, question).nearest
         };
         if let Some(at) = at {
             self.store.get(at).waiting_ns = now_ns;
@@ -279,9 +279,13 @@ impl Grouper {
     fn join(&mut self, chain: u64, thread: Thread, step: &Step, question: &[u8]) -> (usize, bool) {
         self.adopt_all(chain);
         let found = self.find(chain, thread, step, question);
-        let at = found.unwrap_or_else(|| self.begin(thread, chain, step));
+        let nearest = found.nearest;
+        let at = nearest.unwrap_or_else(|| self.begin(thread, chain, step));
+        if nearest.is_none() && found.passed_over {
+            self.store.set_apart(at);
+        }
         self.store.get(at).push(step, question);
-        (at, found.is_none())
+        (at, nearest.is_none())
     }
 
     fn begin(&mut self, thread: Thread, chain: u64, step: &Step) -> usize {
@@ -295,8 +299,9 @@ impl Grouper {
     }
 
     /// Of several the one that was asked for last before it, or next after it.
-    fn find(&self, chain: u64, thread: Thread, step: &Step, question: &[u8]) -> Option<usize> {
+    fn find(&self, chain: u64, thread: Thread, step: &Step, question: &[u8]) -> Found {
         let is_mixed = self.store.is_mixed(chain);
+        let mut passed_over = false;
         let mut nearest = None;
         for at in self.store.of_chain(chain) {
             let open = &self.store.all()[at];
@@ -306,6 +311,7 @@ impl Grouper {
             if joining::fits(open, step) && open.meant.is_like(question) {
                 // Parts are put together when they are over.
                 if is_mixed && !has_both(open) && joining::is_one_by_one(open, step) {
+                    passed_over = true;
                     continue;
                 }
                 let far = open.newest_ns.abs_diff(step.sent_ns());
@@ -316,7 +322,10 @@ impl Grouper {
                 break;
             }
         }
-        nearest.map(|(_, at)| at)
+        Found {
+            nearest: nearest.map(|(_, at)| at),
+            passed_over,
+        }
     }
 
     /// What cannot belong to any other.
@@ -360,7 +369,7 @@ impl Grouper {
     /// Closes it with what other threads did for it, unless they are still at it.
     fn close_one(&mut self, at: usize, now_ns: u64) {
         let open = &self.store.all()[at];
-        if is_part(open) && self.store.is_mixed(open.chain) {
+        if is_part(open) && self.store.has_parts(open.chain) {
             self.join_parts(open.chain, now_ns);
         }
         if self.store.all()[at].is_used && !self.is_awaited(at, now_ns) {
@@ -408,7 +417,7 @@ impl Grouper {
     fn is_awaited(&self, at: usize, now_ns: u64) -> bool {
         let open = &self.store.all()[at];
         is_part(open)
-            && self.store.is_mixed(open.chain)
+            && self.store.has_parts(open.chain)
             && self.store.of_chain(open.chain).any(|other| {
                 let part = &self.store.all()[other];
                 other != at && !is_over(part, now_ns) && may_be_part(part, open)
@@ -446,6 +455,13 @@ impl Grouper {
             is_exact: !open.is_estimate && (!asks_for_others || is_one_name),
         })));
     }
+}
+
+/// Where a message belongs.
+struct Found {
+    nearest: Option<usize>,
+    /// It may also be the next of others, which are put together with it when they are over.
+    passed_over: bool,
 }
 
 /// Whether other threads may have asked for more of it.

@@ -42,6 +42,10 @@ pub(super) struct Open {
     /// The older and the newer one of its chain, plus one; 0 for none.
     pub(super) next: u32,
     pub(super) newer: u32,
+    /// How many have been begun before it, and it.
+    pub(super) number: u64,
+    /// Others of its thread were passed over for it, because other threads had some too.
+    pub(super) is_apart: bool,
     pub(super) steps: Vec<Step>,
     pub(super) left_out: u64,
     pub(super) meant: Meant,
@@ -77,6 +81,7 @@ impl Open {
         self.example = None;
         self.is_estimate = thread.tid == 0;
         self.is_spread = false;
+        self.is_apart = false;
     }
 
     pub(super) fn push(&mut self, step: &Step, question: &[u8]) {

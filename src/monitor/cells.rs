@@ -44,8 +44,8 @@ const IDLE_MAX: u32 = 30;
 const GENERATIONS: u32 = u32::MAX / CELLS_MAX as u32;
 
 /// For so long the answers at a port or of a server that had a failure are told one by one:
-/// longer than an attempt is remembered for its resend.
-const SUSPECTED: Duration = Duration::from_secs(300);
+/// longer than an attempt is remembered for its resend, and a port that failed for others.
+const SUSPECTED: Duration = Duration::from_secs(120);
 /// Servers that packets to were discarded of late. With more, nothing is plain.
 const SERVERS_MAX: usize = 256;
 

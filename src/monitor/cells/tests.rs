@@ -108,7 +108,7 @@ fn what_follows_a_failure_at_its_port_is_told_for_a_while() {
         local: "10.0.0.5:50000".parse().expect("an address"),
         ..attempt.clone()
     };
-    for (seconds, is_counted) in [(0, false), (299, false), (301, false), (602, true)] {
+    for (seconds, is_counted) in [(0, false), (119, false), (121, false), (242, true)] {
         cells.hand_on(begin + Duration::from_secs(seconds));
         // It would be new by then.
         take(&mut cells, &elsewhere);
