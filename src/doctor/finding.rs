@@ -42,7 +42,9 @@ pub struct Diagnosis {
 /// A query that went wrong, or several like it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explained {
-    /// When the first of them ended, in nanoseconds of `CLOCK_MONOTONIC`.
+    /// When the first of them was sent, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub sent_ns: u64,
+    /// When it ended.
     pub at_ns: u64,
     /// The rule that explains it.
     pub rule: Rule,

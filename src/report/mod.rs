@@ -17,7 +17,7 @@ pub(crate) mod page;
 mod picture;
 mod pretty;
 mod seen;
-mod step;
+pub(crate) mod step;
 mod table;
 mod timeline;
 mod troubled;

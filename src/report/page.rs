@@ -93,33 +93,39 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// A command, whose lines paste as one: it is continued as a shell has it, and
-    /// no word of it is torn, as that would make two.
+    /// A command, ready to be copied.
     pub(crate) fn command(&mut self, indent: usize, style: Style, text: &str) -> io::Result<()> {
-        const CONTINUED: &str = " \\";
-        let room = self.width - indent;
-        let room = match columns(text) <= room {
-            true => room,
-            false => room - CONTINUED.len(),
-        };
-        let mut rows: Vec<String> = Vec::new();
-        for word in shell::words(text) {
-            match rows.last_mut() {
-                Some(row) if columns(row) + 1 + columns(word) <= room => {
-                    row.push(' ');
-                    row.push_str(word);
-                }
-                _ => rows.push(word.to_owned()),
-            }
-        }
-        let last = rows.len().saturating_sub(1);
-        for (number, row) in rows.iter().enumerate() {
-            let end = if number < last { CONTINUED } else { "" };
-            let row = printable(row);
-            writeln!(self.out, "{:indent$}{style}{row}{end}{style:#}", "")?;
+        for row in command_rows(text, self.width - indent) {
+            let row = printable(&row);
+            writeln!(self.out, "{:indent$}{style}{row}{style:#}", "")?;
         }
         Ok(())
     }
+}
+
+/// A command, whose rows paste as one: it is continued as a shell has it, and no word of it is torn,
+/// as that would make two.
+fn command_rows(text: &str, width: usize) -> Vec<String> {
+    const CONTINUED: &str = " \\";
+    let room = match columns(text) <= width {
+        true => width,
+        false => width.saturating_sub(CONTINUED.len()),
+    };
+    let mut rows: Vec<String> = Vec::new();
+    for word in shell::words(text) {
+        match rows.last_mut() {
+            Some(row) if columns(row) + 1 + columns(word) <= room => {
+                row.push(' ');
+                row.push_str(word);
+            }
+            _ => rows.push(word.to_owned()),
+        }
+    }
+    let last = rows.len().saturating_sub(1);
+    rows.iter_mut()
+        .take(last)
+        .for_each(|row| row.push_str(CONTINUED));
+    rows
 }
 
 /// Columns that a text takes on a terminal.

@@ -7,8 +7,8 @@ use super::Report;
 use crate::doctor::Finding;
 use crate::units;
 
-/// The first and the last query that its rule explains, and how long the last one was over when
-/// the watching ended: `from 07:59:51 UTC to 07:59:56 UTC, 4.0 s before the end of this report`.
+/// When the first query was sent that its rule explains, when the last one ended, and how long that
+/// was over when the watching ended: `from 07:59:51 UTC to 07:59:56 UTC, 4.0 s before the end of this report`.
 pub(super) fn told(report: &Report, finding: &Finding) -> Option<String> {
     let &(first, last) = report.timeline.rules.get(&finding.rule)?;
     let findings = report.findings.iter();

@@ -2,7 +2,7 @@
 
 /// Its words, and the command at its end. No command has a backtick in it: see
 /// [`crate::shell`].
-pub(super) fn parts(step: &str) -> (&str, Option<&str>) {
+pub(crate) fn parts(step: &str) -> (&str, Option<&str>) {
     let ended = step.strip_suffix('`');
     match ended.and_then(|step| step.rsplit_once('`')) {
         Some((words, command)) => (words.trim_end(), Some(command)),

@@ -20,7 +20,7 @@ pub struct Timeline {
     pub step: Duration,
     /// Those in which something ended, in their order.
     pub slices: Vec<Slice>,
-    /// When the first and the last query ended that a rule explains.
+    /// When the first query was sent that a rule explains, and the last one ended.
     pub rules: BTreeMap<Rule, (SystemTime, SystemTime)>,
 }
 
@@ -66,8 +66,8 @@ impl Timeline {
         let mut rules: BTreeMap<Rule, (u64, u64)> = BTreeMap::new();
         let mut causes: BTreeMap<u64, BTreeMap<Rule, u64>> = BTreeMap::new();
         for it in explained {
-            let (first, last) = rules.entry(it.rule).or_insert((it.at_ns, it.at_ns));
-            *first = it.at_ns.min(*first);
+            let (first, last) = rules.entry(it.rule).or_insert((it.sent_ns, it.at_ns));
+            *first = it.sent_ns.min(*first);
             *last = it.at_ns.max(*last);
             if it.has_failed {
                 let slot = it.at_ns / course.step_ns.max(1);

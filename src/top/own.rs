@@ -27,6 +27,7 @@ use super::source::STEP;
 use super::source::Source;
 use super::source::Wish;
 use crate::attempt::Role;
+use crate::doctor::Rule;
 use crate::filter::Filter;
 use crate::host::Clock;
 use crate::host::Facts;
@@ -78,13 +79,14 @@ fn fill(
     let mut clock = Clock::start();
     let mut began = Instant::now();
     let mut recent = Recent::default();
+    let mut since = Since::default();
     let mut last: Option<Report> = None;
     let ticks = tick(STEP);
     loop {
         select! {
             recv(watching.messages()) -> message => match message {
                 Ok(Message::Rolled(ending)) => {
-                    let report = roll(&mut watching, ending, &mut began, &mut recent);
+                    let report = roll(&mut watching, ending, &mut began, &mut recent, &mut since);
                     show(&report, inbox)?;
                     last = Some(report);
                     clock.follow();
@@ -112,15 +114,18 @@ fn roll(
     ending: Ending,
     began: &mut Instant,
     recent: &mut Recent,
+    since: &mut Since,
 ) -> Report {
     let now = Instant::now();
     let window = watching.roll(ending, now.duration_since(*began));
     *began = now;
     recent.add(window);
-    Report {
+    let mut report = Report {
         filter: watching.filter().options(),
         ..Report::new(SystemTime::now(), Facts::gather(), recent.whole())
-    }
+    };
+    since.keep(&mut report.timeline.rules);
+    report
 }
 
 fn show(report: &Report, inbox: &Inbox) -> Result<()> {
@@ -167,6 +172,21 @@ fn hand_on<L: Serialize>(inbox: &Inbox, kind: Kind, line: impl FnOnce() -> L) ->
         None => inbox.lost(kind, 1),
     }
     Ok(())
+}
+
+/// Since when each rule explains something: also when that is longer ago than what is shown.
+#[derive(Debug, Default)]
+struct Since(BTreeMap<Rule, SystemTime>);
+
+impl Since {
+    fn keep(&mut self, rules: &mut BTreeMap<Rule, (SystemTime, SystemTime)>) {
+        self.0.retain(|rule, _| rules.contains_key(rule));
+        for (rule, (first, _)) in rules {
+            let since = self.0.entry(*rule).or_insert(*first);
+            *since = (*first).min(*since);
+            *first = *since;
+        }
+    }
 }
 
 /// The windows of the time that is shown.
@@ -267,5 +287,24 @@ mod tests {
                 _ => assert!((120..130).contains(&shown), "{shown} at {number}"),
             }
         }
+    }
+
+    #[test]
+    fn since_when_something_goes_wrong_does_not_move_with_what_is_shown() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let mut since = Since::default();
+        let mut told = |shown: &[(Rule, u64)]| {
+            let of = |&(rule, first): &(Rule, u64)| (rule, (at(first), at(300)));
+            let mut rules: BTreeMap<_, _> = shown.iter().map(of).collect();
+            since.keep(&mut rules);
+            rules.values().map(|(first, _)| *first).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[(Rule::Servfail, 100)]), [at(100)]);
+        assert_eq!(told(&[(Rule::Servfail, 180)]), [at(100)]);
+        // An earlier one is told later: it was waited for.
+        assert_eq!(told(&[(Rule::Servfail, 90)]), [at(90)]);
+        // It was over for as long as is shown, and begins anew.
+        assert_eq!(told(&[]), []);
+        assert_eq!(told(&[(Rule::Servfail, 250)]), [at(250)]);
     }
 }

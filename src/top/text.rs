@@ -7,6 +7,8 @@ use textwrap::WordSplitter;
 use super::look::Look;
 use crate::report::page::beginning;
 use crate::report::page::columns;
+use crate::report::step;
+use crate::shell;
 
 /// A text that fits; what is cut off shows.
 pub(super) fn cut(look: Look, text: &str, width: usize) -> String {
@@ -25,6 +27,37 @@ pub(super) fn filled(look: Look, text: &str, width: usize) -> String {
     format!("{text}{:space$}", "")
 }
 
+/// A step of a fix in rows. Those of a command paste as one: it is continued as a shell has it, and
+/// no word of it is torn.
+pub(super) fn step_rows(look: Look, text: &str, width: usize) -> Vec<String> {
+    const CONTINUED: &str = " \\";
+    let whole = look.text(&text.replace('`', ""));
+    let (words, Some(command)) = step::parts(text) else {
+        return wrapped(look, &whole, width);
+    };
+    if columns(&whole) <= width {
+        return vec![whole];
+    }
+    let mut rows = wrapped(look, &words.replace('`', ""), width);
+    let command = look.text(command);
+    let room = width.saturating_sub(CONTINUED.len());
+    for (at, word) in shell::words(&command).into_iter().enumerate() {
+        match rows.last_mut() {
+            Some(row) if columns(row) + 1 + columns(word) <= room => {
+                row.push(' ');
+                row.push_str(word);
+            }
+            last => {
+                if let Some(row) = last.filter(|_| at > 0) {
+                    row.push_str(CONTINUED);
+                }
+                rows.push(word.to_owned());
+            }
+        }
+    }
+    rows
+}
+
 /// Words in rows, none broken at a hyphen: a name or an option is one word.
 pub(super) fn wrapped(look: Look, text: &str, width: usize) -> Vec<String> {
     let text = look.text(text);
@@ -33,4 +66,32 @@ pub(super) fn wrapped(look: Look, text: &str, width: usize) -> Vec<String> {
         .word_splitter(WordSplitter::NoHyphenation);
     let rows = textwrap::wrap(&text, options).into_iter();
     rows.map(|row| row.into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_a_command_paste_as_one() {
+        let look = Look {
+            has_unicode: true,
+            has_colours: false,
+        };
+        let step =
+            "Ask it, as the client does: `nsenter -t \"$(lsns -no PID 7)\" dig @10.0.0.1 . SOA`";
+        let rows = step_rows(look, step, 40);
+        let expected = [
+            "Ask it, as the client does: nsenter -t \\",
+            "\"$(lsns -no PID 7)\" dig @10.0.0.1 . \\",
+            "SOA",
+        ];
+        assert_eq!(rows, expected);
+        assert!(rows.iter().all(|row| columns(row) <= 40));
+        assert_eq!(step_rows(look, "See: `a b`", 40), ["See: a b"]);
+        assert_eq!(
+            step_rows(look, "words that wrap", 10),
+            ["words that", "wrap"]
+        );
+    }
 }

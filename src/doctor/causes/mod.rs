@@ -180,6 +180,7 @@ pub(super) fn explain(
             continue;
         };
         explained.push(Explained {
+            sent_ns: incident.attempt.sent_ns,
             at_ns: incident.attempt.end_ns,
             rule,
             queries: incident.weight,

@@ -18,6 +18,7 @@ use crate::top::state::State;
 use crate::top::tab::Tab;
 use crate::top::table;
 use crate::top::text::filled;
+use crate::top::text::step_rows;
 use crate::top::text::wrapped;
 use crate::units;
 
@@ -128,13 +129,17 @@ impl Page {
 
     /// Behind its head, in rows that hang from it.
     fn styled(&mut self, head: &str, text: &str, style: Style) {
-        let indent = head.len();
-        let mut head = head.to_owned();
-        for row in wrapped(self.look, text, self.width.saturating_sub(indent)) {
+        let rows = wrapped(self.look, text, self.width.saturating_sub(head.len()));
+        self.rows(head, rows, style);
+    }
+
+    fn rows(&mut self, head: &str, rows: Vec<String>, style: Style) {
+        let rest = " ".repeat(head.len());
+        let heads = std::iter::once(head.to_owned()).chain(std::iter::repeat(rest));
+        self.lines.extend(heads.zip(rows).map(|(head, row)| {
             let row = Span::styled(row, style);
-            self.lines.push(Line::from(vec![Span::raw(head), row]));
-            head = " ".repeat(indent);
-        }
+            Line::from(vec![Span::raw(head), row])
+        }));
     }
 
     fn finding(&mut self, picture: &Picture, it: &Finding) {
@@ -177,9 +182,9 @@ impl Page {
             }
             self.text("  cause        ", &it.cause, false);
             for (number, step) in (1..).zip(&it.fix) {
-                let style = self.look.command();
                 let head = format!("  fix {number:<8} ");
-                self.styled(&head, &step.replace('`', ""), style);
+                let rows = step_rows(self.look, step, self.width.saturating_sub(head.len()));
+                self.rows(&head, rows, self.look.command());
             }
             self.text("  impact       ", &it.impact, false);
         }

@@ -13,6 +13,7 @@ use crate::top::picture::moment;
 use crate::top::state::Over;
 use crate::top::state::State;
 use crate::top::text::cut;
+use crate::top::text::step_rows;
 use crate::top::text::wrapped;
 use crate::units;
 
@@ -128,7 +129,7 @@ fn fix(look: Look, steps: &[String], width: usize, height: u16) -> Vec<Line<'sta
     for (number, step) in (1..).zip(steps) {
         let head = format!("  fix {number}/{}: ", steps.len());
         let room = width.saturating_sub(head.len());
-        let mut rows = wrapped(look, &step.replace('`', ""), room);
+        let mut rows = step_rows(look, step, room);
         let left = most - lines.len();
         if rows.len() > left {
             if number > 1 || left == 0 {
@@ -136,7 +137,8 @@ fn fix(look: Look, steps: &[String], width: usize, height: u16) -> Vec<Line<'sta
             }
             rows.truncate(left);
             if let Some(last) = rows.last_mut() {
-                *last = cut(look, &format!("{last} ... (Enter)"), room);
+                let last_words = last.trim_end_matches(" \\");
+                *last = cut(look, &format!("{last_words} ... (Enter)"), room);
             }
         }
         let rest = " ".repeat(head.len());
