@@ -158,5 +158,7 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     let is_hung_up = [libc::EIO, libc::ENXIO, libc::ENODEV]
         .map(Some)
         .contains(&error.raw_os_error());
-    is_hung_up || error.kind() == io::ErrorKind::BrokenPipe
+    // Who asks for its size may be told anything: crossterm then asks `tput`, and gives the last error
+    // of that.
+    is_hung_up || error.kind() == io::ErrorKind::BrokenPipe || !is_there()
 }
