@@ -12,8 +12,11 @@ use super::counts::GrouperCounts;
 use super::finished::Closed;
 use super::finished::Lookup;
 use super::joining;
-use super::joining::PATIENCE_NS;
 use super::joining::PAUSE_NS;
+use super::joining::has_both;
+use super::joining::is_over;
+use super::joining::is_part;
+use super::joining::may_be_part;
 use super::name::first_label;
 use super::open::Open;
 use super::open::Thread;
@@ -462,44 +465,6 @@ struct Found {
     nearest: Option<usize>,
     /// It may also be the next of others, which are put together with it when they are over.
     passed_over: bool,
-}
-
-/// Whether other threads may have asked for more of it.
-fn is_part(open: &Open) -> bool {
-    open.is_used && open.thread.tid != 0 && !has_both(open)
-}
-
-/// Whether this may be a part of that one.
-fn may_be_part(part: &Open, of: &Open) -> bool {
-    is_part(part)
-        && part.thread.pid == of.thread.pid
-        && part.thread.tid != 0
-        && part.steps.iter().all(|step| joining::fits(of, step))
-}
-
-/// A library that asks for both on one socket has one thread for them.
-fn has_both(open: &Open) -> bool {
-    open.steps.iter().any(|one| {
-        open.steps.iter().any(|other| {
-            one.key.cookie == other.key.cookie
-                && one.name() == other.name()
-                && one.question != other.question
-        })
-    })
-}
-
-/// Whether nothing more will come of it.
-fn is_over(open: &Open, now_ns: u64) -> bool {
-    if now_ns == u64::MAX {
-        return true;
-    }
-    if open.waiting_ns == now_ns {
-        return false;
-    }
-    match open.is_settled() {
-        true => now_ns.saturating_sub(open.last_ns) >= PAUSE_NS,
-        false => now_ns.saturating_sub(open.newest_ns) >= PATIENCE_NS,
-    }
 }
 
 impl Open {

@@ -1,4 +1,4 @@
-//! Whether a message belongs to a lookup.
+//! Whether a message belongs to a lookup, a part to another, and whether anything more will come.
 
 use super::open::Open;
 use super::step::Step;
@@ -11,7 +11,7 @@ use super::step::go_together;
 pub(super) const PAUSE_NS: u64 = 50_000_000;
 /// Who hears nothing asks again after this time at the latest: glibc after 5 s
 /// (resolv.conf(5)), and kerno may have known before.
-pub(super) const PATIENCE_NS: u64 = 5_700_000_000;
+const PATIENCE_NS: u64 = 5_700_000_000;
 /// What is asked twice within this time is asked by two; who asks again has waited longer.
 /// Unbound's shortest is 50 ms, for a server that it knows well; judgement.
 const AT_ONCE_NS: u64 = 40_000_000;
@@ -37,6 +37,44 @@ pub(super) fn is_one_by_one(open: &Open, step: &Step) -> bool {
     };
     let pairs = |it: &Step| goes_after(it, step) || goes_after(step, it);
     open.steps.iter().any(pairs)
+}
+
+/// Whether other threads may have asked for more of it.
+pub(super) fn is_part(open: &Open) -> bool {
+    open.is_used && open.thread.tid != 0 && !has_both(open)
+}
+
+/// Whether this may be a part of that one.
+pub(super) fn may_be_part(part: &Open, of: &Open) -> bool {
+    is_part(part)
+        && part.thread.pid == of.thread.pid
+        && part.thread.tid != 0
+        && part.steps.iter().all(|step| fits(of, step))
+}
+
+/// A library that asks for both on one socket has one thread for them.
+pub(super) fn has_both(open: &Open) -> bool {
+    open.steps.iter().any(|one| {
+        open.steps.iter().any(|other| {
+            one.key.cookie == other.key.cookie
+                && one.name() == other.name()
+                && one.question != other.question
+        })
+    })
+}
+
+/// Whether nothing more will come of it.
+pub(super) fn is_over(open: &Open, now_ns: u64) -> bool {
+    if now_ns == u64::MAX {
+        return true;
+    }
+    if open.waiting_ns == now_ns {
+        return false;
+    }
+    match open.is_settled() {
+        true => now_ns.saturating_sub(open.last_ns) >= PAUSE_NS,
+        false => now_ns.saturating_sub(open.newest_ns) >= PATIENCE_NS,
+    }
 }
 
 fn is_in_time(open: &Open, step: &Step) -> bool {

@@ -95,7 +95,13 @@ impl<'a> Page<'a> {
 
     /// A command, ready to be copied.
     pub(crate) fn command(&mut self, indent: usize, style: Style, text: &str) -> io::Result<()> {
-        for row in command_rows(text, self.width - indent) {
+        let room = self.width - indent;
+        let mut rows = Vec::new();
+        match columns(text) <= room {
+            true => rows.push(text.to_owned()),
+            false => add_command(&mut rows, text, room),
+        }
+        for row in rows {
             let row = printable(&row);
             writeln!(self.out, "{:indent$}{style}{row}{style:#}", "")?;
         }
@@ -103,29 +109,25 @@ impl<'a> Page<'a> {
     }
 }
 
-/// A command, whose rows paste as one: it is continued as a shell has it, and no word of it is torn,
-/// as that would make two.
-fn command_rows(text: &str, width: usize) -> Vec<String> {
+/// Goes on with a command, whose rows paste as one: it is continued as a shell has it, and no word of
+/// it is torn, as that would make two.
+pub(crate) fn add_command(rows: &mut Vec<String>, text: &str, width: usize) {
     const CONTINUED: &str = " \\";
-    let room = match columns(text) <= width {
-        true => width,
-        false => width.saturating_sub(CONTINUED.len()),
-    };
-    let mut rows: Vec<String> = Vec::new();
-    for word in shell::words(text) {
+    let room = width.saturating_sub(CONTINUED.len());
+    for (at, word) in shell::words(text).into_iter().enumerate() {
         match rows.last_mut() {
             Some(row) if columns(row) + 1 + columns(word) <= room => {
                 row.push(' ');
                 row.push_str(word);
             }
-            _ => rows.push(word.to_owned()),
+            last => {
+                if let Some(row) = last.filter(|_| at > 0) {
+                    row.push_str(CONTINUED);
+                }
+                rows.push(word.to_owned());
+            }
         }
     }
-    let last = rows.len().saturating_sub(1);
-    rows.iter_mut()
-        .take(last)
-        .for_each(|row| row.push_str(CONTINUED));
-    rows
 }
 
 /// Columns that a text takes on a terminal.

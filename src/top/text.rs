@@ -5,10 +5,10 @@ use textwrap::WordSeparator;
 use textwrap::WordSplitter;
 
 use super::look::Look;
+use crate::report::page::add_command;
 use crate::report::page::beginning;
 use crate::report::page::columns;
 use crate::report::step;
-use crate::shell;
 
 /// A text that fits; what is cut off shows.
 pub(super) fn cut(look: Look, text: &str, width: usize) -> String {
@@ -27,10 +27,8 @@ pub(super) fn filled(look: Look, text: &str, width: usize) -> String {
     format!("{text}{:space$}", "")
 }
 
-/// A step of a fix in rows. Those of a command paste as one: it is continued as a shell has it, and
-/// no word of it is torn.
+/// A step of a fix in rows; those of its command paste as one.
 pub(super) fn step_rows(look: Look, text: &str, width: usize) -> Vec<String> {
-    const CONTINUED: &str = " \\";
     let whole = look.text(&text.replace('`', ""));
     let (words, Some(command)) = step::parts(text) else {
         return wrapped(look, &whole, width);
@@ -39,22 +37,7 @@ pub(super) fn step_rows(look: Look, text: &str, width: usize) -> Vec<String> {
         return vec![whole];
     }
     let mut rows = wrapped(look, &words.replace('`', ""), width);
-    let command = look.text(command);
-    let room = width.saturating_sub(CONTINUED.len());
-    for (at, word) in shell::words(&command).into_iter().enumerate() {
-        match rows.last_mut() {
-            Some(row) if columns(row) + 1 + columns(word) <= room => {
-                row.push(' ');
-                row.push_str(word);
-            }
-            last => {
-                if let Some(row) = last.filter(|_| at > 0) {
-                    row.push_str(CONTINUED);
-                }
-                rows.push(word.to_owned());
-            }
-        }
-    }
+    add_command(&mut rows, &look.text(command), width);
     rows
 }
 
