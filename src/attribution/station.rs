@@ -351,7 +351,8 @@ impl Station {
         attempt.workload = Some(identity);
     }
 
-    /// The socket's control group, unless its process can tell more.
+    /// The socket's control group, unless its process can tell more: systemd opens a socket in
+    /// the group of its `.socket` unit, and hands it to the service, which is whose it is.
     fn owner(&mut self, attempt: &Attempt, now: Instant) -> Owner {
         let mut group = match attempt.owner.cgroup_id {
             0 => Owner::Unknown,
@@ -366,7 +367,10 @@ impl Station {
                     .is_some_and(|unit| cgroup_path::STARTERS.contains(&unit))
         };
         match &group {
-            Owner::Known(_) | Owner::Asked if !self.has_version_1 => return group,
+            Owner::Asked if !self.has_version_1 => return group,
+            Owner::Known(subject) if !self.has_version_1 && !subject.of_path().is_socket_unit() => {
+                return group;
+            }
             Owner::Known(subject) if subject.of_path().is_contained() => return group,
             Owner::Known(subject) if says_nothing(subject.of_path()) => group = Owner::Unknown,
             _ => {}

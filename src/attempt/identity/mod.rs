@@ -99,6 +99,11 @@ impl Identity {
         self.labels.unit.as_deref()
     }
 
+    /// Whether it is a socket of systemd's that waits for its service.
+    pub fn is_socket_unit(&self) -> bool {
+        self.unit().is_some_and(|unit| unit.ends_with(".socket"))
+    }
+
     /// The user whose own groups it is among, by id.
     pub fn user(&self) -> Option<u32> {
         self.user

@@ -214,6 +214,28 @@ fn root_an_attempt_learns_its_group() {
     );
 }
 
+#[test]
+fn root_a_socket_that_systemd_opened_is_the_services_that_has_it() {
+    let socket = Group::new("act.socket");
+    let service = Group::new("act.service");
+    let sleeper = Sleeper::new();
+    let pid = sleeper.0.id();
+    fs::write(service.0.join("cgroup.procs"), pid.to_string()).expect("to move a process");
+    let site = Site::new(false);
+    // Also where nobody has it (yet), and where another service's socket is not asked further.
+    let gone = u32::MAX - 1;
+    site.send(vec![of(pid, socket.id()), of(gone, socket.id())]);
+    site.send(vec![of(pid, socket.id()), of(1, service.id())]);
+    let got = site.receive(4);
+    let unit = |at: usize| got[at].workload.as_deref().and_then(|it| it.unit());
+    let name = |of: &Group| of.0.file_name()?.to_str().map(ToOwned::to_owned);
+    let (socket, service) = (name(&socket), name(&service));
+    assert_eq!(unit(0), service.as_deref());
+    assert_eq!(unit(1), socket.as_deref());
+    assert_eq!((unit(2), unit(3)), (service.as_deref(), service.as_deref()));
+    assert_eq!(site.finish().attributed, 4);
+}
+
 /// Version 1 and hybrid hosts, where sockets have no group of their own.
 #[test]
 fn root_a_process_is_read_at_once_and_remembered_when_it_is_gone() {
