@@ -99,7 +99,7 @@ fn finding(
         ),
         None => Explanation::of(
             format!("{knowing} and {denying} contradict each other"),
-            "The same clients ask both, and one has names that the other says do not exist. A list of \
+            "Both are asked from the same network namespace, and one has names that the other says do not exist. A list of \
          nameservers is for servers that all know the same: programs take the first answer that \
          comes, and NXDOMAIN is one. Usually one is inside (VPN, company, cluster) and one outside.",
             "Whether such a name resolves depends on which server answers first: with musl by chance, with \

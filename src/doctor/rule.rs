@@ -48,6 +48,7 @@ rules! {
     TypeDropped = "dns_type_dropped",
     OneTransport = "dns_one_transport",
     SecondQuery = "dns_second_query",
+    ZoneUnanswered = "dns_zone_unanswered",
     UpstreamSlow = "dns_upstream_slow",
     ServerThrottled = "dns_server_throttled",
     Storm = "dns_storm",

@@ -123,6 +123,10 @@ fn of(rule: Rule) -> (&'static str, &'static str) {
             "Queries with capital letters in the name get no answer",
             "Mend what drops them; until then let resolvers not mix capitals in (use-caps-for-id).",
         ),
+        Rule::ZoneUnanswered => (
+            "Names of one zone get no answer",
+            "Find where its own servers are, or send the zone to a server that knows it.",
+        ),
         Rule::PrivateReverse => (
             "Names of private addresses get no answer",
             "Answer them locally (RFC 6303), or forward them to who knows them.",

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use domain::base::iana::OptRcode;
+
 use super::answers::Answers;
 use super::arrivals::Arrivals;
 use super::away::AwayServers;
@@ -18,6 +20,7 @@ use super::outages::Outages;
 use super::overflows::Overflows;
 use super::oversized::OversizedAnswers;
 use super::own_time::OwnTime;
+use super::processes::ProcessTally;
 use super::rates::RateLimit;
 use super::rejections;
 use super::rejections::Rejections;
@@ -36,6 +39,7 @@ use crate::attempt::SlowRead;
 use crate::host::Clock;
 use crate::monitor::OnDemand;
 use crate::sampler::HostSample;
+use crate::thresholds::FAILURES_MIN;
 
 /// Everything that is known when the window is over. Plain data.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -166,8 +170,10 @@ impl Evidence {
                     .push(place);
             }
         }
+        let cut_off = self.cut_off_resolvers();
         for place in 0..self.incidents.len() {
             let upstream = self.upstream_of(place, &asked);
+            let upstream = upstream.or_else(|| self.upstream_of_all(place, &cut_off));
             self.incidents[place].upstream = upstream;
             if let Some(upstream) = upstream {
                 self.incidents[upstream].is_upstream = true;
@@ -212,6 +218,53 @@ impl Evidence {
                 && attempt.end_ns > view.arrived_ns
                 && (view.owner.pid.is_none() || view.owner.pid == attempt.owner.pid)
         })
+    }
+
+    /// Resolvers of which all that they asked themselves failed, and what that was, in the
+    /// order in which it was sent.
+    fn cut_off_resolvers(&self) -> HashMap<u32, Vec<usize>> {
+        let processes = self.tallies.processes.iter();
+        let is_cut_off = |(pid, it): &(u32, &ProcessTally)| {
+            self.resolvers.contains(pid)
+                && it.tally.answered == 0
+                && it.tally.failed >= FAILURES_MIN
+        };
+        let mut cut_off: HashMap<u32, Vec<usize>> = processes
+            .filter(is_cut_off)
+            .map(|(pid, _)| (pid, Vec::new()))
+            .collect();
+        for (place, incident) in self.incidents.iter().enumerate() {
+            let own = incident
+                .attempt
+                .owner
+                .pid
+                .and_then(|pid| cut_off.get_mut(&pid));
+            own.into_iter().for_each(|own| own.push(place));
+        }
+        let sent_ns = |place: &usize| self.incidents[*place].attempt.sent_ns;
+        cut_off
+            .values_mut()
+            .for_each(|own| own.sort_unstable_by_key(sent_ns));
+        cut_off
+    }
+
+    /// Where a resolver gets no answer at all, it may ask for something else first (the root
+    /// servers, a part of the name): then it is what it asked while it had the query.
+    fn upstream_of_all(&self, place: usize, cut_off: &HashMap<u32, Vec<usize>>) -> Option<usize> {
+        let incident = &self.incidents[place];
+        let is_error = incident.rcode() == Some(OptRcode::SERVFAIL);
+        let view = self.server_views.get(incident.server_view?)?;
+        let own = cut_off.get(
+            &view
+                .owner
+                .pid
+                .filter(|_| incident.has_failed() || is_error)?,
+        )?;
+        let until = own.partition_point(|it| self.incidents[*it].attempt.sent_ns < view.ended_ns);
+        let last = *own.get(until.checked_sub(1)?)?;
+        let attempt = &self.incidents[last].attempt;
+        let is_meanwhile = attempt.end_ns > view.arrived_ns && attempt.peer != view.local;
+        (is_meanwhile && last != place).then_some(last)
     }
 
     /// A resolver asks for more than what it was asked (other names on the way

@@ -77,6 +77,27 @@ impl Separated {
         found.iter().copied().find(|(it, _)| it.is_of(&seen))
     }
 
+    /// What else sets it apart, by the very same figures: nobody can tell which of these
+    /// matters. That its source port had an answer is counted otherwise.
+    pub fn alike(&self, attempt: &Attempt) -> Vec<Trait> {
+        let own = self.unanswered.get(&(attempt.owner.netns, attempt.peer));
+        let found = own.or_else(|| self.over_namespaces.of.get(&attempt.peer));
+        let seen = seen(attempt);
+        let mut found = found
+            .into_iter()
+            .flatten()
+            .filter(|(it, _)| it.is_of(&seen));
+        let Some((first, contrast)) = found.next() else {
+            return Vec::new();
+        };
+        let is_alike = |(it, other): &&(Trait, Contrast)| {
+            (other.with, other.others) == (contrast.with, contrast.others)
+                && *it != Trait::AfterAnswer
+                && *first != Trait::AfterAnswer
+        };
+        found.filter(is_alike).map(|(it, _)| *it).collect()
+    }
+
     /// What sets it apart in whatever way.
     pub fn any_of(&self, attempt: &Attempt) -> Option<Contrast> {
         let found = self.unanswered(attempt);

@@ -28,7 +28,7 @@ const TRAITS_MAX: usize = 32_768;
 const TRAITS_OF_ONE: usize = 64;
 
 /// What a query has that others may not have. Where two tell the failures apart equally
-/// well, the one that stands first here is told.
+/// well, the one that stands first here is told, and UDP last: nearly all is asked over it.
 #[derive(
     BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
 )]
@@ -61,6 +61,8 @@ pub enum Trait {
     Capitals,
     /// The control group of who asks, by its id.
     Group(u64),
+    /// Its TCP connection has had an answer before.
+    LaterOnConnection,
 }
 
 /// A type that a server answers with errors alone, and with those of all other types.
@@ -79,6 +81,7 @@ pub struct ByType {
 pub(super) struct Seen {
     shape: Option<Shape>,
     transport: Transport,
+    /// Its source port, or its connection, has had an answer before.
     is_after_answer: bool,
     /// 0 if it is not known.
     cgroup_id: u64,
@@ -97,7 +100,8 @@ impl Trait {
             Self::Tcp => seen.transport == Transport::Tcp,
             Self::Udp => seen.transport == Transport::Udp,
             Self::Group(id) => seen.cgroup_id == id,
-            Self::AfterAnswer => seen.is_after_answer,
+            Self::AfterAnswer => seen.is_after_answer && seen.transport == Transport::Udp,
+            Self::LaterOnConnection => seen.is_after_answer && seen.transport == Transport::Tcp,
             Self::ServerSocket(_) | Self::Network(_) => false,
         }
     }
@@ -118,7 +122,14 @@ impl Trait {
             ]
         });
         let group = (seen.cgroup_id != 0).then_some(Self::Group(seen.cgroup_id));
-        by_shape.flatten().chain([over]).chain(group)
+        let later = Self::LaterOnConnection;
+        let later = later.is_of(seen).then_some(later);
+        by_shape.flatten().chain([over]).chain(group).chain(later)
+    }
+
+    /// By which those are told first that separate equally well.
+    fn place(self) -> (bool, Self) {
+        (self == Self::Udp, self)
     }
 }
 
@@ -233,7 +244,8 @@ impl Traits {
         };
         server.all.add(fate, 1);
         if seen.transport == Transport::Udp && is_first_at_port {
-            server.ports[usize::from(seen.is_after_answer)].add(fate, 1);
+            let is_after = Trait::AfterAnswer.is_of(&seen);
+            server.ports[usize::from(is_after)].add(fate, 1);
         }
         for it in Trait::all_of(&seen) {
             self.add(way, it, fate, 1);
@@ -360,8 +372,7 @@ pub(super) fn seen(attempt: &Attempt) -> Seen {
     Seen {
         shape: attempt.question.shape(),
         transport: attempt.transport,
-        // A port is what address translation may forget; a connection it does not.
-        is_after_answer: attempt.is_after_answer && attempt.transport == Transport::Udp,
+        is_after_answer: attempt.is_after_answer,
         cgroup_id: attempt.owner.cgroup_id,
     }
 }
@@ -385,6 +396,9 @@ impl AtServer {
 }
 
 pub(super) fn sharpest_first(mut found: Vec<(Trait, Contrast)>) -> Vec<(Trait, Contrast)> {
-    found.sort_by(|(a, one), (b, other)| one.chance.total_cmp(&other.chance).then(a.cmp(b)));
+    found.sort_by(|(a, one), (b, other)| {
+        let by_chance = one.chance.total_cmp(&other.chance);
+        by_chance.then(a.place().cmp(&b.place()))
+    });
     found
 }

@@ -44,14 +44,15 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 
 /// Against those of type A by the same clients; where only others have asked for that, against all
 /// that the server was asked.
-fn against_a(group: &Group<'_>) -> Option<String> {
+fn against_a(group: &Group<'_>) -> Vec<String> {
     let both = group.asked().families;
     let (aaaa, a) = (useless(&both.aaaa), useless(&both.a));
     if a.of == 0 {
         return group.contrast_told("queries of type AAAA");
     }
     let which = format!("queries of type AAAA to {}", group.server());
-    Some(aaaa.against(&a, (&which, "those of type A"), "were not answered NOERROR"))
+    let told = aaaa.against(&a, (&which, "those of type A"), "were not answered NOERROR");
+    std::iter::once(told).chain(group.alike_told()).collect()
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {

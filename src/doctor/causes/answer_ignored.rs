@@ -29,12 +29,21 @@ fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
+    // What it answered itself, as it left its socket.
+    let own = group.views().filter(|view| view.is_answered()).count() as u64;
+    let is_own = own * 2 > group.queries();
     let (title, cause) = match group.place.fault {
         OTHER_SOURCE => (
             format!("What answers for {server} is not {server}"),
             "The answers come from an address that was not asked, so the program must not take \
              them (RFC 5452). The server answers from another of its addresses, or somebody forges \
              answers.",
+        ),
+        _ if is_own => (
+            format!("Answers from {server} are to another question"),
+            "The answers have the query's id, but not its question, so the program must not take \
+             them (RFC 5452). The server on this host sends them so itself: it changes the name or \
+             the type, by a rewrite rule or a filter, and does not change it back.",
         ),
         _ => (
             format!("Answers from {server} are to another question"),
@@ -52,15 +61,27 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             group.counted(),
             units::counted(answers, "answer", "answers")
         ))
+        .lines(is_own.then(|| {
+            format!(
+                "The server is on this host, and {} of these were answered by itself.",
+                units::count(own)
+            )
+        }))
         .lines(group.asked_by_and_for())
         .run(
             "Compare the question in the answer with yours:",
             group.ask_example(group.dig()),
         )
-        .say(
-            "Find what stands between the client and the server (`tcpdump -ni any port 53` on \
-             both), and take it away or mend it. If nobody should stand there, the answers are \
-             forged: use DNS over TLS to the server.",
-        )
+        .say(match is_own && group.place.fault != OTHER_SOURCE {
+            true => {
+                "Look for rules in the server that change names, and let them change the answer back \
+                 (CoreDNS `rewrite … answer`)."
+            }
+            false => {
+                "Find what stands between the client and the server (`tcpdump -ni any port 53` on \
+                 both), and take it away or mend it. If nobody should stand there, the answers are \
+                 forged: use DNS over TLS to the server."
+            }
+        })
         .into()
 }

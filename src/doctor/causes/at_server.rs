@@ -1,6 +1,8 @@
 //! What held a query up at its server on this host: for the rules that look for
 //! the reason in the server's process.
 
+use std::collections::BTreeSet;
+
 use super::group::Group;
 use crate::doctor::who;
 use crate::incidents::Evidence;
@@ -103,6 +105,25 @@ pub(super) fn stopped_told(group: &Group<'_>) -> Option<String> {
 /// How the queries ended, and whose they are.
 pub(super) fn ended_told(group: &Group<'_>) -> String {
     format!("{}, of {}.", group.told(), group.askers())
+}
+
+impl Group<'_> {
+    /// Whether something of the server's own went wrong at the same time.
+    pub(super) fn own_told(&self) -> Option<String> {
+        let servers: BTreeSet<u32> = self.views().filter_map(|view| view.owner.pid).collect();
+        let own = self.evidence.incidents.iter().filter(|incident| {
+            let pid = incident.attempt.owner.pid;
+            pid.is_some_and(|pid| servers.contains(&pid))
+        });
+        let told = match own.map(|incident| incident.weight).sum::<u64>() {
+            0 => "kerno saw no slow or lost query of its own behind it.".to_owned(),
+            own => format!(
+                "{} of its own went wrong in this time, for other names or at other moments.",
+                units::queries(own)
+            ),
+        };
+        (!servers.is_empty()).then_some(told)
+    }
 }
 
 pub(super) fn was_examined(group: &Group<'_>) -> bool {

@@ -15,8 +15,16 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     Explanation::of(
         format!("{server} does not answer names with capital letters, but all others"),
-        "Names are the same in capitals and small letters (RFC 4343). The server, or a box in front of \
-         it, does not know that, and stays silent.",
+        match group.is_left_here() {
+            true => {
+                "Names are the same in capitals and small letters (RFC 4343). The server does not know \
+                 that, and stays silent."
+            }
+            false => {
+                "Names are the same in capitals and small letters (RFC 4343). The server, or a box in \
+                 front of it, does not know that, and stays silent."
+            }
+        },
         group.impact(),
     )
     .causes([

@@ -1,6 +1,8 @@
 //! Rows of the contrast: rules that say what an attribute means that separates the
 //! queries that failed from those that did not.
 
+use domain::base::iana::Rtype;
+
 use super::group::Group;
 use super::place::Place;
 use crate::attempt::Attempt;
@@ -21,6 +23,7 @@ use crate::units;
 pub(super) const UNANSWERED: &str = "went unanswered";
 /// What a resolver asks that mixes capitals in (0x20).
 pub(super) const CAPITALS: &str = "queries with capital letters in the name";
+pub(super) const LATER: &str = "queries on a TCP connection that had an answer before";
 const SLOWLY: &str = "were answered slowly";
 
 /// Whether nothing is known of its end but that no answer came.
@@ -67,14 +70,59 @@ pub(super) fn of_silent_at_server<'a>(
 }
 
 impl Group<'_> {
-    /// `Of queries with EDNS, 20 of 20 went unanswered; of all others, 0 of 60.`
-    pub(super) fn contrast_told(&self, which: &str) -> Option<String> {
-        let attempt = &self.first()?.attempt;
-        let contrast = match self.summed(Separated::unanswered) {
-            Some(contrast) => contrast,
-            None => self.evidence.separated.over_namespaces(attempt)?.1,
-        };
-        Some(contrast.told(which, UNANSWERED))
+    /// `Of queries with EDNS, 20 of 20 went unanswered; of all others, 0 of 60.`, what else
+    /// has the same figures, and what the server on this host did with them.
+    pub(super) fn contrast_told(&self, which: &str) -> Vec<String> {
+        let separated = &self.evidence.separated;
+        let over_namespaces = || Some(separated.over_namespaces(&self.first()?.attempt)?.1);
+        let contrast = self.summed(Separated::unanswered).or_else(over_namespaces);
+        let told = contrast.map(|it| it.told(which, UNANSWERED));
+        told.into_iter()
+            .chain(self.alike_told())
+            .chain(self.left_here_told())
+            .collect()
+    }
+
+    /// What else all of these queries have, and no other.
+    pub(super) fn alike_told(&self) -> Option<String> {
+        let first = self.incidents().find(|it| is_silent(it))?;
+        let separated = &self.evidence.separated;
+        let (own, _) = unanswered(separated, &first.attempt)?;
+        let alike = separated.alike(&first.attempt).into_iter();
+        let told: Vec<String> = alike
+            .filter(|it| !is_implied(*it, own))
+            .filter_map(|it| which(it, &first.attempt))
+            .collect();
+        (!told.is_empty()).then(|| {
+            format!(
+                "The same figures are those of {}: it may be that instead, the queries do not tell.",
+                told.join(" and of ")
+            )
+        })
+    }
+
+    /// Of how many of them it is known that they came to a server on this host, which did not
+    /// answer.
+    pub(super) fn left_here(&self) -> u64 {
+        self.count(|incident| {
+            let view = self.evidence.view_of(incident);
+            is_silent(incident) && view.is_some_and(|view| !view.is_answered())
+        })
+    }
+
+    /// Whether that is so of most: then nothing on the way is to blame.
+    pub(super) fn is_left_here(&self) -> bool {
+        self.left_here() * 2 > self.queries()
+    }
+
+    fn left_here_told(&self) -> Option<String> {
+        let left = self.left_here();
+        (left > 0).then(|| {
+            format!(
+                "The server is on this host: {} came to its socket and went unanswered there.",
+                units::queries(left)
+            )
+        })
     }
 
     /// The same of what its server on this host saw.
@@ -130,10 +178,8 @@ impl Group<'_> {
     /// What sets unanswered ones apart, where no rule knows what it means.
     pub(super) fn other_contrast_told(&self) -> Option<String> {
         let first = self.incidents().find(|it| is_silent(it))?;
-        if let Some((it, contrast)) = unanswered(&self.evidence.separated, &first.attempt) {
-            return Some(contrast.told(&which(it, &first.attempt)?, UNANSWERED));
-        }
-        None
+        let (it, contrast) = unanswered(&self.evidence.separated, &first.attempt)?;
+        Some(contrast.told(&which(it, &first.attempt)?, UNANSWERED))
     }
 
     /// For how large answers these queries had room, if all that came were small: what is
@@ -188,6 +234,16 @@ impl Group<'_> {
     }
 }
 
+/// Whether all that have one of them are known to have the other.
+fn is_implied(other: Trait, by: Trait) -> bool {
+    match by {
+        // All are below in-addr.arpa or ip6.arpa.
+        Trait::PrivateReverse | Trait::Type(Rtype::PTR) => matches!(other, Trait::Zone(_)),
+        Trait::LaterOnConnection => other == Trait::Tcp,
+        _ => false,
+    }
+}
+
 /// Those that have it, in words.
 fn which(it: Trait, example: &Attempt) -> Option<String> {
     Some(match it {
@@ -198,6 +254,7 @@ fn which(it: Trait, example: &Attempt) -> Option<String> {
         Trait::Tcp => "queries over TCP".to_owned(),
         Trait::Udp => "queries over UDP".to_owned(),
         Trait::AfterAnswer => "queries from a source port that had an answer before".to_owned(),
+        Trait::LaterOnConnection => LATER.to_owned(),
         Trait::Group(_) => {
             let whom = WorkloadId::made(example);
             format!("queries of {}", who::workload(&whom))

@@ -62,8 +62,8 @@ format!(
         "The nameserver {server} is dead, and is still asked"
     ),
 format!(
-        "{server} does not answer, while another server that the same clients ask does. Look at \
-         that server, or at the way to it beyond this host."
+        "{server} does not answer, while another server that is asked from the same network \
+         namespace does. Look at that server, or at the way to it beyond this host."
     ),
 "glibc waits for the dead server before it asks the next one. musl asks all servers at once and hardly \
  notices.",
@@ -106,7 +106,7 @@ fn others_told(group: &Group<'_>) -> Vec<String> {
     shown
         .map(|(other, asked)| {
             format!(
-                "{other}, asked by the same clients: {} of {} answered.",
+                "{other}, asked from the same network namespace: {} of {} answered.",
                 units::count(asked.all.answered),
                 units::queries(asked.all.ended())
             )

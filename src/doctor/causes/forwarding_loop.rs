@@ -34,9 +34,9 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             (
                 format!("Forwarding loop: {asks}, which asks {first} for the same name"),
                 format!(
-                    "{first} waits for {} while that waits for {first}: what none of them knows goes \
-                     round until all have given up.",
-                    others.join(", ")
+                    "{first} waits for {}, which waits for {first}: what none of them knows goes round \
+                     until all have given up.",
+                    others.join(", which waits for ")
                 ),
             )
         }

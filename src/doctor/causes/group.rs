@@ -21,8 +21,9 @@ use crate::thresholds::FAILURES_MIN;
 use crate::units;
 
 const EXAMPLES: usize = 3;
-/// A name has up to 255 octets, and each can take four columns.
-pub(super) const NAME_MAX: usize = 60;
+/// A name has up to 255 octets, and each can take four columns. An IPv6 address asked for its
+/// name has 72.
+pub(super) const NAME_MAX: usize = 76;
 const UNSEEN_SHOWN: usize = 3;
 
 #[derive(Clone)]
@@ -225,6 +226,14 @@ impl<'a> Group<'a> {
         match self.only_server() {
             Some(server) => server.to_string(),
             None => units::counted(self.servers().len() as u64, "server", "servers"),
+        }
+    }
+
+    /// `the DNS server 10.0.0.10:53`, `7 DNS servers`
+    pub(super) fn dns_server(&self) -> String {
+        match self.only_server() {
+            Some(server) => format!("the DNS server {server}"),
+            None => units::counted(self.servers().len() as u64, "DNS server", "DNS servers"),
         }
     }
 

@@ -45,6 +45,7 @@ fn is_about_upstream(rule: Rule) -> bool {
         Rule::EdnsDropped,
         Rule::CaseDropped,
         Rule::TypeDropped,
+        Rule::ZoneUnanswered,
         Rule::OneTransport,
     ];
     is_about_list(rule) || others.contains(&rule)

@@ -77,6 +77,7 @@ mod type_dropped;
 mod unknown;
 mod upstream_slow;
 mod wrong_source;
+mod zone_unanswered;
 
 use std::collections::BTreeMap;
 
@@ -120,6 +121,7 @@ const CAUSES: &[(Rule, &Cause)] = &[
     (Rule::TypeDropped, &type_dropped::CAUSE),
     (Rule::OneTransport, &one_transport::CAUSE),
     (Rule::SecondQuery, &second_query::CAUSE),
+    (Rule::ZoneUnanswered, &zone_unanswered::CAUSE),
     (Rule::UpstreamSlow, &upstream_slow::CAUSE),
     (Rule::ServerThrottled, &server_throttled::CAUSE),
     (Rule::Storm, &storm::CAUSE),

@@ -19,17 +19,24 @@ const ENDS_SHOWN: usize = 3;
 const NO_NEIGHBOUR: usize = 1;
 /// Somebody on the way says so; this host discarded nothing.
 const TOLD: usize = 2;
+/// Added for the servers of a resolver over IPv6: it has routes of its own.
+const V6: usize = 4;
 
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     if evidence.rejections.of_query(incident).is_some() {
         return None;
     }
-    let place = Place::at(incident.server());
+    let place = match asks_for_others(incident, evidence) {
+        // It goes from one to the next, as from root server to root server: one place.
+        true => Place::default().fault(usize::from(incident.server().is_ipv6()) * V6),
+        false => Place::at(incident.server()),
+    };
+    let fault = place.fault;
     if let Some((drop, end)) = incident.dead_end() {
         let place = place.in_netns(drop.netns);
         return Some(match end {
             DeadEnd::Route => place,
-            DeadEnd::Neighbour => place.fault(NO_NEIGHBOUR),
+            DeadEnd::Neighbour => place.fault(fault + NO_NEIGHBOUR),
         });
     }
     let unreachable = matches!(
@@ -37,18 +44,24 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH)
     );
     let place = place.in_netns(incident.attempt.owner.netns);
-    (unreachable && incident.query_lost().is_none()).then(|| place.fault(TOLD))
+    (unreachable && incident.query_lost().is_none()).then(|| place.fault(fault + TOLD))
+}
+
+fn asks_for_others(incident: &Incident, evidence: &Evidence) -> bool {
+    let pid = incident.attempt.owner.pid;
+    pid.is_some_and(|pid| evidence.resolvers.contains(&pid))
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
-    let server = group.server();
+    let server = group.dns_server();
     let netns = group.netns_told(group.place.netns.unwrap_or_default());
-    if group.place.fault == TOLD {
+    let fault = group.place.fault % V6;
+    if fault == TOLD {
         return Some(told_from_elsewhere(group));
     }
-    let (title, cause, look) = match group.place.fault {
+    let (title, cause, look) = match fault {
         NO_NEIGHBOUR => (
-            format!("No ARP or ND reply on the way to the DNS server {server}"),
+            format!("No ARP or ND reply on the way to {server}"),
             format!(
                 "In {netns} the kernel asked for the link address of the server, or of the next \
                  router, and got no reply (ARP, or ND for IPv6). That machine is down, or its \
@@ -57,12 +70,12 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             "ip neigh show",
         ),
         _ => (
-            format!("There is no route to the DNS server {server}"),
+            format!("There is no route to {server}"),
             format!("In {netns} no route leads to the server, and the packet ends there."),
             "ip route show table all",
         ),
     };
-    let get = Command::new("ip route get").word(group.place.ip());
+    let get = way(group);
     Explanation::of(title, cause, group.impact())
         .lines(discarded(group, &netns))
         .line(told(group))
@@ -78,11 +91,11 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
 
 /// An error came back, and this host discarded nothing.
 fn told_from_elsewhere(group: &Group<'_>) -> Explanation {
-    let get = Command::new("ip route get").word(group.place.ip());
+    let get = way(group);
     Explanation::of(
         format!(
-            "The DNS server {} cannot be reached, says a machine on the way",
-            group.server()
+            "A machine on the way says that {} cannot be reached",
+            group.dns_server()
         ),
         "An ICMP error came back: a router has no route to the server or cannot reach it, or a \
          firewall there forbids it (host or communication prohibited). The error does not say which.",
@@ -100,6 +113,12 @@ fn told_from_elsewhere(group: &Group<'_>) -> Explanation {
         "Repair the route there, let UDP and TCP port 53 pass, or put a server that can be reached \
          into resolv.conf.",
     )
+}
+
+fn way(group: &Group<'_>) -> Command {
+    let server = group.place.server.or_else(|| Some(group.first()?.server()));
+    let ip = server.map_or_else(String::new, |server| server.ip().to_string());
+    Command::new("ip route get").word(ip)
 }
 
 fn told(group: &Group<'_>) -> String {

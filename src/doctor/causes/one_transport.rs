@@ -87,8 +87,13 @@ fn over_udp(group: &Group<'_>) -> Explanation {
     let server = group.server();
     Explanation::of(
         format!("{server} does not answer over UDP, but over TCP"),
-        "Something on the way discards UDP to that port, or the answers to it, or the server does \
-         not read its UDP socket.",
+        match group.is_left_here() {
+            true => "The queries come to its UDP socket, and the server does not answer them.",
+            false => {
+                "Something on the way discards UDP to that port, or the answers to it, or the server \
+                 does not read its UDP socket."
+            }
+        },
         "Few programs try TCP by themselves.",
     )
     .lines(group.contrast_told("queries over UDP"))

@@ -89,7 +89,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
              packet on its way out (BPF_CGROUP_EGRESS). The program got EPERM.",
         ),
         NO_ROUTE => Explanation::of(
-            format!("There is no route to the DNS server {server}"),
+            format!("There is no route to {}", group.dns_server()),
             "The network namespace of the program that asks has no route to that address, so the \
              send fails before there is a packet.",
             IMPACT,

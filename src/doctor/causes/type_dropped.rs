@@ -6,6 +6,7 @@ use super::Cause;
 use super::contrasts;
 use super::group::Group;
 use super::place::Place;
+use super::private_reverse;
 use crate::doctor::explanation::Explanation;
 use crate::incidents::Evidence;
 use crate::incidents::Incident;
@@ -26,13 +27,28 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let rtype = Rtype::from_int(u16::try_from(group.place.fault).ok()?);
+    let whose = match group.is_left_here() {
+        true => "The server",
+        false => "The server, or a box in front of it,",
+    };
+    let cause = match rtype {
+        Rtype::PTR => format!(
+            "{whose} stays silent where the name of an address is asked for: it does not handle type \
+             PTR, or gets no answer from the servers of these reverse zones and does not say so \
+             (SERVFAIL).",
+        ),
+        _ => format!(
+            "{whose} does not handle type {rtype} and stays silent. Right would be NOERROR without \
+             records. dig asks for A, so dig works.",
+        ),
+    };
     Explanation::of(
         format!("{server} does not answer questions of type {rtype}, but all others"),
-        format!(
-            "The server, or a box in front of it, does not handle type {rtype} and stays silent. \
-             Right would be NOERROR without records. dig asks for A, so dig works.",
-        ),
-        group.impact(),
+        cause,
+        match rtype {
+            Rtype::PTR => private_reverse::WAITS.to_owned(),
+            _ => group.impact(),
+        },
     )
     .lines(group.contrast_told(&format!("queries of type {rtype}")))
     .lines(group.asked_by_and_for())

@@ -1,6 +1,5 @@
 //! Rule `dns_unknown`: none of the others; it says what was ruled out.
 
-use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use super::Cause;
@@ -110,6 +109,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     group
         .opening(title, cause, group.impact())
         .lines(group.other_contrast_told())
+        .lines(group.alike_told())
         .line(found)
         .lines(group.room_told())
         .lines((ignored > 0).then(|| looked_at.to_owned()))
@@ -162,6 +162,8 @@ fn here(
     most: u32,
 ) -> (String, &'static str, String) {
     let server = group.server();
+    let own = group.own_told().map(|it| format!(" {it}"));
+    let own = own.unwrap_or_default();
     match ignored {
         0 => (
             format!("Answers of {server} get lost between server and client on this host"),
@@ -181,13 +183,12 @@ fn here(
             format!(
                 "The server is on this host: {} reached its socket and were not answered; of these \
                  it has read at least {}, for it answered queries that came to the same socket \
-                 after them.{}",
+                 after them.{own}",
                 units::queries(ignored),
-                units::count(read),
-                own_told(group)
+                units::count(read)
             ),
         ),
-        _ if most >= QUEUED_BYTES => (
+        _ if most >= QUEUED_BYTES && read == 0 => (
             format!("{server}, on this host, does not read its queries"),
             "The server has its port open and does not read from it. It hangs, waits for something \
              else, or is stopped (SIGSTOP, a debugger, a frozen cgroup).",
@@ -201,10 +202,9 @@ fn here(
             "The queries reach the server, and it does not answer. Its configuration may say so (a drop \
              list, rate limiting), or it hangs. kerno cannot tell which.",
             format!(
-                "The server is on this host: {} reached its socket and were not answered.{}{}",
+                "The server is on this host: {} reached its socket and were not answered. {}{own}",
                 units::queries(ignored),
-                queue_told(group),
-                own_told(group)
+                queue_told(group, most)
             ),
         ),
     }
@@ -227,28 +227,15 @@ fn read<'a>(evidence: &Evidence, ignored: impl Iterator<Item = &'a ServerView>) 
 }
 
 /// What was seen of the queue in front of the server: that of a UDP socket only.
-fn queue_told(group: &Group<'_>) -> &'static str {
+fn queue_told(group: &Group<'_>, most: u32) -> String {
     let is_tcp = |view: &&ServerView| view.transport == Transport::Tcp;
     match group.views().all(|view| is_tcp(&view)) {
-        true => " What waits in TCP connections is not looked at.",
-        false => " When they came next to nothing lay unread in its UDP socket.",
-    }
-}
-
-/// Whether something of its own went wrong at the same time.
-fn own_told(group: &Group<'_>) -> String {
-    let servers: BTreeSet<u32> = group.views().filter_map(|view| view.owner.pid).collect();
-    let own = group.evidence.incidents.iter().filter(|incident| {
-        let pid = incident.attempt.owner.pid;
-        pid.is_some_and(|pid| servers.contains(&pid))
-    });
-    match own.map(|incident| incident.weight).sum::<u64>() {
-        _ if servers.is_empty() => String::new(),
-        0 => " kerno saw no slow or lost query of its own behind it.".to_owned(),
-        own => format!(
-            " {} of its own went wrong in this time, for other names or at other moments.",
-            units::queries(own)
+        true => "What waits in TCP connections is not looked at.".to_owned(),
+        false if most >= QUEUED_BYTES => format!(
+            "When they came up to {} bytes lay unread in its UDP socket, and it read on after some of them.",
+            units::count(u64::from(most))
         ),
+        false => "When they came next to nothing lay unread in its UDP socket.".to_owned(),
     }
 }
 

@@ -79,6 +79,7 @@ impl Hop {
             | Rule::SecondQuery
             | Rule::SlowWay
             | Rule::AnswerIgnored
+            | Rule::ZoneUnanswered
             | Rule::RateLimit
             | Rule::ClientCutOff
             | Rule::Unknown => Some(Self::Network),

@@ -59,6 +59,14 @@ pub(crate) const TYPE_DROPPED: Scenario = Scenario {
     }),
 };
 
+/// Only names of one group, which are a zone of their own.
+pub(crate) const ZONE_UNANSWERED: Scenario = Scenario {
+    name: "zone-unanswered",
+    rule: "dns_zone_unanswered",
+    makes: "a server that ignores the names of one zone",
+    fault: Fault::lab(|lab| silent_to(lab, Of::Any, "the names of one zone", |_| {})),
+};
+
 /// Long enough to be slow, and well within a client's patience.
 const LATER: Duration = Duration::from_millis(250);
 

@@ -55,6 +55,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &contrasts::EDNS_DROPPED,
     &contrasts::CASE_DROPPED,
     &contrasts::TYPE_DROPPED,
+    &contrasts::ZONE_UNANSWERED,
     &contrasts::TCP_UNSERVED,
     &contrasts::PRIVATE_REVERSE,
     &contrasts::SECOND_QUERY,

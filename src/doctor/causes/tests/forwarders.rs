@@ -5,6 +5,7 @@ use super::*;
 const A: (u32, &str) = (53, "10.0.0.10:53");
 const B: (u32, &str) = (54, "10.0.0.11:53");
 const C: (u32, &str) = (55, "10.0.0.12:53");
+const TYPE_NS: u16 = 2;
 const OUTSIDE: &str = "192.0.2.53:53";
 
 /// The n-th query, as a resolver asks it while it works on its client's.
@@ -46,6 +47,63 @@ fn chained(servers: &[(u32, &'static str)], last: &str) -> Story {
     story
 }
 
+/// One whose upstream answers all but one zone.
+pub(super) fn silent_zone() -> Story {
+    let fine = (500..560).map(|n| {
+        let mut own = asks(n, A, OUTSIDE, 1);
+        own.question = question(&format!("n{n}.example.org"), TYPE_A);
+        own.end_ns = own.sent_ns + MS;
+        let answer = attempt(n, OUTSIDE, Outcome::Answered).answer;
+        Attempt {
+            outcome: Outcome::Answered,
+            answer,
+            ..own
+        }
+    });
+    chained(&[A], OUTSIDE).with(fine)
+}
+
+/// One that asks root servers first, and none can be reached.
+fn without_roots() -> Story {
+    let mut story = Story::default();
+    for n in 0..6 {
+        let mut query = attempt(n, A.1, Outcome::Unanswered);
+        query.end_ns = query.sent_ns + 5_000 * MS;
+        let root = ["192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53"][n as usize % 3];
+        let mut own = asks(n, A, root, 1);
+        own.question = question("net", TYPE_NS);
+        let own = dropped(own, Packet::Query, "IP_INNOROUTES", "ip_error");
+        story = story.with([at(&query, A), query, own]);
+    }
+    // What it has itself it answers.
+    let fine = (500..520).flat_map(|n| {
+        let query = attempt(n, A.1, Outcome::Answered);
+        let mut view = at_server(&query, A.0, Outcome::Answered, MS / 10);
+        view.owner.netns = NODE + A.0;
+        [view, query]
+    });
+    story.with(fine)
+}
+
+/// The names are not those that its clients asked for.
+#[test]
+fn who_reaches_no_server_at_all_cannot_answer_its_clients() {
+    let mut findings = without_roots().explain().findings;
+    findings.retain(|it| it.severity > Severity::Info);
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    let found = findings.remove(0);
+    assert_eq!((found.rule.name(), found.queries), ("dns_no_route", 12));
+    assert_eq!(found.title, "There is no route to 3 DNS servers");
+    let evidence = found.evidence.join("\n");
+    assert!(evidence.contains("6 queries to the resolver 10.0.0.10:53 went wrong because of this"));
+    // It was answered once, so its own trouble does not explain them.
+    let mut answered = asks(900, A, OUTSIDE, 1);
+    answered.outcome = Outcome::Answered;
+    answered.answer = attempt(0, OUTSIDE, Outcome::Answered).answer;
+    let said = without_roots().with([answered]).said();
+    assert_ne!(said, [("dns_no_route", 12)]);
+}
+
 pub(super) fn looped() -> Story {
     chained(&[A, B], A.1)
 }
@@ -59,6 +117,8 @@ fn a_loop_is_one_finding_about_both() {
         (finding.rule.name(), finding.queries),
         ("dns_forwarding_loop", 18)
     );
+    let waits = "dns53 (pid 53) waits for dns54 (pid 54), which waits for dns53 (pid 53):";
+    assert!(finding.cause.starts_with(waits), "{}", finding.cause);
     let told = "Forwarding loop: dns53 (pid 53) asks dns54 (pid 54), which asks dns53 (pid 53)";
     assert!(finding.title.starts_with(told), "{}", finding.title);
     let evidence = finding.evidence.join("\n");

@@ -1,5 +1,6 @@
 //! Each rule takes what is its own, and leaves what only looks like it.
 
+mod alike;
 mod answers;
 mod apart;
 mod besides;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use super::super::alike;
 use super::super::answers;
 use super::super::apart;
 use super::super::contrasts;
@@ -301,6 +302,9 @@ fn separated() -> impl Iterator<Item = Story> {
         contrasts::tcp_unserved(),
         contrasts::udp_unserved(),
         contrasts::second_query(),
+        alike::second_of_connection(),
+        alike::zone_unanswered(),
+        alike::zone_unanswered_here(),
         contrasts::clients_ignored(),
         contrasts::socket_unread(),
         contrasts::in_flight_limited(),
