@@ -10,8 +10,6 @@ use super::hashing;
 const NAME_MAX: usize = 255;
 /// Labels that are taken for the zone: `example.com`.
 pub const ZONE_LABELS: usize = 2;
-/// Octets that they take.
-const ZONE_MAX: usize = ZONE_LABELS * 64;
 /// Labels of a name at the most: each takes two octets.
 const LABELS_MAX: usize = NAME_MAX / 2;
 /// Labels of an address below `ip6.arpa`; one of IPv4 has fewer.
@@ -33,6 +31,10 @@ pub struct Shape {
     pub room: u16,
     /// A hash of the name's last labels, see [`hashing`].
     pub zone: u64,
+    /// The same of all labels but the first, if these are more than the zone has. Windows that
+    /// were stored without names do not have it.
+    #[borsh(skip)]
+    pub parent: Option<u64>,
     /// The address of a private network, asked for its name.
     pub is_private_reverse: bool,
     /// Capital letters in the name: a resolver makes them at random against forgeries
@@ -47,21 +49,28 @@ impl Shape {
         let (name, behind) = octets.split_at_checked(labels.end)?;
         let rtype = behind.get(..2)?;
         let behind = behind.get(4..)?;
-        let zone = labels.last(ZONE_LABELS);
-        let mut folded = [0; ZONE_MAX];
-        let folded = folded.get_mut(..zone.len())?;
-        folded.copy_from_slice(zone);
-        // A length is below 64, where no letter is.
-        folded.make_ascii_lowercase();
+        let of_parent = labels.number.checked_sub(1).filter(|it| *it > ZONE_LABELS);
+        let parent = of_parent.map(|number| folded_hash(labels.last(number)));
         Some(Self {
             rtype: Rtype::from_int(u16::from_be_bytes([rtype[0], rtype[1]])),
             has_edns: behind.starts_with(&OPT),
             room: room(behind),
-            zone: hashing::hash(&*folded),
+            zone: folded_hash(labels.last(ZONE_LABELS)),
+            parent,
             is_private_reverse: is_private_reverse(&labels),
             has_capitals: name.iter().any(u8::is_ascii_uppercase),
         })
     }
+}
+
+/// Of labels with their lengths, whatever their case.
+fn folded_hash(labels: &[u8]) -> u64 {
+    let mut folded = [0; NAME_MAX];
+    let folded = &mut folded[..labels.len().min(NAME_MAX)];
+    folded.copy_from_slice(&labels[..folded.len()]);
+    // A length is below 64, where no letter is.
+    folded.make_ascii_lowercase();
+    hashing::hash(&*folded)
 }
 
 /// What a client takes over UDP that says nothing of it.
@@ -206,6 +215,17 @@ mod tests {
         assert_ne!(zone("a.example.com"), zone("a.example.org"));
         assert_ne!(zone("ab.c"), zone("a.bc"));
         assert_eq!(zone(""), zone("."));
+    }
+
+    #[test]
+    fn the_parent_is_all_but_the_first_label_where_that_is_more_than_the_zone() {
+        let parent = |name| shape(name, 1, &[]).parent;
+        assert_eq!(parent("db1.int.example.com"), parent("Db2.INT.example.com"));
+        assert_eq!(parent("db1.int.example.com").map(|_| ()), Some(()));
+        assert_ne!(parent("db1.int.example.com"), parent("db1.ext.example.com"));
+        for name in ["www.example.com", "example.com", "com", "", "."] {
+            assert_eq!(parent(name), None, "{name}");
+        }
     }
 
     #[test]

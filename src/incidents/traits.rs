@@ -25,10 +25,10 @@ const SERVERS_MAX: usize = 4_096;
 /// Attributes of all servers together, about 50 bytes each.
 const TRAITS_MAX: usize = 32_768;
 /// Attributes of one server: zones are what there may be many of.
-const TRAITS_OF_ONE: usize = 64;
+const TRAITS_OF_ONE: usize = 96;
 
 /// What a query has that others may not have. Where two tell the failures apart equally
-/// well, the one that stands first here is told, and UDP last: nearly all is asked over it.
+/// well, what a query is comes before whose it is: see [`Trait::rank`].
 #[derive(
     BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
 )]
@@ -63,6 +63,8 @@ pub enum Trait {
     Group(u64),
     /// Its TCP connection has had an answer before.
     LaterOnConnection,
+    /// All labels of its name but the first, hashed, where these are more than the zone.
+    Parent(u64),
 }
 
 /// A type that a server answers with errors alone, and with those of all other types.
@@ -97,6 +99,7 @@ impl Trait {
             Self::PrivateReverse => shape.is_some_and(|it| it.is_private_reverse),
             Self::Type(rtype) => shape.is_some_and(|it| it.rtype == rtype),
             Self::Zone(zone) => shape.is_some_and(|it| it.zone == zone),
+            Self::Parent(parent) => shape.is_some_and(|it| it.parent == Some(parent)),
             Self::Tcp => seen.transport == Transport::Tcp,
             Self::Udp => seen.transport == Transport::Udp,
             Self::Group(id) => seen.cgroup_id == id,
@@ -116,6 +119,7 @@ impl Trait {
             [
                 Some(Self::Type(shape.rtype)),
                 Some(Self::Zone(shape.zone)),
+                shape.parent.map(Self::Parent),
                 shape.has_edns.then_some(Self::Edns),
                 shape.has_capitals.then_some(Self::Capitals),
                 shape.is_private_reverse.then_some(Self::PrivateReverse),
@@ -127,9 +131,18 @@ impl Trait {
         by_shape.flatten().chain([over]).chain(group).chain(later)
     }
 
-    /// By which those are told first that separate equally well.
-    fn place(self) -> (bool, Self) {
-        (self == Self::Udp, self)
+    /// By which those are told first that separate equally well: the narrower zone, and UDP
+    /// last, for nearly all is asked over it.
+    fn rank(self) -> (u8, Self) {
+        let rank = match self {
+            Self::Edns | Self::PrivateReverse | Self::Type(_) | Self::Tcp => 0,
+            Self::AfterAnswer | Self::ServerSocket(_) | Self::Network(_) => 0,
+            Self::Parent(_) => 1,
+            Self::Zone(_) => 2,
+            Self::Capitals | Self::Group(_) | Self::LaterOnConnection => 3,
+            Self::Udp => 4,
+        };
+        (rank, self)
     }
 }
 
@@ -398,7 +411,7 @@ impl AtServer {
 pub(super) fn sharpest_first(mut found: Vec<(Trait, Contrast)>) -> Vec<(Trait, Contrast)> {
     found.sort_by(|(a, one), (b, other)| {
         let by_chance = one.chance.total_cmp(&other.chance);
-        by_chance.then(a.place().cmp(&b.place()))
+        by_chance.then(a.rank().cmp(&b.rank()))
     });
     found
 }

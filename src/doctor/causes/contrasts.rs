@@ -238,7 +238,11 @@ impl Group<'_> {
 fn is_implied(other: Trait, by: Trait) -> bool {
     match by {
         // All are below in-addr.arpa or ip6.arpa.
-        Trait::PrivateReverse | Trait::Type(Rtype::PTR) => matches!(other, Trait::Zone(_)),
+        Trait::PrivateReverse | Trait::Type(Rtype::PTR) => {
+            matches!(other, Trait::Zone(_) | Trait::Parent(_))
+        }
+        // It is a part of that zone.
+        Trait::Parent(_) => matches!(other, Trait::Zone(_)),
         Trait::LaterOnConnection => other == Trait::Tcp,
         _ => false,
     }
@@ -260,6 +264,7 @@ fn which(it: Trait, example: &Attempt) -> Option<String> {
             format!("queries of {}", who::workload(&whom))
         }
         Trait::Zone(_) => format!("names of {}", super::error_rcode::zone_of(example)?),
+        Trait::Parent(_) => format!("names of {}", super::error_rcode::parent_of(example)?),
         Trait::ServerSocket(_) | Trait::Network(_) => return None,
     })
 }

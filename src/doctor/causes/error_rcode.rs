@@ -106,6 +106,13 @@ pub(super) fn zone_of(attempt: &Attempt) -> Option<String> {
     Some(units::shorten(&zone, NAME_MAX))
 }
 
+/// All labels but the first.
+pub(super) fn parent_of(attempt: &Attempt) -> Option<String> {
+    let name = attempt.question.parse()?.name;
+    let (_, parent) = name.split_once('.')?;
+    Some(units::shorten(parent, NAME_MAX))
+}
+
 /// `example.com (40), example.org (2) and 7 more`
 fn zones(group: &Group<'_>) -> Option<String> {
     let zones = group.ranked(|incident| zone_of(&incident.attempt));

@@ -167,7 +167,7 @@ fn apart(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
     let (it, which) = group.which_is_slow()?;
     let cause = match it {
-        Trait::Zone(_) | Trait::PrivateReverse => {
+        Trait::Zone(_) | Trait::Parent(_) | Trait::PrivateReverse => {
             "It has to ask others for these names, and those are slow or far away, or the first of them \
              never answers. What it answers fast it knows itself, or asks elsewhere."
         }

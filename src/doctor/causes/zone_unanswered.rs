@@ -28,14 +28,20 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         return None;
     }
     match contrasts::of_silent(incident, evidence)? {
-        (Trait::Zone(zone), _) => Some(Place::at(incident.server()).fault(zone as usize)),
+        (Trait::Zone(zone) | Trait::Parent(zone), _) => {
+            Some(Place::at(incident.server()).fault(zone as usize))
+        }
         _ => None,
     }
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
     let server = group.server();
-    let zone = error_rcode::zone_of(&group.first()?.attempt)?;
+    let first = group.first()?;
+    let zone = match contrasts::of_silent(first, group.evidence)? {
+        (Trait::Parent(_), _) => error_rcode::parent_of(&first.attempt)?,
+        _ => error_rcode::zone_of(&first.attempt)?,
+    };
     let is_here = group.is_left_here();
     Explanation::of(
         format!("{server} does not answer names of {zone}, but all others"),

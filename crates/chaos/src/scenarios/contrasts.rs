@@ -39,7 +39,11 @@ pub(crate) const CASE_DROPPED: Scenario = Scenario {
     rule: "dns_case_dropped",
     makes: "a server that ignores names with capital letters",
     fault: Fault::lab(|lab| {
-        let with_capitals = |ask: &mut Ask| ask.capitals = true;
+        let with_capitals = |ask: &mut Ask| {
+            ask.capitals = true;
+            // Else it may be that group of names.
+            "good".clone_into(&mut ask.group);
+        };
         silent_to(
             lab,
             Of::Capitals,

@@ -55,6 +55,22 @@ fn a_zone_that_goes_unanswered_is_named() {
     assert!(told(&found).contains("no slow or lost query of its own behind it."));
 }
 
+/// Others of the same zone are well, or nobody asked for any.
+#[test]
+fn it_may_be_a_part_of_a_zone() {
+    let part = asking("erp.int.corp.internal", 1);
+    let apart = split(10, 80, part, asking("www.corp.internal", 1));
+    for story in [apart, split(10, 80, part, same)] {
+        let found = first(story);
+        assert_eq!(found.rule, Rule::ZoneUnanswered);
+        assert!(
+            found.title.contains("names of int.corp.internal,"),
+            "{found:#?}"
+        );
+        assert!(!told(&found).contains("The same figures"), "{found:#?}");
+    }
+}
+
 /// What lay unread before them, and who asks, is nearer than what was asked.
 #[test]
 fn a_zone_is_not_blamed_for_what_the_server_does_to_all() {

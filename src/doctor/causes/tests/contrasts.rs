@@ -64,7 +64,11 @@ pub(super) fn edns_dropped() -> Story {
 }
 
 pub(super) fn case_dropped() -> Story {
-    split(20, 60, asking("wWW.examPle.com", 1), same)
+    let in_capitals = |it: Attempt| Attempt {
+        question: question(&format!("N{}.examPle.com", it.cookie - 1_000), TYPE_A),
+        ..it
+    };
+    split(20, 60, in_capitals, same)
 }
 
 pub(super) fn type_dropped() -> Story {
