@@ -55,9 +55,9 @@ impl OverNamespaces {
             let (mut all, mut of) = (Fates::default(), BTreeMap::<Trait, Fates>::new());
             for (_, it) in &askers {
                 all.absorb(&it.all);
-                // Who they are is told by their namespace.
-                let traits = it.of.iter();
-                let traits = traits.filter(|(it, _)| !matches!(it, Trait::Group(_)));
+                // Who they are is told by their namespace; each may have names of its own, too.
+                let is_own = |it: &Trait| matches!(it, Trait::Group(_) | Trait::Parent(_));
+                let traits = it.of.iter().filter(|(it, _)| !is_own(it));
                 traits.for_each(|(it, fates)| of.entry(*it).or_default().absorb(fates));
             }
             let all = all.unanswered();

@@ -70,6 +70,18 @@ fn a_namespace_that_alone_gets_no_answer_is_told() {
 }
 
 /// Each of them is told by itself, with what is its own.
+/// As pods of one namespace of a cluster ask for its services.
+#[test]
+fn who_asks_for_names_of_its_own_is_told_by_who_it_is() {
+    let own = of(POD, 20, 0).map(|it| Attempt {
+        question: question(&format!("n{}.shop.svc.example.com", it.cookie), TYPE_A),
+        ..it
+    });
+    let others = of(POD_B, 0, 40).chain(of(POD_C, 0, 20));
+    let story = Story::default().with(own).with(others);
+    assert_eq!(story.said(), [("dns_client_cut_off", 20)]);
+}
+
 #[test]
 fn two_namespaces_without_answers_are_two_findings() {
     let story = Story::default()
