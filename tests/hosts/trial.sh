@@ -62,7 +62,7 @@ want() {
 		echo "  ok: $what"
 	else
 		echo "  NOT: $what"
-		jq '{verdict, findings: [.findings[] | {rule, title, cause, evidence, fix, scope, queries}]}' "$out/report"
+		jq '{verdict, findings: [.findings[] | {rule, title, cause, evidence, fix, scope, queries}], workloads: [.dns.by_workload[] | {name, unit, container}]}' "$out/report"
 		return 1
 	fi
 }
@@ -91,4 +91,14 @@ export -f ask
 # as UNIT COMMAND...: a service that runs it to its end
 as() {
 	systemd-run --quiet --wait --pipe --collect --unit="$@"
+}
+
+# image COMMAND...: gives it a system with nothing but busybox, as an archive on its standard input
+image() {
+	mkdir -p "$out/image/bin" "$out/image/etc" "$out/image/tmp"
+	cp /bin/busybox "$out/image/bin/"
+	for name in sh sleep nslookup; do
+		ln -sf busybox "$out/image/bin/$name"
+	done
+	tar --create --directory "$out/image" . | "$@"
 }
