@@ -32,12 +32,12 @@ as_installer = $(if $(shell d='$(bindir)'; while [ ! -e "$$d" ]; do d=$$(dirname
 .DEFAULT_GOAL := help
 # apt and cargo would only wait for each other.
 .NOTPARALLEL:
-.PHONY: help setup build demo demo-agent demo-fleet image test lab lint fuzz deny msrv bpf-verify bench soak install uninstall dist \
+.PHONY: help setup build demo demo-agent demo-fleet image test lab lint fuzz deny msrv bpf-verify bpf-verify-arm64 bench soak install uninstall dist \
 	dist-verify host-verify reproducible clean setup-build setup-test setup-kernels setup-bench setup-dist \
-	setup-hosts
+	setup-arm64 setup-hosts
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: setup-test setup-kernels ## Install what building and testing need and this machine lacks (apt)
 
@@ -49,6 +49,9 @@ setup-test:
 
 setup-kernels:
 	@scripts/setup kernels
+
+setup-arm64:
+	@scripts/setup arm64
 
 setup-bench:
 	@scripts/setup bench
@@ -99,6 +102,9 @@ msrv: setup-build ## Check that all crates build with the oldest Rust that is pr
 
 bpf-verify: setup-kernels ## Boot every promised kernel and do kerno's job on it (or KERNEL=path/to/vmlinuz)
 	@scripts/bpf-verify $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(RECORD),--record)
+
+bpf-verify-arm64: setup-arm64 ## The same with kernels and a kerno for arm64, booted in software
+	@scripts/bpf-verify --arm64
 
 bench: setup-bench build ## Measure what kerno costs, for minutes (as root; or PART=throughput, ROUNDS=2)
 	@scripts/bench $(PART) $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(RECORD),--record)

@@ -17,6 +17,7 @@ use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
 
+use crate::machine::Machine;
 use crate::reported::Files;
 
 /// What a guest gets, in MiB: kerno's maps and a kernel need a third of it.
@@ -28,20 +29,29 @@ const CONSOLE_LINES: usize = 15;
 /// How often it is looked whether qemu has ended.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Boots the kernel with that initramfs, and waits for its end. What it wrote is
+/// Boots the machine's kernel with that initramfs, and waits for its end. What it wrote is
 /// kept in `folder`.
 ///
 /// # Errors
 ///
 /// One sentence and the console's last lines: it did not end within `limit`, or
 /// it ended before it had written everything.
-pub(crate) fn boot(kernel: &Path, root: &Path, limit: Duration, folder: &Path) -> Result<Files> {
+pub(crate) fn boot(
+    machine: Machine,
+    kernel: &Path,
+    root: &Path,
+    limit: Duration,
+    folder: &Path,
+) -> Result<Files> {
     fs::create_dir_all(folder)?;
     let console = folder.join("console");
-    let result = folder.join("result");
+    let result = match machine.result() == machine.console() {
+        true => console.clone(),
+        false => folder.join("result"),
+    };
     fs::write(&console, "")?;
     fs::write(&result, "")?;
-    let mut qemu = Qemu::start(kernel, root, &console, &result)?;
+    let mut qemu = Qemu::start(machine, kernel, root, [&console, &result])?;
     let status = qemu.wait(limit)?;
     let tail = || last_lines(&console);
     let Some(status) = status else {
@@ -53,7 +63,8 @@ pub(crate) fn boot(kernel: &Path, root: &Path, limit: Duration, folder: &Path) -
     };
     if !status.success() {
         bail!(
-            "qemu-system-x86_64 ended with {status}; the console's last lines:\n{}",
+            "{} ended with {status}; the console's last lines:\n{}",
+            machine.qemu().0,
             tail()
         );
     }
@@ -70,11 +81,25 @@ pub(crate) fn boot(kernel: &Path, root: &Path, limit: Duration, folder: &Path) -
 struct Qemu(Child);
 
 impl Qemu {
-    fn start(kernel: &Path, root: &Path, console: &Path, result: &Path) -> Result<Self> {
+    /// The console's file and the result's may be the same.
+    fn start(
+        machine: Machine,
+        kernel: &Path,
+        root: &Path,
+        [console, result]: [&Path; 2],
+    ) -> Result<Self> {
         let port = |path: &Path| format!("file:{}", path.display());
-        let mut command = Command::new("qemu-system-x86_64");
+        let (program, package) = machine.qemu();
+        let words = format!(
+            "console={} result={} panic=-1 no_timer_check",
+            machine.console(),
+            machine.result()
+        );
+        let mut command = Command::new(program);
         command
-            .args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m"])
+            .args(["-accel", "tcg"])
+            .args(machine.options())
+            .args(["-smp", "2", "-m"])
             .arg(GUEST_MEMORY.to_string())
             .args([
                 "-nodefaults",
@@ -89,21 +114,22 @@ impl Qemu {
             .arg(root)
             .arg("-serial")
             .arg(port(console))
-            .arg("-serial")
-            .arg(port(result))
             // A panic reboots, and a reboot ends qemu. On a busy machine the ticks of an
             // emulated timer come too late for the kernel's test of it, which panics.
-            .args(["-append", "console=ttyS0 panic=-1 no_timer_check"])
+            .args(["-append", &words])
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        if result != console {
+            command.arg("-serial").arg(port(result));
+        }
         // SAFETY: between fork and exec only a system call with plain numbers
         // is made.
         unsafe { command.pre_exec(|| die_with_the_parent(libc::SIGKILL)) };
         let child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => anyhow!(
-                "qemu-system-x86_64 is not installed: make setup (Debian's qemu-system-x86)"
-            ),
-            _ => anyhow!("qemu-system-x86_64 does not start: {error}"),
+            io::ErrorKind::NotFound => {
+                anyhow!("{program} is not installed: make setup (Debian's {package})")
+            }
+            _ => anyhow!("{program} does not start: {error}"),
         })?;
         Ok(Self(child))
     }

@@ -11,18 +11,15 @@ use anyhow::Context as _;
 use anyhow::Result;
 use anyhow::bail;
 
+use crate::machine::Machine;
 use crate::promise::PROMISED;
 
-/// Where the header of an x86 kernel image begins with `HdrS`, as in the
-/// kernel's Documentation/arch/x86/boot.rst.
-const HEADER: usize = 0x202;
-const MAGIC: &[u8] = b"HdrS";
-
-/// Has each promised kernel fetched that is not there yet. Returns the images in
+/// Has each promised kernel of that machine fetched that is not there yet. Returns the images in
 /// the order of [`PROMISED`].
-pub(crate) fn fetch() -> Result<Vec<PathBuf>> {
-    let cache = cache_folder()?;
+pub(crate) fn fetch(machine: Machine) -> Result<Vec<PathBuf>> {
+    let cache = cache_folder()?.join(machine.name());
     let done = Command::new("tests/kernels/fetch-kernels")
+        .arg(machine.name())
         .arg(&cache)
         .args(PROMISED.iter().map(|promise| promise.series))
         .status()
@@ -33,7 +30,7 @@ pub(crate) fn fetch() -> Result<Vec<PathBuf>> {
     }
     let image = |series: &str| {
         let image = cache.join(series).join("vmlinuz");
-        check(&image)?;
+        check(&image, machine)?;
         Ok(image)
     };
     PROMISED
@@ -43,19 +40,17 @@ pub(crate) fn fetch() -> Result<Vec<PathBuf>> {
 }
 
 /// Fails with one sentence if the file is no kernel that the guest can boot.
-pub(crate) fn check(image: &Path) -> Result<()> {
+pub(crate) fn check(image: &Path, machine: Machine) -> Result<()> {
+    let (header, magic, what) = machine.header();
     let shown = image.display();
     let mut file = File::open(image).with_context(|| format!("cannot read the kernel {shown}"))?;
     let mut begin = Vec::new();
     file.by_ref()
-        .take((HEADER + MAGIC.len()) as u64)
+        .take((header + magic.len()) as u64)
         .read_to_end(&mut begin)
         .with_context(|| format!("cannot read the kernel {shown}"))?;
-    if begin.get(HEADER..) != Some(MAGIC) {
-        bail!(
-            "{shown} is not an x86-64 kernel image: give a bzImage, as distributions have it in \
-             /boot/vmlinuz-VERSION (not the ELF file vmlinux)"
-        );
+    if begin.get(header..) != Some(magic) {
+        bail!("{shown} is not {what}");
     }
     Ok(())
 }

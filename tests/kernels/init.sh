@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
 # The first process of a guest: does the job, and writes what came of it to the
-# second serial port.
+# serial port that the kernel's command line names (result=).
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
@@ -14,11 +14,13 @@ echo 'kerno: the job begins'
 /job.sh /bin/kerno /out everything
 echo 'kerno: the job is done'
 
-stty raw </dev/ttyS1
+# It may be the console: then nothing else is to stand there.
+dmesg -n 1
+stty raw <"/dev/$result"
 cd /out || exit
 for file in *; do
 	printf '\n=== %s\n' "$file"
 	cat "$file"
-done >/dev/ttyS1
-printf '\n=== end\n' >/dev/ttyS1
+done >"/dev/$result"
+printf '\n=== end\n' >"/dev/$result"
 poweroff -f

@@ -13,6 +13,7 @@ use anyhow::Result;
 
 use crate::guest;
 use crate::here;
+use crate::machine::Machine;
 use crate::reported::Reported;
 
 /// A boot with its job takes half a minute where two share two cores; a machine may
@@ -29,7 +30,11 @@ pub(crate) enum Place {
     /// On the running kernel, by this binary.
     Here { kerno: PathBuf },
     /// In a guest with that kernel and root.
-    Guest { image: PathBuf, root: PathBuf },
+    Guest {
+        machine: Machine,
+        image: PathBuf,
+        root: PathBuf,
+    },
 }
 
 /// One job to do.
@@ -52,10 +57,11 @@ impl Job {
         }
     }
 
-    pub(crate) fn guest(name: &str, image: &Path, root: &Path) -> Self {
+    pub(crate) fn guest(machine: Machine, name: &str, image: &Path, root: &Path) -> Self {
         Self {
             name: name.to_owned(),
             place: Place::Guest {
+                machine,
                 image: image.to_owned(),
                 root: root.to_owned(),
             },
@@ -67,7 +73,11 @@ impl Job {
         let folder = scratch.join(self.name.replace(' ', "-"));
         let files = match &self.place {
             Place::Here { kerno } => here::run(kerno, self.limit, &folder)?,
-            Place::Guest { image, root } => guest::boot(image, root, self.limit, &folder)?,
+            Place::Guest {
+                machine,
+                image,
+                root,
+            } => guest::boot(*machine, image, root, self.limit, &folder)?,
         };
         Ok(Reported::read(&files))
     }

@@ -17,8 +17,9 @@ use crate::selftest;
 /// Debian's place, and that of systems with one folder for programs.
 const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
 
-/// Begin of the loader's name in a dynamic program, near the program's begin.
-const LOADER: &[u8] = b"/lib64/ld-";
+/// Begin of the loader's name in a dynamic program, near the program's begin; of arm64 it is
+/// in `/lib`.
+const LOADERS: [&[u8]; 2] = [b"/lib64/ld-", b"/lib/ld-"];
 
 /// Files that jobs need, made once for all of them.
 pub(crate) struct Roots {
@@ -34,10 +35,14 @@ pub(crate) struct Roots {
 }
 
 impl Roots {
-    pub(crate) fn make(kerno: &Path, scratch: &Path) -> Result<Self> {
+    /// With this machine's busybox, or another machine's.
+    pub(crate) fn make(kerno: &Path, busybox: Option<&Path>, scratch: &Path) -> Result<Self> {
         fs::create_dir_all(scratch)?;
         let whole = fs::read(kerno).with_context(|| format!("cannot read {}", kerno.display()))?;
-        let busybox = BUSYBOX.iter().find_map(|path| fs::read(path).ok());
+        let busybox = match busybox {
+            Some(path) => fs::read(path).ok(),
+            None => BUSYBOX.iter().find_map(|path| fs::read(path).ok()),
+        };
         let busybox = busybox.context("busybox is not installed: make setup (busybox-static)")?;
         let busybox = busybox.as_slice();
         ensure!(
@@ -68,7 +73,8 @@ impl Roots {
 /// Whether it names the program that loads its libraries (`PT_INTERP`).
 fn needs_a_loader(binary: &[u8]) -> bool {
     let begin = &binary[..binary.len().min(4096)];
-    begin.windows(LOADER.len()).any(|octets| octets == LOADER)
+    let names = |loader: &&[u8]| begin.windows(loader.len()).any(|it| it == *loader);
+    LOADERS.iter().any(names)
 }
 
 fn archive(kerno: &[u8], busybox: &[u8], init: &str) -> Vec<u8> {

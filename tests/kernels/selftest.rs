@@ -15,6 +15,7 @@ use crate::column::Column;
 use crate::column::Mark;
 use crate::column::Section;
 use crate::image;
+use crate::machine::Machine;
 use crate::matrix::Job;
 use crate::promise::PROMISED;
 use crate::reported::Reported;
@@ -42,7 +43,7 @@ pub(crate) fn jobs(images: &[PathBuf], roots: &Roots) -> Vec<Job> {
     let job = |name| {
         let title = format!("{name} with a broken program");
         match PROMISED.iter().position(|promise| promise.series == name) {
-            Some(index) => Job::guest(&title, &images[index], &roots.broken),
+            Some(index) => Job::guest(Machine::Amd64, &title, &images[index], &roots.broken),
             None => Job::here(&title, &roots.broken_kerno),
         }
     };
@@ -53,7 +54,7 @@ pub(crate) fn jobs(images: &[PathBuf], roots: &Roots) -> Vec<Job> {
 pub(crate) fn hanging_job(image: &Path, roots: &Roots) -> Job {
     Job {
         limit: HANGING_LIMIT,
-        ..Job::guest("hanging", image, &roots.hanging)
+        ..Job::guest(Machine::Amd64, "hanging", image, &roots.hanging)
     }
 }
 
@@ -136,7 +137,7 @@ fn check_hanging(result: &Result<Reported>) -> Result<()> {
 /// The harness's own source is none.
 fn check_no_kernel() -> Result<()> {
     for file in [file!(), "no/such/file"] {
-        let said = match image::check(Path::new(file)) {
+        let said = match image::check(Path::new(file), Machine::Amd64) {
             Ok(()) => "that it is one".to_owned(),
             Err(error) => format!("{error:#}"),
         };

@@ -4,6 +4,7 @@ use std::io;
 use std::io::IsTerminal as _;
 use std::io::Write as _;
 use std::path::Path;
+use std::path::PathBuf;
 use std::thread;
 
 use anyhow::Result;
@@ -13,6 +14,7 @@ use crate::column::Column;
 use crate::document;
 use crate::image;
 use crate::judge::judge;
+use crate::machine::Machine;
 use crate::matrix;
 use crate::matrix::Job;
 use crate::promise::PROMISED;
@@ -32,19 +34,17 @@ pub(crate) fn one_kernel(image: &Path, roots: &Roots, scratch: &Path) -> Result<
         .file_name()
         .unwrap_or(image.as_os_str())
         .to_string_lossy();
-    let jobs = [Job::guest(&name, image, &roots.whole)];
+    let jobs = [Job::guest(Machine::Amd64, &name, image, &roots.whole)];
     let reported = matrix::run(&jobs, scratch, &say);
     show(&[column(&name, None, &reported[0], &Budget::default())])
 }
 
 /// Every promised kernel, the running one, and the tests of the harness.
 pub(crate) fn every_kernel(roots: &Roots, scratch: &Path, record: bool) -> Result<bool> {
-    let images = image::fetch()?;
+    let images = image::fetch(Machine::Amd64)?;
     // The running one first: it may ask for a password.
     let mut jobs = vec![Job::here(RUNNING, &roots.kerno)];
-    for (promise, image) in PROMISED.iter().zip(&images) {
-        jobs.push(Job::guest(promise.series, image, &roots.whole));
-    }
+    jobs.extend(promised_jobs(Machine::Amd64, &images, roots));
     let promised = 1..jobs.len();
     jobs.extend(selftest::jobs(&images, roots));
     say(&format!(
@@ -68,11 +68,7 @@ pub(crate) fn every_kernel(roots: &Roots, scratch: &Path, record: bool) -> Resul
         true => measured_budget(on_promised),
         false => Budget::read()?,
     };
-    let mut columns: Vec<Column> = PROMISED
-        .iter()
-        .zip(on_promised)
-        .map(|(promise, reported)| column(promise.series, Some(promise), reported, &budget))
-        .collect();
+    let mut columns = promised_columns(on_promised, &budget);
     let complaint = match record {
         true => write_records(&columns, &budget)?,
         false => document::complaint(&columns)?,
@@ -93,6 +89,27 @@ pub(crate) fn every_kernel(roots: &Roots, scratch: &Path, record: bool) -> Resul
         .collect();
     holds &= selftest::check(&columns, &broken, &hung[0]);
     Ok(holds)
+}
+
+/// Every promised kernel of another machine, held to the same promises and budgets. What is
+/// recorded, and the tests of the harness, are the first machine's.
+pub(crate) fn another_machine(machine: Machine, roots: &Roots, scratch: &Path) -> Result<bool> {
+    let images = image::fetch(machine)?;
+    let jobs: Vec<Job> = promised_jobs(machine, &images, roots).collect();
+    let reported = matrix::run(&jobs, scratch, &say);
+    show(&promised_columns(&reported, &Budget::read()?))
+}
+
+fn promised_jobs(machine: Machine, images: &[PathBuf], roots: &Roots) -> impl Iterator<Item = Job> {
+    let promised = PROMISED.iter().zip(images);
+    promised.map(move |(promise, image)| Job::guest(machine, promise.series, image, &roots.whole))
+}
+
+fn promised_columns(reported: &[Result<Reported>], budget: &Budget) -> Vec<Column> {
+    let promised = PROMISED.iter().zip(reported);
+    promised
+        .map(|(promise, reported)| column(promise.series, Some(promise), reported, budget))
+        .collect()
 }
 
 fn column(

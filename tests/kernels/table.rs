@@ -130,7 +130,9 @@ fn rows(columns: &[Column]) -> Vec<(Section, String)> {
 
 /// Debian's flavour is the same in all.
 fn short_release(release: &str) -> &str {
-    release.strip_suffix("-cloud-amd64").unwrap_or(release)
+    let short = |machine| release.strip_suffix(machine);
+    let short = short("-cloud-amd64").or_else(|| short("-cloud-arm64"));
+    short.unwrap_or(release)
 }
 
 fn cell(text: &str) -> String {
