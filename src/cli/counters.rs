@@ -50,7 +50,7 @@ pub struct CountersArgs {
     /// Which system calls the program syscall counts, with commas between; only these get
     /// a tracepoint [default: all of these]
     #[arg(long, value_name = "NAMES", value_delimiter = ',',
-          value_parser = PossibleValuesParser::new(CALLS))]
+          value_parser = PossibleValuesParser::new(CALLS.iter().copied()))]
     calls: Vec<String>,
     /// How to print the figures.
     #[arg(long, value_enum, default_value_t = Output::Pretty)]

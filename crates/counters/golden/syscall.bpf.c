@@ -823,8 +823,8 @@ int on_sys_exit_epoll_wait(struct trace_event_raw_sys_exit *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_enter_openat")
-int on_sys_enter_openat(struct trace_event_raw_sys_enter *ctx)
+SEC("tracepoint/syscalls/sys_enter_epoll_pwait")
+int on_sys_enter_epoll_pwait(struct trace_event_raw_sys_enter *ctx)
 {
 	(void)ctx;
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -837,8 +837,8 @@ int on_sys_enter_openat(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_openat")
-int on_sys_exit_openat(struct trace_event_raw_sys_exit *ctx)
+SEC("tracepoint/syscalls/sys_exit_epoll_pwait")
+int on_sys_exit_epoll_pwait(struct trace_event_raw_sys_exit *ctx)
 {
 	__s64 ret = ctx->ret;
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -891,8 +891,8 @@ int on_sys_exit_openat(struct trace_event_raw_sys_exit *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_enter_socket")
-int on_sys_enter_socket(struct trace_event_raw_sys_enter *ctx)
+SEC("tracepoint/syscalls/sys_enter_openat")
+int on_sys_enter_openat(struct trace_event_raw_sys_enter *ctx)
 {
 	(void)ctx;
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -905,8 +905,8 @@ int on_sys_enter_socket(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_socket")
-int on_sys_exit_socket(struct trace_event_raw_sys_exit *ctx)
+SEC("tracepoint/syscalls/sys_exit_openat")
+int on_sys_exit_openat(struct trace_event_raw_sys_exit *ctx)
 {
 	__s64 ret = ctx->ret;
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -942,6 +942,74 @@ int on_sys_exit_socket(struct trace_event_raw_sys_exit *ctx)
 			struct failure failure = {};
 			failure.owner = owner;
 			failure.call = 11U;
+			failure.errno = (__u32)(-(__u64)ret);
+			__u64 *entry_3 = bpf_map_lookup_elem(&failures_map, &failure);
+			if (!entry_3) {
+				bpf_map_update_elem(&failures_map, &failure, &blank_u64, BPF_NOEXIST);
+				entry_3 = bpf_map_lookup_elem(&failures_map, &failure);
+			}
+			if (entry_3) {
+				__sync_fetch_and_add(entry_3, 1ULL);
+			} else {
+				count_loss(2);
+			}
+		}
+		bpf_map_delete_elem(&begun_map, &tid);
+	}
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_enter_socket")
+int on_sys_enter_socket(struct trace_event_raw_sys_enter *ctx)
+{
+	(void)ctx;
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u64 now = bpf_ktime_get_ns();
+	struct begun begun = {};
+	begun.at_ns = now;
+	begun.call = 12U;
+	if (bpf_map_update_elem(&begun_map, &tid, &begun, BPF_ANY))
+		count_loss(0);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_socket")
+int on_sys_exit_socket(struct trace_event_raw_sys_exit *ctx)
+{
+	__s64 ret = ctx->ret;
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct begun *entry = bpf_map_lookup_elem(&begun_map, &tid);
+	if (entry) {
+		__u64 now = bpf_ktime_get_ns();
+		__u64 at_ns = entry->at_ns;
+		__u64 cgroup_id = bpf_get_current_cgroup_id();
+		__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+		struct owner owner = {};
+		owner.cgroup_id = cgroup_id;
+		owner.tgid = tgid;
+		struct call call = {};
+		call.owner = owner;
+		call.call = 12U;
+		struct calls *entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
+		if (!entry_2) {
+			bpf_map_update_elem(&by_call_map, &call, &blank_calls, BPF_NOEXIST);
+			entry_2 = bpf_map_lookup_elem(&by_call_map, &call);
+		}
+		if (entry_2) {
+			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
+			__sync_fetch_and_add(&entry_2->calls, 1ULL);
+			__u64 slot = log2_slot((now - at_ns));
+			barrier_var(slot);
+			if (slot >= 40)
+				slot = 39;
+			__sync_fetch_and_add(&entry_2->latency[slot], 1);
+		} else {
+			count_loss(1);
+		}
+		if (((-(__u64)ret) - 1ULL) < 4095ULL) {
+			struct failure failure = {};
+			failure.owner = owner;
+			failure.call = 12U;
 			failure.errno = (__u32)(-(__u64)ret);
 			__u64 *entry_3 = bpf_map_lookup_elem(&failures_map, &failure);
 			if (!entry_3) {

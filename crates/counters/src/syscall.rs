@@ -13,7 +13,7 @@ use crate::owner::Owner;
 
 /// The calls that can be counted: those that a lookup is made of, and those that it waits
 /// in. A tracepoint on any call makes every call of every process slower.
-pub const CALLS: [&str; 12] = [
+pub const CALLS: &[&str] = &[
     "connect",
     "sendto",
     "sendmsg",
@@ -21,9 +21,13 @@ pub const CALLS: [&str; 12] = [
     "recvfrom",
     "recvmsg",
     "recvmmsg",
+    // Other machines of the kernel than x86 have no older way to wait than these two.
+    #[cfg(target_arch = "x86_64")]
     "poll",
     "ppoll",
+    #[cfg(target_arch = "x86_64")]
     "epoll_wait",
+    "epoll_pwait",
     "openat",
     "socket",
 ];
@@ -92,7 +96,7 @@ pub fn module() -> Module {
         "syscall",
         "How often chosen system calls were made, how they failed and how long they took.",
     );
-    for (number, call) in (0u32..).zip(CALLS) {
+    for (number, call) in (0u32..).zip(CALLS.iter().copied()) {
         m.tracepoint_on::<SysEnter>(&format!("syscalls/sys_enter_{call}"), |b, _| {
             let tid = b.current_tid();
             let now = b.now_ns();
