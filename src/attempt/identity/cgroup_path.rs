@@ -206,6 +206,24 @@ fn is_unit(level: &str) -> bool {
     name.is_some_and(|name| !name.is_empty() && !is_monitor(name))
 }
 
+/// A scope that nobody gave a name: `run-rID` and `run-uNUMBER` of `systemd-run --scope` and of
+/// whoever starts aardvark-dns by it, `run-pPID-iID` since systemd 257, and `podman-PID` of what
+/// Podman starts for a user's containers.
+pub(super) fn is_numbered_scope(unit: &str) -> bool {
+    let Some(name) = unit.strip_suffix(".scope") else {
+        return false;
+    };
+    let numbers = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
+    let id = |text: &str| text.len() == 32 && text.bytes().all(|it| it.is_ascii_hexdigit());
+    let rest = |prefix: &str| name.strip_prefix(prefix).filter(|it| !it.is_empty());
+    rest("run-r").is_some_and(id)
+        || rest("run-u").is_some_and(numbers)
+        || rest("run-p")
+            .and_then(|it| it.split_once("-i"))
+            .is_some_and(|(process, invocation)| numbers(process) && numbers(invocation))
+        || rest("podman-").is_some_and(numbers)
+}
+
 /// Services that start containers. With cgroup version 1 a container may stay in
 /// the version 2 group of what started it, so that this group says nothing.
 pub const STARTERS: [&str; 13] = [

@@ -104,6 +104,12 @@ impl Identity {
         self.unit().is_some_and(|unit| unit.ends_with(".socket"))
     }
 
+    /// Whether its unit is a scope with a number in place of a name, another with each start:
+    /// then the process is the better name.
+    pub fn is_numbered_scope(&self) -> bool {
+        !self.is_contained() && self.unit().is_some_and(cgroup_path::is_numbered_scope)
+    }
+
     /// The user whose own groups it is among, by id.
     pub fn user(&self) -> Option<u32> {
         self.user

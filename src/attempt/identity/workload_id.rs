@@ -119,6 +119,7 @@ impl WorkloadId {
         match (pod, container) {
             (Some(pod), _) => Some(Self::Pod(pod.clone())),
             (None, Some(container)) => Some(Self::Container(container.clone())),
+            (None, None) if identity.is_numbered_scope() => None,
             (None, None) => unit.clone().map(|unit| Self::Unit(unit, *user)),
         }
     }
@@ -193,7 +194,9 @@ impl ClientKey {
     /// Who made an attempt.
     pub fn of(attempt: &Attempt) -> Self {
         match &attempt.workload {
-            Some(workload) if !workload.is_anonymous() => Self::Workload(Arc::clone(workload)),
+            Some(workload) if !workload.is_anonymous() && !workload.is_numbered_scope() => {
+                Self::Workload(Arc::clone(workload))
+            }
             _ => Self::Process(attempt.owner.pid, attempt.owner.comm),
         }
     }
@@ -237,6 +240,41 @@ mod tests {
                 "pod": { "namespace": "shop", "name": "web-1", "uid": "u-1", "container": "nginx" },
             })
         );
+    }
+
+    #[test]
+    fn a_scope_without_a_name_is_its_process() {
+        let key = |scope: &str| {
+            let path = format!("/system.slice/{scope}");
+            let mut attempt = crate::sample::attempt(
+                ("aardvark-dns", 812),
+                "10.89.0.1:53",
+                crate::attempt::Outcome::Answered,
+                0,
+            );
+            attempt.workload = Some(Arc::new(Identity::of_cgroup(path.as_bytes())));
+            let key = ClientKey::of(&attempt);
+            let whose = WorkloadId::of(attempt.workload.as_deref().expect("one"));
+            assert_eq!(whose.is_some(), matches!(key, ClientKey::Workload(_)));
+            key
+        };
+        let process = ClientKey::Process(Some(812), Comm::new(b"aardvark-dns"));
+        for scope in [
+            "run-r9cacb95069d8483e91a29efaf2851a1a.scope",
+            "run-u20.scope",
+            "run-p812-i813.scope",
+            "podman-1339.scope",
+        ] {
+            assert_eq!(key(scope), process, "{scope}");
+        }
+        for scope in [
+            "run-r.scope",
+            "run-review.scope",
+            "podman-shop.scope",
+            "run-u20.service",
+        ] {
+            assert!(matches!(key(scope), ClientKey::Workload(_)), "{scope}");
+        }
     }
 
     #[test]

@@ -23,6 +23,9 @@ use crate::host::proc::untrusted;
 const CONFIG_MAX: u64 = 1 << 20;
 /// The list of all containers with Podman has some 500 octets for each.
 const LIST_MAX: u64 = 16 << 20;
+/// How containers/storage keeps what containers write (containers-storage.conf(5)); most use the
+/// first, and a user without rights gets the second where the first needs some.
+const DRIVERS: [&str; 4] = ["overlay", "vfs", "btrfs", "zfs"];
 /// A line for each user, of some 60 octets.
 const PASSWD_MAX: u64 = 1 << 20;
 /// Users whose homes are known.
@@ -143,9 +146,12 @@ impl StateFolders {
     }
 
     fn name_by_storage(&self, wanted: &HashMap<&str, &Subject>, failures: &mut Failures) {
-        // The second is of containers that do not outlive a reboot.
-        let files = ["containers.json", "volatile-containers.json"];
-        let files = files.map(|file| format!("overlay-containers/{file}"));
+        let files = DRIVERS.iter().flat_map(|driver| {
+            // The second is of containers that do not outlive a reboot.
+            let files = ["containers.json", "volatile-containers.json"];
+            files.map(|file| format!("{driver}-containers/{file}"))
+        });
+        let files: Vec<String> = files.collect();
         for folder in &self.storage {
             let lists = files
                 .iter()
@@ -334,6 +340,18 @@ mod tests {
             "pod shop/web-1"
         );
         assert_eq!(crio.identity().container_name(), Some("nginx"));
+    }
+
+    #[test]
+    fn live_a_user_may_have_another_driver() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let list = folder.path().join("vfs-containers");
+        fs::create_dir(&list).expect("mkdir");
+        let json = format!(r#"[{{"id":"{A}","names":["db"]}}]"#);
+        fs::write(list.join("containers.json"), json).expect("a file");
+        let podman = of(&format!("/user.slice/libpod-{A}.scope"));
+        ask(&mut of_storage(&folder), &[&podman]);
+        assert_eq!(podman.identity().container_name(), Some("db"));
     }
 
     #[test]

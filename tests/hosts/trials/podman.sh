@@ -23,4 +23,5 @@ observed
 want "a container of root is a workload, by name" '[.dns.by_workload[] | select(.name == "web" and .container.runtime == "podman")] | length == 1'
 want "so is one of a second" '[.dns.by_workload[].name] | index("short") != null'
 want "and one of a user" '[.dns.by_workload[].name] | index("rootless") != null'
+want "its resolver is a program, not a number" '[.dns.by_workload[].name | test("aardvark-dns")] | any'
 want "nothing but slowness is found" '[.findings[].rule] - ["dns_high_latency"] == []'
