@@ -25,7 +25,7 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     }
     let attempt = &incident.attempt;
     let place = Place::at(incident.server()).in_netns(attempt.owner.netns);
-    match contrasts::of_silent(incident, evidence) {
+    match contrasts::whenever(incident, evidence) {
         Some((Trait::Group(_), _)) => Some(place.fault(GROUP)),
         Some(_) => None,
         None => evidence

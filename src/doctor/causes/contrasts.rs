@@ -37,8 +37,17 @@ pub(super) fn is_silent(incident: &Incident) -> bool {
         && incident.attempt.ignored.count() == 0
 }
 
-/// What sets the unanswered query apart from what the same server answered.
+/// What sets the unanswered query apart from what the same server answered, unless the time
+/// does it better: what was asked while a server was silent may have much in common.
 pub(super) fn of_silent(incident: &Incident, evidence: &Evidence) -> Option<(Trait, Contrast)> {
+    let (it, found) = whenever(incident, evidence)?;
+    let away = evidence.away.of_incident(incident);
+    let is_time = away.is_some_and(|away| away.contrast.chance < found.chance);
+    (!is_time).then_some((it, found))
+}
+
+/// The same whatever the time says.
+pub(super) fn whenever(incident: &Incident, evidence: &Evidence) -> Option<(Trait, Contrast)> {
     let attempt = is_silent(incident).then_some(&incident.attempt)?;
     unanswered(&evidence.separated, attempt)
 }

@@ -256,6 +256,17 @@ fn a_server_that_is_silent_now_is_told_since_when() {
     );
 }
 
+/// Nearly all that was asked meanwhile was of one zone, and had EDNS.
+#[test]
+fn what_was_asked_while_a_server_was_silent_is_not_to_blame() {
+    let mut story = silent_while(300, |n| (100..200).contains(&n));
+    for it in &mut story.attempts[100..195] {
+        it.question = question(&format!("n{}.corp.internal", it.cookie), TYPE_A);
+        *it = contrasts::with_edns(it.clone());
+    }
+    assert_eq!(story.said(), [("dns_server_away", 100)]);
+}
+
 #[test]
 fn what_is_lost_now_and_then_or_is_one_question_is_no_time() {
     let now_and_then = silent_while(300, |n| n % 7 == 0);
