@@ -28,7 +28,7 @@ const TRAITS_MAX: usize = 32_768;
 const TRAITS_OF_ONE: usize = 96;
 
 /// What a query has that others may not have. Where two tell the failures apart equally
-/// well, what a query is comes before whose it is: see [`Trait::rank`].
+/// well, what a query is comes before whose it is.
 #[derive(
     BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
 )]
