@@ -79,7 +79,7 @@ impl Outages {
 
 impl Outage {
     /// Whether the killed server had the query: it was in its socket, which is closed a moment
-    /// after the end that the kernel tells, or in its hands.
+    /// later, or in its hands.
     fn had(&self, view: &ServerView) -> bool {
         view.owner.pid == Some(self.kill.pid)
             && !view.is_answered()

@@ -27,7 +27,7 @@ pub struct OomKill {
     pub pid: u32,
     /// Its name.
     pub comm: Comm,
-    /// When it ended, in nanoseconds of `CLOCK_MONOTONIC`.
+    /// When that was decided, in nanoseconds of `CLOCK_MONOTONIC`. It ends a moment later.
     pub at_ns: u64,
     /// The same by the clock on the wall.
     #[borsh(

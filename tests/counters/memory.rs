@@ -1,11 +1,13 @@
 //! `mem`.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::process::Stdio;
 
 use kerno_chaos::testbed::Cgroup;
 use nix::sys::resource::UsageWho;
@@ -72,7 +74,7 @@ fn root_each_major_page_fault_is_counted_once() {
 
 #[test]
 fn root_each_oom_kill_is_counted_once_under_its_victim() {
-    const KILLS: u64 = 10;
+    const ROUNDS: u64 = 10;
     const LIMIT: u64 = 16 << 20;
     let _alone = Alone::here();
     let group = memory_group();
@@ -82,35 +84,50 @@ fn root_each_oom_kill_is_counted_once_under_its_victim() {
     );
     let mem = start("mem");
     let mut victims = Vec::new();
-    for _ in 0..KILLS {
+    for _ in 0..ROUNDS {
+        // It runs on another CPU, and is killed first: it ends while its end is being told.
+        let mut busy = Command::new("sh");
+        busy.args([
+            "-c",
+            "x=$(head -c 4000000 /dev/zero | tr '\\0' x); \
+             echo 1000 > /proc/self/oom_score_adj; echo; while :; do :; done",
+        ])
+        .stdout(Stdio::piped());
+        group.0.admit(&mut busy).expect("a place in the group");
+        let mut busy = busy.spawn().expect("sh");
+        let ready = busy.stdout.as_mut().expect("a pipe").read_exact(&mut [0]);
+        ready.expect("it is busy");
         // It keeps the last line, which never ends.
         let mut tail = Command::new("tail");
         tail.arg("/dev/zero");
         group.0.admit(&mut tail).expect("a place in the group");
-        let mut child = tail.spawn().expect("tail");
-        victims.push(child.id());
-        let ended = child.wait().expect("it ends");
+        let mut tail = tail.spawn().expect("tail");
+        let ended = tail.wait().expect("it ends");
         assert_eq!(ended.signal(), Some(libc::SIGKILL));
+        // It is dead, or else the kernel will not have counted it.
+        busy.kill().expect("no harm");
+        busy.wait().expect("it ends");
+        victims.extend([(busy.id(), "sh"), (tail.id(), "tail")]);
     }
     assert_eq!(
         group.0.oom_kills().expect("it counts"),
-        KILLS,
+        2 * ROUNDS,
         "the kernel itself"
     );
     let all = mem.read().expect("it can be read");
-    for victim in victims {
+    for (victim, name) in victims {
         let (_, reading) = all
             .iter()
             .find(|(owner, _)| owner.tgid == victim)
             .expect("it is known");
         assert_eq!(count(&reading.figures, "oom_kills"), 1, "{reading:?}");
-        assert_eq!(reading.comm.as_bytes(), b"tail");
+        assert_eq!(reading.comm.as_bytes(), name.as_bytes());
     }
     let kills = all
         .values()
         .map(|it| count(&it.figures, "oom_kills"))
         .sum::<u64>();
-    assert!(kills >= KILLS);
+    assert!(kills >= 2 * ROUNDS);
 }
 
 #[test]

@@ -67,6 +67,18 @@ struct task_struct {
 	struct css_set *cgroups;
 } __attribute__((preserve_access_index));
 
+struct css_set {
+	struct cgroup *dfl_cgrp;
+} __attribute__((preserve_access_index));
+
+struct cgroup {
+	struct kernfs_node *kn;
+} __attribute__((preserve_access_index));
+
+struct kernfs_node {
+	__u64 id;
+} __attribute__((preserve_access_index));
+
 struct owner {
 	__u64 cgroup_id;
 	__u32 tgid;
@@ -91,17 +103,17 @@ static const struct memory blank_memory = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u32);
-	__type(value, __u8);
-} victims_map SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct owner);
 	__type(value, struct memory);
 } memory_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u8);
+} victims_map SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -122,14 +134,34 @@ SEC("raw_tp/mark_victim")
 int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 victim = (__u64)ctx->args[0];
-	__u32 victim_2 = (__u32)victim;
 	if (bpf_core_field_exists(((struct trace_event_raw_mark_victim *)0)->uid)) {
-		__s32 pid = BPF_CORE_READ(((struct task_struct *)victim), pid);
-		victim_2 = (__u32)pid;
+		__u64 id = BPF_CORE_READ(((struct task_struct *)victim), cgroups, dfl_cgrp, kn, id);
+		__s32 tgid = BPF_CORE_READ(((struct task_struct *)victim), tgid);
+		struct owner owner = {};
+		owner.cgroup_id = id;
+		owner.tgid = (__u32)tgid;
+		__u64 now = bpf_ktime_get_ns();
+		struct memory *entry = bpf_map_lookup_elem(&memory_map, &owner);
+		if (!entry) {
+			bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
+			entry = bpf_map_lookup_elem(&memory_map, &owner);
+		}
+		if (entry) {
+			BPF_CORE_READ_INTO(&entry->comm, ((struct task_struct *)victim), group_leader, comm);
+			__u64 oom_ns = entry->oom_ns;
+			if ((oom_ns == 0ULL) || ((now - oom_ns) > 60000000000ULL)) {
+				__sync_fetch_and_add(&entry->oom_kills, 1ULL);
+				entry->oom_ns = now;
+			}
+		} else {
+			count_loss(0);
+		}
+	} else {
+		__u32 key = (__u32)victim;
+		__u8 key_2 = 1;
+		if (bpf_map_update_elem(&victims_map, &key, &key_2, BPF_ANY))
+			count_loss(1);
 	}
-	__u8 key = 1;
-	if (bpf_map_update_elem(&victims_map, &victim_2, &key, BPF_ANY))
-		count_loss(0);
 	return 0;
 }
 
@@ -145,6 +177,7 @@ int on_sched_process_exit(__u64 *ctx)
 		struct owner owner = {};
 		owner.cgroup_id = cgroup_id;
 		owner.tgid = tgid;
+		__u64 now = bpf_ktime_get_ns();
 		struct memory *entry_2 = bpf_map_lookup_elem(&memory_map, &owner);
 		if (!entry_2) {
 			bpf_map_update_elem(&memory_map, &owner, &blank_memory, BPF_NOEXIST);
@@ -152,19 +185,13 @@ int on_sched_process_exit(__u64 *ctx)
 		}
 		if (entry_2) {
 			bpf_get_current_comm(entry_2->comm, sizeof(entry_2->comm));
-			__sync_fetch_and_add(&entry_2->oom_kills, 1ULL);
+			__u64 oom_ns = entry_2->oom_ns;
+			if ((oom_ns == 0ULL) || ((now - oom_ns) > 60000000000ULL)) {
+				__sync_fetch_and_add(&entry_2->oom_kills, 1ULL);
+				entry_2->oom_ns = now;
+			}
 		} else {
-			count_loss(1);
-		}
-		__u64 cgroup_id_2 = bpf_get_current_cgroup_id();
-		__u32 tgid_2 = bpf_get_current_pid_tgid() >> 32;
-		struct owner owner_2 = {};
-		owner_2.cgroup_id = cgroup_id_2;
-		owner_2.tgid = tgid_2;
-		__u64 now = bpf_ktime_get_ns();
-		struct memory *entry_3 = bpf_map_lookup_elem(&memory_map, &owner_2);
-		if (entry_3) {
-			entry_3->oom_ns = now;
+			count_loss(0);
 		}
 		bpf_map_delete_elem(&victims_map, &tid);
 	}
@@ -189,7 +216,7 @@ int on_major_page_fault(void *ctx)
 		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->major_faults, 1ULL);
 	} else {
-		count_loss(1);
+		count_loss(0);
 	}
 	return 0;
 }
@@ -213,7 +240,7 @@ int on_mm_filemap_get_pages(__u64 *ctx)
 		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_accesses, ((last_index - index) + 1ULL));
 	} else {
-		count_loss(1);
+		count_loss(0);
 	}
 	return 0;
 }
@@ -236,7 +263,7 @@ int on_folio_mark_accessed(struct pt_regs *ctx)
 		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_accesses, 1ULL);
 	} else {
-		count_loss(1);
+		count_loss(0);
 	}
 	return 0;
 }
@@ -259,7 +286,7 @@ int on_mark_page_accessed(struct pt_regs *ctx)
 		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_accesses, 1ULL);
 	} else {
-		count_loss(1);
+		count_loss(0);
 	}
 	return 0;
 }
@@ -282,7 +309,7 @@ int on_mm_filemap_add_to_page_cache(__u64 *ctx)
 		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_additions, 1ULL);
 	} else {
-		count_loss(1);
+		count_loss(0);
 	}
 	return 0;
 }
@@ -305,7 +332,7 @@ int on_writeback_dirty_folio(__u64 *ctx)
 		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_dirtied, 1ULL);
 	} else {
-		count_loss(1);
+		count_loss(0);
 	}
 	return 0;
 }
@@ -328,7 +355,7 @@ int on_writeback_dirty_page(__u64 *ctx)
 		bpf_get_current_comm(entry->comm, sizeof(entry->comm));
 		__sync_fetch_and_add(&entry->page_cache_dirtied, 1ULL);
 	} else {
-		count_loss(1);
+		count_loss(0);
 	}
 	return 0;
 }
