@@ -289,16 +289,12 @@ fn heat(html: &mut Html, report: &Report, span: Span) {
                 area.y(plot::log_share(up_to, axis)),
                 area.y(plot::log_share(up_to / 2, axis)),
             );
-            let share = ((answers + 1) as f64).ln() / ((most + 1) as f64).ln();
-            let shade = (share * SHADES as f64).ceil() as usize;
-            cells[shade.clamp(1, SHADES) - 1].push([x, top, width, bottom - top]);
+            cells[shade(answers, most)].push([x, top, width, bottom - top]);
         }
     }
     for (shade, cells) in cells.iter().enumerate().filter(|(_, it)| !it.is_empty()) {
-        let opacity = (shade + 1) as f64 / SHADES as f64;
         html.raw("<path class=\"heat\" shape-rendering=\"crispEdges\"");
-        html.attribute("fill-opacity", format_args!("{opacity:.2}"))
-            .raw(" d=\"");
+        opacity(html, shade).raw(" d=\"");
         for [x, y, width, height] in cells {
             html.raw("M")
                 .figure(*x)
@@ -317,14 +313,63 @@ fn heat(html: &mut Html, report: &Report, span: Span) {
     levels(html, area, axis);
     span.axis(html, area);
     Area::end(html);
-    html.element(
-        "figcaption class=\"small\"",
-        format_args!(
-            "The stronger the colour of a field, the more answers took so long then, by logarithm; the strongest stands for up to {}.",
-            units::count(most)
-        ),
-    );
+    scale(html, most);
     html.raw("</figure>");
+}
+
+/// Which shade stands for so many answers, by their logarithm: 0 is the faintest.
+fn shade(answers: u64, most: u64) -> usize {
+    let share = ((answers + 1) as f64).ln() / ((most + 1) as f64).ln();
+    let shade = (share * SHADES as f64).ceil() as usize;
+    shade.clamp(1, SHADES) - 1
+}
+
+fn opacity(html: &mut Html, shade: usize) -> &mut Html {
+    let opacity = (shade + 1) as f64 / SHADES as f64;
+    html.attribute("fill-opacity", format_args!("{opacity:.2}"))
+}
+
+/// For how many answers each shade stands.
+fn scale(html: &mut Html, most: u64) {
+    html.raw("<p class=\"small\">Answers in a field:</p><ul class=\"legend\">");
+    for (shade, (least, most)) in shades(most) {
+        html.raw("<li><svg viewBox=\"0 0 18 14\" aria-hidden=\"true\"><rect width=\"18\" height=\"14\" class=\"heat\"");
+        opacity(html, shade).raw("/></svg>");
+        let least = units::count(least);
+        match units::count(most) {
+            most if most == least => html.text(least),
+            most => html.text(format_args!("{least} to {most}")),
+        };
+        html.raw("</li>");
+    }
+    html.raw("</ul>");
+}
+
+/// Each shade with the fewest and the most answers that it stands for. Where few are the most,
+/// some stand for none.
+fn shades(most: u64) -> Vec<(usize, (u64, u64))> {
+    // No count below has a stronger shade than one above it.
+    let last = |of: usize| {
+        let (mut below, mut above) = (0, most);
+        while below < above {
+            let middle = below + (above - below).div_ceil(2);
+            match shade(middle, most) <= of {
+                true => below = middle,
+                false => above = middle - 1,
+            }
+        }
+        below
+    };
+    let mut next = 1;
+    let mut all = Vec::new();
+    for of in 0..SHADES {
+        let last = last(of);
+        if last >= next {
+            all.push((of, (next, last)));
+            next = last + 1;
+        }
+    }
+    all
 }
 
 /// What the plots show, to be read.
@@ -374,4 +419,23 @@ fn table(html: &mut Html, report: &Report) {
         html.raw("</tr>");
     }
     html.raw("</tbody></table></div></details>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_answers_has_the_shade_that_the_scale_says() {
+        for most in (1..300).chain([999, 123_456, u64::MAX >> 12]) {
+            let shades = shades(most);
+            assert_eq!(shades.last().map(|it| it.1.1), Some(most), "{most}");
+            let mut next = 1;
+            for (of, (least, last)) in shades {
+                assert_eq!(least, next, "{most}: without a gap");
+                assert_eq!((shade(least, most), shade(last, most)), (of, of), "{most}");
+                next = last + 1;
+            }
+        }
+    }
 }

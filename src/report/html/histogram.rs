@@ -54,6 +54,7 @@ fn bars(html: &mut Html, latency: &LatencyFigures) {
     let axis = (first, last.max(LATENCY_CRITICAL_NS * 2));
     let most = buckets.iter().map(|it| it.2).max().unwrap_or(1);
     let area = Area::new(230.0);
+    html.element("h3", "Answers, by how long each took");
     area.begin(html, "Answers by how long they took, on a logarithmic axis");
     let end = plot::round_up(most as f64);
     for share in [0.5, 1.0] {
@@ -78,7 +79,9 @@ fn bars(html: &mut Html, latency: &LatencyFigures) {
         html.raw(">").element("title", text).raw("</rect>");
     }
     for ns in plot::decades(axis) {
-        area.below(html, plot::log_share(ns, axis), &plot::edge(ns));
+        let share = plot::log_share(ns, axis);
+        area.mark(html, share);
+        area.below(html, share, &plot::edge(ns));
     }
     area.level(html, 0.0, "axis", "");
     for ns in [LATENCY_WARNING_NS, LATENCY_CRITICAL_NS] {

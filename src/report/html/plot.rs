@@ -12,8 +12,16 @@ const LEFT: f64 = 92.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 30.0;
-/// Labels of a time axis.
-const TIMES: u32 = 5;
+/// Labels of a time axis, at most: one has the width of `03:05:00 UTC`.
+const TIMES: u32 = 8;
+/// What may lie between two of them, in seconds: what people count time by, up to the week that a
+/// history keeps.
+const STEPS: [u64; 18] = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200,
+    86_400,
+];
+/// How long a mark at an axis is.
+const MARK: f64 = 5.0;
 
 /// The area that is drawn in.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +86,17 @@ impl Area {
         html.raw("/>");
     }
 
+    /// A mark below the axis.
+    pub(super) fn mark(&self, html: &mut Html, share: f64) {
+        let x = self.x(share);
+        html.raw("<line class=\"axis\"");
+        html.number("x1", x)
+            .number("x2", x)
+            .number("y1", self.y(0.0))
+            .number("y2", self.y(0.0) + MARK);
+        html.raw("/>");
+    }
+
     /// A label below.
     pub(super) fn below(&self, html: &mut Html, share: f64, label: &str) {
         let anchor = match share {
@@ -118,15 +137,30 @@ impl Span {
         }
     }
 
-    /// Times below the plot.
+    /// Times below the plot: round ones, each with its mark.
     pub(super) fn axis(&self, html: &mut Html, area: Area) {
-        let all = self.to.duration_since(self.from).unwrap_or_default();
-        for tick in 0..TIMES {
-            let after = all.mul_f64(f64::from(tick) / f64::from(TIMES - 1));
-            let share = f64::from(tick) / f64::from(TIMES - 1);
-            area.below(html, share, &units::time_of_day(self.from + after));
+        for time in self.round_times() {
+            let share = self.share(time);
+            area.mark(html, share);
+            area.below(html, share, &units::time_of_day(time));
         }
         area.level(html, 0.0, "axis", "");
+    }
+
+    /// Those within it that are whole steps since midnight (UTC), so that they are as far from
+    /// each other.
+    fn round_times(&self) -> Vec<SystemTime> {
+        let since = |time: SystemTime| {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH);
+            since.unwrap_or_default()
+        };
+        let (from, to) = (since(self.from), since(self.to));
+        let fits = |step: &&u64| to.saturating_sub(from).as_secs() / **step < u64::from(TIMES);
+        let step = STEPS.iter().find(fits).copied().unwrap_or(86_400);
+        let first = from.as_nanos().div_ceil(u128::from(step) * 1_000_000_000) as u64;
+        let all = (first..).map(|n| Duration::from_secs(n.saturating_mul(step)));
+        let times = all.take_while(|it| *it <= to).take(TIMES as usize);
+        times.map(|it| SystemTime::UNIX_EPOCH + it).collect()
     }
 }
 
@@ -215,6 +249,39 @@ mod tests {
             [10_000_000, 100_000_000, 1_000_000_000]
         );
         assert!(log_share(5, (7, 7)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn times_below_a_plot_are_round_and_as_far_from_each_other() {
+        let at = |ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
+        let told = |from, to| {
+            let span = Span {
+                from: at(from),
+                to: at(to),
+            };
+            let times = span.round_times().into_iter();
+            times.map(units::time_of_day).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(11_103_400, 11_133_400),
+            [
+                "03:05:05 UTC",
+                "03:05:10 UTC",
+                "03:05:15 UTC",
+                "03:05:20 UTC",
+                "03:05:25 UTC",
+                "03:05:30 UTC"
+            ]
+        );
+        assert_eq!(told(3_600_000, 3_600_000), ["01:00:00 UTC"]);
+        assert_eq!(told(500, 900), [""; 0]);
+        for seconds in (1..200_000).step_by(97) {
+            let times = told(0, seconds * 1_000);
+            assert!(
+                (2..=TIMES as usize).contains(&times.len()),
+                "{seconds}: {times:?}"
+            );
+        }
     }
 
     #[test]
