@@ -4,6 +4,7 @@ use borsh::BorshDeserialize;
 use borsh::BorshSerialize;
 use domain::base::iana::Rtype;
 
+use super::seen::Seen;
 use super::tally::Tally;
 use crate::attempt::Attempt;
 use crate::attempt::Fingerprint;
@@ -26,6 +27,9 @@ pub struct Asked {
     /// which are in none of these. `None` where it is not known: it is not kept on disk.
     #[borsh(skip)]
     pub came_second: CameSecond,
+    /// When, and from where.
+    #[borsh(skip)]
+    pub(super) seen: Seen,
 }
 
 /// How often, if that is known. Windows are compared without it: one that was read from disk
@@ -91,6 +95,7 @@ impl Asked {
     pub(super) fn record(&mut self, attempt: &Attempt, question: Option<Fingerprint>) {
         self.all.record(attempt);
         self.came_second.add(0);
+        self.seen.record(attempt.sent_ns, attempt.local.ip());
         if attempt.transport == Transport::Tcp {
             self.tcp.record(attempt);
         } else if attempt.answer.is_some_and(|answer| answer.truncated) {
@@ -107,6 +112,11 @@ impl Asked {
             (Some(own), Some(more)) => Some(own + more),
             (None, more) if *self == Self::default() => more,
             _ => None,
+        };
+        self.seen = match (self.all.ended(), other.all.ended()) {
+            (0, _) => other.seen,
+            (_, 0) => self.seen,
+            _ => self.seen.with(other.seen),
         };
         self.all.absorb(&other.all);
         self.truncated += other.truncated;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use super::asked::Asked;
+use super::generations;
 use super::tallies::Tallies;
 use super::traits::Way;
 use crate::contrast::Contrast;
@@ -18,13 +20,22 @@ type ByServer = BTreeMap<SocketAddr, Failed>;
 /// By network namespace of who asks. Several dead servers are one side of the contrast, so
 /// that none of them speaks for another.
 pub(super) fn of(tallies: &Tallies, here: &HashSet<SocketAddr>) -> HashSet<Way> {
-    let mut by_netns: BTreeMap<u32, ByServer> = BTreeMap::new();
-    for (way, asked) in tallies.ways() {
+    let mut by_number: BTreeMap<u32, Vec<(SocketAddr, &Asked)>> = BTreeMap::new();
+    for ((netns, server), asked) in tallies.ways() {
+        by_number.entry(netns).or_default().push((server, asked));
+    }
+    let failed = |(server, asked): &(SocketAddr, &Asked)| {
         let failed = Failed {
             failed: asked.all.failed,
             of: asked.all.ended(),
         };
-        by_netns.entry(way.0).or_default().insert(way.1, failed);
+        (*server, failed)
+    };
+    let mut by_netns: Vec<(u32, ByServer)> = Vec::new();
+    for (netns, servers) in by_number {
+        for generation in generations::of(servers.into_iter()) {
+            by_netns.push((netns, generation.servers.iter().map(failed).collect()));
+        }
     }
     let mut found = HashSet::new();
     for (netns, servers) in &by_netns {
@@ -36,10 +47,10 @@ pub(super) fn of(tallies: &Tallies, here: &HashSet<SocketAddr>) -> HashSet<Way> 
 }
 
 /// A server elsewhere is the same one for all who ask it: together they tell more.
-fn over_namespaces(by_netns: &BTreeMap<u32, ByServer>, here: &HashSet<SocketAddr>) -> HashSet<Way> {
+fn over_namespaces(by_netns: &[(u32, ByServer)], here: &HashSet<SocketAddr>) -> HashSet<Way> {
     let is_shared = |server: &SocketAddr| !here.contains(server) && !server.ip().is_loopback();
     let mut all = ByServer::new();
-    for servers in by_netns.values() {
+    for (_, servers) in by_netns {
         for (server, failed) in servers.iter().filter(|(server, _)| is_shared(server)) {
             all.entry(*server).or_default().absorb(failed);
         }

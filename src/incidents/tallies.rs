@@ -13,6 +13,8 @@ use domain::base::iana::Rtype;
 
 use super::asked::Asked;
 use super::asked::BothFamilies;
+use super::generations;
+use super::generations::Generation;
 use super::processes::Processes;
 use super::rates::Rates;
 use super::sizes::Sizes;
@@ -151,6 +153,10 @@ impl Tallies {
             Some(asked) => {
                 asked.all.absorb(&all);
                 asked.came_second.add(0);
+                let from = plain.example.local.ip();
+                for sent_ns in &plain.moments {
+                    asked.seen.record(*sent_ns, from);
+                }
             }
             None => self.left_out += number,
         }
@@ -424,12 +430,17 @@ impl Tallies {
         best.unwrap_or_default()
     }
 
-    /// The servers that one namespace asked.
-    pub fn servers_of(&self, netns: u32) -> impl Iterator<Item = (SocketAddr, &Asked)> {
-        self.asked
-            .iter()
-            .filter(move |((from, _), _)| *from == netns)
-            .map(|((_, server), asked)| (*server, asked))
+    /// The servers that the namespace asked which asked this one, that one among them.
+    pub fn servers_beside(
+        &self,
+        netns: u32,
+        server: SocketAddr,
+    ) -> impl Iterator<Item = (SocketAddr, &Asked)> {
+        let of_number = self.asked.iter().filter(|((from, _), _)| *from == netns);
+        let generations = generations::of(of_number.map(|((_, server), it)| (*server, it)));
+        let is_there = |it: &Generation<'_>| it.servers.iter().any(|(asked, _)| *asked == server);
+        let own = generations.into_iter().find(is_there);
+        own.into_iter().flat_map(|it| it.servers)
     }
 
     /// The source port of the attempt, if it has only failed lately.

@@ -36,7 +36,7 @@ fn contrast_told(group: &Group<'_>) -> Option<String> {
     };
     let (mut others, mut dead) = (Failed::default(), BTreeSet::new());
     for netns in group.distinct(|incident| incident.attempt.owner.netns) {
-        for (other, asked) in group.evidence.tallies.servers_of(netns) {
+        for (other, asked) in group.evidence.tallies.servers_beside(netns, server) {
             match group.evidence.separated.is_dead(netns, other) {
                 true => _ = dead.insert(other),
                 false => others.absorb(&failed(&asked.all)),
@@ -92,10 +92,13 @@ format!(
 
 /// Those on the same list that do answer.
 fn others_told(group: &Group<'_>) -> Vec<String> {
-    let netns = group
+    let Some((netns, server)) = group
         .first()
-        .map_or(0, |incident| incident.attempt.owner.netns);
-    let others = group.evidence.tallies.servers_of(netns);
+        .map(|it| (it.attempt.owner.netns, it.server()))
+    else {
+        return Vec::new();
+    };
+    let others = group.evidence.tallies.servers_beside(netns, server);
     let mut others: Vec<_> = others
         .filter(|(other, asked)| {
             asked.all.answered > 0 && !group.evidence.separated.is_dead(netns, *other)

@@ -327,3 +327,23 @@ fn the_time_is_told_whoever_asks_and_what() {
     }
     assert_ne!(told(story).rule, Rule::ServerAway);
 }
+
+/// The kernel gives a new network namespace the number of one that is gone.
+#[test]
+fn a_server_is_not_dead_because_an_earlier_namespace_of_that_number_had_answers() {
+    let after = |from: Option<&str>, first: u64| {
+        let answered = (first..first + 20).map(|n| {
+            let mut it = attempt(n, OTHER, Outcome::Answered);
+            if let Some(from) = from {
+                it.local.set_ip(from.parse().expect("an address"));
+            }
+            it
+        });
+        let story = Story::default().with(many(8, SERVER, Outcome::Unanswered));
+        story.with(answered).said()
+    };
+    assert_eq!(after(Some("10.9.9.9"), 50), [("dns_unknown", 8)]);
+    // One with two addresses; its list may have changed.
+    assert_eq!(after(None, 50), [("dns_dead_server", 8)]);
+    assert_eq!(after(Some("10.9.9.9"), 5), [("dns_dead_server", 8)]);
+}
