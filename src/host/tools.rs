@@ -7,6 +7,14 @@ use super::proc::Root;
 
 /// A file of settings is no larger.
 const SETTINGS_MAX: u64 = 16 << 10;
+/// What is there while firewalld runs. Its unit has it write no file of its number (`--nopid`):
+/// then its control group tells, in the hierarchy that systemd uses.
+const FIREWALLD: [&str; 4] = [
+    "run/firewalld.pid",
+    "sys/fs/cgroup/system.slice/firewalld.service",
+    "sys/fs/cgroup/unified/system.slice/firewalld.service",
+    "sys/fs/cgroup/systemd/system.slice/firewalld.service",
+];
 
 /// What is in use here.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +34,7 @@ impl Tools {
         let ufw = root.text("etc/ufw/ufw.conf", SETTINGS_MAX);
         Self {
             kubelet: is_there("var/lib/kubelet"),
-            firewalld: is_there("run/firewalld.pid"),
+            firewalld: FIREWALLD.into_iter().any(is_there),
             ufw: ufw.is_ok_and(|text| text.lines().any(|line| line.trim() == "ENABLED=yes")),
         }
     }
@@ -60,7 +68,13 @@ mod tests {
         write("etc/ufw/ufw.conf", "# ENABLED=yes\nENABLED=no\n");
         assert_eq!(probe(), Tools::default());
         write("etc/ufw/ufw.conf", "ENABLED=yes\nLOGLEVEL=low\n");
-        write("run/firewalld.pid", "7\n");
+        for path in FIREWALLD {
+            write(path, "7\n");
+            assert!(probe().firewalld, "{path}");
+            fs::remove_file(folder.path().join(path)).unwrap();
+            assert!(!probe().firewalld, "{path}");
+        }
+        write(FIREWALLD[1], "7\n");
         write("var/lib/kubelet/config.yaml", "");
         let all = Tools {
             kubelet: true,
