@@ -383,7 +383,7 @@ fn what_the_kernel_has_told_needs_no_contrast() {
 fn what_no_rule_knows_is_told_all_the_same() {
     let zone = split(12, 60, asking("db.corp.test", TYPE_A), same);
     // They found others in the socket: that may be why.
-    let queued = |is_silent, view: &mut Attempt| view.queued_bytes = 4_000 * u32::from(is_silent);
+    let queued = |is_silent, view: &mut Attempt| view.queued_bytes = 40_000 * u32::from(is_silent);
     let found = first(seen_here(zone, queued));
     assert_eq!(found.rule, Rule::Unknown);
     let told = "Of names of corp.test, 12 of 12 went unanswered; of all others, 0 of 60.";
