@@ -22,6 +22,7 @@ use super::oversized::OversizedAnswers;
 use super::own_time::OwnTime;
 use super::processes::ProcessTally;
 use super::rates::RateLimit;
+use super::reading::Reading;
 use super::rejections;
 use super::rejections::Rejections;
 use super::replicas::Replicas;
@@ -77,6 +78,8 @@ pub struct Evidence {
     pub slowness: Slowness,
     /// What servers on this host take without a queue in front of them.
     pub own_time: OwnTime,
+    /// How far servers of this host have read.
+    pub reading: Reading,
     /// Queries of other hosts that no server here saw.
     pub turned_away: Vec<TurnedAway>,
     /// Servers that were killed.
@@ -138,6 +141,7 @@ impl Evidence {
         }
         self.slowness = Slowness::of(&self.incidents);
         self.own_time = OwnTime::of(&self.server_views);
+        self.reading = Reading::of(&self.server_views);
         let closed = self.incidents.iter().filter_map(|incident| {
             let drop = incident.query_lost()?;
             incident

@@ -26,6 +26,7 @@ mod oversized;
 mod own_time;
 mod processes;
 mod rates;
+mod reading;
 mod rejections;
 mod replicas;
 mod resends;

@@ -1,7 +1,5 @@
 //! Rule `dns_unknown`: none of the others; it says what was ruled out.
 
-use std::collections::HashMap;
-
 use super::Cause;
 use super::at_server;
 use super::group::Group;
@@ -96,7 +94,8 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     }
     let views: Vec<_> = group.views().collect();
     let ignored: Vec<_> = views.iter().filter(|view| !view.is_answered()).collect();
-    let read = read(group.evidence, ignored.iter().copied().copied());
+    let reading = &group.evidence.reading;
+    let read = ignored.iter().filter(|view| reading.is_past(view)).count() as u64;
     let ignored = ignored.len() as u64;
     let looked_at = match at_server::was_examined(group) {
         true => "kerno found no CPU limit and no busy thread that explains it.",
@@ -208,22 +207,6 @@ fn here(
             ),
         ),
     }
-}
-
-/// How many of these the server must have read: a UDP socket is read in the order in which
-/// queries come to it, and it answered some that came later.
-fn read<'a>(evidence: &Evidence, ignored: impl Iterator<Item = &'a ServerView>) -> u64 {
-    let mut last: HashMap<u64, u64> = HashMap::new();
-    let is_answered = |view: &&ServerView| view.is_answered() && view.transport == Transport::Udp;
-    for view in evidence.server_views.iter().filter(is_answered) {
-        let last = last.entry(view.cookie).or_default();
-        *last = view.arrived_ns.max(*last);
-    }
-    let was_read = |view: &&ServerView| {
-        let last = last.get(&view.cookie).filter(|_| view.cookie != 0);
-        view.transport == Transport::Udp && last.is_some_and(|last| view.arrived_ns < *last)
-    };
-    ignored.filter(was_read).count() as u64
 }
 
 /// What was seen of the queue in front of the server: that of a UDP socket only.

@@ -15,15 +15,12 @@ use crate::thresholds::QUEUED_BYTES;
 
 pub(super) const CAUSE: Cause = Cause::pattern(matches, describe);
 
-/// What lies before a query in the socket of a server that reads slowly or not at all: some
-/// sixteen others. A few lie there whenever the server has to wait for a CPU.
-const UNREAD_BYTES: u32 = 8 * QUEUED_BYTES;
-
 /// Each zone is a finding: by its hash. Of a server on this host more is known: what it asked
-/// itself, what lay before the query, and whom it answers.
+/// itself, what lay before a query that it may not have read, and whom it answers.
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     let is_explained = |view: &ServerView| {
-        view.queued_bytes >= UNREAD_BYTES || evidence.separated.at_server(view).is_some()
+        (view.queued_bytes >= QUEUED_BYTES && !evidence.reading.is_past(view))
+            || evidence.separated.at_server(view).is_some()
     };
     if incident.attempt.outcome != Outcome::Unanswered
         || incident.upstream.is_some()
