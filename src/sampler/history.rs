@@ -103,9 +103,13 @@ impl History {
         }
     }
 
-    /// The next look, about a second later. A process that is gone adds nothing.
+    /// The next look, about a second later. A process that is gone adds nothing, nor one that
+    /// was not looked at when it was met.
     pub(super) fn look(&mut self, process: &Root) {
-        let Some((now, last)) = Look::take(process).zip(self.last.as_ref()) else {
+        let Some(last) = &self.last else {
+            return;
+        };
+        let Some(now) = Look::take(process) else {
             return;
         };
         let Some(span) = Span::between(last, &now) else {

@@ -61,7 +61,9 @@ impl ProcessBaseline {
         })
     }
 
-    pub(super) fn close(self, groups: &Groups) -> Process {
+    /// The last look at it, so that its last second is known as well.
+    pub(super) fn close(mut self, groups: &Groups) -> Process {
+        self.history.look(&self.folder);
         Process {
             ended: Stat::read(&self.folder).map(|stat| stat.started).ok() != Some(self.started),
             netns: self.netns,
@@ -185,6 +187,8 @@ impl Groups {
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::time::Duration;
+    use std::time::Instant;
 
     use super::*;
 
@@ -267,6 +271,22 @@ mod tests {
         fs::remove_dir_all(root.path(Path::new("g"))).unwrap();
         groups.look_at_all(&root);
         assert_eq!(told(&groups, &group), (true, None));
+    }
+
+    #[test]
+    fn live_the_last_second_of_a_server_is_looked_at_when_the_watch_ends() {
+        let root = Root::at("/");
+        let meet = || ProcessBaseline::meet(&root, std::process::id(), &Hierarchies::default());
+        let (mut server, client) = (meet().unwrap(), meet().unwrap());
+        server.history = History::of(&server.folder);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(150) {
+            std::hint::black_box(begun);
+        }
+        let spans = server.close(&Groups::default()).spans;
+        assert_eq!(spans.len(), 1, "{spans:?}");
+        assert!(spans[0].busy() > 0.5, "{spans:?}");
+        assert_eq!(client.close(&Groups::default()).spans, Vec::new());
     }
 
     impl Group {
