@@ -50,15 +50,21 @@ impl Loops {
             incidents[place].in_loop = Some(key);
         }
         // What was sent again, or is still on its way round, has no hop behind it.
+        let loops = Self(loops);
         for incident in incidents.iter_mut().filter(|it| it.is_upstream) {
-            let is_hop = |hop: &Hop| {
-                hop.owner.pid == incident.attempt.owner.pid && hop.asks == incident.server()
-            };
-            let of = loops.iter().find(|(_, hops)| hops.iter().any(is_hop));
-            let key = of.map(|(key, _)| *key);
+            let resolver = incident.attempt.owner.pid;
+            let key = resolver.and_then(|pid| loops.through(pid, incident.server()));
             incident.in_loop = incident.in_loop.or(key);
         }
-        Self(loops)
+        loops
+    }
+
+    /// The one in which this resolver asks that address.
+    pub fn through(&self, resolver: u32, server: SocketAddr) -> Option<u32> {
+        let is_hop = |hop: &Hop| hop.owner.pid == Some(resolver) && hop.asks == server;
+        let mut loops = self.0.iter();
+        let (key, _) = loops.find(|(_, hops)| hops.iter().any(is_hop))?;
+        Some(*key)
     }
 
     /// The resolvers of one, each with whom it asks.

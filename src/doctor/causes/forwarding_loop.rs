@@ -3,6 +3,7 @@
 use super::Cause;
 use super::group::Group;
 use super::place::Place;
+use super::upstream_slow;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::who;
 use crate::incidents::Evidence;
@@ -12,11 +13,22 @@ use crate::units;
 
 pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 
-fn matches(incident: &Incident, _: &Evidence) -> Option<Place> {
+fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     // A packet that this host discarded on this leg has a cause of its own.
     let sent = incident.query_dropped().is_none() && incident.attempt.failed_call.is_none();
-    let key = incident.in_loop.filter(|_| sent)?;
-    Some(Place::default().of(Some(key)))
+    let key = incident
+        .in_loop
+        .or_else(|| turned_down_by(incident, evidence));
+    sent.then(|| key.map(|key| Place::default().of(Some(key))))?
+}
+
+/// The loop that keeps the resolver from asking for this client as well.
+fn turned_down_by(incident: &Incident, evidence: &Evidence) -> Option<u32> {
+    let view = evidence.view_of(incident)?;
+    let resolver = view.owner.pid?;
+    let upstream = evidence.upstream_in_trouble(resolver)?;
+    let key = evidence.loops.through(resolver, upstream)?;
+    upstream_slow::is_turned_down(incident, view, evidence).then_some(key)
 }
 
 fn describe(group: &Group<'_>) -> Option<Explanation> {
@@ -49,6 +61,7 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     )
     .lines(hops.iter().map(|hop| hop_told(group, hop)))
     .lines(clients_told(group))
+    .lines(upstream_slow::refused_told(group))
     .lines(group.examples())
     .say(format!(
         "Let one of them ask a resolver outside of this host: {} in its configuration (dnsmasq \
@@ -82,6 +95,6 @@ fn hop_told(group: &Group<'_>, hop: &Hop) -> String {
 }
 
 fn clients_told(group: &Group<'_>) -> Option<String> {
-    let clients = group.count(|incident| !incident.is_upstream);
+    let clients = group.count(|it| it.in_loop.is_some() && !it.is_upstream);
     (clients > 0).then(|| format!("{} of their clients began it.", units::queries(clients)))
 }

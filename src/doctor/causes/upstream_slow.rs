@@ -36,14 +36,16 @@ fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
         return (incident.errno().is_none() && waits(incident))
             .then(|| Place::at(incident.server()));
     }
-    // A resolver that has found its upstreams dead answers SERVFAIL at once for a
-    // while, without asking.
     let view = evidence.view_of(incident)?;
     let upstream = evidence.upstream_in_trouble(view.owner.pid?)?;
-    let is_hit = incident.rcode() == Some(OptRcode::SERVFAIL)
-        || incident.has_failed()
-        || is_full(incident, view, evidence);
+    let is_hit = incident.has_failed() || is_turned_down(incident, view, evidence);
     is_hit.then(|| Place::at(upstream))
+}
+
+/// Whether a resolver with an upstream in trouble says so to this client: it is full, or has
+/// found its upstreams dead and answers SERVFAIL for a while, without asking.
+pub(super) fn is_turned_down(incident: &Incident, view: &ServerView, evidence: &Evidence) -> bool {
+    incident.rcode() == Some(OptRcode::SERVFAIL) || is_full(incident, view, evidence)
 }
 
 /// Whether the resolver had to wait: an error that comes at once has a cause of its own.
@@ -172,11 +174,31 @@ fn upstream_told(group: &Group<'_>, resolver: &str, upstream: &str) -> Option<St
     })
 }
 
-fn clients_told(group: &Group<'_>) -> Vec<String> {
-    let is_full = |incident: &Incident| {
+/// How many of its clients a full resolver refused.
+fn refused(group: &Group<'_>) -> u64 {
+    group.count(|incident| {
         let view = group.evidence.view_of(incident);
-        view.is_some_and(|view| is_full(incident, view, group.evidence))
-    };
+        !incident.is_upstream && view.is_some_and(|view| is_full(incident, view, group.evidence))
+    })
+}
+
+pub(super) fn refused_told(group: &Group<'_>) -> Option<String> {
+    let refused = refused(group);
+    let most = group
+        .views()
+        .filter_map(|view| waited_for(view, group.evidence))
+        .max();
+    (refused > 0).then(|| {
+        format!(
+            "{} of clients were answered REFUSED at once, while up to {} of the resolver's own had no \
+             answer: it has no place for more (dnsmasq `dns-forward-max`, CoreDNS `max_concurrent`).",
+            units::queries(refused),
+            units::count(most.unwrap_or_default() as u64)
+        )
+    })
+}
+
+fn clients_told(group: &Group<'_>) -> Vec<String> {
     let clients = || {
         group
             .incidents()
@@ -188,10 +210,9 @@ fn clients_told(group: &Group<'_>) -> Vec<String> {
     };
     let views = || clients().filter_map(|incident| group.evidence.view_of(incident));
     let longest = views().map(|view| view.took_ns()).max();
-    let refused = count(&is_full);
     let servfail = count(&|incident| incident.rcode() == Some(OptRcode::SERVFAIL));
     let mut lines = Vec::new();
-    let waited = count(&|_| true) - refused;
+    let waited = count(&|_| true) - refused(group);
     if waited > 0 {
         lines.push(format!(
             "{} of its clients waited for that, for up to {}.",
@@ -205,16 +226,6 @@ fn clients_told(group: &Group<'_>) -> Vec<String> {
             units::counted(servfail, "of these was", "of these were")
         ));
     }
-    if refused > 0 {
-        let most = views()
-            .filter_map(|view| waited_for(view, group.evidence))
-            .max();
-        lines.push(format!(
-            "{} of its clients were answered REFUSED at once, while up to {} of its own had no answer: \
-             it has no place for more (dnsmasq `dns-forward-max`, CoreDNS `max_concurrent`).",
-            units::queries(refused),
-            units::count(most.unwrap_or_default() as u64)
-        ));
-    }
+    lines.extend(refused_told(group));
     lines
 }

@@ -219,6 +219,10 @@ fn what_is_said_of_an_upstream_is_of_the_one_who_asked_it() {
 
 /// 150 queries of its own wait for a silent upstream; what comes then is refused at once.
 fn full(places: u64, client_is_let_in: bool) -> Story {
+    full_at(OUTSIDE, places, client_is_let_in)
+}
+
+fn full_at(upstream: &'static str, places: u64, client_is_let_in: bool) -> Story {
     let mut story = Story::default();
     for n in 0..places {
         let mut client = attempt(n, A.1, Outcome::Unanswered);
@@ -227,8 +231,9 @@ fn full(places: u64, client_is_let_in: bool) -> Story {
             client.owner.pid = Some(1);
         }
         client.end_ns = client.sent_ns + 2_000 * MS;
-        let own = asks(n, A, OUTSIDE, 1);
-        story = story.with([at(&client, A), own, client]);
+        let own = asks(n, A, upstream, 1);
+        let came_back = (upstream == A.1).then(|| at(&own, A));
+        story = story.with(came_back).with([at(&client, A), own, client]);
     }
     let refused = (500..700).map(|n| {
         let mut client = answered_with(attempt(n, A.1, Outcome::Answered), 5);
@@ -254,7 +259,7 @@ fn what_a_full_forwarder_refuses_is_a_symptom_of_its_silent_upstream() {
     );
     let evidence = finding.evidence.join("\n");
     assert!(
-        evidence.contains("200 queries of its clients were answered REFUSED at once"),
+        evidence.contains("200 queries of clients were answered REFUSED at once"),
         "{evidence}"
     );
     assert!(
@@ -262,6 +267,25 @@ fn what_a_full_forwarder_refuses_is_a_symptom_of_its_silent_upstream() {
         "{evidence}"
     );
     assert!(evidence.contains("dns-forward-max"), "{evidence}");
+}
+
+#[test]
+fn what_a_forwarder_refuses_because_it_asks_itself_is_a_symptom_of_the_loop() {
+    let mut findings = full_at(A.1, 60, true).explain().findings;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    let finding = findings.remove(0);
+    assert_eq!(
+        (finding.rule.name(), finding.queries),
+        ("dns_forwarding_loop", 320)
+    );
+    let evidence = finding.evidence.join("\n");
+    for sentence in [
+        "dns53 (pid 53) asked 10.0.0.10:53, and 60 queries came to nothing",
+        "60 queries of their clients began it.",
+        "200 queries of clients were answered REFUSED at once, while up to 60 of the resolver's own",
+    ] {
+        assert!(evidence.contains(sentence), "{evidence}");
+    }
 }
 
 #[test]
