@@ -22,18 +22,20 @@ use serde_json::Value;
 use super::hook::Hook;
 use super::kept;
 use super::kept::Kept;
-use super::kept::Timed;
 use super::marks::Mark;
 use super::metrics::Metrics;
 use super::open;
 use super::open::Event;
 use super::open::Open;
 use super::open::OpenFindings;
+use super::timed;
+use super::timed::Timed;
 use super::turn::in_turn;
 use crate::doctor::Severity;
 use crate::doctor::Verdict;
 use crate::host::Facts;
 use crate::host::give_back_heap;
+use crate::host::give_back_pages;
 use crate::journal;
 use crate::journal::Level;
 use crate::notify::Notify;
@@ -123,8 +125,11 @@ impl Judging {
             if let Some(look) = look {
                 self.tell(&look);
             }
-            // The minute is gone, and the next one comes in ten seconds.
+            in_turn(|| kept::tidy(&self.kept));
+            // The minute is gone, and the next one comes in ten seconds: what judging and writing
+            // took of the heap and of the program is let go until then.
             give_back_heap();
+            give_back_pages();
         }
     }
 
@@ -134,7 +139,7 @@ impl Judging {
         let from = last.to.checked_sub(BEHIND)?;
         let all: Vec<_> = kept.overlapping(from, last.to).cloned().collect();
         drop(kept);
-        kept::together(&all)
+        timed::together(&all)
     }
 
     fn judged(&self, minute: Timed) -> Look {

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::kept::Timed;
 use super::marks::Mark;
+use super::timed::Timed;
 use crate::doctor::Severity;
 use crate::doctor::Verdict;
 use crate::host::Facts;

@@ -2,127 +2,33 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::SystemTime;
 
 use super::marks::Mark;
 use super::marks::Marks;
-use crate::window::ClosedWindow;
+use super::timed;
+use super::timed::Held;
+use super::timed::MINUTE;
+use super::timed::Place;
+use super::timed::Timed;
+use super::timed::grouped;
 
 /// A window is closed so often, at whole multiples of it by the wall clock.
 pub(super) const STEP: Duration = Duration::from_secs(10);
-/// Older ones are put together, to be as long as this.
-const MINUTE: Duration = Duration::from_secs(60);
-/// Younger ones stay as they are.
+/// Younger ones are not put together.
 const RECENT: Duration = Duration::from_secs(600);
-
-/// Which window it is, whatever the clock says: a run of an agent counts its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The run, by a random number.
-    pub run: i64,
-    /// The first window that is in it.
-    pub first: u64,
-    /// The last one.
-    pub last: u64,
-}
-
-impl Place {
-    /// Whether this one ends where the other begins.
-    pub(super) fn is_before(&self, next: &Self) -> bool {
-        self.run == next.run && self.last + 1 == next.first
-    }
-}
-
-/// A window, and when it was by the wall clock.
-#[derive(Clone, Debug)]
-pub struct Timed {
-    /// Which it is.
-    pub place: Place,
-    /// When it began.
-    pub from: SystemTime,
-    /// When it ended.
-    pub to: SystemTime,
-    /// What was seen.
-    pub window: ClosedWindow,
-}
-
-impl Timed {
-    /// Puts a later one behind it.
-    pub(super) fn merge(&mut self, next: &Self) {
-        self.to = next.to;
-        match self.place.is_before(&next.place) {
-            true => self.window.merge(&next.window),
-            false => self.window.merge_apart(&next.window),
-        }
-        if self.place.run == next.place.run {
-            self.place.last = next.place.last;
-        } else {
-            self.place = next.place;
-        }
-    }
-
-    pub(super) fn overlaps(&self, from: SystemTime, to: SystemTime) -> bool {
-        self.from < to && self.to > from
-    }
-
-    /// Which one it begins in, of all times of this length since 1970.
-    fn number(&self, length: Duration) -> u64 {
-        number(self.from, length)
-    }
-
-    /// Whether the time of this length is over that it began in.
-    pub(super) fn is_over(&self, length: Duration) -> bool {
-        number(self.to, length) != self.number(length)
-    }
-
-    /// Whether both are in one time of this length, and nothing lies between.
-    fn goes_on_in(&self, next: &Self, length: Duration) -> bool {
-        self.place.is_before(&next.place)
-            && self.to == next.from
-            && self.number(length) == next.number(length)
-    }
-}
-
-/// Those of one minute that follow each other.
-pub(super) fn grouped<'a>(all: impl Iterator<Item = &'a Arc<Timed>>) -> Vec<Vec<Arc<Timed>>> {
-    let mut minutes: Vec<Vec<Arc<Timed>>> = Vec::new();
-    for timed in all {
-        match minutes.last_mut() {
-            Some(minute)
-                if minute
-                    .last()
-                    .is_some_and(|last| last.goes_on_in(timed, MINUTE)) =>
-            {
-                minute.push(Arc::clone(timed));
-            }
-            _ => minutes.push(vec![Arc::clone(timed)]),
-        }
-    }
-    minutes
-}
-
-/// One window of several that follow each other.
-pub(super) fn together(all: &[Arc<Timed>]) -> Option<Timed> {
-    let (first, rest) = all.split_first()?;
-    let mut whole = Timed::clone(first);
-    rest.iter().for_each(|next| whole.merge(next));
-    Some(whole)
-}
-
-fn number(moment: SystemTime, length: Duration) -> u64 {
-    let since = moment.duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs() / length.as_secs()
-}
 
 /// The latest windows.
 #[derive(Debug)]
 pub struct Kept {
     /// The oldest first; each with its size, in octets.
-    windows: VecDeque<(Arc<Timed>, usize)>,
+    windows: VecDeque<(Held, usize)>,
     /// One that has made room and is not written yet. It stays until it is, beyond the bound:
     /// the next one that makes room takes its place.
-    leaving: Option<(Arc<Timed>, usize)>,
+    leaving: Option<(Held, usize)>,
     /// Where somebody writes: the first window that is not written.
     unwritten: Option<u64>,
     marks: Marks,
@@ -150,16 +56,15 @@ impl Kept {
         let next = next.into();
         match self.windows.back() {
             // It was closed because somebody asked: whoever asks often takes no more room.
-            Some((last, _)) if last.goes_on_in(&next, STEP) => {
-                self.merge(self.windows.len() - 1, &next);
-            }
-            _ => self.push(next),
+            Some((last, _)) if last.goes_on_in(&*next, STEP) => self.merge_with_last(&next),
+            _ => self.push(next.into()),
         }
-        self.put_old_together();
         // The last one stays, or nothing could be said of now.
         while self.octets > self.octets_max && self.windows.len() > 1 {
             // Those of a minute take less together, because their tables are bounded.
-            if self.put_together(|_| true) {
+            if let Some(chore) = self.chore(|_| true)
+                && self.replace(&chore, chore.done())
+            {
                 continue;
             }
             match self.is_one_minute() {
@@ -172,18 +77,84 @@ impl Kept {
 
     /// Whether nothing is left but the minute that is open.
     fn is_one_minute(&self) -> bool {
-        let mut all = self.windows.iter().map(|(timed, _)| timed);
+        let mut all = self.windows.iter().map(|(held, _)| held);
         match (all.next(), all.next(), all.next()) {
             (Some(first), Some(last), None) => first.goes_on_in(last, MINUTE),
             _ => false,
         }
     }
 
+    fn pop(&mut self) -> Option<Held> {
+        let (last, octets) = self.windows.pop_back()?;
+        self.octets -= octets;
+        Some(last)
+    }
+
     fn merge_last(&mut self) {
-        if let Some((last, octets)) = self.windows.pop_back() {
-            self.octets -= octets;
-            self.merge(self.windows.len() - 1, &last);
+        if let Some(last) = self.pop().and_then(|last| last.whole()) {
+            self.merge_with_last(&last);
         }
+    }
+
+    fn merge_with_last(&mut self, next: &Timed) {
+        if let Some(mut last) = self.pop().and_then(|last| last.whole()) {
+            // Whoever is just looking at it has it as it was.
+            Arc::make_mut(&mut last).merge(next);
+            self.push(last.into());
+        }
+    }
+
+    /// What is to be packed: one of those that are whole but for the newest, or those of a minute
+    /// that are all so.
+    fn chore(&self, is_so: impl Fn(&Held) -> bool) -> Option<Chore> {
+        let older = || {
+            self.windows
+                .iter()
+                .rev()
+                .skip(1)
+                .rev()
+                .map(|(held, _)| held)
+        };
+        if let Some(whole) = older().find(|held| held.is_whole()) {
+            return Some(Chore(vec![whole.clone()]));
+        }
+        let mut minutes = grouped(older()).into_iter();
+        let minute = minutes.find(|minute| minute.len() > 1 && minute.iter().all(&is_so));
+        minute.map(Chore)
+    }
+
+    /// The same where there is time: minutes are put together when they are long over.
+    fn chore_of_now(&self) -> Option<Chore> {
+        let newest = self.windows.back().map(|(newest, _)| newest.to);
+        let young = newest.and_then(|newest| newest.checked_sub(RECENT + MINUTE));
+        self.chore(|held| young.is_some_and(|young| held.from < young))
+    }
+
+    /// Puts it in the place of these. Whether it did: they may be gone.
+    fn replace(&mut self, chore: &Chore, done: Option<Held>) -> bool {
+        let (Some(done), Some(first)) = (done, chore.0.first()) else {
+            return false;
+        };
+        let at = self
+            .windows
+            .iter()
+            .position(|(it, _)| it.place == first.place);
+        let Some(range) = at.map(|at| at..at + chore.0.len()) else {
+            return false;
+        };
+        let mut all = self.windows.range(range.start..).take(range.len());
+        if !chore
+            .0
+            .iter()
+            .all(|own| all.next().is_some_and(|(it, _)| it.place == own.place))
+        {
+            return false;
+        }
+        let octets = done.octets();
+        let before: usize = self.windows.drain(range.clone()).map(|(_, it)| it).sum();
+        self.windows.insert(range.start, (done, octets));
+        self.octets = self.octets - before + octets;
+        true
     }
 
     fn forget_first(&mut self) {
@@ -200,61 +171,24 @@ impl Kept {
     /// All before this one are written, or lost.
     pub(super) fn written(&mut self, next: u64) {
         self.unwritten = Some(next);
-        let is_written = |(timed, _): &(Arc<Timed>, usize)| timed.place.last < next;
+        let is_written = |(held, _): &(Held, usize)| held.place.last < next;
         self.leaving.take_if(|it| is_written(it));
     }
 
-    fn all(&self) -> impl Iterator<Item = &Arc<Timed>> {
+    fn all(&self) -> impl Iterator<Item = &Held> {
         let all = self.leaving.iter().chain(&self.windows);
-        all.map(|(timed, _)| timed)
+        all.map(|(held, _)| held)
     }
 
-    fn push(&mut self, timed: Arc<Timed>) {
-        let octets = timed.window.octets();
+    fn push(&mut self, held: Held) {
+        let octets = held.octets();
         self.octets += octets;
-        self.windows.push_back((timed, octets));
-    }
-
-    /// Puts it behind the one at this place.
-    fn merge(&mut self, at: usize, next: &Timed) {
-        if let Some((first, octets)) = self.windows.get_mut(at) {
-            // Whoever is just looking at it has it as it was.
-            Arc::make_mut(first).merge(next);
-            self.octets -= *octets;
-            *octets = first.window.octets();
-            self.octets += *octets;
-        }
-    }
-
-    /// Those of a minute that is long over become one.
-    fn put_old_together(&mut self) {
-        let newest = self.windows.back().map(|(newest, _)| newest.to);
-        let young = newest.and_then(|newest| newest.checked_sub(RECENT + MINUTE));
-        self.put_together(|timed| young.is_some_and(|young| timed.from < young));
-    }
-
-    /// The first two of a minute become one, if the second is so; the last one stays as it is.
-    /// Whether there were two.
-    fn put_together(&mut self, is_so: impl Fn(&Timed) -> bool) -> bool {
-        let pair = (1..self.windows.len().saturating_sub(1)).find(|&at| {
-            let (first, second) = (&self.windows[at - 1].0, &self.windows[at].0);
-            first.goes_on_in(second, MINUTE) && is_so(second)
-        });
-        let Some(at) = pair else { return false };
-        if let Some((next, octets)) = self.windows.remove(at) {
-            self.octets -= octets;
-            self.merge(at - 1, &next);
-        }
-        true
+        self.windows.push_back((held, octets));
     }
 
     /// Those that have a part in this time, the oldest first.
-    pub fn overlapping(
-        &self,
-        from: SystemTime,
-        to: SystemTime,
-    ) -> impl Iterator<Item = &Arc<Timed>> {
-        self.all().filter(move |timed| timed.overlaps(from, to))
+    pub fn overlapping(&self, from: SystemTime, to: SystemTime) -> impl Iterator<Item = &Held> {
+        self.all().filter(move |held| held.overlaps(from, to))
     }
 
     /// Something was told at the end of the window with this number.
@@ -269,18 +203,18 @@ impl Kept {
     }
 
     /// The latest one.
-    pub(super) fn last(&self) -> Option<&Arc<Timed>> {
-        self.windows.back().map(|(timed, _)| timed)
+    pub(super) fn last(&self) -> Option<&Held> {
+        self.windows.back().map(|(held, _)| held)
     }
 
     /// The oldest that there is.
     pub(super) fn oldest(&self) -> Option<Place> {
-        self.all().next().map(|timed| timed.place)
+        self.all().next().map(|held| held.place)
     }
 
     /// Those of minutes that are over, or of all, from this number on: a group for each.
-    pub(super) fn minutes(&self, first: u64, with_open: bool) -> Vec<Vec<Arc<Timed>>> {
-        let mut minutes = grouped(self.all().filter(|timed| timed.place.first >= first));
+    pub(super) fn minutes(&self, first: u64, with_open: bool) -> Vec<Vec<Held>> {
+        let mut minutes = grouped(self.all().filter(|held| held.place.first >= first));
         if !with_open {
             minutes.pop();
         }
@@ -289,7 +223,7 @@ impl Kept {
 
     /// Since when there are windows.
     pub fn since(&self) -> Option<SystemTime> {
-        self.all().next().map(|timed| timed.from)
+        self.all().next().map(|held| held.from)
     }
 
     /// How many there are.
@@ -305,6 +239,29 @@ impl Kept {
     /// Those that had to make room.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
+    }
+}
+
+/// Packs all but the newest, for whoever has the time: nobody waits for it.
+pub(super) fn tidy(kept: &Mutex<Kept>) {
+    let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let chore = lock().chore_of_now();
+        let Some(chore) = chore else { break };
+        let done = chore.done();
+        if !lock().replace(&chore, done) {
+            break;
+        }
+    }
+}
+
+/// Windows that follow each other, to be one that is packed.
+#[derive(Debug)]
+struct Chore(Vec<Held>);
+
+impl Chore {
+    fn done(&self) -> Option<Held> {
+        timed::packed(&self.0)
     }
 }
 

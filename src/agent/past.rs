@@ -16,13 +16,15 @@ use super::disk::Fault;
 use super::history;
 use super::history::Line;
 use super::history::Trouble;
-use super::kept;
 use super::kept::Kept;
-use super::kept::Place;
-use super::kept::Timed;
+use super::marks::Mark;
 use super::request::Question;
 use super::rows;
 use super::rows::Found;
+use super::timed;
+use super::timed::Held;
+use super::timed::Place;
+use super::timed::Timed;
 use crate::units;
 use crate::window::ClosedWindow;
 use crate::window::Unreadable;
@@ -53,7 +55,7 @@ pub(super) struct TooMuch;
 
 impl Past {
     /// Of this time, the oldest first.
-    fn in_memory(&self, (from, to): (SystemTime, SystemTime)) -> (Vec<Arc<Timed>>, Option<Place>) {
+    fn in_memory(&self, (from, to): (SystemTime, SystemTime)) -> (Vec<Held>, Option<Place>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         (kept.overlapping(from, to).cloned().collect(), kept.oldest())
     }
@@ -84,30 +86,52 @@ impl Past {
             let found = of_one_boot(found, (!memory.is_empty()).then_some(boot), &mut notes);
             whole = read(&connection, &found, &mut notes);
         }
+        let mut damaged = 0;
         for next in memory {
-            add(&mut whole, next);
+            match next.whole() {
+                Some(next) => timed::add(&mut whole, next),
+                None => damaged += 1,
+            }
+        }
+        if damaged > 0 {
+            notes.push(format!(
+                "{} of this time could not be read from memory.",
+                units::counted(damaged, "window", "windows")
+            ));
         }
         Ok(whole.map(|timed| Whole { timed, notes }))
     }
 
-    /// What each minute of this time says of itself, wherever it is.
+    /// What each minute of this time says of itself: what is written has been judged, and the
+    /// rest is judged now.
     pub(super) fn lines(&self, time: (SystemTime, SystemTime)) -> Vec<Line> {
         let (mut memory, oldest) = self.in_memory(time);
-        let mut lines = match self.open() {
-            Some(connection) => lines_of(&connection, time, oldest, &mut memory),
-            None => Vec::new(),
-        };
-        lines.extend(self.judged(&kept::grouped(memory.iter())));
+        let written = self.open().map(|connection| lines_of(&connection, time));
+        let written = written.unwrap_or_default();
+        leave_out(written.iter().map(|(place, _)| *place), oldest, &mut memory);
+        let learnt = written.into_iter().map(|(place, line)| {
+            let of_now = oldest.is_some_and(|oldest| oldest.run == place.run);
+            match of_now {
+                // It may have been told when the row was written already.
+                true => line.learn(&self.marks(place)),
+                false => line,
+            }
+        });
+        let mut lines: Vec<_> = learnt.collect();
+        lines.extend(self.judged(&timed::grouped(memory.iter())));
         lines
     }
 
+    fn marks(&self, place: Place) -> Vec<Mark> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.marks(place)
+    }
+
     /// What memory has is judged by the minute, as it is when it is written.
-    fn judged(&self, minutes: &[Vec<Arc<Timed>>]) -> Vec<Line> {
-        let wholes = minutes.iter().filter_map(|minute| kept::together(minute));
+    fn judged(&self, minutes: &[Vec<Held>]) -> Vec<Line> {
+        let wholes = minutes.iter().filter_map(|minute| timed::together(minute));
         let marked = wholes.map(|whole| {
-            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            let marks = kept.marks(whole.place);
-            drop(kept);
+            let marks = self.marks(whole.place);
             Line::of(whole).learn(&marks)
         });
         marked.collect()
@@ -116,12 +140,14 @@ impl Past {
     /// When the windows of this time were, and how many queries ended in each.
     pub(super) fn extents(&self, time: (SystemTime, SystemTime)) -> Vec<Extent> {
         let (mut memory, oldest) = self.in_memory(time);
-        let lines = match self.open() {
-            Some(connection) => lines_of(&connection, time, oldest, &mut memory),
-            None => Vec::new(),
-        };
-        let on_disk = lines.iter().map(|line| (line.from, line.to, line.queries));
-        let of = |timed: &Arc<Timed>| (timed.from, timed.to, timed.window.queries());
+        let written = self.open().map(|connection| lines_of(&connection, time));
+        let mut lines = written.unwrap_or_default();
+        lines.retain(|(place, _)| !has(oldest, place));
+        leave_out(lines.iter().map(|(place, _)| *place), oldest, &mut memory);
+        let on_disk = lines
+            .iter()
+            .map(|(_, line)| (line.from, line.to, line.queries));
+        let of = |held: &Held| (held.from, held.to, held.queries());
         on_disk.chain(memory.iter().map(of)).collect()
     }
 }
@@ -142,19 +168,10 @@ pub fn troubles_on_disk(folder: &Path, question: Question) -> Option<Result<Vec<
     Some(troubles.map_err(|fault| anyhow!("{}: {fault}", folder.display())))
 }
 
-fn lines_of(
-    connection: &Connection,
-    time: (SystemTime, SystemTime),
-    oldest: Option<Place>,
-    memory: &mut Vec<Arc<Timed>>,
-) -> Vec<Line> {
+fn lines_of(connection: &Connection, time: (SystemTime, SystemTime)) -> Vec<(Place, Line)> {
     let lines = rows::lines(connection, time, LINES_MAX);
     let lines = lines.inspect_err(|why| log::info!("the history on disk: {why}"));
-    let mut lines = lines.unwrap_or_default();
-    lines.retain(|(place, _)| !has(oldest, place));
-    let last = lines.iter().map(|(place, _)| *place);
-    leave_out(last, oldest, memory);
-    lines.into_iter().map(|(_, line)| line).collect()
+    lines.unwrap_or_default()
 }
 
 /// Whether memory has all of it.
@@ -166,22 +183,18 @@ fn has(oldest: Option<Place>, place: &Place) -> bool {
 fn beside_memory(
     mut found: Vec<Found>,
     oldest: Option<Place>,
-    memory: &mut Vec<Arc<Timed>>,
+    memory: &mut Vec<Held>,
 ) -> Vec<Found> {
     found.retain(|it| !has(oldest, &it.place));
     leave_out(found.iter().map(|it| it.place), oldest, memory);
     found
 }
 
-fn leave_out(
-    on_disk: impl Iterator<Item = Place>,
-    oldest: Option<Place>,
-    memory: &mut Vec<Arc<Timed>>,
-) {
+fn leave_out(on_disk: impl Iterator<Item = Place>, oldest: Option<Place>, memory: &mut Vec<Held>) {
     let Some(oldest) = oldest else { return };
     let own = on_disk.filter(|place| place.run == oldest.run);
     if let Some(last) = own.map(|place| place.last).max() {
-        memory.retain(|timed| timed.place.first > last);
+        memory.retain(|held| held.place.first > last);
     }
 }
 
@@ -227,7 +240,7 @@ fn read(connection: &Connection, found: &[Found], notes: &mut Vec<String>) -> Op
                     to,
                     window,
                 };
-                add(&mut whole, timed.into());
+                timed::add(&mut whole, timed.into());
             }
             Err(why) => match unreadable.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, number)) => *number += 1,
@@ -242,13 +255,6 @@ fn read(connection: &Connection, found: &[Found], notes: &mut Vec<String>) -> Op
         ));
     }
     whole
-}
-
-fn add(whole: &mut Option<Timed>, next: Arc<Timed>) {
-    match whole {
-        Some(whole) => whole.merge(&next),
-        None => *whole = Some(Arc::unwrap_or_clone(next)),
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use rusqlite::Transaction;
 use rusqlite::params;
 
 use super::history::Line;
-use super::kept::Place;
+use super::timed::Place;
 use crate::attempt::names;
 use crate::codec;
 use crate::doctor::Verdict;

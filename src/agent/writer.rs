@@ -20,10 +20,10 @@ use super::disk::Bounds;
 use super::disk::Disk;
 use super::disk::Fault;
 use super::history::Line;
-use super::kept;
 use super::kept::Kept;
-use super::kept::Timed;
 use super::rows::Written;
+use super::timed;
+use super::timed::Held;
 use super::turn::in_turn;
 use crate::window::Names;
 
@@ -218,7 +218,7 @@ impl Work {
         kept.written(self.next);
     }
 
-    fn write_some(&mut self, minutes: &[Vec<Arc<Timed>>]) -> Result<(), Fault> {
+    fn write_some(&mut self, minutes: &[Vec<Held>]) -> Result<(), Fault> {
         if self.disk.is_none() {
             let next = self.next;
             self.open()?;
@@ -253,8 +253,8 @@ impl Work {
     }
 
     /// One row of a minute's windows.
-    fn written(&self, minute: &[Arc<Timed>]) -> Option<Written> {
-        let whole = kept::together(minute)?;
+    fn written(&self, minute: &[Held]) -> Option<Written> {
+        let whole = timed::together(minute)?;
         let marks = {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.marks(whole.place)

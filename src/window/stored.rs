@@ -22,6 +22,8 @@ const OCTETS_MAX: u64 = 64 << 20;
 /// A minute of a host that asks 10,000 times a second is smaller by an eighth than with zstd's
 /// own level, 3, and level 9 makes it no smaller.
 const LEVEL: i32 = 6;
+/// For a window in memory: two thirds of the time, and larger by a sixth than with [`LEVEL`].
+const MEMORY_LEVEL: i32 = 1;
 /// Of what has to be kept at hand to read it, as a power of two: a hostile file says more.
 const LOOK_BACK_MAX: u32 = 23;
 const HEAD: usize = 2 + 8;
@@ -51,9 +53,18 @@ impl ClosedWindow {
     /// Compressed, with these names.
     pub fn store(mut self, names: Names) -> io::Result<Vec<u8>> {
         self.forget_names(names);
+        self.write(LEVEL)
+    }
+
+    /// Compressed, with all that it has, for a while in memory.
+    pub fn pack(&self) -> io::Result<Vec<u8>> {
+        self.write(MEMORY_LEVEL)
+    }
+
+    fn write(&self, level: i32) -> io::Result<Vec<u8>> {
         let mut octets = Vec::from(FORMAT.to_le_bytes());
         octets.extend(hashing::mark().to_le_bytes());
-        let mut to = zstd::stream::Encoder::new(octets, LEVEL)?;
+        let mut to = zstd::stream::Encoder::new(octets, level)?;
         to.include_checksum(true)?;
         let mut to = io::BufWriter::new(to);
         self.serialize(&mut to)?;
@@ -63,7 +74,7 @@ impl ClosedWindow {
             .finish()
     }
 
-    /// Reads what [`Self::store`] wrote. Takes no more memory than a window may, whatever
+    /// Reads what [`Self::store`] or [`Self::pack`] wrote. Takes no more memory than a window may, whatever
     /// the octets are.
     pub fn restore(octets: &[u8]) -> Result<Self, Unreadable> {
         let (head, packed) = octets.split_at_checked(HEAD).ok_or(Unreadable::Corrupt)?;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::super::history::Line;
-use super::super::kept::Place;
+use super::super::timed::Place;
 use super::*;
 use crate::doctor::Verdict;
 

@@ -1,6 +1,9 @@
 //! What is put together, what makes room, and what stays.
 
 use super::*;
+use crate::window::ClosedWindow;
+use crate::window::End;
+use crate::window::Window;
 
 const BEGIN: u64 = 1_800_000_000;
 
@@ -36,9 +39,16 @@ fn filled(number: u64, octets_max: usize) -> Kept {
     kept
 }
 
+/// As it is when there was time for it.
+fn tidied(kept: Kept) -> Kept {
+    let kept = Mutex::new(kept);
+    tidy(&kept);
+    kept.into_inner().expect("no panic")
+}
+
 #[test]
 fn old_ones_become_minutes_and_nothing_lies_between() {
-    let kept = filled(360, usize::MAX);
+    let kept = tidied(filled(360, usize::MAX));
     // An hour: the last 11 minutes in tens of seconds at least, the rest in minutes.
     assert!(
         (49 + 60..49 + 80).contains(&kept.number()),
@@ -80,10 +90,7 @@ fn who_asks_often_makes_no_more_windows() {
     let all: Vec<_> = kept.overlapping(at(0), at(20)).collect();
     assert_eq!((all[0].from, all[1].to), (at(0), at(20)));
     assert_eq!((all[0].place.first, all[1].place.last), (0, 1_999));
-    let counted: usize = kept
-        .overlapping(at(0), at(20))
-        .map(|it| it.window.octets())
-        .sum();
+    let counted: usize = kept.overlapping(at(0), at(20)).map(Held::octets).sum();
     assert_eq!(kept.octets(), counted);
 }
 
@@ -122,14 +129,69 @@ fn a_clock_that_is_set_back_tears_a_minute_and_loses_nothing() {
 }
 
 #[test]
+fn all_but_the_newest_are_packed_and_say_the_same() {
+    let window = |number: u64| {
+        let mut window = Window::default();
+        let mut attempt = crate::sample::plain_attempt();
+        for n in 0..=number {
+            attempt.cookie = n;
+            window.attempt(&attempt);
+        }
+        let mut closed = window.close(End::default());
+        closed.shrink();
+        closed
+    };
+    let mut kept = Kept::within(usize::MAX);
+    for n in 0..3 {
+        kept.add(Timed {
+            place: place(n),
+            from: at(n * 10),
+            to: at(n * 10 + 10),
+            window: window(n),
+        });
+    }
+    let before = kept.octets();
+    let kept = tidied(kept);
+    assert!(kept.octets() * 2 < before, "{} {before}", kept.octets());
+    let all: Vec<_> = kept.overlapping(at(0), at(30)).collect();
+    let form: Vec<_> = all.iter().map(|it| (it.is_whole(), it.queries())).collect();
+    assert_eq!(form, [(false, 1), (false, 2), (true, 3)]);
+    for (number, held) in all.iter().enumerate() {
+        let (whole, was) = (held.whole().expect("a window"), window(number as u64));
+        assert_eq!((whole.place, whole.from), (held.place, held.from));
+        assert_eq!(whole.window.pack().ok(), was.pack().ok());
+    }
+    let counted: usize = all.iter().map(|held| held.octets()).sum();
+    assert_eq!(kept.octets(), counted);
+}
+
+/// They may be gone when they are packed, or have become others.
+#[test]
+fn what_is_packed_takes_the_place_of_what_it_was_made_of_only() {
+    let mut kept = filled(4, usize::MAX);
+    let chore = kept.chore(|_| true).expect("three are whole");
+    assert!(kept.replace(&chore, chore.done()));
+    assert!(!kept.replace(&Chore(Vec::new()), chore.done()));
+    assert_eq!((kept.number(), kept.chore(|_| true).is_some()), (4, true));
+    let later = kept.chore(|_| true).expect("two are whole");
+    kept.forget_first();
+    kept.forget_first();
+    assert!(!kept.replace(&later, later.done()), "it is gone");
+    assert!(!kept.replace(&Chore(vec![later.0[0].clone()]), None));
+    assert_eq!((kept.number(), kept.since()), (2, Some(at(20))));
+}
+
+#[test]
 fn the_oldest_make_room_and_are_counted() {
     let one = empty().octets();
-    // Five minutes have room as minutes, two have not.
-    let kept = filled(30, one * 10);
+    let packed = tidied(filled(2, usize::MAX)).octets() - one;
+    // Five minutes have room as minutes, with the newest, and three have not.
+    let kept = filled(30, one + packed * 11);
     assert_eq!((kept.forgotten(), kept.since()), (0, Some(at(0))));
-    assert!(kept.octets() <= one * 10);
-    let kept = filled(30, one * 3);
-    assert_eq!((kept.number(), kept.octets()), (3, one * 3));
+    assert!(kept.octets() <= one + packed * 11);
+    let kept = filled(30, one + packed * 5 / 2);
+    assert_eq!(kept.number(), 3);
+    assert!(kept.octets() <= one + packed * 5 / 2);
     assert!(kept.forgotten() > 0, "{}", kept.forgotten());
     let all: Vec<_> = kept.overlapping(at(0), at(300)).collect();
     assert_eq!(kept.since(), Some(all[0].from));
@@ -152,7 +214,6 @@ fn the_minute_that_is_open_is_not_torn() {
 fn what_makes_room_stays_until_it_is_written() {
     let mut kept = filled(3, 0);
     kept.written(0);
-    let one = kept.octets();
     let add = |kept: &mut Kept, n: u64| {
         kept.add(Timed {
             place: place(n),
@@ -165,7 +226,8 @@ fn what_makes_room_stays_until_it_is_written() {
         add(&mut kept, n);
     }
     assert_eq!((kept.number(), kept.forgotten()), (1, 1));
-    assert_eq!(kept.octets(), 2 * one, "the minute, and its successor");
+    let newest = empty().octets();
+    assert!(kept.octets() > newest, "the minute, and its successor");
     assert_eq!(kept.since(), Some(at(0)));
     let minutes = kept.minutes(0, false);
     assert_eq!(minutes.len(), 1);
@@ -174,7 +236,7 @@ fn what_makes_room_stays_until_it_is_written() {
         (0, 5)
     );
     kept.written(6);
-    assert_eq!((kept.octets(), kept.since()), (one, Some(at(60))));
+    assert_eq!((kept.octets(), kept.since()), (newest, Some(at(60))));
     // There is one at a time; where nobody writes, none.
     for n in 7..19 {
         add(&mut kept, n);

@@ -163,6 +163,28 @@ fn what_was_told_is_in_the_minute_in_which_it_was_told() {
     assert_eq!(all.lines((at(0), at(60)))[0].verdict, Verdict::Healthy);
 }
 
+/// A minute that is written was judged then; memory may have it, too.
+#[test]
+fn what_is_written_is_not_judged_again_but_learns_what_was_told_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut rows = [0, 1].map(|minute| written("b", 2, minute));
+    rows[0].line.verdict = Verdict::Warning;
+    let all = past(folder.path(), 0..18, &rows);
+    let verdicts = || -> Vec<_> {
+        let lines = all.lines((at(0), at(300)));
+        lines.iter().map(|it| it.verdict).collect()
+    };
+    let (warning, healthy) = (Verdict::Warning, Verdict::Healthy);
+    assert_eq!(verdicts(), [warning, healthy, healthy]);
+    let mark = Mark {
+        verdict: Verdict::Critical,
+        rule: "dns_servfail",
+        workload: None,
+    };
+    all.kept.lock().expect("no panic").mark(11, mark);
+    assert_eq!(verdicts(), [warning, Verdict::Critical, healthy]);
+}
+
 #[test]
 fn what_cannot_be_read_is_said_and_left_out() {
     let folder = tempfile::tempdir().expect("a folder");

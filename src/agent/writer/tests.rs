@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::kept::Place;
+use super::super::timed::Place;
+use super::super::timed::Timed;
 use super::*;
 use crate::window::End;
 use crate::window::Window;
