@@ -11,6 +11,7 @@ use crate::attempt::identity::WorkloadId;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::finding::Severity;
 use crate::thresholds::BLOCKED_PERCENT;
+use crate::thresholds::FILTERED_PERCENT;
 use crate::thresholds::REFUSED_MIN;
 use crate::thresholds::REFUSED_PERMILLE;
 use crate::thresholds::SAMPLE_MIN;
@@ -35,12 +36,21 @@ pub(super) fn limit(group: &Group<'_>) -> Option<Severity> {
         let all = party.figures.queries();
         (is_named && refused >= SAMPLE_MIN && refused >= all).then_some(())
     });
-    (refuses_few(group) && unserved.is_empty()).then_some(Severity::Info)
+    match unserved.is_empty() {
+        true if refuses_few(group) => Some(Severity::Info),
+        // A strict filter, or a zone that somebody misses.
+        true if refuses_up_to(group, FILTERED_PERCENT) => Some(Severity::Warning),
+        _ => None,
+    }
 }
 
 fn refuses_few(group: &Group<'_>) -> bool {
+    refuses_up_to(group, BLOCKED_PERCENT)
+}
+
+fn refuses_up_to(group: &Group<'_>, percent: u64) -> bool {
     let asked = group.asked().all;
-    group.queries() * 100 <= asked.answered * BLOCKED_PERCENT && asked.noerror > group.queries()
+    group.queries() * 100 <= asked.answered * percent && asked.noerror > group.queries()
 }
 
 const IMPACT: &str =

@@ -71,15 +71,15 @@ fn waited_for(view: &ServerView, evidence: &Evidence) -> Option<usize> {
     Some(evidence.waiting.sent(view.owner.pid?, (from_ns, to_ns)))
 }
 
-/// A forwarder without a place for one more query refuses it at once, though it takes
-/// others of the same client.
+/// A forwarder without a place for one more query refuses it without asking anybody, though it
+/// takes others of the same client.
 fn is_full(incident: &Incident, view: &ServerView, evidence: &Evidence) -> bool {
     let asked = evidence
         .tallies
         .asked(incident.attempt.owner.netns, incident.server())
         .all;
     incident.rcode() == Some(OptRcode::REFUSED)
-        && view.took_ns() < LATENCY_WARNING_NS
+        && incident.upstream.is_none()
         && asked.failed + asked.noerror > 0
         && waited_for(view, evidence).is_some_and(|waited| waited >= FULL_MIN)
 }
@@ -190,8 +190,8 @@ pub(super) fn refused_told(group: &Group<'_>) -> Option<String> {
         .max();
     (refused > 0).then(|| {
         format!(
-            "{} of clients were answered REFUSED at once, while up to {} of the resolver's own had no \
-             answer: it has no place for more (dnsmasq `dns-forward-max`, CoreDNS `max_concurrent`).",
+            "{} of clients were answered REFUSED and not passed on, while up to {} of the \
+             resolver's own had no answer: it has no place for more (dnsmasq `dns-forward-max`, CoreDNS `max_concurrent`).",
             units::queries(refused),
             units::count(most.unwrap_or_default() as u64)
         )

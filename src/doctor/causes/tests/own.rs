@@ -172,4 +172,13 @@ fn somebody_who_is_refused_everything_is_no_matter_of_a_blocklist() {
     };
     assert_eq!(told(0), [("dns_refused_rcode", Severity::Critical, 40)]);
     assert_eq!(told(300), [("dns_refused_rcode", Severity::Info, 40)]);
+    // Of all that are served alike: a note, a warning, and what wakes somebody.
+    let among = |good: u64| {
+        let refused = errors(40, REFUSED).map(unit("shop"));
+        let served = more(good, SERVER, Outcome::Answered).map(unit("shop"));
+        judged(Story::default().with(served).with(refused))
+    };
+    assert_eq!(among(360), [("dns_refused_rcode", Severity::Info, 40)]);
+    assert_eq!(among(200), [("dns_refused_rcode", Severity::Warning, 40)]);
+    assert_eq!(among(100), [("dns_refused_rcode", Severity::Critical, 40)]);
 }
