@@ -29,7 +29,7 @@ pub(crate) const FORWARDER_FULL: Scenario = Scenario {
         at_servers: true,
         says: &[
             "what it asks there is not answered",
-            "answered REFUSED at once",
+            "answered REFUSED and not passed on",
         ],
         ..Recipe::of(|lab| {
             let [upstream, forwarder, client] = [
