@@ -155,6 +155,7 @@ pub(super) fn run(
     }
     poller.programs.arm(false);
     poller.until_ns = Clock::monotonic_ns();
+    poller.tracker.is_over(poller.until_ns);
     let patience = Instant::now() + timeout + SWEEP_EVERY + 2 * NAP;
     while phase.is(SETTLING) && Instant::now() < patience && !poller.is_settled()? {
         poller.turn()?;

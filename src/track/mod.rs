@@ -53,6 +53,8 @@ pub struct Tracker {
     /// Of them, those that came while queries from before may still be answered.
     strays_early: u64,
     early_until_ns: u64,
+    /// Queries that were sent later are not watched.
+    over_from_ns: Option<u64>,
 }
 
 impl Tracker {
@@ -70,6 +72,11 @@ impl Tracker {
     /// watched.
     pub fn began(&mut self, early_until_ns: u64) {
         self.early_until_ns = early_until_ns;
+    }
+
+    /// From now on no query is taken, and an answer may belong to one that was not.
+    pub fn is_over(&mut self, from_ns: u64) {
+        self.over_from_ns = Some(from_ns);
     }
 
     /// Takes one event; what it ends goes to `ended`.
@@ -254,6 +261,7 @@ impl Tracker {
         match self.timed_out.late(stray) {
             Some(attempt) => ended.push(attempt),
             None if self.transfers.goes_on(stray) => {}
+            None if self.over_from_ns.is_some_and(|over| stray.at_ns >= over) => {}
             None => {
                 self.stray_answers += 1;
                 self.strays_early += u64::from(stray.at_ns < self.early_until_ns);

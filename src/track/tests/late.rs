@@ -129,6 +129,25 @@ fn an_answer_to_anything_else_is_a_stray() {
     assert_eq!(ended_by(&mut tracker, Event::Stray(answer)).len(), 1);
 }
 
+/// What is asked then is not watched, so nobody forged its answers.
+#[test]
+fn when_no_query_is_taken_any_more_an_answer_may_be_to_one_of_those() {
+    let mut tracker = Tracker::default();
+    let before = give_up(&mut tracker, attempt(10));
+    tracker.is_over(30);
+    let other = |at_ns| Stray {
+        id: 8,
+        ..stray(&before, at_ns)
+    };
+    assert_eq!(ended_by(&mut tracker, Event::Stray(other(29))), []);
+    assert_eq!(tracker.stray_answers(), 1);
+    assert_eq!(ended_by(&mut tracker, Event::Stray(other(30))), []);
+    assert_eq!(tracker.stray_answers(), 1);
+    // A late answer is one all the same.
+    let answer = Event::Stray(stray(&before, 40));
+    assert_eq!(ended_by(&mut tracker, answer).len(), 1);
+}
+
 #[test]
 fn a_server_is_late_for_the_client_that_asked() {
     let mut tracker = Tracker::default();
