@@ -118,7 +118,7 @@ impl Group<'_> {
         let told = match own.map(|incident| incident.weight).sum::<u64>() {
             0 => "kerno saw no slow or lost query of its own behind it.".to_owned(),
             own => format!(
-                "{} of its own went wrong in this time, for other names or at other moments.",
+                "{} of its own went wrong in this time.",
                 units::queries(own)
             ),
         };

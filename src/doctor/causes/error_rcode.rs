@@ -53,7 +53,7 @@ pub(super) fn explanation(
             "It answers queries of other types without an error, so look at what it does with this one."
         }))
         .line(format!(
-            "{} from {server} said {rcode}; {} of its {} were NOERROR.",
+            "{} from {server} said {rcode}; {} of its {} to these clients were NOERROR.",
             units::counted(group.queries(), "answer", "answers"),
             units::count(tally.noerror),
             units::counted(tally.answered, "answer", "answers"),
@@ -133,7 +133,7 @@ fn server_told(group: &Group<'_>) -> Option<String> {
     let own = match own.map(|incident| incident.weight).sum::<u64>() {
         0 => "kerno saw no slow or lost query of its own behind it.".to_owned(),
         own => format!(
-            "{} of its own went wrong in the same time, for other names or at other moments.",
+            "{} of its own went wrong in the same time.",
             units::queries(own)
         ),
     };

@@ -67,10 +67,12 @@ fn has_no_upstream(incident: &Incident, evidence: &Evidence) -> bool {
     let (Some(pid), Some(answer)) = (view.owner.pid, incident.attempt.answer) else {
         return false;
     };
-    let asked = evidence
-        .tallies
-        .asked(incident.attempt.owner.netns, incident.server())
-        .all;
+    let (netns, server) = (incident.attempt.owner.netns, incident.server());
+    // Who serves others has somebody to ask; a loopback address is one of its own namespace.
+    let asked = match server.ip().is_loopback() {
+        true => evidence.tallies.asked(netns, server).all,
+        false => evidence.tallies.asked_by_all(server).all,
+    };
     let all_is_counted = evidence.tallies.processes.left_out == 0;
     answer.bits.recursion_available
         && view.took_ns() < LATENCY_WARNING_NS

@@ -1,6 +1,7 @@
 //! Rule `dns_refused_rcode`: the server does not want to answer.
 
 use domain::base::iana::OptRcode;
+use domain::base::iana::Rtype;
 
 use super::Cause;
 use super::error_rcode;
@@ -10,6 +11,7 @@ use super::severity;
 use crate::attempt::identity::WorkloadId;
 use crate::doctor::explanation::Explanation;
 use crate::doctor::finding::Severity;
+use crate::incidents::Incident;
 use crate::thresholds::BLOCKED_PERCENT;
 use crate::thresholds::FILTERED_PERCENT;
 use crate::thresholds::REFUSED_MIN;
@@ -37,20 +39,25 @@ pub(super) fn limit(group: &Group<'_>) -> Option<Severity> {
         (is_named && refused >= SAMPLE_MIN && refused >= all).then_some(())
     });
     match unserved.is_empty() {
-        true if refuses_few(group) => Some(Severity::Info),
+        true if refuses_up_to(group, BLOCKED_PERCENT) => Some(Severity::Info),
         // A strict filter, or a zone that somebody misses.
         true if refuses_up_to(group, FILTERED_PERCENT) => Some(Severity::Warning),
         _ => None,
     }
 }
 
-fn refuses_few(group: &Group<'_>) -> bool {
-    refuses_up_to(group, BLOCKED_PERCENT)
-}
-
 fn refuses_up_to(group: &Group<'_>, percent: u64) -> bool {
     let asked = group.asked().all;
     group.queries() * 100 <= asked.answered * percent && asked.noerror > group.queries()
+}
+
+/// Whether it was asked for zones as a whole.
+fn is_transfer(group: &Group<'_>) -> bool {
+    let is_one = |it: &Incident| {
+        let asked = it.attempt.question.parse();
+        asked.is_some_and(|it| matches!(it.rtype, Rtype::AXFR | Rtype::IXFR))
+    };
+    group.incidents().all(is_one)
 }
 
 const IMPACT: &str =
@@ -60,10 +67,10 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     if let Some(known) = error_reason::describe(group, OptRcode::REFUSED, IMPACT) {
         return Some(known);
     }
-    let is_filter = refuses_few(group);
+    let is_filter = refuses_up_to(group, FILTERED_PERCENT);
     let cause = match is_filter {
         true => {
-            "The server answers nearly all else that these clients ask, so it refuses these names on \
+            "The server answers most else that these clients ask, so it refuses these names on \
              purpose: this is what a filter or a blocklist looks like, or a zone that it does not serve."
         }
         false => {
@@ -80,6 +87,10 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
             group.ask_example(group.dig()),
         )
         .say(match is_filter {
+            _ if is_transfer(group) => {
+                "Allow the client's addresses to have the zone: BIND, Knot and NSD `allow-transfer`, \
+                 `acl` or `provide-xfr:` of that zone. If it is no secondary, nothing is to be done."
+            }
             true => {
                 "If nobody misses these names, nothing is to be done. Else let them pass in the filter, \
                  or ask another server for that zone."

@@ -176,6 +176,39 @@ fn a_stub_that_asks_nobody_has_no_upstream() {
     assert!(says(&found, "have no RA bit"), "{found:#?}");
 }
 
+#[test]
+fn a_server_that_serves_others_has_somebody_to_ask() {
+    let others = |netns| {
+        more(60, SERVER, Outcome::Answered).map(move |mut it| {
+            it.owner.netns = netns;
+            it
+        })
+    };
+    let story = stub(REFUSED, b"unbound", true).with(others(NODE + 1));
+    let findings = story.explain().findings;
+    let found = findings.iter().find(|it| it.rule == Rule::RefusedRcode);
+    let found = found.expect("who is refused is told");
+    assert!(!says(found, "has no server to ask"), "{found:#?}");
+    assert!(
+        says(found, "0 of its 20 answers to these clients were NOERROR"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn who_may_not_have_a_zone_is_told_of_that() {
+    const TYPE_AXFR: u16 = 252;
+    let asks = |rtype| {
+        let refused = errors(REFUSED, move |it| {
+            it.question = question("example.com", rtype)
+        });
+        only(Story::default().with(refused))
+    };
+    assert!(says(&asks(TYPE_AXFR), "`allow-transfer`"));
+    assert!(!says(&asks(TYPE_A), "allow-transfer"));
+    assert!(says(&asks(TYPE_A), "`access-control:`"));
+}
+
 /// So many answers of type A that are well, and twice as many errors to another type, of a
 /// server on this host that was not seen to ask anybody.
 fn by_type(number: u64, rcode: u16, rtype: u16) -> Story {
