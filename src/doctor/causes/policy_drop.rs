@@ -123,11 +123,18 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
              bytes at the server (unbound and BIND `max-udp-size`, dnsmasq `edns-packet-max`)."
                 .to_owned()
         }
-        None => format!(
-            "Allow UDP and TCP port {} to {}.",
-            group.place.port(),
-            to.unwrap_or(server),
-        ),
+        None => {
+            let (port, to) = (group.place.port(), to.unwrap_or(server));
+            match passed >= FAILURES_MIN {
+                // The port alone is not why.
+                true => format!(
+                    "See what its rule looks at beside the port: a rate (`limit`, `hashlimit`), a \
+                     number, addresses, octets of the packet. Allow UDP and TCP port {port} to {to} \
+                     ahead of it."
+                ),
+                false => format!("Allow UDP and TCP port {port} to {to}."),
+            }
+        }
     })
     .with(|it| {
         group.on_a_node(
