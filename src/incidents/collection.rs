@@ -390,8 +390,10 @@ impl Incidents {
         evidence.in_flight = InFlightLimits::of(&evidence.incidents, &here);
         evidence.replicas = Replicas::of(&evidence.host.flows);
         evidence.away = AwayServers::of(&evidence.tallies.rates, &evidence.incidents);
-        let (views, arrivals) = (&evidence.server_views, &evidence.arrivals);
-        side_tries::mark(&mut evidence.incidents, views, arrivals);
+        let mut incidents = std::mem::take(&mut evidence.incidents);
+        let served = (&evidence.server_views[..], &evidence.arrivals);
+        side_tries::mark(&mut incidents, served, |it| evidence.lacks_a_family(it));
+        evidence.incidents = incidents;
         evidence
     }
 }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use domain::base::iana::OptRcode;
+use domain::base::iana::Rtype;
 
 use super::answers::Answers;
 use super::arrivals::Arrivals;
@@ -14,6 +15,7 @@ use super::away::AwayServers;
 use super::costs::SearchCosts;
 use super::dead_ends::DeadEnds;
 use super::in_flight::InFlightLimits;
+use super::incident::FailureKind;
 use super::incident::Incident;
 use super::loops::Loops;
 use super::outages::Outages;
@@ -39,6 +41,7 @@ use crate::attempt::Fingerprint;
 use crate::attempt::SlowRead;
 use crate::host::Clock;
 use crate::monitor::OnDemand;
+use crate::sampler::CLibrary;
 use crate::sampler::HostSample;
 use crate::thresholds::FAILURES_MIN;
 
@@ -303,6 +306,20 @@ impl Evidence {
             .asked(incident.attempt.owner.netns, incident.server())
             .all;
         (tally.failed * 2 >= tally.ended()).then(|| incident.server())
+    }
+
+    /// Whether the program's lookup fails by an error answer to one type of address, whatever is
+    /// answered to the other: musl's does (`name_from_dns` in src/network/lookup_name.c).
+    pub(super) fn lacks_a_family(&self, incident: &Incident) -> bool {
+        let client = incident.attempt.owner.pid;
+        let client = client.and_then(|pid| self.host.clients.get(&pid));
+        let is_address = |rtype| matches!(rtype, Rtype::A | Rtype::AAAA);
+        incident.kind == FailureKind::ErrorAnswer
+            && client.is_some_and(|it| it.c_library == Some(CLibrary::Musl))
+            && self
+                .tallies
+                .errs_by_type(&incident.attempt)
+                .is_some_and(|it| is_address(it.rtype))
     }
 
     /// A living process in a network namespace, to enter it by.

@@ -12,11 +12,15 @@ use super::incident::Incident;
 use super::server_view::ServerView;
 use crate::thresholds::SAMPLE_MIN;
 
-/// Marks them.
-pub(super) fn mark(incidents: &mut [Incident], views: &[ServerView], arrivals: &Arrivals) {
+/// Marks them. What `is_missed` no other answer stands in for.
+pub(super) fn mark(
+    incidents: &mut [Incident],
+    (views, arrivals): (&[ServerView], &Arrivals),
+    is_missed: impl Fn(&Incident) -> bool,
+) {
     let served = Served::of(views, arrivals);
     for incident in incidents {
-        if incident.kind == FailureKind::Slow {
+        if incident.kind == FailureKind::Slow || is_missed(incident) {
             continue;
         }
         let pid = incident.attempt.owner.pid;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use domain::base::iana::OptRcode;
+
 use super::*;
 use crate::attempt::Attempt;
 use crate::attempt::FailedCall;
@@ -16,6 +18,9 @@ use crate::report::Form;
 use crate::report::Report;
 use crate::sample;
 use crate::sample::MS;
+use crate::sampler::CLibrary;
+use crate::sampler::HostSample;
+use crate::sampler::Process;
 use crate::window::ClosedWindow;
 use crate::window::End;
 use crate::window::Window;
@@ -74,6 +79,10 @@ impl Story {
     }
 
     fn closed(&self) -> ClosedWindow {
+        self.closed_on(HostSample::default())
+    }
+
+    fn closed_on(&self, host: HostSample) -> ClosedWindow {
         let mut window = Window::default();
         let mut grouper = Grouper::default();
         for attempt in &self.attempts {
@@ -89,6 +98,7 @@ impl Story {
         }
         window.close(End {
             duration: Duration::from_secs(30),
+            host,
             ..End::default()
         })
     }
@@ -207,6 +217,39 @@ fn what_is_reset_and_not_asked_again_is_no_note() {
         "{found:#?}"
     );
     assert!(!found.impact.contains("Nobody was hurt"), "{found:#?}");
+}
+
+/// glibc is content with the answer to A, musl is not.
+#[test]
+fn an_error_to_aaaa_is_got_round_by_the_library_that_does_so() {
+    let mut story = Story::new();
+    for _ in 0..20 {
+        story.ask(CURL, GOOD, Outcome::Answered, 1);
+        let aaaa = story.ask(CURL, GOOD, Outcome::Answered, 1);
+        let mut octets = aaaa.question.as_bytes().to_vec();
+        let rtype = octets.len() - 3;
+        octets[rtype] = 28;
+        aaaa.question = RawQuestion::new(&octets);
+        aaaa.answer.as_mut().expect("an answer").rcode = OptRcode::SERVFAIL;
+        story.next();
+    }
+    let worst = |c_library| {
+        let client = Process {
+            c_library: Some(c_library),
+            ..Process::default()
+        };
+        let clients = [(CURL.1, client)].into();
+        let host = HostSample {
+            clients,
+            ..HostSample::default()
+        };
+        let closed = story.closed_on(host);
+        let findings = diagnose(&closed.snapshot(), &closed.evidence()).findings;
+        let aaaa = findings.iter().find(|it| it.rule == Rule::AaaaBroken);
+        aaaa.expect("it is told").severity
+    };
+    assert_eq!(worst(CLibrary::Glibc), Severity::Info);
+    assert!(worst(CLibrary::Musl) > Severity::Info);
 }
 
 #[test]
