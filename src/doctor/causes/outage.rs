@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::group::Group;
+use crate::attempt::Transport;
 use crate::attempt::identity::WorkloadId;
 use crate::doctor::finding::Severity;
 use crate::doctor::who;
@@ -36,7 +37,7 @@ impl<'a> Outage<'a> {
         let sent = || group.incidents().map(|incident| incident.attempt.sent_ns);
         let (first_ns, last_ns) = (sent().min()?, sent().max()?);
         let there = group.incidents().find_map(Incident::query_lost);
-        let views = || {
+        let all = || {
             let views = group.evidence.server_views.iter();
             views.filter(move |view| {
                 there.is_some_and(|drop| {
@@ -45,6 +46,10 @@ impl<'a> Outage<'a> {
                 })
             })
         };
+        // A connection may have a child of its own, as dnsmasq's have: that is no restart.
+        let is_udp = |view: &&ServerView| view.transport == Transport::Udp;
+        let any_udp = all().any(|view| is_udp(&view));
+        let views = || all().filter(move |view| !any_udp || is_udp(view));
         let before = views().filter(|view| view.ended_ns <= first_ns);
         let after = views().filter(|view| view.arrived_ns > last_ns);
         let after = after.min_by_key(|view| view.arrived_ns);

@@ -134,6 +134,34 @@ fn a_server_that_starts_late_and_one_that_ends_again_and_again() {
     assert!(told.contains("5 processes answered there"), "{told}");
 }
 
+/// As dnsmasq has them.
+#[test]
+fn children_that_answer_a_connection_each_are_no_restarts() {
+    let children = (0..40).filter(|n| n % 4 == 0).flat_map(|n| {
+        answered(n..n + 1, 1_000 + n as u32).map(|mut it| {
+            it.transport = Transport::Tcp;
+            it
+        })
+    });
+    let story = Story::default()
+        .with(answered(0..40, 53))
+        .with(children)
+        .with(closed(40..45))
+        .with(answered(45..100, 54));
+    let finding = only(story);
+    let title = finding.title;
+    assert!(
+        title.ends_with("while unbound.service restarted"),
+        "{title}"
+    );
+    let told = finding.evidence.join("\n");
+    assert!(!told.contains("processes answered there"), "{told}");
+    assert!(
+        told.contains("(pid 53) gave the last answer before"),
+        "{told}"
+    );
+}
+
 /// What lay in the socket when the server ended is part of the same.
 #[test]
 fn a_restart_is_one_finding_with_what_was_left_unread() {
