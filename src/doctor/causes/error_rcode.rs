@@ -38,10 +38,12 @@ pub(super) fn explanation(
         .as_ref()
         .map_or(String::new(), |zones| format!(", for {zones}"));
     let rcode = names::rcode(rcode);
-    let by_type = by_type(group);
-    let which = by_type.map_or(String::new(), |it| {
-        format!(" to queries of type {}", it.rtype)
-    });
+    let by_type = by_type(group).filter(|_| !are_no_queries(group));
+    let which = match (are_no_queries(group), by_type) {
+        (true, _) => " to messages that are no queries (UPDATE, NOTIFY)".to_owned(),
+        (_, Some(it)) => format!(" to queries of type {}", it.rtype),
+        _ => String::new(),
+    };
     let title = format!("{server} answers {rcode}{which}{whose}");
     // What a C library does with it is of no matter then.
     let impact = match group.is_asked_by_resolvers() {
@@ -64,6 +66,19 @@ pub(super) fn explanation(
         .lines(server_told(group))
         .lines(group.asked_by_and_for())
 }
+
+/// Whether all of them have another operation code than a query: RFC 1996, RFC 2136.
+pub(super) fn are_no_queries(group: &Group<'_>) -> bool {
+    group.incidents().all(|it| {
+        let answer = it.attempt.answer;
+        answer.is_some_and(|it| it.bits.is_no_query)
+    })
+}
+
+/// What lets them in.
+pub(super) const NO_QUERIES_FIX: &str = "Allow the client to send them for that zone: BIND `allow-update`, `update-policy` and \
+     `allow-notify`, Knot and NSD by `acl` and `allow-notify:`. With TSIG compare key, algorithm and \
+     clock. dig sends queries only: `nsupdate -d` shows what is sent and answered.";
 
 /// The one type that the server answers with errors, if it is that of all these.
 fn by_type(group: &Group<'_>) -> Option<ByType> {

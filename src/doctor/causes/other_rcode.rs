@@ -84,8 +84,12 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
         cause,
         "Programs that ask so get nothing from this server that they can use.",
     )
-    .run("Ask as such a client does:", group.ask_example(group.dig()))
-    .say(fix)
+    .with(|it| match error_rcode::are_no_queries(group) {
+        true => it.say(error_rcode::NO_QUERIES_FIX),
+        false => it
+            .run("Ask as such a client does:", group.ask_example(group.dig()))
+            .say(fix),
+    })
     .say(format!(
         "See each one as it happens: `kerno watch --failed` (rcode {})",
         names::rcode(rcode)

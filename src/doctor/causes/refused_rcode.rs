@@ -82,11 +82,15 @@ fn describe(group: &Group<'_>) -> Option<Explanation> {
     };
     error_rcode::explanation(group, OptRcode::REFUSED, cause, IMPACT)
         .causes(error_reason::without_recursion(group))
-        .run(
-            "Ask from where the client is:",
-            group.ask_example(group.dig()),
-        )
+        .with(|it| match error_rcode::are_no_queries(group) {
+            true => it,
+            false => it.run(
+                "Ask from where the client is:",
+                group.ask_example(group.dig()),
+            ),
+        })
         .say(match is_filter {
+            _ if error_rcode::are_no_queries(group) => error_rcode::NO_QUERIES_FIX,
             _ if is_transfer(group) => {
                 "Allow the client's addresses to have the zone: BIND, Knot and NSD `allow-transfer`, \
                  `acl` or `provide-xfr:` of that zone. If it is no secondary, nothing is to be done."

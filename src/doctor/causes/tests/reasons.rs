@@ -209,6 +209,35 @@ fn who_may_not_have_a_zone_is_told_of_that() {
     assert!(says(&asks(TYPE_A), "`access-control:`"));
 }
 
+#[test]
+fn an_update_is_told_as_no_query() {
+    const NOTAUTH: u16 = 9;
+    for rcode in [REFUSED, NOTAUTH] {
+        let asks = |is_no_query| {
+            only(Story::default().with(errors(rcode, move |it| {
+                it.answer.as_mut().expect("an answer").bits.is_no_query = is_no_query;
+            })))
+        };
+        let found = asks(true);
+        assert!(
+            found
+                .title
+                .contains("to messages that are no queries (UPDATE, NOTIFY)"),
+            "{found:#?}"
+        );
+        assert!(says(&found, "`allow-update`"), "{found:#?}");
+        assert!(
+            !says(&found, "dig @") && !says(&found, "dig -"),
+            "{found:#?}"
+        );
+        let found = asks(false);
+        assert!(
+            !says(&found, "UPDATE") && says(&found, "dig "),
+            "{found:#?}"
+        );
+    }
+}
+
 /// So many answers of type A that are well, and twice as many errors to another type, of a
 /// server on this host that was not seen to ask anybody.
 fn by_type(number: u64, rcode: u16, rtype: u16) -> Story {
