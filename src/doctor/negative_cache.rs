@@ -103,11 +103,11 @@ impl Cache {
         )
     }
 
-    /// Of one that asks nobody.
+    /// Of one of which that is not certain.
     pub(super) fn may_be(self, knowing: SocketAddr) -> String {
         format!(
-            "{} was not seen to ask anybody for them: it has them in a zone or a file of its own, or, if it \
-             is a cache of {knowing}, keeps an answer from before the names were made.",
+            "{} may have them in a zone or a file of its own; or, if it is a cache of {knowing}, it keeps an \
+             answer from before the names were made.",
             who::process(Some(self.pid), self.comm)
         )
     }
