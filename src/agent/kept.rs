@@ -91,28 +91,35 @@ impl Kept {
     }
 
     fn merge_last(&mut self) {
-        if let Some(last) = self.pop().and_then(|last| last.whole()) {
-            self.merge_with_last(&last);
+        match self.pop().and_then(|last| last.whole()) {
+            Some(last) => self.merge_with_last(&last),
+            None => self.forgotten += 1,
         }
     }
 
     fn merge_with_last(&mut self, next: &Timed) {
-        if let Some(mut last) = self.pop().and_then(|last| last.whole()) {
-            // Whoever is just looking at it has it as it was.
-            Arc::make_mut(&mut last).merge(next);
-            self.push(last.into());
-        }
+        let whole = match self.pop().and_then(|last| last.whole()) {
+            Some(mut last) => {
+                // Whoever is just looking at it has it as it was.
+                Arc::make_mut(&mut last).merge(next);
+                last
+            }
+            None => {
+                self.forgotten += 1;
+                Arc::new(next.clone())
+            }
+        };
+        self.push(whole.into());
     }
 
     /// What is to be packed: one of those that are whole but for the newest, or those of a minute
     /// that are all so.
     fn chore(&self, is_so: impl Fn(&Held) -> bool) -> Option<Chore> {
+        let all_but_newest = self.windows.len().saturating_sub(1);
         let older = || {
             self.windows
                 .iter()
-                .rev()
-                .skip(1)
-                .rev()
+                .take(all_but_newest)
                 .map(|(held, _)| held)
         };
         if let Some(whole) = older().find(|held| held.is_whole()) {

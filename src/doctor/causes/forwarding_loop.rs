@@ -16,10 +16,12 @@ pub(super) const CAUSE: Cause = Cause::exact(matches, describe);
 fn matches(incident: &Incident, evidence: &Evidence) -> Option<Place> {
     // A packet that this host discarded on this leg has a cause of its own.
     let sent = incident.query_dropped().is_none() && incident.attempt.failed_call.is_none();
-    let key = incident
-        .in_loop
-        .or_else(|| turned_down_by(incident, evidence));
-    sent.then(|| key.map(|key| Place::default().of(Some(key))))?
+    let key = || {
+        let own = incident.in_loop;
+        own.or_else(|| turned_down_by(incident, evidence))
+    };
+    let key = sent.then(key)??;
+    Some(Place::default().of(Some(key)))
 }
 
 /// The loop that keeps the resolver from asking for this client as well.

@@ -190,8 +190,9 @@ pub(super) fn refused_told(group: &Group<'_>) -> Option<String> {
         .max();
     (refused > 0).then(|| {
         format!(
-            "{} of clients were answered REFUSED and not passed on, while up to {} of the \
-             resolver's own had no answer: it has no place for more (dnsmasq `dns-forward-max`, CoreDNS `max_concurrent`).",
+            "{} of clients were answered REFUSED and not passed on, while up to {} of the resolver's \
+             own had no answer: it has no place for more (dnsmasq `dns-forward-max`, CoreDNS \
+             `max_concurrent`).",
             units::queries(refused),
             units::count(most.unwrap_or_default() as u64)
         )
