@@ -42,8 +42,12 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Starts them, with so many queries a second in all. unbound must be running.
-    pub(crate) fn start(site: &Site, groups: &mut Groups, rate: u32) -> Result<Self> {
+    /// Starts them, with so many queries a second in all, of this server, which must be there.
+    pub(crate) fn start(
+        site: &Site,
+        groups: &mut Groups,
+        (server, rate): (Ipv4Addr, u32),
+    ) -> Result<Self> {
         let names = site.folder().join("crowd-names");
         let mut text = String::new();
         for number in 0..NAMES {
@@ -55,20 +59,20 @@ impl Crowd {
             programs: Vec::new(),
             is_over: Arc::default(),
         };
-        let server = site
+        let silent = site
             .namespace
             .enter(|| UdpSocket::bind((SILENT, DNS_PORT)))??;
-        server.set_read_timeout(Some(LOOK))?;
+        silent.set_read_timeout(Some(LOOK))?;
         let is_over = Arc::clone(&crowd.is_over);
         thread::spawn(move || {
             let mut query = [0; 512];
             while !is_over.load(Ordering::Relaxed) {
                 // Nothing has come, or something that is not answered.
-                let _either = server.recv(&mut query);
+                let _either = silent.recv(&mut query);
             }
         });
         let each = (rate - IN_VAIN) / PROGRAMS;
-        let served = (0..PROGRAMS).map(|_| (Ipv4Addr::LOCALHOST, each));
+        let served = (0..PROGRAMS).map(|_| (server, each));
         for (server, rate) in served.chain([(SILENT, IN_VAIN)]) {
             let dnsperf = program("dnsperf").context("dnsperf is missing: make setup")?;
             let mut command = site.command(dnsperf)?;

@@ -12,6 +12,7 @@ mod always;
 mod calls;
 mod cgroups;
 mod crowd;
+mod elsewhere;
 mod exchange;
 mod figures;
 mod growth;

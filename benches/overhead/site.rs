@@ -29,6 +29,8 @@ const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 pub(crate) const DNS_PORT: u16 = 10_553;
 /// Names that a crowd asks for; every other one is there.
 pub(crate) const NAMES: usize = 2_000;
+/// How the others begin.
+pub(crate) const MISSING: &str = "nothing";
 
 /// A port that means nothing to anybody.
 pub(crate) const OTHER_PORT: u16 = 10_599;
@@ -111,7 +113,7 @@ impl Site {
 pub(crate) fn name(number: usize) -> String {
     match number.is_multiple_of(2) {
         true => format!("host{number}.kerno.test"),
-        false => format!("nothing{number}.kerno.test"),
+        false => format!("{MISSING}{number}.kerno.test"),
     }
 }
 

@@ -6,12 +6,10 @@
 use std::collections::HashSet;
 use std::ffi::CStr;
 use std::fs::File;
-use std::fs::OpenOptions;
 use std::io;
 use std::io::BufRead;
 use std::io::Read as _;
 use std::io::Write as _;
-use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,11 +26,9 @@ use serde::Serialize;
 use super::elsewhere::Elsewhere;
 use super::elsewhere::Leaves;
 use crate::target::DNS_PORT;
+use crate::testbed::tunnel;
 
 pub(super) const DEVICE: &CStr = c"outside";
-
-/// include/uapi/linux/if_tun.h: `_IOW('T', 202, int)`.
-const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
 
 /// What becomes of packets there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,27 +115,8 @@ fn give_back_later(mut device: File) -> mpsc::Sender<(Instant, Vec<u8>)> {
 
 /// The tunnel device of this namespace, which goes with the file.
 pub(super) fn device() -> Result<File> {
-    open().context("cannot make a tunnel device: this scenario needs /dev/net/tun (modprobe tun)")
-}
-
-/// A tunnel of IP packets without a header in front.
-fn open() -> io::Result<File> {
-    let device = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/net/tun")?;
-    // SAFETY: all octets zero are a valid ifreq.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(DEVICE.to_bytes_with_nul()) {
-        *to = libc::c_char::from_ne_bytes([*from]);
-    }
-    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
-    // SAFETY: the request is an ifreq on this stack, with a name that ends.
-    let done = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETIFF, &raw mut request) };
-    if done < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(device)
+    tunnel(DEVICE)
+        .context("cannot make a tunnel device: this scenario needs /dev/net/tun (modprobe tun)")
 }
 
 /// UDP to the DNS port over IPv4 (RFC 791 section 3.1, RFC 768).

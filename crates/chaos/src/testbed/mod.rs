@@ -12,6 +12,7 @@ mod ready;
 pub mod scatter;
 pub mod server;
 pub mod tool;
+mod tunnel;
 mod unbound;
 pub mod veth;
 
@@ -19,4 +20,5 @@ pub use cgroup::Cgroup;
 pub use dnsmasq::Dnsmasq;
 pub use namespace::Namespace;
 pub use namespace::own_mounts;
+pub use tunnel::tunnel;
 pub use unbound::Unbound;
