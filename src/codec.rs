@@ -14,6 +14,28 @@ fn invalid(what: &'static str) -> Error {
     Error::new(ErrorKind::InvalidData, what)
 }
 
+/// Counts of what a host has sent: sums of many of them are counts as well.
+pub mod count {
+    use super::*;
+
+    /// A million a second, for nearly nine years.
+    const MOST: u64 = 1 << 48;
+
+    /// Writes one.
+    pub fn write<W: Write>(it: &u64, to: &mut W) -> Result<()> {
+        it.serialize(to)
+    }
+
+    /// Reads one.
+    pub fn read<R: Read>(from: &mut R) -> Result<u64> {
+        let count = u64::deserialize_reader(from)?;
+        match count <= MOST {
+            true => Ok(count),
+            false => Err(invalid("more than anybody can count")),
+        }
+    }
+}
+
 /// Durations: seconds, and nanoseconds of the next.
 pub mod duration {
     use std::time::Duration;
@@ -161,6 +183,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_nobody_can_count_is_no_count() {
+        let read = |count: u64| count::read(&mut &count.to_le_bytes()[..]).ok();
+        assert_eq!(read(1 << 48), Some(1 << 48));
+        assert_eq!((read((1 << 48) + 1), read(u64::MAX)), (None, None));
+    }
 
     #[test]
     fn a_time_that_cannot_be_told_is_none() {

@@ -13,19 +13,47 @@ use crate::attempt::Outcome;
 )]
 pub struct OutcomeTotals {
     /// Answered in time.
+    #[borsh(
+        serialize_with = "crate::codec::count::write",
+        deserialize_with = "crate::codec::count::read"
+    )]
     pub answered: u64,
     /// No answer within the timeout, or resent before one came.
+    #[borsh(
+        serialize_with = "crate::codec::count::write",
+        deserialize_with = "crate::codec::count::read"
+    )]
     pub unanswered: u64,
     /// Answered after it had been given up on.
+    #[borsh(
+        serialize_with = "crate::codec::count::write",
+        deserialize_with = "crate::codec::count::read"
+    )]
     pub late: u64,
     /// Ended by ICMP or a socket error.
+    #[borsh(
+        serialize_with = "crate::codec::count::write",
+        deserialize_with = "crate::codec::count::read"
+    )]
     pub refused: u64,
     /// Discarded by this kernel.
+    #[borsh(
+        serialize_with = "crate::codec::count::write",
+        deserialize_with = "crate::codec::count::read"
+    )]
     pub dropped: u64,
     /// Another server answered the same question first.
+    #[borsh(
+        serialize_with = "crate::codec::count::write",
+        deserialize_with = "crate::codec::count::read"
+    )]
     pub superseded: u64,
     /// Late ones whose first record is not among these: in the window before, or lost.
     #[serde(skip)]
+    #[borsh(
+        serialize_with = "crate::codec::count::write",
+        deserialize_with = "crate::codec::count::read"
+    )]
     pub owed: u64,
 }
 
