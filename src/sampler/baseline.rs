@@ -2,6 +2,7 @@
 //! end.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::conntrack;
 use super::conntrack::Fullness;
 use super::flows::Collection;
 use super::flows::Wanted;
+use super::listener::LOOKS_MAX;
 use super::listener::Open;
 use super::memory::Kills;
 use super::missing;
@@ -54,8 +56,12 @@ pub(super) struct Baseline {
     pub(super) ports: BTreeMap<u32, Ports>,
     descriptors: Descriptors,
     pub(super) listeners: BTreeMap<(u32, SocketAddr), u32>,
+    /// Those of the window before.
+    pub(super) listeners_before: BTreeMap<(u32, SocketAddr), u32>,
     /// Addresses that are to be looked at again.
     pub(super) open: BTreeMap<(u32, SocketAddr), Open>,
+    /// Those that were looked at often enough in the window before, in vain.
+    pub(super) never_found: BTreeSet<(u32, SocketAddr)>,
     pub(super) bound: BTreeMap<(u32, SocketAddr), Option<u32>>,
     namespaces: BTreeMap<u32, Namespace>,
     /// No way into them was known yet; whether packets are dropped there.
@@ -301,9 +307,12 @@ impl Baseline {
         self.descriptors.look_at_all(&self.root);
         self.groups.look_at_all(&self.root);
         let groups = std::mem::take(&mut self.groups);
+        self.listeners_before.clone_from(&self.listeners);
         let (known_servers, known_clients) = (&self.servers, &self.clients);
         let is_known = |pid| known_servers.contains_key(&pid) || known_clients.contains_key(&pid);
-        self.open.clear();
+        let open = std::mem::take(&mut self.open).into_iter();
+        let given_up = open.filter(|(_, it)| it.looks >= LOOKS_MAX);
+        self.never_found = given_up.map(|(key, _)| key).collect();
         let (cpu_waits, waits_looked_at) = self.waits.take(Instant::now(), is_known);
         self.missing.add(missing::KILLS, self.kills.left_out);
         let servers = std::mem::take(&mut self.servers).into_iter();

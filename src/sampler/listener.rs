@@ -13,6 +13,9 @@ use crate::host::proc::net_udp;
 const DESCRIPTORS_MAX: usize = 1024;
 const INIT: u32 = 1;
 
+/// How often an address is looked at that nothing was found at.
+pub(super) const LOOKS_MAX: u32 = 5;
+
 /// What was not found yet at an address.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Open {
@@ -31,7 +34,14 @@ pub(super) fn is_bound(net: &Root, address: SocketAddr) -> bool {
 /// on any address with this port, in the namespace whose `/proc/…/net` folder
 /// this is. Only processes that are in the namespace themselves are asked; and not the first of
 /// all, which holds sockets for services that it starts (systemd.socket(5)), and reads none.
-pub(super) fn find(root: &Root, net: &Root, netns: u32, address: SocketAddr) -> Option<u32> {
+/// Who had it `before` has it still, nearly always: to ask all takes a look at each descriptor
+/// of the host.
+pub(super) fn find(
+    root: &Root,
+    net: &Root,
+    (netns, address): (u32, SocketAddr),
+    before: Option<u32>,
+) -> Option<u32> {
     let inode = inode(net, address)?;
     let has_it = |pid: &u32| {
         let process = root.process(*pid);
@@ -40,7 +50,8 @@ pub(super) fn find(root: &Root, net: &Root, netns: u32, address: SocketAddr) -> 
             && descriptors::sockets(&process, DESCRIPTORS_MAX)
                 .is_ok_and(|mut own| own.any(|it| it == inode))
     };
-    root.numbers("proc").filter(has_it).min()
+    let before = before.filter(has_it);
+    before.or_else(|| root.numbers("proc").filter(has_it).min())
 }
 
 /// The socket's inode number; the address itself before any address.
@@ -70,7 +81,7 @@ mod tests {
         let root = Root::default();
         let netns = netns::of(&root.process(own)).unwrap();
         let net = root.process(own).below("net");
-        let find = |netns, address| find(&root, &net, netns, address);
+        let find = |netns, address| find(&root, &net, (netns, address), None);
         let exact = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = exact.local_addr().unwrap();
         assert_eq!(find(netns, address), Some(own));
@@ -83,7 +94,11 @@ mod tests {
         assert!(!is_bound(&net, SocketAddr::from(([198, 51, 100, 7], port))));
         // In another namespace it is another one's.
         assert_eq!(find(netns + 1, address), None);
+        // Whoever is said to have had it before is asked first, and the others if he has it not.
+        let find_after = |before| super::find(&root, &net, (netns, address), Some(before));
+        assert_eq!([own, INIT, u32::MAX].map(find_after), [Some(own); 3]);
         drop(any);
+        assert_eq!(find_after(own), None);
         assert!(!is_bound(&net, address));
         assert_eq!(find(netns, address), None);
     }

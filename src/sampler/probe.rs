@@ -16,6 +16,7 @@ use super::cgroups::Controller;
 use super::flows::Wanted;
 use super::history::History;
 use super::listener;
+use super::listener::LOOKS_MAX;
 use super::memory::MemoryBaseline;
 use super::missing;
 use super::ports;
@@ -25,9 +26,7 @@ use crate::host::proc::maps;
 use crate::host::proc::resolv_conf;
 use crate::host::proc::route;
 
-/// How often an address is looked at that nothing was found at.
-const LOOKS_MAX: u32 = 5;
-/// … and at how many a second.
+/// At how many addresses that nothing was found at it looks in a second.
 const LOOKS_AT_A_TIME: usize = 16;
 
 #[derive(Clone, Debug)]
@@ -146,10 +145,18 @@ pub(super) fn look_at_put_off(
 
 fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
     let root = baseline.root.clone();
-    let find = |net: &Root| listener::find(&root, net, netns, address);
+    let before = baseline.listeners_before.get(&(netns, address)).copied();
+    let find = |net: &Root| listener::find(&root, net, (netns, address), before);
     let Some(pid) = visit(baseline, netns, find).flatten() else {
-        // Who is started by the first query comes later.
-        baseline.open.entry((netns, address)).or_default().looks += 1;
+        // Who is started by the first query comes later. Who did not come in a whole window is
+        // looked for once in the next.
+        let is_given_up = baseline.never_found.contains(&(netns, address));
+        let open = baseline.open.entry((netns, address)).or_default();
+        open.looks = if is_given_up {
+            LOOKS_MAX
+        } else {
+            open.looks + 1
+        };
         return;
     };
     baseline.open.remove(&(netns, address));
@@ -232,5 +239,39 @@ fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32
     }
     if let Some(client) = lock().clients.get_mut(&pid) {
         client.resolv_conf = resolv_conf.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_nobody_found_in_a_whole_window_is_looked_for_once_in_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut baseline = Baseline::default();
+        baseline.root = Root::at(folder.path());
+        let (often, once) = ((7, "192.0.2.1:53"), (7, "192.0.2.2:53"));
+        let key = |(netns, address): (u32, &str)| (netns, address.parse().unwrap());
+        let look = |baseline: &mut Baseline, it| {
+            let (netns, address) = key(it);
+            listener(baseline, netns, address);
+            baseline.open[&key(it)].looks
+        };
+        look(&mut baseline, once);
+        assert_eq!(look(&mut baseline, often), 1);
+        for _ in 1..LOOKS_MAX {
+            look_again(&mut baseline);
+        }
+        // Both were looked at by that.
+        baseline.open.remove(&key(once));
+        assert_eq!(baseline.open[&key(often)].looks, LOOKS_MAX);
+        baseline.roll(&Wanted::default());
+        assert_eq!(look(&mut baseline, often), LOOKS_MAX);
+        assert_eq!(look(&mut baseline, once), 1);
+        // Who comes after all is looked for as before when he is lost again.
+        baseline.open.clear();
+        baseline.roll(&Wanted::default());
+        assert_eq!(look(&mut baseline, often), 1);
     }
 }
