@@ -1,17 +1,25 @@
 //! The commonest lookups, kept short, because there are so many: one name, of one type or
 //! of A and AAAA, each answered at once. Whatever is more than that goes to the store.
 
+use std::num::NonZeroU32;
+
+use domain::base::iana::Rtype;
+
 use super::finished::Closed;
 use super::finished::LookupResult;
 use super::finished::Outline;
 use super::joining::PAUSE_NS;
 use super::open::Thread;
+use super::step::AttemptKey;
 use super::step::Step;
 use super::step::StepEnd;
 use super::step::go_together;
+use crate::attempt::Fingerprint;
 
-/// They stand in sets by their chain: some 300 octets each, 600 KB in all.
-const SETS: usize = 256;
+/// So many are kept, one behind the other as they begin: 160 octets each, 320 KB in all.
+const BRIEFS_MAX: usize = 2_048;
+/// They are found by their chain, in sets of a line of the cache each: 32 KB in all.
+const SETS: usize = 512;
 const WAYS: usize = 8;
 /// The longest question that is kept with one; longer ones are in no plain record.
 const QUESTION_MAX: usize = 64;
@@ -27,14 +35,68 @@ pub(super) struct Brief {
     steps: [Step; 2],
     number: u8,
     len: u8,
-    octets: [u8; QUESTION_MAX],
+    octets: Octets,
+}
+
+type Octets = [u8; QUESTION_MAX];
+
+impl Brief {
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps[..usize::from(self.number)]
+    }
+
+    pub(super) fn question(&self) -> &[u8] {
+        &self.octets[..usize::from(self.len)]
+    }
+}
+
+/// The same as it is kept: a line of the cache has all but its question and its second message.
+/// Most of what they take of a CPU is to have these octets at hand.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Kept {
+    chain: u64,
+    thread: Thread,
+    cell: u32,
+    is_two: bool,
+    len: u8,
+    ends: [StepEnd; 2],
+    /// That of both.
+    name: u64,
+    first: Half,
+}
+
+/// One of its messages.
+#[derive(Clone, Copy, Debug)]
+struct Half {
+    cookie: u64,
+    sent_ns: u64,
+    server: u64,
+    took_ns: u32,
+    id: u16,
+    rtype: Rtype,
 }
 
 /// All that are kept; nothing is allocated before the first.
 #[derive(Debug, Default)]
 pub(super) struct Briefs {
-    sets: Vec<[Option<Brief>; WAYS]>,
+    /// A ring: each has the place behind the one before, which is that of the eldest.
+    all: Vec<Option<Kept>>,
+    seconds: Vec<Half>,
+    questions: Vec<Octets>,
+    /// Where the latest one is.
+    latest: usize,
+    sets: Vec<[Option<Pointer>; WAYS]>,
     number: usize,
+}
+
+/// Where one of a chain may be.
+#[derive(Clone, Copy, Debug)]
+struct Pointer {
+    /// The upper half of the chain.
+    tag: u32,
+    /// Its place in the ring, plus one.
+    at: NonZeroU32,
 }
 
 /// What became of a plain answer.
@@ -48,51 +110,73 @@ pub(super) enum Taken {
     TooMuch,
 }
 
-impl Brief {
-    /// Begins with this one, whose question has room.
-    fn new((chain, thread, cell): (u64, Thread, u32), step: &Step, question: &[u8]) -> Self {
-        let mut octets = [0; QUESTION_MAX];
-        let len = question.len().min(QUESTION_MAX);
-        octets[..len].copy_from_slice(&question[..len]);
+impl Half {
+    /// In the place of one that there is not.
+    const NONE: Self = Self {
+        cookie: 0,
+        sent_ns: 0,
+        server: 0,
+        took_ns: 0,
+        id: 0,
+        rtype: Rtype::A,
+    };
+
+    fn of(step: &Step, rtype: Rtype) -> Self {
         Self {
-            chain,
-            thread,
-            cell,
-            steps: [*step; 2],
-            number: 1,
-            len: len as u8,
-            octets,
+            cookie: step.key.cookie,
+            sent_ns: step.sent_ns(),
+            server: step.server,
+            // A plain answer took a tenth of a second at the most.
+            took_ns: u32::try_from(step.took_ns()).unwrap_or(u32::MAX),
+            id: step.key.id.unwrap_or(0),
+            rtype,
         }
     }
 
-    /// Whether a library may have spread one lookup over the threads of both.
-    fn may_be_part_of(&self, other: &Self) -> bool {
-        // Who asks for both on one socket has one thread for them.
-        let is_whole =
-            |it: &Self| it.number == 2 && it.steps[0].key.cookie == it.steps[1].key.cookie;
-        let is_alike = self.steps().len() == 1
-            && other.steps().len() == 1
-            && self.steps[0].question == other.steps[0].question;
-        self.chain == other.chain && !is_whole(self) && !is_whole(other) && !is_alike
+    fn end_ns(&self) -> u64 {
+        self.sent_ns + u64::from(self.took_ns)
     }
 
-    pub(super) fn steps(&self) -> &[Step] {
-        &self.steps[..usize::from(self.number)]
+    fn step(&self, name: u64, end: StepEnd) -> Step {
+        Step {
+            key: AttemptKey {
+                cookie: self.cookie,
+                id: Some(self.id),
+                sent_ns: self.sent_ns,
+            },
+            end_ns: self.end_ns(),
+            gave_up: false,
+            question: Some(Fingerprint {
+                name,
+                rtype: self.rtype,
+            }),
+            server: self.server,
+            end,
+            is_waste: false,
+            lost_ns: 0,
+        }
+    }
+}
+
+impl Kept {
+    /// Its messages and what each came to; the second one is kept elsewhere.
+    fn halves<'a>(
+        &'a self,
+        second: &'a Half,
+    ) -> impl Iterator<Item = (&'a Half, StepEnd)> + use<'a> {
+        let second = self.is_two.then_some((second, self.ends[1]));
+        [(&self.first, self.ends[0])].into_iter().chain(second)
     }
 
-    pub(super) fn question(&self) -> &[u8] {
-        &self.octets[..usize::from(self.len)]
-    }
-
-    fn last_ns(&self) -> u64 {
-        let ends = self.steps().iter().map(|step| step.end_ns);
+    fn last_ns(&self, second: &Half) -> u64 {
+        let ends = self.halves(second).map(|(half, _)| half.end_ns());
         ends.max().unwrap_or(0)
     }
 
-    fn closed(&self) -> Closed {
-        let steps = self.steps();
-        let first_ns = steps.iter().map(Step::sent_ns).min().unwrap_or(0);
-        let any = |end| steps.iter().any(|step| step.end == end);
+    fn closed(&self, second: &Half) -> Closed {
+        let sent = self.halves(second).map(|(half, _)| half.sent_ns);
+        let first_ns = sent.min().unwrap_or(0);
+        let any = |end| self.halves(second).any(|it| it.1 == end);
         Closed::Plain(
             self.cell,
             Outline {
@@ -101,89 +185,176 @@ impl Brief {
                     (_, true) => LookupResult::NoData,
                     _ => LookupResult::NoSuchName,
                 },
-                duration_ns: self.last_ns().saturating_sub(first_ns),
-                queries: u64::from(self.number),
+                duration_ns: self.last_ns(second).saturating_sub(first_ns),
+                queries: if self.is_two { 2 } else { 1 },
                 lost_ns: 0,
             },
         )
     }
 
     /// Whether this is the other half of it.
-    fn is_completed_by(&self, step: &Step) -> bool {
-        let (Some(own), Some(other)) = (self.steps[0].question, step.question) else {
-            return false;
-        };
-        self.number == 1
-            && own.name == other.name
-            && own.rtype != other.rtype
-            && go_together(own.rtype, other.rtype)
-            && step.sent_ns() <= self.steps[0].end_ns + PAUSE_NS
-            && self.steps[0].sent_ns() <= step.end_ns + PAUSE_NS
+    fn is_completed_by(&self, question: Fingerprint, step: &Step) -> bool {
+        !self.is_two
+            && self.name == question.name
+            && self.first.rtype != question.rtype
+            && go_together(self.first.rtype, question.rtype)
+            && step.sent_ns() <= self.first.end_ns() + PAUSE_NS
+            && self.first.sent_ns <= step.end_ns + PAUSE_NS
     }
 
     /// Whether it was over when this was sent: its thread asks the same anew, or has
     /// found what it looked for.
-    fn is_before(&self, step: &Step) -> bool {
-        self.last_ns() <= step.sent_ns()
-            && self.steps().iter().any(|it| match it.end {
+    fn is_before(&self, second: &Half, question: Fingerprint, step: &Step) -> bool {
+        let asks_anew = |half: &Half| self.name == question.name && half.rtype == question.rtype;
+        self.last_ns(second) <= step.sent_ns()
+            && self.halves(second).any(|(half, end)| match end {
                 StepEnd::Found => true,
-                StepEnd::NoSuchName => it.question == step.question,
-                _ => it.question == step.question && it.server == step.server,
+                StepEnd::NoSuchName => asks_anew(half),
+                _ => asks_anew(half) && half.server == step.server,
             })
+    }
+
+    /// Whether a library may have spread one lookup over the threads of both.
+    fn may_be_part_of(&self, second: &Half, (other, of_other): (&Self, &Half)) -> bool {
+        // Who asks for both on one socket has one thread for them.
+        let is_whole = |it: &Self, second: &Half| it.is_two && it.first.cookie == second.cookie;
+        let is_alike = !self.is_two
+            && !other.is_two
+            && (self.name, self.first.rtype) == (other.name, other.first.rtype);
+        self.chain == other.chain
+            && !is_whole(self, second)
+            && !is_whole(other, of_other)
+            && !is_alike
     }
 }
 
 impl Briefs {
-    /// Takes a plain answer; what is over by it goes to `closed`.
+    /// Takes a plain answer to what was asked; what is over by it goes to `closed`.
     pub(super) fn take(
         &mut self,
-        chain: u64,
-        thread: Thread,
-        step: &Step,
+        (chain, thread): (u64, Thread),
+        (step, asked): (&Step, Fingerprint),
         (question, cell): (&[u8], u32),
         closed: &mut Vec<Closed>,
     ) -> Taken {
         if question.len() > QUESTION_MAX {
             return Taken::TooMuch;
         }
-        if self.sets.is_empty() {
-            self.sets = vec![[None; WAYS]; SETS];
-        }
-        let set = &mut self.sets[chain as usize % SETS];
-        let is_own = |it: &Brief| it.chain == chain && it.thread == thread;
-        let own = set.iter_mut().flatten().find(|it| is_own(it));
-        if let Some(own) = own {
-            if own.is_completed_by(step) {
-                own.steps[1] = *step;
-                own.number = 2;
+        let kept = Kept {
+            chain,
+            thread,
+            cell,
+            is_two: false,
+            len: question.len() as u8,
+            ends: [step.end; 2],
+            name: asked.name,
+            first: Half::of(step, asked.rtype),
+        };
+        let own = self.of_chain(chain).find(|it| it.1.thread == thread);
+        if let Some((at, own)) = own {
+            if own.is_completed_by(asked, step) {
+                let whole = Kept {
+                    is_two: true,
+                    ends: [own.ends[0], step.end],
+                    ..*own
+                };
+                self.seconds[at] = kept.first;
+                self.all[at] = Some(whole);
                 return Taken::Done;
             }
-            if !own.is_before(step) {
+            if !own.is_before(&self.seconds[at], asked, step) {
                 return Taken::TooMuch;
             }
-            closed.push(own.closed());
-            *own = Brief::new((chain, thread, cell), step, question);
+            closed.push(own.closed(&self.seconds[at]));
+            self.put(at, kept, question);
             return Taken::Done;
         }
-        let (place, instead) = match set.iter().position(Option::is_none) {
-            Some(free) => (free, None),
-            None => {
-                let last_ns = |at: &usize| set[*at].as_ref().map_or(0, Brief::last_ns);
-                let eldest = (0..WAYS).min_by_key(last_ns).unwrap_or(0);
-                (eldest, set[eldest].take())
+        let (at, before) = self.make_room(chain);
+        let taken = match before {
+            None => Taken::Done,
+            Some(it) if it.last_ns(&self.seconds[at]) + QUIET_NS <= step.sent_ns() => {
+                closed.push(it.closed(&self.seconds[at]));
+                Taken::Done
             }
+            Some(it) => Taken::Instead(Box::new(self.told(&it, at))),
         };
-        set[place] = Some(Brief::new((chain, thread, cell), step, question));
-        match instead {
-            None => {
-                self.number += 1;
-                Taken::Done
-            }
-            Some(it) if it.last_ns() + QUIET_NS <= step.sent_ns() => {
-                closed.push(it.closed());
-                Taken::Done
-            }
-            Some(it) => Taken::Instead(Box::new(it)),
+        self.put(at, kept, question);
+        self.point_at(at, chain);
+        taken
+    }
+
+    fn put(&mut self, at: usize, kept: Kept, question: &[u8]) {
+        self.all[at] = Some(kept);
+        self.questions[at][..question.len()].copy_from_slice(question);
+    }
+
+    /// Those of this chain, each with its place.
+    fn of_chain(&self, chain: u64) -> impl Iterator<Item = (usize, &Kept)> {
+        let set = self.sets.get(chain as usize % SETS);
+        let pointers = set.into_iter().flatten().flatten();
+        let tagged = pointers.filter(move |it| it.tag == tag(chain));
+        let all = tagged.filter_map(|it| Some((it.place(), self.all[it.place()].as_ref()?)));
+        all.filter(move |(_, it)| it.chain == chain)
+    }
+
+    /// Finds a place for one of this chain. Returns it, and the one that had to go for it.
+    fn make_room(&mut self, chain: u64) -> (usize, Option<Kept>) {
+        if self.sets.is_empty() {
+            self.sets = vec![[None; WAYS]; SETS];
+            self.all = vec![None; BRIEFS_MAX];
+            self.seconds = vec![Half::NONE; BRIEFS_MAX];
+            self.questions = vec![[0; QUESTION_MAX]; BRIEFS_MAX];
+        }
+        let set = &self.sets[chain as usize % SETS];
+        let is_full = set.iter().all(Option::is_some);
+        let last_ns = |at: &usize| self.all[*at].map_or(0, |it| it.last_ns(&self.seconds[*at]));
+        let of_set = set.iter().flatten().map(|it| it.place());
+        let eldest = of_set.filter(|_| is_full).min_by_key(last_ns);
+        let at = eldest.unwrap_or_else(|| {
+            self.latest = (self.latest + 1) % BRIEFS_MAX;
+            self.latest
+        });
+        (at, self.remove(at))
+    }
+
+    /// In its chain's set, which has room.
+    fn point_at(&mut self, at: usize, chain: u64) {
+        let pointer = Pointer {
+            tag: tag(chain),
+            // Bounded by BRIEFS_MAX.
+            at: NonZeroU32::MIN.saturating_add(at as u32),
+        };
+        let mut set = self.sets[chain as usize % SETS].iter_mut();
+        if let Some(free) = set.find(|it| it.is_none()) {
+            *free = Some(pointer);
+            self.number += 1;
+        }
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Kept> {
+        let kept = self.all[at].take()?;
+        self.number -= 1;
+        let set = self.sets[kept.chain as usize % SETS].iter_mut();
+        let own = |it: &&mut Option<Pointer>| it.is_some_and(|it| it.place() == at);
+        set.filter(own).for_each(|it| *it = None);
+        Some(kept)
+    }
+
+    /// One that was kept there, for whoever keeps longer ones.
+    fn told(&self, kept: &Kept, at: usize) -> Brief {
+        let [first, second] = [
+            (&kept.first, kept.ends[0]),
+            (&self.seconds[at], kept.ends[1]),
+        ]
+        .map(|(half, end)| half.step(kept.name, end));
+        Brief {
+            chain: kept.chain,
+            thread: kept.thread,
+            cell: kept.cell,
+            steps: [first, second],
+            number: if kept.is_two { 2 } else { 1 },
+            len: kept.len,
+            octets: self.questions[at],
         }
     }
 
@@ -192,11 +363,9 @@ impl Briefs {
         if self.number == 0 {
             return None;
         }
-        let set = &mut self.sets[chain as usize % SETS];
-        let mut all = set.iter_mut();
-        let place = all.find(|it| it.is_some_and(|it| it.chain == chain))?;
-        self.number -= 1;
-        place.take()
+        let (at, _) = self.of_chain(chain).next()?;
+        let kept = self.remove(at)?;
+        Some(self.told(&kept, at))
     }
 
     /// Closes those that are over, but for those that may be parts of others, which it
@@ -208,26 +377,29 @@ impl Briefs {
         is_elsewhere: impl Fn(u64) -> bool,
     ) -> Vec<Brief> {
         let mut parts = Vec::new();
-        if self.number == 0 {
-            return parts;
-        }
-        for set in &mut self.sets {
-            for at in 0..WAYS {
-                let Some(brief) = set[at] else {
-                    continue;
-                };
-                if now_ns.saturating_sub(brief.last_ns()) < PAUSE_NS {
-                    continue;
-                }
-                self.number -= 1;
-                set[at] = None;
-                let is_part = |it: &Brief| it.may_be_part_of(&brief);
-                if is_elsewhere(brief.chain) || set.iter().flatten().any(is_part) {
-                    parts.push(brief);
-                } else {
-                    closed.push(brief.closed());
-                }
+        let mut left = self.number;
+        // The eldest first.
+        for at in (self.latest + 1..BRIEFS_MAX).chain(0..=self.latest) {
+            if left == 0 {
+                break;
             }
+            let Some(kept) = self.all[at] else {
+                continue;
+            };
+            left -= 1;
+            let second = &self.seconds[at];
+            if now_ns.saturating_sub(kept.last_ns(second)) < PAUSE_NS {
+                continue;
+            }
+            let is_part = |(other_at, other): (usize, &Kept)| {
+                other_at != at && other.may_be_part_of(&self.seconds[other_at], (&kept, second))
+            };
+            if is_elsewhere(kept.chain) || self.of_chain(kept.chain).any(is_part) {
+                parts.push(self.told(&kept, at));
+            } else {
+                closed.push(kept.closed(second));
+            }
+            self.remove(at);
         }
         parts
     }
@@ -235,4 +407,14 @@ impl Briefs {
     pub(super) fn any(&self) -> bool {
         self.number > 0
     }
+}
+
+impl Pointer {
+    fn place(self) -> usize {
+        self.at.get() as usize - 1
+    }
+}
+
+fn tag(chain: u64) -> u32 {
+    (chain >> 32) as u32
 }

@@ -79,9 +79,9 @@ impl Grouper {
         };
         let chain = chain(thread.pid, first_label(it.question));
         if !self.store.has(chain) {
-            let told = (it.question, cell);
-            let briefs = &mut self.briefs;
-            match briefs.take(chain, thread, &step, told, &mut self.closed) {
+            let (whose, what) = ((chain, thread), (&step, it.fingerprint));
+            let (told, briefs) = ((it.question, cell), &mut self.briefs);
+            match briefs.take(whose, what, told, &mut self.closed) {
                 Taken::Done => return,
                 Taken::Instead(brief) => return self.adopt(&brief),
                 Taken::TooMuch => {}
