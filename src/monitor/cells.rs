@@ -158,8 +158,9 @@ impl Cells {
         let Some(example) = &cell.example else {
             return false;
         };
-        self.questions
-            .count(&record, &mut cell.asked, &example.owner);
+        let named = self
+            .questions
+            .name(&record, &mut cell.asked, &example.owner);
         match record.role() {
             Role::Client => {
                 cell.after_answer += u64::from(sockets.answered(record.cookie()));
@@ -181,6 +182,7 @@ impl Cells {
         }
         cell.nxdomain += u64::from(record.is_nxdomain());
         cell.latencies.push(record.latency_ns());
+        self.questions.count(&record, named, &example.owner);
         self.answers += 1;
         self.counted += 1;
         true
@@ -267,11 +269,6 @@ impl Cells {
 
     /// Takes out what was asked.
     pub(super) fn hand_on_questions(&mut self) -> Vec<PlainQuestions> {
-        for cell in &mut self.cells {
-            if let Some(example) = &cell.example {
-                self.questions.leave(&mut cell.asked, &example.owner);
-            }
-        }
         self.questions.take()
     }
 
@@ -284,7 +281,7 @@ impl Cells {
             self.servers.clear();
         }
         let mut counted = Vec::new();
-        let (cells, free, questions) = (&mut self.cells, &mut self.free, &mut self.questions);
+        let (cells, free) = (&mut self.cells, &mut self.free);
         self.places.retain(|_, place| {
             let cell = &mut cells[*place as usize];
             match cell.take() {
@@ -293,9 +290,6 @@ impl Cells {
             }
             let stays = cell.idle < IDLE_MAX;
             if !stays {
-                if let Some(example) = &cell.example {
-                    questions.leave(&mut cell.asked, &example.owner);
-                }
                 *cell = Cell {
                     generation: cell.generation.wrapping_add(1),
                     ..Cell::default()
@@ -317,6 +311,8 @@ impl Cells {
 impl Cell {
     fn take(&mut self) -> Option<Plain> {
         if self.latencies.is_empty() && self.lookups.durations.is_empty() {
+            // What room they have is for nothing.
+            (self.latencies, self.moments) = (Vec::new(), Vec::new());
             return None;
         }
         // A lookup may be over after its last answer has gone on.
@@ -326,12 +322,18 @@ impl Cell {
             example,
             nxdomain: std::mem::take(&mut self.nxdomain),
             after_answer: std::mem::take(&mut self.after_answer),
-            latencies: std::mem::take(&mut self.latencies),
-            moments: std::mem::take(&mut self.moments),
+            latencies: taken(&mut self.latencies),
+            moments: taken(&mut self.moments),
             exchanges: std::mem::take(&mut self.exchanges).into(),
             lookups: std::mem::take(&mut self.lookups),
         })
     }
+}
+
+/// Takes all out, and makes room for as many.
+fn taken<T>(list: &mut Vec<T>) -> Vec<T> {
+    let room = list.len();
+    std::mem::replace(list, Vec::with_capacity(room))
 }
 
 #[cfg(test)]

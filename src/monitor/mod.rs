@@ -6,6 +6,7 @@
 //! waits; the ring buffer fills, and the kernel counts what it could not put
 //! there. So there is one place for losses, and memory stays bounded.
 
+mod asked;
 mod cells;
 mod demand;
 mod fill;

@@ -8,7 +8,11 @@ use std::net::SocketAddr;
 use foldhash::fast;
 use foldhash::quality;
 
-use crate::attempt::Fingerprint;
+use super::asked;
+use super::asked::AskedNames;
+use super::asked::Named;
+use super::asked::Slot;
+use crate::attempt::Comm;
 use crate::attempt::Owner;
 use crate::attempt::PlainAsker;
 use crate::attempt::PlainQuestion;
@@ -19,23 +23,23 @@ use crate::kernel::PlainRecord;
 
 /// Questions of all servers, some 200 octets each: as many as a table of 16,384 takes.
 pub(super) const QUESTIONS_MAX: usize = 14_336;
-/// Questions of all processes, 12 octets each.
+/// Questions of all processes, 32 octets each.
 pub(super) const NAMES_MAX: usize = 28_672;
 
 /// Who asks or is asked: at which end, in which network namespace, and which server.
 type Way = (Role, u32, SocketAddr);
 
-/// With the octets that follow, RD, CD and capitals: the same may be asked with EDNS and
-/// without.
-type Key = (Fingerprint, usize, [bool; 3]);
+/// The name in whatever case, a keyed hash; and what else tells questions apart.
+type Key = (u64, u64);
 
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Questions {
     places: HashMap<Way, u32, quality::RandomState>,
     ways: Vec<OfWay>,
+    askers: Vec<Asker>,
     questions: usize,
-    names: usize,
+    names: AskedNames,
     /// How often they were handed on: what a process was told of before is no longer true.
     turn: u32,
 }
@@ -43,18 +47,24 @@ pub(super) struct Questions {
 #[derive(Debug)]
 struct OfWay {
     way: Way,
-    places: HashMap<Key, u32, quality::RandomState>,
+    places: HashMap<Key, u16, fast::RandomState>,
     questions: Vec<PlainQuestion>,
     askers: Vec<PlainAsker>,
 }
 
-/// What one process asked of one server.
-#[derive(Debug, Default)]
+/// Who asks or answers there.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    way: usize,
+    pid: Option<u32>,
+    comm: Comm,
+}
+
+/// Under which number a process is known.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asked {
     turn: u32,
-    way: u32,
-    /// By the question's place: how often, and how often it was answered NXDOMAIN.
-    names: HashMap<u32, (u32, u32), fast::RandomState>,
+    asker: u32,
 }
 
 impl Questions {
@@ -63,40 +73,48 @@ impl Questions {
             places: HashMap::default(),
             ways: Vec::new(),
             questions: 0,
-            names: 0,
+            askers: Vec::new(),
+            names: AskedNames::default(),
             turn: 1,
         }
     }
 
-    /// Counts the question of a record. `asked` is that of its process, whose `owner` this is.
-    pub(super) fn count(&mut self, record: &PlainRecord<'_>, asked: &mut Asked, owner: &Owner) {
-        let role = record.role();
+    /// What a record is counted under. `asked` is that of its process, whose `owner` this is.
+    pub(super) fn name(
+        &mut self,
+        record: &PlainRecord<'_>,
+        asked: &mut Asked,
+        owner: &Owner,
+    ) -> Named {
         if asked.turn != self.turn {
-            asked.turn = self.turn;
-            asked.way = self.way(role, record.way());
+            *asked = self.begin(record.role(), record.way(), owner);
         }
-        let Some(way) = self.ways.get_mut(asked.way as usize) else {
+        let question = (record.fingerprint.name, asked::rest_of(record));
+        let named = Named::of(asked.asker, question);
+        self.names.fetch(named);
+        named
+    }
+
+    /// Counts the question of a record.
+    pub(super) fn count(&mut self, record: &PlainRecord<'_>, named: Named, owner: &Owner) {
+        let is_client = record.role() == Role::Client;
+        if is_client && let Some(slot) = self.names.get(named) {
+            return slot.count(record);
+        }
+        let Some(asker) = self.askers.get(named.asker()) else {
             return;
         };
-        let wants_recursion = record.wants_recursion();
-        let is_unchecked = record.is_unchecked();
-        let (len, has_capitals) = match role {
-            Role::Client => (record.question().len(), record.has_capitals),
-            // Nobody compares them there.
-            Role::Server => (0, false),
-        };
-        let bits = [wants_recursion, is_unchecked, has_capitals];
+        let way = &mut self.ways[asker.way];
         // Bounded by QUESTIONS_MAX.
-        let next = way.questions.len() as u32;
-        let key = (record.fingerprint, len, bits);
-        let place = *way.places.entry(key).or_insert(next);
+        let next = way.questions.len() as u16;
+        let place = *way.places.entry(named.question()).or_insert(next);
         if place == next {
             self.questions += 1;
             way.questions.push(PlainQuestion {
                 fingerprint: record.fingerprint,
-                question: match role {
-                    Role::Client => RawQuestion::new(record.question()),
-                    Role::Server => RawQuestion::default(),
+                question: match is_client {
+                    true => RawQuestion::new(record.question()),
+                    false => RawQuestion::default(),
                 },
                 pid: owner.pid,
                 comm: owner.comm,
@@ -104,30 +122,36 @@ impl Questions {
                 nxdomain: 0,
                 no_data: 0,
                 answer_bytes: 0,
-                wants_recursion,
-                is_unchecked,
+                wants_recursion: record.wants_recursion(),
+                is_unchecked: record.is_unchecked(),
             });
         }
-        let Some(question) = way.questions.get_mut(place as usize) else {
-            return;
-        };
-        let is_nxdomain = record.is_nxdomain();
-        question.asked += 1;
-        question.nxdomain += u64::from(is_nxdomain);
-        question.no_data += u64::from(record.is_no_data());
-        question.answer_bytes = question.answer_bytes.max(record.answer_bytes());
-        if role == Role::Client {
-            let before = asked.names.len();
-            let (number, nxdomain) = asked.names.entry(place).or_default();
-            *number += 1;
-            *nxdomain += u32::from(is_nxdomain);
-            self.names += asked.names.len() - before;
+        let mut slot = Slot::at(place);
+        slot.count(record);
+        match is_client {
+            true => self.names.add(named, slot),
+            false => way.add(&slot),
         }
     }
 
-    fn way(&mut self, role: Role, (netns, server): (u32, SocketAddr)) -> u32 {
+    fn begin(&mut self, role: Role, way: (u32, SocketAddr), owner: &Owner) -> Asked {
+        let way = self.way(role, way);
+        // One for each cell that there was.
+        let asker = self.askers.len() as u32;
+        self.askers.push(Asker {
+            way,
+            pid: owner.pid,
+            comm: owner.comm,
+        });
+        Asked {
+            turn: self.turn,
+            asker,
+        }
+    }
+
+    fn way(&mut self, role: Role, (netns, server): (u32, SocketAddr)) -> usize {
         let way = (role, netns, server);
-        // One for each cell at the most.
+        // One for each asker at the most.
         let next = self.ways.len() as u32;
         let place = *self.places.entry(way).or_insert(next);
         if place == next {
@@ -138,34 +162,37 @@ impl Questions {
                 askers: Vec::new(),
             });
         }
-        place
-    }
-
-    /// A process asks no more before they are handed on.
-    pub(super) fn leave(&mut self, asked: &mut Asked, owner: &Owner) {
-        let way = self.ways.get_mut(asked.way as usize);
-        if let Some(way) = way.filter(|_| asked.turn == self.turn && !asked.names.is_empty()) {
-            let names = asked.names.drain();
-            way.askers.push(PlainAsker {
-                pid: owner.pid,
-                comm: owner.comm,
-                names: names.map(|(place, (n, nx))| (place, n, nx)).collect(),
-            });
-        }
+        place as usize
     }
 
     /// Whether there is room for so many more.
     pub(super) fn has_room_for(&self, more: usize) -> bool {
-        self.questions + more <= QUESTIONS_MAX && self.names + more <= NAMES_MAX
+        self.questions + more <= QUESTIONS_MAX && self.names.len() + more <= NAMES_MAX
     }
 
-    /// Takes out all of them; every process has left.
+    /// Takes out all of them.
     pub(super) fn take(&mut self) -> Vec<PlainQuestions> {
         self.turn = self.turn.wrapping_add(1).max(1);
-        (self.questions, self.names) = (0, 0);
+        self.questions = 0;
         self.places.clear();
-        let ways = self.ways.drain(..);
-        let all = ways.map(|it| {
+        let mut ways = std::mem::take(&mut self.ways);
+        let askers = std::mem::take(&mut self.askers);
+        let mut names = vec![Vec::new(); askers.len()];
+        self.names.take(|slot| {
+            let asker = slot.it.asker();
+            ways[askers[asker].way].add(slot);
+            names[asker].push((u32::from(slot.place), slot.all, slot.nxdomain));
+        });
+        for (asker, names) in askers.iter().zip(names) {
+            if !names.is_empty() {
+                ways[asker.way].askers.push(PlainAsker {
+                    pid: asker.pid,
+                    comm: asker.comm,
+                    names,
+                });
+            }
+        }
+        let all = ways.into_iter().map(|it| {
             let (role, netns, server) = it.way;
             PlainQuestions {
                 role,
@@ -176,5 +203,16 @@ impl Questions {
             }
         });
         all.collect()
+    }
+}
+
+impl OfWay {
+    fn add(&mut self, slot: &Slot) {
+        if let Some(question) = self.questions.get_mut(usize::from(slot.place)) {
+            question.asked += u64::from(slot.all);
+            question.nxdomain += u64::from(slot.nxdomain);
+            question.no_data += u64::from(slot.no_data);
+            question.answer_bytes = question.answer_bytes.max(slot.answer_bytes);
+        }
     }
 }
