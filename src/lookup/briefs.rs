@@ -376,32 +376,39 @@ impl Briefs {
         closed: &mut Vec<Closed>,
         is_elsewhere: impl Fn(u64) -> bool,
     ) -> Vec<Brief> {
+        let over = self.over(now_ns);
+        let is_part = |at: &usize| {
+            self.all[*at].is_some_and(|it| is_elsewhere(it.chain) || self.is_part(*at, &it))
+        };
+        // Of several parts each has to go where the others go.
+        let is_part: Vec<_> = over.iter().map(is_part).collect();
         let mut parts = Vec::new();
-        let mut left = self.number;
-        // The eldest first.
-        for at in (self.latest + 1..BRIEFS_MAX).chain(0..=self.latest) {
-            if left == 0 {
-                break;
+        for (at, is_part) in over.into_iter().zip(is_part) {
+            match self.remove(at) {
+                Some(kept) if is_part => parts.push(self.told(&kept, at)),
+                Some(kept) => closed.push(kept.closed(&self.seconds[at])),
+                None => {}
             }
-            let Some(kept) = self.all[at] else {
-                continue;
-            };
-            left -= 1;
-            let second = &self.seconds[at];
-            if now_ns.saturating_sub(kept.last_ns(second)) < PAUSE_NS {
-                continue;
-            }
-            let is_part = |(other_at, other): (usize, &Kept)| {
-                other_at != at && other.may_be_part_of(&self.seconds[other_at], (&kept, second))
-            };
-            if is_elsewhere(kept.chain) || self.of_chain(kept.chain).any(is_part) {
-                parts.push(self.told(&kept, at));
-            } else {
-                closed.push(kept.closed(second));
-            }
-            self.remove(at);
         }
         parts
+    }
+
+    /// Places of those that are over, the eldest first.
+    fn over(&self, now_ns: u64) -> Vec<usize> {
+        let places = (self.latest + 1..BRIEFS_MAX).chain(0..=self.latest);
+        let kept = places.filter_map(|at| Some((at, self.all.get(at)?.as_ref()?)));
+        let kept = kept.take(self.number);
+        let is_over =
+            |at: usize, it: &Kept| now_ns.saturating_sub(it.last_ns(&self.seconds[at])) >= PAUSE_NS;
+        let over = kept.filter(|(at, it)| is_over(*at, it));
+        over.map(|(at, _)| at).collect()
+    }
+
+    /// Whether it may be part of another one.
+    fn is_part(&self, at: usize, kept: &Kept) -> bool {
+        let of = |at: usize| &self.seconds[at];
+        let mut others = self.of_chain(kept.chain).filter(|it| it.0 != at);
+        others.any(|(other, it)| it.may_be_part_of(of(other), (kept, of(at))))
     }
 
     pub(super) fn any(&self) -> bool {

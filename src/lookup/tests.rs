@@ -1,4 +1,5 @@
 mod given_up;
+mod plain;
 mod waits;
 
 use std::net::SocketAddr;
