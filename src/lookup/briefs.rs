@@ -16,7 +16,8 @@ use super::step::StepEnd;
 use super::step::go_together;
 use crate::attempt::Fingerprint;
 
-/// So many are kept, one behind the other as they begin: 160 octets each, 320 KB in all.
+/// So many are kept, most of them one behind the other as they begin: 160 octets each, 320 KB in
+/// all.
 const BRIEFS_MAX: usize = 2_048;
 /// They are found by their chain, in sets of a line of the cache each: 32 KB in all.
 const SETS: usize = 512;
@@ -38,7 +39,9 @@ pub(super) struct Brief {
     octets: Octets,
 }
 
-type Octets = [u8; QUESTION_MAX];
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Octets([u8; QUESTION_MAX]);
 
 impl Brief {
     pub(super) fn steps(&self) -> &[Step] {
@@ -46,12 +49,12 @@ impl Brief {
     }
 
     pub(super) fn question(&self) -> &[u8] {
-        &self.octets[..usize::from(self.len)]
+        &self.octets.0[..usize::from(self.len)]
     }
 }
 
 /// The same as it is kept: a line of the cache has all but its question and its second message.
-/// Most of what they take of a CPU is to have these octets at hand.
+/// Most of their CPU time is waiting for these octets.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Kept {
@@ -80,15 +83,20 @@ struct Half {
 /// All that are kept; nothing is allocated before the first.
 #[derive(Debug, Default)]
 pub(super) struct Briefs {
-    /// A ring: each has the place behind the one before, which is that of the eldest.
+    /// A ring: each has the next free place, or that of the one which was there.
     all: Vec<Option<Kept>>,
     seconds: Vec<Half>,
     questions: Vec<Octets>,
     /// Where the latest one is.
     latest: usize,
-    sets: Vec<[Option<Pointer>; WAYS]>,
+    sets: Vec<Set>,
     number: usize,
 }
+
+/// Pointers to those of some chains.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Set([Option<Pointer>; WAYS]);
 
 /// Where one of a chain may be.
 #[derive(Clone, Copy, Debug)]
@@ -285,13 +293,13 @@ impl Briefs {
 
     fn put(&mut self, at: usize, kept: Kept, question: &[u8]) {
         self.all[at] = Some(kept);
-        self.questions[at][..question.len()].copy_from_slice(question);
+        self.questions[at].0[..question.len()].copy_from_slice(question);
     }
 
     /// Those of this chain, each with its place.
     fn of_chain(&self, chain: u64) -> impl Iterator<Item = (usize, &Kept)> {
         let set = self.sets.get(chain as usize % SETS);
-        let pointers = set.into_iter().flatten().flatten();
+        let pointers = set.into_iter().flat_map(|set| &set.0).flatten();
         let tagged = pointers.filter(move |it| it.tag == tag(chain));
         let all = tagged.filter_map(|it| Some((it.place(), self.all[it.place()].as_ref()?)));
         all.filter(move |(_, it)| it.chain == chain)
@@ -300,21 +308,31 @@ impl Briefs {
     /// Finds a place for one of this chain. Returns it, and the one that had to go for it.
     fn make_room(&mut self, chain: u64) -> (usize, Option<Kept>) {
         if self.sets.is_empty() {
-            self.sets = vec![[None; WAYS]; SETS];
+            self.sets = vec![Set([None; WAYS]); SETS];
             self.all = vec![None; BRIEFS_MAX];
             self.seconds = vec![Half::NONE; BRIEFS_MAX];
-            self.questions = vec![[0; QUESTION_MAX]; BRIEFS_MAX];
+            self.questions = vec![Octets([0; QUESTION_MAX]); BRIEFS_MAX];
         }
-        let set = &self.sets[chain as usize % SETS];
+        let set = &self.sets[chain as usize % SETS].0;
         let is_full = set.iter().all(Option::is_some);
         let last_ns = |at: &usize| self.all[*at].map_or(0, |it| it.last_ns(&self.seconds[*at]));
         let of_set = set.iter().flatten().map(|it| it.place());
         let eldest = of_set.filter(|_| is_full).min_by_key(last_ns);
         let at = eldest.unwrap_or_else(|| {
-            self.latest = (self.latest + 1) % BRIEFS_MAX;
+            self.latest = self.next();
             self.latest
         });
         (at, self.remove(at))
+    }
+
+    /// The next place that is free, if any is.
+    fn next(&self) -> usize {
+        let mut places = (self.latest + 1..BRIEFS_MAX).chain(0..=self.latest);
+        let free = match self.number < BRIEFS_MAX {
+            true => places.find(|at| self.all[*at].is_none()),
+            false => None,
+        };
+        free.unwrap_or((self.latest + 1) % BRIEFS_MAX)
     }
 
     /// In its chain's set, which has room.
@@ -324,7 +342,7 @@ impl Briefs {
             // Bounded by BRIEFS_MAX.
             at: NonZeroU32::MIN.saturating_add(at as u32),
         };
-        let mut set = self.sets[chain as usize % SETS].iter_mut();
+        let mut set = self.sets[chain as usize % SETS].0.iter_mut();
         if let Some(free) = set.find(|it| it.is_none()) {
             *free = Some(pointer);
             self.number += 1;
@@ -334,7 +352,7 @@ impl Briefs {
     fn remove(&mut self, at: usize) -> Option<Kept> {
         let kept = self.all[at].take()?;
         self.number -= 1;
-        let set = self.sets[kept.chain as usize % SETS].iter_mut();
+        let set = self.sets[kept.chain as usize % SETS].0.iter_mut();
         let own = |it: &&mut Option<Pointer>| it.is_some_and(|it| it.place() == at);
         set.filter(own).for_each(|it| *it = None);
         Some(kept)
@@ -393,7 +411,7 @@ impl Briefs {
         parts
     }
 
-    /// Places of those that are over, the eldest first.
+    /// Places of those that are over, most of them in the order in which they began.
     fn over(&self, now_ns: u64) -> Vec<usize> {
         let places = (self.latest + 1..BRIEFS_MAX).chain(0..=self.latest);
         let kept = places.filter_map(|at| Some((at, self.all.get(at)?.as_ref()?)));

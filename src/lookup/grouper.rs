@@ -245,7 +245,11 @@ impl Grouper {
         // One may belong to a call that failed just before.
         let is_elsewhere = |chain| !self.nameless.is_empty() || store.has(chain);
         let parts = self.briefs.close(now_ns, &mut self.closed, is_elsewhere);
-        parts.iter().for_each(|brief| self.adopt(brief));
+        for brief in &parts {
+            self.adopt(brief);
+            // A part that is not over goes where this one goes.
+            self.adopt_all(brief.chain);
+        }
     }
 
     /// Whether some will be over within a moment.

@@ -6,13 +6,21 @@ use super::*;
 use crate::attempt::PlainStep;
 use crate::lookup::Outline;
 
-/// What these come to as plain answers: the outlines of all lookups, by their durations. They
-/// are closed when all have ended, or each as soon as it may.
-fn outlines(mut all: Vec<Asked>, at_once: bool) -> Vec<Outline> {
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Looks {
+    Once,
+    Often,
+    After(u64),
+}
+
+/// What these come to as plain answers: the outlines of all lookups, by their durations. Those
+/// that are over are looked for at the end, and before at each end or so many milliseconds after
+/// the first.
+fn outlines(mut all: Vec<Asked>, looks: Looks) -> Vec<Outline> {
     all.sort_by_key(|it| it.0.end_ns);
     let mut grouper = Grouper::default();
     for Asked(it) in &all {
-        if at_once {
+        if looks == Looks::Often {
             grouper.close(it.end_ns);
         }
         let IpAddr::V4(ip) = it.peer.ip() else {
@@ -36,6 +44,9 @@ fn outlines(mut all: Vec<Asked>, at_once: bool) -> Vec<Outline> {
         };
         grouper.plain(&step, 7);
     }
+    if let (Looks::After(ms), Some(first)) = (looks, all.first()) {
+        grouper.close(first.0.end_ns + ms * MS);
+    }
     grouper.close(START + 60_000 * MS);
     grouper.close_all();
     let told = grouper.take().into_iter().map(|it| match it {
@@ -53,13 +64,18 @@ fn sorted(mut all: Vec<Outline>) -> Vec<Outline> {
     all
 }
 
-/// They are these lookups, whichever way they go.
+/// They are so many lookups, whichever way they go.
 fn are(all: &[Asked], number: usize) {
     let told = lookups(all.to_vec());
     let told = sorted(told.iter().map(|it| it.outline).collect());
     assert_eq!(told.len(), number, "{told:#?}");
-    for at_once in [false, true] {
-        assert_eq!(outlines(all.to_vec(), at_once), told, "{at_once}");
+    for looks in [
+        Looks::Once,
+        Looks::Often,
+        Looks::After(50),
+        Looks::After(55),
+    ] {
+        assert_eq!(outlines(all.to_vec(), looks), told, "{looks:?}");
     }
 }
 
@@ -112,7 +128,7 @@ fn more_than_are_kept_are_all_counted() {
     let all: Vec<_> = (0..9_000)
         .map(|at| asked(&format!("host{at}.test"), A, at / 18).thread(7, at))
         .collect();
-    let told = outlines(all, false);
+    let told = outlines(all, Looks::Once);
     assert_eq!(told.len(), 9_000);
     assert!(
         told.iter()
