@@ -60,7 +60,7 @@ pub(super) struct Baseline {
     pub(super) listeners_before: BTreeMap<(u32, SocketAddr), u32>,
     /// Addresses that are to be looked at again.
     pub(super) open: BTreeMap<(u32, SocketAddr), Open>,
-    /// Those that were looked at often enough in the window before, in vain.
+    /// Those that were looked at often enough in the window before: they were nobody's.
     pub(super) never_found: BTreeSet<(u32, SocketAddr)>,
     pub(super) bound: BTreeMap<(u32, SocketAddr), Option<u32>>,
     namespaces: BTreeMap<u32, Namespace>,
@@ -307,11 +307,11 @@ impl Baseline {
         self.descriptors.look_at_all(&self.root);
         self.groups.look_at_all(&self.root);
         let groups = std::mem::take(&mut self.groups);
-        self.listeners_before.clone_from(&self.listeners);
+        self.listeners_before = std::mem::take(&mut self.listeners);
         let (known_servers, known_clients) = (&self.servers, &self.clients);
         let is_known = |pid| known_servers.contains_key(&pid) || known_clients.contains_key(&pid);
         let open = std::mem::take(&mut self.open).into_iter();
-        let given_up = open.filter(|(_, it)| it.looks >= LOOKS_MAX);
+        let given_up = open.filter(|(_, it)| it.looks >= LOOKS_MAX && it.is_nobodys);
         self.never_found = given_up.map(|(key, _)| key).collect();
         let (cpu_waits, waits_looked_at) = self.waits.take(Instant::now(), is_known);
         self.missing.add(missing::KILLS, self.kills.left_out);
@@ -335,7 +335,7 @@ impl Baseline {
             routes: std::mem::take(&mut self.routes),
             ports: std::mem::take(&mut self.ports),
             descriptors: std::mem::take(&mut self.descriptors),
-            listeners: std::mem::take(&mut self.listeners),
+            listeners: self.listeners_before.clone(),
             bound: std::mem::take(&mut self.bound),
             ..HostSample::default()
         };

@@ -20,6 +20,8 @@ pub(super) const LOOKS_MAX: u32 = 5;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Open {
     pub(super) looks: u32,
+    /// There was a way into its namespace: nobody has it.
+    pub(super) is_nobodys: bool,
     /// Queries were discarded on their way there: is it somebody's?
     pub(super) is_suspect: bool,
 }
@@ -30,12 +32,11 @@ pub(super) fn is_bound(net: &Root, address: SocketAddr) -> bool {
     inode(net, address).is_some() && addresses::is_own(net, address.ip()) == Some(true)
 }
 
-/// The process with the lowest number that has a UDP socket on this address, or
-/// on any address with this port, in the namespace whose `/proc/…/net` folder
+/// The process that has a UDP socket on this address, or on any address with this port: the one
+/// that had it `before`, if it has it still, else the one with the lowest number, in the namespace whose `/proc/…/net` folder
 /// this is. Only processes that are in the namespace themselves are asked; and not the first of
 /// all, which holds sockets for services that it starts (systemd.socket(5)), and reads none.
-/// Who had it `before` has it still, nearly always: to ask all takes a look at each descriptor
-/// of the host.
+/// To ask all takes a look at each of their descriptors.
 pub(super) fn find(
     root: &Root,
     net: &Root,

@@ -147,16 +147,14 @@ fn listener(baseline: &mut Baseline, netns: u32, address: SocketAddr) {
     let root = baseline.root.clone();
     let before = baseline.listeners_before.get(&(netns, address)).copied();
     let find = |net: &Root| listener::find(&root, net, (netns, address), before);
-    let Some(pid) = visit(baseline, netns, find).flatten() else {
-        // Who is started by the first query comes later. Who did not come in a whole window is
-        // looked for once in the next.
-        let is_given_up = baseline.never_found.contains(&(netns, address));
+    let found = visit(baseline, netns, find);
+    let Some(pid) = found.flatten() else {
+        // Who is started by the first query comes later. Who did not come at all looks in one
+        // window is looked for once in the next.
+        let is_last = found.is_some() && baseline.never_found.contains(&(netns, address));
         let open = baseline.open.entry((netns, address)).or_default();
-        open.looks = if is_given_up {
-            LOOKS_MAX
-        } else {
-            open.looks + 1
-        };
+        open.looks = if is_last { LOOKS_MAX } else { open.looks + 1 };
+        open.is_nobodys = found.is_some();
         return;
     };
     baseline.open.remove(&(netns, address));
@@ -245,31 +243,33 @@ fn client<'a>(root: &Root, lock: impl Fn() -> MutexGuard<'a, Baseline>, pid: u32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::netns;
+    use crate::host::netns::NetnsHandle;
 
     #[test]
-    fn whom_nobody_found_in_a_whole_window_is_looked_for_once_in_the_next() {
-        let folder = tempfile::tempdir().unwrap();
+    fn live_what_is_nobodys_at_all_looks_is_looked_at_once_in_the_next_window() {
         let mut baseline = Baseline::default();
-        baseline.root = Root::at(folder.path());
-        let (often, once) = ((7, "192.0.2.1:53"), (7, "192.0.2.2:53"));
-        let key = |(netns, address): (u32, &str)| (netns, address.parse().unwrap());
-        let look = |baseline: &mut Baseline, it| {
-            let (netns, address) = key(it);
-            listener(baseline, netns, address);
-            baseline.open[&key(it)].looks
+        let own = baseline.root.process(std::process::id());
+        let netns = netns::of(&own).unwrap();
+        let handle = NetnsHandle::through(&own, netns).unwrap();
+        baseline.handles.insert(netns, handle);
+        // Addresses for documents (RFC 5737), and a namespace that is nowhere.
+        let address = |last: u8| SocketAddr::from(([192, 0, 2, last], 1));
+        let (often, once) = ((netns, address(1)), (netns, address(2)));
+        let nowhere = (u32::MAX, address(1));
+        let look = |baseline: &mut Baseline, key: (u32, SocketAddr)| {
+            listener(baseline, key.0, key.1);
+            baseline.open[&key].looks
         };
-        look(&mut baseline, once);
-        assert_eq!(look(&mut baseline, often), 1);
-        for _ in 1..LOOKS_MAX {
-            look_again(&mut baseline);
+        for key in [often, nowhere] {
+            let looks = (0..LOOKS_MAX).map(|_| look(&mut baseline, key));
+            assert!(looks.eq(1..=LOOKS_MAX));
         }
-        // Both were looked at by that.
-        baseline.open.remove(&key(once));
-        assert_eq!(baseline.open[&key(often)].looks, LOOKS_MAX);
+        assert_eq!(look(&mut baseline, once), 1);
         baseline.roll(&Wanted::default());
         assert_eq!(look(&mut baseline, often), LOOKS_MAX);
-        assert_eq!(look(&mut baseline, once), 1);
-        // Who comes after all is looked for as before when he is lost again.
+        assert_eq!([once, nowhere].map(|it| look(&mut baseline, it)), [1, 1]);
+        // Found meanwhile, and lost again.
         baseline.open.clear();
         baseline.roll(&Wanted::default());
         assert_eq!(look(&mut baseline, often), 1);
