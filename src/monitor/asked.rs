@@ -13,7 +13,7 @@ const REST_BITS: u32 = 35;
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct AskedNames {
-    /// One place for each that may be there, and more: where it belongs, or behind that.
+    /// Each is where it belongs, or behind that; one place in eight at least is free.
     slots: Vec<Slot>,
     used: usize,
 }

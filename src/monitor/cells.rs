@@ -311,7 +311,7 @@ impl Cells {
 impl Cell {
     fn take(&mut self) -> Option<Plain> {
         if self.latencies.is_empty() && self.lookups.durations.is_empty() {
-            // What room they have is for nothing.
+            // An idle cell keeps no room.
             (self.latencies, self.moments) = (Vec::new(), Vec::new());
             return None;
         }

@@ -136,16 +136,23 @@ impl Questions {
 
     fn begin(&mut self, role: Role, way: (u32, SocketAddr), owner: &Owner) -> Asked {
         let way = self.way(role, way);
-        // One for each cell that there was.
-        let asker = self.askers.len() as u32;
-        self.askers.push(Asker {
-            way,
-            pid: owner.pid,
-            comm: owner.comm,
+        // Nobody wants to know which process of a server was asked.
+        let before = match role {
+            Role::Client => None,
+            Role::Server => self.askers.iter().position(|it| it.way == way),
+        };
+        let asker = before.unwrap_or_else(|| {
+            self.askers.push(Asker {
+                way,
+                pid: owner.pid,
+                comm: owner.comm,
+            });
+            self.askers.len() - 1
         });
         Asked {
             turn: self.turn,
-            asker,
+            // Each has asked for a name of its own, or answers at another way.
+            asker: asker as u32,
         }
     }
 
