@@ -189,6 +189,13 @@ mod tests {
         let read = |count: u64| count::read(&mut &count.to_le_bytes()[..]).ok();
         assert_eq!(read(1 << 48), Some(1 << 48));
         assert_eq!((read((1 << 48) + 1), read(u64::MAX)), (None, None));
+        // Attempts are such counts: as the fuzzer found them, all of a window are added up.
+        let read = |last: u64| {
+            let octets = borsh::to_vec(&[1, 2, 3, 4, 5, last, 0]).expect("they are written");
+            crate::collect::OutcomeTotals::deserialize_reader(&mut &octets[..]).ok()
+        };
+        assert_eq!(read(6).map(|it| it.queries()), Some(21));
+        assert_eq!(read(u64::MAX), None);
     }
 
     #[test]
