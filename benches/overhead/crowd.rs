@@ -1,5 +1,5 @@
-//! Programs that ask steadily, each in a control group of its own: dnsperf, which asks unbound,
-//! and one that asks a server that never answers.
+//! Programs that ask steadily, each in a control group of its own: dnsperf, which asks the
+//! server that it is given, and one that asks a server that never answers.
 
 use std::fmt::Write as _;
 use std::fs;

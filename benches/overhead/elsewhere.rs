@@ -1,5 +1,4 @@
-//! A DNS server on another host: a tunnel device, whose other end answers from what unbound
-//! would have. So a query is seen by the asking end only, as on most hosts.
+//! A DNS server on another host: a tunnel device, whose other end answers as unbound would. So a query is seen by the asking end only, as on most hosts.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -68,7 +67,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let mut packet = query.to_vec();
     let (ip, udp) = packet.split_at_mut_checked(IP_HEADER)?;
     let (udp, dns) = udp.split_at_mut_checked(UDP_HEADER)?;
-    if ip[0] != 0x45 || i32::from(ip[9]) != libc::IPPROTO_UDP || dns.len() < DNS_HEADER {
+    if ip[0] != 0x45 || i32::from(ip[9]) != libc::IPPROTO_UDP || dns.len() <= DNS_HEADER {
         return None;
     }
     let (source, destination) = ip[12..20].split_at_mut(4);
