@@ -58,6 +58,7 @@ fn laid_out() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("minute", 1_800_000_000_000_i64, 1_800_000_060_000),
         ("behind-year-9999", 253_402_300_800_000, i64::MAX),
         ("before-1970", -1, i64::MIN),
+        ("beyond-counting", 1_800_000_000_000, 1_800_000_060_000),
     ];
     let rows = rows.map(|(name, from_ms, to_ms)| {
         let mut octets = vec![0];
@@ -65,7 +66,10 @@ fn laid_out() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             octets.extend(number.to_be_bytes());
         }
         octets.extend(b"\"critical\"\n[\"dns_dead_server\"]\n[\"pod shop/web-1\"]\n");
-        octets.extend(window::fuzzed::seed());
+        octets.extend(match name {
+            "beyond-counting" => window::fuzzed::seed_beyond_counting(),
+            _ => window::fuzzed::seed(),
+        });
         ("window_row", name, octets)
     });
     records.chain(rows).collect()

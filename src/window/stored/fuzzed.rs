@@ -29,3 +29,11 @@ pub(crate) fn restored(stored: &[u8]) -> Option<ClosedWindow> {
 pub(crate) fn seed() -> Vec<u8> {
     borsh::to_vec(&sample_window()).expect("it is written")
 }
+
+/// The same with more attempts than a number has room for: found by libFuzzer.
+#[cfg(test)]
+pub(crate) fn seed_beyond_counting() -> Vec<u8> {
+    let mut window = sample_window();
+    window.seen.totals.dropped = u64::MAX;
+    borsh::to_vec(&window).expect("it is written")
+}
