@@ -15,6 +15,7 @@ use serde_json::Map;
 
 fn main() -> ExitCode {
     share_one_heap();
+    resolve_without_modules();
     let cli = Cli::parse();
     start_log(&cli);
     match commands::run(&cli) {
@@ -39,6 +40,26 @@ fn share_one_heap() {
     // SAFETY: it changes a number of the allocator's, and no other thread is there yet.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// A program without libraries takes the modules that nsswitch.conf(5) names from the host, whose
+/// C library may be another one: it dies in them (of glibc 2.36, in nss-resolve of Debian 13, by
+/// SIGFPE). So it resolves names of hosts with what it has itself: /etc/hosts, and DNS by
+/// resolv.conf.
+fn resolve_without_modules() {
+    #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+    {
+        use std::ffi::c_char;
+        use std::ffi::c_int;
+
+        // Of <nss.h>, which the libc crate does not have.
+        unsafe extern "C" {
+            fn __nss_configure_lookup(database: *const c_char, services: *const c_char) -> c_int;
+        }
+        // SAFETY: both are strings that end and stay, and no other thread is there yet. It fails
+        // for want of memory, and then it is as nsswitch.conf says.
+        unsafe { __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr()) };
     }
 }
 

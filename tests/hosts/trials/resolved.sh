@@ -3,7 +3,8 @@
 
 link=$(ip -json route get 10.77.0.1 | jq --raw-output '.[0].dev')
 at_end "resolvectl dns $link 10.77.0.1; resolvectl reset-server-features"
-# The package's kerno has no library, and resolves a name as this host says: by nss-resolve.
+# The package's kerno has no library, and must not take this host's nss-resolve, which may be of
+# another C library than its own: it asks the stub.
 status=0
 kerno fleet --prometheus http://fleet.lab.test:9 2>"$out/fleet" || status=$?
 [ $status -eq 3 ] || { echo "kerno fleet ended with $status: $(cat "$out/fleet")"; exit 1; }
