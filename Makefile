@@ -124,7 +124,7 @@ dist: setup-dist ## Make the packages: .deb, .rpm, archive, image, checksums, in
 dist-verify: dist ## Install, use, upgrade and remove each package in a clean Debian 12 made for it (as root)
 	@scripts/dist-verify
 
-host-verify: setup-hosts dist ## Boot a real Debian 12 and have the .deb do kerno's job there (as root)
+host-verify: setup-hosts dist ## Boot a real Debian 12 (HOSTS=trixie: 13) and have the .deb do kerno's job there (as root)
 	@scripts/host-verify $(HOSTS)
 
 reproducible: setup-dist ## Make the packages twice in different folders: the same octets? (twice as long as make dist)
