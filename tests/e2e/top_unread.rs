@@ -49,13 +49,15 @@ fn thread_file(process: &Process, name: &str, file: &str) -> String {
     fs::read_to_string(thread.join(file)).expect(file)
 }
 
-/// Returns when the thread that draws waits for room on the terminal.
-fn waits_for_room(process: &Process) {
+/// Returns when the thread that draws waits for room on the terminal, which is full: the kernel may
+/// make room in it a moment after it had none.
+fn waits_for_room(process: &Process, pty: &Pty) {
     #[cfg(target_arch = "x86_64")]
     let calls = [libc::SYS_poll, libc::SYS_ppoll];
     #[cfg(not(target_arch = "x86_64"))]
     let calls = [libc::SYS_ppoll];
     poll("kerno to wait for the terminal", || {
+        pty.fill();
         let call = thread_file(process, "kerno", "syscall");
         let number = call.split(' ').next().and_then(|it| it.parse().ok());
         number.is_some_and(|it| calls.contains(&it)).then_some(())
@@ -100,8 +102,7 @@ fn root_a_terminal_that_nobody_reads_holds_up_no_query() {
     pty.shows("options");
     pty.press("3");
     pty.shows("server");
-    pty.fill();
-    waits_for_room(&kerno);
+    waits_for_room(&kerno, &pty);
 
     let name = message::labels(&site.name("unread"));
     let socket = connected(&site.client, server);
@@ -117,13 +118,12 @@ fn root_a_terminal_that_nobody_reads_holds_up_no_query() {
             (sleeps(&kerno) > before + 1).then_some(())
         });
     }
-    waits_for_room(&kerno);
+    waits_for_room(&kerno, &pty);
 
     let shown = drawn_anew(&pty, "16,384");
     assert!(!shown.contains("INCOMPLETE"), "{shown}");
 
-    pty.fill();
-    waits_for_room(&kerno);
+    waits_for_room(&kerno, &pty);
     assert!(!pty.is_plain());
     kerno.signal(Signal::SIGTERM);
     assert_eq!(kerno.ended().code(), Some(0));
@@ -136,8 +136,7 @@ fn root_a_full_terminal_is_given_back_when_it_hangs_up() {
     let pty = Pty::open();
     let mut kerno = pty.start(&mut top(PORT));
     pty.shows("options");
-    pty.fill();
-    waits_for_room(&kerno);
+    waits_for_room(&kerno, &pty);
     kerno.signal(Signal::SIGHUP);
     assert_eq!(kerno.ended().code(), Some(0));
     assert!(pty.is_plain());
@@ -147,8 +146,7 @@ fn root_a_full_terminal_is_given_back_when_it_hangs_up() {
         let pty = Pty::open();
         let kerno = pty.start(&mut top(PORT));
         pty.shows("options");
-        pty.fill();
-        waits_for_room(&kerno);
+        waits_for_room(&kerno, &pty);
         kerno
     };
     assert_eq!(kerno.ended().code(), Some(0));
