@@ -116,7 +116,9 @@ fn make_read_only(writable: &[&Path]) -> Result<()> {
         );
     }
     for folder in &folders {
-        mount(Some(folder), folder, NONE, MsFlags::MS_BIND, NONE)
+        // One may lie in another, whose mount would hide its own.
+        let with_those_below = MsFlags::MS_BIND | MsFlags::MS_REC;
+        mount(Some(folder), folder, NONE, with_those_below, NONE)
             .with_context(|| format!("mount --bind {}", folder.display()))?;
     }
     set_read_only(Path::new("/"), true).context("mount_setattr")?;

@@ -47,6 +47,19 @@ fn root_files_are_written_only_below_the_folders_named() {
 }
 
 #[test]
+fn root_a_folder_that_lies_in_another_is_written_too() {
+    let outer = tempfile::tempdir().expect("a folder");
+    let inner = outer.path().join("history");
+    fs::create_dir(&inner).expect("a folder");
+    for folders in [[inner.as_path(), outer.path()], [outer.path(), &inner]] {
+        let written = lowered(&folders, || {
+            folders.map(|it| errno(fs::write(it.join("file"), "")))
+        });
+        assert_eq!(written, [None; 2], "{folders:?}");
+    }
+}
+
+#[test]
 fn root_nothing_is_traced_mounted_or_loaded() {
     let (traced, mounted, loaded) = lowered(&[], || {
         let none: Option<&str> = None;
