@@ -107,6 +107,18 @@ struct Pointer {
     at: NonZeroU32,
 }
 
+/// A plain answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain<'a> {
+    pub(super) chain: u64,
+    pub(super) thread: Thread,
+    pub(super) cell: u32,
+    /// As it was asked, and which it is.
+    pub(super) question: &'a [u8],
+    pub(super) asked: Fingerprint,
+    pub(super) step: &'a Step,
+}
+
 /// What became of a plain answer.
 #[derive(Debug)]
 pub(super) enum Taken {
@@ -237,14 +249,16 @@ impl Kept {
 }
 
 impl Briefs {
-    /// Takes a plain answer to what was asked; what is over by it goes to `closed`.
-    pub(super) fn take(
-        &mut self,
-        (chain, thread): (u64, Thread),
-        (step, asked): (&Step, Fingerprint),
-        (question, cell): (&[u8], u32),
-        closed: &mut Vec<Closed>,
-    ) -> Taken {
+    /// Takes a plain answer; what is over by it goes to `closed`.
+    pub(super) fn take(&mut self, it: Plain<'_>, closed: &mut Vec<Closed>) -> Taken {
+        let Plain {
+            chain,
+            thread,
+            cell,
+            question,
+            asked,
+            step,
+        } = it;
         if question.len() > QUESTION_MAX {
             return Taken::TooMuch;
         }

@@ -6,6 +6,7 @@ use foldhash::fast::RandomState;
 
 use super::briefs::Brief;
 use super::briefs::Briefs;
+use super::briefs::Plain;
 use super::briefs::Taken;
 use super::cost;
 use super::counts::GrouperCounts;
@@ -79,9 +80,15 @@ impl Grouper {
         };
         let chain = chain(thread.pid, first_label(it.question));
         if !self.store.has(chain) {
-            let (whose, what) = ((chain, thread), (&step, it.fingerprint));
-            let (told, briefs) = ((it.question, cell), &mut self.briefs);
-            match briefs.take(whose, what, told, &mut self.closed) {
+            let plain = Plain {
+                chain,
+                thread,
+                cell,
+                question: it.question,
+                asked: it.fingerprint,
+                step: &step,
+            };
+            match self.briefs.take(plain, &mut self.closed) {
                 Taken::Done => return,
                 Taken::Instead(brief) => return self.adopt(&brief),
                 Taken::TooMuch => {}

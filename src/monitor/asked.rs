@@ -22,7 +22,7 @@ pub(super) struct AskedNames {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
     /// The name in whatever case: a keyed hash.
-    pub(super) name: u64,
+    name: u64,
     /// What else tells questions apart, see [`rest_of`], and who asks.
     whose: u64,
 }
@@ -62,7 +62,7 @@ impl Named {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(32))]
 pub(super) struct Slot {
-    pub(super) it: Named,
+    pub(super) named: Named,
     pub(super) all: u32,
     pub(super) nxdomain: u32,
     pub(super) no_data: u32,
@@ -81,7 +81,7 @@ impl Slot {
     }
 
     fn is_used(&self) -> bool {
-        self.it.whose != 0
+        self.named.whose != 0
     }
 
     /// Counts an answer.
@@ -136,7 +136,7 @@ impl AskedNames {
             self.grow();
         }
         let at = self.find(it);
-        self.slots[at] = Slot { it, ..slot };
+        self.slots[at] = Slot { named: it, ..slot };
         self.used += 1;
     }
 
@@ -158,7 +158,7 @@ impl AskedNames {
         let room = (2 * self.slots.len()).max(SLOTS_MIN);
         let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); room]);
         for slot in slots.into_iter().filter(Slot::is_used) {
-            let at = self.find(slot.it);
+            let at = self.find(slot.named);
             self.slots[at] = slot;
         }
     }
@@ -168,7 +168,7 @@ impl AskedNames {
         let mut at = it.home(&self.slots);
         loop {
             let slot = &self.slots[at];
-            if !slot.is_used() || slot.it == it {
+            if !slot.is_used() || slot.named == it {
                 return at;
             }
             at = (at + 1) & (self.slots.len() - 1);
@@ -219,7 +219,7 @@ mod tests {
         }
         assert_eq!(names.len(), all.len());
         let mut taken = Vec::new();
-        names.take(|slot| taken.push((usize::from(slot.place), slot.it, slot.all)));
+        names.take(|slot| taken.push((usize::from(slot.place), slot.named, slot.all)));
         taken.sort_by_key(|it| it.0);
         let expected = all.iter().enumerate().map(|(place, it)| (place, *it, 1));
         assert!(taken.into_iter().eq(expected));

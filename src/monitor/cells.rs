@@ -160,7 +160,7 @@ impl Cells {
         };
         let named = self
             .questions
-            .name(&record, &mut cell.asked, &example.owner);
+            .named(&record, &mut cell.asked, &example.owner);
         match record.role() {
             Role::Client => {
                 cell.after_answer += u64::from(sockets.answered(record.cookie()));

@@ -79,8 +79,9 @@ impl Questions {
         }
     }
 
-    /// What a record is counted under. `asked` is that of its process, whose `owner` this is.
-    pub(super) fn name(
+    /// What a record is counted under, by [`count`](Self::count) when the processor has had time to
+    /// fetch that. `asked` is that of its process, whose `owner` this is.
+    pub(super) fn named(
         &mut self,
         record: &PlainRecord<'_>,
         asked: &mut Asked,
@@ -91,7 +92,9 @@ impl Questions {
         }
         let question = (record.fingerprint.name, asked::rest_of(record));
         let named = Named::of(asked.asker, question);
-        self.names.fetch(named);
+        if record.role() == Role::Client {
+            self.names.fetch(named);
+        }
         named
     }
 
@@ -186,7 +189,7 @@ impl Questions {
         let askers = std::mem::take(&mut self.askers);
         let mut names = vec![Vec::new(); askers.len()];
         self.names.take(|slot| {
-            let asker = slot.it.asker();
+            let asker = slot.named.asker();
             ways[askers[asker].way].add(slot);
             names[asker].push((u32::from(slot.place), slot.all, slot.nxdomain));
         });

@@ -32,11 +32,11 @@ pub(super) fn is_bound(net: &Root, address: SocketAddr) -> bool {
     inode(net, address).is_some() && addresses::is_own(net, address.ip()) == Some(true)
 }
 
-/// The process that has a UDP socket on this address, or on any address with this port: the one
-/// that had it `before`, if it has it still, else the one with the lowest number, in the namespace whose `/proc/…/net` folder
-/// this is. Only processes that are in the namespace themselves are asked; and not the first of
-/// all, which holds sockets for services that it starts (systemd.socket(5)), and reads none.
-/// To ask all takes a look at each of their descriptors.
+/// The process that has a UDP socket on this address, or on any address with this port, in the
+/// namespace whose `/proc/…/net` folder this is: the one that had it `before`, if it has it still,
+/// else the one with the lowest number. Only processes that are in the namespace themselves are
+/// asked; and not the first of all, which holds sockets for services that it starts
+/// (systemd.socket(5)), and reads none. To ask all takes a look at each of their descriptors.
 pub(super) fn find(
     root: &Root,
     net: &Root,
